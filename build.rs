@@ -1,0 +1,23 @@
+//! Compiles `proto/` in pure Rust, so that nobody needs `protoc`, and keeps the descriptor set beside the
+//! generated code: `hookgate tail` prints events through it.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(["hookgate/v1/event.proto"], ["proto"])?;
+    #[expect(clippy::disallowed_methods, reason = "cargo passes this to build scripts through the environment")]
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("hookgate.v1.binpb"), descriptors.encode_to_vec())?;
+    prost_build::Config::new()
+        // The body is the largest field by far: sharing it saves one copy per delivery.
+        .bytes(["hookgate.v1.Event.body"])
+        // Maps in the order of their keys, so that the same delivery encodes to the same bytes.
+        .btree_map(["."])
+        // By far the largest payload: every event would be moved about at its size.
+        .boxed(".hookgate.v1.Event.payload.uploadcare_file")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

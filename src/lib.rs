@@ -1,0 +1,3 @@
+//! Hookgate turns verified webhooks into protobuf events on Kafka topics.
+
+pub mod proto;
