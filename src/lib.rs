@@ -1,3 +1,8 @@
 //! Hookgate turns verified webhooks into protobuf events on Kafka topics.
 
+pub mod delivery;
+pub mod provider;
+pub mod signature;
+pub mod event;
+pub mod error;
 pub mod proto;

@@ -1,0 +1,46 @@
+//! `Delivery`: one webhook as it arrived, before anybody has proven who sent it.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+
+/// One webhook as received. Nothing in it is trusted: only `signature` turns it into a [`crate::signature::Verified`].
+#[derive(Clone)]
+pub struct Delivery {
+    /// The configured endpoint that it came in on.
+    pub endpoint: Arc<str>,
+    /// What the sender offers as proof.
+    pub credential: Credential,
+    /// The `Content-Type` header, empty where none was sent.
+    pub content_type: String,
+    /// A well-formed W3C `traceparent` header, where one was sent.
+    pub traceparent: Option<String>,
+    /// The raw body, exactly as it came off the wire.
+    pub body: Bytes,
+    /// When the last byte of the body arrived. Every time window is measured against this, so that no provider reads a clock.
+    pub received_at: SystemTime,
+}
+
+/// What a sender offers as proof. It never prints its content.
+#[derive(Clone)]
+pub enum Credential {
+    /// The secret token from the URL's path or query, percent-decoded.
+    Token(String),
+    /// The values of the provider's signature headers, in the order in which its `Provider::credential` names them.
+    Headers(Vec<String>),
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token(_) => "Token(…)",
+            Self::Headers(_) => "Headers(…)",
+        })
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery").field("endpoint", &self.endpoint).field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}

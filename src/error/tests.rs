@@ -1,0 +1,30 @@
+use super::*;
+
+/// DESIGN's status table, written down a second time on purpose: a changed status breaks senders.
+#[test]
+fn the_status_table_stands() {
+    let table = [
+        (Error::MissingSignature, 401, "missing_signature"),
+        (Error::BadSignature, 401, "bad_signature"),
+        (Error::Stale, 401, "stale"),
+        (Error::BadToken, 401, "bad_token"),
+        (Error::MalformedBody, 400, "malformed_body"),
+        (Error::UnknownEndpoint, 404, "unknown_endpoint"),
+        (Error::Method, 405, "method"),
+        (Error::SlowBody, 408, "slow_body"),
+        (Error::TooLarge, 413, "too_large"),
+        (Error::EncodedBody, 415, "encoded_body"),
+        (Error::Overloaded, 503, "overloaded"),
+        (Error::Draining, 503, "draining"),
+        (Error::NoSecret, 503, "no_secret"),
+        (Error::PublishTimeout, 503, "publish_timeout"),
+        (Error::PublishFailed("cause".into()), 503, "publish_failed"),
+        (Error::Internal, 503, "internal"),
+    ];
+    for (error, status, label) in &table {
+        assert_eq!(error.answer(), Answer { status: *status, label });
+        // The sentence goes to the sender: it must not carry the cause.
+        assert!(!error.to_string().contains("cause"), "{error}");
+    }
+    assert_eq!(table.map(|(_, _, label)| label), LABELS);
+}

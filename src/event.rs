@@ -1,0 +1,166 @@
+//! `Event`: what a verified delivery says, and `EventKind`: the closed list of what it can be.
+
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime},
+};
+
+use prost_types::Timestamp;
+
+use crate::proto::event::Payload;
+
+/// The longest subject in bytes; a longer one is not a subject.
+pub const SUBJECT_BYTES_MAX: usize = 512;
+
+/// What a delivery is, and so which topic it goes to. Names come from the providers' closed lists, never from a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EventKind {
+    /// An event type that the provider documents.
+    Named {
+        /// The provider's name.
+        provider: &'static str,
+        /// One of the provider's `Provider::types`.
+        name: &'static str,
+    },
+    /// A verified delivery of a type that is not on the provider's list.
+    Unclassified {
+        /// The provider's name.
+        provider: &'static str,
+    },
+    /// A verified delivery whose body cannot be mapped.
+    Quarantine,
+}
+
+impl EventKind {
+    /// The name behind the prefix: of the topic by default, of the entries in `[topics.map]`, and of the metric label.
+    pub fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::Named { provider, name } => format!("{provider}.{name}").into(),
+            Self::Unclassified { provider } => format!("{provider}.unclassified").into(),
+            Self::Quarantine => "quarantine".into(),
+        }
+    }
+
+    /// The provider, except in quarantine, which is one topic for all.
+    pub fn provider(self) -> Option<&'static str> {
+        match self {
+            Self::Named { provider, .. } | Self::Unclassified { provider } => Some(provider),
+            Self::Quarantine => None,
+        }
+    }
+}
+
+/// What a verified delivery says, as its provider's `classify` reads it.
+#[derive(Debug, PartialEq)]
+pub struct Event {
+    /// Where it belongs.
+    pub kind: EventKind,
+    /// The provider's own name of the event, verbatim; inferred where `type_inferred`; empty where there is none.
+    pub event_type: String,
+    /// The asset, scan or resource that it is about; absent in quarantine and for an old ping.
+    pub subject: Option<String>,
+    /// The provider's time.
+    pub occurred_at: Option<Timestamp>,
+    /// Whether `event_type` was inferred, because the provider did not name it.
+    pub type_inferred: bool,
+    /// The typed reading; absent on unclassified and quarantined events.
+    pub payload: Option<Payload>,
+    /// The value of the `hookgate-verdict` record header: the verdict of a scan.
+    pub verdict: Option<String>,
+    /// Why it is in quarantine.
+    pub fault: Option<Fault>,
+}
+
+impl Event {
+    /// An event of a kind with nothing else known yet.
+    pub fn new(kind: EventKind, event_type: impl Into<String>) -> Self {
+        Self {
+            kind,
+            event_type: event_type.into(),
+            subject: None,
+            occurred_at: None,
+            type_inferred: false,
+            payload: None,
+            verdict: None,
+            fault: None,
+        }
+    }
+
+    /// A verified delivery that cannot be mapped.
+    pub fn quarantined(fault: Fault) -> Self {
+        Self { fault: Some(fault), ..Self::new(EventKind::Quarantine, "") }
+    }
+}
+
+/// Why a verified delivery cannot be mapped. `detail` names paths and types, never a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The class of the fault: the `hookgate-reason` header.
+    pub reason: FaultReason,
+    /// What was expected where: the `hookgate-detail` header.
+    pub detail: String,
+}
+
+/// The classes of faults that quarantine a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultReason {
+    /// The body is not JSON that can be read: cut off, not UTF-8, a key twice, or no JSON at all.
+    NotJson,
+    /// The body is JSON but not an object.
+    NotAnObject,
+    /// The field that names the asset, scan or resource is absent or not a string.
+    NoSubject,
+    /// The subject is empty, too long or holds control characters.
+    BadSubject,
+    /// Reading the body made Hookgate panic. It is a defect: please report it.
+    Panic,
+}
+
+impl FaultReason {
+    /// The `hookgate-reason` header.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::NotAnObject => "not_an_object",
+            Self::NoSubject => "no_subject",
+            Self::BadSubject => "bad_subject",
+            Self::Panic => "panic",
+        }
+    }
+}
+
+/// Checks that `text`, found at `path` in the body, can be a subject and so a record key.
+pub fn subject(text: Option<&str>, path: &str) -> Result<String, Fault> {
+    let fault = |reason, detail: String| Err(Fault { reason, detail });
+    match text {
+        None => fault(FaultReason::NoSubject, format!("{path}: a string was expected")),
+        Some("") => fault(FaultReason::BadSubject, format!("{path}: is empty")),
+        Some(text) if text.len() > SUBJECT_BYTES_MAX => {
+            fault(FaultReason::BadSubject, format!("{path}: longer than {SUBJECT_BYTES_MAX} bytes"))
+        }
+        Some(text) if text.chars().any(char::is_control) => {
+            fault(FaultReason::BadSubject, format!("{path}: holds control characters"))
+        }
+        Some(text) => Ok(text.to_owned()),
+    }
+}
+
+/// Reads a provider's time: RFC 3339 with a fraction of any length. A date-time without a zone is read as UTC, because
+/// that is what servers mean that leave it out, and because consumers order by it; a date alone is not an instant.
+pub fn parse_time(text: &str) -> Option<Timestamp> {
+    // `Timestamp::from_str` also takes a bare date and surprising separators.
+    let separator = *text.as_bytes().get(10)?;
+    if !matches!(separator, b'T' | b't' | b' ') || !text.is_ascii() {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// A time of ours as a protobuf timestamp.
+pub fn timestamp(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp { seconds: since.as_secs().cast_signed(), nanos: since.subsec_nanos().cast_signed() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! From FileSpin's body to an event.
+
+use crate::{
+    event::{Event, EventKind, parse_time, subject},
+    proto::{
+        FilespinAddon, FilespinAsset, FilespinAssetStatus, FilespinConversion, FilespinDeletion, FilespinDeletionStatus,
+        FilespinMetadata, event::Payload,
+    },
+    provider::json::{self, Object, text, typed},
+};
+
+use super::{
+    FILE_ARCHIVED, FILE_DELETED, FILE_ERROR, FILE_PROCESSED, FILE_SAVED, FILE_UNDELETED, PROVIDER,
+    wire::{Addon, Addons, Body, Conversion, Keys, Metadata},
+};
+
+/// The key that stands for the asset itself beside its conversions.
+const ORIGINAL: &str = "original";
+
+/// Reads a body, whatever it is.
+pub(super) fn classify(body: &[u8]) -> Event {
+    let body = json::mend(body);
+    let mut body: Body<'_> = match json::object(&body) {
+        Ok(body) => body,
+        Err(fault) => return Event::quarantined(fault),
+    };
+    let (event_type, type_inferred) = event_type(&mut body);
+    let kind = PROVIDER.kind(&event_type);
+    let subject = subject(body.id.0.as_deref(), "id");
+    match (kind, subject) {
+        (EventKind::Named { name, .. }, Ok(subject)) => {
+            let (payload, occurred_at) = if matches!(name, FILE_DELETED | FILE_UNDELETED) {
+                (Payload::FilespinDeletion(deletion(body)), None)
+            } else {
+                let asset = asset(body);
+                let occurred_at = asset.update_time.or(asset.upload_time);
+                (Payload::FilespinAsset(asset), occurred_at)
+            };
+            Event { subject: Some(subject), occurred_at, type_inferred, payload: Some(payload), ..Event::new(kind, event_type) }
+        }
+        (EventKind::Named { .. }, Err(fault)) => Event { event_type, type_inferred, ..Event::quarantined(fault) },
+        (kind, subject) => Event { subject: subject.ok(), ..Event::new(kind, event_type) },
+    }
+}
+
+/// The event's type, and whether it was inferred. FileSpin's guide says to go by `status`, its API reference lists `event`
+/// in assets as well: both are right here. Empty where the body names none and none can be inferred.
+fn event_type(body: &mut Body<'_>) -> (String, bool) {
+    if let Some(name) = body.event.0.take().filter(|name| !name.is_empty()) {
+        return (name, false);
+    }
+    if is_deletion(body) {
+        // Its status `OK` would pass for an asset's, and a deletion cannot be told from its reversal.
+        return (String::new(), false);
+    }
+    let inferred = match asset_status(body.status.0.as_deref()) {
+        FilespinAssetStatus::NotReady => FILE_SAVED,
+        FilespinAssetStatus::Ok => FILE_PROCESSED,
+        FilespinAssetStatus::Error => FILE_ERROR,
+        FilespinAssetStatus::Archived => FILE_ARCHIVED,
+        FilespinAssetStatus::Unspecified => return (String::new(), false),
+    };
+    (inferred.to_owned(), true)
+}
+
+/// Whether a body that names no event has the format of deletions: `keys`, and nothing that describes a file.
+fn is_deletion(body: &Body<'_>) -> bool {
+    let describes_file = body.name.0.is_some()
+        || body.size.0.is_some()
+        || body.checksum.0.is_some()
+        || body.content_type.0.is_some()
+        || body.upload_time.0.is_some();
+    body.keys.is_some() && !describes_file
+}
+
+fn asset_status(text: Option<&str>) -> FilespinAssetStatus {
+    match text {
+        Some("NOT_READY") => FilespinAssetStatus::NotReady,
+        Some("OK") => FilespinAssetStatus::Ok,
+        Some("ERROR") => FilespinAssetStatus::Error,
+        Some("ARCHIVED") => FilespinAssetStatus::Archived,
+        _ => FilespinAssetStatus::Unspecified,
+    }
+}
+
+fn asset(body: Body<'_>) -> FilespinAsset {
+    FilespinAsset {
+        id: body.id.0.unwrap_or_default(),
+        status: asset_status(body.status.0.as_deref()).into(),
+        status_text: body.status.0.unwrap_or_default(),
+        name: body.name.0.unwrap_or_default(),
+        size: body.size.0,
+        checksum: body.checksum.0.unwrap_or_default(),
+        provider: body.provider.0.unwrap_or_default(),
+        storage_type: body.storage_type.0.unwrap_or_default(),
+        bucket: body.bucket.0.unwrap_or_default(),
+        key: body.key.0.unwrap_or_default(),
+        public: body.public.0,
+        content_type: body.content_type.0.unwrap_or_default(),
+        creator_id: body.creator_id.0,
+        upload_time: body.upload_time.0.as_deref().and_then(parse_time),
+        update_user_id: body.update_user_id.0,
+        update_time: body.update_time.0.as_deref().and_then(parse_time),
+        upload_source: body.upload_source.0.unwrap_or_default(),
+        data_schema_id: body.data_schema_id.0,
+        metadata: typed(body.metadata).map(|Object(metadata)| self::metadata(&metadata)),
+        metadata_json: text(body.metadata),
+        data_json: text(body.data),
+        conversions: (body.conversions.0.unwrap_or_default().into_iter())
+            .map(|(name, Object(wire))| conversion(name, wire))
+            .collect(),
+        addons: body.addons_info.0.map(addons).unwrap_or_default(),
+        urls_json: text(body.urls),
+        errors_json: text(body.errors),
+    }
+}
+
+fn metadata(wire: &Metadata) -> FilespinMetadata {
+    FilespinMetadata { width: wire.width.0, height: wire.height.0, duration: wire.duration.0 }
+}
+
+fn conversion(name: String, wire: Conversion) -> FilespinConversion {
+    FilespinConversion {
+        name,
+        storage_type: wire.storage_type.0.unwrap_or_default(),
+        bucket: wire.bucket.0.unwrap_or_default(),
+        key: wire.key.0.unwrap_or_default(),
+        width: wire.width.0,
+        height: wire.height.0,
+        duration: wire.duration.0,
+        size: wire.size.0,
+        public: wire.public.0,
+        watermarked: wire.watermarked.0,
+    }
+}
+
+fn addons(Addons(entries): Addons<'_>) -> Vec<FilespinAddon> {
+    (entries.into_iter())
+        .map(|(name, entry)| FilespinAddon {
+            name,
+            available: typed::<Object<Addon>>(Some(entry)).and_then(|addon| addon.0.available.0),
+            json: entry.get().to_owned(),
+        })
+        .collect()
+}
+
+fn deletion(body: Body<'_>) -> FilespinDeletion {
+    let (keys, original_affected) = keys(typed(body.keys));
+    let status = match body.status.0.as_deref() {
+        Some("OK") => FilespinDeletionStatus::Ok,
+        Some("MAYBE") => FilespinDeletionStatus::Maybe,
+        Some("ERROR") => FilespinDeletionStatus::Error,
+        _ => FilespinDeletionStatus::Unspecified,
+    };
+    FilespinDeletion {
+        id: body.id.0.unwrap_or_default(),
+        keys,
+        keys_json: text(body.keys),
+        original_affected,
+        status: status.into(),
+        status_text: body.status.0.unwrap_or_default(),
+        message: body.message.0.filter(|text| !text.is_empty()).or(body.status_msg.0).unwrap_or_default(),
+        errors: typed(body.errors).unwrap_or_default(),
+        errors_json: text(body.errors),
+    }
+}
+
+/// The names in `keys`, and whether the original is among them: unknown where `keys` could not be read or only in part.
+fn keys(keys: Option<Keys>) -> (Vec<String>, Option<bool>) {
+    let Some(Keys(elements)) = keys else {
+        return (Vec::new(), None);
+    };
+    let complete = elements.iter().all(Option::is_some);
+    let names: Vec<String> = elements.into_iter().flatten().collect();
+    let original = names.iter().any(|name| name == ORIGINAL);
+    (names, (original || complete).then_some(original))
+}

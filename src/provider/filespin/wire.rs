@@ -1,0 +1,113 @@
+//! What FileSpin sends. One struct reads both formats, assets and deletions, because which one a body is shows only when it
+//! has been read.
+
+use std::collections::BTreeMap;
+
+use serde::{
+    Deserialize,
+    de::{MapAccess, SeqAccess},
+};
+use serde_json::value::RawValue;
+
+use crate::provider::json::{Field, Lenient, Object};
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Body<'a> {
+    pub(super) event: Lenient<String>,
+    pub(super) id: Lenient<String>,
+    /// Two vocabularies in one key: the asset's state, or a deletion's outcome.
+    pub(super) status: Lenient<String>,
+    /// Undocumented shapes both: of assets, where the guide reads it, and of deletions, where the examples show an object of strings.
+    #[serde(borrow)]
+    pub(super) errors: Option<&'a RawValue>,
+
+    // Of assets only.
+    pub(super) name: Lenient<String>,
+    pub(super) size: Lenient<u64>,
+    pub(super) checksum: Lenient<String>,
+    pub(super) provider: Lenient<String>,
+    pub(super) storage_type: Lenient<String>,
+    pub(super) bucket: Lenient<String>,
+    pub(super) key: Lenient<String>,
+    pub(super) public: Lenient<bool>,
+    pub(super) content_type: Lenient<String>,
+    pub(super) creator_id: Lenient<i64>,
+    pub(super) upload_time: Lenient<String>,
+    pub(super) update_user_id: Lenient<i64>,
+    pub(super) update_time: Lenient<String>,
+    pub(super) upload_source: Lenient<String>,
+    pub(super) data_schema_id: Lenient<i64>,
+    #[serde(borrow)]
+    pub(super) metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) data: Option<&'a RawValue>,
+    pub(super) conversions: Lenient<BTreeMap<String, Object<Conversion>>>,
+    #[serde(borrow)]
+    pub(super) addons_info: Lenient<Addons<'a>>,
+    #[serde(borrow)]
+    pub(super) urls: Option<&'a RawValue>,
+
+    // Of deletions only.
+    #[serde(borrow)]
+    pub(super) keys: Option<&'a RawValue>,
+    pub(super) message: Lenient<String>,
+    /// What `message` is called in the API reference's example of a success.
+    #[serde(rename = "statusMsg")]
+    pub(super) status_msg: Lenient<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Metadata {
+    pub(super) width: Lenient<u64>,
+    pub(super) height: Lenient<u64>,
+    pub(super) duration: Lenient<f64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Conversion {
+    pub(super) storage_type: Lenient<String>,
+    pub(super) bucket: Lenient<String>,
+    pub(super) key: Lenient<String>,
+    pub(super) width: Lenient<u64>,
+    pub(super) height: Lenient<u64>,
+    pub(super) duration: Lenient<f64>,
+    pub(super) size: Lenient<u64>,
+    pub(super) public: Lenient<bool>,
+    pub(super) watermarked: Lenient<bool>,
+}
+
+/// The text of each add-on's entry, in the order of their names.
+pub(super) struct Addons<'a>(pub(super) BTreeMap<String, &'a RawValue>);
+
+impl<'de: 'a, 'a> Field<'de> for Addons<'a> {
+    fn map<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
+        let mut entries = BTreeMap::new();
+        while let Some((name, entry)) = map.next_entry()? {
+            entries.insert(name, entry);
+        }
+        Ok(Some(Self(entries)))
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Addon {
+    pub(super) available: Lenient<bool>,
+}
+
+/// The elements of `keys` where it is an array: `None` for one that is not a string, so that a list that was read in part
+/// shows as such.
+pub(super) struct Keys(pub(super) Vec<Option<String>>);
+
+impl<'de> Field<'de> for Keys {
+    fn seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
+        let mut names = Vec::new();
+        while let Some(name) = seq.next_element::<Lenient<String>>()? {
+            names.push(name.0);
+        }
+        Ok(Some(Self(names)))
+    }
+}

@@ -1,0 +1,96 @@
+//! From a body to an event.
+
+use super::{
+    ACTION, PROVIDER,
+    wire::{Body, Resource},
+};
+use crate::{
+    event::{Event, EventKind, Fault, subject},
+    proto::{FrameioAction, FrameioEvent, event::Payload},
+    provider::json,
+};
+
+/// Reads a body. It carries no time, so no event has an `occurred_at`.
+pub(super) fn classify(body: &[u8]) -> Event {
+    let body = json::mend(body);
+    let mut body: Body<'_> = match json::object(&body) {
+        Ok(body) => body,
+        Err(fault) => return Event::quarantined(fault),
+    };
+    let resource = body.resource.0.take().map(|object| object.0).unwrap_or_default();
+    let event_type = body.event_type.0.take();
+    // The name of an action is free text and may be that of a webhook event: only these ids tell the two apart.
+    if is_set(body.action_id.0.as_ref()) || is_set(body.interaction_id.0.as_ref()) {
+        return action(body, resource, event_type.unwrap_or_default());
+    }
+    if let Some(event_type) = event_type {
+        return webhook(body, resource, event_type);
+    }
+    // The first webhooks had their name elsewhere.
+    unclassified(&resource, body.name.0.unwrap_or_default())
+}
+
+fn is_set(id: Option<&String>) -> bool {
+    id.is_some_and(|id| !id.is_empty())
+}
+
+fn webhook(body: Body<'_>, resource: Resource, event_type: String) -> Event {
+    let kind = if event_type == ACTION { unclassified_kind() } else { PROVIDER.kind(&event_type) };
+    if !matches!(kind, EventKind::Named { .. }) {
+        return unclassified(&resource, event_type);
+    }
+    let subject = match subject(resource.id.0.as_deref(), "resource.id") {
+        Ok(subject) => subject,
+        Err(fault) => return quarantined(fault, event_type),
+    };
+    let payload = FrameioEvent {
+        account_id: body.account.id(),
+        project_id: body.project.id(),
+        resource_id: resource.id.0.unwrap_or_default(),
+        resource_type: resource.resource_type.0.unwrap_or_default(),
+        user_id: body.user.id(),
+        workspace_id: body.workspace.id(),
+        team_id: body.team.id(),
+    };
+    Event { subject: Some(subject), payload: Some(Payload::FrameioEvent(payload)), ..Event::new(kind, event_type) }
+}
+
+fn action(body: Body<'_>, resource: Resource, event_type: String) -> Event {
+    // A submitted form names no resource: the interaction is then what it is about.
+    let (text, path) = match (&resource.id.0, &body.interaction_id.0) {
+        (id, Some(interaction)) if !is_set(id.as_ref()) => (Some(interaction), "interaction_id"),
+        (id, _) => (id.as_ref(), "resource.id"),
+    };
+    let subject = match subject(text.map(String::as_str), path) {
+        Ok(subject) => subject,
+        Err(fault) => return quarantined(fault, event_type),
+    };
+    let payload = FrameioAction {
+        action_id: body.action_id.0.unwrap_or_default(),
+        interaction_id: body.interaction_id.0.unwrap_or_default(),
+        account_id: body.account_id.0.unwrap_or_else(|| body.account.id()),
+        project_id: body.project.id(),
+        resource_id: resource.id.0.unwrap_or_default(),
+        resource_type: resource.resource_type.0.unwrap_or_default(),
+        user_id: body.user.id(),
+        workspace_id: body.workspace.id(),
+        team_id: body.team.id(),
+        data_json: json::text(body.data),
+    };
+    let kind = EventKind::Named { provider: PROVIDER.name, name: ACTION };
+    Event { subject: Some(subject), payload: Some(Payload::FrameioAction(payload)), ..Event::new(kind, event_type) }
+}
+
+fn unclassified_kind() -> EventKind {
+    EventKind::Unclassified { provider: PROVIDER.name }
+}
+
+/// An event of a type that is not listed; a resource id that cannot be a subject is left out.
+fn unclassified(resource: &Resource, event_type: String) -> Event {
+    let subject = subject(resource.id.0.as_deref(), "resource.id").ok();
+    Event { subject, ..Event::new(unclassified_kind(), event_type) }
+}
+
+fn quarantined(fault: Fault, event_type: String) -> Event {
+    Event { event_type, ..Event::quarantined(fault) }
+}

@@ -1,0 +1,261 @@
+//! Reading bodies leniently and in one pass: a field of the wrong type is an empty field, never a refused event. Free-form
+//! JSON is kept as its exact text.
+//!
+//! Every wire struct derives `Deserialize` with `#[serde(default)]` on the struct and wraps each field in [`Lenient`]; a
+//! free-form field is `Option<&'a RawValue>`. A key that stands twice in one object is an error, because readers disagree on
+//! which one counts; so are text that is not UTF-8 and a number that no 64-bit type holds, in a field that is read. Half a character
+//! (a lone surrogate, as services cut off file names) is none: see [`mend`].
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
+
+use memchr::memmem;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::value::RawValue;
+
+use crate::event::{Fault, FaultReason};
+
+/// Reads a body that must be a JSON object.
+pub fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
+    // Text is checked once as a whole, which is cheaper than string by string. What is no text may still be in a field that nobody reads.
+    let read = match str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    // Derived structs would take an array as well.
+    let is_object = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+    match read {
+        Ok(value) if is_object => Ok(value),
+        Err(error) if is_object => Err(not_json(&error)),
+        _ => Err(match serde_json::from_slice::<IgnoredAny>(body) {
+            Ok(_) => Fault { reason: FaultReason::NotAnObject, detail: "an object was expected".into() },
+            Err(error) => not_json(&error),
+        }),
+    }
+}
+
+/// The position is safe to tell, the message is not: it quotes the payload.
+fn not_json(error: &serde_json::Error) -> Fault {
+    let (line, column, class) = (error.line(), error.column(), class(error));
+    Fault { reason: FaultReason::NotJson, detail: format!("line {line} column {column}: cannot be read as JSON ({class})") }
+}
+
+/// A body whose strings hold no lone surrogates: `\ud83d` without its other half is JSON, but no text. It becomes U+FFFD, also within
+/// the exact text of free-form fields; the event's `body` keeps what was received. Nearly every body is returned as it is.
+pub fn mend(body: &[u8]) -> Cow<'_, [u8]> {
+    let suspicious = |at: usize| matches!(body.get(at + 2..at + 4), Some([b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F']));
+    if !memmem::find_iter(body, "\\u").any(suspicious) {
+        return Cow::Borrowed(body);
+    }
+    // From the beginning: only a scan of the whole text tells an escape from an escaped backslash.
+    let (mut out, mut at) = (Vec::with_capacity(body.len()), 0);
+    while at < body.len() {
+        if body[at] != b'\\' {
+            out.push(body[at]);
+            at += 1;
+            continue;
+        }
+        let (escape, replace) = match (unit(body, at), unit(body, at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
+            (Some(0xd800..=0xdfff), _) => (6, true),
+            // Two bytes at once: the second may be a backslash that escapes nothing.
+            _ => (2, false),
+        };
+        let end = body.len().min(at + escape);
+        out.extend_from_slice(if replace { b"\\ufffd" } else { &body[at..end] });
+        at = end;
+    }
+    Cow::Owned(out)
+}
+
+/// The UTF-16 unit that an escape stands for.
+fn unit(body: &[u8], at: usize) -> Option<u16> {
+    let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+}
+
+fn class(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Data => "a key twice",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "syntax",
+    }
+}
+
+/// A field that may be of any type: `Some` where it is what was documented, `None` where it is absent, null or anything else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lenient<T>(pub Option<T>);
+
+impl<T> Default for Lenient<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Field<'de>> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldVisitor(PhantomData)).map(Self)
+    }
+}
+
+/// A type that a lenient field can hold. Each method answers one JSON type; what it does not take is `None`.
+pub trait Field<'de>: Sized {
+    /// From a string.
+    fn string(_: &str) -> Option<Self> {
+        None
+    }
+    /// From `true` or `false`.
+    fn boolean(_: bool) -> Option<Self> {
+        None
+    }
+    /// From an integer.
+    fn integer(_: i128) -> Option<Self> {
+        None
+    }
+    /// From a number with a fraction or an exponent.
+    fn float(_: f64) -> Option<Self> {
+        None
+    }
+    /// From an object. Must consume it.
+    fn map<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        drain_map(map).map(|()| None)
+    }
+    /// From an array. Must consume it.
+    fn seq<A: SeqAccess<'de>>(seq: A) -> Result<Option<Self>, A::Error> {
+        drain_seq(seq).map(|()| None)
+    }
+}
+
+fn drain_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
+    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+fn drain_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<(), A::Error> {
+    while seq.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+struct FieldVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Field<'de>> Visitor<'de> for FieldVisitor<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(T::string(text))
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(T::boolean(value))
+    }
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(T::integer(number.into()))
+    }
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(T::integer(number.into()))
+    }
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(T::float(number))
+    }
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::map(map)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        T::seq(seq)
+    }
+}
+
+impl Field<'_> for String {
+    fn string(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
+impl Field<'_> for bool {
+    fn boolean(value: bool) -> Option<Self> {
+        Some(value)
+    }
+}
+
+impl Field<'_> for u64 {
+    fn integer(number: i128) -> Option<Self> {
+        number.try_into().ok()
+    }
+}
+
+impl Field<'_> for i64 {
+    fn integer(number: i128) -> Option<Self> {
+        number.try_into().ok()
+    }
+}
+
+impl Field<'_> for f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a number that a provider writes without a fraction")]
+    fn integer(number: i128) -> Option<Self> {
+        Some(number as f64)
+    }
+    fn float(number: f64) -> Option<Self> {
+        Some(number)
+    }
+}
+
+/// A nested object, read as a wire struct.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Field<'de> for Object<T> {
+    fn map<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(|value| Some(Self(value)))
+    }
+}
+
+/// An array; elements of the wrong type are left out.
+impl<'de, T: Field<'de>> Field<'de> for Vec<T> {
+    fn seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
+        let mut items = Self::new();
+        while let Some(item) = seq.next_element::<Lenient<T>>()? {
+            items.extend(item.0);
+        }
+        Ok(Some(items))
+    }
+}
+
+/// An object with free keys, in the order of its keys; values of the wrong type are left out. Of a key that stands twice the last value counts.
+impl<'de, T: Field<'de>> Field<'de> for BTreeMap<String, T> {
+    fn map<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
+        let mut entries = Self::new();
+        while let Some((key, value)) = map.next_entry::<String, Lenient<T>>()? {
+            if let Some(value) = value.0 {
+                entries.insert(key, value);
+            }
+        }
+        Ok(Some(entries))
+    }
+}
+
+impl<T> Lenient<Object<T>> {
+    /// The nested struct.
+    pub fn into_inner(self) -> Option<T> {
+        self.0.map(|object| object.0)
+    }
+}
+
+/// The exact text of a free-form field; empty where it is absent.
+pub fn text(raw: Option<&RawValue>) -> String {
+    raw.map(|raw| raw.get().to_owned()).unwrap_or_default()
+}
+
+/// A second, typed look at a free-form field whose exact text is kept as well; `None` where it is not of that type.
+pub fn typed<'a, T: Field<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
+    serde_json::from_str::<Lenient<T>>(raw?.get()).ok()?.0
+}
+
+#[cfg(test)]
+mod tests;

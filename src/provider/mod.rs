@@ -1,0 +1,89 @@
+//! The four providers. Each is a folder and one line in [`ALL`]; routes, topics, metric labels, samples and contract tests are
+//! derived from here. No provider does I/O, reads a clock or knows Kafka.
+
+pub mod filesafety;
+pub mod filespin;
+pub mod frameio;
+pub mod json;
+pub mod uploadcare;
+
+use std::time::{Duration, SystemTime};
+
+use crate::{
+    delivery::Delivery,
+    error::Error,
+    event::{Event, EventKind},
+    signature::{HmacScheme, Keys, Secret, Verified, verify_token},
+};
+
+/// Every provider.
+pub static ALL: &[&Provider] = &[&filespin::PROVIDER, &filesafety::PROVIDER, &frameio::PROVIDER, &uploadcare::PROVIDER];
+
+/// A service that sends webhooks: a name and a few pure functions.
+pub struct Provider {
+    /// The name in configuration, topics, labels and events.
+    pub name: &'static str,
+    /// The name that people know.
+    pub title: &'static str,
+    /// How long the provider waits for an answer; the shortest plausible time where its documentation gives none.
+    pub timeout: Duration,
+    /// Where the proof of the sender is, and how it is made.
+    pub credential: CredentialSource,
+    /// Every documented event type that has a topic of its own. `EventKind::Named` holds nothing else.
+    pub types: &'static [&'static str],
+    /// Reads a proven delivery. Total: what it does not know is unclassified, what it cannot read is quarantined.
+    pub classify: fn(&Verified) -> Event,
+    /// A sample body of a type: of every one in `types`, and of what has a payload of its own beside them.
+    pub sample: fn(event_type: &str) -> Option<String>,
+}
+
+/// Where a provider puts the proof of the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// A secret token in the URL: `?token=` or a last path segment. It signs nothing.
+    UrlToken,
+    /// An HMAC over the raw body in request headers, each of which must stand there exactly once.
+    Hmac(HmacScheme),
+}
+
+impl Provider {
+    /// Proves the sender of a delivery over its raw bytes.
+    pub fn verify(&self, delivery: Delivery, keys: &Keys) -> Result<Verified, Error> {
+        match &self.credential {
+            CredentialSource::UrlToken => verify_token(delivery, keys),
+            CredentialSource::Hmac(scheme) => scheme.verify(delivery, keys),
+        }
+    }
+
+    /// The headers that sign a body as the provider would; none where the token in the URL is the proof.
+    pub fn sign(&self, body: &[u8], secret: &Secret, now: SystemTime) -> Vec<(&'static str, String)> {
+        match &self.credential {
+            CredentialSource::UrlToken => Vec::new(),
+            CredentialSource::Hmac(scheme) => scheme.sign(body, secret, now),
+        }
+    }
+
+    /// Whether the provider signs a timestamp, so that an old delivery is refused.
+    pub fn signs_time(&self) -> bool {
+        matches!(self.credential, CredentialSource::Hmac(HmacScheme { around_timestamp: Some(_), .. }))
+    }
+
+    /// Every kind that a delivery of this provider can be, except quarantine.
+    pub fn kinds(&'static self) -> impl Iterator<Item = EventKind> {
+        (self.types.iter().map(|name| EventKind::Named { provider: self.name, name }))
+            .chain([EventKind::Unclassified { provider: self.name }])
+    }
+
+    /// The kind of an event type: named where it is on the list, unclassified where it is not.
+    pub fn kind(&self, event_type: &str) -> EventKind {
+        match self.types.iter().find(|name| **name == event_type) {
+            Some(name) => EventKind::Named { provider: self.name, name },
+            None => EventKind::Unclassified { provider: self.name },
+        }
+    }
+}
+
+/// The provider of that name.
+pub fn by_name(name: &str) -> Option<&'static Provider> {
+    ALL.iter().copied().find(|provider| provider.name == name)
+}

@@ -1,0 +1,39 @@
+//! Uploadcare: what happens to a file. Every event carries the whole file. The HMAC covers the raw body and nothing else: no
+//! timestamp is signed, so an old delivery verifies for ever.
+
+mod classify;
+mod sample;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::time::Duration;
+
+use crate::{
+    proto::ProofScheme,
+    provider::{CredentialSource, Provider},
+    signature::HmacScheme,
+};
+
+const UPLOADED: &str = "file.uploaded";
+const INFECTED: &str = "file.infected";
+const STORED: &str = "file.stored";
+const DELETED: &str = "file.deleted";
+const INFO_UPDATED: &str = "file.info_updated";
+
+/// Uploadcare.
+pub static PROVIDER: Provider = Provider {
+    name: "uploadcare",
+    title: "Uploadcare",
+    // Documented: the time of one attempt.
+    timeout: Duration::from_secs(60),
+    credential: CredentialSource::Hmac(HmacScheme {
+        scheme: ProofScheme::UploadcareV1,
+        version: "v1=",
+        headers: &["x-uc-signature"],
+        around_timestamp: None,
+    }),
+    types: &[UPLOADED, INFECTED, STORED, DELETED, INFO_UPDATED],
+    classify: |verified| classify::classify(&verified.delivery().body),
+    sample: sample::sample,
+};

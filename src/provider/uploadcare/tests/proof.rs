@@ -1,0 +1,134 @@
+//! Verification, against vectors that others computed.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::super::PROVIDER;
+use crate::{
+    delivery::{Credential, Delivery},
+    error::Error,
+    proto::ProofScheme,
+    provider::CredentialSource,
+    signature::{Keys, Secret, Verified},
+};
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../../tests/fixtures/uploadcare/", $name)).as_slice()
+    };
+}
+
+/// A delivery that verifies, whole: the first vector is official, the others come from another implementation.
+#[derive(Clone)]
+struct Vector {
+    secret: String,
+    signature: String,
+    body: Vec<u8>,
+}
+
+impl Vector {
+    fn new(description: &[u8], body: &[u8]) -> Self {
+        let value: Value = serde_json::from_slice(description).unwrap();
+        let text = |name: &str| value[name].as_str().unwrap().to_owned();
+        Self { secret: text("signing_secret"), signature: text("header_value"), body: body.to_vec() }
+    }
+
+    fn verify(&self) -> Result<Verified, Error> {
+        let secrets = vec![(1, Secret::new(b"another").unwrap()), (2, Secret::new(self.secret.as_bytes()).unwrap())];
+        let delivery = Delivery {
+            endpoint: "media".into(),
+            credential: Credential::Headers(vec![self.signature.clone()]),
+            content_type: "application/json".into(),
+            traceparent: None,
+            body: Bytes::copy_from_slice(&self.body),
+            received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+        };
+        PROVIDER.verify(delivery, &Keys { secrets, incomplete: false, tolerance: Duration::from_secs(300) })
+    }
+
+    #[track_caller]
+    fn fails(&self, change: impl FnOnce(&mut Self)) {
+        let mut changed = self.clone();
+        change(&mut changed);
+        assert_eq!(changed.verify().map(|_| ()), Err(Error::BadSignature));
+    }
+}
+
+fn vectors() -> [Vector; 4] {
+    [
+        Vector::new(fixture!("vector1.json"), fixture!("vector1_body.bin")),
+        Vector::new(fixture!("constructed/vector_spaced.json"), fixture!("constructed/vector_spaced_body.bin")),
+        Vector::new(fixture!("constructed/vector_unicode_escaped.json"), fixture!("constructed/vector_unicode_escaped_body.bin")),
+        Vector::new(fixture!("constructed/vector_unicode_utf8.json"), fixture!("constructed/vector_unicode_utf8_body.bin")),
+    ]
+}
+
+#[test]
+fn vectors_verify_and_no_changed_byte_does() {
+    for vector in vectors() {
+        let verified = vector.verify().unwrap();
+        let proof = verified.proof();
+        assert_eq!((proof.scheme(), proof.secret_slot), (ProofScheme::UploadcareV1, 2));
+        assert_eq!((proof.signed_at, verified.timestamp_text()), (None, ""));
+        let headers: Vec<_> = proof.headers.iter().map(|header| (header.name.as_str(), header.value.as_str())).collect();
+        assert_eq!(headers, [("x-uc-signature", vector.signature.as_str())]);
+
+        for at in 0..vector.body.len() {
+            vector.fails(|changed| changed.body[at] ^= 1);
+        }
+        vector.fails(|changed| changed.body.push(b'\n'));
+        vector.fails(|changed| changed.secret.push('x'));
+        vector.fails(|changed| changed.secret.replace_range(0..1, "?"));
+        for at in 0..vector.signature.len() {
+            let digit = if vector.signature.as_bytes()[at] == b'0' { "1" } else { "0" };
+            vector.fails(|changed| changed.signature.replace_range(at..=at, digit));
+        }
+    }
+    // The negative of the official vector: its secret without the last character.
+    vectors()[0].fails(|changed| changed.secret = "12345".into());
+    // The same JSON value in other bytes has another signature.
+    let [_, spaced, escaped, utf8] = vectors();
+    for (one, other) in [(&spaced, &escaped), (&escaped, &utf8), (&utf8, &spaced)] {
+        one.fails(|changed| changed.body.clone_from(&other.body));
+    }
+}
+
+#[test]
+fn the_header_has_one_shape() {
+    let good = "9b31c7dd83fdbf4a2e12b19d7f2b9d87d547672a325b9492457292db4f513c70";
+    assert_eq!(shape_of(&[format!("v1={good}")]), Ok(()));
+    for signature in [
+        good.into(),
+        format!("v0={good}"),
+        format!("V1={good}"),
+        format!(" v1={good}"),
+        format!("v1={good} "),
+        format!("v1={}", good.to_uppercase()),
+        format!("v1={}", &good[1..]),
+        // The documentation's example looks for the signature anywhere in the header; one that is elsewhere is refused.
+        format!("v1={good},v1={good}"),
+        format!("x v1={good}"),
+        "v1=".into(),
+        String::new(),
+    ] {
+        assert_eq!(shape_of(std::slice::from_ref(&signature)), Err(Error::BadSignature), "{signature}");
+        vectors()[0].fails(|changed| changed.signature = signature);
+    }
+    assert_eq!(shape_of(&[]), Err(Error::MissingSignature));
+}
+
+#[test]
+fn samples_are_signed_as_uploadcare_signs() {
+    for vector in vectors() {
+        let secret = Secret::new(vector.secret.as_bytes()).unwrap();
+        let headers = PROVIDER.sign(&vector.body, &secret, SystemTime::UNIX_EPOCH);
+        assert_eq!(headers, [("x-uc-signature", vector.signature)]);
+    }
+}
+
+fn shape_of(headers: &[String]) -> Result<(), Error> {
+    let CredentialSource::Hmac(scheme) = PROVIDER.credential else { panic!("Uploadcare signs") };
+    scheme.parts(headers).map(|_| ())
+}
