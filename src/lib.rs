@@ -4,5 +4,6 @@ pub mod delivery;
 pub mod provider;
 pub mod signature;
 pub mod event;
+pub mod encode;
 pub mod error;
 pub mod proto;

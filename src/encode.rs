@@ -1,0 +1,182 @@
+//! `Record`: an event as it lies on a topic. Pure: no clock, no I/O, no Kafka.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    delivery::Delivery,
+    event::{Event, EventKind, SUBJECT_BYTES_MAX, timestamp},
+    proto::{self, Origin},
+    provider::Provider,
+    signature::Verified,
+};
+
+/// The `ce_dataschema` of every record: the message that the value holds.
+pub const DATA_SCHEMA: &str = "urn:hookgate:schema:hookgate.v1.Event";
+
+/// What a record costs beside its value: headers, key and Kafka's own framing, rounded up. The headers' names and fixed values
+/// are about 250 bytes, endpoint and type are bounded, and a subject stands in the key and in one header.
+const OVERHEAD_BYTES_MAX: usize = 4 * 1024;
+
+/// One Kafka record, ready to be published.
+#[derive(Debug)]
+pub struct Record {
+    /// The event's id.
+    pub id: String,
+    /// What it is.
+    pub kind: EventKind,
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The record key: the subject, or the id where there is none.
+    pub key: String,
+    /// The record headers in order: CloudEvents 1.0, binary mode, and Hookgate's own.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// The serialized `hookgate.v1.Event`.
+    pub value: Vec<u8>,
+    /// The record timestamp in milliseconds since the epoch: when the delivery was received.
+    pub timestamp_ms: i64,
+    /// Whether the typed payload was left out because body and payload together would not fit.
+    pub payload_omitted: bool,
+}
+
+/// The topic of every kind that the configured providers can produce.
+#[derive(Clone, Debug)]
+pub struct TopicTable(HashMap<EventKind, Arc<str>>);
+
+impl TopicTable {
+    /// Names the topic of each kind of these providers, and of quarantine.
+    pub fn new(providers: impl IntoIterator<Item = &'static Provider>, name: impl Fn(EventKind) -> String) -> Self {
+        let kinds = providers.into_iter().flat_map(Provider::kinds).chain([EventKind::Quarantine]);
+        Self(kinds.map(|kind| (kind, name(kind).into())).collect())
+    }
+
+    /// The topic of a kind. Every provider of an endpoint is in the table; quarantine, which always is, would hold anything else.
+    pub fn topic(&self, kind: EventKind) -> Arc<str> {
+        let topic = self.0.get(&kind).or_else(|| self.0.get(&EventKind::Quarantine));
+        topic.map_or_else(|| Arc::from(""), Arc::clone)
+    }
+
+    /// Every topic once, in order, with the kinds that go there.
+    pub fn by_topic(&self) -> BTreeMap<Arc<str>, Vec<EventKind>> {
+        let mut topics = BTreeMap::<Arc<str>, Vec<EventKind>>::new();
+        for (kind, topic) in &self.0 {
+            topics.entry(Arc::clone(topic)).or_default().push(*kind);
+        }
+        for kinds in topics.values_mut() {
+            kinds.sort();
+        }
+        topics
+    }
+}
+
+/// What decides how events are encoded, beside the event itself.
+#[derive(Clone, Debug)]
+pub struct Encoding {
+    /// Where each kind goes.
+    pub topics: TopicTable,
+    /// The largest record that the topics take, in bytes.
+    pub record_bytes_max: usize,
+    /// How the events come to be published.
+    pub origin: Origin,
+}
+
+/// Turns an event into the record to publish.
+pub fn encode(verified: Verified, provider: &'static Provider, event: Event, encoding: &Encoding) -> Record {
+    let id = delivery_id(&verified.delivery().endpoint, verified.timestamp_text(), &verified.delivery().body);
+    let key = event.subject.clone().unwrap_or_else(|| id.clone());
+    let headers = headers(&id, &key, &event, verified.delivery());
+    let (delivery, proof) = verified.into_parts();
+
+    let mut message = proto::Event {
+        id: id.clone(),
+        provider: provider.name.into(),
+        endpoint: delivery.endpoint.to_string(),
+        r#type: bounded(event.event_type),
+        subject: key.clone(),
+        received_at: Some(timestamp(delivery.received_at)),
+        occurred_at: event.occurred_at,
+        origin: encoding.origin.into(),
+        proof: Some(proof),
+        body: delivery.body,
+        content_type: delivery.content_type,
+        type_inferred: event.type_inferred,
+        payload_omitted: false,
+        payload: event.payload,
+    };
+    let mut value = message.encode_to_vec();
+    if message.payload.is_some() && value.len() + OVERHEAD_BYTES_MAX > encoding.record_bytes_max {
+        message.payload = None;
+        message.payload_omitted = true;
+        value = message.encode_to_vec();
+    }
+    Record {
+        topic: encoding.topics.topic(event.kind),
+        kind: event.kind,
+        headers,
+        payload_omitted: message.payload_omitted,
+        timestamp_ms: milliseconds(delivery.received_at),
+        value,
+        id,
+        key,
+    }
+}
+
+fn headers(id: &str, key: &str, event: &Event, delivery: &Delivery) -> Vec<(&'static str, Cow<'static, str>)> {
+    let mut headers = Vec::<(_, Cow<'static, str>)>::with_capacity(11);
+    headers.push(("ce_specversion", "1.0".into()));
+    headers.push(("ce_id", id.to_owned().into()));
+    headers.push(("ce_source", format!("/hookgate/{}", delivery.endpoint).into()));
+    // Of an action that is `hookgate.frameio.action`, whatever its author called it.
+    headers.push(("ce_type", format!("hookgate.{}", event.kind.name()).into()));
+    headers.push(("ce_subject", key.to_owned().into()));
+    if let Some(time) = &event.occurred_at {
+        headers.push(("ce_time", time.to_string().into()));
+    }
+    headers.push(("ce_dataschema", DATA_SCHEMA.into()));
+    headers.push(("content-type", "application/protobuf".into()));
+    if let Some(traceparent) = &delivery.traceparent {
+        headers.push(("traceparent", traceparent.clone().into()));
+    }
+    if let Some(verdict) = &event.verdict {
+        headers.push(("hookgate-verdict", verdict.clone().into()));
+    }
+    if let Some(fault) = &event.fault {
+        headers.push(("hookgate-reason", fault.reason.label().into()));
+        headers.push(("hookgate-detail", fault.detail.clone().into()));
+    }
+    headers
+}
+
+/// An unknown type is payload text of any length, which could fill the record; one that is longer than a subject may be names nothing.
+fn bounded(event_type: String) -> String {
+    if event_type.len() > SUBJECT_BYTES_MAX { String::new() } else { event_type }
+}
+
+/// The deterministic id of a delivery, a `UUIDv8`. Each part stands behind its length, so that no two triples collide.
+pub fn delivery_id(endpoint: &str, timestamp_text: &str, body: &[u8]) -> String {
+    let mut hash = Sha256::new_with_prefix(b"hookgate.id.v1\0");
+    for part in [endpoint, timestamp_text] {
+        hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hash.update(body);
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut first = [0; 16];
+    first.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(first).into_uuid().to_string()
+}
+
+fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

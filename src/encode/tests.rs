@@ -1,0 +1,159 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    delivery::Credential,
+    event::{Fault, FaultReason, parse_time},
+    proto::event::Payload,
+    provider::{self, filesafety},
+    signature::{Keys, Secret},
+};
+
+/// Ids computed with Python's hashlib and uuid.
+#[test]
+fn ids_are_known_answers() {
+    fn check(endpoint: &str, timestamp_text: &str, body: &[u8], id: &str) {
+        assert_eq!(delivery_id(endpoint, timestamp_text, body), id, "{endpoint} {timestamp_text}");
+    }
+    let every_byte: Vec<u8> = (0..=255).collect();
+    check("uploadcare", "", b"{}", "17e0367e-13b7-87da-ab44-34ce01f49364");
+    check("frameio", "1604004499", b"{}", "ab8c6aaf-25bb-845a-acc8-42e8a5168036");
+    check("a", "", b"", "0e9fcae3-09dd-8be3-b8c5-17cfc3a0226a");
+    check("", "a", b"", "7bafb5b9-5451-8186-9dd5-69076cb1e37b");
+    check("avatars", "", &every_byte, "7b3631e2-f56c-8966-b12a-7e0eba85dd47");
+}
+
+const TOKEN: &str = "token-of-sixteen-characters-or-more";
+
+/// A delivery of FileSafety, proven: the shortest way to a `Verified`.
+fn verified(body: &'static [u8], traceparent: Option<&str>) -> Verified {
+    let delivery = Delivery {
+        endpoint: "avatars".into(),
+        credential: Credential::Token(TOKEN.into()),
+        content_type: "application/json".into(),
+        traceparent: traceparent.map(str::to_owned),
+        body: body.into(),
+        received_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_760_000_000_123),
+    };
+    let keys = Keys { secrets: vec![(3, Secret::new(TOKEN.as_bytes()).unwrap())], incomplete: false, tolerance: Duration::ZERO };
+    filesafety::PROVIDER.verify(delivery, &keys).unwrap()
+}
+
+fn encoding(record_bytes_max: usize) -> Encoding {
+    let topics = TopicTable::new([&filesafety::PROVIDER], |kind| format!("t.{}", kind.name()));
+    Encoding { topics, record_bytes_max, origin: Origin::Webhook }
+}
+
+fn decode(record: &Record) -> proto::Event {
+    proto::Event::decode(&record.value[..]).unwrap()
+}
+
+/// An event of a kind with everything set that a header can show.
+fn event(kind: EventKind) -> Event {
+    Event {
+        subject: Some("scn_1".into()),
+        occurred_at: parse_time("2026-03-23T12:00:00.5Z"),
+        verdict: Some("infected".into()),
+        ..Event::new(kind, "scan.complete")
+    }
+}
+
+const COMPLETE: EventKind = EventKind::Named { provider: "filesafety", name: "scan.complete" };
+
+#[test]
+fn records_carry_what_the_contract_says() {
+    fn check(event: Event, topic: &str, key: &str, headers: &[(&str, &str)]) {
+        let record = encode(verified(b"{}", None), &filesafety::PROVIDER, event, &encoding(1_000_000));
+        assert_eq!((&*record.topic, &*record.key), (topic, key));
+        let fixed = [
+            ("ce_specversion", "1.0"),
+            ("ce_id", ID),
+            ("ce_source", "/hookgate/avatars"),
+            ("ce_subject", key),
+            ("ce_dataschema", "urn:hookgate:schema:hookgate.v1.Event"),
+            ("content-type", "application/protobuf"),
+        ];
+        let mut expected: Vec<(&str, &str)> = fixed.iter().chain(headers).copied().collect();
+        let mut found: Vec<(&str, &str)> = record.headers.iter().map(|(name, value)| (*name, &**value)).collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected);
+        let message = decode(&record);
+        assert_eq!((message.subject.as_str(), message.id.as_str(), record.timestamp_ms), (key, ID, 1_760_000_000_123));
+        assert_eq!(message.proof.unwrap().secret_slot, 3);
+        assert_eq!((message.endpoint.as_str(), &message.body[..]), ("avatars", &b"{}"[..]));
+    }
+    // Computed with Python, of the endpoint "avatars" and the body "{}".
+    const ID: &str = "999df48b-b178-8ad5-b542-f9c92fea5528";
+    let time = ("ce_time", "2026-03-23T12:00:00.500Z");
+    check(
+        event(COMPLETE),
+        "t.filesafety.scan.complete",
+        "scn_1",
+        &[time, ("ce_type", "hookgate.filesafety.scan.complete"), ("hookgate-verdict", "infected")],
+    );
+    // No subject, no time: the id is the key, and the header is left out.
+    check(
+        Event::new(EventKind::Unclassified { provider: "filesafety" }, "scan.new"),
+        "t.filesafety.unclassified",
+        ID,
+        &[("ce_type", "hookgate.filesafety.unclassified")],
+    );
+    let fault = Fault { reason: FaultReason::NoSubject, detail: "scan_id: a string was expected".into() };
+    check(
+        Event::quarantined(fault),
+        "t.quarantine",
+        ID,
+        &[
+            ("ce_type", "hookgate.quarantine"),
+            ("hookgate-reason", "no_subject"),
+            ("hookgate-detail", "scan_id: a string was expected"),
+        ],
+    );
+}
+
+#[test]
+fn a_payload_that_does_not_fit_is_left_out_and_nothing_else() {
+    let with_payload = || Event {
+        payload: Some(Payload::FilesafetyScan(proto::FilesafetyScan { scan_id: "s".repeat(5000), ..Default::default() })),
+        ..event(COMPLETE)
+    };
+    let whole = encode(verified(b"{}", None), &filesafety::PROVIDER, with_payload(), &encoding(usize::MAX));
+    let fits = whole.value.len() + OVERHEAD_BYTES_MAX;
+    let check = |record_bytes_max, omitted| {
+        let record = encode(verified(b"{}", None), &filesafety::PROVIDER, with_payload(), &encoding(record_bytes_max));
+        let message = decode(&record);
+        assert_eq!((record.payload_omitted, message.payload_omitted, message.payload.is_none()), (omitted, omitted, omitted));
+        assert_eq!(&message.body[..], b"{}");
+    };
+    check(fits, false);
+    check(fits - 1, true);
+}
+
+#[test]
+fn a_type_of_any_length_is_bounded() {
+    let check = |length: usize, kept: bool| {
+        let event = Event::new(EventKind::Unclassified { provider: "filesafety" }, "t".repeat(length));
+        let record = encode(verified(b"{}", None), &filesafety::PROVIDER, event, &encoding(1_000_000));
+        assert_eq!(decode(&record).r#type.len(), if kept { length } else { 0 });
+    };
+    check(512, true);
+    check(513, false);
+}
+
+#[test]
+fn a_trace_goes_on() {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let record = encode(verified(b"{}", Some(trace)), &filesafety::PROVIDER, event(COMPLETE), &encoding(1_000_000));
+    assert!(record.headers.contains(&("traceparent", trace.into())));
+}
+
+#[test]
+fn every_kind_has_a_topic_of_its_own() {
+    let topics = TopicTable::new(provider::ALL.iter().copied(), |kind| kind.name().into_owned());
+    let kinds: Vec<_> = provider::ALL.iter().flat_map(|provider| provider.kinds()).chain([EventKind::Quarantine]).collect();
+    for kind in &kinds {
+        assert_eq!(&*topics.topic(*kind), &*kind.name());
+    }
+    assert_eq!(topics.by_topic().len(), kinds.len());
+}
