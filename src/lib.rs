@@ -7,3 +7,4 @@ pub mod event;
 pub mod encode;
 pub mod error;
 pub mod proto;
+pub mod config;

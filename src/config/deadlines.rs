@@ -1,0 +1,165 @@
+//! Two sums over the whole configuration that `hookgate check` prints: the chain of deadlines, in which each must leave room
+//! for the next, and the most memory that the limits allow.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    Config,
+    units::{show_duration, show_size},
+};
+
+/// What librdkafka needs beyond its own two deadlines before it reports a record as failed (measured with a frozen broker).
+const REPORT_SLACK: Duration = Duration::from_millis(500);
+
+/// One deadline and what it must leave room for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The key, or the provider's own timeout.
+    pub name: String,
+    /// How long it is.
+    pub duration: Duration,
+    /// What must fit in, in words.
+    pub must_exceed: &'static str,
+    /// How long that is.
+    pub floor: Duration,
+    /// Whether being equal is enough.
+    pub or_equal: bool,
+    /// The keys that can mend it, the likeliest first.
+    pub keys: &'static [&'static str],
+}
+
+impl Link {
+    /// Whether there is room.
+    pub fn holds(&self) -> bool {
+        self.duration > self.floor || self.or_equal && self.duration == self.floor
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match (self.holds(), self.or_equal) {
+            (true, true) => ">=",
+            (true, false) => ">",
+            (false, true) => "is less than",
+            (false, false) => "is not more than",
+        };
+        let (duration, floor) = (show_duration(self.duration), show_duration(self.floor));
+        write!(f, "{} ({duration}) {sign} {} ({floor})", self.name, self.must_exceed)
+    }
+}
+
+/// The chain, from the provider's patience down to one request to a broker, then the shutdown.
+pub fn chain(config: &Config) -> Vec<Link> {
+    let (kafka, http) = (&config.kafka, &config.http);
+    let mut links = Vec::new();
+    if let Some(provider) = config.endpoints.iter().map(|endpoint| endpoint.provider).min_by_key(|it| it.timeout) {
+        let name = format!("{}'s own timeout", provider.title);
+        let answer = ("http.answer_deadline", http.answer_deadline);
+        links.push(link((&name, provider.timeout), answer, &["http.answer_deadline"]));
+    }
+    links.extend([
+        link(
+            ("http.answer_deadline", http.answer_deadline),
+            ("kafka.publish_timeout", kafka.publish_timeout),
+            &["kafka.publish_timeout", "http.answer_deadline"],
+        ),
+        link(
+            ("kafka.publish_timeout", kafka.publish_timeout),
+            (
+                "kafka.message_timeout + kafka.reconnect_backoff_max + 0.5s",
+                kafka.message_timeout + kafka.reconnect_backoff_max + REPORT_SLACK,
+            ),
+            &["kafka.message_timeout", "kafka.reconnect_backoff_max", "kafka.publish_timeout"],
+        ),
+        link(
+            ("kafka.message_timeout", kafka.message_timeout),
+            ("kafka.socket_timeout", kafka.socket_timeout),
+            &["kafka.socket_timeout", "kafka.message_timeout"],
+        ),
+        link(
+            ("http.answer_deadline", http.answer_deadline),
+            ("http.body_timeout", http.body_timeout),
+            &["http.body_timeout", "http.answer_deadline"],
+        ),
+    ]);
+    links.extend(shutdown(config));
+    links
+}
+
+fn shutdown(config: &Config) -> [Link; 2] {
+    let (http, shutdown) = (&config.http, &config.shutdown);
+    let grace = link(
+        ("shutdown.grace", shutdown.grace),
+        ("shutdown.pre_stop + shutdown.drain + shutdown.flush", shutdown.pre_stop + shutdown.drain + shutdown.flush),
+        &["shutdown.grace", "shutdown.pre_stop", "shutdown.drain", "shutdown.flush"],
+    );
+    let drain = link(
+        ("shutdown.drain", shutdown.drain),
+        ("http.answer_deadline", http.answer_deadline),
+        &["shutdown.drain", "http.answer_deadline"],
+    );
+    [grace, Link { or_equal: true, ..drain }]
+}
+
+fn link(
+    (name, duration): (&str, Duration),
+    (must_exceed, floor): (&'static str, Duration),
+    keys: &'static [&'static str],
+) -> Link {
+    Link { name: name.into(), duration, must_exceed, floor, or_equal: false, keys }
+}
+
+/// What a process takes before it does anything: code, runtime, librdkafka's threads.
+const PROCESS_BYTES: u64 = 32 << 20;
+
+/// What a connection takes beside its header buffer: socket state, a task, hyper's connection.
+const CONNECTION_BYTES: u64 = 16 << 10;
+
+/// How much larger than its body a delivery can be while it is read: a body of nothing but empty objects (`"a":{},`), each of which becomes a
+/// message of its own, took 73 times its size.
+const READING_FACTOR: u64 = 80;
+
+/// How many requests librdkafka has on their way to one broker, at most, under idempotence.
+const REQUESTS_PER_BROKER: u64 = 5;
+
+/// The most memory that the limits allow, part by part, in bytes: an estimate from above, for a container's limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ceiling {
+    /// What takes it, and how much.
+    pub parts: Vec<(&'static str, u64)>,
+    /// All parts together.
+    pub total: u64,
+}
+
+/// Adds up the limits.
+pub fn memory_ceiling(config: &Config) -> Ceiling {
+    let wide = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+    let (http, kafka) = (&config.http, &config.kafka);
+    // A bootstrap list may name one broker of many; three is the usual cluster.
+    let brokers = wide(kafka.brokers.len().max(3));
+    let parts = vec![
+        ("process", PROCESS_BYTES),
+        ("connections", wide(http.max_connections).saturating_mul(wide(http.max_header_bytes) + CONNECTION_BYTES)),
+        ("bodies in flight", wide(http.max_in_flight_bytes)),
+        ("the delivery being read", wide(http.max_body_bytes).saturating_mul(READING_FACTOR)),
+        ("producer queue", kafka.queue_bytes),
+        ("requests to brokers", brokers * REQUESTS_PER_BROKER * wide(kafka.max_message_bytes)),
+    ];
+    let total = parts.iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes));
+    Ceiling { parts, total }
+}
+
+impl fmt::Display for Ceiling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, bytes)) in self.parts.iter().enumerate() {
+            let sign = if index > 0 { " + " } else { "" };
+            write!(f, "{sign}{name} {}", mebibytes(*bytes))?;
+        }
+        write!(f, " = {}", mebibytes(self.total))
+    }
+}
+
+/// Whole mebibytes, rounded up.
+fn mebibytes(bytes: u64) -> String {
+    show_size(bytes.div_ceil(1 << 20).saturating_mul(1 << 20))
+}

@@ -1,0 +1,345 @@
+//! `[kafka]`: how to reach the cluster, and every librdkafka property that a client of ours gets.
+
+use std::{collections::BTreeMap, fs::File, path::PathBuf, time::Duration};
+
+use super::{
+    Environment,
+    properties::{self, Properties},
+    secrets::{SecretSource, SecretText},
+    section::Section,
+    units::show_size,
+};
+
+/// `[kafka]`.
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    /// Where to start from: `host:port` each, at least one.
+    pub brokers: Vec<String>,
+    /// Whether the connection is encrypted.
+    pub security: Security,
+    /// How the client proves itself, if it does.
+    pub sasl: Option<Sasl>,
+    /// The name of this client in the brokers' logs and quotas.
+    pub client_id: String,
+    /// `none`, `gzip`, `snappy`, `lz4` or `zstd`.
+    pub compression: String,
+    /// How long a record waits for others to share a request with.
+    pub linger: Duration,
+    /// How long a delivery waits for its acknowledgement before it is answered 503.
+    pub publish_timeout: Duration,
+    /// After how long librdkafka gives a record up; whole milliseconds.
+    pub message_timeout: Duration,
+    /// After how long an unanswered request to a broker counts as failed.
+    pub socket_timeout: Duration,
+    /// The longest pause between two attempts to connect to a broker.
+    pub reconnect_backoff_max: Duration,
+    /// How many bytes of records may wait in the producer.
+    pub queue_bytes: u64,
+    /// Whether the daemon creates topics that are missing, with the settings of `[topics]`. For development only: where nobody
+    /// creates a topic on purpose, a misspelled name becomes one.
+    pub auto_create: bool,
+    /// `max_message_bytes` of `[topics]`: librdkafka measures it before compression.
+    pub max_message_bytes: usize,
+    /// librdkafka properties that pass through as they are. Values may be secrets: they are never shown.
+    pub properties: Properties,
+}
+
+/// Whether the connection to the brokers is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// It is not.
+    Plaintext,
+    /// It is, and the broker's certificate and host name are always verified.
+    Tls {
+        /// The authorities to trust instead of the system's, as PEM.
+        ca_file: Option<PathBuf>,
+        /// The client's certificate chain, as PEM; with `key_file` or not at all.
+        certificate_file: Option<PathBuf>,
+        /// The client's private key, as PEM without a password.
+        key_file: Option<PathBuf>,
+    },
+}
+
+/// `[kafka.sasl]`.
+#[derive(Clone, Debug)]
+pub struct Sasl {
+    /// The mechanism.
+    pub mechanism: SaslMechanism,
+    /// The user.
+    pub username: String,
+    /// The password, as it was when the configuration was read.
+    pub password: SecretText,
+}
+
+/// The SASL mechanisms that need nothing beside a user and a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// `PLAIN`: the password itself, so only over TLS.
+    Plain,
+    /// `SCRAM-SHA-256`.
+    ScramSha256,
+    /// `SCRAM-SHA-512`.
+    ScramSha512,
+}
+
+impl SaslMechanism {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+}
+
+impl Kafka {
+    /// Every property that the producer gets.
+    pub fn client_properties(&self) -> Vec<(String, String)> {
+        let mut properties = self.shared_properties();
+        let own = [
+            ("acks", "all".to_owned()),
+            ("enable.idempotence", "true".into()),
+            ("partitioner", "murmur2_random".into()),
+            ("compression.type", self.compression.clone()),
+            ("linger.ms", self.linger.as_millis().to_string()),
+            ("message.timeout.ms", self.message_timeout.as_millis().to_string()),
+            ("queue.buffering.max.kbytes", (self.queue_bytes / 1024).to_string()),
+            ("message.max.bytes", self.max_message_bytes.to_string()),
+            ("allow.auto.create.topics", "false".into()),
+        ];
+        properties.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        properties.extend(self.properties.0.clone());
+        properties
+    }
+
+    /// The properties of a consumer or an admin client: the connection, without what only producers know. Such a client
+    /// never makes a broker create a topic.
+    pub fn connection_properties(&self) -> Vec<(String, String)> {
+        let mut properties = self.shared_properties();
+        properties.push(("allow.auto.create.topics".into(), "false".into()));
+        let pass = self.properties.0.iter().filter(|(name, _)| !properties::is_producer_only(name));
+        properties.extend(pass.map(|(name, value)| (name.clone(), value.clone())));
+        properties
+    }
+
+    fn shared_properties(&self) -> Vec<(String, String)> {
+        let mut properties = vec![
+            ("bootstrap.servers", self.brokers.join(",")),
+            ("client.id", self.client_id.clone()),
+            ("socket.timeout.ms", self.socket_timeout.as_millis().to_string()),
+            ("socket.nagle.disable", "true".into()),
+            ("reconnect.backoff.max.ms", self.reconnect_backoff_max.as_millis().to_string()),
+            // The default first pause of 100 ms may not exceed the longest one.
+            ("reconnect.backoff.ms", self.reconnect_backoff_max.as_millis().min(100).to_string()),
+        ];
+        let protocol = match (&self.security, &self.sasl) {
+            (Security::Plaintext, None) => "plaintext",
+            (Security::Plaintext, Some(_)) => "sasl_plaintext",
+            (Security::Tls { .. }, None) => "ssl",
+            (Security::Tls { .. }, Some(_)) => "sasl_ssl",
+        };
+        properties.push(("security.protocol", protocol.into()));
+        if let Security::Tls { ca_file, certificate_file, key_file } = &self.security {
+            let files =
+                [("ssl.ca.location", ca_file), ("ssl.certificate.location", certificate_file), ("ssl.key.location", key_file)];
+            for (name, file) in files {
+                if let Some(file) = file {
+                    properties.push((name, file.display().to_string()));
+                }
+            }
+            properties.push(("enable.ssl.certificate.verification", "true".into()));
+            properties.push(("ssl.endpoint.identification.algorithm", "https".into()));
+        }
+        if let Some(sasl) = &self.sasl {
+            properties.push(("sasl.mechanism", sasl.mechanism.name().into()));
+            properties.push(("sasl.username", sasl.username.clone()));
+            properties.push(("sasl.password", sasl.password.reveal().into()));
+        }
+        properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// Reads `[kafka]`. Warnings go to `warnings`.
+pub(super) fn read(
+    mut section: Section<'_>,
+    environment: &Environment,
+    max_message_bytes: usize,
+    warnings: &mut Vec<String>,
+) -> Kafka {
+    let second = Duration::from_secs(1);
+    let positive = Duration::from_millis(1)..=Duration::from_secs(3600);
+    let codecs = ["none", "gzip", "snappy", "lz4", "zstd"].map(|name| (name, name));
+    let brokers = brokers(&mut section);
+    let security = security(&mut section);
+    let sasl = section.optional_table("sasl").and_then(|table| sasl(table, &security, environment, warnings));
+    let pass_through = section.table("properties");
+    let kafka = Kafka {
+        brokers,
+        security,
+        sasl,
+        client_id: client_id(&mut section),
+        compression: section.choice("compression", &codecs, "lz4").into(),
+        linger: section.duration("linger", second / 200, &(Duration::ZERO..=second)),
+        publish_timeout: section.duration("publish_timeout", second * 7 / 2, &positive),
+        message_timeout: section.duration("message_timeout", second * 2, &positive),
+        // librdkafka's bounds: socket.timeout.ms is 10 to 300000.
+        socket_timeout: section.duration("socket_timeout", second * 3 / 2, &(second / 100..=second * 300)),
+        reconnect_backoff_max: section.duration("reconnect_backoff_max", second / 2, &positive),
+        queue_bytes: section.size("queue_bytes", 64 << 20, &(1 << 20..=1 << 40)),
+        auto_create: section.boolean("auto_create", false),
+        max_message_bytes,
+        properties: properties::read(pass_through),
+    };
+    section.finish();
+    kafka
+}
+
+fn brokers(section: &mut Section<'_>) -> Vec<String> {
+    const EXAMPLE: &str = "is missing; for example: brokers = [\"kafka:9092\"]";
+    let written = section.written("brokers");
+    let Some(brokers) = section.list("brokers") else {
+        if written.is_none() {
+            section.missing("brokers", EXAMPLE);
+        }
+        return Vec::new();
+    };
+    if brokers.is_empty() {
+        section.complain(
+            "brokers",
+            written.unwrap_or_else(|| section.origin.clone()),
+            "is empty; for example: brokers = [\"kafka:9092\"]",
+        );
+    }
+    for (broker, origin) in &brokers {
+        if !is_host_port(broker) {
+            section.complain("brokers", origin.clone(), &format!("{broker:?} is not host:port, such as \"kafka:9092\""));
+        }
+    }
+    brokers.into_iter().map(|(broker, _)| broker).collect()
+}
+
+fn is_host_port(broker: &str) -> bool {
+    let Some((host, port)) = broker.rsplit_once(':') else { return false };
+    let name =
+        |host: &str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    let address = |host: &str| {
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    (name(host) || address(host)) && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn client_id(section: &mut Section<'_>) -> String {
+    let Some((text, origin)) = section.text("client_id") else { return "hookgate".into() };
+    let legal = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if text.is_empty() || !legal {
+        section.complain("client_id", origin, "must be letters, digits, '.', '-' and '_'");
+    }
+    text
+}
+
+fn security(section: &mut Section<'_>) -> Security {
+    let tls = section.choice("security", &[("plaintext", false), ("tls", true)], false);
+    let Some(mut table) = section.optional_table("tls") else {
+        let none = Security::Tls { ca_file: None, certificate_file: None, key_file: None };
+        return if tls { none } else { Security::Plaintext };
+    };
+    if !tls {
+        table.reader.problem(table.origin.clone(), "[kafka.tls]: has no effect without [kafka] security = \"tls\"");
+    }
+    let ca_file = readable_file(&mut table, "ca_file");
+    let certificate_file = readable_file(&mut table, "certificate_file");
+    let key_file = readable_file(&mut table, "key_file");
+    match (&certificate_file, &key_file) {
+        (Some(_), None) => table.missing("key_file", "is missing beside certificate_file"),
+        (None, Some(_)) => table.missing("certificate_file", "is missing beside key_file"),
+        _ => {}
+    }
+    table.finish();
+    if tls { Security::Tls { ca_file, certificate_file, key_file } } else { Security::Plaintext }
+}
+
+fn readable_file(table: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    let (path, origin) = table.text(key)?;
+    let is_file = std::fs::metadata(&path).map(|metadata| metadata.is_file());
+    let fault = match is_file {
+        Ok(true) => File::open(&path).err().map(|error| error.kind().to_string()),
+        Ok(false) => Some("not a file".into()),
+        Err(error) => Some(error.kind().to_string()),
+    };
+    if let Some(fault) = fault {
+        table.complain(key, origin, &format!("{path:?} cannot be read: {fault}"));
+    }
+    Some(path.into())
+}
+
+fn sasl(mut table: Section<'_>, security: &Security, environment: &Environment, warnings: &mut Vec<String>) -> Option<Sasl> {
+    let mechanisms = [SaslMechanism::Plain, SaslMechanism::ScramSha256, SaslMechanism::ScramSha512]
+        .map(|mechanism| (mechanism.name(), Some(mechanism)));
+    let written = table.choice("mechanism", &mechanisms, None);
+    let username = table.text("username");
+    let password = table.text("password");
+    for (key, message) in [
+        ("mechanism", "is missing; must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
+        ("username", "is missing"),
+        ("password", "is missing; write \"env:NAME\" or \"file:/path\""),
+    ] {
+        if table.written(key).is_none() {
+            table.missing(key, message);
+        }
+    }
+    if let Some((name, origin)) = &username
+        && name.is_empty()
+    {
+        table.complain("username", origin.clone(), "is empty");
+    }
+    if *security == Security::Plaintext {
+        match written {
+            Some(SaslMechanism::Plain) => table.missing(
+                "mechanism",
+                "PLAIN would send the password unencrypted; set [kafka] security = \"tls\" or use SCRAM-SHA-512",
+            ),
+            Some(_) => warnings.push("[kafka.sasl] without security = \"tls\": records travel unencrypted".into()),
+            None => {}
+        }
+    }
+    let password = password.and_then(|(text, origin)| {
+        let resolved = SecretSource::parse(&text).and_then(|source| source.text(environment));
+        resolved.map_err(|fault| table.complain("password", origin, &fault)).ok()
+    });
+    table.finish();
+    Some(Sasl { mechanism: written?, username: username?.0, password: password? })
+}
+
+/// How `[kafka]` looks in the redacted view.
+pub(super) fn redacted(kafka: &Kafka) -> serde_json::Value {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let (security, tls) = match &kafka.security {
+        Security::Plaintext => ("plaintext", serde_json::Value::Null),
+        Security::Tls { ca_file, certificate_file, key_file } => (
+            "tls",
+            serde_json::json!({"ca_file": path(ca_file), "certificate_file": path(certificate_file), "key_file": path(key_file)}),
+        ),
+    };
+    let sasl = kafka.sasl.as_ref().map(|sasl| {
+        serde_json::json!({"mechanism": sasl.mechanism.name(), "username": sasl.username, "password": sasl.password.source()})
+    });
+    let properties: BTreeMap<&str, &str> = kafka.properties.0.keys().map(|name| (name.as_str(), "…")).collect();
+    let show = super::units::show_duration;
+    serde_json::json!({
+        "brokers": kafka.brokers,
+        "security": security,
+        "tls": tls,
+        "sasl": sasl,
+        "client_id": kafka.client_id,
+        "compression": kafka.compression,
+        "linger": show(kafka.linger),
+        "publish_timeout": show(kafka.publish_timeout),
+        "message_timeout": show(kafka.message_timeout),
+        "socket_timeout": show(kafka.socket_timeout),
+        "reconnect_backoff_max": show(kafka.reconnect_backoff_max),
+        "queue_bytes": show_size(kafka.queue_bytes),
+        "auto_create": kafka.auto_create,
+        "properties": properties,
+    })
+}

@@ -1,0 +1,285 @@
+//! The configuration: one file, variables over it, flags over both, read once and refused as a whole. The only module that
+//! reads files and the environment.
+//!
+//! [`parse`] goes in three steps: merge the layers (`reader`), read each table with typed getters (`section`; the tables are in
+//! `kafka`, `topics` and `sections`), check what must hold between tables ([`deadlines`] and `sections`). Every step collects its complaints, so that
+//! one run reports them all.
+
+pub mod deadlines;
+pub mod kafka;
+pub mod problem;
+pub mod properties;
+mod reader;
+pub mod secrets;
+mod section;
+mod sections;
+#[cfg(test)]
+mod tests;
+pub mod topics;
+mod units;
+
+use std::{collections::BTreeMap, fmt, fs::File, io::Read as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+pub use self::{
+    kafka::{Kafka, Sasl, SaslMechanism, Security},
+    problem::{Origin, Problem, Problems},
+    properties::Properties,
+    secrets::{SecretEvent, SecretRing, SecretSource, SecretText, shared_secrets},
+    topics::Topics,
+};
+use crate::provider::Provider;
+
+/// The largest configuration file in bytes; a larger file is something else.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Everything that the daemon is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[kafka]`.
+    pub kafka: Kafka,
+    /// `[http]`: the listener for webhooks.
+    pub http: Http,
+    /// `[admin]`: the listener for probes and metrics.
+    pub admin: Admin,
+    /// `[topics]`.
+    pub topics: Topics,
+    /// `[shutdown]`.
+    pub shutdown: Shutdown,
+    /// `[log]`.
+    pub log: Log,
+    /// `[endpoints.<name>]`, sorted by name; at least one.
+    pub endpoints: Vec<Endpoint>,
+    /// What works but is probably not meant; for the log at start and for `hookgate check`.
+    pub warnings: Vec<String>,
+}
+
+/// `[http]`.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Where to listen for webhooks.
+    pub listen: SocketAddr,
+    /// The largest body.
+    pub max_body_bytes: usize,
+    /// The largest request head; hyper takes no less than 8 KiB.
+    pub max_header_bytes: usize,
+    /// The most header fields of one request.
+    pub max_headers: usize,
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// The most body bytes in memory at once.
+    pub max_in_flight_bytes: usize,
+    /// The most requests at once.
+    pub max_in_flight: usize,
+    /// How long a request head may take. hyper knows one limit for this and for idle keep-alive connections: behind a proxy
+    /// that pools connections, set it above the proxy's idle time (75 s for a pool of 60 s), or the proxy will now and then
+    /// send into a connection that is just being closed. It also bounds how long a peer may leave an answer unread.
+    pub header_timeout: Duration,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+    /// How long after the request head the answer is due.
+    pub answer_deadline: Duration,
+    /// The `Retry-After` of a 503; whole seconds.
+    pub retry_after: Duration,
+}
+
+/// `[admin]`.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where to listen for probes and metrics.
+    pub listen: SocketAddr,
+}
+
+/// `[shutdown]`.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    /// How long to keep serving, unready, until every load balancer has noticed.
+    pub pre_stop: Duration,
+    /// How long requests in flight may take to finish.
+    pub drain: Duration,
+    /// How long the producer may take to empty its queue.
+    pub flush: Duration,
+    /// After how long the process is killed: `terminationGracePeriodSeconds` in Kubernetes.
+    pub grace: Duration,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// What is logged: filter directives such as `info` or `info,hookgate::publish=debug`.
+    pub level: String,
+    /// One line for every so many published deliveries; 0 is none.
+    pub success_sample: u32,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// `[endpoints.<name>]`: one URL, `/webhooks/<name>`, of one provider.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Its name in the URL, the log, the metrics and the events.
+    pub name: Arc<str>,
+    /// Who sends to it.
+    pub provider: &'static Provider,
+    /// Where its secrets are, 1 to 16; any may match.
+    pub secrets: Vec<SecretSource>,
+    /// How far a signed timestamp may lie from the arrival, either way. Only Frame.io signs one.
+    pub tolerance: Duration,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("name", &self.name)
+            .field("provider", &self.provider.name)
+            .field("secrets", &self.secrets)
+            .field("tolerance", &self.tolerance)
+            .finish()
+    }
+}
+
+/// The environment as it was when it was read. It holds secrets, so it does not print.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The environment of this process. A variable that is not UTF-8 counts as not set.
+    pub fn process() -> Self {
+        // `vars` would panic on what is not UTF-8.
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    fn only<'a>(&self, names: impl Iterator<Item = &'a str>) -> Self {
+        names.filter_map(|name| Some((name, self.get(name)?))).collect()
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Reads the configuration from a file. `overrides` are flags: `("http.listen", "127.0.0.1:8080")`.
+pub fn load(path: &Path, environment: &Environment, overrides: &[(String, String)]) -> Result<Config, Problems> {
+    let name = path.display().to_string();
+    let text = read(path).map_err(|fault| {
+        let origin = Origin::File { name: name.as_str().into(), line: 0 };
+        Problems(vec![Problem { origin, message: fault }])
+    })?;
+    parse(&text, &name, environment, overrides)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(|error| {
+        format!("cannot be read: {}; --config names another file, and `hookgate dev` needs none", error.kind())
+    })?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("is larger than {FILE_BYTES_MAX} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".into())
+}
+
+/// Reads the configuration from the text of a file of that name. The error is everything that is wrong.
+pub fn parse(text: &str, file_name: &str, environment: &Environment, overrides: &[(String, String)]) -> Result<Config, Problems> {
+    let reader = reader::Reader::new(file_name);
+    let mut root = reader.parse(text);
+    if reader.has_problems() {
+        return Err(reader.into_problems());
+    }
+    reader.lay_variables(&mut root, environment, &topics::map_names());
+    for (path, value) in overrides {
+        reader.lay_flag(&mut root, path, value);
+    }
+    let config = sections::read(&reader, root, environment);
+    if reader.has_problems() { Err(reader.into_problems()) } else { Ok(config) }
+}
+
+/// `[kafka]` where there is no configuration file: brokers from a flag, everything else from variables or the defaults.
+pub fn kafka_alone(brokers: &str, environment: &Environment) -> Result<Kafka, Problems> {
+    let reader = reader::Reader::new("--brokers");
+    let mut root = reader.parse("");
+    let names = environment.0.keys().map(String::as_str).filter(|name| name.starts_with("HOOKGATE_KAFKA__"));
+    reader.lay_variables(&mut root, &environment.only(names), &[]);
+    reader.lay_flag(&mut root, "kafka.brokers", brokers);
+    let kafka = sections::kafka_alone(&reader, root, environment);
+    if reader.has_problems() { Err(reader.into_problems()) } else { Ok(kafka) }
+}
+
+impl Config {
+    /// The whole configuration for people to look at: secrets as where they are, pass-through values not at all.
+    pub fn redacted(&self) -> serde_json::Value {
+        let show = units::show_duration;
+        let size = |bytes: usize| units::show_size(bytes as u64);
+        let endpoint = |endpoint: &Endpoint| {
+            let secrets: Vec<String> = endpoint.secrets.iter().map(ToString::to_string).collect();
+            let mut view = serde_json::json!({"provider": endpoint.provider.name, "secrets": secrets});
+            if endpoint.provider.signs_time() {
+                view["tolerance"] = show(endpoint.tolerance).into();
+            }
+            (endpoint.name.to_string(), view)
+        };
+        let (http, topics, shutdown, log) = (&self.http, &self.topics, &self.shutdown, &self.log);
+        serde_json::json!({
+            "kafka": kafka::redacted(&self.kafka),
+            "http": {
+                "listen": http.listen.to_string(),
+                "max_body_bytes": size(http.max_body_bytes),
+                "max_header_bytes": size(http.max_header_bytes),
+                "max_headers": http.max_headers,
+                "max_connections": http.max_connections,
+                "max_in_flight_bytes": size(http.max_in_flight_bytes),
+                "max_in_flight": http.max_in_flight,
+                "header_timeout": show(http.header_timeout),
+                "body_timeout": show(http.body_timeout),
+                "answer_deadline": show(http.answer_deadline),
+                "retry_after": show(http.retry_after),
+            },
+            "admin": {"listen": self.admin.listen.to_string()},
+            "topics": {
+                "prefix": topics.prefix,
+                "map": topics.map,
+                "partitions": topics.partitions,
+                "replication": topics.replication,
+                "retention": show(topics.retention),
+                "max_message_bytes": size(topics.max_message_bytes),
+            },
+            "shutdown": {
+                "pre_stop": show(shutdown.pre_stop),
+                "drain": show(shutdown.drain),
+                "flush": show(shutdown.flush),
+                "grace": show(shutdown.grace),
+            },
+            "log": {
+                "format": match log.format { LogFormat::Json => "json", LogFormat::Text => "text" },
+                "level": log.level,
+                "success_sample": log.success_sample,
+            },
+            "endpoints": self.endpoints.iter().map(endpoint).collect::<serde_json::Map<_, _>>(),
+        })
+    }
+}

@@ -1,0 +1,317 @@
+//! Secrets: references in the configuration, values in memory, and the files that are read again. No value is ever printed.
+
+use std::{
+    fmt,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Endpoint, Environment};
+use crate::{
+    provider::{CredentialSource, Provider},
+    signature::{Keys, Secret},
+};
+
+/// The largest secret file in bytes; a larger file is something else.
+pub const SECRET_FILE_BYTES_MAX: u64 = 4096;
+
+/// Uploadcare takes signing secrets of at most 32 characters (its `OpenAPI` description, `webhook_signing_secret`).
+const UPLOADCARE_SECRET_CHARACTERS_MAX: usize = 32;
+
+/// A token in a URL with fewer characters than this can be guessed.
+const TOKEN_CHARACTERS_MIN: usize = 16;
+
+/// A secret as text, with where it came from. It prints as its source.
+#[derive(Clone)]
+pub struct SecretText {
+    text: String,
+    source: String,
+}
+
+impl SecretText {
+    /// A secret that code made up: for `hookgate dev` and tests.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), source: "literal".into() }
+    }
+
+    /// The secret itself.
+    pub fn reveal(&self) -> &str {
+        &self.text
+    }
+
+    /// Where it came from: `env:NAME`, `file:PATH` or `literal`.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretText({})", self.source)
+    }
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    /// An environment variable, by name; read once.
+    Env(String),
+    /// A file, read again while the daemon runs; relative to the working directory.
+    File(PathBuf),
+    /// The secret itself. Only `hookgate dev` and tests make one: in a configuration file it is refused.
+    Literal(SecretText),
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Literal(_) => f.write_str("literal"),
+        }
+    }
+}
+
+impl SecretSource {
+    /// Reads `env:NAME` or `file:PATH`. The error says what to write, and never what was written: it may be the secret.
+    pub fn parse(reference: &str) -> Result<Self, String> {
+        if let Some(name) = reference.strip_prefix("env:") {
+            let shaped = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            return if shaped && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) {
+                Ok(Self::Env(name.into()))
+            } else {
+                Err("what follows \"env:\" must be the name of an environment variable".into())
+            };
+        }
+        match reference.strip_prefix("file:") {
+            Some("") => Err("what follows \"file:\" must be a path".into()),
+            Some(path) => Ok(Self::File(path.into())),
+            None => Err("a secret has no place here; write \"env:NAME\" or \"file:/path\", which say where it is".into()),
+        }
+    }
+
+    /// The secret as bytes, without its one trailing newline. Errors say why there is none, never what was there.
+    fn bytes(&self, environment: &Environment) -> Result<Vec<u8>, String> {
+        let mut bytes = match self {
+            Self::Env(name) => match environment.get(name) {
+                Some(text) => text.as_bytes().to_vec(),
+                None => return Err(format!("the variable {name} is not set")),
+            },
+            Self::File(path) => read_file(path).map_err(|fault| format!("the file {:?} {fault}", path.display().to_string()))?,
+            Self::Literal(text) => text.text.clone().into_bytes(),
+        };
+        // `echo secret > file` and Kubernetes manifests add one.
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+            if bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
+        }
+        if bytes.is_empty() {
+            return Err(match self {
+                Self::Env(name) => format!("the variable {name} is empty"),
+                Self::File(path) => format!("the file {:?} is empty", path.display().to_string()),
+                Self::Literal(_) => "the secret is empty".into(),
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// The secret as text, for what is read once.
+    pub fn text(&self, environment: &Environment) -> Result<SecretText, String> {
+        let text = String::from_utf8(self.bytes(environment)?).map_err(|_| format!("{self} is not UTF-8"))?;
+        Ok(SecretText { text, source: self.to_string() })
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {}", error.kind());
+    // A pipe or a device could block the daemon for ever.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("cannot be read: not a file".into());
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(SECRET_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
+        return Err(format!("is larger than {SECRET_FILE_BYTES_MAX} bytes"));
+    }
+    Ok(bytes)
+}
+
+/// What became of one secret when it was read. Slots count from 1, in the order of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretEvent {
+    /// It is there: for the first time, or again after it could not be read.
+    Loaded {
+        /// Its slot.
+        slot: u32,
+    },
+    /// It is another one now.
+    Changed {
+        /// Its slot.
+        slot: u32,
+    },
+    /// It cannot be read. The last good one stays; where there was none, the slot stays empty. Reported when the reason changes.
+    Kept {
+        /// Its slot.
+        slot: u32,
+        /// Why, without any part of the value.
+        why: String,
+    },
+}
+
+/// The secrets of one endpoint as they are now.
+#[derive(Debug)]
+pub struct SecretRing {
+    endpoint: Arc<str>,
+    provider: &'static str,
+    tolerance: Duration,
+    environment: Environment,
+    slots: Vec<Slot>,
+    /// What reading them for the first time brought, for the first refresh to report.
+    unreported: Vec<SecretEvent>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    number: u32,
+    source: SecretSource,
+    current: Option<Secret>,
+    trouble: Option<String>,
+}
+
+impl SecretRing {
+    /// Reads the secrets of an endpoint. Those that cannot be read are reported by the first [`SecretRing::refresh`].
+    pub fn new(endpoint: &Endpoint, environment: &Environment) -> Self {
+        // Only what the slots name is kept.
+        let environment = environment.only(endpoint.secrets.iter().filter_map(|source| match source {
+            SecretSource::Env(name) => Some(name.as_str()),
+            SecretSource::File(_) | SecretSource::Literal(_) => None,
+        }));
+        let slots = (1..).zip(&endpoint.secrets).map(|(number, source)| Slot {
+            number,
+            source: source.clone(),
+            current: None,
+            trouble: None,
+        });
+        let mut ring = Self {
+            endpoint: endpoint.name.clone(),
+            provider: endpoint.provider.name,
+            tolerance: endpoint.tolerance,
+            environment,
+            slots: slots.collect(),
+            unreported: Vec::new(),
+        };
+        ring.unreported = ring.read();
+        ring
+    }
+
+    /// The endpoint whose secrets these are.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Reads the secrets again and says what changed since the last time. Blocks on the file system.
+    pub fn refresh(&mut self) -> Vec<SecretEvent> {
+        let mut events = std::mem::take(&mut self.unreported);
+        events.extend(self.read());
+        events
+    }
+
+    /// The secrets to verify with.
+    pub fn keys(&self) -> Keys {
+        let secrets: Vec<_> = self.slots.iter().filter_map(|slot| Some((slot.number, slot.current.clone()?))).collect();
+        Keys { incomplete: secrets.len() < self.slots.len(), secrets, tolerance: self.tolerance }
+    }
+
+    fn read(&mut self) -> Vec<SecretEvent> {
+        let (provider, environment) = (self.provider, &self.environment);
+        self.slots.iter_mut().filter_map(|slot| slot.read(provider, environment)).collect()
+    }
+}
+
+impl Slot {
+    fn read(&mut self, provider: &str, environment: &Environment) -> Option<SecretEvent> {
+        let slot = self.number;
+        let read = self.source.bytes(environment).and_then(|bytes| match impossible(provider, &bytes) {
+            Some(fault) => Err(format!("{} {fault}", self.source)),
+            None => Secret::new(&bytes).ok_or_else(|| "the secret is empty".to_owned()),
+        });
+        match read {
+            Ok(secret) => {
+                let recovered = self.trouble.take().is_some();
+                let same = self.current.as_ref().map(|current| current.same(&secret));
+                self.current = Some(secret);
+                match same {
+                    Some(false) => Some(SecretEvent::Changed { slot }),
+                    Some(true) if !recovered => None,
+                    Some(true) | None => Some(SecretEvent::Loaded { slot }),
+                }
+            }
+            Err(why) if self.trouble.as_ref() == Some(&why) => None,
+            Err(why) => {
+                self.trouble = Some(why.clone());
+                Some(SecretEvent::Kept { slot, why })
+            }
+        }
+    }
+}
+
+fn characters(bytes: &[u8]) -> usize {
+    String::from_utf8_lossy(bytes).chars().count()
+}
+
+/// Why a secret can never match at its provider.
+fn impossible(provider: &str, bytes: &[u8]) -> Option<String> {
+    let too_long = provider == "uploadcare" && characters(bytes) > UPLOADCARE_SECRET_CHARACTERS_MAX;
+    too_long.then(|| {
+        format!(
+            "is longer than {UPLOADCARE_SECRET_CHARACTERS_MAX} characters, the most that Uploadcare takes: it can never match"
+        )
+    })
+}
+
+/// Checks a reference when the configuration is read: the problem with it, if it can never work, or else a warning. A file
+/// that is not there yet is neither: the endpoint answers `no_secret` until it is.
+pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &Environment) -> Result<Option<String>, String> {
+    let bytes = match (source.bytes(environment), source) {
+        (Ok(bytes), _) => bytes,
+        (Err(fault), SecretSource::File(_)) => return Ok(Some(fault)),
+        (Err(fault), _) => return Err(fault),
+    };
+    if let Some(fault) = impossible(provider.name, &bytes) {
+        return Err(format!("{source} {fault}"));
+    }
+    let guessable = provider.credential == CredentialSource::UrlToken && characters(&bytes) < TOKEN_CHARACTERS_MIN;
+    Ok(guessable.then(|| {
+        format!(
+            "{source} is shorter than {TOKEN_CHARACTERS_MIN} characters, and the token in the URL is the only proof of the sender"
+        )
+    }))
+}
+
+/// Every secret that two endpoints share, as a sentence each. A signature does not bind the URL, so what was signed for
+/// one endpoint would be accepted by the other.
+pub fn shared_secrets(rings: &[SecretRing]) -> Vec<String> {
+    let mut shared = Vec::new();
+    for (index, ring) in rings.iter().enumerate() {
+        for other in &rings[index + 1..] {
+            for slot in &ring.slots {
+                for twin in &other.slots {
+                    let (Some(secret), Some(same)) = (&slot.current, &twin.current) else { continue };
+                    if secret.same(same) {
+                        shared.push(format!(
+                            "secret {} of endpoint {} is also secret {} of endpoint {}: give each its own, because a signature does not bind the URL",
+                            slot.number, ring.endpoint, twin.number, other.endpoint
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    shared
+}

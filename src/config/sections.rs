@@ -1,0 +1,261 @@
+//! The tables beside `[kafka]` and `[topics]`, and what must hold between them.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::{
+    Admin, Config, Endpoint, Environment, Http, Kafka, Log, LogFormat, Shutdown, deadlines, kafka,
+    problem::{Origin, suggestion},
+    reader::{Entries, Reader},
+    secrets::{self, SecretRing, SecretSource},
+    section::Section,
+    topics,
+    units::show_size,
+};
+use crate::provider;
+
+/// The longest endpoint name, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+/// The most secrets of one endpoint: each is tried on every delivery.
+const SECRETS_MAX: usize = 16;
+/// What a record holds beside the body and its reading: DESIGN's allowance for fields and record headers.
+const RECORD_OVERHEAD_BYTES: usize = 64 << 10;
+
+/// Reads every table. What cannot be read is complained about and stands in as its default.
+pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment) -> Config {
+    let mut root = Section::root(reader, entries);
+    let mut warnings = Vec::new();
+    let topics = topics::read(root.table("topics"));
+    let kafka = kafka::read(root.table("kafka"), environment, topics.max_message_bytes, &mut warnings);
+    let config = Config {
+        kafka,
+        http: http(root.table("http")),
+        admin: admin(root.table("admin")),
+        topics,
+        shutdown: shutdown(root.table("shutdown")),
+        log: log(root.table("log")),
+        endpoints: endpoints(root.table("endpoints"), environment, &mut warnings),
+        warnings,
+    };
+    root.finish();
+    combinations(reader, &config);
+    config
+}
+
+/// Reads `[kafka]` alone.
+pub(super) fn kafka_alone(reader: &Reader, entries: Entries, environment: &Environment) -> Kafka {
+    let mut root = Section::root(reader, entries);
+    let topics = topics::read(root.table("topics"));
+    kafka::read(root.table("kafka"), environment, topics.max_message_bytes, &mut Vec::new())
+}
+
+fn http(mut section: Section<'_>) -> Http {
+    let second = Duration::from_secs(1);
+    let positive = second / 1000..=second * 3600;
+    let narrow = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+    let http = Http {
+        listen: address(&mut section, "0.0.0.0:8080"),
+        max_body_bytes: narrow(section.size("max_body_bytes", 768 << 10, &(1 << 10..=1 << 30))),
+        // hyper takes no smaller buffer than 8 KiB.
+        max_header_bytes: narrow(section.size("max_header_bytes", 16 << 10, &(8 << 10..=1 << 20))),
+        max_headers: section.count("max_headers", 100),
+        max_connections: section.count("max_connections", 4096),
+        max_in_flight_bytes: narrow(section.size("max_in_flight_bytes", 64 << 20, &(1 << 10..=1 << 40))),
+        max_in_flight: section.count("max_in_flight", 8192),
+        header_timeout: section.duration("header_timeout", second * 10, &positive),
+        body_timeout: section.duration("body_timeout", second * 3, &positive),
+        answer_deadline: section.duration("answer_deadline", second * 4, &positive),
+        retry_after: retry_after(&mut section),
+    };
+    section.finish();
+    http
+}
+
+fn retry_after(section: &mut Section<'_>) -> Duration {
+    let second = Duration::from_secs(1);
+    let origin = section.written("retry_after");
+    let retry_after = section.duration("retry_after", second * 5, &(second..=second * 3600));
+    if let Some(origin) = origin
+        && retry_after.subsec_nanos() > 0
+    {
+        section.complain("retry_after", origin, "must be whole seconds: the Retry-After header has no finer unit");
+    }
+    retry_after
+}
+
+fn admin(mut section: Section<'_>) -> Admin {
+    let admin = Admin { listen: address(&mut section, "0.0.0.0:9090") };
+    section.finish();
+    admin
+}
+
+fn address(section: &mut Section<'_>, default: &'static str) -> SocketAddr {
+    let (text, origin) = section.text("listen").unwrap_or_else(|| (default.into(), section.origin.clone()));
+    text.parse().unwrap_or_else(|_| {
+        section.complain("listen", origin, &format!("{text:?} is not an address and a port, such as \"{default}\""));
+        SocketAddr::from(([0, 0, 0, 0], 0))
+    })
+}
+
+fn shutdown(mut section: Section<'_>) -> Shutdown {
+    let second = Duration::from_secs(1);
+    let any = Duration::ZERO..=second * 3600;
+    let shutdown = Shutdown {
+        pre_stop: section.duration("pre_stop", second * 5, &any),
+        drain: section.duration("drain", second * 10, &any),
+        flush: section.duration("flush", second * 5, &any),
+        grace: section.duration("grace", second * 30, &any),
+    };
+    section.finish();
+    shutdown
+}
+
+fn log(mut section: Section<'_>) -> Log {
+    let origin = section.written("level");
+    let log = Log {
+        format: section.choice("format", &[("json", LogFormat::Json), ("text", LogFormat::Text)], LogFormat::Json),
+        level: section.text("level").map_or_else(|| "info".into(), |(level, _)| level),
+        success_sample: u32::try_from(section.integer("success_sample", 100, &(0..=1_000_000))).unwrap_or(0),
+    };
+    if let Some(origin) = origin
+        && tracing_subscriber::EnvFilter::builder().parse(&log.level).is_err()
+    {
+        section.complain("level", origin, "is not a filter, such as \"info\" or \"info,hookgate::publish=debug\"");
+    }
+    section.finish();
+    log
+}
+
+fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    // What is there but wrong has its own complaints.
+    let mut none = true;
+    for (name, table) in section.tables() {
+        none = false;
+        endpoints.extend(endpoint(&name, table, environment, warnings));
+    }
+    if none {
+        let message = "[endpoints]: there is none; for example [endpoints.uploadcare] with provider = \"uploadcare\" and secrets = [\"env:UPLOADCARE_SECRET\"]";
+        section.reader.problem(section.origin.clone(), message);
+    }
+    let rings: Vec<SecretRing> = endpoints.iter().map(|it| SecretRing::new(it, environment)).collect();
+    for shared in secrets::shared_secrets(&rings) {
+        section.reader.problem(section.origin.clone(), format!("[endpoints]: {shared}"));
+    }
+    endpoints
+}
+
+fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Option<Endpoint> {
+    let at = table.origin.clone();
+    if !is_name(name) {
+        let message =
+            "[endpoints]: \"{}\" is not a name: lower-case letters and digits, with single '-' or '_' between them, at most 64";
+        table.reader.problem(at, message.replacen("{}", &name.escape_debug().to_string(), 1));
+    }
+    let provider = endpoint_provider(&mut table);
+    let references = secret_references(&mut table);
+    let mut secrets = Vec::with_capacity(references.len());
+    for (reference, origin) in references {
+        let source = SecretSource::parse(&reference);
+        let examined = source.and_then(|source| {
+            // Whose secret it is, is complained about already.
+            let warning = provider.map_or(Ok(None), |provider| secrets::examine(&source, provider, environment))?;
+            warnings.extend(warning.map(|warning| format!("[endpoints.{name}] secrets: {warning}")));
+            Ok(source)
+        });
+        match examined {
+            Ok(source) => secrets.push(source),
+            Err(fault) => table.complain("secrets", origin, &fault),
+        }
+    }
+    let written = table.written("tolerance");
+    let second = Duration::from_secs(1);
+    let tolerance = table.duration("tolerance", second * 300, &(second..=second * 86_400));
+    if let (Some(origin), Some(provider)) = (written, provider)
+        && !provider.signs_time()
+    {
+        table.complain("tolerance", origin, &format!("has no effect: {} signs no timestamp", provider.title));
+    }
+    table.finish();
+    Some(Endpoint { name: name.into(), provider: provider?, secrets, tolerance })
+}
+
+fn endpoint_provider(table: &mut Section<'_>) -> Option<&'static provider::Provider> {
+    let names = provider::ALL.iter().map(|provider| provider.name);
+    let known = || names.clone().collect::<Vec<_>>().join(", ");
+    let present = table.written("provider").is_some();
+    let Some((written, origin)) = table.text("provider") else {
+        if !present {
+            table.missing("provider", &format!("is missing; there are {}", known()));
+        }
+        return None;
+    };
+    let provider = provider::by_name(&written);
+    if provider.is_none() {
+        let hint = match suggestion(&written, names.clone()) {
+            Some(name) => format!("did you mean \"{name}\"?"),
+            None => format!("there are {}", known()),
+        };
+        table.complain("provider", origin, &format!("no such provider; {hint}"));
+    }
+    provider
+}
+
+fn secret_references(table: &mut Section<'_>) -> Vec<(String, Origin)> {
+    let at = table.written("secrets");
+    let references = table.list("secrets");
+    match (at, &references) {
+        (None, _) => table.missing("secrets", "is missing; for example: secrets = [\"env:NAME\"] or [\"file:/path\"]"),
+        (Some(origin), Some(list)) if list.is_empty() => {
+            table.complain("secrets", origin, "is empty: nobody could prove anything; write \"env:NAME\" or \"file:/path\"");
+        }
+        (Some(origin), Some(list)) if list.len() > SECRETS_MAX => {
+            table.complain("secrets", origin, &format!("holds {}; at most {SECRETS_MAX} are tried", list.len()));
+        }
+        _ => {}
+    }
+    references.unwrap_or_default()
+}
+
+/// `[a-z0-9]+([_-][a-z0-9]+)*`: safe in a URL, a topic, a label and a variable.
+fn is_name(name: &str) -> bool {
+    let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    name.len() <= NAME_BYTES_MAX && name.split(['-', '_']).all(word)
+}
+
+/// What each value allows and all of them together do not.
+fn combinations(reader: &Reader, config: &Config) {
+    for link in deadlines::chain(config) {
+        if !link.holds() {
+            reader.complain(link.keys, format!("deadlines: {link}"));
+        }
+    }
+    let (http, topics) = (&config.http, &config.topics);
+    let size = |bytes: usize| show_size(bytes as u64);
+    if http.max_body_bytes + RECORD_OVERHEAD_BYTES > topics.max_message_bytes {
+        let message = format!(
+            "[http] max_body_bytes: {} and {} for the record's own fields do not fit [topics] max_message_bytes ({})",
+            size(http.max_body_bytes),
+            size(RECORD_OVERHEAD_BYTES),
+            size(topics.max_message_bytes)
+        );
+        reader.complain(&["http.max_body_bytes", "topics.max_message_bytes"], message);
+    }
+    if http.max_body_bytes > http.max_in_flight_bytes {
+        let message = format!(
+            "[http] max_in_flight_bytes: {} is less than one body ({})",
+            size(http.max_in_flight_bytes),
+            size(http.max_body_bytes)
+        );
+        reader.complain(&["http.max_in_flight_bytes", "http.max_body_bytes"], message);
+    }
+    if config.kafka.queue_bytes < topics.max_message_bytes as u64 {
+        let message = "[kafka] queue_bytes: is less than one record of [topics] max_message_bytes";
+        reader.complain(&["kafka.queue_bytes", "topics.max_message_bytes"], message);
+    }
+    let (webhooks, admin) = (http.listen, config.admin.listen);
+    let overlap = webhooks.ip() == admin.ip() || webhooks.ip().is_unspecified() || admin.ip().is_unspecified();
+    if webhooks.port() != 0 && webhooks.port() == admin.port() && overlap {
+        let message = format!("[admin] listen: port {} is [http] listen's already", admin.port());
+        reader.complain(&["admin.listen", "http.listen"], message);
+    }
+}

@@ -1,0 +1,176 @@
+//! Endpoints and their secrets: what is refused, what is read again, and that nothing prints.
+
+use std::{fmt::Write as _, fs};
+
+use super::*;
+
+#[test]
+fn endpoints() {
+    const NO_LITERAL: &str = "hookgate.toml:15: [endpoints.it] secrets: a secret has no place here; write \"env:NAME\" or \"file:/path\", which say where it is";
+    for (more, expected) in [
+        (
+            "secrets = [\"env:OTHER\"]",
+            vec!["hookgate.toml:13: [endpoints.it] provider: is missing; there are filespin, filesafety, frameio, uploadcare"],
+        ),
+        ("provider = \"frameio\"\nsecrets = [\"hunter2\"]", vec![NO_LITERAL]),
+        (
+            "provider = \"frameio\"\nsecrets = \"env:OTHER\"",
+            vec!["hookgate.toml:15: [endpoints.it] secrets: a list of strings was expected, a string was found"],
+        ),
+        (
+            "provider = \"frameio\"\nsecrets = []",
+            vec![
+                "hookgate.toml:15: [endpoints.it] secrets: is empty: nobody could prove anything; write \"env:NAME\" or \"file:/path\"",
+            ],
+        ),
+        (
+            "provider = \"frameio\"\nsecrets = [\n\"env:GONE\",\n\"env:EMPTY\"]",
+            vec![
+                "hookgate.toml:16: [endpoints.it] secrets: the variable GONE is not set",
+                "hookgate.toml:17: [endpoints.it] secrets: the variable EMPTY is empty",
+            ],
+        ),
+        (
+            "provider = \"frameio\"\nsecrets = [\"env:\"]",
+            vec!["hookgate.toml:15: [endpoints.it] secrets: what follows \"env:\" must be the name of an environment variable"],
+        ),
+        (
+            "provider = \"uploadcare\"\nsecrets = [\"env:LONG\"]",
+            vec![
+                "hookgate.toml:15: [endpoints.it] secrets: env:LONG is longer than 32 characters, the most that Uploadcare takes: it can never match",
+            ],
+        ),
+        (
+            "provider = \"uploadcare\"\nsecrets = [\"env:OTHER\"]\ntolerance = \"5m\"",
+            vec!["hookgate.toml:16: [endpoints.it] tolerance: has no effect: TITLE signs no timestamp"],
+        ),
+        (
+            "provider = \"frameio\"\nsecrets = [\"env:OTHER\"]\ntolerance = \"0s\"",
+            vec!["hookgate.toml:16: [endpoints.it] tolerance: must lie between 1s and 1d"],
+        ),
+        (
+            "provider = \"filespin\"\nsecrets = [\"env:AVATARS_TOKEN\"]",
+            vec![
+                "hookgate.toml:5: [endpoints]: secret 1 of endpoint avatars is also secret 1 of endpoint it: give each its own, because a signature does not bind the URL",
+            ],
+        ),
+    ] {
+        let long = "x".repeat(33);
+        let text = format!("{MINIMAL}\n[endpoints.it]\n{more}");
+        let variables = [("OTHER", "another-secret-of-some-length"), ("EMPTY", "\n"), ("LONG", long.as_str())];
+        let report = read(&text, &variables, &[]).expect_err("accepted").to_string();
+        let title = crate::provider::by_name("uploadcare").unwrap().title;
+        let expected: Vec<String> = expected.iter().map(|line| line.replace("TITLE", title)).collect();
+        assert_eq!(report.lines().collect::<Vec<_>>(), expected, "for\n{text}");
+    }
+    let references = ["\"file:/nowhere\""; 17].join(", ");
+    check_endpoint(
+        &format!("provider = \"frameio\"\nsecrets = [{references}]"),
+        &["hookgate.toml:15: [endpoints.it] secrets: holds 17; at most 16 are tried"],
+    );
+    for name in ["A", "a--b", "-a", "a_", "\"a.b\"", "\"\""] {
+        let more = format!("[endpoints.{name}]\nprovider = \"frameio\"\nsecrets = [\"file:/nowhere\"]");
+        let shown = name.trim_matches('"');
+        check_more(
+            &more,
+            &[&format!(
+                "hookgate.toml:13: [endpoints]: \"{shown}\" is not a name: lower-case letters and digits, with single '-' or '_' between them, at most 64"
+            )],
+        );
+    }
+}
+
+#[test]
+fn a_secret_file_may_come_later() {
+    let text = MINIMAL.replace("env:AVATARS_TOKEN", "file:/nowhere/token");
+    let config = accept(&text, &[], &[]);
+    assert_eq!(config.warnings, ["[endpoints.avatars] secrets: the file \"/nowhere/token\" cannot be read: entity not found"]);
+}
+
+#[test]
+fn a_short_token_is_a_warning() {
+    let config = accept(MINIMAL, &[("AVATARS_TOKEN", "123456789012345")], &[]);
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    accept(MINIMAL, &[("AVATARS_TOKEN", "1234567890123456")], &[]);
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let extra = "sasl = {mechanism = \"SCRAM-SHA-256\", username = \"u\", password = \"env:PASSWORD\"}\nproperties = {\"client.rack\" = \"hunter-rack\"}";
+    let text = MINIMAL.replacen("[kafka]\n", &format!("[kafka]\n{extra}\n"), 1);
+    let variables = [("PASSWORD", "hunter-password")];
+    let config = accept(&text, &variables, &[]);
+    let rings: Vec<_> = config.endpoints.iter().map(|it| SecretRing::new(it, &environment(&variables))).collect();
+    let literal = SecretSource::Literal(SecretText::new("hunter-literal"));
+    let mut shown =
+        format!("{config:?} {config:#?} {} {rings:?} {literal:?} {literal} {:?}", config.redacted(), environment(&variables));
+    let wrong = text
+        .replace("env:PASSWORD", "hunter-password")
+        .replace("env:AVATARS_TOKEN", AVATARS)
+        .replace("\"hunter-rack\"", "[\"hunter-rack\"]");
+    let problems = read(&wrong, &variables, &[]).expect_err("accepted");
+    assert_eq!(problems.0.len(), 3, "{problems}");
+    write!(shown, "{problems} {problems:?}").unwrap();
+    let syntax = read(&text.replace("\"env:PASSWORD\"", "hunter-password"), &variables, &[]).expect_err("accepted");
+    write!(shown, "{syntax} {syntax:?}").unwrap();
+    for secret in ["hunter", UPLOADCARE, AVATARS] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+    assert!(shown.contains("env:PASSWORD"));
+    assert_eq!(config.kafka.sasl.unwrap().password.reveal(), "hunter-password");
+}
+
+/// Whether a ring's slot holds exactly this secret.
+fn holds(ring: &SecretRing, slot: u32, text: &[u8]) -> bool {
+    let expected = crate::signature::Secret::new(text).unwrap();
+    ring.keys().secrets.iter().any(|(number, secret)| *number == slot && secret.same(&expected))
+}
+
+#[test]
+fn secret_files_are_read_again() {
+    let path = directory("ring").join("secret");
+    let reference = format!("file:{}", path.display());
+    let text = MINIMAL.replace("\"env:UPLOADCARE_SECRET\"", &format!("\"env:UPLOADCARE_SECRET\", \"{reference}\""));
+    let config = accept(&text, &[], &[]);
+    let mut ring = SecretRing::new(&config.endpoints[1], &environment(&[]));
+    let kept = |why: &str| vec![SecretEvent::Kept { slot: 2, why: format!("the file {path:?} {why}") }];
+
+    let mut first = vec![SecretEvent::Loaded { slot: 1 }];
+    first.extend(kept("cannot be read: entity not found"));
+    assert_eq!(ring.refresh(), first);
+    assert_eq!(ring.keys().secrets.len(), 1);
+
+    let long = [b'x'; 4097];
+    for (content, expected, secret) in [
+        (&b"one\n"[..], vec![SecretEvent::Loaded { slot: 2 }], &b"one"[..]),
+        (b"one\r\n", vec![], b"one"),
+        (b"", kept("is empty"), b"one"),
+        (b"", vec![], b"one"),
+        (b"\n", vec![], b"one"),
+        (b"one", vec![SecretEvent::Loaded { slot: 2 }], b"one"),
+        (b"two\n\n", vec![SecretEvent::Changed { slot: 2 }], b"two\n"),
+        (b" two", vec![SecretEvent::Changed { slot: 2 }], b" two"),
+        (&long, kept("is larger than 4096 bytes"), b" two"),
+        (b"\xff\xfe", vec![SecretEvent::Changed { slot: 2 }], b"\xff\xfe"),
+        (
+            &long[..33],
+            vec![SecretEvent::Kept {
+                slot: 2,
+                why: format!("{reference} is longer than 32 characters, the most that Uploadcare takes: it can never match"),
+            }],
+            b"\xff\xfe",
+        ),
+        (&long[..32], vec![SecretEvent::Changed { slot: 2 }], &long[..32]),
+    ] {
+        fs::write(&path, content).unwrap();
+        assert_eq!(ring.refresh(), expected, "for {:?}", String::from_utf8_lossy(content));
+        assert!(holds(&ring, 2, secret), "for {:?}", String::from_utf8_lossy(content));
+        assert!(holds(&ring, 1, UPLOADCARE.as_bytes()));
+    }
+
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!(ring.refresh(), kept("cannot be read: not a file"));
+    assert!(holds(&ring, 2, &long[..32]));
+    fs::remove_dir_all(path.parent().unwrap()).unwrap();
+}

@@ -1,0 +1,146 @@
+//! `[topics]`: which topic a kind of event goes to, and how topics are created.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    problem::{Origin, suggestion},
+    reader::Value,
+    section::Section,
+};
+use crate::{event::EventKind, provider};
+
+/// The longest name that Kafka takes.
+const NAME_BYTES_MAX: usize = 249;
+
+/// `[topics]`.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    /// What every topic's name starts with, except where `map` says otherwise.
+    pub prefix: String,
+    /// Topics by kind (`frameio.file.ready`), by provider (`frameio.*`) or for `quarantine`.
+    pub map: BTreeMap<String, String>,
+    /// How many partitions `hookgate topics --apply` gives a new topic.
+    pub partitions: i32,
+    /// How many replicas it gives it; -1 is the broker's default.
+    pub replication: i32,
+    /// How long it lets the topic keep records.
+    pub retention: Duration,
+    /// `max.message.bytes` of the topics: the largest record, in bytes.
+    pub max_message_bytes: usize,
+}
+
+impl Topics {
+    /// The topic of a kind. The most specific entry of the map wins: the kind itself, then `<provider>.*`, which covers
+    /// unclassified events too, then the prefix.
+    pub fn name(&self, kind: EventKind) -> String {
+        let name = kind.name();
+        let all = || kind.provider().and_then(|provider| self.map.get(&format!("{provider}.*")));
+        match self.map.get(name.as_ref()).or_else(all) {
+            Some(topic) => topic.clone(),
+            None => format!("{}{name}", self.prefix),
+        }
+    }
+}
+
+/// Every key that `[topics.map]` takes.
+pub(super) fn map_names() -> Vec<String> {
+    let of_provider = |provider: &'static provider::Provider| {
+        [format!("{}.*", provider.name)].into_iter().chain(provider.kinds().map(|kind| kind.name().into_owned()))
+    };
+    let mut names: Vec<String> = provider::ALL.iter().copied().flat_map(of_provider).collect();
+    names.push(EventKind::Quarantine.name().into_owned());
+    names
+}
+
+/// Reads `[topics]`.
+pub(super) fn read(mut section: Section<'_>) -> Topics {
+    let day = Duration::from_secs(86_400);
+    let narrow = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
+    let topics = Topics {
+        prefix: prefix(&mut section),
+        map: map(section.table("map")),
+        partitions: narrow(section.integer("partitions", 6, &(1..=10_000))),
+        replication: replication(&mut section),
+        retention: section.duration("retention", day * 14, &(Duration::from_secs(60)..=day * 3650)),
+        // A smaller one could not hold any body beside the record's own fields; Kafka's sizes are 32 bits.
+        max_message_bytes: usize::try_from(section.size("max_message_bytes", 1_000_000, &(128 << 10..=1_000_000_000)))
+            .unwrap_or(usize::MAX),
+    };
+    if let Some(key) = section.written("map")
+        && let quarantine = topics.name(EventKind::Quarantine)
+        && let Some(other) =
+            (provider::ALL.iter().copied()).flat_map(provider::Provider::kinds).find(|kind| topics.name(*kind) == quarantine)
+    {
+        let message = format!(
+            "[topics.map]: quarantine and {} would share the topic {quarantine:?}, but replay reads quarantine's as a whole",
+            other.name()
+        );
+        section.reader.problem(key, message);
+    }
+    section.finish();
+    topics
+}
+
+fn prefix(section: &mut Section<'_>) -> String {
+    let Some((prefix, origin)) = section.text("prefix") else { return "hookgate.".into() };
+    let longest = map_names().iter().map(String::len).max().unwrap_or(0);
+    // Even "." will do: something always follows it.
+    if !prefix.bytes().all(is_legal_byte) || prefix.len() + longest > NAME_BYTES_MAX {
+        let message = format!(
+            "must be letters, digits, '.', '_' and '-', at most {} of them: Kafka takes no other topic names",
+            NAME_BYTES_MAX - longest
+        );
+        section.complain("prefix", origin, &message);
+    }
+    prefix
+}
+
+fn replication(section: &mut Section<'_>) -> i32 {
+    let origin = section.written("replication");
+    let replication = section.integer("replication", 3, &(-1..=1000));
+    if replication == 0 {
+        section.complain(
+            "replication",
+            origin.unwrap_or_else(|| section.origin.clone()),
+            "must be 1 or more, or -1 for the broker's default",
+        );
+    }
+    i32::try_from(replication).unwrap_or(i32::MAX)
+}
+
+fn map(mut section: Section<'_>) -> BTreeMap<String, String> {
+    let names = map_names();
+    let mut topics = BTreeMap::new();
+    for (name, item) in section.drain() {
+        let complain = |origin: Origin, message: &str| section.complain(&name, origin, message);
+        let origin = item.origin;
+        match item.value {
+            _ if !names.contains(&name) && !matches!(item.value, Value::Table(_)) => {
+                let hint = match suggestion(&name, names.iter().map(String::as_str)) {
+                    Some(close) => format!("did you mean \"{close}\"?"),
+                    None => "`hookgate topics` lists them all".into(),
+                };
+                complain(origin, &format!("no such kind of event; {hint}"));
+            }
+            Value::Text(topic) | Value::Given(topic) if is_legal(&topic) && topic.len() <= NAME_BYTES_MAX => {
+                topics.insert(name, topic);
+            }
+            Value::Text(_) | Value::Given(_) => complain(
+                origin,
+                "is not the name of a topic: 1 to 249 letters, digits, '.', '_' and '-', and neither \".\" nor \"..\"",
+            ),
+            // An unquoted dotted key is a table to TOML.
+            Value::Table(_) => complain(origin, "is a table; quote the whole name, such as \"frameio.file.ready\""),
+            _ => complain(origin, "a string was expected"),
+        }
+    }
+    topics
+}
+
+fn is_legal(name: &str) -> bool {
+    name.bytes().all(is_legal_byte) && !matches!(name, "" | "." | "..")
+}
+
+fn is_legal_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
