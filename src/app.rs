@@ -1,0 +1,287 @@
+//! The daemon as a whole: what `serve`, `dev` and the tests start and stop.
+//!
+//! Threads: the webhooks' event loop (one, because one carries far more than Kafka takes), the admin port's, the Kafka supervisor,
+//! and librdkafka's own.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, atomic::AtomicU32},
+    thread::{self, JoinHandle},
+    time::{Duration, SystemTime},
+};
+
+use tokio::{runtime, sync::watch};
+
+use crate::{
+    admin,
+    config::{
+        Config, Environment,
+        secrets::{SecretEvent, SecretRing, shared_secrets},
+    },
+    encode::{Encoding, TopicTable},
+    http::{self, Clock, Endpoint, InFlight, Phase, PhaseCell, Shared, server::Port},
+    metrics::Metrics,
+    proto::Origin,
+    provider::Provider,
+    publish::Publisher,
+};
+
+/// How often secret files are looked at and metrics are folded.
+const UPKEEP_EVERY: Duration = Duration::from_secs(2);
+
+/// What a daemon is started with beside its configuration.
+pub struct Options {
+    /// Where `env:` secrets come from.
+    pub environment: Environment,
+    /// The time of day.
+    pub clock: Clock,
+    /// What the events' `origin` says.
+    pub origin: Origin,
+}
+
+impl Options {
+    /// What production uses.
+    pub fn production(environment: Environment) -> Self {
+        Self { environment, clock: SystemTime::now, origin: Origin::Webhook }
+    }
+}
+
+/// A running daemon. It runs until [`Running::stop`].
+pub struct Running {
+    /// Where webhooks are taken.
+    pub webhooks: SocketAddr,
+    /// Where the admin port is.
+    pub admin: SocketAddr,
+    shared: Arc<Shared>,
+    stop: Stop,
+    threads: Threads,
+}
+
+struct Stop {
+    webhooks: watch::Sender<bool>,
+    admin: watch::Sender<bool>,
+}
+
+struct Threads {
+    webhooks: JoinHandle<usize>,
+    admin: JoinHandle<()>,
+}
+
+/// How a daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Connections that were cut off because they outlasted the drain.
+    pub cut_off: usize,
+    /// Records that Kafka had not acknowledged when the flush was over. None of them was answered 200.
+    pub unflushed: usize,
+}
+
+/// The topics of a configuration: every kind that its providers can produce, and quarantine.
+pub fn topic_table(config: &Config) -> TopicTable {
+    let mut providers: Vec<&'static Provider> = config.endpoints.iter().map(|endpoint| endpoint.provider).collect();
+    providers.sort_by_key(|provider| provider.name);
+    providers.dedup_by_key(|provider| provider.name);
+    TopicTable::new(providers, |kind| config.topics.name(kind))
+}
+
+/// Starts a daemon. Both ports are bound when this returns; Kafka need not be there yet.
+pub fn start(config: &Config, options: Options) -> Result<Running, String> {
+    let Options { environment, clock, origin } = options;
+    let rings = read_secrets(config, &environment)?;
+    let webhooks = bind(config.http.listen, "http.listen")?;
+    let admin = bind(config.admin.listen, "admin.listen")?;
+    let addresses = (address(&webhooks)?, address(&admin)?);
+
+    let topics = topic_table(config);
+    let labels = config.endpoints.iter().map(|endpoint| (&endpoint.name, endpoint.provider.name));
+    let metrics = Arc::new(Metrics::new(labels).map_err(|error| format!("cannot set up the metrics: {error}"))?);
+    let names: Vec<Arc<str>> = topics.by_topic().into_keys().collect();
+    let publisher = Publisher::start(config, names, Arc::clone(&metrics))?;
+    let endpoints = config.endpoints.iter().zip(&rings).map(|(endpoint, ring)| {
+        (Arc::clone(&endpoint.name), Endpoint::new(Arc::clone(&endpoint.name), endpoint.provider, ring.keys()))
+    });
+    let shared = Arc::new(Shared {
+        endpoints: endpoints.collect::<HashMap<_, _>>(),
+        limits: config.http.clone(),
+        encoding: Encoding { topics, record_bytes_max: config.topics.max_message_bytes, origin },
+        publish_timeout: config.kafka.publish_timeout,
+        publisher,
+        metrics,
+        in_flight: InFlight::new(&config.http),
+        phase: PhaseCell::default(),
+        clock,
+        success_sample: config.log.success_sample,
+        successes: AtomicU32::new(0),
+    });
+
+    let (stop_webhooks, webhooks_stopped) = watch::channel(false);
+    let (stop_admin, admin_stopped) = watch::channel(false);
+    let threads = Threads {
+        webhooks: spawn_webhooks(webhooks, Arc::clone(&shared), config, webhooks_stopped)?,
+        admin: spawn_admin(admin, Arc::clone(&shared), config, rings, admin_stopped)?,
+    };
+    Ok(Running {
+        webhooks: addresses.0,
+        admin: addresses.1,
+        shared,
+        stop: Stop { webhooks: stop_webhooks, admin: stop_admin },
+        threads,
+    })
+}
+
+impl Running {
+    /// Why the daemon is not ready, if it is not.
+    pub fn unready(&self) -> Option<&'static str> {
+        admin::unready(&self.shared)
+    }
+
+    /// The topics that are missing or not visible.
+    pub fn missing_topics(&self) -> Vec<Arc<str>> {
+        self.shared.publisher.missing_topics()
+    }
+
+    /// Shuts down in order: unready, keep serving for the pre-stop time, stop accepting, finish what is in flight, flush. Blocks.
+    pub fn stop(self, config: &crate::config::Shutdown) -> Ending {
+        self.shared.phase.set(Phase::PreStop);
+        tracing::info!(pre_stop_ms = crate::http::milliseconds(config.pre_stop), "shutting down: no longer ready, still serving");
+        thread::sleep(config.pre_stop);
+        self.shared.phase.set(Phase::Draining);
+        // Either end of these channels may be gone already, where its thread failed.
+        let _gone = self.stop.webhooks.send(true);
+        let cut_off = self.threads.webhooks.join().unwrap_or(0);
+        tracing::info!(cut_off, "shutting down: no longer accepting, flushing");
+        let unflushed = self.shared.publisher.close(config.flush);
+        let _gone = self.stop.admin.send(true);
+        let _panicked = self.threads.admin.join();
+        Ending { cut_off, unflushed }
+    }
+}
+
+fn bind(listen: SocketAddr, key: &str) -> Result<TcpListener, String> {
+    let bound = TcpListener::bind(listen).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    bound.map_err(|error| format!("cannot listen on {listen} ({key}): {error}"))
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, String> {
+    listener.local_addr().map_err(|error| error.to_string())
+}
+
+/// Reads every secret for the first time. A file that is not there yet is a warning; a secret that two endpoints share is an error,
+/// because a signature does not say which URL it was made for.
+pub(crate) fn read_secrets(config: &Config, environment: &Environment) -> Result<Vec<SecretRing>, String> {
+    let mut rings: Vec<SecretRing> = config.endpoints.iter().map(|endpoint| SecretRing::new(endpoint, environment)).collect();
+    for (ring, endpoint) in rings.iter_mut().zip(&config.endpoints) {
+        report(&endpoint.name, &ring.refresh());
+    }
+    match shared_secrets(&rings).as_slice() {
+        [] => Ok(rings),
+        shared => Err(shared.join("\n")),
+    }
+}
+
+fn report(endpoint: &str, events: &[SecretEvent]) {
+    for event in events {
+        match event {
+            SecretEvent::Loaded { slot } => tracing::info!(endpoint, slot, "read a secret"),
+            SecretEvent::Changed { slot } => tracing::info!(endpoint, slot, "a secret has changed"),
+            SecretEvent::Kept { slot, why } => {
+                tracing::warn!(endpoint, slot, why, "a secret cannot be read, the last good one stays in force");
+            }
+        }
+    }
+}
+
+fn spawn_webhooks(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    config: &Config,
+    stop: watch::Receiver<bool>,
+) -> Result<JoinHandle<usize>, String> {
+    let drain = config.shutdown.drain;
+    event_loop("webhooks", async move || {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let limits = shared.limits.clone();
+        let _last_resort = LastResort(Arc::clone(&shared));
+        Ok(http::server::serve(listener, Port::Webhooks(shared), &limits, stop, drain).await)
+    })
+}
+
+fn spawn_admin(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    config: &Config,
+    rings: Vec<SecretRing>,
+    stop: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, String> {
+    let limits = config.http.clone();
+    event_loop("admin", async move || {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&shared), rings));
+        http::server::serve(listener, Port::Admin(admin::router(shared)), &limits, stop, Duration::from_secs(1)).await;
+        upkeep.abort();
+        Ok(())
+    })
+}
+
+/// Re-reads secret files and folds metrics, for as long as the admin port runs.
+async fn upkeep(shared: Arc<Shared>, mut rings: Vec<SecretRing>) {
+    loop {
+        tokio::time::sleep(UPKEEP_EVERY).await;
+        shared.metrics.upkeep();
+        let mut changed = false;
+        for ring in &mut rings {
+            let events = ring.refresh();
+            if !events.is_empty() {
+                report(ring.endpoint(), &events);
+                changed = true;
+            }
+        }
+        if !changed {
+            continue;
+        }
+        let clashes = shared_secrets(&rings);
+        for clash in &clashes {
+            tracing::error!("the changed secrets are not used: {clash}");
+        }
+        if clashes.is_empty() {
+            for ring in &rings {
+                if let Some(endpoint) = shared.endpoints.get(ring.endpoint()) {
+                    endpoint.set_keys(ring.keys());
+                }
+            }
+        }
+    }
+}
+
+/// Ends the process where the webhooks' event loop ends by itself, through a defect: without it, a daemon that takes nothing any more
+/// would go on looking alive.
+struct LastResort(Arc<Shared>);
+
+impl Drop for LastResort {
+    fn drop(&mut self) {
+        if self.0.phase.get() != Phase::Draining {
+            tracing::error!("the webhooks' event loop has ended, a defect: please report it");
+            // The log is written by another thread.
+            thread::sleep(Duration::from_millis(100));
+            std::process::exit(1);
+        }
+    }
+}
+
+/// Runs a future to its end on a thread with an event loop of its own.
+fn event_loop<T: Default + Send + 'static>(
+    name: &str,
+    run: impl AsyncFnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<JoinHandle<T>, String> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start the {name} event loop: {error}"))?;
+    let spawned = thread::Builder::new().name(name.into()).spawn(move || {
+        runtime.block_on(run()).unwrap_or_else(|error| {
+            tracing::error!(%error, "an event loop has ended");
+            T::default()
+        })
+    });
+    spawned.map_err(|error| format!("cannot start the {name} thread: {error}"))
+}

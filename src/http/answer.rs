@@ -1,0 +1,62 @@
+//! Answers. An error tells its label and a fixed sentence, nothing that is ours or Kafka's.
+
+use axum::{
+    body::Body,
+    http::{
+        HeaderValue, StatusCode,
+        header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+    response::Response,
+};
+
+use super::{Accepted, Phase};
+use crate::{config::Http, error::Error};
+
+/// The answer to a delivery.
+pub(super) fn answer(result: Result<Accepted, Error>, phase: Phase, limits: &Http) -> Response {
+    let mut response = match result {
+        Ok(accepted) => stored(&accepted),
+        Err(error) => refused(&error, limits),
+    };
+    if phase != Phase::Serving {
+        // The sender's next delivery shall go to another replica.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Always 200: it is the one code that all four providers document as success.
+fn stored(accepted: &Accepted) -> Response {
+    let mut response = Response::new(Body::from(format!(r#"{{"id":"{}"}}"#, accepted.id)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// RFC 9457 problem details.
+pub(super) fn refused(error: &Error, limits: &Http) -> Response {
+    let answer = error.answer();
+    let body = format!(
+        r#"{{"type":"urn:hookgate:problem:{label}","title":"{title}","status":{status}}}"#,
+        label = answer.label,
+        status = answer.status,
+        title = error,
+    );
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    match answer.status {
+        401 => {
+            // RFC 9110 wants a challenge; there is no registered scheme for webhooks.
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Webhook"));
+        }
+        405 => {
+            headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        503 => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(limits.retry_after.as_secs().max(1)));
+        }
+        _ => {}
+    }
+    response
+}

@@ -1,0 +1,155 @@
+//! What is decided on the request's head, before its body is read.
+
+use axum::http::{
+    HeaderMap, HeaderName, Method,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    request::Parts,
+};
+use percent_encoding::percent_decode_str;
+
+use super::{Endpoint, Phase, Shared};
+use crate::{
+    delivery::Credential,
+    error::Error,
+    provider::{CredentialSource, Provider},
+    signature::{Keys, token_matches},
+};
+
+/// A Content-Type is kept up to this length; it stands in the event, and nobody signs it.
+const CONTENT_TYPE_BYTES_MAX: usize = 256;
+
+/// The endpoint that a path names: `/webhooks/<name>`, with the token as a second segment where the provider has one.
+pub(super) fn endpoint<'a>(shared: &'a Shared, path: &str) -> Result<&'a Endpoint, Error> {
+    let rest = path.strip_prefix("/webhooks/").ok_or(Error::UnknownEndpoint)?;
+    let (name, behind) = rest.split_once('/').unwrap_or((rest, ""));
+    let endpoint = shared.endpoints.get(name).ok_or(Error::UnknownEndpoint)?;
+    let takes_token = endpoint.provider.credential == CredentialSource::UrlToken;
+    if behind.contains('/') || !(behind.is_empty() || takes_token) {
+        return Err(Error::UnknownEndpoint);
+    }
+    Ok(endpoint)
+}
+
+/// Everything else that the head decides: what the sender offers as proof, or why not.
+pub(super) fn pass(shared: &Shared, head: &Parts, endpoint: &Endpoint, keys: &Keys) -> Result<Credential, Error> {
+    if head.method != Method::POST {
+        return Err(Error::Method);
+    }
+    if shared.phase.get() == Phase::Draining {
+        return Err(Error::Draining);
+    }
+    if keys.secrets.is_empty() {
+        return Err(Error::NoSecret);
+    }
+    if head.headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Error::EncodedBody);
+    }
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > shared.limits.max_body_bytes as u64) {
+        return Err(Error::TooLarge);
+    }
+    credential(endpoint.provider, &head.headers, head.uri.query(), path_token(head.uri.path()), keys)
+}
+
+/// What the sender offers as proof, if it is there once and well-formed.
+pub(super) fn credential(
+    provider: &Provider,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    path_token: Option<&str>,
+    keys: &Keys,
+) -> Result<Credential, Error> {
+    match provider.credential {
+        CredentialSource::UrlToken => token(query, path_token, keys),
+        CredentialSource::Hmac(scheme) => {
+            let values = scheme.headers.iter().map(|name| signature_header(headers, name)).collect::<Result<Vec<_>, _>>()?;
+            scheme.parts(&values)?;
+            Ok(Credential::Headers(values))
+        }
+    }
+}
+
+/// The one value of a signature header. Two of them would leave open which one was meant.
+fn signature_header(headers: &HeaderMap, name: &'static str) -> Result<String, Error> {
+    let mut values = headers.get_all(HeaderName::from_static(name)).iter();
+    let value = values.next().ok_or(Error::MissingSignature)?;
+    if values.next().is_some() {
+        return Err(Error::BadSignature);
+    }
+    match value.to_str() {
+        Ok("") => Err(Error::MissingSignature),
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Err(Error::BadSignature),
+    }
+}
+
+/// The one token of the URL. It is all the proof that there is, so a wrong one is refused right here.
+fn token(query: Option<&str>, in_path: Option<&str>, keys: &Keys) -> Result<Credential, Error> {
+    let in_query = query.unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("token="));
+    let mut tokens = in_query.map(decode).chain(in_path.map(decode));
+    let token = tokens.next().ok_or(Error::MissingSignature)??;
+    if tokens.next().is_some() {
+        return Err(Error::BadToken);
+    }
+    if token.is_empty() {
+        return Err(Error::MissingSignature);
+    }
+    if token_matches(&token, keys).is_none() {
+        return Err(keys.mismatch(Error::BadToken));
+    }
+    Ok(Credential::Token(token))
+}
+
+/// The token behind `/webhooks/<name>/`.
+pub(super) fn path_token(path: &str) -> Option<&str> {
+    let behind = path.strip_prefix("/webhooks/").and_then(|rest| rest.split_once('/')).map(|(_, behind)| behind);
+    behind.filter(|token| !token.is_empty())
+}
+
+fn decode(text: &str) -> Result<String, Error> {
+    percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| Error::BadToken)
+}
+
+/// The Content-Type for the record; what is no plausible one is left out.
+pub(super) fn content_type(headers: &HeaderMap) -> String {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if text.len() <= CONTENT_TYPE_BYTES_MAX { text.to_owned() } else { String::new() }
+}
+
+/// A W3C `traceparent` of version 00, for the record's header; anything else is left out.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let mut parts = text.split('-');
+    let mut hex = |length: usize| {
+        let part = parts.next()?;
+        let is_hex = part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_hex.then_some(part)
+    };
+    let (version, trace, parent, _flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
+    let zero = |part: &str| part.bytes().all(|b| b == b'0');
+    (version == "00" && !zero(trace) && !zero(parent) && parts.next().is_none()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_a_well_formed_trace_goes_on() {
+        fn check(text: &str, taken: bool) {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static("traceparent"), HeaderValue::from_str(text).unwrap())]);
+            assert_eq!(traceparent(&headers), taken.then(|| text.to_owned()), "{text}");
+        }
+        check("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", true);
+        check("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", true);
+        check("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", false);
+        check("00-00000000000000000000000000000000-b7ad6b7169203331-01", false);
+        check("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", false);
+        check("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", false);
+        check("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x", false);
+        check("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331", false);
+        check("", false);
+    }
+}

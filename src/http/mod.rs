@@ -1,0 +1,288 @@
+//! HTTP: the only module that knows it on the webhook side. [`deliver`] is the path of a webhook as one function: gate, admit, verify,
+//! classify, encode, publish, answer.
+
+mod answer;
+mod gate;
+mod intake;
+pub mod server;
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU8, AtomicU32, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Uri},
+    response::Response,
+};
+use hyper::body::Incoming;
+
+use crate::{
+    config::Http,
+    delivery::{Credential, Delivery},
+    encode::{Encoding, Record, encode},
+    error::Error,
+    event::{Event, EventKind, Fault, FaultReason},
+    metrics::{Metrics, UNMATCHED},
+    provider::Provider,
+    publish::Publisher,
+    signature::Keys,
+};
+pub use intake::InFlight;
+
+/// The clock, handed in so that tests can freeze it.
+pub type Clock = fn() -> SystemTime;
+
+/// What every request is handled with.
+pub struct Shared {
+    /// By name.
+    pub endpoints: HashMap<Arc<str>, Endpoint>,
+    /// Limits and times.
+    pub limits: Http,
+    /// Topics and sizes.
+    pub encoding: Encoding,
+    /// How long an acknowledgement is waited for.
+    pub publish_timeout: Duration,
+    /// The way to Kafka.
+    pub publisher: Publisher,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What is held in memory.
+    pub in_flight: InFlight,
+    /// Where in its life the daemon is.
+    pub phase: PhaseCell,
+    /// The time of day.
+    pub clock: Clock,
+    /// One line per this many successes; 0 is none.
+    pub success_sample: u32,
+    /// Successes since the last line.
+    pub successes: AtomicU32,
+}
+
+/// A configured endpoint.
+pub struct Endpoint {
+    /// The name in the URL.
+    pub name: Arc<str>,
+    /// Who sends to it.
+    pub provider: &'static Provider,
+    /// Replaced when a secret file changes.
+    keys: RwLock<Arc<Keys>>,
+}
+
+impl Endpoint {
+    /// An endpoint with its first keys.
+    pub fn new(name: Arc<str>, provider: &'static Provider, keys: Keys) -> Self {
+        Self { name, provider, keys: RwLock::new(Arc::new(keys)) }
+    }
+
+    /// The keys as of now.
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the keys.
+    pub fn set_keys(&self, keys: Keys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+}
+
+/// The life of the daemon after its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Everything is served.
+    Serving = 0,
+    /// Shutting down: no longer ready, but everything is served, each answer closing its connection.
+    PreStop = 1,
+    /// Shutting down: what is in flight is finished, what begins is answered 503.
+    Draining = 2,
+}
+
+/// The phase, shared between threads.
+pub struct PhaseCell(AtomicU8);
+
+impl Default for PhaseCell {
+    fn default() -> Self {
+        Self(AtomicU8::new(Phase::Serving as u8))
+    }
+}
+
+impl PhaseCell {
+    /// The phase as of now.
+    pub fn get(&self) -> Phase {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Phase::Serving,
+            1 => Phase::PreStop,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// Enters a phase.
+    pub fn set(&self, phase: Phase) {
+        self.0.store(phase as u8, Ordering::Relaxed);
+    }
+}
+
+/// Answers one request to the webhook port: every path is a delivery or a 404, so there is nothing to route.
+async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Response {
+    let mut outcome = Outcome::new(&shared);
+    let result = deliver(&shared, request, &mut outcome).await;
+    outcome.finish(&result);
+    answer::answer(result, shared.phase.get(), &shared.limits)
+}
+
+/// What a captured request offers as proof, by the same rules as on the wire. Header names are lower case.
+pub fn offered_proof(
+    provider: &Provider,
+    url: Option<&str>,
+    headers: &[(String, String)],
+    keys: &Keys,
+) -> Result<Credential, Error> {
+    let uri = url.map_or_else(|| Ok(Uri::default()), str::parse).map_err(|_| Error::UnknownEndpoint)?;
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            map.append(name, value);
+        }
+    }
+    gate::credential(provider, &map, uri.query(), gate::path_token(uri.path()), keys)
+}
+
+/// A delivery that Kafka has acknowledged.
+struct Accepted {
+    id: String,
+    kind: EventKind,
+}
+
+/// The path of a webhook.
+async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &mut Outcome<'a>) -> Result<Accepted, Error> {
+    let (head, body) = request.into_parts();
+    let endpoint = gate::endpoint(shared, head.uri.path())?;
+    outcome.endpoint = Some(endpoint);
+    let keys = endpoint.keys();
+    let credential = gate::pass(shared, &head, endpoint, &keys)?;
+    let mut admitted = shared.in_flight.admit()?;
+    let body = intake::read(body, &shared.limits, &mut admitted).await?;
+
+    let delivery = Delivery {
+        endpoint: Arc::clone(&endpoint.name),
+        credential,
+        content_type: gate::content_type(&head.headers),
+        traceparent: gate::traceparent(&head.headers),
+        body,
+        received_at: (shared.clock)(),
+    };
+    let provider = endpoint.provider;
+    let prepared = catch_unwind(AssertUnwindSafe(|| prepare(provider, delivery, &keys, &shared.encoding)));
+    let record = prepared.map_err(|_panic| report_panic(provider, "verifying or encoding"))??;
+    if record.payload_omitted {
+        tracing::warn!(endpoint = %endpoint.name, id = record.id, "the typed payload was left out, the record would be too large");
+    }
+
+    let pending = shared.publisher.enqueue(&record)?;
+    // librdkafka has its own copy by now, within its own limit: ours must not be held through the wait as well.
+    let Record { id, kind, value, .. } = record;
+    drop(value);
+    admitted.release_bytes();
+    let left = shared.limits.answer_deadline.saturating_sub(outcome.started.elapsed());
+    shared.publisher.wait(pending, left.min(shared.publish_timeout)).await?;
+    Ok(Accepted { id, kind })
+}
+
+/// Everything between the body and Kafka: pure and synchronous.
+fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encoding: &Encoding) -> Result<Record, Error> {
+    let verified = provider.verify(delivery, keys)?;
+    // One body that trips a defect of ours must not crash-loop a fleet, nor be lost.
+    let event = catch_unwind(|| (provider.classify)(&verified)).unwrap_or_else(|_panic| {
+        report_panic(provider, "classifying");
+        Event::quarantined(Fault { reason: FaultReason::Panic, detail: "reading the body failed".into() })
+    });
+    Ok(encode(verified, provider, event, encoding))
+}
+
+fn report_panic(provider: &Provider, doing: &str) -> Error {
+    // The panic's own text may quote the payload; where it happened is told by the hook that comes with the log.
+    tracing::error!(provider = provider.name, doing, "a defect: please report it");
+    Error::Internal
+}
+
+/// Counts and logs the one outcome of a request, also where the sender hangs up and this future is dropped.
+struct Outcome<'a> {
+    shared: &'a Shared,
+    endpoint: Option<&'a Endpoint>,
+    started: Instant,
+    finished: bool,
+}
+
+impl<'a> Outcome<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        Self { shared, endpoint: None, started: Instant::now(), finished: false }
+    }
+
+    fn finish(&mut self, result: &Result<Accepted, Error>) {
+        let elapsed = self.started.elapsed();
+        match result {
+            Ok(accepted) => {
+                let label = match accepted.kind {
+                    EventKind::Named { .. } => "published",
+                    EventKind::Unclassified { .. } => "unclassified",
+                    EventKind::Quarantine => "quarantined",
+                };
+                self.count(label, elapsed);
+                self.log_success(label, accepted, elapsed);
+            }
+            Err(error) => {
+                let label = error.answer().label;
+                self.count(label, elapsed);
+                let (endpoint, provider) = self.names();
+                let cause = match error {
+                    Error::PublishFailed(cause) => cause.as_str(),
+                    _ => "",
+                };
+                let (status, duration_ms) = (error.answer().status, milliseconds(elapsed));
+                tracing::warn!(endpoint, provider, outcome = label, status, duration_ms, cause, "refused a delivery: {error}");
+            }
+        }
+    }
+
+    fn count(&mut self, label: &'static str, elapsed: Duration) {
+        self.finished = true;
+        self.shared.metrics.delivery(self.names().0, label, elapsed.as_secs_f64());
+    }
+
+    fn log_success(&self, outcome: &str, accepted: &Accepted, elapsed: Duration) {
+        let sample = self.shared.success_sample;
+        // What nobody planned for is always worth a line.
+        let planned = matches!(accepted.kind, EventKind::Named { .. });
+        let turn = sample > 0 && self.shared.successes.fetch_add(1, Ordering::Relaxed).is_multiple_of(sample);
+        if turn || !planned {
+            let (endpoint, provider) = self.names();
+            let (kind, duration_ms) = (accepted.kind.name(), milliseconds(elapsed));
+            tracing::info!(endpoint, provider, outcome, kind = &*kind, id = accepted.id, duration_ms, "stored a delivery");
+        }
+    }
+
+    fn names(&self) -> (&str, &'static str) {
+        self.endpoint.map_or((UNMATCHED, ""), |endpoint| (&endpoint.name, endpoint.provider.name))
+    }
+}
+
+impl Drop for Outcome<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            let elapsed = self.started.elapsed();
+            self.count("cancelled", elapsed);
+        }
+    }
+}
+
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

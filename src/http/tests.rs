@@ -1,0 +1,41 @@
+use super::*;
+use crate::{
+    encode::TopicTable,
+    proto::Origin,
+    provider::{CredentialSource, filesafety},
+    signature::Secret,
+};
+
+/// A provider whose classifier has a defect.
+static BROKEN: Provider = Provider {
+    name: "filesafety",
+    title: "Broken",
+    timeout: Duration::from_secs(5),
+    credential: CredentialSource::UrlToken,
+    types: &[],
+    classify: |_| panic!("a defect"),
+    sample: |_| None,
+};
+
+#[test]
+fn a_body_that_trips_a_defect_is_quarantined_once_its_sender_is_proven() {
+    let secret = Secret::new(b"token-of-sixteen-characters").unwrap();
+    let keys = Keys { secrets: vec![(1, secret)], incomplete: false, tolerance: Duration::ZERO };
+    let topics = TopicTable::new([&filesafety::PROVIDER], |kind| kind.name().into_owned());
+    let encoding = Encoding { topics, record_bytes_max: 1_000_000, origin: Origin::Webhook };
+    let prepare_with = |token: &str| {
+        let delivery = Delivery {
+            endpoint: "avatars".into(),
+            credential: Credential::Token(token.into()),
+            content_type: String::new(),
+            traceparent: None,
+            body: "what trips it".into(),
+            received_at: SystemTime::UNIX_EPOCH,
+        };
+        prepare(&BROKEN, delivery, &keys, &encoding)
+    };
+    let record = prepare_with("token-of-sixteen-characters").unwrap();
+    assert_eq!((&*record.topic, record.kind, &record.key), ("quarantine", EventKind::Quarantine, &record.id));
+    assert!(record.headers.contains(&("hookgate-reason", "panic".into())));
+    assert_eq!(prepare_with("another-token").unwrap_err(), Error::BadToken);
+}

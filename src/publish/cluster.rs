@@ -1,0 +1,208 @@
+//! What the commands ask of a cluster: which topics exist with which settings, creating them, and whether we may write.
+//! Everything here blocks and belongs outside of the daemon's event loop.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+    error::RDKafkaErrorCode,
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+};
+
+use super::{
+    client_config,
+    context::{self, Listener},
+};
+use crate::config::Config;
+
+/// How long one question to the cluster may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Topics whose limit is above this are not probed: the probe has to be larger than the limit.
+const PROBE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// A cluster as a client sees it.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The brokers as `host:port`.
+    pub brokers: Vec<String>,
+    /// The topics that exist and are visible.
+    pub topics: BTreeMap<String, Topic>,
+}
+
+/// One topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topic {
+    /// How many partitions it has.
+    pub partitions: usize,
+    /// The smallest number of replicas of a partition.
+    pub replicas: usize,
+    /// The smallest number of in-sync replicas of a partition.
+    pub in_sync: usize,
+    /// The settings, as far as they may be read.
+    pub settings: Settings,
+}
+
+/// The settings of a topic that matter to us; absent where they may not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `max.message.bytes`.
+    pub max_message_bytes: Option<u64>,
+    /// `min.insync.replicas`.
+    pub min_insync_replicas: Option<u32>,
+}
+
+/// Whether a topic may be written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WritePermission {
+    /// The broker looked at the size of the probe, which it does after the permission.
+    Granted,
+    /// The broker denied it.
+    Denied,
+    /// It cannot be told, and why.
+    Unknown(String),
+}
+
+/// Asks the cluster for its brokers and for those of `names` that exist.
+pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
+    let listener = Listener::default();
+    let consumer: BaseConsumer<Listener> = client_config(config.kafka.connection_properties())
+        .set("group.id", "hookgate-check")
+        .create_with_context(listener.clone())
+        .map_err(|error| context::explain(&error))?;
+    // Without a topic the look-up lists the brokers, and creates nothing.
+    let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| {
+        format!("the brokers {} do not answer: {}", config.kafka.brokers.join(","), listener.explain(&consumer, &error))
+    })?;
+    let brokers = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
+    let mut topics = BTreeMap::new();
+    for topic in metadata.topics().iter().filter(|topic| names.iter().any(|name| name == topic.name())) {
+        let partitions = topic.partitions();
+        if topic.error().is_none() && !partitions.is_empty() {
+            let smallest = |count: fn(&rdkafka::metadata::MetadataPartition) -> usize| {
+                partitions.iter().map(count).min().unwrap_or_default()
+            };
+            topics.insert(
+                topic.name().to_owned(),
+                Topic {
+                    partitions: partitions.len(),
+                    replicas: smallest(|partition| partition.replicas().len()),
+                    in_sync: smallest(|partition| partition.isr().len()),
+                    settings: Settings::default(),
+                },
+            );
+        }
+    }
+    let present: Vec<String> = topics.keys().cloned().collect();
+    for (name, settings) in describe_topics(config, &present).unwrap_or_default() {
+        if let Some(topic) = topics.get_mut(&name) {
+            topic.settings = settings;
+        }
+    }
+    Ok(Cluster { brokers, topics })
+}
+
+/// The settings of topics; a topic whose settings may not be read is there with empty ones.
+pub fn describe_topics(config: &Config, topics: &[String]) -> Result<BTreeMap<String, Settings>, String> {
+    if topics.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+    let results = administer(config, async |admin, options| admin.describe_configs(&resources, options).await)?;
+    let described = topics.iter().zip(results).map(|(topic, result)| {
+        let entries = result.map(|resource| resource.entries).unwrap_or_default();
+        let value = |name: &str| entries.iter().find(|entry| entry.name == name)?.value.clone();
+        let settings = Settings {
+            max_message_bytes: value("max.message.bytes").and_then(|text| text.parse().ok()),
+            min_insync_replicas: value("min.insync.replicas").and_then(|text| text.parse().ok()),
+        };
+        (topic.clone(), settings)
+    });
+    Ok(described.collect())
+}
+
+/// Creates topics with the partitions, replication, retention and size limit of the configuration. One result per topic: an error,
+/// or none. A topic that exists is no error, and stays as it is.
+pub fn create_topics(config: &Config, topics: &[String]) -> Result<Vec<(String, Option<String>)>, String> {
+    let retention = config.topics.retention.as_millis().to_string();
+    let limit = config.topics.max_message_bytes.to_string();
+    let new: Vec<_> = topics
+        .iter()
+        .map(|topic| {
+            NewTopic::new(topic, config.topics.partitions, TopicReplication::Fixed(config.topics.replication))
+                .set("retention.ms", &retention)
+                .set("max.message.bytes", &limit)
+        })
+        .collect();
+    let results = administer(config, async |admin, options| admin.create_topics(&new, options).await)?;
+    let outcome = |result| match result {
+        Ok(topic) | Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => (topic, None),
+        Err((topic, code)) => (topic, Some(format!("{code:?}"))),
+    };
+    Ok(results.into_iter().map(outcome).collect())
+}
+
+/// Runs one administrative call to its end.
+fn administer<T>(
+    config: &Config,
+    call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> rdkafka::error::KafkaResult<T>,
+) -> Result<T, String> {
+    let admin: AdminClient<_> =
+        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&error))?;
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(call(&admin, &options)).map_err(|error| error.to_string())
+}
+
+/// Finds out whether a topic may be written to, without writing: the broker gets one record that is larger than it takes, and it
+/// looks at the permission before the size. The record cannot be compressed, because brokers measure what they would store.
+pub fn probe_write(config: &Config, name: &str, topic: &Topic) -> WritePermission {
+    let unknown = |why: &str| WritePermission::Unknown(why.into());
+    let Some(limit) = topic.settings.max_message_bytes else {
+        return unknown("the topic's max.message.bytes may not be read, so no record is sure to be refused");
+    };
+    if limit > PROBE_BYTES_MAX {
+        return unknown("the topic takes records of any plausible size");
+    }
+    let Ok(length) = usize::try_from(limit + 64 * 1024) else { return unknown("the topic takes records of any size") };
+    let mut noise = vec![0; length];
+    if getrandom::fill(&mut noise).is_err() {
+        return unknown("no random bytes are to be had");
+    }
+    let (sender, outcome) = std::sync::mpsc::channel();
+    let mut client = client_config(config.kafka.connection_properties());
+    client.set("acks", "all").set("message.timeout.ms", TIMEOUT.as_millis().to_string());
+    client.set("message.max.bytes", (length + 64 * 1024).to_string()).set("message.send.max.retries", "0");
+    let producer: ThreadedProducer<Probe> = match client.create_with_context(Probe(sender)) {
+        Ok(producer) => producer,
+        Err(error) => return WritePermission::Unknown(context::explain(&error)),
+    };
+    if producer.send(BaseRecord::<(), [u8]>::to(name).payload(&noise)).is_err() {
+        return unknown("the probe could not be sent");
+    }
+    // Whatever comes, comes through the channel.
+    let _flushed = producer.flush(TIMEOUT);
+    match outcome.recv_timeout(Duration::from_secs(1)) {
+        Ok(Some(RDKafkaErrorCode::MessageSizeTooLarge)) => WritePermission::Granted,
+        Ok(Some(RDKafkaErrorCode::TopicAuthorizationFailed)) => WritePermission::Denied,
+        Ok(Some(code)) => WritePermission::Unknown(format!("the broker answered {code:?}")),
+        Ok(None) => unknown("the broker took the probe, although it is above the limit"),
+        Err(_) => unknown("the broker did not answer"),
+    }
+}
+
+/// Hands the outcome of the probe over.
+struct Probe(std::sync::mpsc::Sender<Option<RDKafkaErrorCode>>);
+
+impl rdkafka::ClientContext for Probe {}
+
+impl ProducerContext for Probe {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let code = result.as_ref().err().and_then(|(error, _)| error.rdkafka_error_code());
+        // The receiver may have stopped waiting.
+        let _gone = self.0.send(code);
+    }
+}

@@ -1,0 +1,152 @@
+//! What librdkafka says on its own account: the real cause of a failure (authentication, TLS, permissions) appears only here, while a
+//! delivery merely times out.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientContext,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, ConsumerContext},
+    error::KafkaError,
+};
+
+use crate::metrics::Metrics;
+
+/// The same complaint is logged once in this time; librdkafka repeats it with every attempt to reconnect.
+const REPEAT_AFTER: Duration = Duration::from_secs(30);
+/// Complaints that are remembered; librdkafka's texts carry broker names and counters, so their number is not bounded by itself.
+const REMEMBERED_MAX: usize = 64;
+
+/// What the supervisor is told.
+pub(super) enum Signal {
+    /// A delivery to this topic failed: it may have gone.
+    Doubt(Arc<str>),
+    /// librdkafka reported an error, which may be fatal.
+    Complaint,
+    /// The publisher closes.
+    Stop,
+}
+
+/// The callbacks of our producers.
+pub(super) struct Context {
+    signals: mpsc::SyncSender<Signal>,
+    /// Set once the publisher is closed: from then on a broker that goes away is nobody's concern.
+    stopping: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+    complaints: Complaints,
+}
+
+impl Context {
+    pub(super) fn new(signals: mpsc::SyncSender<Signal>, stopping: Arc<AtomicBool>, metrics: Arc<Metrics>) -> Self {
+        Self { signals, stopping, metrics, complaints: Complaints::default() }
+    }
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if self.stopping.load(Ordering::Relaxed) {
+            return;
+        }
+        let code = error.rdkafka_error_code();
+        self.metrics.kafka_error();
+        // Not every fatal error comes as `Fatal`, so any error makes the supervisor ask the producer. A full inbox wakes it as well.
+        let _full_or_gone = self.signals.try_send(Signal::Complaint);
+        let label = code.map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
+        if self.complaints.is_new(&label) {
+            tracing::error!(error = %label, reason = %printable(reason), "kafka client error");
+        }
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let message = printable(message);
+        match level {
+            // Errors come through `error` as well, with their code.
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => {
+                if self.complaints.is_new(facility) {
+                    tracing::warn!(facility, %message, "librdkafka");
+                }
+            }
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(facility, %message, "librdkafka"),
+            RDKafkaLogLevel::Debug => tracing::debug!(facility, %message, "librdkafka"),
+        }
+    }
+}
+
+/// The callbacks of a client that asks the cluster a question: they keep the cause of a failure, of which the failed call itself only
+/// says that nobody answered.
+#[derive(Clone, Default)]
+pub(super) struct Listener(Arc<Mutex<Option<String>>>);
+
+impl Listener {
+    /// Why a call of this client failed, in librdkafka's own words where it said anything.
+    pub(super) fn explain(&self, client: &BaseConsumer<Self>, error: &KafkaError) -> String {
+        let said = || self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for _ in 0..10 {
+            if let Some(cause) = said() {
+                return format!("{cause} ({error})");
+            }
+            // Callbacks come only while polling. There is nothing assigned, so no record can come.
+            let _event = client.poll(Duration::from_millis(20));
+        }
+        error.to_string()
+    }
+}
+
+impl ClientContext for Listener {
+    fn log(&self, level: RDKafkaLogLevel, _facility: &str, message: &str) {
+        if level as i32 <= RDKafkaLogLevel::Error as i32 {
+            // In front of it stands the name of a thread.
+            let message = message.split_once("]: ").map_or(message, |(_, message)| message);
+            // The first one is the cause, what follows are its effects.
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| printable(message));
+        }
+    }
+}
+
+impl ConsumerContext for Listener {}
+
+/// Remembers what was said, so that one outage is a few lines.
+#[derive(Default)]
+struct Complaints(Mutex<HashMap<String, Instant>>);
+
+impl Complaints {
+    fn is_new(&self, text: &str) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.get(text).is_some_and(|when| when.elapsed() < REPEAT_AFTER) {
+            return false;
+        }
+        if said.len() >= REMEMBERED_MAX {
+            said.clear();
+        }
+        said.insert(text.to_owned(), Instant::now());
+        true
+    }
+}
+
+/// librdkafka quotes what brokers send.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// A failure to create a client: nearly always a property that librdkafka refuses. Its value may be a secret, and librdkafka quotes it.
+pub(super) fn explain(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, description, property, value) => {
+            let description = if value.is_empty() { description.clone() } else { description.replace(value, "…") };
+            format!("librdkafka refuses the property {property:?}: {description}")
+        }
+        other => format!("librdkafka cannot create the client: {other}"),
+    }
+}

@@ -1,0 +1,202 @@
+//! Publishing: the only module that knows Kafka.
+//!
+//! [`Publisher::enqueue`] hands a record to librdkafka, [`Publisher::wait`] waits for the acknowledgement of all in-sync replicas.
+//! A supervisor thread ([`supervisor`]) looks the topics up, and builds a new producer after a fatal error, so that nothing here
+//! ever needs a restart. Every failure is a 503 by one total rule: [`failure`].
+
+pub mod cluster;
+mod context;
+pub mod mock;
+pub mod read;
+mod supervisor;
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _},
+};
+
+use crate::{
+    config::{Config, Kafka},
+    encode::Record,
+    error::Error,
+    metrics::Metrics,
+};
+use context::{Context, Signal};
+use supervisor::TopicStates;
+
+/// Signals to the supervisor that may wait; during an outage there is one per failed delivery.
+const SIGNALS_MAX: usize = 64;
+
+type Producer = FutureProducer<Context>;
+
+/// The way to Kafka; [`Publisher::close`] ends it.
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+/// What the webhook thread and the supervisor share.
+struct Shared {
+    /// Swapped by the supervisor after a fatal error.
+    producer: RwLock<Arc<Producer>>,
+    topics: TopicStates,
+    signals: mpsc::SyncSender<Signal>,
+    stopping: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+}
+
+/// Where Kafka stored a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The partition.
+    pub partition: i32,
+    /// The offset within the partition.
+    pub offset: i64,
+}
+
+/// A record that librdkafka holds, not acknowledged yet.
+pub struct Pending {
+    future: DeliveryFuture,
+    topic: Arc<str>,
+}
+
+impl Publisher {
+    /// Builds the producer and starts the supervisor, which looks up `topics`. Kafka need not be there yet; what can fail is the
+    /// configuration of librdkafka itself.
+    pub fn start(config: &Config, topics: impl IntoIterator<Item = Arc<str>>, metrics: Arc<Metrics>) -> Result<Self, String> {
+        let (signals, inbox) = mpsc::sync_channel(SIGNALS_MAX);
+        let client = client_config(config.kafka.client_properties());
+        let stopping = Arc::new(AtomicBool::new(false));
+        let producer = build(&client, Context::new(signals.clone(), Arc::clone(&stopping), Arc::clone(&metrics)))?;
+        let shared = Arc::new(Shared {
+            producer: RwLock::new(Arc::new(producer)),
+            topics: TopicStates::new(topics),
+            signals,
+            stopping,
+            metrics,
+        });
+        supervisor::spawn(Arc::clone(&shared), client, config, inbox)
+            .map_err(|error| format!("cannot start the Kafka supervisor thread: {error}"))?;
+        Ok(Self { shared })
+    }
+
+    /// Whether Kafka has answered once.
+    pub fn reached(&self) -> bool {
+        self.shared.topics.reached()
+    }
+
+    /// The topics that are missing or not visible.
+    pub fn missing_topics(&self) -> Vec<Arc<str>> {
+        self.shared.topics.missing()
+    }
+
+    /// Hands a record to librdkafka, which copies it. Never blocks.
+    pub fn enqueue(&self, record: &Record) -> Result<Pending, Error> {
+        self.shared.topics.usable(&record.topic)?;
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header { key, value: Some(&**value) });
+        }
+        let message = FutureRecord::to(&record.topic)
+            .key(&record.key)
+            .payload(&record.value)
+            .timestamp(record.timestamp_ms)
+            .headers(headers);
+        match self.shared.producer().send_result(message) {
+            Ok(future) => Ok(Pending { future, topic: Arc::clone(&record.topic) }),
+            Err((error, _)) => Err(self.failed(&error, &record.topic)),
+        }
+    }
+
+    /// Waits for the acknowledgement, at most `wait`.
+    pub async fn wait(&self, pending: Pending, wait: Duration) -> Result<Acknowledgement, Error> {
+        match tokio::time::timeout(wait, pending.future).await {
+            Ok(Ok(Ok(delivery))) => Ok(Acknowledgement { partition: delivery.partition, offset: delivery.offset }),
+            Ok(Ok(Err((error, _)))) => Err(self.failed(&error, &pending.topic)),
+            // The producer went away with the record: it was rebuilt or is being closed.
+            Ok(Err(_)) => Err(Error::PublishFailed("the producer was closed".into())),
+            Err(_) => {
+                self.shared.signal(Signal::Doubt(pending.topic));
+                Err(Error::PublishTimeout)
+            }
+        }
+    }
+
+    /// Flushes for at most `flush` and tells the supervisor to end. Returns how many records were not acknowledged. Blocks: not for
+    /// an async context.
+    pub fn close(&self, flush: Duration) -> usize {
+        let producer = self.shared.producer();
+        // What matters is what is left over afterwards.
+        let _timed_out = producer.flush(flush);
+        // The supervisor may sit in a look-up that waits for a dead broker, so nobody waits for it.
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.signal(Signal::Stop);
+        usize::try_from(producer.in_flight_count()).unwrap_or(0)
+    }
+
+    fn failed(&self, error: &KafkaError, topic: &Arc<str>) -> Error {
+        let failure = failure(error);
+        if failure != Error::Overloaded {
+            self.shared.signal(Signal::Doubt(Arc::clone(topic)));
+        }
+        failure
+    }
+}
+
+impl Shared {
+    fn producer(&self) -> Arc<Producer> {
+        Arc::clone(&self.producer.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn context(&self) -> Context {
+        Context::new(self.signals.clone(), Arc::clone(&self.stopping), Arc::clone(&self.metrics))
+    }
+
+    fn signal(&self, signal: Signal) {
+        // A full inbox already holds enough to wake the supervisor, which then looks for itself.
+        let _full_or_gone = self.signals.try_send(signal);
+    }
+}
+
+/// The one rule that turns a Kafka error into ours. Whatever Kafka says is a 503, never a 4xx: the sender cannot mend it.
+fn failure(error: &KafkaError) -> Error {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::QueueFull) => Error::Overloaded,
+        Some(RDKafkaErrorCode::MessageTimedOut | RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut) => {
+            Error::PublishTimeout
+        }
+        Some(code) => Error::PublishFailed(format!("{code:?}")),
+        None => Error::PublishFailed(error.to_string()),
+    }
+}
+
+/// Whether librdkafka knows every property of the producer and takes its value. No client is made for that, and nobody is connected to.
+pub fn takes_properties(kafka: &Kafka) -> Result<(), String> {
+    client_config(kafka.client_properties()).create_native_config().map(drop).map_err(|error| context::explain(&error))
+}
+
+/// A librdkafka configuration from properties.
+fn client_config(properties: Vec<(String, String)>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    config
+}
+
+fn build(client: &ClientConfig, context: Context) -> Result<Producer, String> {
+    client.create_with_context(context).map_err(|error| context::explain(&error))
+}
+
+#[cfg(test)]
+mod tests;

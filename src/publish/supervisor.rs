@@ -1,0 +1,292 @@
+//! The thread that keeps the publisher whole: it looks topics up until all are there, and builds a new producer after a fatal error.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use rdkafka::{ClientConfig, error::RDKafkaErrorCode, producer::Producer as _};
+
+use super::{Producer, Shared, build, cluster, context::Signal};
+use crate::{
+    config::{Config, Topics},
+    error::Error,
+};
+
+/// How often topics are looked up while one is missing.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(2);
+/// One look-up waits this long for an answer; a broker that is there answers in milliseconds.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(2);
+/// A topic whose delivery failed is looked up again at most this often.
+const DOUBT_EVERY: Duration = Duration::from_secs(1);
+/// The first and the longest pause between two producers: a missing permission is fatal again at once.
+const REBUILD_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A producer that lived this long was healthy: the next fatal error is a new one.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+/// A missing topic is logged this often.
+const REPEAT_MISSING: Duration = Duration::from_secs(60);
+
+/// What is known of each topic.
+pub(super) struct TopicStates {
+    reached: AtomicBool,
+    states: BTreeMap<Arc<str>, AtomicU8>,
+}
+
+const UNKNOWN: u8 = 0;
+const PRESENT: u8 = 1;
+const MISSING: u8 = 2;
+
+impl TopicStates {
+    pub(super) fn new(topics: impl IntoIterator<Item = Arc<str>>) -> Self {
+        let states = topics.into_iter().map(|topic| (topic, AtomicU8::new(UNKNOWN))).collect();
+        Self { reached: AtomicBool::new(false), states }
+    }
+
+    pub(super) fn reached(&self) -> bool {
+        self.reached.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn missing(&self) -> Vec<Arc<str>> {
+        let missing = self.states.iter().filter(|(_, state)| state.load(Ordering::Relaxed) == MISSING);
+        missing.map(|(topic, _)| Arc::clone(topic)).collect()
+    }
+
+    /// Refuses at once what Kafka could not take anyway, so that it fills neither the queue nor the time of the sender.
+    pub(super) fn usable(&self, topic: &str) -> Result<(), Error> {
+        if !self.reached() {
+            return Err(Error::PublishFailed("kafka has not been reached yet".into()));
+        }
+        match self.states.get(topic).map(|state| state.load(Ordering::Relaxed)) {
+            Some(MISSING) => Err(Error::PublishFailed(format!("topic {topic} is missing or not visible"))),
+            _ => Ok(()),
+        }
+    }
+
+    fn set(&self, topic: &str, state: u8) -> u8 {
+        self.states.get(topic).map_or(state, |known| known.swap(state, Ordering::Relaxed))
+    }
+
+    fn unsettled(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.states.iter().filter(|(_, state)| state.load(Ordering::Relaxed) != PRESENT).map(|(topic, _)| topic)
+    }
+}
+
+struct Supervisor {
+    shared: Arc<Shared>,
+    client: ClientConfig,
+    config: Config,
+    rebuild_pause: Duration,
+    built: Instant,
+    missing_logged: Option<Instant>,
+    doubts: BTreeMap<Arc<str>, Instant>,
+    limits_compared: bool,
+}
+
+pub(super) fn spawn(
+    shared: Arc<Shared>,
+    client: ClientConfig,
+    config: &Config,
+    inbox: mpsc::Receiver<Signal>,
+) -> std::io::Result<()> {
+    let mut supervisor = Supervisor {
+        shared,
+        client,
+        config: config.clone(),
+        rebuild_pause: Duration::ZERO,
+        built: Instant::now(),
+        missing_logged: None,
+        doubts: BTreeMap::new(),
+        limits_compared: false,
+    };
+    let thread = std::thread::Builder::new().name("kafka-supervisor".into());
+    thread.spawn(move || supervisor.run(&inbox)).map(drop)
+}
+
+impl Supervisor {
+    fn run(&mut self, inbox: &mpsc::Receiver<Signal>) {
+        loop {
+            self.look_up();
+            let settled = self.shared.topics.unsettled().next().is_none();
+            let pause = if settled { Duration::from_secs(3600) } else { LOOK_UP_EVERY };
+            let deadline = Instant::now() + pause;
+            while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+                match inbox.recv_timeout(left) {
+                    _ if self.shared.stopping.load(Ordering::Relaxed) => return,
+                    Ok(Signal::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                    Err(mpsc::RecvTimeoutError::Timeout) => break,
+                    Ok(signal) => {
+                        if self.rebuild() {
+                            break;
+                        }
+                        if let Signal::Doubt(topic) = signal
+                            && self.doubt(topic)
+                        {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the topic is to be looked up again now.
+    fn doubt(&mut self, topic: Arc<str>) -> bool {
+        let now = Instant::now();
+        if self.doubts.get(&topic).is_some_and(|last| now - *last < DOUBT_EVERY) {
+            return false;
+        }
+        if self.shared.topics.set(&topic, UNKNOWN) == MISSING {
+            // It is looked up regularly already, and until it is back its deliveries are better refused at once.
+            self.shared.topics.set(&topic, MISSING);
+            return false;
+        }
+        self.doubts.insert(topic, now);
+        true
+    }
+
+    /// Looks up every topic that is not known to be there.
+    fn look_up(&mut self) {
+        let producer = self.shared.producer();
+        let topics: Vec<Arc<str>> = self.shared.topics.unsettled().map(Arc::clone).collect();
+        for topic in topics {
+            // Where Kafka does not answer, the other topics would only wait as well.
+            let Some(found) = look_up_topic(&producer, &topic) else { break };
+            self.shared.topics.reached.store(true, Ordering::Relaxed);
+            match found {
+                Found::Present => {
+                    if self.shared.topics.set(&topic, PRESENT) == MISSING {
+                        tracing::info!(%topic, "the topic is there now");
+                    }
+                }
+                Found::Missing => {
+                    self.shared.topics.set(&topic, MISSING);
+                }
+                // It is asked for again, and until then its deliveries find out for themselves.
+                Found::Unsure => {}
+            }
+        }
+        self.report_missing();
+        if self.shared.topics.reached() && !self.limits_compared {
+            self.limits_compared = true;
+            compare_limits(&self.config, self.shared.topics.states.keys().map(ToString::to_string).collect());
+        }
+    }
+
+    fn report_missing(&mut self) {
+        let missing = self.shared.topics.missing();
+        self.shared.metrics.topics_missing(missing.len());
+        if missing.is_empty() {
+            self.missing_logged = None;
+            return;
+        }
+        if self.config.kafka.auto_create {
+            self.create(&missing);
+            return;
+        }
+        if self.missing_logged.is_some_and(|when| when.elapsed() < REPEAT_MISSING) {
+            return;
+        }
+        self.missing_logged = Some(Instant::now());
+        tracing::error!(
+            topics = %missing.join(" "),
+            "topics are missing or not visible to this client, their deliveries are answered 503; \
+             create them with `hookgate topics --apply`, or grant Describe and Write on them",
+        );
+    }
+
+    fn create(&self, missing: &[Arc<str>]) {
+        let topics: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        match cluster::create_topics(&self.config, &topics) {
+            Ok(results) => {
+                for (topic, error) in results {
+                    match error {
+                        None => tracing::info!(topic, "created the topic, as kafka.auto_create says"),
+                        Some(error) => tracing::error!(topic, error, "cannot create the topic"),
+                    }
+                }
+            }
+            Err(error) => tracing::error!(error, "cannot create topics"),
+        }
+    }
+
+    /// Replaces the producer after a fatal error. What the old one still holds fails with it: those senders get 503 and retry.
+    /// Whether there was one to replace.
+    fn rebuild(&mut self) -> bool {
+        let old = self.shared.producer();
+        // The callback comes twice per error, and deliveries signal too: the second one finds a healthy producer.
+        let Some((code, reason)) = old.client().fatal_error() else { return false };
+        self.rebuild_pause = pause_after(self.rebuild_pause, self.built.elapsed());
+        let pause_ms = crate::http::milliseconds(self.rebuild_pause);
+        tracing::error!(error = ?code, reason, pause_ms, "fatal producer error, building a new producer");
+        std::thread::sleep(self.rebuild_pause);
+        self.built = Instant::now();
+        match build(&self.client, self.shared.context()) {
+            Ok(producer) => {
+                *self.shared.producer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(producer);
+                self.shared.metrics.producer_rebuilt();
+            }
+            Err(error) => tracing::error!(error, "cannot build a new producer"),
+        }
+        // Dropping blocks for up to half a second, which is why it happens on this thread.
+        drop(old);
+        true
+    }
+}
+
+/// The pause before the next producer, from the last pause and from how long the producer lived that it led to.
+pub(super) fn pause_after(last: Duration, lived: Duration) -> Duration {
+    if lived >= HEALTHY_AFTER { REBUILD_PAUSE.0 } else { (last * 2).clamp(REBUILD_PAUSE.0, REBUILD_PAUSE.1) }
+}
+
+/// What Kafka says of a topic.
+enum Found {
+    Present,
+    Missing,
+    /// For instance during an election: the topic is there or will be known shortly.
+    Unsure,
+}
+
+/// Asks for one topic; `None` where Kafka does not answer.
+fn look_up_topic(producer: &Producer, topic: &str) -> Option<Found> {
+    let metadata = producer.client().fetch_metadata(Some(topic), LOOK_UP_TIMEOUT).ok()?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Some(Found::Unsure) };
+    Some(match found.error().map(RDKafkaErrorCode::from) {
+        None if found.partitions().is_empty() => Found::Missing,
+        None => Found::Present,
+        Some(
+            RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::InvalidTopic,
+        ) => Found::Missing,
+        Some(_) => Found::Unsure,
+    })
+}
+
+/// Warns once where a topic takes smaller records than we may send. On a thread of its own: a cluster that denies the question
+/// must not hold up anything.
+fn compare_limits(config: &Config, topics: Vec<String>) {
+    let config = config.clone();
+    let thread = std::thread::Builder::new().name("kafka-limits".into());
+    let spawned = thread.spawn(move || {
+        let Topics { max_message_bytes, .. } = config.topics;
+        for (topic, settings) in cluster::describe_topics(&config, &topics).unwrap_or_default() {
+            if settings.max_message_bytes.is_some_and(|limit| limit < max_message_bytes as u64) {
+                tracing::warn!(
+                    topic,
+                    max_message_bytes = settings.max_message_bytes,
+                    configured = max_message_bytes,
+                    "the topic takes smaller records than [topics] max_message_bytes says: large deliveries are answered 503",
+                );
+            }
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "cannot compare the topics' size limits");
+    }
+}
