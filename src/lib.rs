@@ -1,4 +1,9 @@
 //! Hookgate turns verified webhooks into protobuf events on Kafka topics.
+//!
+//! The path of a webhook, in reading order: [`http`] admits a [`delivery::Delivery`]; its [`provider`] proves the sender with
+//! [`signature`] and reads the body as an [`event::Event`]; [`encode`] makes the Kafka record; [`publish`] waits for Kafka's
+//! acknowledgement; only then is the answer 200. Around that path: [`config`] reads, [`app`] starts and stops, [`admin`] and
+//! [`metrics`] tell, and [`command`] is what people type.
 
 pub mod http;
 pub mod delivery;
@@ -9,7 +14,9 @@ pub mod encode;
 pub mod publish;
 pub mod error;
 pub mod proto;
+
 pub mod admin;
 pub mod app;
+pub mod command;
 pub mod config;
 pub mod metrics;

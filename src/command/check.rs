@@ -1,0 +1,144 @@
+//! `hookgate check`: the configuration, and with `--cluster` whether the cluster fits it.
+
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Failure, Outcome, Source};
+use crate::{
+    app::{read_secrets, topic_table},
+    config::{
+        Config, Environment,
+        deadlines::{chain, memory_ceiling},
+    },
+    publish::cluster::{self, Cluster, Topic, WritePermission},
+};
+
+/// Check the configuration, and with --cluster that the cluster fits it.
+///
+/// All problems are printed at once. Nothing is written anywhere: the permission to write is tried with a record that the broker must
+/// refuse for its size.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  hookgate check
+  hookgate check --config /etc/hookgate/hookgate.toml --cluster
+  hookgate check --json | jq .memory_ceiling_bytes")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+    /// Ask the cluster too: brokers, topics, partitions, sizes, permissions, min.insync.replicas.
+    #[arg(long)]
+    cluster: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
+    let config = arguments.source.load(environment)?;
+    let (rings, mut warnings) = (read_secrets(&config, environment).map_err(Failure::Configuration)?, config.warnings.clone());
+    for (ring, endpoint) in rings.iter().zip(&config.endpoints) {
+        if ring.keys().secrets.is_empty() {
+            warnings.push(format!("endpoint {} has no readable secret yet and will answer 503", endpoint.name));
+        }
+    }
+    let (brokers, findings) = if arguments.cluster { inspect(&config) } else { (Vec::new(), Vec::new()) };
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        let links = chain(&config).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let ceiling = memory_ceiling(&config).total;
+        let report = json!({
+            "deadlines": links, "memory_ceiling_bytes": ceiling, "warnings": warnings, "brokers": brokers, "findings": findings,
+        });
+        writeln!(out, "{report}")?;
+        return Ok(findings.is_empty());
+    }
+    writeln!(out, "configuration: {} is good", arguments.source.config.display())?;
+    for warning in warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    writeln!(out, "deadlines, each longer than the next:")?;
+    for link in chain(&config) {
+        writeln!(out, "  {link}")?;
+    }
+    writeln!(out, "memory ceiling: {}", memory_ceiling(&config))?;
+    if arguments.cluster {
+        writeln!(out, "brokers: {}", brokers.join(" "))?;
+        for finding in &findings {
+            writeln!(out, "problem: {finding}")?;
+        }
+        if findings.is_empty() {
+            writeln!(out, "cluster: fits the configuration")?;
+        }
+    }
+    Ok(findings.is_empty())
+}
+
+/// The brokers, and everything about the cluster that does not fit.
+fn inspect(config: &Config) -> (Vec<String>, Vec<String>) {
+    let topics: Vec<String> = topic_table(config).by_topic().into_keys().map(|topic: Arc<str>| topic.to_string()).collect();
+    let cluster = match cluster::inspect(config, &topics) {
+        Ok(cluster) => cluster,
+        Err(error) => return (Vec::new(), vec![error]),
+    };
+    let mut findings = missing(config, &cluster, &topics);
+    for (name, topic) in &cluster.topics {
+        findings.extend(misfits(config, name, topic));
+        match cluster::probe_write(config, name, topic) {
+            WritePermission::Granted => {}
+            WritePermission::Denied => findings.push(format!(
+                "topic {name}: no permission to write; grant it with \
+                 `kafka-acls.sh --add --allow-principal User:<user> --operation Write --operation Describe --topic {name}`"
+            )),
+            WritePermission::Unknown(why) => {
+                findings.push(format!("topic {name}: cannot tell whether it may be written to: {why}"));
+            }
+        }
+    }
+    (cluster.brokers, findings)
+}
+
+fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> Vec<String> {
+    let missing: Vec<&str> = topics.iter().filter(|topic| !cluster.topics.contains_key(*topic)).map(String::as_str).collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let mend = if config.kafka.auto_create {
+        "kafka.auto_create will create them"
+    } else {
+        "create them with `hookgate topics --apply`, or grant Describe on them"
+    };
+    vec![format!("{} topics are missing or not visible: {}; {mend}", missing.len(), missing.join(" "))]
+}
+
+/// What is wrong with a topic that is there.
+fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String> {
+    let mut findings = Vec::new();
+    let limit = topic.settings.max_message_bytes;
+    if let Some(limit) = limit.filter(|limit| *limit < config.topics.max_message_bytes as u64) {
+        let wanted = config.topics.max_message_bytes;
+        findings.push(format!(
+            "topic {name}: max.message.bytes is {limit}, below [topics] max_message_bytes ({wanted}); mend it with \
+             `kafka-configs.sh --alter --topic {name} --add-config max.message.bytes={wanted}`"
+        ));
+    }
+    let least = topic.settings.min_insync_replicas.unwrap_or(1) as usize;
+    if topic.in_sync < least {
+        findings.push(format!(
+            "topic {name}: {} of {least} replicas that must be in sync are, so nothing can be written",
+            topic.in_sync
+        ));
+    }
+    if topic.replicas > 1 && least < 2 {
+        findings.push(format!(
+            "topic {name}: min.insync.replicas is 1 with {} replicas, so an acknowledged event can be lost with one broker; mend it \
+             with `kafka-configs.sh --alter --topic {name} --add-config min.insync.replicas=2`",
+            topic.replicas
+        ));
+    }
+    findings
+}

@@ -1,0 +1,249 @@
+//! `hookgate dev`: everything on one machine, with nothing to set up.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant, SystemTime},
+};
+
+use clap::Args;
+use serde_json::Value;
+
+use super::{Failure, Outcome, logging, printable, send, serve, tail};
+use crate::{
+    app::{self, Running, topic_table},
+    config::{self, Config, Environment, Kafka},
+    proto::Origin,
+    provider::{self, Provider},
+    publish::{
+        mock::Mock,
+        read::{Read, Reader, Start, Stored},
+    },
+};
+
+/// How long Kafka may take to be reached, and the samples to be read back.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often the reader looks whether it is to stop.
+const READ_WAIT: Duration = Duration::from_millis(200);
+
+/// Try Hookgate out: the daemon with an embedded Kafka, generated secrets and sample traffic.
+///
+/// Needs no configuration, no Kafka and no account. It prints a curl command for each provider, sends one sample of each, and prints
+/// every event as it is read back from its topic. Ctrl-C ends it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  hookgate dev
+  hookgate dev --kafka localhost:9092
+  hookgate dev --exit")]
+pub(super) struct Arguments {
+    /// Use this Kafka instead of the embedded one. Missing topics are created in it.
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka: Option<String>,
+    /// Where to take webhooks; by default port 8080, or any free port where that is taken.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Where the admin port is; by default 9090, or any free port where that is taken.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin_listen: Option<SocketAddr>,
+    /// End when every sample has been read back from its topic.
+    #[arg(long)]
+    exit: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Outcome {
+    let secrets = make_secrets()?;
+    let environment: Environment = secrets.iter().map(|(name, secret)| (variable(name), secret.clone())).collect();
+    let mut config = configuration(arguments, &environment)?;
+    let _logging = logging::init(&config.log)?;
+    let mock = match arguments.kafka {
+        Some(_) => None,
+        None => Some(Mock::start(&topics(&config))?),
+    };
+    if let Some(mock) = &mock {
+        config.kafka.brokers = vec![mock.brokers().to_owned()];
+    }
+    let options = app::Options { environment, clock: SystemTime::now, origin: Origin::Sample };
+    let running = app::start(&config, options)?;
+    wait_until_ready(&running, &config.kafka)?;
+
+    let viewer = Viewer::start(&config)?;
+    introduce(&config, &running, &secrets, mock.is_some())?;
+    for (name, secret) in &secrets {
+        send_sample(name, secret, &running)?;
+    }
+    let complete = if arguments.exit {
+        viewer.wait_for(secrets.len())
+    } else {
+        writeln!(io::stdout(), "\nWaiting for deliveries. Ctrl-C ends it.")?;
+        serve::wait_for_signal()?;
+        true
+    };
+    viewer.stop();
+    let ending = running.stop(&config.shutdown);
+    drop(mock);
+    Ok(complete && ending.unflushed == 0)
+}
+
+/// A secret per provider, of 32 characters, which is the most that Uploadcare takes.
+fn make_secrets() -> Result<Vec<(&'static str, String)>, Failure> {
+    let make = |provider: &&'static Provider| {
+        let mut noise = [0; 16];
+        getrandom::fill(&mut noise).map_err(|error| Failure::Failed(format!("no random bytes: {error}")))?;
+        Ok((provider.name, hex::encode(noise)))
+    };
+    provider::ALL.iter().map(make).collect()
+}
+
+fn variable(provider: &str) -> String {
+    format!("DEV_SECRET_{}", provider.to_uppercase())
+}
+
+/// The configuration, through the same door as everybody's.
+fn configuration(arguments: &Arguments, environment: &Environment) -> Result<Config, Failure> {
+    let listen = arguments.listen.unwrap_or_else(|| free_address(8080));
+    let admin = arguments.admin_listen.unwrap_or_else(|| free_address(9090));
+    // The embedded broker's address is not known yet.
+    let brokers = arguments.kafka.as_deref().unwrap_or("127.0.0.1:1");
+    let create = arguments.kafka.is_some();
+    let mut text = format!(
+        "[kafka]\nauto_create = {create}\n[http]\nlisten = \"{listen}\"\n[admin]\nlisten = \"{admin}\"\n\
+         [topics]\npartitions = 1\nreplication = -1\n[log]\nformat = \"text\"\nlevel = \"warn\"\n\
+         [shutdown]\npre_stop = \"0s\"\n"
+    );
+    for provider in provider::ALL {
+        let name = provider.name;
+        // A curl line with a signed timestamp shall work all day.
+        let tolerance = if provider.signs_time() { "tolerance = \"1d\"\n" } else { "" };
+        let _infallible =
+            write!(text, "[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [\"env:{}\"]\n{tolerance}", variable(name));
+    }
+    let brokers = [("kafka.brokers".to_owned(), brokers.to_owned())];
+    Ok(config::parse(&text, "hookgate dev", environment, &brokers)?)
+}
+
+/// The usual port, or any that is free.
+fn free_address(port: u16) -> SocketAddr {
+    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    if TcpListener::bind(usual).is_ok() { usual } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
+}
+
+fn topics(config: &Config) -> Vec<String> {
+    topic_table(config).by_topic().keys().map(ToString::to_string).collect()
+}
+
+fn wait_until_ready(running: &Running, kafka: &Kafka) -> Result<(), Failure> {
+    let begin = Instant::now();
+    while running.unready().is_some() || !running.missing_topics().is_empty() {
+        if begin.elapsed() > PATIENCE {
+            let state = running.unready().unwrap_or("topics are missing");
+            return Err(Failure::Failed(format!("{} within {PATIENCE:?}: {state}", kafka.brokers.join(","))));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn introduce(config: &Config, running: &Running, secrets: &[(&str, String)], embedded: bool) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let kind = if embedded { "embedded, for this session" } else { "yours" };
+    writeln!(out, "Hookgate is running.\n")?;
+    writeln!(out, "  webhooks  http://{}/webhooks/<endpoint>", running.webhooks)?;
+    writeln!(out, "  admin     http://{}/metrics  /livez  /readyz", running.admin)?;
+    writeln!(out, "  kafka     {} ({kind})", config.kafka.brokers.join(","))?;
+    writeln!(out, "\nSend a delivery yourself, signed for this session:\n")?;
+    for (name, secret) in secrets {
+        let Some(provider) = provider::by_name(name) else { continue };
+        writeln!(out, "# {}\n{}\n", provider.title, sample_request(provider, secret, running)?.curl(None))?;
+    }
+    writeln!(out, "Read the topics with another client:\n")?;
+    writeln!(out, "kcat -b {} -L", config.kafka.brokers.join(","))?;
+    writeln!(out, "hookgate tail --brokers {} --from-beginning\n", config.kafka.brokers.join(","))?;
+    writeln!(out, "One sample of each provider goes out now; these are the events, read back from their topics:")?;
+    Ok(())
+}
+
+/// The sample of a provider that says the most in the fewest words.
+fn sample_request(provider: &'static Provider, secret: &str, running: &Running) -> Result<send::Request, Failure> {
+    let shortest = provider.types.iter().filter_map(|event_type| (provider.sample)(event_type)).min_by_key(String::len);
+    let body = shortest.unwrap_or_default().into_bytes();
+    let url = format!("http://{}/webhooks/{}", running.webhooks, provider.name);
+    Ok(send::Request::signed(provider, &url, secret, body)?)
+}
+
+fn send_sample(name: &str, secret: &str, running: &Running) -> Result<(), Failure> {
+    let Some(provider) = provider::by_name(name) else { return Ok(()) };
+    let (status, answer) = sample_request(provider, secret, running)?.send()?;
+    if status != 200 {
+        return Err(Failure::Failed(format!("the sample of {} was answered {status}: {answer}", provider.title)));
+    }
+    Ok(())
+}
+
+/// The thread that reads the topics and prints what it finds.
+struct Viewer {
+    seen: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Viewer {
+    fn start(config: &Config) -> Result<Self, Failure> {
+        let mut reader = Reader::open(&config.kafka, &topics(config), Start::End)?;
+        let (seen, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
+        let view = move || {
+            while !stopped.load(Ordering::Relaxed) {
+                match reader.next(READ_WAIT) {
+                    Ok(Read::Record(stored)) => {
+                        // A closed output must not stop the daemon.
+                        let _closed = io::stdout().write_all(show(&stored).as_bytes());
+                        counted.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ok(Read::Nothing | Read::CaughtUp) => {}
+                    Err(error) => tracing::warn!(error, "cannot read the topics"),
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("viewer".into()).spawn(view)?;
+        Ok(Self { seen, stop, thread })
+    }
+
+    /// Whether so many events were seen in time.
+    fn wait_for(&self, events: usize) -> bool {
+        let begin = Instant::now();
+        while self.seen.load(Ordering::Relaxed) < events && begin.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.seen.load(Ordering::Relaxed) >= events
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _panicked = self.thread.join();
+    }
+}
+
+/// An event for people: where it lies, then the event itself without the raw body.
+fn show(stored: &Stored) -> String {
+    let mut line = tail::to_json(stored);
+    let event = line.get_mut("event").and_then(Value::as_object_mut);
+    let event = event.map(|event| {
+        let body = event.get("body").and_then(Value::as_str).map_or(0, |text| text.len() / 4 * 3);
+        event.insert("body".into(), format!("… about {body} bytes").into());
+        serde_json::to_string(event).unwrap_or_default()
+    });
+    format!(
+        "\n{}[{}] @{}  key {}\n  {}\n",
+        stored.topic,
+        stored.partition,
+        stored.offset,
+        printable(&String::from_utf8_lossy(&stored.key)),
+        printable(&event.unwrap_or_else(|| "not an event".into())),
+    )
+}

@@ -1,0 +1,171 @@
+//! The commands, a file each, and their exit codes.
+
+mod check;
+mod completions;
+mod dev;
+mod logging;
+mod send;
+mod serve;
+mod tail;
+mod target;
+mod topics;
+mod verify;
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{self, Config, Environment},
+    publish,
+};
+
+/// The configuration cannot be used.
+const EXIT_CONFIGURATION: u8 = 64;
+/// The command failed. (Wrong usage is 2, by clap.)
+const EXIT_FAILED: u8 = 1;
+
+/// Hookgate turns webhooks of FileSpin, FileSafety, Frame.io and Uploadcare into protobuf events on Kafka topics.
+#[derive(Debug, Parser)]
+#[command(name = "hookgate", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Arguments),
+    Dev(dev::Arguments),
+    Send(send::Arguments),
+    Tail(tail::Arguments),
+    Verify(verify::Arguments),
+    Check(check::Arguments),
+    Topics(topics::Arguments),
+    Completions(completions::Arguments),
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+enum Failure {
+    /// The configuration has problems; every one of them is in the text.
+    Configuration(String),
+    /// Anything else, in one message that says what to do.
+    Failed(String),
+    /// The reader of our output has gone, which is its right.
+    OutputClosed,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
+}
+
+impl From<config::Problems> for Failure {
+    fn from(problems: config::Problems) -> Self {
+        Self::Configuration(problems.to_string())
+    }
+}
+
+/// Whether a command that ran to its end found what it looked for.
+type Outcome = Result<bool, Failure>;
+
+/// Runs the command and reports its failure.
+pub fn run(cli: Cli) -> ExitCode {
+    let environment = Environment::process();
+    let outcome = match cli.command {
+        Command::Serve(arguments) => serve::run(&arguments, environment),
+        Command::Dev(arguments) => dev::run(&arguments),
+        Command::Send(arguments) => send::run(&arguments, &environment),
+        Command::Tail(arguments) => tail::run(&arguments, &environment),
+        Command::Verify(arguments) => verify::run(&arguments, &environment),
+        Command::Check(arguments) => check::run(&arguments, &environment),
+        Command::Topics(arguments) => topics::run(&arguments, &environment),
+        Command::Completions(arguments) => completions::run(&arguments),
+    };
+    match outcome {
+        Ok(true) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_FAILED),
+        Err(Failure::Configuration(text)) => complain(&text, EXIT_CONFIGURATION),
+        Err(Failure::Failed(text)) => complain(&text, EXIT_FAILED),
+    }
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    // Nothing is left to be told where even stderr is closed.
+    let _closed = writeln!(io::stderr(), "hookgate: {text}");
+    ExitCode::from(code)
+}
+
+/// Where the configuration comes from: the flags that every command has.
+#[derive(Debug, Args)]
+struct Source {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "hookgate.toml")]
+    config: PathBuf,
+    /// Kafka's bootstrap servers, over the configuration's.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    brokers: Option<String>,
+}
+
+impl Source {
+    fn load(&self, environment: &Environment) -> Result<Config, Failure> {
+        self.load_with(environment, &[])
+    }
+
+    /// Loads with further flags over the file and the environment, each a configuration key and its value.
+    fn load_with(&self, environment: &Environment, flags: &[(&str, &Option<String>)]) -> Result<Config, Failure> {
+        let brokers = [("kafka.brokers", &self.brokers)];
+        let flags = flags.iter().chain(&brokers);
+        let overrides: Vec<(String, String)> =
+            flags.filter_map(|(key, value)| Some(((*key).to_owned(), (*value).clone()?))).collect();
+        let config = config::load(&self.config, environment, &overrides)?;
+        publish::takes_properties(&config.kafka).map_err(Failure::Configuration)?;
+        Ok(config)
+    }
+
+    fn exists(&self) -> bool {
+        Path::new(&self.config).exists()
+    }
+}
+
+/// Payload text as it may go to a terminal: control characters are escaped, in the way of JSON, which itself escapes only some of them.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
+        match c {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            c if c.is_control() => safe.extend(format!("\\u{:04x}", u32::from(c)).chars()),
+            c => safe.push(c),
+        }
+        safe
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    /// clap looks at a command's definition only when that command is called, and panics then.
+    #[test]
+    fn every_command_is_well_defined() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,162 @@
+//! `hookgate send`: a correctly signed sample, or a file of yours, to any URL.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use clap::Args;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
+
+use super::{Failure, Outcome, Source, printable, target};
+use crate::{
+    config::Environment,
+    provider::{CredentialSource, Provider},
+    signature::Secret,
+};
+
+/// Longer than any daemon of ours takes to answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Post a correctly signed sample, or a file of yours, to any URL.
+///
+/// The delivery is signed as the provider would sign it, with the endpoint's first secret. Exits with 0 if the answer is 200.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  hookgate send uploadcare file.infected
+  hookgate send avatars scan.complete --url https://hooks.example.com/webhooks/avatars
+  hookgate send frameio file.ready --secret env:FRAMEIO_SECRET --url http://127.0.0.1:8080/webhooks/frameio
+  hookgate send uploadcare --file captured.json
+  hookgate send frameio --list")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+    #[command(flatten)]
+    target: target::Arguments,
+    /// The type of the sample; `--list` names them.
+    #[arg(value_name = "TYPE", required_unless_present_any = ["file", "list"])]
+    event_type: Option<String>,
+    /// Send this file instead of a sample, byte for byte.
+    #[arg(long, value_name = "FILE", conflicts_with = "event_type")]
+    file: Option<PathBuf>,
+    /// Where to send it; by default to the daemon of the configuration on this machine.
+    #[arg(long)]
+    url: Option<String>,
+    /// List the types that there are samples of.
+    #[arg(long)]
+    list: bool,
+    /// Print the request as a curl command instead of sending it.
+    #[arg(long)]
+    curl: bool,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
+    let target = target::resolve(&arguments.target, &arguments.source, environment)?;
+    let provider = target.endpoint.provider;
+    let mut out = io::stdout().lock();
+    if arguments.list {
+        for event_type in provider.types.iter().filter(|it| (provider.sample)(it).is_some()) {
+            writeln!(out, "{event_type}")?;
+        }
+        return Ok(true);
+    }
+    let body = match (&arguments.file, &arguments.event_type) {
+        (Some(file), _) => fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?,
+        (None, event_type) => sample(provider, event_type.as_deref().unwrap_or_default())?,
+    };
+    let source = target.endpoint.secrets.first().ok_or_else(|| "the endpoint has no secret".to_owned())?;
+    let text = source.text(environment)?;
+    let url = match &arguments.url {
+        Some(url) => url.clone(),
+        None => format!("http://{}/webhooks/{}", local(target.listen), target.endpoint.name),
+    };
+    let request = Request::signed(provider, &url, text.reveal(), body)?;
+    if arguments.curl {
+        writeln!(out, "{}", request.curl(arguments.file.as_deref()))?;
+        return Ok(true);
+    }
+    let (status, answer) = request.send()?;
+    if arguments.json {
+        writeln!(out, "{}", printable(&json!({ "status": status, "body": answer }).to_string()))?;
+    } else {
+        writeln!(out, "{status} {}", printable(answer.trim_end()))?;
+    }
+    Ok(status == 200)
+}
+
+/// A sample's bytes.
+pub(super) fn sample(provider: &Provider, event_type: &str) -> Result<Vec<u8>, String> {
+    (provider.sample)(event_type).map(String::into_bytes).ok_or_else(|| {
+        let types = provider.types.join(" ");
+        format!("{} has no event type {event_type:?}; there are: {types}", provider.title)
+    })
+}
+
+/// Where a daemon that listens on `listen` is reached from this machine.
+fn local(listen: Option<SocketAddr>) -> SocketAddr {
+    let mut address = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    address
+}
+
+/// One delivery as its provider would send it.
+pub(super) struct Request {
+    url: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// Signs a body: with headers, or with a token in the URL.
+    pub(super) fn signed(provider: &Provider, url: &str, secret: &str, body: Vec<u8>) -> Result<Self, String> {
+        let key = Secret::new(secret.as_bytes()).ok_or_else(|| "the secret is empty".to_owned())?;
+        let mut url = url.to_owned();
+        if provider.credential == CredentialSource::UrlToken {
+            let sign = if url.contains('?') { '&' } else { '?' };
+            url = format!("{url}{sign}token={}", utf8_percent_encode(secret, NON_ALPHANUMERIC));
+        }
+        let headers = provider.sign(&body, &key, SystemTime::now());
+        Ok(Self { url, headers, body })
+    }
+
+    /// Sends it: the status and the body of the answer.
+    pub(super) fn send(&self) -> Result<(u16, String), Failure> {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
+        let mut request = ureq::Agent::from(agent).post(&self.url).header("content-type", "application/json");
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        // The URL may hold a token: the message must not repeat it.
+        let refused = |error: ureq::Error| Failure::Failed(format!("the request failed: {error}"));
+        let mut response = request.send(&self.body[..]).map_err(refused)?;
+        let status = response.status().as_u16();
+        Ok((status, response.body_mut().read_to_string().map_err(refused)?))
+    }
+
+    /// The same request as a command line; a body that came from a file is read from it again, because not every byte has a place in one.
+    pub(super) fn curl(&self, file: Option<&Path>) -> String {
+        let headers = self.headers.iter().map(|(name, value)| quote(&format!("{name}: {value}")));
+        let headers: Vec<_> = [quote("content-type: application/json")].into_iter().chain(headers).collect();
+        // `--data-binary` sends the bytes as they are, `-d` would drop line breaks.
+        let body = match file {
+            Some(file) => format!("@{}", file.display()),
+            None => String::from_utf8_lossy(&self.body).into_owned(),
+        };
+        let body = quote(&body);
+        format!("curl -sS {} -H {} --data-binary {body}", quote(&self.url), headers.join(" -H "))
+    }
+}
+
+/// A word for a POSIX shell.
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,106 @@
+//! `hookgate serve`: the daemon.
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Failure, Outcome, Source, logging};
+use crate::{
+    app,
+    config::{Config, Environment},
+};
+
+/// Run the daemon.
+///
+/// It takes webhooks on one port, answers 200 when Kafka has acknowledged the event, and has metrics and probes on another. SIGTERM and
+/// Ctrl-C shut it down in order; a second one ends it at once.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  hookgate serve --config /etc/hookgate/hookgate.toml
+  HOOKGATE_KAFKA__BROKERS=kafka-1:9092,kafka-2:9092 hookgate serve
+  hookgate serve --listen 127.0.0.1:8080 --log-format text")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+    /// Where to take webhooks, over the configuration's `http.listen`.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Where the admin port is, over the configuration's `admin.listen`.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin_listen: Option<String>,
+    /// `json` or `text`, over the configuration's `log.format`.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// For instance `info` or `info,hookgate=debug`, over the configuration's `log.level`.
+    #[arg(long, value_name = "DIRECTIVES")]
+    log_level: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, environment: Environment) -> Outcome {
+    let flags = [
+        ("http.listen", &arguments.listen),
+        ("admin.listen", &arguments.admin_listen),
+        ("log.format", &arguments.log_format),
+        ("log.level", &arguments.log_level),
+    ];
+    let config = arguments.source.load_with(&environment, &flags)?;
+    let _logging = logging::init(&config.log).map_err(Failure::Configuration)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let endpoints = config.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>().join(" ");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints, brokers = config.kafka.brokers.join(","), "starting");
+    raise_open_files(&config);
+    let running = app::start(&config, app::Options::production(environment))?;
+    tracing::info!(webhooks = %running.webhooks, admin = %running.admin, "listening");
+    wait_for_signal()?;
+    let ending = running.stop(&config.shutdown);
+    if ending.unflushed > 0 {
+        tracing::error!(
+            unflushed = ending.unflushed,
+            "stopped with records that Kafka did not acknowledge; none of them was answered 200"
+        );
+    } else {
+        tracing::info!(cut_off = ending.cut_off, "stopped");
+    }
+    Ok(ending.unflushed == 0)
+}
+
+/// Files that are open beside the connections of senders: brokers, probes, secrets, and those connections that are turned away.
+const OTHER_FILES: u64 = 1024;
+
+/// Both ports draw on one limit of open files. Where it is below the connections that are allowed, a flood of them would make the probes
+/// fail, and so end a healthy process.
+fn raise_open_files(config: &Config) {
+    let wanted = config.http.max_connections as u64 + OTHER_FILES;
+    let open_files = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
+    if open_files < wanted {
+        tracing::warn!(
+            open_files,
+            wanted,
+            "too few open files for [http] max_connections: raise the hard limit, or lower the key"
+        );
+    }
+}
+
+/// Waits for the first SIGTERM or SIGINT. From then on a second one ends the process at once.
+pub(super) fn wait_for_signal() -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
+    runtime.block_on(next_signal(&mut signals));
+    let mut impatient = async move || {
+        next_signal(&mut signals).await;
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(impatient()))?;
+    Ok(())
+}
+
+async fn next_signal((terminate, interrupt): &mut (Signal, Signal)) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

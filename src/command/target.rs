@@ -1,0 +1,86 @@
+//! Whom `send` and `verify` are about: a configured endpoint, or a provider with a secret given by hand.
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{Failure, Source};
+use crate::{
+    config::{Endpoint, Environment, SecretRing, SecretSource},
+    provider::{self, Provider},
+};
+
+/// The flags that name a target. No group of theirs: it would be called like that of the command that they are a part of.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct Arguments {
+    /// A configured endpoint, or a provider: filespin, filesafety, frameio, uploadcare.
+    #[arg(value_name = "ENDPOINT|PROVIDER")]
+    target: String,
+    /// Where the secret is, instead of the configuration's: `env:NAME` or `file:PATH`. May be repeated.
+    #[arg(long, value_name = "REFERENCE")]
+    secret: Vec<String>,
+}
+
+/// An endpoint, configured or made up from a provider.
+pub(super) struct Target {
+    pub(super) endpoint: Endpoint,
+    /// Its secrets, read.
+    pub(super) ring: SecretRing,
+    /// What could not be read of them.
+    pub(super) missing: Vec<String>,
+    /// Where the configured daemon listens, where there is a configuration.
+    pub(super) listen: Option<std::net::SocketAddr>,
+}
+
+/// Finds the target. The configuration is needed only where the flags do not say everything.
+pub(super) fn resolve(arguments: &Arguments, source: &Source, environment: &Environment) -> Result<Target, Failure> {
+    let named = provider::by_name(&arguments.target);
+    let (configured, listen) = if source.exists() {
+        let config = source.load(environment)?;
+        let found = config.endpoints.iter().find(|endpoint| *endpoint.name == *arguments.target);
+        // A provider's name stands for its endpoint where there is just one.
+        let of_provider = || {
+            let mut all = config.endpoints.iter().filter(|endpoint| Some(endpoint.provider.name) == named.map(|it| it.name));
+            all.next().filter(|_| all.next().is_none())
+        };
+        (found.or_else(of_provider).cloned(), Some(config.http.listen))
+    } else {
+        (None, None)
+    };
+    let mut endpoint = match (configured, named) {
+        (Some(endpoint), _) => endpoint,
+        (None, Some(provider)) => bare_endpoint(provider),
+        (None, None) => return Err(unknown(&arguments.target, source)),
+    };
+    if !arguments.secret.is_empty() {
+        let parse = |reference: &String| SecretSource::parse(reference).map_err(|why| format!("--secret: {why}"));
+        endpoint.secrets = arguments.secret.iter().map(parse).collect::<Result<_, _>>()?;
+    }
+    if endpoint.secrets.is_empty() {
+        return Err(Failure::Failed(format!(
+            "no secret for {}: name one with --secret env:NAME or --secret file:PATH, or configure the endpoint in {}",
+            arguments.target,
+            source.config.display()
+        )));
+    }
+    let mut ring = SecretRing::new(&endpoint, environment);
+    let missing = ring.refresh().into_iter().filter_map(|event| match event {
+        crate::config::SecretEvent::Kept { slot, why } => Some(format!("slot {slot}: {why}")),
+        _ => None,
+    });
+    let missing = missing.collect();
+    Ok(Target { endpoint, ring, missing, listen })
+}
+
+fn bare_endpoint(provider: &'static Provider) -> Endpoint {
+    let tolerance = std::time::Duration::from_secs(300);
+    Endpoint { name: Arc::from(provider.name), provider, secrets: Vec::new(), tolerance }
+}
+
+fn unknown(target: &str, source: &Source) -> Failure {
+    let providers = provider::ALL.iter().map(|provider| provider.name).collect::<Vec<_>>().join(", ");
+    let place = source.config.display();
+    let state = if source.exists() { "has no such endpoint" } else { "does not exist" };
+    Failure::Failed(format!("{target:?} is neither a provider ({providers}) nor an endpoint: {place} {state}"))
+}

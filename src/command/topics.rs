@@ -1,0 +1,100 @@
+//! `hookgate topics`: the topics of a configuration, listed, as commands, or created.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    sync::Arc,
+};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Outcome, Source};
+use crate::{
+    app::topic_table,
+    config::{Config, Environment},
+    event::EventKind,
+    publish::cluster,
+};
+
+/// List, print as commands, or create the topics of this configuration.
+///
+/// A topic that exists stays as it is: partitions are never added, because then keys would move to other partitions.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  hookgate topics
+  hookgate topics --commands > create-topics.sh
+  hookgate topics --apply")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+    /// Create the topics that are missing.
+    #[arg(long)]
+    apply: bool,
+    /// Print a `kafka-topics.sh` command for each topic.
+    #[arg(long, conflicts_with = "apply")]
+    commands: bool,
+    /// Print one JSON object per topic.
+    #[arg(long, conflicts_with = "commands")]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
+    let config = arguments.source.load(environment)?;
+    let topics = topic_table(&config).by_topic();
+    if arguments.apply {
+        return apply(&config, &topics, arguments.json);
+    }
+    let mut out = io::stdout().lock();
+    for (topic, kinds) in &topics {
+        let kinds: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+        if arguments.commands {
+            writeln!(out, "{}", create_command(&config, topic))?;
+        } else if arguments.json {
+            writeln!(out, "{}", json!({ "topic": &**topic, "kinds": kinds }))?;
+        } else {
+            writeln!(out, "{topic}\t{}", kinds.join(" "))?;
+        }
+    }
+    Ok(true)
+}
+
+/// The command that creates a topic as `--apply` would.
+fn create_command(config: &Config, topic: &str) -> String {
+    let replication = match config.topics.replication {
+        -1 => String::new(),
+        replicas => format!(" --replication-factor {replicas}"),
+    };
+    format!(
+        "kafka-topics.sh --bootstrap-server {brokers} --create --if-not-exists --topic {topic} --partitions {partitions}{replication} \
+         --config retention.ms={retention} --config max.message.bytes={limit}",
+        brokers = config.kafka.brokers.join(","),
+        partitions = config.topics.partitions,
+        retention = config.topics.retention.as_millis(),
+        limit = config.topics.max_message_bytes,
+    )
+}
+
+fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> Outcome {
+    let names: Vec<String> = topics.keys().map(ToString::to_string).collect();
+    let before = cluster::inspect(config, &names)?;
+    let missing: Vec<String> = names.iter().filter(|name| !before.topics.contains_key(*name)).cloned().collect();
+    let results: BTreeMap<String, Option<String>> = match missing.as_slice() {
+        [] => BTreeMap::new(),
+        missing => cluster::create_topics(config, missing)?.into_iter().collect(),
+    };
+    let mut out = io::stdout().lock();
+    for name in &names {
+        let result = match results.get(name) {
+            None => "exists",
+            Some(None) => "created",
+            Some(Some(error)) => error,
+        };
+        if as_json {
+            writeln!(out, "{}", json!({ "topic": name, "result": result }))?;
+        } else {
+            writeln!(out, "{name}\t{result}")?;
+        }
+    }
+    Ok(results.values().all(Option::is_none))
+}

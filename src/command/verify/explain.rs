@@ -1,0 +1,249 @@
+//! Why a delivery fails: what was signed, and which change on its way would explain it.
+
+use std::{
+    io::Write,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value;
+
+use super::{Delivery, Failure, Provider, printable};
+use crate::{
+    delivery::Credential,
+    error::Error,
+    provider::CredentialSource,
+    signature::{HmacScheme, Keys, is_signature},
+};
+
+/// How much of the body is shown.
+const PREVIEW_CHARACTERS: usize = 60;
+
+/// Why the offered proof is not even looked at.
+pub(super) fn proof(out: &mut impl Write, provider: &Provider, headers: &[(String, String)]) -> Result<(), Failure> {
+    let scheme = match provider.credential {
+        CredentialSource::UrlToken => {
+            let hint = "give the URL as it was called with --url; its token must stand there once, as ?token= or as the last path segment";
+            writeln!(out, "{} proves itself by a token in the URL: {hint}", provider.title)?;
+            return Ok(());
+        }
+        CredentialSource::Hmac(scheme) => scheme,
+    };
+    for name in scheme.headers {
+        let values: Vec<&str> = headers.iter().filter(|(it, _)| it == name).map(|(_, value)| value.as_str()).collect();
+        match values.as_slice() {
+            [] | [""] => writeln!(out, "header {name}: missing or empty")?,
+            [value] => {
+                writeln!(out, "header {name}: {} characters", value.len())?;
+                for remark in header_remarks(value) {
+                    writeln!(out, "  {remark}")?;
+                }
+            }
+            several => {
+                writeln!(out, "header {name}: stands there {} times; which one counts cannot be told", several.len())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is peculiar about a header's value, without repeating it.
+fn header_remarks(value: &str) -> Vec<&'static str> {
+    let mut remarks = Vec::new();
+    let digits = value.bytes().all(|b| b.is_ascii_digit());
+    match (digits, value.len()) {
+        (true, 13) => remarks.push("the timestamp looks like milliseconds; the header holds whole seconds"),
+        (true, 16) => remarks.push("the timestamp looks like microseconds; the header holds whole seconds"),
+        (true, 19) => remarks.push("the timestamp looks like nanoseconds; the header holds whole seconds"),
+        _ => {}
+    }
+    if !digits {
+        let (version, hex) = value.split_once('=').unwrap_or(("", value));
+        if is_signature(&hex.to_ascii_lowercase()) {
+            if version.is_empty() {
+                remarks.push("the version in front of the hex digits is missing, v0= or v1=");
+            }
+            if hex.bytes().any(|b| b.is_ascii_uppercase()) {
+                remarks.push("the hex digits are upper case; they are sent in lower case");
+            }
+        } else {
+            remarks.push("behind the version stand not exactly 64 hex digits");
+        }
+    }
+    remarks
+}
+
+/// Which bytes the signature is over.
+pub(super) fn signed_bytes(out: &mut impl Write, provider: &Provider, delivery: &Delivery) -> Result<(), Failure> {
+    let Some((scheme, timestamp)) = hmac(provider, delivery) else {
+        writeln!(out, "signed: nothing, the token is the whole proof")?;
+        return Ok(());
+    };
+    let prefix = scheme.prefix(timestamp);
+    let text = String::from_utf8_lossy(&delivery.body);
+    let preview: String = text.chars().take(PREVIEW_CHARACTERS).collect();
+    writeln!(out, "signed: {:?} and then the body's {} bytes: {}…", prefix, delivery.body.len(), printable(&preview))?;
+    Ok(())
+}
+
+/// Why the verification failed.
+pub(super) fn refusal(
+    out: &mut impl Write,
+    provider: &Provider,
+    delivery: &Delivery,
+    keys: &Keys,
+    error: &Error,
+) -> Result<(), Failure> {
+    match error {
+        Error::Stale => stale(out, provider, delivery, keys),
+        Error::BadSignature => bad_signature(out, provider, delivery, keys),
+        _ => Ok(()),
+    }
+}
+
+fn stale(out: &mut impl Write, provider: &Provider, delivery: &Delivery, keys: &Keys) -> Result<(), Failure> {
+    writeln!(out, "the signature is right, only the time is not: the window is {} s either way", keys.tolerance.as_secs())?;
+    let signed_at: Option<u64> = hmac(provider, delivery).and_then(|(_, text)| text?.parse().ok());
+    let arrival = delivery.received_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    if let Some(signed_at) = signed_at {
+        let (apart, side) = (arrival.abs_diff(signed_at), if signed_at > arrival { "after" } else { "before" });
+        writeln!(out, "signed {apart} s {side} the arrival; give the time of a captured delivery with --at")?;
+        if [1000, 1_000_000].into_iter().any(|unit| (signed_at / unit).abs_diff(arrival) < arrival / 100) {
+            writeln!(out, "the timestamp is off by a unit: whole seconds are expected")?;
+        }
+    }
+    Ok(())
+}
+
+/// The HMAC scheme and the signed timestamp's text; `None` where the proof is a token.
+fn hmac<'a>(provider: &Provider, delivery: &'a Delivery) -> Option<(HmacScheme, Option<&'a str>)> {
+    match (provider.credential, &delivery.credential) {
+        (CredentialSource::Hmac(scheme), Credential::Headers(headers)) => {
+            scheme.parts(headers).ok().map(|(_, timestamp)| (scheme, timestamp))
+        }
+        _ => None,
+    }
+}
+
+fn bad_signature(out: &mut impl Write, provider: &Provider, delivery: &Delivery, keys: &Keys) -> Result<(), Failure> {
+    writeln!(out, "none of the secrets signs these bytes to this signature")?;
+    // The window is not the question here: with a wide one only the HMAC decides.
+    let keys = Keys { tolerance: Duration::from_secs(u64::from(u32::MAX)), ..keys.clone() };
+    for (change, body) in variants(&delivery.body) {
+        let other = Delivery { body: body.into(), ..delivery.clone() };
+        if provider.verify(other, &keys).is_ok() {
+            writeln!(out, "but it fits after this change: {change}")?;
+            writeln!(
+                out,
+                "so the body was changed between the sender and the file: sign and compare the raw bytes, before any parsing"
+            )?;
+            return Ok(());
+        }
+    }
+    if looks_reserialised(&delivery.body) {
+        writeln!(
+            out,
+            "the body is laid out for reading, with line breaks or spaces between its parts; {} sends none: it looks re-serialised",
+            provider.title
+        )?;
+    }
+    writeln!(
+        out,
+        "likely: the secret is another one (each subscription has its own), or the body is not the one that was signed"
+    )?;
+    Ok(())
+}
+
+fn looks_reserialised(body: &[u8]) -> bool {
+    without_white_space(body).len() < body.len()
+}
+
+/// What proxies, frameworks and editors make of a body, and what it was before.
+fn variants(body: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut all = vec![
+        ("the line break at the end is taken off".to_owned(), body.trim_ascii_end().to_vec()),
+        ("a line break is put at the end".to_owned(), [body, b"\n"].concat()),
+        ("line breaks are CR LF".to_owned(), replace(body, b"\n", b"\r\n")),
+        ("line breaks are LF".to_owned(), replace(body, b"\r\n", b"\n")),
+    ];
+    let compact = without_white_space(body);
+    let mut forms = vec![("white space between the parts is taken out".to_owned(), compact)];
+    if let Ok(mut value) = serde_json::from_slice::<Value>(body) {
+        value.sort_all_objects();
+        forms.push(("re-serialised with sorted keys".to_owned(), value.to_string().into_bytes()));
+    }
+    for (name, form) in forms {
+        for (how, text) in spellings(&form) {
+            all.push((format!("{name}{how}"), text.clone()));
+            all.push((format!("{name}{how}, with a space behind each colon and comma"), spaced(&text)));
+        }
+    }
+    all
+}
+
+/// The same JSON with other escapes.
+fn spellings(form: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let text = String::from_utf8_lossy(form);
+    let escape = |c: char| match c {
+        c if c.is_ascii() => c.to_string(),
+        c => c.encode_utf16(&mut [0; 2]).iter().fold(String::new(), |text, unit| format!("{text}\\u{unit:04x}")),
+    };
+    let escaped: String = text.chars().map(escape).collect();
+    let html = ["<", ">", "&"].into_iter().zip(["\\u003c", "\\u003e", "\\u0026"]);
+    let html = html.fold(text.to_string(), |text, (plain, escape)| text.replace(plain, escape));
+    vec![
+        ("", form.to_vec()),
+        (", all but ASCII as \\u escapes", escaped.clone().into_bytes()),
+        (", slashes as \\/", replace(form, b"/", b"\\/")),
+        (", all but ASCII as \\u escapes and slashes as \\/", replace(escaped.as_bytes(), b"/", b"\\/")),
+        (", slashes plain", replace(form, b"\\/", b"/")),
+        (", <, > and & as \\u escapes", html.into_bytes()),
+    ]
+}
+
+/// JSON without the white space outside of its strings.
+fn without_white_space(json: &[u8]) -> Vec<u8> {
+    outside_strings(json, |byte, out| {
+        if !byte.is_ascii_whitespace() {
+            out.push(byte);
+        }
+    })
+}
+
+/// JSON with a space behind each colon and comma, as Python writes it.
+fn spaced(json: &[u8]) -> Vec<u8> {
+    outside_strings(json, |byte, out| {
+        out.push(byte);
+        if matches!(byte, b':' | b',') {
+            out.push(b' ');
+        }
+    })
+}
+
+fn outside_strings(json: &[u8], write: impl Fn(u8, &mut Vec<u8>)) -> Vec<u8> {
+    let (mut out, mut in_string, mut escaped) = (Vec::with_capacity(json.len()), false, false);
+    for &byte in json {
+        if in_string {
+            out.push(byte);
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else {
+            write(byte, &mut out);
+            in_string = byte == b'"';
+        }
+    }
+    out
+}
+
+fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let (mut out, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
+    while let Some((&first, behind)) = rest.split_first() {
+        if let Some(behind) = rest.strip_prefix(from) {
+            out.extend_from_slice(to);
+            rest = behind;
+        } else {
+            out.push(first);
+            rest = behind;
+        }
+    }
+    out
+}
