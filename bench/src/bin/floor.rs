@@ -1,0 +1,94 @@
+//! The floor: the least that a program must do to answer a signed Uploadcare delivery only after Kafka has it.
+//!
+//! It checks the signature over the raw body and sends the body as it is under one constant key. It reads no JSON, keeps no
+//! metrics and limits nothing, so whatever Hookgate costs more than this is the price of what Hookgate does more.
+
+use std::{error::Error, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
+use clap::Parser;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rdkafka::{
+    ClientConfig,
+    producer::{FutureProducer, FutureRecord},
+};
+use sha2::Sha256;
+use tokio::net::TcpListener;
+
+/// A bare verify-and-send server to measure Hookgate against.
+#[derive(Parser)]
+struct Arguments {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:18090")]
+    listen: SocketAddr,
+    /// Kafka's bootstrap servers, comma-separated.
+    #[arg(long, default_value = "127.0.0.1:19092")]
+    brokers: String,
+    /// The topic that every body goes to; it must exist.
+    #[arg(long, default_value = "bench.floor")]
+    topic: String,
+    /// The signing secret that the sender uses.
+    #[arg(long)]
+    secret: String,
+    /// A librdkafka property as NAME=VALUE; may be given many times.
+    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = property)]
+    properties: Vec<(String, String)>,
+}
+
+/// What every request needs.
+struct Floor {
+    /// Keyed once, because hashing the key costs two of the compressions that a small body takes.
+    mac: Hmac<Sha256>,
+    producer: FutureProducer,
+    topic: String,
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &arguments.brokers);
+    for (name, value) in &arguments.properties {
+        config.set(name, value);
+    }
+    let floor =
+        Floor { mac: Hmac::new_from_slice(arguments.secret.as_bytes())?, producer: config.create()?, topic: arguments.topic };
+    let router = Router::new().route("/webhooks/uploadcare", post(deliver)).with_state(Arc::new(floor));
+    axum::serve(TcpListener::bind(arguments.listen).await?, router).await?;
+    Ok(())
+}
+
+/// 200 once Kafka has acknowledged, 401 without a valid signature, 503 for everything that is Kafka's fault.
+async fn deliver(State(floor): State<Arc<Floor>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if !proven(&floor.mac, &headers, &body) {
+        return StatusCode::UNAUTHORIZED;
+    }
+    let record = FutureRecord::to(&floor.topic).key("floor").payload(body.as_ref());
+    let Ok(acknowledgement) = floor.producer.send_result(record) else {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    };
+    match acknowledgement.await {
+        Ok(Ok(_)) => StatusCode::OK,
+        Ok(Err(_)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// Whether the body was signed with our secret (compared in constant time).
+fn proven(mac: &Hmac<Sha256>, headers: &HeaderMap, body: &[u8]) -> bool {
+    let Some(hex_digits) = headers.get("x-uc-signature").and_then(|value| value.as_bytes().strip_prefix(b"v1=")) else {
+        return false;
+    };
+    let mut signature = [0; 32];
+    hex::decode_to_slice(hex_digits, &mut signature).is_ok() && mac.clone().chain_update(body).verify_slice(&signature).is_ok()
+}
