@@ -1,0 +1,166 @@
+//! The real binary under test: its own process, a folder of its own, its output kept.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::harness::{SECRETS, wait_until};
+
+/// How long a process may take to end.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A folder that goes with the test.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Writes a file and gives its path.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Replaces a file in one step, as Kubernetes does.
+    pub fn replace(&self, name: &str, content: impl AsRef<[u8]>) {
+        let new = self.write(&format!("{name}.new"), content);
+        std::fs::rename(new, self.path(name)).unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _in_use = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a finished process left.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Finished {
+    /// Standard output as one JSON value per line.
+    pub fn json_lines(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+    }
+
+    pub fn both(&self) -> String {
+        format!("{}{}", self.out, self.err)
+    }
+}
+
+/// Runs a command in a folder to its end, with the secrets of the harness in its environment.
+pub fn hookgate(folder: &Folder, arguments: &[&str]) -> Finished {
+    Process::spawn(folder, arguments).finish()
+}
+
+/// A running process; dropping it kills it.
+pub struct Process {
+    child: Child,
+    readers: Option<[JoinHandle<()>; 2]>,
+    out: Arc<Mutex<Vec<u8>>>,
+    err: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Process {
+    pub fn spawn(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+        let secrets: BTreeMap<&str, &str> = SECRETS.iter().copied().collect();
+        command.args(arguments).current_dir(&folder.0).env_clear().envs(secrets);
+        Self::of(command)
+    }
+
+    pub fn of(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (out, err) = (Arc::default(), Arc::default());
+        let readers = [keep(child.stdout.take().unwrap(), &out), keep(child.stderr.take().unwrap(), &err)];
+        Self { child, readers: Some(readers), out, err }
+    }
+
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.out.lock().unwrap()).into_owned()
+    }
+
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.err.lock().unwrap()).into_owned()
+    }
+
+    /// Where a `serve` listens: the webhook port and the admin port.
+    pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        wait_until("listening", || self.err().contains("\"listening\""));
+        let log = self.err();
+        let line = log.lines().find(|line| line.contains("\"listening\"")).unwrap();
+        let line: Value = serde_json::from_str(line).unwrap();
+        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
+        (address("webhooks"), address("admin"))
+    }
+
+    /// Sends a signal to this process alone.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end.
+    pub fn finish(mut self) -> Finished {
+        let begin = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "still running: {}{}", self.out(), self.err());
+            thread::sleep(Duration::from_millis(5));
+        };
+        for reader in self.readers.take().unwrap() {
+            reader.join().unwrap();
+        }
+        Finished { code: status.code(), out: self.out(), err: self.err() }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail where it has ended by itself.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// Reads a pipe to its end, so that the process never waits for its reader.
+fn keep(mut pipe: impl Read + Send + 'static, to: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    let to = Arc::clone(to);
+    thread::spawn(move || {
+        let mut chunk = [0; 8192];
+        while let Ok(length @ 1..) = pipe.read(&mut chunk) {
+            to.lock().unwrap().extend_from_slice(&chunk[..length]);
+        }
+    })
+}

@@ -1,0 +1,342 @@
+//! The broker table: whatever Kafka does, a sender sees 200 or 503, in time, and what was answered 200 is on the topic.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hookgate::publish::mock::{Cluster, Mock};
+use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
+
+use crate::harness::{Answer, Daemon, Setup, configuration, topics, wait_until};
+
+/// Every time in the chain of deadlines, short enough for a table.
+const SHORT: &str = r#"
+[kafka]
+socket_timeout = "300ms"
+message_timeout = "500ms"
+reconnect_backoff_max = "200ms"
+publish_timeout = "1300ms"
+[http]
+answer_deadline = "1500ms"
+body_timeout = "1s"
+"#;
+/// The deadline of [`SHORT`], and room for a busy machine.
+const DEADLINE: Duration = Duration::from_secs(4);
+/// More than librdkafka tries within its time.
+const ALWAYS: usize = 200;
+
+/// Where [`body`] goes.
+const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
+
+/// What one injected error leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// The record is given up, the next one is fine.
+    Refused,
+    /// The record is sent again; only where the error stays is the delivery refused.
+    Retried,
+    /// The producer is of no use any more.
+    Fatal,
+}
+use Fate::{Fatal, Refused, Retried};
+
+/// A delivery that no other one equals, to one topic.
+fn body(number: usize) -> Vec<u8> {
+    let uuid = format!("{number:08}-0000-4000-8000-000000000000");
+    format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":{{"uuid":"{uuid}"}}}}"#).into_bytes()
+}
+
+/// A daemon and what it has promised.
+struct Bench {
+    daemon: Daemon,
+    promised: Vec<String>,
+    sent: usize,
+}
+
+impl Bench {
+    fn new(daemon: Daemon) -> Self {
+        Self { daemon, promised: Vec::new(), sent: 0 }
+    }
+
+    fn short() -> Self {
+        Self::new(Daemon::with(Setup { tables: SHORT, ..Setup::default() }))
+    }
+
+    fn cluster(&self, job: impl FnOnce(&Cluster) + Send + 'static) {
+        self.daemon.mock.as_ref().unwrap().run(job).unwrap();
+    }
+
+    /// One delivery, which must be answered in time with a 200 or with one of ours.
+    fn deliver(&mut self) -> Answer {
+        self.sent += 1;
+        let begin = Instant::now();
+        let answer = self.daemon.deliver("uploadcare", &body(self.sent));
+        assert!(begin.elapsed() < DEADLINE, "answered after {:?}: {answer:?}", begin.elapsed());
+        match answer.status {
+            200 => {
+                let answer: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+                self.promised.push(answer["id"].as_str().unwrap().to_owned());
+            }
+            503 => assert_eq!(answer.header("retry-after"), Some("5"), "{answer:?}"),
+            status => panic!("{status} for a fault of Kafka's: {answer:?}"),
+        }
+        answer
+    }
+
+    fn refused(&mut self, labels: &[&str], what: &str) {
+        let answer = self.deliver();
+        assert!(answer.status == 503 && labels.contains(&&*answer.label()), "{what}: {answer:?}");
+    }
+
+    /// The fault is gone: deliveries work again soon, without a restart.
+    fn heals(&mut self, what: &str) {
+        let begin = Instant::now();
+        while self.deliver().status != 200 {
+            assert!(begin.elapsed() < Duration::from_secs(10), "{what}: not healed");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Every 200 is on a topic.
+    fn kept(&self) {
+        let records = self.daemon.records_of(&[TOPIC]);
+        let ids: Vec<&String> =
+            records.iter().flat_map(|record| &record.headers).filter(|(name, _)| name == "ce_id").map(|(_, id)| id).collect();
+        for id in &self.promised {
+            assert!(ids.contains(&id), "{id} was answered 200 and is on no topic");
+        }
+        assert!(!self.promised.is_empty());
+    }
+}
+
+const PUBLISH: [&str; 2] = ["publish_failed", "publish_timeout"];
+
+/// Injects one error once, and where that is survived, for as long as it takes.
+fn check(bench: &mut Bench, error: Kafka, fate: Fate) {
+    let what = format!("{error:?}");
+    let rebuilds = |bench: &Bench| bench.daemon.metric("hookgate_producer_rebuilds_total").unwrap();
+    let before = rebuilds(bench);
+    bench.cluster(move |cluster| cluster.request_errors(Api::Produce, &[error]));
+    let once = bench.deliver();
+    bench.cluster(|cluster| cluster.clear_request_errors(Api::Produce));
+    match fate {
+        Retried => assert_eq!(once.status, 200, "{what}: once"),
+        Refused => assert_eq!(once.label(), "publish_failed", "{what}: once"),
+        Fatal => assert!(PUBLISH.contains(&&*once.label()), "{what}: {once:?}"),
+    }
+    if fate == Retried {
+        bench.cluster(move |cluster| cluster.request_errors(Api::Produce, &[error; ALWAYS]));
+        bench.refused(&PUBLISH, &what);
+        bench.cluster(|cluster| cluster.clear_request_errors(Api::Produce));
+    }
+    bench.heals(&what);
+    assert_eq!(rebuilds(bench) > before, fate == Fatal, "{what}: rebuilt");
+}
+
+fn table(rows: &[(Kafka, Fate)]) {
+    let mut bench = Bench::short();
+    assert_eq!(bench.deliver().status, 200, "no fault");
+    for (error, fate) in rows {
+        check(&mut bench, *error, *fate);
+    }
+    bench.kept();
+}
+
+#[test]
+fn what_a_broker_refuses_for_good_is_503_at_once() {
+    use Kafka::*;
+    table(&[
+        (RD_KAFKA_RESP_ERR_UNKNOWN, Refused),
+        (RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, Refused),
+        (RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, Refused),
+        (RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, Refused),
+        (RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, Refused),
+        (RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, Refused),
+        (RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS, Refused),
+        (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, Refused),
+        (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, Refused),
+        (RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, Refused),
+        (RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, Refused),
+        (RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, Refused),
+        (RD_KAFKA_RESP_ERR_POLICY_VIOLATION, Refused),
+        (RD_KAFKA_RESP_ERR_INVALID_REQUEST, Refused),
+        (RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, Refused),
+        (RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, Refused),
+        (RD_KAFKA_RESP_ERR_SECURITY_DISABLED, Refused),
+        (RD_KAFKA_RESP_ERR_INVALID_TXN_STATE, Refused),
+        (RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, Refused),
+        (RD_KAFKA_RESP_ERR_INVALID_RECORD, Refused),
+        (RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, Refused),
+        (RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION, Refused),
+        (RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH, Refused),
+        (RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH, Refused),
+    ]);
+}
+
+#[test]
+fn a_broker_in_trouble_is_tried_again_until_the_time_is_up() {
+    use Kafka::*;
+    table(&[
+        (RD_KAFKA_RESP_ERR_INVALID_MSG, Retried),
+        (RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, Retried),
+        (RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, Retried),
+        (RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, Retried),
+        (RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE, Retried),
+        (RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE, Retried),
+    ]);
+}
+
+#[test]
+fn too_few_replicas_and_storage_faults_are_tried_again() {
+    use Kafka::*;
+    table(&[
+        (RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, Retried),
+        (RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, Retried),
+        (RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, Retried),
+        (RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, Retried),
+        // The connection is cut instead of an answer.
+        (RD_KAFKA_RESP_ERR__TRANSPORT, Retried),
+    ]);
+}
+
+#[test]
+fn a_producer_that_is_of_no_use_any_more_is_replaced() {
+    use Kafka::*;
+    table(&[
+        (RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, Fatal),
+        (RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID, Retried),
+        (RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, Refused),
+        (RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, Fatal),
+    ]);
+}
+
+#[test]
+fn a_missing_permission_at_the_start_heals_without_a_restart() {
+    let mock = mock();
+    let denied = [Kafka::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; ALWAYS];
+    mock.run(move |cluster| cluster.request_errors(Api::InitProducerId, &denied)).unwrap();
+    let mut bench = Bench::new(Daemon::with(Setup { tables: SHORT, mock: Some(mock), ..Setup::default() }));
+    bench.refused(&PUBLISH, "denied");
+    wait_until("rebuilt", || bench.daemon.metric("hookgate_producer_rebuilds_total").unwrap() >= 1.0);
+    bench.refused(&PUBLISH, "still denied");
+    bench.cluster(|cluster| cluster.clear_request_errors(Api::InitProducerId));
+    bench.heals("granted");
+    bench.kept();
+}
+
+#[test]
+fn kafka_away_at_the_start_and_later() {
+    let mock = mock();
+    mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
+    let mut bench = Bench::new(Daemon::with(Setup { tables: SHORT, mock: Some(mock), wait: false, ..Setup::default() }));
+    assert_eq!(bench.daemon.admin("/readyz").status, 503);
+    assert_eq!(bench.daemon.admin("/livez").status, 200);
+    bench.refused(&["publish_failed"], "never reached");
+    bench.cluster(|cluster| cluster.broker_up(1).unwrap());
+    bench.daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().is_empty());
+    bench.heals("up");
+
+    bench.cluster(|cluster| cluster.broker_down(1).unwrap());
+    bench.refused(&PUBLISH, "down");
+    assert_eq!(bench.daemon.admin("/readyz").status, 200, "an outage does not empty the Service");
+    bench.refused(&PUBLISH, "still down");
+    bench.cluster(|cluster| cluster.broker_up(1).unwrap());
+    bench.heals("up again");
+    bench.kept();
+}
+
+#[test]
+fn an_acknowledgement_that_comes_too_late_is_no_200() {
+    let mut bench = Bench::short();
+    assert_eq!(bench.deliver().status, 200);
+    bench.cluster(|cluster| cluster.broker_round_trip_time(1, Duration::from_secs(3)).unwrap());
+    bench.refused(&["publish_timeout"], "slow");
+    bench.cluster(|cluster| cluster.broker_round_trip_time(1, Duration::ZERO).unwrap());
+    bench.heals("fast again");
+    bench.kept();
+}
+
+#[test]
+fn a_full_queue_is_overloaded_and_empties() {
+    let tables = SHORT.replace("[http]", "queue_bytes = \"1MiB\"\n[http]");
+    let mut bench = Bench::new(Daemon::with(Setup { tables: &tables, ..Setup::default() }));
+    bench.cluster(|cluster| cluster.broker_down(1).unwrap());
+    let large = format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":{{"uuid":"x"}},"x":"{}"}}"#, "x".repeat(300 << 10));
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(|| bench.daemon.deliver("uploadcare", large.as_bytes()))).collect();
+        all.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let count = |label: &str| answers.iter().filter(|answer| answer.status == 503 && answer.label() == label).count();
+    assert!(count("overloaded") >= 1, "{answers:?}");
+    assert!(count("publish_timeout") + count("publish_failed") >= 1, "{answers:?}");
+    assert_eq!(count("overloaded") + count("publish_timeout") + count("publish_failed"), answers.len(), "{answers:?}");
+    bench.cluster(|cluster| cluster.broker_up(1).unwrap());
+    bench.heals("up");
+    bench.kept();
+}
+
+#[test]
+fn a_missing_topic_costs_only_its_own_deliveries() {
+    let all = topics(&configuration(SHORT, &[]));
+    let others: Vec<String> = all.into_iter().filter(|topic| topic != TOPIC).collect();
+    let mock = Arc::new(Mock::start(&others).unwrap());
+    let mut bench = Bench::new(Daemon::with(Setup { tables: SHORT, mock: Some(mock), wait: false, ..Setup::default() }));
+    bench.daemon.wait_until("missing", |it| it.unready().is_none() && !it.missing_topics().is_empty());
+    assert_eq!(bench.daemon.running().missing_topics(), [TOPIC.into()]);
+    assert_eq!(bench.daemon.admin("/readyz").status, 200);
+    assert_eq!(bench.daemon.metric("hookgate_topics_missing"), Some(1.0));
+    bench.refused(&["publish_failed"], "missing");
+    assert_eq!(bench.daemon.deliver("uploadcare", b"{").status, 200, "another topic");
+    bench.cluster(|cluster| cluster.create_topic(TOPIC, 1, 1).unwrap());
+    bench.heals("created");
+    assert_eq!(bench.daemon.metric("hookgate_topics_missing"), Some(0.0));
+    bench.kept();
+}
+
+/// What a look-up may say of a topic at the start, and whether its own deliveries are refused for it.
+#[test]
+fn a_topic_that_cannot_be_looked_up_costs_only_its_own_deliveries() {
+    for (error, refused) in [
+        (Kafka::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, true),
+        (Kafka::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, false),
+        (Kafka::RD_KAFKA_RESP_ERR_UNKNOWN, false),
+    ] {
+        let mock = mock();
+        // The first one that is looked up.
+        let first = topics(&configuration(SHORT, &[])).remove(0);
+        mock.run(move |cluster| cluster.topic_error(&first, error)).unwrap().unwrap();
+        let mut bench = Bench::new(Daemon::with(Setup { tables: SHORT, mock: Some(mock), wait: false, ..Setup::default() }));
+        bench.daemon.wait_until("ready", |it| it.unready().is_none());
+        assert_eq!(bench.deliver().status, 200, "{error:?}: another topic");
+        bench.daemon.wait_until("settled", |it| it.missing_topics().is_empty() != refused);
+        bench.kept();
+    }
+}
+
+#[test]
+fn a_record_above_the_topics_limit_leaves_its_reading_out() {
+    let tables = format!("{SHORT}max_body_bytes = \"100KiB\"\n[topics]\nmax_message_bytes = \"192KiB\"\n");
+    let mut bench = Bench::new(Daemon::with(Setup { tables: &tables, ..Setup::default() }));
+    let fits = |kilobytes: usize| {
+        let filler = "x".repeat(kilobytes << 10);
+        format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":{{"uuid":"a","metadata":{{"note":"{filler}"}}}}}}"#)
+    };
+    for (kilobytes, omitted) in [(50, false), (98, true)] {
+        let answer = bench.daemon.deliver("uploadcare", fits(kilobytes).as_bytes());
+        assert_eq!(answer.status, 200, "{kilobytes} KiB: {answer:?}");
+        let last = bench.daemon.records_of(&[TOPIC]).pop().unwrap();
+        let event = hookgate::proto::event_to_json(&last.value).unwrap();
+        assert_eq!(event.get("payload_omitted").is_some_and(|it| it == true), omitted, "{kilobytes} KiB");
+        assert_eq!(event.get("uploadcare_file").is_none(), omitted, "{kilobytes} KiB");
+    }
+    bench.cluster(|cluster| cluster.request_errors(Api::Produce, &[Kafka::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]));
+    bench.refused(&["publish_failed"], "the broker takes less than we think");
+    bench.heals("small");
+    bench.kept();
+}
+
+/// A cluster with every topic.
+fn mock() -> Arc<Mock> {
+    Arc::new(Mock::start(&topics(&configuration(SHORT, &[]))).unwrap())
+}

@@ -1,0 +1,263 @@
+//! The documents say what the program does: keys and defaults, answers, metrics, topics, and that what they point at is there.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hookgate::{
+    config::{self, Config, Environment},
+    error::{self, Error},
+    metrics::{CONNECTION_FAULTS, Metrics, OUTCOMES},
+    provider,
+};
+use serde_json::Value;
+
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/configuration.md",
+    "docs/http.md",
+    "docs/providers.md",
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn document(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn parse(text: &str, variables: &[(&str, &str)]) -> Config {
+    let environment: Environment = variables.iter().copied().collect();
+    config::parse(text, "documented.toml", &environment, &[]).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The first fenced block of a language.
+fn block<'a>(text: &'a str, language: &str) -> &'a str {
+    let (_, behind) = text.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no {language} block"));
+    behind.split_once("```").expect("the block ends").0
+}
+
+/// The chapter under the heading that names a table, up to the next heading.
+fn chapter<'a>(text: &'a str, table: &str) -> &'a str {
+    let heading = format!("# `[{table}]`\n");
+    let (_, behind) = text.split_once(&heading).unwrap_or_else(|| panic!("no chapter on [{table}]"));
+    behind.split("\n#").next().unwrap_or_default()
+}
+
+/// The cells of every table row, without their backticks.
+fn rows(text: &str) -> impl Iterator<Item = Vec<String>> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    lines.map(|line| line.split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned()).collect())
+}
+
+/// Every key of the view, as its table and itself, with its default where that is one word.
+fn keys(view: &Value, table: &str, found: &mut Vec<(String, String, Option<String>)>) {
+    for (key, value) in view.as_object().into_iter().flatten() {
+        let table_of_its_own = matches!(value, Value::Object(_)) && !matches!(key.as_str(), "map" | "properties");
+        if table_of_its_own {
+            let named = if table == "endpoints" { "<name>" } else { key };
+            let inner = if table.is_empty() { named.to_owned() } else { format!("{table}.{named}") };
+            keys(value, &inner, found);
+        } else {
+            let default = match value {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                Value::Bool(boolean) => Some(boolean.to_string()),
+                _ => None,
+            };
+            found.push((table.to_owned(), key.clone(), default));
+        }
+    }
+}
+
+/// Checks the tables of docs/configuration.md against a configuration in which nothing has been chosen but `chosen`.
+fn check_keys(config: &Config, chosen: &[&str]) {
+    let text = document("docs/configuration.md");
+    let mut found = Vec::new();
+    keys(&config.redacted(), "", &mut found);
+    assert!(found.len() > 30, "the view has lost its keys: {found:?}");
+    for (table, key, default) in found {
+        if matches!(key.as_str(), "map" | "properties") {
+            chapter(&text, &format!("{table}.{key}"));
+            continue;
+        }
+        if matches!(key.as_str(), "tls" | "sasl") {
+            continue;
+        }
+        let chapter = chapter(&text, &table);
+        let row = rows(chapter).find(|row| row[0] == key).unwrap_or_else(|| panic!("[{table}] {key} is not documented"));
+        if let Some(default) = default.filter(|_| !chosen.contains(&key.as_str())) {
+            assert_eq!(row[1], default, "the documented default of [{table}] {key}");
+        }
+    }
+}
+
+#[test]
+fn every_key_is_documented_with_its_default() {
+    let endpoints = "[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:A\"]\n";
+    let plain = parse(&format!("[kafka]\nbrokers = [\"kafka:9092\"]\n{endpoints}"), &[("A", "a")]);
+    check_keys(&plain, &["provider"]);
+    let file = root().join("Cargo.toml").display().to_string();
+    let full = format!(
+        "[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
+         [kafka.tls]\nca_file = '{file}'\ncertificate_file = '{file}'\nkey_file = '{file}'\n\
+         [kafka.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\npassword = \"env:A\"\n{endpoints}"
+    );
+    let chosen = ["provider", "security", "ca_file", "certificate_file", "key_file", "mechanism", "username", "password"];
+    check_keys(&parse(&full, &[("A", "a")]), &chosen);
+}
+
+#[test]
+fn no_key_is_documented_that_is_refused() {
+    let text = document("docs/configuration.md");
+    let tables = ["kafka", "kafka.tls", "kafka.sasl", "http", "admin", "topics", "shutdown", "log", "endpoints.<name>"];
+    for table in tables {
+        for row in rows(chapter(&text, table)).filter(|row| row[0] != "key" && row.len() == 3) {
+            let line = format!("[{}]\n{} = []\n", table.replace("<name>", "a"), row[0]);
+            let report = config::parse(&line, "a", &Environment::default(), &[]).expect_err("it is incomplete").to_string();
+            assert!(!report.contains("no such"), "[{table}] {}: {report}", row[0]);
+        }
+    }
+}
+
+#[test]
+fn documented_configurations_are_accepted() {
+    let readme = document("README.md");
+    let secrets = [("UPLOADCARE_SECRET", "7kMVZivndx0ErgvhRKAr"), ("AVATARS_TOKEN", "1b0e6cf2f8a94d6f8e0c2a57c1d9e3b4")];
+    let config = parse(block(&readme, "toml"), &secrets);
+    assert_eq!(config.warnings, Vec::<String>::new());
+    for endpoint in &config.endpoints {
+        assert!(readme.contains(&format!("/webhooks/{}", endpoint.name)), "the URL of {} is not told", endpoint.name);
+    }
+
+    let deployed = parse(&document("deploy/hookgate.toml"), &[("KAFKA_PASSWORD", "p")]);
+    let providers: BTreeSet<&str> = deployed.endpoints.iter().map(|endpoint| endpoint.provider.name).collect();
+    assert_eq!(providers.len(), provider::ALL.len());
+
+    let map = block(chapter(&document("docs/configuration.md"), "topics.map"), "toml").to_owned();
+    parse(&format!("{map}\n{}", block(&readme, "toml")), &secrets);
+}
+
+/// One of each: a new variant makes the match below fail to compile until it is listed.
+fn errors() -> Vec<Error> {
+    use Error::{
+        BadSignature, BadToken, Draining, EncodedBody, Internal, MalformedBody, Method, MissingSignature, NoSecret, Overloaded,
+        PublishFailed, PublishTimeout, SlowBody, Stale, TooLarge, UnknownEndpoint,
+    };
+    let listed = vec![
+        MissingSignature,
+        BadSignature,
+        Stale,
+        BadToken,
+        MalformedBody,
+        UnknownEndpoint,
+        Method,
+        SlowBody,
+        TooLarge,
+        EncodedBody,
+        Overloaded,
+        Draining,
+        NoSecret,
+        PublishTimeout,
+        PublishFailed(String::new()),
+        Internal,
+    ];
+    for error in &listed {
+        match error {
+            MissingSignature | BadSignature | Stale | BadToken | MalformedBody | UnknownEndpoint | Method | SlowBody
+            | TooLarge | EncodedBody | Overloaded | Draining | NoSecret | PublishTimeout | PublishFailed(_) | Internal => {}
+        }
+    }
+    listed
+}
+
+#[test]
+fn the_status_table_is_that_of_the_code() {
+    let text = document("docs/http.md");
+    let documented: BTreeSet<(String, String)> = rows(&text)
+        .filter(|row| row.len() == 4 && row[0].parse::<u16>().is_ok())
+        .map(|row| (row[0].clone(), row[1].clone()))
+        .collect();
+    let refusals = errors().into_iter().map(|error| (error.answer().status.to_string(), error.answer().label.to_owned()));
+    let stored = OUTCOMES.iter().filter(|outcome| **outcome != "cancelled").map(|outcome| ("200".into(), (*outcome).to_owned()));
+    assert_eq!(documented, refusals.chain(stored).collect());
+    let labels: BTreeSet<&str> = errors().iter().map(|error| error.answer().label).collect();
+    assert_eq!(labels, error::LABELS.into_iter().collect());
+    assert!(text.contains("`cancelled`"));
+}
+
+#[test]
+fn every_metric_is_documented_with_its_type() {
+    let metrics = Metrics::new([]).expect("metrics");
+    metrics.delivery("", "published", 0.1);
+    let exposition = metrics.render();
+    let told = |line: &str| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        Some((name.to_owned(), kind.to_owned()))
+    };
+    let exposed: BTreeSet<(String, String)> = exposition.lines().filter_map(told).collect();
+    let text = document("docs/http.md");
+    let documented: BTreeSet<(String, String)> = rows(&text)
+        .filter(|row| row.len() == 4 && row[0].starts_with("hookgate_"))
+        .map(|row| (row[0].clone(), row[1].clone()))
+        .collect();
+    assert_eq!(documented, exposed);
+    for reason in CONNECTION_FAULTS {
+        assert!(text.contains(&format!("`{reason}`")), "the connection fault {reason} is not documented");
+    }
+}
+
+/// Every topic that docs/providers.md tells of a provider: named whole, or as a beginning with endings behind it.
+fn documented_types(text: &str, provider: &str) -> BTreeSet<String> {
+    let start = format!("hookgate.{provider}.");
+    let mut types = BTreeSet::new();
+    for row in rows(text) {
+        let Some(name) = row[0].strip_prefix(&start) else { continue };
+        if name.ends_with('.') {
+            types.extend(row[1].split('`').filter(|end| !end.trim().is_empty()).map(|end| format!("{name}{end}")));
+        } else {
+            types.insert(name.to_owned());
+        }
+    }
+    types
+}
+
+#[test]
+fn every_event_type_is_documented() {
+    let text = document("docs/providers.md");
+    for provider in provider::ALL {
+        let types: BTreeSet<String> = provider.types.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(documented_types(&text, provider.name), types, "{}", provider.title);
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for path in DOCUMENTS {
+        let text = document(path);
+        let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root().join(path) } else { root().join(folder).join(file) };
+            let linked = fs::read_to_string(&target).unwrap_or_else(|error| panic!("{path}: {link}: {error}"));
+            let anchors: Vec<String> = linked.lines().filter(|line| line.starts_with('#')).map(anchor_of).collect();
+            assert!(anchor.is_empty() || anchors.iter().any(|it| it == anchor), "{path}: {link}: no such heading in {anchors:?}");
+        }
+    }
+}
+
+/// The anchor that a forge gives a heading.
+fn anchor_of(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    text.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+}

@@ -1,0 +1,337 @@
+//! A daemon under test: real ports on loopback, a mock cluster or a real Kafka behind it, and a frozen clock.
+
+use std::{
+    fmt::Write as _,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use hookgate::{
+    app::{self, Ending, Options, Running, topic_table},
+    config::{self, Config, Environment},
+    http::Clock,
+    proto::Origin,
+    publish::{
+        mock::Mock,
+        read::{Read, Reader, Start, Stored},
+    },
+};
+use sha2::Sha256;
+
+/// The secrets of the endpoints that every daemon under test has: two for each, the one that [`signed`] uses in the second slot.
+pub const SECRETS: &[(&str, &str)] = &[
+    ("FILESPIN_OLD", "filespin-old-0123456789"),
+    ("FILESPIN", "filespin-token-0123456789"),
+    ("FILESAFETY_OLD", "filesafety-old-0123456789"),
+    ("FILESAFETY", "filesafety-token-0123456789"),
+    ("FRAMEIO_KIT", "my_super_secret_string_for_testing"),
+    ("FRAMEIO", "yxSE59T0gtZOFZxw6UhLwTkhd2m8ntNSdSWnApQ0xOnMEzSoXbD8sGFP4bzb7MbS"),
+    ("UPLOADCARE_OLD", "12345X"),
+    ("UPLOADCARE", "7kMVZivndx0ErgvhRKAr"),
+];
+
+/// The tables of those endpoints.
+pub const ENDPOINTS: &str = r#"
+[endpoints.filespin]
+provider = "filespin"
+secrets = ["env:FILESPIN_OLD", "env:FILESPIN"]
+
+[endpoints.filesafety]
+provider = "filesafety"
+secrets = ["env:FILESAFETY_OLD", "env:FILESAFETY"]
+
+[endpoints.frameio]
+provider = "frameio"
+secrets = ["env:FRAMEIO_KIT", "env:FRAMEIO"]
+
+[endpoints.uploadcare]
+provider = "uploadcare"
+secrets = ["env:UPLOADCARE_OLD", "env:UPLOADCARE"]
+"#;
+
+/// The time at which the frozen clock stands, in seconds since the epoch: the one of the constructed Frame.io vectors.
+pub const NOW: u64 = 1_760_000_000;
+
+/// A clock that stands at [`NOW`].
+pub fn frozen() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(NOW)
+}
+
+/// A running daemon. Dropping it stops it without a drain.
+pub struct Daemon {
+    pub config: Config,
+    pub webhooks: SocketAddr,
+    pub admin: SocketAddr,
+    pub mock: Option<Arc<Mock>>,
+    running: Option<Running>,
+}
+
+/// How a daemon is started.
+pub struct Setup<'a> {
+    /// TOML in front of the endpoints: tables like `[http]` with limits to test. `[http] listen` and the like are flags already.
+    pub tables: &'a str,
+    /// Flags over it, such as `("kafka.brokers", "…")`.
+    pub flags: Vec<(&'a str, String)>,
+    pub clock: Clock,
+    /// The mock cluster to use; without one and without `kafka.brokers` among the flags a new one is started, with all topics.
+    pub mock: Option<Arc<Mock>>,
+    /// Whether to wait until the daemon is ready and no topic is missing.
+    pub wait: bool,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self { tables: "", flags: Vec::new(), clock: frozen, mock: None, wait: true }
+    }
+}
+
+/// The environment of a daemon under test.
+pub fn environment() -> Environment {
+    SECRETS.iter().copied().collect()
+}
+
+/// The configuration of a daemon under test.
+pub fn configuration(tables: &str, flags: &[(&str, String)]) -> Config {
+    let defaults = [
+        ("kafka.brokers", "127.0.0.1:1"),
+        ("http.listen", "127.0.0.1:0"),
+        ("admin.listen", "127.0.0.1:0"),
+        ("shutdown.pre_stop", "0s"),
+    ];
+    let defaults = defaults.into_iter().filter(|(key, _)| !flags.iter().any(|(flag, _)| flag == key));
+    let flags: Vec<(String, String)> = defaults
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .chain(flags.iter().map(|(key, value)| ((*key).to_owned(), value.clone())))
+        .collect();
+    config::parse(&format!("{tables}\n{ENDPOINTS}"), "test.toml", &environment(), &flags)
+        .unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// Every topic of a configuration.
+pub fn topics(config: &Config) -> Vec<String> {
+    topic_table(config).by_topic().keys().map(ToString::to_string).collect()
+}
+
+impl Daemon {
+    /// A daemon with its defaults and a mock cluster of its own.
+    pub fn start() -> Self {
+        Self::with(Setup::default())
+    }
+
+    pub fn with(setup: Setup<'_>) -> Self {
+        let mut config = configuration(setup.tables, &setup.flags);
+        let real = setup.flags.iter().any(|(flag, _)| *flag == "kafka.brokers");
+        let mock = match (setup.mock, real) {
+            (None, false) => Some(Arc::new(Mock::start(&topics(&config)).unwrap())),
+            (mock, _) => mock,
+        };
+        if let Some(mock) = &mock {
+            config.kafka.brokers = vec![mock.brokers().to_owned()];
+        }
+        let options = Options { environment: environment(), clock: setup.clock, origin: Origin::Webhook };
+        let running = app::start(&config, options).unwrap();
+        let daemon = Self { webhooks: running.webhooks, admin: running.admin, config, mock, running: Some(running) };
+        if setup.wait {
+            daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().is_empty());
+        }
+        daemon
+    }
+
+    pub fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    /// Waits until something holds, for at most 20 seconds.
+    pub fn wait_until(&self, what: &str, holds: impl Fn(&Running) -> bool) {
+        wait_until(what, || holds(self.running()));
+    }
+
+    /// Posts to the webhook port.
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        request(self.webhooks, "POST", path, headers, body)
+    }
+
+    /// Posts a body signed for one of the endpoints of [`SECRETS`], named like its provider.
+    pub fn deliver(&self, endpoint: &str, body: &[u8]) -> Answer {
+        let (path, headers) = signed(endpoint, body);
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(&path, &headers, body)
+    }
+
+    /// Gets a path from the admin port.
+    pub fn admin(&self, path: &str) -> Answer {
+        request(self.admin, "GET", path, &[], b"")
+    }
+
+    /// The value of a metric, by its name and labels as they are rendered.
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        let text = self.admin("/metrics").body;
+        text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+    }
+
+    /// Every record on every topic, from the beginning to the end as of now.
+    pub fn records(&self) -> Vec<Stored> {
+        records(&self.config)
+    }
+
+    /// Every record on some topics, which is quicker than on all.
+    pub fn records_of(&self, topics: &[&str]) -> Vec<Stored> {
+        records_of(&self.config, &topics.iter().map(|&topic| topic.to_owned()).collect::<Vec<_>>())
+    }
+
+    /// Stops in order and tells how it went.
+    pub fn stop(mut self) -> Ending {
+        let running = self.running.take().unwrap();
+        running.stop(&self.config.shutdown)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let shutdown = config::Shutdown { drain: Duration::ZERO, flush: Duration::ZERO, ..self.config.shutdown.clone() };
+            running.stop(&shutdown);
+        }
+    }
+}
+
+/// Every record on every topic of a configuration, from the beginning to the end as of now.
+pub fn records(config: &Config) -> Vec<Stored> {
+    records_of(config, &topics(config))
+}
+
+/// Every record on some topics, from the beginning to the end as of now.
+pub fn records_of(config: &Config, topics: &[String]) -> Vec<Stored> {
+    let mut reader = Reader::open(&config.kafka, topics, Start::Beginning).unwrap();
+    let (mut all, begin) = (Vec::new(), Instant::now());
+    while !reader.caught_up() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "the topics cannot be read to their end");
+        if let Read::Record(stored) = reader.next(Duration::from_millis(200)).unwrap() {
+            all.push(stored);
+        }
+    }
+    all
+}
+
+/// Waits until something holds, for at most 20 seconds.
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "not {what} within 20 s");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The path and the headers that prove a body at an endpoint, made by the schemes' documentation and not by the code under test.
+pub fn signed(endpoint: &str, body: &[u8]) -> (String, Vec<(String, String)>) {
+    signed_with(endpoint, secret(&endpoint.to_uppercase()), &NOW.to_string(), body)
+}
+
+/// The same with a secret and a timestamp of the caller's.
+pub fn signed_with(endpoint: &str, secret: &str, timestamp: &str, body: &[u8]) -> (String, Vec<(String, String)>) {
+    let path = format!("/webhooks/{endpoint}");
+    let owned = |(name, value): (&str, String)| (name.to_owned(), value);
+    match endpoint {
+        "filespin" | "filesafety" => (format!("{path}?token={secret}"), Vec::new()),
+        "frameio" => {
+            let signature = hmac_hex(secret, &[b"v0:", timestamp.as_bytes(), b":", body]);
+            let headers =
+                [("x-frameio-signature", format!("v0={signature}")), ("x-frameio-request-timestamp", timestamp.to_owned())];
+            (path, headers.map(owned).into())
+        }
+        "uploadcare" => (path, vec![owned(("x-uc-signature", format!("v1={}", hmac_hex(secret, &[body]))))]),
+        other => panic!("no endpoint {other}"),
+    }
+}
+
+/// One of [`SECRETS`] by its name.
+pub fn secret(name: &str) -> &'static str {
+    SECRETS.iter().find(|(it, _)| *it == name).unwrap().1
+}
+
+/// HMAC-SHA256 of the parts, in hex.
+pub fn hmac_hex(secret: &str, parts: &[&[u8]]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    for part in parts {
+        mac.update(part);
+    }
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// A file of `tests/fixtures`.
+pub fn fixture(path: &str) -> Vec<u8> {
+    let file = fixtures().join(path);
+    std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// The folder of the fixtures.
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// An HTTP answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The label at the end of a problem's type.
+    pub fn label(&self) -> String {
+        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
+        problem["type"].as_str().and_then(|it| it.rsplit(':').next()).unwrap_or_default().to_owned()
+    }
+}
+
+/// One request on a connection of its own.
+pub fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("transfer-encoding"))
+    {
+        write!(text, "content-length: {}\r\n", body.len()).unwrap();
+    }
+    for (name, value) in headers {
+        write!(text, "{name}: {value}\r\n").unwrap();
+    }
+    text.push_str("\r\n");
+    exchange(to, &[text.as_bytes(), body])
+}
+
+/// Writes the parts to a new connection and reads one answer; a closed connection without an answer has status 0.
+pub fn exchange(to: SocketAddr, parts: &[&[u8]]) -> Answer {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    for part in parts {
+        // The daemon may have answered and closed before everything was written.
+        if stream.write_all(part).is_err() {
+            break;
+        }
+    }
+    let mut bytes = Vec::new();
+    // A reset behind the answer is as good as an end.
+    let _reset = stream.read_to_end(&mut bytes);
+    parse(&bytes)
+}
+
+/// Reads an answer whose connection has ended.
+pub fn parse(bytes: &[u8]) -> Answer {
+    let text = String::from_utf8_lossy(bytes);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0);
+    let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()));
+    Answer { status, headers: lines.filter_map(header).collect(), body: body.to_owned() }
+}

@@ -1,0 +1,95 @@
+//! What only a hostile or a broken peer does, and no other suite thinks of.
+
+use std::{
+    io::{ErrorKind, Write as _},
+    net::TcpStream,
+    process::Command,
+    time::Duration,
+};
+
+use crate::{
+    binary::{Folder, Process, hookgate},
+    harness::{Daemon, SECRETS, Setup, request, wait_until},
+    life::serve_configuration,
+};
+
+/// A peer that asks without end and never reads an answer fills every buffer on the way. No time-out of HTTP's counts then, so such
+/// peers would hold their connections for ever, until nobody else gets one.
+#[test]
+fn a_peer_that_does_not_read_its_answers_loses_its_connection() {
+    let daemon = Daemon::with(Setup { tables: "[http]\nheader_timeout = \"1s\"", ..Setup::default() });
+    let mut stream = TcpStream::connect(daemon.webhooks).unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let questions = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n".repeat(1000);
+    let full = loop {
+        match stream.write_all(&questions) {
+            Ok(()) => {}
+            Err(error) => break error.kind(),
+        }
+    };
+    assert_eq!(full, ErrorKind::WouldBlock, "the daemon must stop reading before it ends the connection");
+    daemon.wait_until("cut off", |_| {
+        daemon.metric("hookgate_connections") == Some(0.0)
+            && daemon.metric("hookgate_connection_faults_total{reason=\"cut_off\"}") == Some(1.0)
+    });
+}
+
+/// What librdkafka refuses shows before the daemon is started, and without the value: it may be a secret.
+#[test]
+fn a_property_that_librdkafka_refuses() {
+    let check = |property: &str, code: i32, expected: &str| {
+        let folder = Folder::new();
+        let configuration = serve_configuration("127.0.0.1:1", &format!("[kafka.properties]\n{property}\n"));
+        folder.write("hookgate.toml", configuration);
+        for command in ["check", "serve"].into_iter().take(if code == 0 { 1 } else { 2 }) {
+            let finished = hookgate(&folder, &[command]);
+            assert_eq!(finished.code, Some(code), "{command} with {property}: {finished:?}");
+            assert!(finished.both().contains(expected), "{command} with {property}: {finished:?}");
+            assert!(!finished.both().contains("hunter2"), "{command} with {property}: {finished:?}");
+        }
+    };
+    check("\"client.rack\" = \"hunter2\"", 0, "is good");
+    check("debug = \"hunter2\"", 64, "refuses the property \"debug\"");
+    check("\"no.such.property\" = \"hunter2\"", 64, "refuses the property \"no.such.property\"");
+    check("\"metadata.max.age.ms\" = \"hunter2\"", 64, "refuses the property \"metadata.max.age.ms\"");
+}
+
+/// JSON leaves characters in strings that a terminal takes for commands: 0x9b begins one as ESC [ does.
+#[test]
+fn what_tail_prints_commands_no_terminal() {
+    let daemon = Daemon::start();
+    let folder = Folder::new();
+    folder.write("hookgate.toml", serve_configuration(daemon.mock.as_ref().unwrap().brokers(), ""));
+    let body = "{\"id\":\"a\",\"status\":\"OK\",\"name\":\"\u{9b}2J\u{7f}\",\"data\":{\"x\":\"\u{9b}2J\"}}";
+    assert_eq!(daemon.deliver("filespin", body.as_bytes()).status, 200);
+    let finished = hookgate(&folder, &["tail", "hookgate.filespin.file-processed", "--from-beginning", "--exit"]);
+    assert!(!finished.out.trim_end().contains(char::is_control), "{:?}", finished.out);
+    // It is the same JSON all the same.
+    let asset = &finished.json_lines()[0]["event"]["filespin_asset"];
+    assert_eq!(asset["name"], "\u{9b}2J\u{7f}", "{asset}");
+    assert_eq!(asset["data_json"], "{\"x\":\"\u{9b}2J\"}", "{asset}");
+}
+
+/// Both ports draw on one limit of open files, and many a container starts with 1024 of 4096: a flood of connections must not make the
+/// probes of a healthy process fail.
+#[test]
+fn connections_leave_files_for_the_probes() {
+    let folder = Folder::new();
+    let configuration = folder.write("hookgate.toml", serve_configuration("127.0.0.1:1", "[shutdown]\npre_stop = \"0s\""));
+    let serve = |limit: &str| {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit {limit} 100 && exec \"$0\" serve --config \"$1\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_hookgate"), &configuration]).envs(SECRETS.iter().copied());
+        Process::of(command)
+    };
+    let raised = serve("-S -n");
+    let (webhooks, admin) = raised.addresses();
+    let held: Vec<_> = (0..150).map(|_| TcpStream::connect(webhooks).unwrap()).collect();
+    assert_eq!(request(admin, "GET", "/livez", &[], b"").status, 200, "{}", raised.err());
+    assert!(!raised.err().contains("open files"), "{}", raised.err());
+    drop(held);
+
+    // What cannot be raised is told.
+    let bound = serve("-n");
+    wait_until("told", || bound.err().contains("too few open files"));
+}

@@ -1,0 +1,241 @@
+//! The life of a daemon: probes, metrics, and an end that loses nothing.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use hookgate::{
+    app::{self, Options},
+    config::Shutdown,
+    publish::mock::Mock,
+};
+
+use crate::{
+    binary::{Folder, Process},
+    harness::{Answer, Daemon, SECRETS, Setup, configuration, environment, hmac_hex, parse, signed, topics, wait_until},
+};
+
+const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
+const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"life"}}"#;
+
+fn slow(daemon: &Daemon, milliseconds: u64) {
+    let delay = Duration::from_millis(milliseconds);
+    daemon.mock.as_ref().unwrap().run(move |cluster| cluster.broker_round_trip_time(1, delay).unwrap()).unwrap();
+}
+
+/// One delivery on a connection that its sender would keep.
+fn deliver_kept_alive(to: SocketAddr) -> Answer {
+    let (path, headers) = signed("uploadcare", BODY);
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let headers: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+    write!(stream, "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n{headers}\r\n", BODY.len()).unwrap();
+    stream.write_all(BODY).unwrap();
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+    // Every answer to a delivery ends in a brace and has none in its head.
+    while !bytes.ends_with(b"}") {
+        match stream.read(&mut chunk).unwrap() {
+            0 => break,
+            length => bytes.extend_from_slice(&chunk[..length]),
+        }
+    }
+    parse(&bytes)
+}
+
+#[test]
+fn probes_and_metrics() {
+    let daemon = Daemon::start();
+    let check = |path: &str, status: u16, content_type: Option<&str>| {
+        let answer = daemon.admin(path);
+        assert_eq!((answer.status, answer.header("content-type")), (status, content_type), "{path}: {answer:?}");
+        answer.body
+    };
+    let plain = Some("text/plain; charset=utf-8");
+    assert_eq!(check("/livez", 200, plain), "alive\n");
+    assert_eq!(check("/readyz", 200, plain), "ready\n");
+    check("/", 404, None);
+    assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
+    let metrics = check("/metrics", 200, Some("text/plain; version=0.0.4; charset=utf-8"));
+    for (name, kind) in [
+        ("hookgate_build_info", "gauge"),
+        ("hookgate_deliveries_total", "counter"),
+        ("hookgate_answer_seconds", "histogram"),
+        ("hookgate_connections", "gauge"),
+        ("hookgate_connection_faults_total", "counter"),
+        ("hookgate_in_flight_deliveries", "gauge"),
+        ("hookgate_in_flight_bytes", "gauge"),
+        ("hookgate_topics_missing", "gauge"),
+        ("hookgate_ready", "gauge"),
+        ("hookgate_kafka_errors_total", "counter"),
+        ("hookgate_producer_rebuilds_total", "counter"),
+    ] {
+        assert!(metrics.contains(&format!("# TYPE {name} {kind}\n")), "the type of {name}: {metrics}");
+        assert!(metrics.contains(&format!("# HELP {name} ")), "the help of {name}");
+        assert!(metrics.lines().any(|line| line.starts_with(name)), "a value of {name}");
+    }
+    // A dashboard can only show what stands there: nothing without an explanation.
+    let names = metrics.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(['{', ' ']).next());
+    for name in names.filter(|name| !name.is_empty()) {
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        assert!(metrics.contains(&format!("# HELP {family} ")), "{name} has no help");
+    }
+}
+
+#[test]
+fn what_is_in_flight_at_the_end_is_answered_and_kept() {
+    let daemon = Daemon::start();
+    // The producer's own greetings would take a second each as well.
+    assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
+    slow(&daemon, 1000);
+    let (webhooks, mock, config) = (daemon.webhooks, daemon.mock.clone().unwrap(), daemon.config.clone());
+    let sender = thread::spawn(move || deliver_kept_alive(webhooks));
+    wait_until("in flight", || daemon.metric("hookgate_in_flight_deliveries") == Some(1.0));
+    let ending = daemon.stop();
+    assert_eq!((ending.cut_off, ending.unflushed), (0, 0));
+    assert_eq!(sender.join().unwrap().status, 200);
+    mock.run(|cluster| cluster.broker_round_trip_time(1, Duration::ZERO).unwrap()).unwrap();
+    assert_eq!(crate::harness::records_of(&config, &[TOPIC.to_owned()]).len(), 2);
+}
+
+#[test]
+fn what_kafka_has_not_acknowledged_at_the_end_is_counted() {
+    let check = |flush: Duration, unflushed: usize| {
+        let mut config = configuration("", &[]);
+        let mock = mock();
+        config.kafka.brokers = vec![mock.brokers().to_owned()];
+        // The configuration would refuse this: the wait for an answer ends before librdkafka gives up.
+        config.kafka.publish_timeout = Duration::from_millis(200);
+        let running = app::start(&config, Options::production(environment())).unwrap();
+        wait_until("ready", || running.unready().is_none());
+        mock.run(|cluster| cluster.broker_round_trip_time(1, Duration::from_millis(1200)).unwrap()).unwrap();
+        let answer = deliver_kept_alive(running.webhooks);
+        assert_eq!((answer.status, &*answer.label()), (503, "publish_timeout"));
+        let ending = running.stop(&Shutdown { flush, ..config.shutdown });
+        assert_eq!((ending.cut_off, ending.unflushed), (0, unflushed), "{flush:?}");
+    };
+    check(Duration::ZERO, 1);
+    check(Duration::from_secs(10), 0);
+}
+
+#[test]
+fn a_sender_that_never_ends_its_request_does_not_hold_up_the_end() {
+    let tables = "[http]\nanswer_deadline = \"4s\"\n[shutdown]\ndrain = \"4s\"";
+    let daemon = Daemon::with(Setup { tables, ..Setup::default() });
+    let mut stream = TcpStream::connect(daemon.webhooks).unwrap();
+    stream.write_all(b"POST /webhooks/uploadcare HTTP/1.1\r\nhost:").unwrap();
+    wait_until("connected", || daemon.metric("hookgate_connections") == Some(1.0));
+    let begin = Instant::now();
+    let ending = daemon.stop();
+    assert!(begin.elapsed() < Duration::from_secs(8), "after {:?}", begin.elapsed());
+    assert!(ending.cut_off <= 1 && ending.unflushed == 0, "{ending:?}");
+}
+
+#[test]
+fn before_it_stops_it_serves_and_sends_its_senders_away() {
+    let flags = vec![("shutdown.pre_stop", "1500ms".to_owned())];
+    let daemon = Daemon::with(Setup { flags, ..Setup::default() });
+    let (webhooks, admin) = (daemon.webhooks, daemon.admin);
+    let kept = deliver_kept_alive(webhooks);
+    assert_eq!((kept.status, kept.header("connection")), (200, None));
+    let stop = thread::spawn(move || daemon.stop());
+    let readyz = || crate::harness::request(admin, "GET", "/readyz", &[], b"");
+    wait_until("unready", || readyz().status == 503);
+    assert_eq!(readyz().body, "shutting down\n");
+    let sent_away = deliver_kept_alive(webhooks);
+    assert_eq!((sent_away.status, sent_away.header("connection")), (200, Some("close")));
+    let ending = stop.join().unwrap();
+    assert_eq!((ending.cut_off, ending.unflushed), (0, 0));
+    assert!(TcpStream::connect(webhooks).is_err(), "still accepting");
+    assert!(TcpStream::connect(admin).is_err(), "the admin port is still there");
+}
+
+/// The configuration of a daemon in a process of its own. Each provider has its secret from the environment.
+pub fn serve_configuration(brokers: &str, tables: &str) -> String {
+    let endpoints =
+        [("filespin", "FILESPIN"), ("filesafety", "FILESAFETY"), ("frameio", "FRAMEIO"), ("uploadcare", "UPLOADCARE")];
+    let endpoints =
+        endpoints.map(|(name, secret)| format!("[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [\"env:{secret}\"]\n"));
+    let endpoints = endpoints.concat();
+    format!(
+        "[kafka]\nbrokers = [\"{brokers}\"]\n[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{tables}\n{endpoints}"
+    )
+}
+
+pub fn mock() -> Mock {
+    Mock::start(&topics(&configuration("", &[]))).unwrap()
+}
+
+fn ready(admin: SocketAddr) {
+    wait_until("ready", || crate::harness::request(admin, "GET", "/readyz", &[], b"").status == 200);
+}
+
+#[test]
+fn a_process_ends_in_order_on_sigterm_and_logs_no_secret() {
+    let (folder, mock) = (Folder::new(), Arc::new(mock()));
+    let tables = "[shutdown]\npre_stop = \"0s\"\n[log]\nlevel = \"trace\"";
+    folder.write("hookgate.toml", serve_configuration(mock.brokers(), tables));
+    let process = Process::spawn(&folder, &["serve"]);
+    let (webhooks, admin) = process.addresses();
+    ready(admin);
+
+    let marker = "marker-of-a-body-5f3a";
+    let secret = |name: &str| SECRETS.iter().find(|(it, _)| *it == name).unwrap().1;
+    let post = |path: &str, headers: &[(&str, &str)], body: &str| {
+        crate::harness::request(webhooks, "POST", path, headers, body.as_bytes()).status
+    };
+    let (filespin, filesafety) = (secret("FILESPIN"), secret("FILESAFETY"));
+    let bodies = [
+        format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":{{"uuid":"{marker}","metadata":"{marker}"}}}}"#),
+        format!(r#"{{"hook":{{"event":"{marker}"}},"data":{{"uuid":"{marker}"}}}}"#),
+        format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":["{marker}"]}}"#),
+        format!("not json {marker}"),
+    ];
+    let mut signatures = Vec::new();
+    for body in &bodies {
+        let signature = hmac_hex(secret("UPLOADCARE"), &[body.as_bytes()]);
+        let wrong = hmac_hex("another", &[body.as_bytes()]);
+        assert_eq!(post("/webhooks/uploadcare", &[("x-uc-signature", &format!("v1={signature}"))], body), 200);
+        assert_eq!(post("/webhooks/uploadcare", &[("x-uc-signature", &format!("v1={wrong}"))], body), 401);
+        assert_eq!(post(&format!("/webhooks/filespin?token={filespin}"), &[], body), 200);
+        assert_eq!(post(&format!("/webhooks/filesafety/{filesafety}"), &[], body), 200);
+        assert_eq!(post(&format!("/webhooks/filesafety?token={filesafety}x"), &[], body), 401);
+        assert_eq!(post(&format!("/webhooks/nobody?token={filesafety}"), &[], body), 404);
+        signatures.extend([signature, wrong]);
+    }
+    assert_eq!(crate::harness::exchange(webhooks, &[format!("GET /{filesafety} broken\r\n\r\n").as_bytes()]).status, 400);
+
+    process.signal("TERM");
+    let finished = process.finish();
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    assert!(finished.err.contains("\"stopped\""), "{}", finished.err);
+    for line in finished.err.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        assert!(line["level"].is_string() && line["message"].is_string() && line["timestamp"].is_string(), "{line}");
+    }
+    let told = finished.both();
+    let unspeakable = SECRETS.iter().map(|(_, secret)| *secret).chain([marker]).chain(signatures.iter().map(String::as_str));
+    for secret in unspeakable {
+        let line = told.lines().find(|line| line.contains(secret)).unwrap_or_default();
+        assert!(!told.contains(secret), "{secret} is told: {line}");
+    }
+}
+
+#[test]
+fn a_second_sigterm_ends_a_process_at_once() {
+    let (folder, mock) = (Folder::new(), mock());
+    let tables = "[shutdown]\npre_stop = \"10s\"\ndrain = \"5s\"\nflush = \"5s\"\ngrace = \"60s\"";
+    folder.write("hookgate.toml", serve_configuration(mock.brokers(), tables));
+    let process = Process::spawn(&folder, &["serve"]);
+    process.addresses();
+    let begin = Instant::now();
+    process.signal("TERM");
+    wait_until("shutting down", || process.err().contains("shutting down"));
+    process.signal("TERM");
+    let finished = process.finish();
+    assert!(begin.elapsed() < Duration::from_secs(8), "after {:?}", begin.elapsed());
+    assert_eq!(finished.code, Some(1), "{}", finished.err);
+}

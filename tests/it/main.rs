@@ -1,0 +1,19 @@
+//! The fast ring: the whole daemon against librdkafka's in-process mock cluster. This file is its table of contents.
+
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
+
+mod binary;
+mod harness;
+mod table;
+
+mod accept;
+mod broker;
+mod commands;
+mod docs;
+mod hostile;
+mod life;
+mod limits;
+mod refuse;
+mod secrets;
+mod tidy;

@@ -1,0 +1,141 @@
+//! Secrets that change while deliveries come in.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+};
+
+use hookgate::publish::mock::Mock;
+
+use crate::{
+    binary::{Folder, Process},
+    harness::{Answer, hmac_hex, request, wait_until},
+    life::mock,
+};
+
+const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"rotation"}}"#;
+const OLD: &str = "the-old-secret";
+const NEW: &str = "the-new-secret";
+
+/// A process with one endpoint whose secrets are the files `one` and `two`, and one whose secret is the file `other`.
+struct Bench {
+    process: Process,
+    webhooks: std::net::SocketAddr,
+    folder: Folder,
+    _mock: Mock,
+}
+
+impl Bench {
+    fn start(files: &[(&str, &str)]) -> Self {
+        let (folder, mock) = (Folder::new(), mock());
+        for (name, secret) in files {
+            folder.write(name, secret);
+        }
+        let configuration = format!(
+            "[kafka]\nbrokers = [\"{}\"]\n[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [endpoints.uploadcare]\nprovider = \"uploadcare\"\nsecrets = [\"file:one\", \"file:two\"]\n\
+             [endpoints.other]\nprovider = \"uploadcare\"\nsecrets = [\"file:other\"]\n",
+            mock.brokers()
+        );
+        folder.write("hookgate.toml", configuration);
+        let process = Process::spawn(&folder, &["serve"]);
+        let (webhooks, admin) = process.addresses();
+        wait_until("ready", || request(admin, "GET", "/readyz", &[], b"").status == 200);
+        Self { process, webhooks, folder, _mock: mock }
+    }
+
+    fn deliver(&self, secret: &str) -> Answer {
+        deliver(self.webhooks, "uploadcare", secret)
+    }
+
+    fn logged(&self, text: &str) {
+        wait_until(text, || self.process.err().contains(text));
+    }
+}
+
+fn deliver(to: std::net::SocketAddr, endpoint: &str, secret: &str) -> Answer {
+    let signature = format!("v1={}", hmac_hex(secret, &[BODY]));
+    request(to, "POST", &format!("/webhooks/{endpoint}"), &[("x-uc-signature", &signature)], BODY)
+}
+
+#[test]
+fn a_rotation_under_traffic_refuses_nobody() {
+    let bench = Bench::start(&[("one", OLD), ("two", "not-in-use-yet"), ("other", "another-one")]);
+    assert_eq!(bench.deliver(NEW).label(), "bad_signature", "the new one is not known yet");
+    let (rotated, stop, sent) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let traffic = scope.spawn(|| {
+            while !stop.load(Ordering::SeqCst) {
+                // The provider goes over to the new secret once it is known here.
+                let secret = if rotated.load(Ordering::SeqCst) { NEW } else { OLD };
+                let answer = bench.deliver(secret);
+                if answer.status != 200 {
+                    return Err(format!("{answer:?}"));
+                }
+                sent.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(())
+        });
+        // Old and new side by side, then the provider changes over, then the old one goes.
+        bench.folder.replace("two", format!("{NEW}\n"));
+        wait_until("the new secret in force", || bench.deliver(NEW).status == 200);
+        rotated.store(true, Ordering::SeqCst);
+        let before = sent.load(Ordering::SeqCst);
+        wait_until("more traffic", || traffic.is_finished() || sent.load(Ordering::SeqCst) > before + 20);
+        bench.folder.replace("one", "a-third-one");
+        wait_until("the old secret out of force", || bench.deliver(OLD).status == 401);
+        stop.store(true, Ordering::SeqCst);
+        traffic.join().unwrap().unwrap();
+    });
+    assert_eq!(bench.deliver(NEW).status, 200);
+    bench.logged("a secret has changed");
+    let told = bench.process.err();
+    assert!(![OLD, NEW, "a-third-one"].iter().any(|secret| told.contains(secret)), "{told}");
+}
+
+#[test]
+fn an_empty_or_missing_file_keeps_the_last_good_secret() {
+    let bench = Bench::start(&[("one", OLD), ("two", NEW), ("other", "another-one")]);
+    bench.folder.replace("one", "");
+    bench.logged("is empty");
+    assert_eq!(bench.deliver(OLD).status, 200, "emptied");
+    std::fs::remove_file(bench.folder.path("two")).unwrap();
+    bench.logged("cannot be read: entity not found");
+    assert_eq!(bench.deliver(NEW).status, 200, "removed");
+    bench.folder.replace("one", "\n");
+    bench.folder.replace("two", "a-third-one");
+    wait_until("the third one in force", || bench.deliver("a-third-one").status == 200);
+    assert_eq!(bench.deliver(OLD).status, 200, "still empty");
+    assert_eq!(bench.deliver(NEW).status, 401, "replaced for good");
+}
+
+#[test]
+fn an_endpoint_without_a_secret_is_our_fault_until_the_file_is_there() {
+    let bench = Bench::start(&[("other", "another-one")]);
+    let answer = bench.deliver(OLD);
+    assert_eq!((answer.status, &*answer.label()), (503, "no_secret"));
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(deliver(bench.webhooks, "other", "another-one").status, 200, "the other endpoint is not concerned");
+    bench.folder.replace("two", OLD);
+    wait_until("the secret in force", || bench.deliver(OLD).status == 200);
+    // The first of the two secrets was never there: what matches none may have been signed with that one.
+    let answer = bench.deliver(NEW);
+    assert_eq!((answer.status, &*answer.label()), (503, "no_secret"));
+    bench.folder.replace("one", NEW);
+    wait_until("both secrets in force", || bench.deliver(NEW).status == 200);
+    assert_eq!(bench.deliver("another-token-of-nobody").status, 401);
+}
+
+#[test]
+fn a_secret_that_two_endpoints_would_share_is_not_used() {
+    let bench = Bench::start(&[("one", OLD), ("two", "a-third-one"), ("other", "another-one")]);
+    bench.folder.replace("one", "another-one");
+    bench.logged("the changed secrets are not used");
+    assert_eq!(bench.deliver("another-one").status, 401, "not used");
+    assert_eq!(bench.deliver(OLD).status, 200, "the last good one");
+    assert_eq!(deliver(bench.webhooks, "other", "another-one").status, 200);
+    bench.folder.replace("one", NEW);
+    wait_until("the mended secret in force", || bench.deliver(NEW).status == 200);
+    assert_eq!(bench.deliver(OLD).status, 401);
+    assert!(!bench.process.err().contains("another-one"), "{}", bench.process.err());
+}

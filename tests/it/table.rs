@@ -1,0 +1,157 @@
+//! A table of requests. Each row is answered exactly as expected; in the end the topics hold the accepted ones and nothing else, and
+//! the metrics count every request once.
+
+use std::collections::BTreeMap;
+
+use hookgate::publish::read::Stored;
+use serde_json::Value;
+
+use crate::harness::{Answer, Daemon, Setup, request, signed};
+
+/// A request to make.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub method: &'static str,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Ask {
+    pub fn post(path: impl Into<String>, headers: Vec<(String, String)>, body: &[u8]) -> Self {
+        Self { method: "POST", path: path.into(), headers, body: body.to_vec() }
+    }
+
+    /// A body with the proof that its endpoint wants.
+    pub fn signed(endpoint: &str, body: &[u8]) -> Self {
+        let (path, headers) = signed(endpoint, body);
+        Self::post(path, headers, body)
+    }
+
+    pub fn method(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// A daemon and what is known of it from the outside.
+pub struct Table {
+    pub daemon: Daemon,
+    /// How often each outcome was seen, by endpoint.
+    outcomes: BTreeMap<(String, String), u64>,
+    /// The ids of what was accepted, each with its outcome.
+    accepted: Vec<(String, String)>,
+}
+
+impl Table {
+    pub fn new() -> Self {
+        Self::with(Setup::default())
+    }
+
+    pub fn with(setup: Setup<'_>) -> Self {
+        Self { daemon: Daemon::with(setup), outcomes: BTreeMap::new(), accepted: Vec::new() }
+    }
+
+    /// Makes a request and expects a status and an outcome, such as `401 bad_token` or `200 quarantined`.
+    pub fn check(&mut self, what: &str, ask: &Ask, expected: &str) -> Answer {
+        let headers: Vec<_> = ask.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let answer = request(self.daemon.webhooks, ask.method, &ask.path, &headers, &ask.body);
+        self.expect(what, ask, &answer, expected);
+        answer
+    }
+
+    /// Expects an answer that was got in another way.
+    pub fn expect(&mut self, what: &str, ask: &Ask, answer: &Answer, expected: &str) {
+        let (status, outcome) = expected.split_once(' ').unwrap();
+        let what = format!("{what}: {} {}", ask.method, ask.path);
+        assert_eq!(answer.status.to_string(), status, "{what}: {answer:?}");
+        if status == "200" {
+            self.accepted.push((id(answer), outcome.into()));
+        } else {
+            problem(&what, ask, answer, outcome);
+        }
+        let named = ask.path.strip_prefix("/webhooks/").and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
+        let endpoint = if outcome == "unknown_endpoint" { "_unmatched" } else { named };
+        *self.outcomes.entry((endpoint.into(), outcome.into())).or_default() += 1;
+    }
+
+    /// Compares topics and metrics with what was answered.
+    pub fn finish(self) -> Vec<Stored> {
+        assert_eq!(outcomes(&self.daemon), self.outcomes, "one outcome for each request");
+        let records = self.daemon.records();
+        let mut stored: Vec<_> = records.iter().map(|record| (header(record, "ce_id").into(), class(&record.topic))).collect();
+        let mut accepted = self.accepted;
+        stored.sort();
+        accepted.sort();
+        assert_eq!(stored, accepted, "the topics hold what was accepted and nothing else");
+        records
+    }
+}
+
+/// The outcome whose records go to a topic.
+fn class(topic: &str) -> String {
+    match topic.rsplit('.').next() {
+        Some("quarantine") => "quarantined",
+        Some("unclassified") => "unclassified",
+        _ => "published",
+    }
+    .into()
+}
+
+/// The id in an answer of 200.
+pub fn id(answer: &Answer) -> String {
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    body["id"].as_str().unwrap().to_owned()
+}
+
+/// What every refusal has in common.
+fn problem(what: &str, ask: &Ask, answer: &Answer, label: &str) {
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}");
+    let expects = |status, name, value| {
+        let expected = (answer.status == status).then_some(value);
+        assert_eq!(answer.header(name), expected, "{what}: {name}");
+    };
+    expects(401, "www-authenticate", "Webhook");
+    expects(405, "allow", "POST");
+    expects(503, "retry-after", "5");
+    if ask.method == "HEAD" {
+        return assert_eq!(answer.body, "", "{what}");
+    }
+    assert_eq!(answer.label(), label, "{what}");
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    let members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!((members, body["status"].as_u64()), (vec!["type", "title", "status"], Some(answer.status.into())), "{what}");
+    // What the sender sent does not come back, and so neither does what it guessed or mistyped.
+    let token = ask.path.split(['/', '?', '=']).skip(3).map(str::to_owned);
+    let values = ask.headers.iter().map(|(_, value)| value.clone());
+    let sent = values.chain(token).chain([String::from_utf8_lossy(&ask.body).into_owned()]);
+    for text in sent.filter(|text| text.len() > 8) {
+        assert!(!answer.body.contains(&text), "{what}: the answer quotes the request");
+    }
+}
+
+/// Every outcome that is not zero, by endpoint.
+pub fn outcomes(daemon: &Daemon) -> BTreeMap<(String, String), u64> {
+    let text = daemon.admin("/metrics").body;
+    let series = text.lines().filter_map(|line| line.strip_prefix("hookgate_deliveries_total{")?.split_once("} "));
+    let label = |labels: &str, name: &str| labels.split(name).nth(1)?.split('"').nth(1).map(str::to_owned);
+    let counted = series.map(|(labels, count)| {
+        let key = (label(labels, "endpoint=").unwrap(), label(labels, "outcome=").unwrap());
+        (key, count.parse().unwrap())
+    });
+    counted.filter(|(_, count)| *count > 0).collect()
+}
+
+/// The value of a record header, which must be there once.
+pub fn header<'a>(record: &'a Stored, name: &str) -> &'a str {
+    let mut values = record.headers.iter().filter(|(it, _)| it == name).map(|(_, value)| value.as_str());
+    let value = values.next().unwrap_or_else(|| panic!("no {name} on a record of {}", record.topic));
+    assert_eq!(values.next(), None, "{name} twice");
+    value
+}

@@ -1,0 +1,205 @@
+//! Rules about the source itself: sizes, who may name what, and leftovers.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use hookgate::provider;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files of the repository with their text, by their path from its root. Fixtures and what tools write are not ours to tidy.
+fn sources() -> Vec<(String, String)> {
+    let listed =
+        Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()).output();
+    let mut names: Vec<String> = match listed {
+        Ok(listed) if listed.status.success() => String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect(),
+        // A released archive has no history.
+        _ => walk(),
+    };
+    names.retain(|name| !name.starts_with("tests/fixtures/") && !matches!(extension(name), "snap" | "lock"));
+    names.sort();
+    // What is not text or no longer there has no lines to look at.
+    let sources: Vec<_> =
+        names.into_iter().filter_map(|name| fs::read_to_string(root().join(&name)).ok().map(|text| (name, text))).collect();
+    assert!(sources.iter().any(|(name, _)| name == "src/lib.rs"), "the walk found nothing");
+    sources
+}
+
+fn walk() -> Vec<String> {
+    let (mut names, mut folders) = (Vec::new(), vec![root().to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if path.is_file() {
+                names.push(path.strip_prefix(root()).unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    names
+}
+
+fn rust() -> Vec<(String, String)> {
+    sources().into_iter().filter(|(name, _)| extension(name) == "rs").collect()
+}
+
+fn extension(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
+fn is_test(name: &str) -> bool {
+    name.starts_with("tests/") || name.contains("/tests/") || name.ends_with("/tests.rs")
+}
+
+/// Complains about all places at once.
+fn none(rule: &str, places: &[String]) {
+    assert!(places.is_empty(), "{rule}:\n{}", places.join("\n"));
+}
+
+/// The lines of the library, outside of its tests, on which something holds, comments aside.
+fn said(holds: impl Fn(&str) -> bool, allowed: &[&str]) -> Vec<String> {
+    let mut places = Vec::new();
+    for (name, text) in rust() {
+        if !name.starts_with("src/") || is_test(&name) || allowed.iter().any(|place| name.starts_with(place)) {
+            continue;
+        }
+        // A test module at the end of a file, as everywhere here.
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let lines = code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//") && holds(line));
+        places.extend(lines.map(|(at, line)| format!("{name}:{}: {}", at + 1, line.trim())));
+    }
+    places
+}
+
+/// Whether a line has a word that does not go on in front of it or behind it.
+fn word(line: &str, word: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let (before, behind) = (&line[..at], &line[at + word.len()..]);
+        !before.ends_with(goes_on) && !behind.starts_with(goes_on)
+    })
+}
+
+#[test]
+fn files_are_short() {
+    let too_long = |(name, text): (String, String)| {
+        let (lines, most) = (text.lines().count(), if is_test(&name) { 600 } else { 450 });
+        (lines > most).then(|| format!("{name}: {lines} lines, {most} at most"))
+    };
+    none("a file that outgrows this becomes a folder", &rust().into_iter().filter_map(too_long).collect::<Vec<_>>());
+}
+
+#[test]
+fn functions_are_short() {
+    const MOST: usize = 75;
+    let mut places = Vec::new();
+    for (name, text) in rust() {
+        places.extend(
+            functions(&text)
+                .into_iter()
+                .filter(|(_, _, lines)| *lines > MOST)
+                .map(|(function, at, lines)| format!("{name}:{at}: {function} has {lines} lines, {MOST} at most")),
+        );
+    }
+    none("long functions", &places);
+    let example = "impl X {\n    pub fn a(\n        &self,\n    ) -> u8 {\n        1\n    }\n    fn b() {}\n}\nfn c() {\n}\n";
+    assert_eq!(functions(example), [("a".to_owned(), 2, 5), ("c".to_owned(), 9, 2)], "the measure itself");
+}
+
+/// The functions that span lines: name, first line and length. It relies on rustfmt: a body ends where its indentation does.
+fn functions(text: &str) -> Vec<(String, usize, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut functions = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indent = &line[..line.len() - code.len()];
+        let Some((before, behind)) = code.split_once("fn ") else { continue };
+        let modifier = |word: &str| word.starts_with("pub") || matches!(word, "const" | "async" | "in" | "crate)" | "super)");
+        let name: String = behind.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        if name.is_empty() || !before.split_whitespace().all(modifier) || code.ends_with([';', '}']) {
+            continue;
+        }
+        let end = lines[at..].iter().position(|line| *line == format!("{indent}}}"));
+        functions.extend(end.map(|end| (name, at + 1, end + 1)));
+    }
+    functions
+}
+
+/// Whether a line names something in a module.
+fn names(line: &str, module: &str) -> bool {
+    let path = format!("{module}::");
+    line.match_indices(&path).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+}
+
+/// Only the allowed places say it, and they do: a rule that finds nothing anywhere has gone blind.
+fn only(rule: &str, holds: impl Fn(&str) -> bool, allowed: &[&str]) {
+    none(rule, &said(&holds, allowed));
+    let everywhere = said(&holds, &[]);
+    for place in allowed {
+        assert!(everywhere.iter().any(|it| it.starts_with(place)), "{rule}: {place} is allowed to and does not");
+    }
+}
+
+#[test]
+fn modules_keep_to_themselves() {
+    only("only publish knows Kafka", |line| names(line, "rdkafka"), &["src/publish/"]);
+    let http = ["axum", "hyper", "hyper_util", "http_body_util", "tower"];
+    let knows_http = |line: &str| http.iter().any(|module| names(line, module));
+    only("only http and the admin port know HTTP", knows_http, &["src/http/", "src/admin.rs"]);
+    let reads = |line: &str| ["fs", "env", "File"].iter().any(|module| names(line, module));
+    // These two commands read the files that they are given.
+    let readers = ["src/config/", "src/command/send.rs", "src/command/verify.rs"];
+    only("only config reads files and the environment", reads, &readers);
+    only("only metrics names a metric", |line| line.contains("\"hookgate_"), &["src/metrics.rs"]);
+    let outside = |line: &str| ["now(", "TcpStream", "fs::", "thread::"].iter().any(|call| line.contains(call));
+    let provider: Vec<_> = said(outside, &[]).into_iter().filter(|place| place.starts_with("src/provider/")).collect();
+    none("no provider reads the clock or does I/O", &provider);
+}
+
+#[test]
+fn every_provider_is_listed_and_has_fixtures() {
+    let folders = |path: PathBuf| -> BTreeSet<String> {
+        let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+        let folders = entries.filter(|path| path.is_dir()).map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+        folders.collect()
+    };
+    let listed: BTreeSet<String> = provider::ALL.iter().map(|provider| provider.name.to_owned()).collect();
+    assert_eq!(listed.len(), provider::ALL.len(), "a name twice");
+    let mut found = folders(root().join("src/provider"));
+    // The tests of what the providers share.
+    found.remove("json");
+    assert_eq!(found, listed, "folders of src/provider and provider::ALL");
+    assert_eq!(folders(root().join("tests/fixtures")), listed, "folders of tests/fixtures and provider::ALL");
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    // In two halves, so that this file does not find itself.
+    let leftovers =
+        [("FIX", "ME"), ("XX", "X"), ("TO", "DO"), ("to", "do!"), ("db", "g!"), ("unimplement", "ed!"), ("#[ign", "ore")]
+            .map(|(first, second)| format!("{first}{second}"));
+    let mut places = Vec::new();
+    for (name, text) in sources() {
+        for (at, line) in text.lines().enumerate() {
+            let found = leftovers.iter().find(|leftover| word(line, leftover)).map(String::as_str);
+            let blank = (line.ends_with([' ', '\t'])).then_some("trailing white space");
+            places.extend(found.or(blank).map(|what| format!("{name}:{}: {what}", at + 1)));
+        }
+        // A body is the bytes that it is.
+        if !text.is_empty() && !text.ends_with('\n') && extension(&name) != "json" {
+            places.push(format!("{name}: no newline at its end"));
+        }
+        if matches!(extension(&name), "new" | "orig" | "rej") {
+            places.push(format!("{name}: left by a tool"));
+        }
+    }
+    none("leftovers", &places);
+}
