@@ -1,0 +1,60 @@
+# Everything that people and CI run. `make` lists it.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop proto bench package check
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+build: ## build a debug binary: target/debug/hookgate
+	$(CARGO) build --locked
+
+release: ## build the binary to run: target/release/hookgate
+	$(CARGO) build --locked --release
+
+dev: ## try it out: embedded Kafka, generated secrets, sample deliveries; Ctrl-C ends it
+	@$(CARGO) run --locked --quiet -- dev
+
+fmt: ## format the code
+	$(CARGO) fmt
+
+fmt-check: ## fail where the code is not formatted
+	$(CARGO) fmt --check
+
+lint: ## clippy; a warning is an error
+	$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
+
+# Private items are documented too, so a link to one of them leads somewhere.
+doc: ## build the API documentation, of private items too; a warning is an error
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --locked --no-deps --document-private-items --quiet
+
+test: ## the fast ring: needs Rust, a C compiler and OpenSSL's headers, no Kafka
+	$(CARGO) test --locked
+
+test-kafka: ## the slow ring: starts real Kafka brokers (Java, Maven, Python), tests against them, stops them
+	tests/kafka/run
+
+bless: ## run the fast ring and accept every changed snapshot; read the diff afterwards
+	INSTA_UPDATE=always $(CARGO) test --locked
+
+kafka: ## start a real Kafka on 127.0.0.1:19092
+	scripts/kafka start
+
+kafka-stop: ## stop it
+	scripts/kafka stop
+
+proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
+	scripts/buf
+
+bench: ## measure what a delivery costs (release builds and a real Kafka)
+	bench/run
+
+package: ## build the crate from what would be published
+	$(CARGO) package --locked --allow-dirty --quiet
+
+check: ## what CI runs, step by step with the time of each
+	scripts/check

@@ -1,0 +1,37 @@
+//! `hookgate dev --kafka` and `hookgate tail`.
+
+use serde_json::Value;
+
+use crate::support::{Site, plain};
+
+#[test]
+fn dev_runs_on_a_real_kafka_and_tail_reads_what_it_wrote() {
+    // Neither of the two reads a configuration; the folder keeps them away from any.
+    let site = Site::new("");
+    site.forget();
+    let brokers = plain();
+    let tail = || {
+        let ran = site.run(&["tail", "--brokers", &brokers, "--from-beginning", "--exit"]);
+        let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        (ran, lines)
+    };
+    // A broker that is used again holds the events of earlier runs.
+    let (_, before) = tail();
+
+    let dev = site.run(&["dev", "--kafka", &brokers, "--exit"]);
+    assert_eq!(dev.code, Some(0), "{dev:?}");
+    let (ran, after) = tail();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(after.len(), before.len() + 4, "{ran:?}");
+
+    let new: Vec<&Value> = after.iter().filter(|record| !before.contains(record)).collect();
+    for provider in ["filespin", "filesafety", "frameio", "uploadcare"] {
+        let of_provider: Vec<_> = new.iter().filter(|record| record["event"]["provider"] == provider).collect();
+        let [record] = of_provider.as_slice() else { panic!("{} events of {provider}", of_provider.len()) };
+        let (topic, key) = (record["topic"].as_str().unwrap(), record["key"].as_str().unwrap());
+        assert_eq!(record["event"]["origin"], "ORIGIN_SAMPLE");
+        assert_eq!(record["event"]["subject"], key);
+        let line = format!("{topic}[{}] @{}  key {key}", record["partition"], record["offset"]);
+        assert!(dev.stdout.contains(&line), "no {line:?} in\n{}", dev.stdout);
+    }
+}

@@ -1,0 +1,32 @@
+//! The slow ring: Hookgate against a real Apache Kafka, read back by a consumer that is not ours. `make test-kafka` starts the
+//! brokers and runs it. This file is its table of contents.
+
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../it/harness.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod harness;
+/// Brokers, the real binary, and the independent consumer.
+mod support;
+
+/// `hookgate topics --apply`, missing topics, and `hookgate check --cluster`.
+mod topics;
+
+/// What the mock cluster stores is what a real Kafka stores.
+mod same;
+
+/// Ten thousand deliveries: each 200 is a record, and nothing else is.
+mod load;
+
+/// Keys lie where the Java clients put them.
+mod partitions;
+
+/// TLS, SASL and permissions.
+mod secured;
+
+/// Outages: from the start, and in the middle.
+mod outage;
+
+/// `hookgate dev --kafka` and `hookgate tail`.
+mod dev;

@@ -1,0 +1,107 @@
+//! Outages: from the start, and in the middle. The daemon is never restarted, and what it answered 200 is on a topic.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    harness::{Answer, Daemon, Setup, request, signed, wait_until},
+    support::{Site, assert_503, consume, one_topic_per_provider, prefix, scan, script, topics, variable},
+};
+
+/// A broker that only this suite uses. It is stopped in the end.
+struct Broker {
+    port: String,
+}
+
+impl Broker {
+    fn start(&self, more: &[&str]) {
+        script("scripts/kafka", &[&["start", "--port", &self.port], more].concat());
+    }
+
+    fn stop(&self) {
+        script("scripts/kafka", &["stop", "--port", &self.port]);
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Delivers one scan after the other until it is told to stop; each answer with how long it took.
+fn traffic(daemon: &Daemon, stop: &Arc<AtomicBool>) -> thread::JoinHandle<Vec<(Answer, Duration)>> {
+    let (to, stop) = (daemon.webhooks, Arc::clone(stop));
+    thread::spawn(move || {
+        let mut answers = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            let body = scan(&format!("traffic-{}", answers.len()));
+            let (path, headers) = signed("filesafety", &body);
+            assert!(headers.is_empty());
+            let begin = Instant::now();
+            answers.push((request(to, "POST", &path, &[], &body), begin.elapsed()));
+            // A pace that leaves the machine to the others.
+            thread::sleep(Duration::from_millis(20));
+        }
+        answers
+    })
+}
+
+#[test]
+fn an_outage_is_a_503_and_heals_without_a_restart() {
+    let broker = Broker { port: variable("HOOKGATE_TEST_KAFKA_OUTAGE_PORT") };
+    let brokers = format!("127.0.0.1:{}", broker.port);
+    let prefix = prefix("");
+    let tables = topics(&prefix, 1) + &one_topic_per_provider(&prefix);
+    broker.stop();
+
+    // From the start.
+    let flags = vec![("kafka.brokers", brokers.clone())];
+    let daemon = Daemon::with(Setup { tables: &tables, flags, wait: false, ..Setup::default() });
+    assert_503(&daemon.deliver("filesafety", &scan("too early")), &["publish_failed"]);
+    assert_eq!(daemon.admin("/readyz").status, 503);
+    assert_eq!(daemon.admin("/livez").status, 200);
+    broker.start(&[]);
+    Site::new(&format!("[kafka]\nbrokers = [\"{brokers}\"]\n{tables}")).create_topics();
+    daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().is_empty());
+    assert_eq!(daemon.admin("/readyz").status, 200);
+
+    // In the middle.
+    let stop = Arc::new(AtomicBool::new(false));
+    let traffic = traffic(&daemon, &stop);
+    let stored = |id: &str| daemon.deliver("filesafety", &scan(id));
+    assert_eq!(stored("before").status, 200);
+    broker.stop();
+    assert_503(&stored("during"), &["publish_timeout", "publish_failed"]);
+    assert_eq!(daemon.admin("/readyz").status, 200, "an outage later on does not take it out of service");
+    broker.start(&["--keep"]);
+    wait_until("taking deliveries again", || stored("after").status == 200);
+    stop.store(true, Ordering::Relaxed);
+
+    let answers = traffic.join().unwrap();
+    // A busy machine gets two seconds on top.
+    let longest = daemon.config.http.answer_deadline + Duration::from_secs(2);
+    for (answer, took) in &answers {
+        assert!(*took < longest, "{took:?}: {answer:?}");
+        if answer.status != 200 {
+            assert_503(answer, &["publish_timeout", "publish_failed"]);
+        }
+    }
+    let ids: BTreeSet<String> = answers
+        .iter()
+        .filter(|(answer, _)| answer.status == 200)
+        .map(|(answer, _)| serde_json::from_str::<serde_json::Value>(&answer.body).unwrap()["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(ids.len() < answers.len() && !ids.is_empty(), "the outage was seen, and so was its end");
+    let records = consume(&["--brokers", &brokers, "--prefix", &prefix]);
+    let on_topic: BTreeSet<String> = records.iter().map(|record| record["event"]["id"].as_str().unwrap().to_owned()).collect();
+    let lost: Vec<_> = ids.difference(&on_topic).collect();
+    assert!(lost.is_empty(), "answered 200 and not stored: {lost:?}");
+}

@@ -1,0 +1,162 @@
+//! TLS, SASL and permissions: what works, and that what does not says why.
+
+use std::{collections::BTreeSet, thread};
+
+use crate::{
+    harness::wait_until,
+    support::{Site, assert_503, consume, one_topic_per_provider, prefix, scan, script, variable},
+};
+
+/// A secured test's topics; the brokers' permissions cover what begins with `hookgate.`.
+struct Topics {
+    prefix: String,
+}
+
+impl Topics {
+    /// Makes a prefix of its own and creates the topics as an administrator.
+    fn create() -> Self {
+        let topics = Self { prefix: prefix("hookgate.") };
+        topics.site(&sasl("SCRAM-SHA-512", "admin", "KAFKA_ADMIN_PASSWORD")).create_topics();
+        topics
+    }
+
+    /// A site that reaches the brokers like this.
+    fn site(&self, kafka: &str) -> Site {
+        let Self { prefix } = self;
+        let map = one_topic_per_provider(prefix);
+        Site::new(&format!("{kafka}[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = 1\n{map}"))
+    }
+}
+
+fn brokers() -> String {
+    variable("HOOKGATE_TEST_KAFKA_SECURED")
+}
+
+/// `[kafka]` with TLS, trusting the brokers' authority.
+fn tls(brokers: &str, more: &str) -> String {
+    let ca = variable("KAFKA_CA");
+    format!("[kafka]\nbrokers = [\"{brokers}\"]\nsecurity = \"tls\"\n[kafka.tls]\nca_file = \"{ca}\"\n{more}")
+}
+
+/// `[kafka]` with TLS and a user, whose password is in a variable.
+fn sasl(mechanism: &str, user: &str, password: &str) -> String {
+    tls(&brokers(), &credentials(mechanism, user, password))
+}
+
+fn credentials(mechanism: &str, user: &str, password: &str) -> String {
+    format!("[kafka.sasl]\nmechanism = \"{mechanism}\"\nusername = \"{user}\"\npassword = \"env:{password}\"\n")
+}
+
+const MECHANISMS: [&str; 3] = ["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"];
+
+#[test]
+fn each_way_to_log_in_delivers() {
+    let topics = Topics::create();
+    let check = |name: &str, kafka: &str| {
+        let daemon = topics.site(kafka).serve();
+        daemon.wait_until_ready();
+        let answer = daemon.deliver("filesafety", &scan(name));
+        assert_eq!(answer.status, 200, "{name}: {answer:?}");
+    };
+    for mechanism in MECHANISMS {
+        check(mechanism, &sasl(mechanism, "writer", "KAFKA_WRITER_PASSWORD"));
+    }
+    let (certificate, key) = (variable("KAFKA_WRITER_CERTIFICATE"), variable("KAFKA_WRITER_KEY"));
+    let files = format!("certificate_file = \"{certificate}\"\nkey_file = \"{key}\"\n");
+    check("certificate", &tls(&variable("KAFKA_BROKERS_MTLS"), &files));
+
+    let (brokers, ca, password) = (brokers(), variable("KAFKA_CA"), variable("KAFKA_READER_PASSWORD"));
+    let records = consume(&[
+        "--brokers",
+        &brokers,
+        "--prefix",
+        &topics.prefix,
+        "--security",
+        "sasl_ssl",
+        "--sasl-mechanism",
+        "SCRAM-SHA-256",
+        "--username",
+        "reader",
+        "--password",
+        &password,
+        "--ca",
+        &ca,
+    ]);
+    let keys: BTreeSet<&str> = records.iter().map(|record| record["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, MECHANISMS.into_iter().chain(["certificate"]).collect());
+}
+
+#[test]
+fn a_broker_that_cannot_be_used_is_a_503_and_the_cause_is_told() {
+    let topics = Topics { prefix: prefix("hookgate.") };
+    // `cause` is part of what librdkafka says about it.
+    let check = |kafka: &str, cause: &str| {
+        let site = topics.site(kafka);
+        let daemon = site.serve();
+        daemon.wait_for_line(&["kafka client error", cause]);
+        assert_eq!(daemon.ready(), 503, "{cause}");
+        assert_503(&daemon.deliver("filesafety", &scan("never")), &["publish_failed"]);
+        let checked = site.run(&["check", "--cluster"]);
+        assert_eq!(checked.code, Some(1), "{checked:?}");
+        assert!(checked.stdout.contains("do not answer") && checked.stdout.contains(cause), "no {cause:?} in {checked:?}");
+    };
+    let untrusted = format!("[kafka]\nbrokers = [\"{}\"]\nsecurity = \"tls\"\n", brokers());
+    let untrusted = untrusted + &credentials("SCRAM-SHA-512", "writer", "KAFKA_WRITER_PASSWORD");
+    let wrong_password = MECHANISMS.map(|mechanism| sasl(mechanism, "writer", "KAFKA_READER_PASSWORD"));
+    let unknown_user = sasl("SCRAM-SHA-512", "nobody", "KAFKA_WRITER_PASSWORD");
+    // Each waits for a time-out of its own.
+    thread::scope(|scope| {
+        for kafka in wrong_password.iter().chain([&unknown_user]) {
+            scope.spawn(|| check(kafka, "uthentication failed"));
+        }
+        scope.spawn(|| check(&untrusted, "certificate verify failed"));
+    });
+}
+
+#[test]
+fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
+    let topics = Topics::create();
+    let topic = format!("{}filesafety", topics.prefix);
+    let site = topics.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD"));
+    let port = brokers().rsplit(':').next().unwrap().to_owned();
+    let grant = |operations: &[&str], pattern: &[&str]| {
+        let mut arguments = vec!["tool", "--secured", "--port", &port, "AclCommand", "--add"];
+        arguments.extend(["--allow-principal", "User:stranger"]);
+        for operation in operations {
+            arguments.extend(["--operation", operation]);
+        }
+        arguments.extend(pattern);
+        script("scripts/kafka", &arguments);
+    };
+    let all = ["--resource-pattern-type", "prefixed", "--topic", &topics.prefix];
+
+    // Without any permission a topic looks as if it were not there.
+    let daemon = site.serve();
+    daemon.wait_until_ready();
+    daemon.wait_for_line(&["ERROR", "grant Describe and Write", &topic]);
+    assert_503(&daemon.deliver("filesafety", &scan("unseen")), &["publish_failed"]);
+
+    grant(&["Describe", "DescribeConfigs"], &all);
+    let checked = site.run(&["check", "--cluster"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    for name in ["filespin", "filesafety", "frameio", "uploadcare", "quarantine"] {
+        let topic = format!("{}{name}", topics.prefix);
+        let line = checked.stdout.lines().find(|line| line.starts_with(&format!("problem: topic {topic}: ")));
+        let line = line.unwrap_or_else(|| panic!("nothing about {topic} in {checked:?}"));
+        for text in ["no permission to write", "kafka-acls.sh --add", "--operation Write", &format!("--topic {topic}")] {
+            assert!(line.contains(text), "no {text:?} in {line:?}");
+        }
+    }
+    // Now the topics are seen, and each try to write is denied.
+    wait_until("told that the broker denies it", || {
+        assert_503(&daemon.deliver("filesafety", &scan("denied")), &["publish_failed", "publish_timeout"]);
+        daemon.line(&["kafka client error", "uthorization"]).is_some()
+    });
+
+    grant(&["Write"], &["--topic", &topic]);
+    wait_until("taking deliveries", || daemon.deliver("filesafety", &scan("granted")).status == 200);
+
+    assert_503(&daemon.deliver("uploadcare", b"{}"), &["publish_failed", "publish_timeout"]);
+    let checked = site.run(&["check", "--cluster"]);
+    assert!(!checked.stdout.contains(&format!("topic {topic}: ")), "{checked:?}");
+}

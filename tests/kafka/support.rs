@@ -1,0 +1,250 @@
+//! Brokers, the real binary, and the independent consumer.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
+    client::DefaultClientContext,
+};
+use serde_json::Value;
+
+use crate::harness::{self, Answer, ENDPOINTS, SECRETS, wait_until};
+
+/// How long a log line may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A variable that `tests/kafka/run` sets.
+pub fn variable(name: &str) -> String {
+    let value = std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty());
+    value.unwrap_or_else(|| panic!("{name} is not set: run this suite with `make test-kafka`, which starts the brokers it needs"))
+}
+
+/// The unsecured broker.
+pub fn plain() -> String {
+    variable("HOOKGATE_TEST_KAFKA")
+}
+
+/// A topic prefix that no other test has, nor an earlier run against the same brokers. `root` goes in front of it.
+pub fn prefix(root: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("{root}t{}n{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// `[topics]` for a daemon whose clock is frozen in the past: Kafka deletes records by their own time.
+pub fn topics(prefix: &str, partitions: u32) -> String {
+    format!("[topics]\nprefix = \"{prefix}\"\npartitions = {partitions}\nreplication = 1\nretention = \"3650d\"\n")
+}
+
+/// The topics of a prefix that every delivery of one provider goes to, whatever it is: fewer topics, faster tests.
+pub fn one_topic_per_provider(prefix: &str) -> String {
+    let entries = ["filespin", "filesafety", "frameio", "uploadcare"].map(|it| format!("\"{it}.*\" = \"{prefix}{it}\"\n"));
+    format!("[topics.map]\n{}", entries.concat())
+}
+
+/// A file of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Runs a program of the repository to its end; it must succeed.
+pub fn script(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(repository(program)).args(arguments).stdin(Stdio::null()).output().unwrap();
+    succeeded(program, &output)
+}
+
+fn succeeded(what: &str, output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{what} failed:\n{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What a consumer that shares no code with Hookgate reads from topics: one JSON object per record.
+pub fn consume(arguments: &[&str]) -> Vec<Value> {
+    static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/python-env", &[]).trim().to_owned());
+    let output = Command::new(&*PYTHON).arg(repository("tests/kafka/consume.py")).args(arguments).output().unwrap();
+    let lines = succeeded("consume.py", &output);
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What that consumer reads from all topics of a prefix of the unsecured broker.
+pub fn consume_plain(prefix: &str) -> Vec<Value> {
+    consume(&["--brokers", &plain(), "--prefix", prefix])
+}
+
+/// A folder with a `hookgate.toml` for the real binary.
+pub struct Site {
+    folder: PathBuf,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+#[expect(dead_code, reason = "what is not asked for stands in the message of a failed assertion")]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Site {
+    /// Writes a configuration: these tables in front of the endpoints of the harness.
+    pub fn new(tables: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(prefix("kafka-"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let ports = "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[shutdown]\npre_stop = \"0s\"\n";
+        std::fs::write(folder.join("hookgate.toml"), format!("{tables}\n{ports}{ENDPOINTS}")).unwrap();
+        Self { folder }
+    }
+
+    /// Takes the configuration away again.
+    pub fn forget(&self) {
+        std::fs::remove_file(self.folder.join("hookgate.toml")).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+        command.args(arguments).current_dir(&self.folder).envs(SECRETS.iter().copied()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command of the real binary to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Creates the topics of the configuration.
+    pub fn create_topics(&self) {
+        let ran = self.run(&["topics", "--apply"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+
+    /// Starts `hookgate serve` and waits until it listens.
+    pub fn serve(&self) -> Served {
+        let mut child = self.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (mut lines, copy) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));
+        thread::spawn(move || {
+            let mut line = String::new();
+            while lines.read_line(&mut line).is_ok_and(|length| length > 0) {
+                copy.lock().unwrap().push(std::mem::take(&mut line));
+            }
+            // Whatever is left is not text.
+            let _ended = lines.read_to_end(&mut Vec::new());
+        });
+        let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut served = Served { child, log, webhooks: unbound, admin: unbound };
+        let line = served.wait_for_line(&["listening"]);
+        let listening: Value = serde_json::from_str(&line).unwrap();
+        let address = |name: &str| listening[name].as_str().unwrap().parse().unwrap();
+        (served.webhooks, served.admin) = (address("webhooks"), address("admin"));
+        served
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // A folder that stays behind lies in target/ and harms nobody.
+        let _kept = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A running `hookgate serve`. Dropping it kills it.
+pub struct Served {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    webhooks: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Served {
+    /// The first log line that holds all of these texts.
+    pub fn line(&self, texts: &[&str]) -> Option<String> {
+        let log = self.log.lock().unwrap();
+        log.iter().find(|line| texts.iter().all(|text| line.contains(text))).cloned()
+    }
+
+    /// Waits for such a line.
+    pub fn wait_for_line(&self, texts: &[&str]) -> String {
+        let begin = Instant::now();
+        loop {
+            if let Some(line) = self.line(texts) {
+                return line;
+            }
+            let log = || self.log.lock().unwrap().concat();
+            assert!(begin.elapsed() < PATIENCE, "no log line with {texts:?} within {PATIENCE:?}; there are:\n{}", log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Delivers a body, signed. The binary's clock is the real one, so not for providers that sign the time.
+    pub fn deliver(&self, endpoint: &str, body: &[u8]) -> Answer {
+        let (path, headers) = harness::signed(endpoint, body);
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        harness::request(self.webhooks, "POST", &path, &headers, body)
+    }
+
+    pub fn ready(&self) -> u16 {
+        harness::request(self.admin, "GET", "/readyz", &[], b"").status
+    }
+
+    pub fn wait_until_ready(&self) {
+        wait_until("ready", || self.ready() == 200);
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// A body of `FileSafety` about a scan of this id.
+pub fn scan(id: &str) -> Vec<u8> {
+    let sample = String::from_utf8(harness::fixture("filesafety/docs_scan.complete_current.json")).unwrap();
+    let mut body: Value = serde_json::from_str(&sample).unwrap();
+    body["scan_id"] = id.into();
+    body.to_string().into_bytes()
+}
+
+/// Asserts that an answer is a 503 of this label that says when to come back.
+pub fn assert_503(answer: &Answer, labels: &[&str]) {
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(labels.contains(&answer.label().as_str()), "not one of {labels:?}: {answer:?}");
+    assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{answer:?}");
+}
+
+/// Sets one setting of a topic at the unsecured broker; the others go back to their defaults.
+pub fn set_topic(topic: &str, name: &str, value: &str) {
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+    let results = administer(async |admin| admin.alter_configs([&change], &AdminOptions::new()).await);
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+/// A setting of a topic at the unsecured broker.
+pub fn topic_setting(topic: &str, name: &str) -> Option<String> {
+    let resources = [ResourceSpecifier::Topic(topic)];
+    let results = administer(async |admin| admin.describe_configs(&resources, &AdminOptions::new()).await);
+    let resource = results.into_iter().next().unwrap().unwrap();
+    resource.get(name).and_then(|entry| entry.value.clone())
+}
+
+fn administer<T>(call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>) -> rdkafka::error::KafkaResult<T>) -> T {
+    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", plain()).create().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(call(&admin)).unwrap()
+}
