@@ -77,13 +77,11 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     for (name, secret) in &secrets {
         send_sample(name, secret, &running)?;
     }
-    let complete = if arguments.exit {
-        viewer.wait_for(secrets.len())
-    } else {
+    let complete = viewer.wait_for(secrets.len());
+    if !arguments.exit {
         writeln!(io::stdout(), "\nWaiting for deliveries. Ctrl-C ends it.")?;
         serve::wait_for_signal()?;
-        true
-    };
+    }
     viewer.stop();
     let ending = running.stop(&config.shutdown);
     drop(mock);
