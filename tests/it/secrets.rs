@@ -100,7 +100,7 @@ fn an_empty_or_missing_file_keeps_the_last_good_secret() {
     bench.logged("is empty");
     assert_eq!(bench.deliver(OLD).status, 200, "emptied");
     std::fs::remove_file(bench.folder.path("two")).unwrap();
-    bench.logged("cannot be read: entity not found");
+    bench.logged("cannot be read: no such file");
     assert_eq!(bench.deliver(NEW).status, 200, "removed");
     bench.folder.replace("one", "\n");
     bench.folder.replace("two", "a-third-one");
