@@ -262,7 +262,7 @@ fn an_acknowledgement_that_comes_too_late_is_no_200() {
     bench.kept();
 }
 
-/// However slow the body was: what is left of the answer's time is all that Kafka gets.
+/// What is left of the answer's time is all that Kafka gets.
 #[test]
 fn the_deadline_of_the_answer_counts_from_the_head() {
     let mut config = configuration("", &[]);
