@@ -267,6 +267,51 @@ fn a_process_ends_in_order_on_sigterm_and_logs_no_secret() {
     }
 }
 
+/// One line for so many published deliveries, and one for each that nobody planned for.
+#[test]
+fn successes_are_logged_as_often_as_configured() {
+    let check = |sample: u32, published: usize| {
+        let (folder, mock) = (Folder::new(), mock());
+        let tables = format!("[shutdown]\npre_stop = \"0s\"\n[log]\nsuccess_sample = {sample}");
+        folder.write("hookgate.toml", serve_configuration(mock.brokers(), &tables));
+        let process = Process::spawn(&folder, &["serve"]);
+        let (webhooks, admin) = process.addresses();
+        ready(admin);
+        for _ in 0..4 {
+            assert_eq!(deliver_kept_alive(webhooks).status, 200);
+        }
+        let signature = format!("v1={}", hmac_hex(crate::harness::secret("UPLOADCARE"), &[b"{"]));
+        let headers = [("x-uc-signature", signature.as_str())];
+        assert_eq!(crate::harness::request(webhooks, "POST", "/webhooks/uploadcare", &headers, b"{").status, 200);
+        process.signal("TERM");
+        let log = process.finish().err;
+        let lines = |outcome: &str| {
+            let outcome = format!("\"outcome\":\"{outcome}\"");
+            log.lines().filter(|line| line.contains("stored a delivery") && line.contains(&outcome)).count()
+        };
+        assert_eq!((lines("published"), lines("quarantined")), (published, 1), "one in {sample}: {log}");
+    };
+    check(0, 0);
+    check(1, 4);
+    check(2, 2);
+}
+
+/// librdkafka repeats itself with every attempt to reconnect.
+#[test]
+fn an_outage_is_told_once() {
+    let folder = Folder::new();
+    folder.write("hookgate.toml", serve_configuration("127.0.0.1:1", "[shutdown]\npre_stop = \"0s\""));
+    let process = Process::spawn(&folder, &["serve"]);
+    let (_, admin) = process.addresses();
+    let metrics = || crate::harness::request(admin, "GET", "/metrics", &[], b"").body;
+    let errors = || metrics().lines().find_map(|line| line.strip_prefix("hookgate_kafka_errors_total ")?.parse::<u64>().ok());
+    wait_until("repeated", || errors() >= Some(5));
+    process.signal("TERM");
+    let log = process.finish().err;
+    let told = |error: &str| log.lines().filter(|line| line.contains("kafka client error") && line.contains(error)).count();
+    assert_eq!((told("BrokerTransportFailure"), told("AllBrokersDown")), (1, 1), "{log}");
+}
+
 #[test]
 fn a_second_sigterm_ends_a_process_at_once() {
     let (folder, mock) = (Folder::new(), mock());

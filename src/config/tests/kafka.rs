@@ -115,6 +115,8 @@ fn properties_of_clients() {
         "debug=broker",
     ];
     assert_eq!(lines(config.kafka.client_properties()), [&shared[..], &own[..]].concat());
+    let limit = accept(&format!("{MINIMAL}\n[topics]\nmax_message_bytes = \"2MiB\"\n"), &[], &[]).kafka;
+    assert!(lines(limit.client_properties()).contains(&"message.max.bytes=2097152".to_owned()));
     let consumer = ["allow.auto.create.topics=false", "debug=broker"];
     assert_eq!(lines(config.kafka.connection_properties()), [&shared[..], &consumer[..]].concat());
 }
