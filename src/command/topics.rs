@@ -99,7 +99,7 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
     if results.values().all(Option::is_none) {
         return Ok(true);
     }
-    let hint = "not every topic could be created; the cluster's reason stands behind each. Where this user may not create any, \
-                `hookgate topics --commands` prints the commands for somebody who may";
+    let hint = "not every topic could be created, and the cluster's reason stands behind each. InvalidReplicationFactor: there are fewer \
+                brokers than [topics] replication. TopicAuthorizationFailed: `hookgate topics --commands` is for somebody who may";
     Err(Failure::Failed(hint.into()))
 }
