@@ -58,15 +58,16 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
-    let target = target::resolve(&arguments.target, &arguments.source, environment)?;
-    let provider = target.endpoint.provider;
     let mut out = io::stdout().lock();
     if arguments.list {
+        let provider = target::provider(&arguments.target, &arguments.source, environment)?;
         for event_type in provider.types.iter().filter(|it| (provider.sample)(it).is_some()) {
             writeln!(out, "{event_type}")?;
         }
         return Ok(true);
     }
+    let target = target::resolve(&arguments.target, &arguments.source, environment)?;
+    let provider = target.endpoint.provider;
     let body = match (&arguments.file, &arguments.event_type) {
         (Some(file), _) => fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?,
         (None, event_type) => sample(provider, event_type.as_deref().unwrap_or_default())?,

@@ -37,6 +37,10 @@ fn exit_codes() {
     check(&good, &["--version"], 0, &["hookgate 0.1.0"]);
     check(&good, &["send", "uploadcare", "no.such.type"], 1, &["has no event type"]);
     check(&good, &["send", "nobody", "file.uploaded"], 1, &["neither a provider"]);
+    // What there is can be listed before there is a configuration or a secret.
+    check(&empty, &["send", "frameio", "--list"], 0, &["file.ready"]);
+    check(&empty, &["send", "nobody", "--list"], 1, &["neither a provider"]);
+    check(&empty, &["send", "frameio", "file.ready"], 1, &["no secret for frameio", "--secret env:NAME"]);
     check(&good, &[], 2, &["Usage: hookgate"]);
     check(&good, &["chekc"], 2, &["check"]);
     check(&good, &["check", "--clutser"], 2, &["--cluster"]);
