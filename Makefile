@@ -25,8 +25,10 @@ fmt: ## format the code
 fmt-check: ## fail where the code is not formatted
 	$(CARGO) fmt --check
 
+# The Kafka suite is not among "all targets", because `cargo test` alone shall not run it.
 lint: ## clippy; a warning is an error
 	$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --locked --test kafka --quiet -- -D warnings
 
 # Private items are documented too, so a link to one of them leads somewhere.
 doc: ## build the API documentation, of private items too; a warning is an error

@@ -140,7 +140,8 @@ fn wait_until_ready(running: &Running, kafka: &Kafka) -> Result<(), Failure> {
     while running.unready().is_some() || !running.missing_topics().is_empty() {
         if begin.elapsed() > PATIENCE {
             let state = running.unready().unwrap_or("topics are missing");
-            return Err(Failure::Failed(format!("{} within {PATIENCE:?}: {state}", kafka.brokers.join(","))));
+            let brokers = kafka.brokers.join(",");
+            return Err(Failure::Failed(format!("gave up on {brokers} after {PATIENCE:?}: {state}; does Kafka listen there?")));
         }
         thread::sleep(Duration::from_millis(50));
     }
@@ -161,7 +162,7 @@ fn introduce(config: &Config, running: &Running, secrets: &[(&str, String)], emb
     }
     writeln!(out, "Read the topics with another client:\n")?;
     writeln!(out, "kcat -b {} -L", config.kafka.brokers.join(","))?;
-    writeln!(out, "hookgate tail --brokers {} --from-beginning\n", config.kafka.brokers.join(","))?;
+    writeln!(out, "{} tail --brokers {} --from-beginning\n", config::program(), config.kafka.brokers.join(","))?;
     writeln!(out, "One sample of each provider goes out now; these are the events, read back from their topics:")?;
     Ok(())
 }

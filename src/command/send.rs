@@ -58,15 +58,16 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
-    let target = target::resolve(&arguments.target, &arguments.source, environment)?;
-    let provider = target.endpoint.provider;
     let mut out = io::stdout().lock();
     if arguments.list {
+        let provider = target::provider(&arguments.target, &arguments.source, environment)?;
         for event_type in provider.types.iter().filter(|it| (provider.sample)(it).is_some()) {
             writeln!(out, "{event_type}")?;
         }
         return Ok(true);
     }
+    let target = target::resolve(&arguments.target, &arguments.source, environment)?;
+    let provider = target.endpoint.provider;
     let body = match (&arguments.file, &arguments.event_type) {
         (Some(file), _) => fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?,
         (None, event_type) => sample(provider, event_type.as_deref().unwrap_or_default())?,
@@ -135,8 +136,17 @@ impl Request {
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
-        // The URL may hold a token: the message must not repeat it.
-        let refused = |error: ureq::Error| Failure::Failed(format!("the request failed: {error}"));
+        // The URL may hold a token: the message must not repeat more of it than the host.
+        let uri: ureq::http::Uri = self.url.parse().unwrap_or_default();
+        let (Some("http" | "https"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+            return Err(Failure::Failed("--url takes a URL like http://127.0.0.1:8080/webhooks/<endpoint>".into()));
+        };
+        let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
+        let refused = |error: ureq::Error| {
+            Failure::Failed(format!(
+                "the request to {host}{port} failed: {error}; is the daemon there? --url names another place"
+            ))
+        };
         let mut response = request.send(&self.body[..]).map_err(refused)?;
         let status = response.status().as_u16();
         Ok((status, response.body_mut().read_to_string().map_err(refused)?))

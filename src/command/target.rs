@@ -73,6 +73,12 @@ pub(super) fn resolve(arguments: &Arguments, source: &Source, environment: &Envi
     Ok(Target { endpoint, ring, missing, listen })
 }
 
+/// Finds only the target's provider, which needs no secret.
+pub(super) fn provider(arguments: &Arguments, source: &Source, environment: &Environment) -> Result<&'static Provider, Failure> {
+    let found = resolve(arguments, source, environment).map(|target| target.endpoint.provider);
+    found.or_else(|failure| provider::by_name(&arguments.target).ok_or(failure))
+}
+
 fn bare_endpoint(provider: &'static Provider) -> Endpoint {
     let tolerance = std::time::Duration::from_secs(300);
     Endpoint { name: Arc::from(provider.name), provider, secrets: Vec::new(), tolerance }

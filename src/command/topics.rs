@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use super::{Outcome, Source};
+use super::{Failure, Outcome, Source};
 use crate::{
     app::topic_table,
     config::{Config, Environment},
@@ -96,5 +96,10 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
             writeln!(out, "{name}\t{result}")?;
         }
     }
-    Ok(results.values().all(Option::is_none))
+    if results.values().all(Option::is_none) {
+        return Ok(true);
+    }
+    let hint = "not every topic could be created, and the cluster's reason stands behind each. InvalidReplicationFactor: there are fewer \
+                brokers than [topics] replication. TopicAuthorizationFailed: `hookgate topics --commands` is for somebody who may";
+    Err(Failure::Failed(hint.into()))
 }

@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::{Failure, Outcome, Source, printable, target};
 use crate::{
-    config::Environment, delivery::Delivery, encode::delivery_id, event::parse_time, http, provider::Provider,
+    config::Environment, delivery::Delivery, encode::delivery_id, error::Error, event::parse_time, http, provider::Provider,
     signature::Verified,
 };
 
@@ -61,9 +61,13 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     }
     let credential = match http::offered_proof(provider, arguments.url.as_deref(), &headers, &keys) {
         Ok(credential) => credential,
+        // What it was called with decides nothing else here.
+        Err(Error::UnknownEndpoint) => {
+            return Err(Failure::Failed("--url takes a URL as it was called, https://<host>/webhooks/<endpoint>?token=…".into()));
+        }
         Err(error) => {
             writeln!(out, "refused before the body is read: {} ({error})", error.answer().label)?;
-            return explain::proof(&mut out, provider, &headers).map(|()| false);
+            return explain::proof(&mut out, provider, &headers, &error).map(|()| false);
         }
     };
     let delivery = Delivery {

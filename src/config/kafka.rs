@@ -8,6 +8,7 @@ use super::{
     secrets::{SecretSource, SecretText},
     section::Section,
     units::show_size,
+    why_unreadable,
 };
 
 /// `[kafka]`.
@@ -263,9 +264,9 @@ fn readable_file(table: &mut Section<'_>, key: &'static str) -> Option<PathBuf> 
     let (path, origin) = table.text(key)?;
     let is_file = std::fs::metadata(&path).map(|metadata| metadata.is_file());
     let fault = match is_file {
-        Ok(true) => File::open(&path).err().map(|error| error.kind().to_string()),
+        Ok(true) => File::open(&path).err().map(|error| why_unreadable(&error)),
         Ok(false) => Some("not a file".into()),
-        Err(error) => Some(error.kind().to_string()),
+        Err(error) => Some(why_unreadable(&error)),
     };
     if let Some(fault) = fault {
         table.complain(key, origin, &format!("{path:?} cannot be read: {fault}"));

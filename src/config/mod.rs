@@ -18,7 +18,16 @@ mod tests;
 pub mod topics;
 mod units;
 
-use std::{collections::BTreeMap, fmt, fs::File, io::Read as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 pub use self::{
     kafka::{Kafka, Sasl, SaslMechanism, Security},
@@ -183,6 +192,11 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// What to type to run this program again: whoever tries it out does not have it on the path yet.
+pub fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "hookgate".into())
+}
+
 /// Reads the configuration from a file. `overrides` are flags: `("http.listen", "127.0.0.1:8080")`.
 pub fn load(path: &Path, environment: &Environment, overrides: &[(String, String)]) -> Result<Config, Problems> {
     let name = path.display().to_string();
@@ -196,12 +210,20 @@ pub fn load(path: &Path, environment: &Environment, overrides: &[(String, String
 fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(|error| {
-        format!("cannot be read: {}; --config names another file, and `hookgate dev` needs none", error.kind())
+        format!("cannot be read: {}; --config names another file, and `hookgate dev` needs none", why_unreadable(&error))
     })?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("is larger than {FILE_BYTES_MAX} bytes"));
     }
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".into())
+}
+
+/// Why a file cannot be read, in words that do not repeat its path.
+fn why_unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file".into(),
+        kind => kind.to_string(),
+    }
 }
 
 /// Reads the configuration from the text of a file of that name. The error is everything that is wrong.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Endpoint, Environment};
+use super::{Endpoint, Environment, why_unreadable};
 use crate::{
     provider::{CredentialSource, Provider},
     signature::{Keys, Secret},
@@ -128,7 +128,7 @@ impl SecretSource {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {}", error.kind());
+    let unreadable = |error: std::io::Error| format!("cannot be read: {}", why_unreadable(&error));
     // A pipe or a device could block the daemon for ever.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("cannot be read: not a file".into());

@@ -240,8 +240,8 @@ impl<'a> Outcome<'a> {
                 self.count(label, elapsed);
                 let (endpoint, provider) = self.names();
                 let cause = match error {
-                    Error::PublishFailed(cause) => cause.as_str(),
-                    _ => "",
+                    Error::PublishFailed(cause) => Some(cause.as_str()),
+                    _ => None,
                 };
                 let (status, duration_ms) = (error.answer().status, milliseconds(elapsed));
                 tracing::warn!(endpoint, provider, outcome = label, status, duration_ms, cause, "refused a delivery: {error}");

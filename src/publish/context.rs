@@ -100,7 +100,8 @@ impl Listener {
             // Callbacks come only while polling. There is nothing assigned, so no record can come.
             let _event = client.poll(Duration::from_millis(20));
         }
-        error.to_string()
+        // A port that speaks something else closes the connection without a word.
+        format!("{error}; are host, port and [kafka] security right?")
     }
 }
 

@@ -5,10 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hookgate::publish::mock::{Cluster, Mock};
+use hookgate::{
+    app::{self, Options},
+    config::Shutdown,
+    publish::mock::{Cluster, Mock},
+};
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
 
-use crate::harness::{Answer, Daemon, Setup, configuration, topics, wait_until};
+use crate::harness::{Answer, Daemon, Setup, configuration, environment, request, signed, topics, wait_until};
 
 /// Every time in the chain of deadlines, short enough for a table.
 const SHORT: &str = r#"
@@ -241,6 +245,7 @@ fn kafka_away_at_the_start_and_later() {
     bench.refused(&PUBLISH, "down");
     assert_eq!(bench.daemon.admin("/readyz").status, 200, "an outage does not empty the Service");
     bench.refused(&PUBLISH, "still down");
+    assert!(bench.daemon.metric("hookgate_kafka_errors_total").unwrap() > 0.0, "what librdkafka says is counted");
     bench.cluster(|cluster| cluster.broker_up(1).unwrap());
     bench.heals("up again");
     bench.kept();
@@ -255,6 +260,26 @@ fn an_acknowledgement_that_comes_too_late_is_no_200() {
     bench.cluster(|cluster| cluster.broker_round_trip_time(1, Duration::ZERO).unwrap());
     bench.heals("fast again");
     bench.kept();
+}
+
+/// What is left of the answer's time is all that Kafka gets.
+#[test]
+fn the_deadline_of_the_answer_counts_from_the_head() {
+    let mut config = configuration("", &[]);
+    let mock = mock();
+    config.kafka.brokers = vec![mock.brokers().to_owned()];
+    // The configuration would refuse this: here only the answer's own deadline is left to end the wait.
+    config.http.answer_deadline = Duration::from_millis(800);
+    let running = app::start(&config, Options::production(environment())).unwrap();
+    wait_until("ready", || running.unready().is_none() && running.missing_topics().is_empty());
+    mock.run(|cluster| cluster.broker_round_trip_time(1, Duration::from_secs(10)).unwrap()).unwrap();
+    let ((path, headers), begin) = (signed("uploadcare", &body(1)), Instant::now());
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let answer = request(running.webhooks, "POST", &path, &headers, &body(1));
+    assert_eq!((answer.status, &*answer.label()), (503, "publish_timeout"));
+    // librdkafka itself gives up after two seconds.
+    assert!(begin.elapsed() < Duration::from_millis(1800), "{:?}", begin.elapsed());
+    running.stop(&Shutdown { flush: Duration::ZERO, ..config.shutdown });
 }
 
 #[test]
@@ -291,6 +316,25 @@ fn a_missing_topic_costs_only_its_own_deliveries() {
     bench.cluster(|cluster| cluster.create_topic(TOPIC, 1, 1).unwrap());
     bench.heals("created");
     assert_eq!(bench.daemon.metric("hookgate_topics_missing"), Some(0.0));
+    bench.kept();
+}
+
+/// A topic that goes away later is noticed by the delivery that fails for it. From then on its senders do not wait for a time-out.
+#[test]
+fn a_topic_that_goes_away_later_is_missing_until_it_is_back() {
+    let mut bench = Bench::short();
+    assert_eq!(bench.deliver().status, 200);
+    let gone = Kafka::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    bench.cluster(move |cluster| cluster.topic_error(TOPIC, gone).unwrap());
+    bench.cluster(move |cluster| cluster.request_errors(Api::Produce, &[gone; ALWAYS]));
+    bench.refused(&PUBLISH, "gone");
+    bench.daemon.wait_until("missing", |it| it.missing_topics() == [TOPIC.into()]);
+    let begin = Instant::now();
+    bench.refused(&["publish_failed"], "known to be gone");
+    assert!(begin.elapsed() < Duration::from_millis(400), "{:?}", begin.elapsed());
+    bench.cluster(|cluster| cluster.topic_error(TOPIC, Kafka::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap());
+    bench.cluster(|cluster| cluster.clear_request_errors(Api::Produce));
+    bench.heals("back");
     bench.kept();
 }
 

@@ -37,6 +37,10 @@ fn exit_codes() {
     check(&good, &["--version"], 0, &["hookgate 0.1.0"]);
     check(&good, &["send", "uploadcare", "no.such.type"], 1, &["has no event type"]);
     check(&good, &["send", "nobody", "file.uploaded"], 1, &["neither a provider"]);
+    // What there is can be listed before there is a configuration or a secret.
+    check(&empty, &["send", "frameio", "--list"], 0, &["file.ready"]);
+    check(&empty, &["send", "nobody", "--list"], 1, &["neither a provider"]);
+    check(&empty, &["send", "frameio", "file.ready"], 1, &["no secret for frameio", "--secret env:NAME"]);
     check(&good, &[], 2, &["Usage: hookgate"]);
     check(&good, &["chekc"], 2, &["check"]);
     check(&good, &["check", "--clutser"], 2, &["--cluster"]);
@@ -167,8 +171,11 @@ fn send_posts_what_its_provider_would() {
         &folder,
         &["send", "filesafety", "scan.complete", "--url", "http://127.0.0.1:1/webhooks/filesafety"],
         1,
-        &["the request failed"],
+        &["the request to 127.0.0.1:1 failed", "is the daemon there?"],
     );
+    for url in ["127.0.0.1:8080/webhooks/filesafety", "no url", "ftp://127.0.0.1/webhooks/filesafety"] {
+        check(&folder, &["send", "filesafety", "scan.complete", "--url", url], 1, &["--url takes a URL like http://"]);
+    }
 }
 
 #[test]
@@ -212,6 +219,7 @@ fn dev_shows_an_event_of_each_provider() {
     let any = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     let finished = check(&folder, &[&["dev", "--exit"], &any[..]].concat(), 0, &["Hookgate is running.", "kcat -b "]);
     assert_eq!(finished.out.lines().filter(|line| line.starts_with("curl ")).count(), 4, "{}", finished.out);
+    assert!(finished.out.contains(&format!("\n{} tail --brokers ", env!("CARGO_BIN_EXE_hookgate"))), "what to type");
     let events: Vec<&str> =
         finished.out.lines().filter(|line| line.starts_with("hookgate.") && line.contains("[0] @0 ")).collect();
     assert_eq!(events.len(), 4, "{}", finished.out);
@@ -221,6 +229,9 @@ fn dev_shows_an_event_of_each_provider() {
 
     let process = Process::spawn(&folder, &[&["dev"], &any[..]].concat());
     wait_until("waiting", || process.out().contains("Waiting for deliveries"));
+    let told = process.out();
+    let shown = told.lines().take_while(|line| !line.starts_with("Waiting")).filter(|line| line.contains("[0] @0 ")).count();
+    assert_eq!(shown, 4, "the samples come first: {told}");
     process.signal("INT");
     let finished = process.finish();
     assert_eq!(finished.code, Some(0), "{finished:?}");
@@ -286,6 +297,7 @@ fn verify_explains_what_changed_a_body() {
         (&utf8, &pretty, Some("white space between the parts is taken out")),
         (&spaced, &pretty, Some("with a space behind each colon and comma")),
         (&escaped, &utf8, Some("all but ASCII as \\u escapes")),
+        (&utf8, &b"{\"another\": 1}".to_vec(), Some("it looks re-serialised")),
         (&utf8, &b"{\"another\":1}".to_vec(), Some("the body is not the one that was signed")),
     ] {
         let (code, text) = expected.map_or((0, "verified"), |text| (1, text));
@@ -315,6 +327,7 @@ fn verify_explains_what_is_wrong_with_a_request() {
     check(&[&signature.to_uppercase().replace("V0=", "v0="), &stamp], 1, &["upper case"]);
     check(&[&signature.replace("v0=", ""), &stamp], 1, &["the version in front"]);
     check(&[&signature[..signature.len() - 1], &stamp], 1, &["not exactly 64 hex digits"]);
+    check(&[&signature, "X-Frameio-Request-Timestamp: noon"], 1, &["not a number of whole seconds"]);
     let [signature, stamp] = frameio(&milliseconds);
     check(&[&signature, &stamp], 1, &["the timestamp looks like milliseconds"]);
 }
@@ -333,7 +346,8 @@ fn verify_knows_tokens_in_urls() {
         &["verified", "the token is the whole proof"],
     );
     check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}")), 0, &["verified"]);
-    check(Some("https://hooks.example.com/webhooks/avatars?token=another"), 1, &["bad_token"]);
+    check(Some("https://hooks.example.com/webhooks/avatars?token=another"), 1, &["bad_token", "is none of the secrets"]);
+    check(Some("::: no url"), 1, &["--url takes a URL"]);
     check(Some("https://hooks.example.com/webhooks/avatars"), 1, &["missing_signature", "--url"]);
     check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}?token={token}")), 1, &["bad_token"]);
     check(None, 1, &["missing_signature", "--url"]);

@@ -183,6 +183,11 @@ impl Daemon {
         records_of(&self.config, &topics.iter().map(|&topic| topic.to_owned()).collect::<Vec<_>>())
     }
 
+    /// Makes every answer of the mock cluster's broker take this long.
+    pub fn slow(&self, delay: Duration) {
+        self.mock.as_ref().unwrap().run(move |cluster| cluster.broker_round_trip_time(1, delay).unwrap()).unwrap();
+    }
+
     /// Stops in order and tells how it went.
     pub fn stop(mut self) -> Ending {
         let running = self.running.take().unwrap();

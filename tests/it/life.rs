@@ -22,11 +22,6 @@ use crate::{
 const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
 const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"life"}}"#;
 
-fn slow(daemon: &Daemon, milliseconds: u64) {
-    let delay = Duration::from_millis(milliseconds);
-    daemon.mock.as_ref().unwrap().run(move |cluster| cluster.broker_round_trip_time(1, delay).unwrap()).unwrap();
-}
-
 /// One delivery on a connection that its sender would keep.
 fn deliver_kept_alive(to: SocketAddr) -> Answer {
     let (path, headers) = signed("uploadcare", BODY);
@@ -90,7 +85,7 @@ fn what_is_in_flight_at_the_end_is_answered_and_kept() {
     let daemon = Daemon::start();
     // The producer's own greetings would take a second each as well.
     assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
-    slow(&daemon, 1000);
+    daemon.slow(Duration::from_secs(1));
     let (webhooks, mock, config) = (daemon.webhooks, daemon.mock.clone().unwrap(), daemon.config.clone());
     let sender = thread::spawn(move || deliver_kept_alive(webhooks));
     wait_until("in flight", || daemon.metric("hookgate_in_flight_deliveries") == Some(1.0));
@@ -132,6 +127,54 @@ fn a_sender_that_never_ends_its_request_does_not_hold_up_the_end() {
     let ending = daemon.stop();
     assert!(begin.elapsed() < Duration::from_secs(8), "after {:?}", begin.elapsed());
     assert!(ending.cut_off <= 1 && ending.unflushed == 0, "{ending:?}");
+}
+
+#[test]
+fn what_begins_in_the_drain_is_sent_elsewhere() {
+    let daemon = Daemon::start();
+    let (webhooks, config, _mock) = (daemon.webhooks, daemon.config.clone(), daemon.mock.clone());
+    let (path, headers) = signed("uploadcare", BODY);
+    let mut stream = TcpStream::connect(webhooks).unwrap();
+    write!(stream, "POST {path} HTTP/1.1\r\nhost: test\r\n").unwrap();
+    wait_until("connected", || daemon.metric("hookgate_connections") == Some(1.0));
+    let stop = thread::spawn(move || daemon.stop());
+    wait_until("no longer accepting", || TcpStream::connect(webhooks).is_err());
+    let headers: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+    write!(stream, "content-length: {}\r\n{headers}\r\n", BODY.len()).unwrap();
+    stream.write_all(BODY).unwrap();
+    let mut bytes = Vec::new();
+    // A reset behind the answer is as good as an end.
+    let _reset = stream.read_to_end(&mut bytes);
+    let answer = parse(&bytes);
+    assert_eq!((answer.status, &*answer.label(), answer.header("connection")), (503, "draining", Some("close")));
+    assert_eq!(answer.header("retry-after"), Some("5"));
+    assert_eq!(stop.join().unwrap().unflushed, 0);
+    assert!(crate::harness::records_of(&config, &[TOPIC.to_owned()]).is_empty());
+}
+
+#[test]
+fn what_the_drain_cuts_off_is_counted_and_may_be_stored_all_the_same() {
+    let (mut config, mock) = (configuration("", &[]), mock());
+    config.kafka.brokers = vec![mock.brokers().to_owned()];
+    // The configuration would refuse this: the drain is shorter than an answer may take.
+    config.shutdown.drain = Duration::ZERO;
+    let running = app::start(&config, Options::production(environment())).unwrap();
+    wait_until("ready", || running.unready().is_none() && running.missing_topics().is_empty());
+    let (webhooks, admin) = (running.webhooks, running.admin);
+    assert_eq!(deliver_kept_alive(webhooks).status, 200);
+    mock.run(|cluster| cluster.broker_round_trip_time(1, Duration::from_millis(1500)).unwrap()).unwrap();
+    let sender = thread::spawn(move || deliver_kept_alive(webhooks));
+    let metrics = || crate::harness::request(admin, "GET", "/metrics", &[], b"").body;
+    wait_until("in flight", || metrics().contains("\nhookgate_in_flight_deliveries 1\n"));
+    let shutdown = config.shutdown.clone();
+    let stop = thread::spawn(move || running.stop(&shutdown));
+    // The admin port is there until the flush is over.
+    wait_until("counted", || metrics().contains("outcome=\"cancelled\"} 1\n"));
+    let ending = stop.join().unwrap();
+    assert_eq!((ending.cut_off, ending.unflushed), (1, 0));
+    assert_eq!(sender.join().unwrap().status, 0, "no answer");
+    mock.run(|cluster| cluster.broker_round_trip_time(1, Duration::ZERO).unwrap()).unwrap();
+    assert_eq!(crate::harness::records_of(&config, &[TOPIC.to_owned()]).len(), 2);
 }
 
 #[test]
@@ -222,6 +265,51 @@ fn a_process_ends_in_order_on_sigterm_and_logs_no_secret() {
         let line = told.lines().find(|line| line.contains(secret)).unwrap_or_default();
         assert!(!told.contains(secret), "{secret} is told: {line}");
     }
+}
+
+/// One line for so many published deliveries, and one for each that nobody planned for.
+#[test]
+fn successes_are_logged_as_often_as_configured() {
+    let check = |sample: u32, published: usize| {
+        let (folder, mock) = (Folder::new(), mock());
+        let tables = format!("[shutdown]\npre_stop = \"0s\"\n[log]\nsuccess_sample = {sample}");
+        folder.write("hookgate.toml", serve_configuration(mock.brokers(), &tables));
+        let process = Process::spawn(&folder, &["serve"]);
+        let (webhooks, admin) = process.addresses();
+        ready(admin);
+        for _ in 0..4 {
+            assert_eq!(deliver_kept_alive(webhooks).status, 200);
+        }
+        let signature = format!("v1={}", hmac_hex(crate::harness::secret("UPLOADCARE"), &[b"{"]));
+        let headers = [("x-uc-signature", signature.as_str())];
+        assert_eq!(crate::harness::request(webhooks, "POST", "/webhooks/uploadcare", &headers, b"{").status, 200);
+        process.signal("TERM");
+        let log = process.finish().err;
+        let lines = |outcome: &str| {
+            let outcome = format!("\"outcome\":\"{outcome}\"");
+            log.lines().filter(|line| line.contains("stored a delivery") && line.contains(&outcome)).count()
+        };
+        assert_eq!((lines("published"), lines("quarantined")), (published, 1), "one in {sample}: {log}");
+    };
+    check(0, 0);
+    check(1, 4);
+    check(2, 2);
+}
+
+/// librdkafka repeats itself with every attempt to reconnect.
+#[test]
+fn an_outage_is_told_once() {
+    let folder = Folder::new();
+    folder.write("hookgate.toml", serve_configuration("127.0.0.1:1", "[shutdown]\npre_stop = \"0s\""));
+    let process = Process::spawn(&folder, &["serve"]);
+    let (_, admin) = process.addresses();
+    let metrics = || crate::harness::request(admin, "GET", "/metrics", &[], b"").body;
+    let errors = || metrics().lines().find_map(|line| line.strip_prefix("hookgate_kafka_errors_total ")?.parse::<u64>().ok());
+    wait_until("repeated", || errors() >= Some(5));
+    process.signal("TERM");
+    let log = process.finish().err;
+    let told = |error: &str| log.lines().filter(|line| line.contains("kafka client error") && line.contains(error)).count();
+    assert_eq!((told("BrokerTransportFailure"), told("AllBrokersDown")), (1, 1), "{log}");
 }
 
 #[test]

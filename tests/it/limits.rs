@@ -268,6 +268,26 @@ fn bytes_in_flight() {
     table.finish();
 }
 
+/// librdkafka holds its own copy of a record, within its own limit.
+#[test]
+fn what_waits_for_kafka_is_no_longer_held() {
+    let mut table = table("max_body_bytes = \"1KiB\"\nmax_in_flight_bytes = \"1KiB\"");
+    let large = Ask::signed("filesafety", &body(1000));
+    table.check("before", &Ask::signed("filesafety", &body(100)), "200 published");
+    table.daemon.slow(Duration::from_secs(1));
+    let stream = connect(&table.daemon);
+    (&stream).write_all(&whole(&large)).unwrap();
+    // Both gauges of one scrape: the delivery is there, its body is not, and neither is a body that is still to come.
+    table.daemon.wait_until("handed over", |_| {
+        let text = table.daemon.admin("/metrics").body;
+        text.contains("\nhookgate_in_flight_deliveries 1\n") && text.contains("\nhookgate_in_flight_bytes 0\n")
+    });
+    table.check("another large one beside it", &Ask::signed("filesafety", &body(999)), "200 published");
+    table.expect("the first one", &large, &next_answer(&stream), "200 published");
+    table.daemon.slow(Duration::ZERO);
+    table.finish();
+}
+
 #[test]
 fn deliveries_in_flight() {
     let mut table = table("max_in_flight = 1");
@@ -343,6 +363,13 @@ fn what_http_allows() {
     ] {
         table.expect(what, &ask, &parse(raw(&table.daemon, sent.as_bytes()).as_bytes()), "200 published");
     }
+    // A sender that closes its side behind the request has its answer to come, however long Kafka takes.
+    table.daemon.slow(Duration::from_millis(200));
+    let stream = connect(&table.daemon);
+    (&stream).write_all(text.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    table.expect("half closed", &ask, &parse(rest(&stream).as_bytes()), "200 published");
+    table.daemon.slow(Duration::ZERO);
     // HTTP/2 without TLS is not spoken.
     let text = raw(&table.daemon, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 400"), "{text}");

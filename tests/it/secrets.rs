@@ -100,7 +100,7 @@ fn an_empty_or_missing_file_keeps_the_last_good_secret() {
     bench.logged("is empty");
     assert_eq!(bench.deliver(OLD).status, 200, "emptied");
     std::fs::remove_file(bench.folder.path("two")).unwrap();
-    bench.logged("cannot be read: entity not found");
+    bench.logged("cannot be read: no such file");
     assert_eq!(bench.deliver(NEW).status, 200, "removed");
     bench.folder.replace("one", "\n");
     bench.folder.replace("two", "a-third-one");
@@ -115,6 +115,8 @@ fn an_endpoint_without_a_secret_is_our_fault_until_the_file_is_there() {
     let answer = bench.deliver(OLD);
     assert_eq!((answer.status, &*answer.label()), (503, "no_secret"));
     assert!(answer.header("retry-after").is_some());
+    let unsigned = request(bench.webhooks, "POST", "/webhooks/uploadcare", &[], BODY);
+    assert_eq!((unsigned.status, &*unsigned.label()), (503, "no_secret"), "whoever asks");
     assert_eq!(deliver(bench.webhooks, "other", "another-one").status, 200, "the other endpoint is not concerned");
     bench.folder.replace("two", OLD);
     wait_until("the secret in force", || bench.deliver(OLD).status == 200);

@@ -113,6 +113,15 @@ fn a_broker_that_cannot_be_used_is_a_503_and_the_cause_is_told() {
     });
 }
 
+/// A port that wants TLS closes other connections without a word, so that only a hint can be given.
+#[test]
+fn a_port_that_speaks_something_else_is_hinted_at() {
+    let topics = Topics { prefix: prefix("hookgate.") };
+    let checked = topics.site(&format!("[kafka]\nbrokers = [\"{}\"]\n", brokers())).run(&["check", "--cluster"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    assert!(checked.stdout.contains("are host, port and [kafka] security right?"), "{checked:?}");
+}
+
 #[test]
 fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     let topics = Topics::create();

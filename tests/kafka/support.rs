@@ -90,7 +90,6 @@ pub struct Site {
 
 /// How a command ended.
 #[derive(Debug)]
-#[expect(dead_code, reason = "what is not asked for stands in the message of a failed assertion")]
 pub struct Ran {
     pub code: Option<i32>,
     pub stdout: String,

@@ -39,6 +39,15 @@ fn apply_creates_every_topic_as_configured_and_leaves_existing_ones_alone() {
     assert_eq!(topic_setting(&all[0], "retention.ms").as_deref(), Some("86400000"), "a topic that exists stays as it is");
 }
 
+#[test]
+fn apply_says_why_a_topic_cannot_be_created() {
+    let tables = format!("[topics]\nprefix = \"{}\"\nreplication = 3\n", prefix(""));
+    let ran = Site::new(&format!("[kafka]\nbrokers = [\"{}\"]\n{tables}", plain())).run(&["topics", "--apply"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("quarantine\tInvalidReplicationFactor"), "{ran:?}");
+    assert!(ran.stderr.contains("fewer brokers than [topics] replication"), "{ran:?}");
+}
+
 /// The topics of a prefix with their numbers of partitions, by a client of our own.
 fn partitions(prefix: &str) -> BTreeMap<String, usize> {
     use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -77,6 +86,8 @@ fn missing_topics_cost_their_own_deliveries_a_503_and_heal_without_a_restart() {
 
     set_topic(&format!("{prefix}filesafety"), "max.message.bytes", "500000");
     set_topic(&format!("{prefix}frameio"), "min.insync.replicas", "2");
+    // A daemon tells as well, at its next start.
+    site.serve().wait_for_line(&["WARN", "takes smaller records", &format!("{prefix}filesafety")]);
     let altered = check();
     assert_eq!(altered.code, Some(1), "{altered:?}");
     let problems: Vec<&str> = altered.stdout.lines().filter(|line| line.starts_with("problem: ")).collect();

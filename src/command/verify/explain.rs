@@ -19,10 +19,23 @@ use crate::{
 const PREVIEW_CHARACTERS: usize = 60;
 
 /// Why the offered proof is not even looked at.
-pub(super) fn proof(out: &mut impl Write, provider: &Provider, headers: &[(String, String)]) -> Result<(), Failure> {
+pub(super) fn proof(
+    out: &mut impl Write,
+    provider: &Provider,
+    headers: &[(String, String)],
+    error: &Error,
+) -> Result<(), Failure> {
     let scheme = match provider.credential {
         CredentialSource::UrlToken => {
-            let hint = "give the URL as it was called with --url; its token must stand there once, as ?token= or as the last path segment";
+            let hint = match error {
+                Error::BadToken => {
+                    "the one in --url is none of the secrets, or stands there twice; compare it with the provider's settings"
+                }
+                Error::NoSecret => "the one in --url is none of the secrets that could be read",
+                _ => {
+                    "give the URL as it was called with --url; its token must stand there once, as ?token= or as the last path segment"
+                }
+            };
             writeln!(out, "{} proves itself by a token in the URL: {hint}", provider.title)?;
             return Ok(());
         }
@@ -34,7 +47,8 @@ pub(super) fn proof(out: &mut impl Write, provider: &Provider, headers: &[(Strin
             [] | [""] => writeln!(out, "header {name}: missing or empty")?,
             [value] => {
                 writeln!(out, "header {name}: {} characters", value.len())?;
-                for remark in header_remarks(value) {
+                let remarks = if *name == scheme.headers[0] { signature_remarks(value) } else { timestamp_remarks(value) };
+                for remark in remarks {
                     writeln!(out, "  {remark}")?;
                 }
             }
@@ -46,28 +60,31 @@ pub(super) fn proof(out: &mut impl Write, provider: &Provider, headers: &[(Strin
     Ok(())
 }
 
-/// What is peculiar about a header's value, without repeating it.
-fn header_remarks(value: &str) -> Vec<&'static str> {
-    let mut remarks = Vec::new();
-    let digits = value.bytes().all(|b| b.is_ascii_digit());
-    match (digits, value.len()) {
-        (true, 13) => remarks.push("the timestamp looks like milliseconds; the header holds whole seconds"),
-        (true, 16) => remarks.push("the timestamp looks like microseconds; the header holds whole seconds"),
-        (true, 19) => remarks.push("the timestamp looks like nanoseconds; the header holds whole seconds"),
-        _ => {}
+/// What is peculiar about a timestamp, without repeating it.
+fn timestamp_remarks(value: &str) -> Vec<&'static str> {
+    if !value.bytes().all(|b| b.is_ascii_digit()) {
+        return vec!["the timestamp is not a number of whole seconds since 1970"];
     }
-    if !digits {
-        let (version, hex) = value.split_once('=').unwrap_or(("", value));
-        if is_signature(&hex.to_ascii_lowercase()) {
-            if version.is_empty() {
-                remarks.push("the version in front of the hex digits is missing, v0= or v1=");
-            }
-            if hex.bytes().any(|b| b.is_ascii_uppercase()) {
-                remarks.push("the hex digits are upper case; they are sent in lower case");
-            }
-        } else {
-            remarks.push("behind the version stand not exactly 64 hex digits");
-        }
+    match value.len() {
+        13 => vec!["the timestamp looks like milliseconds; the header holds whole seconds"],
+        16 => vec!["the timestamp looks like microseconds; the header holds whole seconds"],
+        19 => vec!["the timestamp looks like nanoseconds; the header holds whole seconds"],
+        _ => Vec::new(),
+    }
+}
+
+/// What is peculiar about a signature, without repeating it.
+fn signature_remarks(value: &str) -> Vec<&'static str> {
+    let (version, hex) = value.split_once('=').unwrap_or(("", value));
+    if !is_signature(&hex.to_ascii_lowercase()) {
+        return vec!["behind the version stand not exactly 64 hex digits"];
+    }
+    let mut remarks = Vec::new();
+    if version.is_empty() {
+        remarks.push("the version in front of the hex digits is missing, v0= or v1=");
+    }
+    if hex.bytes().any(|b| b.is_ascii_uppercase()) {
+        remarks.push("the hex digits are upper case; they are sent in lower case");
     }
     remarks
 }
@@ -154,7 +171,8 @@ fn bad_signature(out: &mut impl Write, provider: &Provider, delivery: &Delivery,
 }
 
 fn looks_reserialised(body: &[u8]) -> bool {
-    without_white_space(body).len() < body.len()
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+    is_json && without_white_space(body).len() < body.len()
 }
 
 /// What proxies, frameworks and editors make of a body, and what it was before.

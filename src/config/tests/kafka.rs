@@ -11,7 +11,7 @@ fn refusals() {
         ("client_id = \"a b\"", "hookgate.toml:3: [kafka] client_id: must be letters, digits, '.', '-' and '_'"),
         (
             "tls.ca_file = \"/nowhere\"\nsecurity = \"tls\"",
-            "hookgate.toml:3: [kafka.tls] ca_file: \"/nowhere\" cannot be read: entity not found",
+            "hookgate.toml:3: [kafka.tls] ca_file: \"/nowhere\" cannot be read: no such file",
         ),
         ("tls = {}", "hookgate.toml:3: [kafka.tls]: has no effect without [kafka] security = \"tls\""),
         (
@@ -115,6 +115,8 @@ fn properties_of_clients() {
         "debug=broker",
     ];
     assert_eq!(lines(config.kafka.client_properties()), [&shared[..], &own[..]].concat());
+    let limit = accept(&format!("{MINIMAL}\n[topics]\nmax_message_bytes = \"2MiB\"\n"), &[], &[]).kafka;
+    assert!(lines(limit.client_properties()).contains(&"message.max.bytes=2097152".to_owned()));
     let consumer = ["allow.auto.create.topics=false", "debug=broker"];
     assert_eq!(lines(config.kafka.connection_properties()), [&shared[..], &consumer[..]].concat());
 }
@@ -143,6 +145,6 @@ fn tls_files_and_load() {
 
     fs::remove_dir_all(&directory).unwrap();
     let problems = load(&path, &environment(&[]), &[]).expect_err("accepted").to_string();
-    let expected = "cannot be read: entity not found; --config names another file, and `hookgate dev` needs none";
+    let expected = "cannot be read: no such file; --config names another file, and `hookgate dev` needs none";
     assert_eq!(problems, format!("{}: {expected}", path.display()));
 }

@@ -84,7 +84,7 @@ fn endpoints() {
 fn a_secret_file_may_come_later() {
     let text = MINIMAL.replace("env:AVATARS_TOKEN", "file:/nowhere/token");
     let config = accept(&text, &[], &[]);
-    assert_eq!(config.warnings, ["[endpoints.avatars] secrets: the file \"/nowhere/token\" cannot be read: entity not found"]);
+    assert_eq!(config.warnings, ["[endpoints.avatars] secrets: the file \"/nowhere/token\" cannot be read: no such file"]);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn secret_files_are_read_again() {
     let kept = |why: &str| vec![SecretEvent::Kept { slot: 2, why: format!("the file {path:?} {why}") }];
 
     let mut first = vec![SecretEvent::Loaded { slot: 1 }];
-    first.extend(kept("cannot be read: entity not found"));
+    first.extend(kept("cannot be read: no such file"));
     assert_eq!(ring.refresh(), first);
     assert_eq!(ring.keys().secrets.len(), 1);
 
