@@ -194,7 +194,7 @@ impl fmt::Debug for Environment {
 
 /// What to type to run this program again: whoever tries it out does not have it on the path yet.
 pub fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "hookgate".into())
+    std::env::args_os().next().map_or_else(|| "hookgate".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Reads the configuration from a file. `overrides` are flags: `("http.listen", "127.0.0.1:8080")`.
