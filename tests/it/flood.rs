@@ -19,11 +19,11 @@ fn daemon(http: &str) -> Daemon {
     Daemon::with(Setup { tables: &format!("[http]\n{http}"), ..Setup::default() })
 }
 
-/// A correct sender is answered 200 in time, at each of these endpoints.
+/// A correct sender is answered 200 in time, at each of these endpoints. Its body is large enough to need a share.
 fn is_served(daemon: &Daemon, endpoints: &[&str]) {
     for endpoint in endpoints {
         let begin = Instant::now();
-        let answer = daemon.deliver(endpoint, br#"{"id":"a","scan_id":"a","status":"OK"}"#);
+        let answer = daemon.deliver(endpoint, &body(15 << 10));
         assert_eq!(answer.status, 200, "{endpoint}: {answer:?}");
         assert!(begin.elapsed() < IN_TIME, "{endpoint}: {:?}", begin.elapsed());
     }
@@ -62,7 +62,7 @@ fn slow_heads() {
 #[test]
 fn idle_connections() {
     let files = rlimit::increase_nofile_limit(20_000).unwrap_or(1024);
-    let idle = usize::try_from(files / 8).unwrap_or(128).min(2000);
+    let idle = usize::try_from(files / 8).unwrap_or(128).min(1000);
     let daemon = daemon(&format!("max_connections = {}", idle / 2));
     let early = connect(&daemon);
     let streams: Vec<TcpStream> = (0..idle).map(|_| connect(&daemon)).collect();
@@ -89,22 +89,23 @@ fn slow_bodies() {
         }
         streams
     };
-    let held = |at_least: f64| {
-        daemon.wait_until("full", |_| daemon.metric("hookgate_in_flight_bytes").is_some_and(|bytes| bytes > at_least));
+    let full = || {
+        let half = |daemon: &Daemon| daemon.metric("hookgate_in_flight_bytes").is_some_and(|bytes| bytes > 440e3);
+        daemon.wait_until("full", |_| half(&daemon));
     };
     let uploadcare = begin("uploadcare");
-    held(440e3);
-    is_served(&daemon, &["filespin", "filesafety", "frameio"]);
-    let frameio = begin("frameio");
-    held(650e3);
-    is_served(&daemon, &TOKENS);
-    assert!(daemon.metric("hookgate_in_flight_bytes").unwrap() < 800e3);
-    // Beside them at their own endpoint there is no room for a body of that size; it is told when to come back.
-    let full = Ask::signed("uploadcare", &body(60 << 10));
+    full();
+    // At their own endpoint there is no room for a body of that size; its sender is told when to come back.
+    let large = Ask::signed("uploadcare", &body(60 << 10));
     let stream = connect(&daemon);
-    (&stream).write_all(&whole(&full)).unwrap();
+    (&stream).write_all(&whole(&large)).unwrap();
     let answer = next_answer(&stream);
     assert_eq!((answer.status, answer.label().as_str(), answer.header("retry-after")), (503, "overloaded", Some("5")));
+    is_served(&daemon, &["filespin", "filesafety", "frameio"]);
+    let frameio = begin("frameio");
+    full();
+    is_served(&daemon, &TOKENS);
+    assert!(daemon.metric("hookgate_in_flight_bytes").unwrap() < 800e3);
 
     drop((uploadcare, frameio));
     daemon.wait_until("given back", |_| daemon.metric("hookgate_in_flight_bytes") == Some(0.0));
