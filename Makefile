@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop proto bench package check
+.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop proto bench package fuzz fuzz-check deps sbom check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -57,6 +57,18 @@ bench: ## measure what a delivery costs (release builds and a real Kafka)
 
 package: ## build the crate from what would be published
 	$(CARGO) package --locked --allow-dirty --quiet
+
+fuzz: ## search each fuzz target for FUZZ_SECONDS (60); needs a nightly compiler
+	scripts/fuzz
+
+fuzz-check: ## run the fuzz targets on their seeds and on fixed mutations, a few seconds in all
+	$(CARGO) run --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir target --example stable
+
+deps: ## check the licences, versions and sources of the dependencies, and known vulnerabilities where reachable
+	scripts/deps
+
+sbom: ## write the bill of materials: hookgate.cdx.json, CycloneDX
+	scripts/cargo-tool cyclonedx cyclonedx --format json --spec-version 1.5 --override-filename hookgate.cdx
 
 check: ## what CI runs, step by step with the time of each
 	scripts/check

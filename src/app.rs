@@ -109,7 +109,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         publish_timeout: config.kafka.publish_timeout,
         publisher,
         metrics,
-        in_flight: InFlight::new(&config.http),
+        in_flight: InFlight::new(&config.http, config.endpoints.len()),
         phase: PhaseCell::default(),
         clock,
         success_sample: config.log.success_sample,

@@ -158,7 +158,7 @@ fn describe() {
     describe_gauge!("hookgate_connections", "Open connections to the webhook port.");
     describe_counter!(
         "hookgate_connection_faults_total",
-        "Connections that broke before a request or were not taken, by reason; header_timeout counts idle ones as well."
+        "Connections that broke before a request or were not taken, by reason; header_timeout and limit count idle ones as well."
     );
     describe_gauge!("hookgate_in_flight_deliveries", "Deliveries that are being read or wait for Kafka.");
     describe_gauge!("hookgate_in_flight_bytes", "Body bytes held in memory for deliveries in flight.");

@@ -2,6 +2,7 @@
 //! classify, encode, publish, answer.
 
 mod answer;
+mod connections;
 mod gate;
 mod intake;
 pub mod server;
@@ -33,6 +34,7 @@ use crate::{
     publish::Publisher,
     signature::Keys,
 };
+use intake::Held;
 pub use intake::InFlight;
 
 /// The clock, handed in so that tests can freeze it.
@@ -72,12 +74,14 @@ pub struct Endpoint {
     pub provider: &'static Provider,
     /// Replaced when a secret file changes.
     keys: RwLock<Arc<Keys>>,
+    /// What its deliveries hold.
+    held: Held,
 }
 
 impl Endpoint {
     /// An endpoint with its first keys.
     pub fn new(name: Arc<str>, provider: &'static Provider, keys: Keys) -> Self {
-        Self { name, provider, keys: RwLock::new(Arc::new(keys)) }
+        Self { name, provider, keys: RwLock::new(Arc::new(keys)), held: Held::default() }
     }
 
     /// The keys as of now.
@@ -165,7 +169,7 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
     outcome.endpoint = Some(endpoint);
     let keys = endpoint.keys();
     let credential = gate::pass(shared, &head, endpoint, &keys)?;
-    let mut admitted = shared.in_flight.admit()?;
+    let mut admitted = shared.in_flight.admit(&endpoint.held)?;
     let body = intake::read(body, &shared.limits, &mut admitted).await?;
 
     let delivery = Delivery {

@@ -2,14 +2,11 @@
 
 use std::{
     convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Body, http::Request};
+use axum::{Router, body::Body, http::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -21,10 +18,10 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::{Shared, answer, handle};
+use super::{Shared, answer, connections::Connections, handle};
 use crate::{config::Http, error::Error, metrics::Metrics};
 
-/// Connections above the limit get a 503 for their first request, up to this many at once; more are closed unheard.
+/// At the limit a connection that waits for a request makes room for a new one. Where none does, new ones get a 503, up to this many at once; more are closed unheard.
 const TURNED_AWAY_MAX: usize = 256;
 /// How long a connection above the limit may take to ask.
 const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -45,7 +42,7 @@ pub enum Port {
 /// Serves a port until `stop` turns true, then lets what is in flight finish for at most `drain`. Returns how many connections
 /// were still open then.
 pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
-    let open = Arc::new(AtomicUsize::new(0));
+    let connections = Connections::new(port.metrics().cloned());
     let graceful = GracefulShutdown::new();
     let mut complained: Option<Instant> = None;
     loop {
@@ -54,7 +51,7 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, _)) => connect(stream, &port, limits, &graceful, &open),
+            Ok((stream, _)) => connect(stream, &port, limits, &graceful, &connections),
             Err(error) => {
                 if complained.is_none_or(|when| when.elapsed() > COMPLAIN_EVERY) {
                     complained = Some(Instant::now());
@@ -67,41 +64,20 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
     drop(listener);
     // A drain that takes too long is cut off; the count tells.
     let _timed_out = tokio::time::timeout(drain, graceful.shutdown()).await;
-    open.load(Ordering::Relaxed)
+    connections.count()
 }
 
-/// Counts a connection for as long as it lives.
-struct Open(Arc<AtomicUsize>, Option<Arc<Metrics>>);
-
-impl Open {
-    fn new(open: &Arc<AtomicUsize>, metrics: Option<&Arc<Metrics>>) -> (Self, usize) {
-        let before = open.fetch_add(1, Ordering::Relaxed);
-        let guard = Self(Arc::clone(open), metrics.cloned());
-        guard.publish();
-        (guard, before)
-    }
-
-    fn publish(&self) {
-        if let Some(metrics) = &self.1 {
-            metrics.connections(self.0.load(Ordering::Relaxed));
-        }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-        self.publish();
-    }
-}
-
-fn connect(stream: TcpStream, port: &Port, limits: &Http, graceful: &GracefulShutdown, open: &Arc<AtomicUsize>) {
+fn connect(stream: TcpStream, port: &Port, limits: &Http, graceful: &GracefulShutdown, connections: &Arc<Connections>) {
     let metrics = port.metrics();
-    let (guard, before) = Open::new(open, metrics);
-    let full = before >= limits.max_connections;
+    let (connection, before) = connections.open();
     if before >= limits.max_connections + TURNED_AWAY_MAX {
         fault(metrics, "limit");
         return;
+    }
+    let full = before >= limits.max_connections && !connections.dismiss_one();
+    let connection = Arc::new(connection);
+    if !full {
+        connection.wait();
     }
     // An answer is one small segment, which must not wait for the next one. A failure costs latency, nothing else.
     let _refused = stream.set_nodelay(true);
@@ -116,28 +92,32 @@ fn connect(stream: TcpStream, port: &Port, limits: &Http, graceful: &GracefulShu
         .half_close(true)
         .keep_alive(!full);
     let (port, limits) = (port.clone(), full.then(|| limits.clone()));
+    let served = Arc::clone(&connection);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (port, limits) = (port.clone(), limits.clone());
+        let (port, limits, connection) = (port.clone(), limits.clone(), Arc::clone(&served));
         async move {
-            Ok::<_, Infallible>(match (limits, port) {
-                (Some(limits), _) => answer::refused(&Error::Overloaded, &limits),
-                (None, Port::Webhooks(shared)) => handle(shared, request).await,
-                (None, Port::Admin(router)) => {
-                    router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})
-                }
-            })
+            let Some(limits) = limits else {
+                connection.work();
+                let response = port.answer(request).await;
+                connection.wait();
+                return Ok::<_, Infallible>(response);
+            };
+            Ok(answer::refused(&Error::Overloaded, &limits))
         }
     });
-    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+    let serving = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
     let metrics = metrics.cloned();
     tokio::spawn(async move {
-        let result = connection.await;
-        if full {
-            fault(metrics.as_ref(), "limit");
-        } else if let Err(error) = result {
-            fault(metrics.as_ref(), classify(&error));
+        let result = tokio::select! {
+            // First, so that no request is begun that would be cut off.
+            biased;
+            () = connection.dismissed() => Err("limit"),
+            result = serving => result.map_err(|error| classify(&error)),
+        };
+        let fault_reason = if full { Some("limit") } else { result.err() };
+        if let Some(reason) = fault_reason {
+            fault(metrics.as_ref(), reason);
         }
-        drop(guard);
     });
 }
 
@@ -151,6 +131,13 @@ fn give_up_after(stream: &TcpStream, patience: Duration) {
 }
 
 impl Port {
+    async fn answer(self, request: Request<Incoming>) -> Response {
+        match self {
+            Self::Webhooks(shared) => handle(shared, request).await,
+            Self::Admin(router) => router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+        }
+    }
+
     /// Connections to the admin port are not counted: the metrics are about what senders see.
     fn metrics(&self) -> Option<&Arc<Metrics>> {
         match self {

@@ -7,7 +7,10 @@ pub mod frameio;
 pub mod json;
 pub mod uploadcare;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     delivery::Delivery,
@@ -44,6 +47,12 @@ pub enum CredentialSource {
     UrlToken,
     /// An HMAC over the raw body in request headers, each of which must stand there exactly once.
     Hmac(HmacScheme),
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Provider({})", self.name)
+    }
 }
 
 impl Provider {

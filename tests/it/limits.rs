@@ -17,14 +17,14 @@ fn table(http: &str) -> Table {
     Table::with(Setup { tables: &format!("[http]\n{http}"), ..Setup::default() })
 }
 
-fn connect(daemon: &Daemon) -> TcpStream {
+pub fn connect(daemon: &Daemon) -> TcpStream {
     let stream = TcpStream::connect(daemon.webhooks).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
 }
 
 /// Everything that comes until the other side closes.
-fn rest(mut stream: &TcpStream) -> String {
+pub fn rest(mut stream: &TcpStream) -> String {
     let mut bytes = Vec::new();
     // A reset behind the answer is as good as an end.
     let _reset = stream.read_to_end(&mut bytes);
@@ -32,14 +32,14 @@ fn rest(mut stream: &TcpStream) -> String {
 }
 
 /// What is sent on a new connection, and all that comes back.
-fn raw(daemon: &Daemon, bytes: &[u8]) -> String {
+pub fn raw(daemon: &Daemon, bytes: &[u8]) -> String {
     let mut stream = connect(daemon);
     stream.write_all(bytes).unwrap();
     rest(&stream)
 }
 
 /// One answer of a connection that may go on.
-fn next_answer(mut stream: &TcpStream) -> Answer {
+pub fn next_answer(mut stream: &TcpStream) -> Answer {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
@@ -52,31 +52,31 @@ fn next_answer(mut stream: &TcpStream) -> Answer {
 }
 
 /// Waits until that many connections have ended for a reason: it is counted behind the answer.
-fn wait_for_faults(daemon: &Daemon, reason: &str, connections: usize) {
+pub fn wait_for_faults(daemon: &Daemon, reason: &str, connections: usize) {
     let line = format!("hookgate_connection_faults_total{{reason=\"{reason}\"}} {connections}");
     daemon.wait_until(&line, |_| daemon.admin("/metrics").body.lines().any(|it| it == line));
 }
 
 /// A body of that many bytes that FileSafety could have sent.
-fn body(bytes: usize) -> Vec<u8> {
+pub fn body(bytes: usize) -> Vec<u8> {
     let frame = r#"{"scan_id":"s","verdict":"clean","metadata":""}"#;
     let filler = "x".repeat(bytes - frame.len());
     frame.replace(r#""metadata":"""#, &format!(r#""metadata":"{filler}""#)).into_bytes()
 }
 
 /// A signed request's head, without the framing of its body and the blank line.
-fn head(ask: &Ask) -> String {
+pub fn head(ask: &Ask) -> String {
     let headers = ask.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
     format!("{} {} HTTP/1.1\r\nhost: test\r\n{}", ask.method, ask.path, headers.collect::<String>())
 }
 
 /// A whole request; the connection stays open behind it.
-fn whole(ask: &Ask) -> Vec<u8> {
+pub fn whole(ask: &Ask) -> Vec<u8> {
     [format!("{}content-length: {}\r\n\r\n", head(ask), ask.body.len()).as_bytes(), &ask.body].concat()
 }
 
 /// A chunked request without the last chunk.
-fn chunked(ask: &Ask, sizes: usize) -> Vec<u8> {
+pub fn chunked(ask: &Ask, sizes: usize) -> Vec<u8> {
     let mut bytes = format!("{}transfer-encoding: chunked\r\n\r\n", head(ask)).into_bytes();
     for chunk in ask.body.chunks(sizes) {
         bytes.extend([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
@@ -229,7 +229,13 @@ fn head_size() {
 fn connections_at_once() {
     let mut table = table("max_connections = 2");
     let ask = Ask::signed("filesafety", &body(100));
+    let bytes = whole(&ask);
+    // Both are busy: their bodies have begun.
     let held = [connect(&table.daemon), connect(&table.daemon)];
+    for mut stream in &held {
+        stream.write_all(&bytes[..bytes.len() - 1]).unwrap();
+    }
+    table.daemon.wait_until("held", |_| table.daemon.metric("hookgate_in_flight_deliveries") == Some(2.0));
     let answer = table.daemon.deliver("filesafety", &ask.body);
     assert_eq!((answer.status, answer.label().as_str()), (503, "overloaded"));
     assert_eq!(answer.header("retry-after"), Some("5"));
@@ -237,9 +243,17 @@ fn connections_at_once() {
     // It never was a delivery.
     assert!(outcomes(&table.daemon).is_empty());
 
-    // What was held before still works, and one that ends makes room.
-    (&held[0]).write_all(&whole(&ask)).unwrap();
-    table.expect("held", &ask, &next_answer(&held[0]), "200 published");
+    // What was held before still works.
+    for mut stream in &held {
+        stream.write_all(&bytes[bytes.len() - 1..]).unwrap();
+        table.expect("held", &ask, &next_answer(stream), "200 published");
+    }
+    // Idle now, and the one that is so for longer makes room.
+    table.check("a newcomer", &ask, "200 published");
+    assert_eq!(rest(&held[0]), "", "closed");
+    wait_for_faults(&table.daemon, "limit", 2);
+    (&held[1]).write_all(&bytes).unwrap();
+    table.expect("idle for less long", &ask, &next_answer(&held[1]), "200 published");
     drop(held);
     table.daemon.wait_until("closed", |_| table.daemon.metric("hookgate_connections") == Some(0.0));
     table.check("served again", &ask, "200 published");

@@ -1,0 +1,89 @@
+//! Where fuzzing starts: made from the fixtures and the samples, so that no copy of them has to be kept, and what it has found before.
+
+use std::{fs, path::Path};
+
+use hookgate::provider;
+
+use crate::{folder, record};
+
+/// The seeds of a target, in a fixed order.
+#[must_use]
+pub fn of(target: &str) -> Vec<Vec<u8>> {
+    let mut seeds = match target {
+        "classify" => bodies(),
+        "verify" => proofs(),
+        "gate" => heads(),
+        "configuration" => configurations(),
+        "decode" => records(),
+        other => panic!("no target {other}"),
+    };
+    seeds.extend(files(&folder().join("regressions").join(target)));
+    seeds
+}
+
+/// The files in a folder and below it, in the order of their names; none where there is no folder.
+fn files(folder: &Path) -> Vec<Vec<u8>> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths.iter().flat_map(|path| if path.is_dir() { files(path) } else { fs::read(path).into_iter().collect() }).collect()
+}
+
+/// The fixtures and samples of every provider, each behind the byte that picks its provider.
+fn bodies() -> Vec<Vec<u8>> {
+    let fixtures = folder().join("../tests/fixtures");
+    let of = |(first, provider): (u8, &&'static provider::Provider)| {
+        let samples = provider.types.iter().filter_map(|name| (provider.sample)(name)).map(String::into_bytes);
+        // What is longer documents an API and is no delivery.
+        let fixtures = files(&fixtures.join(provider.name)).into_iter().filter(|body| body.len() < 16 << 10);
+        samples.chain(fixtures).map(move |body| [&[first], body.as_slice()].concat()).collect::<Vec<_>>()
+    };
+    (0..).zip(provider::ALL).flat_map(of).collect()
+}
+
+/// A body of each provider with a proof by another secret.
+fn proofs() -> Vec<Vec<u8>> {
+    let signature = "5a".repeat(32);
+    let inputs = [
+        "\0token\n{}".to_owned(),
+        "\x01token\n{}".to_owned(),
+        format!("\x02v0={signature}\n1760000000\n{{}}"),
+        format!("\x03v1={signature}\n{{}}"),
+    ];
+    inputs.map(String::into_bytes).into()
+}
+
+/// The head of a delivery of each provider.
+fn heads() -> Vec<Vec<u8>> {
+    let signature = "5a".repeat(32);
+    let inputs = [
+        "\0/webhooks/a?x=1&token=to%6ben".to_owned(),
+        "\x01https://hooks.example/webhooks/a/to%2Fken?x".to_owned(),
+        format!("\x02/webhooks/a\nX-Frameio-Signature: v0={signature}\nX-Frameio-Request-Timestamp: 1760000000"),
+        format!("\x03/webhooks/a\nX-Uc-Signature: v1={signature}\nContent-Type: application/json"),
+    ];
+    inputs.map(String::into_bytes).into()
+}
+
+/// The configurations that the documentation shows.
+fn configurations() -> Vec<Vec<u8>> {
+    let pages = ["../README.md", "../docs/configuration.md", "../docs/providers.md"];
+    let text: String = pages.iter().filter_map(|page| fs::read_to_string(folder().join(page)).ok()).collect();
+    let blocks = text.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
+    let minimal = "[kafka]\nbrokers = [\"kafka:9092\"]\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:SECRET\"]\n";
+    let mut seeds = vec![minimal.as_bytes().to_vec()];
+    for block in blocks {
+        seeds.push(block.as_bytes().to_vec());
+        seeds.push([minimal, block].concat().into_bytes());
+    }
+    seeds
+}
+
+/// The records of the samples.
+fn records() -> Vec<Vec<u8>> {
+    let one = |provider: &'static provider::Provider| {
+        let bodies = provider.types.iter().take(8).filter_map(|name| (provider.sample)(name));
+        bodies.map(move |body| record(provider, body.as_bytes()).value)
+    };
+    provider::ALL.iter().copied().flat_map(one).collect()
+}

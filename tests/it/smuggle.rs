@@ -1,0 +1,101 @@
+//! Requests that two readers take for different ones, and bodies made to trip a reader. Whatever a proxy in front makes of them, no second delivery
+//! hides behind the first, and what is proven is kept byte for byte.
+
+use hookgate::proto::Event;
+use prost::Message as _;
+
+use crate::{
+    harness::{Daemon, parse},
+    limits::{head, raw, whole},
+    table::{Ask, Table},
+};
+
+/// A delivery of that scan.
+fn scan(id: &str) -> Ask {
+    Ask::signed("filesafety", format!(r#"{{"scan_id":"{id}","verdict":"clean"}}"#).as_bytes())
+}
+
+#[test]
+fn no_second_delivery_hides_behind_the_first() {
+    let daemon = Daemon::start();
+    let (open, hidden) = (scan("open"), whole(&scan("hidden")));
+    let body = String::from_utf8(open.body.clone()).unwrap();
+    let (length, size) = (body.len(), format!("{:x}", body.len()));
+    let (whole_length, chunks) = (length + hidden.len(), format!("{size}\r\n{body}\r\n0\r\n\r\n"));
+    let chunks_length = chunks.len() + hidden.len();
+    let check = |framing: &str, body: &str| {
+        let sent = [format!("{}{framing}\r\n\r\n{body}", head(&open)).as_bytes(), &hidden].concat();
+        let text = raw(&daemon, &sent);
+        assert!(text.matches("HTTP/1.1 ").count() <= 1, "{framing:?}: {text}");
+        let status = parse(text.as_bytes()).status;
+        assert!(matches!(status, 0 | 200 | 400), "{framing:?}: {text}");
+    };
+    // For another reader, the hidden one is a part of the body each time.
+    check(&format!("content-length: {chunks_length}\r\ntransfer-encoding: chunked"), &chunks);
+    check(&format!("transfer-encoding: chunked\r\ncontent-length: {chunks_length}"), &chunks);
+    check(&format!("x-a: b\ntransfer-encoding: chunked\r\ncontent-length: {chunks_length}"), &chunks);
+    check("transfer-encoding: chunked\r\ntransfer-encoding: identity", &chunks);
+    check("transfer-encoding: identity\r\ntransfer-encoding: x", &chunks);
+    check(&format!("content-length: {whole_length}\r\ntransfer-encoding : chunked"), &body);
+    check(&format!("content-length: {length}\r\ncontent-length: {whole_length}"), &body);
+    check(&format!("content-length: {whole_length}\r\ncontent-length: {length}"), &body);
+    check(&format!("content-length: {length}, {whole_length}"), &body);
+    check(&format!("content-length : {length}"), &body);
+    check(&format!("content-length:\r\n {length}"), &body);
+    check(&format!("transfer-encoding:\r\n chunked\r\ncontent-length: {chunks_length}"), &chunks);
+    check(&format!("content-length: +{length}"), &body);
+    check(&format!("content-length: -{length}"), &body);
+    check(&format!("content-length: 0x{size}"), &body);
+    check(&format!("content-length: {length}\0"), &body);
+    check("transfer-encoding: xchunked", &chunks);
+    check("transfer-encoding: \x0bchunked", &chunks);
+    check("transfer-encoding: chunked", &format!("{size};\n{body}\r\n0\r\n\r\n"));
+    check("transfer-encoding: chunked", &format!("+{size}\r\n{body}\r\n0\r\n\r\n"));
+    check("transfer-encoding: chunked", &format!("0x{size}\r\n{body}\r\n0\r\n\r\n"));
+    check("transfer-encoding: chunked", &format!("1{}{size}\r\n{body}\r\n0\r\n\r\n", "0".repeat(16)));
+    check("transfer-encoding: chunked", &format!("{size}\n{body}\n0\n\n"));
+
+    let subjects: Vec<_> = daemon.records().into_iter().map(|record| String::from_utf8(record.key).unwrap()).collect();
+    assert!(!subjects.iter().any(|subject| subject == "hidden"), "{subjects:?}");
+    // Beside them a correct sender is served, also where it uses a chunk extension.
+    let sent = format!("{}transfer-encoding: chunked\r\n\r\n{size};name=value\r\n{body}\r\n0\r\n\r\n", head(&open));
+    let sent = sent.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+    assert_eq!(parse(raw(&daemon, sent.as_bytes()).as_bytes()).status, 200);
+}
+
+/// Each is proven, so it is kept as it came, and answered 200.
+#[test]
+fn bodies_made_to_trip_a_reader() {
+    let mut table = Table::new();
+    let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+    let asset = |more: &str| format!(r#"{{"id":"a","scan_id":"a","status":"OK",{more}}}"#).into_bytes();
+    let bodies: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("arrays in depth", asset(&format!(r#""data":{}"#, deep("[", "]"))), "published"),
+        ("objects in depth", asset(&format!(r#""unknown":{}"#, deep(r#"{"a":"#, "}"))), "published"),
+        ("nothing but depth", deep("[", "]").into_bytes(), "quarantined"),
+        ("depth without an end", "[".repeat(500_000).into_bytes(), "quarantined"),
+        ("a key twice", asset(r#""id":"b","scan_id":"b""#), "quarantined"),
+        ("an unknown key twice", asset(r#""x":1,"x":2"#), "published"),
+        ("no UTF-8", [asset("\"id\":\"a\"").as_slice(), b"\xff"].concat(), "quarantined"),
+        ("a gigantic number", asset(&format!(r#""size":{},"unknown":1e999999"#, "9".repeat(1000))), "quarantined"),
+        ("a gigantic number that nobody reads", asset(&format!(r#""unknown":{}"#, "9".repeat(100_000))), "published"),
+        ("a NUL", asset("\"name\":\"\0\""), "quarantined"),
+        ("an escaped NUL", asset(r#""name":"\u0000""#), "published"),
+        ("an escaped NUL in the subject", br#"{"id":"\u0000","scan_id":"\u0000","status":"OK"}"#.to_vec(), "quarantined"),
+        ("nothing but NULs", vec![0; 1000], "quarantined"),
+        ("nothing", Vec::new(), "quarantined"),
+    ];
+    for endpoint in ["filespin", "filesafety"] {
+        for (what, body, outcome) in &bodies {
+            // A number in `size` is read by the one provider that documents it.
+            let outcome = if *what == "a gigantic number" && endpoint == "filesafety" { "published" } else { outcome };
+            table.check(&format!("{endpoint}: {what}"), &Ask::signed(endpoint, body), &format!("200 {outcome}"));
+        }
+    }
+    let mut sent: Vec<_> = bodies.iter().chain(&bodies).map(|(_, body, _)| body.clone()).collect();
+    let records = table.finish();
+    let mut kept: Vec<_> = records.iter().map(|record| Event::decode(&record.value[..]).unwrap().body.to_vec()).collect();
+    sent.sort();
+    kept.sort();
+    assert!(sent == kept, "every body is kept as it came");
+}
