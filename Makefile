@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop proto bench package fuzz fuzz-check deps sbom check
+.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop faults proto bench package fuzz fuzz-check deps sbom check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -48,6 +48,10 @@ kafka: ## start a real Kafka on 127.0.0.1:19092
 
 kafka-stop: ## stop it
 	scripts/kafka stop
+
+# In the target folder of the daemon, so that librdkafka is built once for both.
+faults: build ## break Kafka, the network and the daemon under load, and prove that nothing is lost (three real brokers, Linux)
+	$(CARGO) run --locked --quiet --manifest-path faults/Cargo.toml --target-dir target -- $(SCENARIOS)
 
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
 	scripts/buf

@@ -31,6 +31,10 @@ use crate::{
 /// How often secret files are looked at and metrics are folded.
 const UPKEEP_EVERY: Duration = Duration::from_secs(2);
 
+/// Connections that may wait to be accepted. The standard library's 128 are fewer than one burst of a provider that catches up; what
+/// finds no room is dropped without a word, and the kernels on both sides repeat themselves for seconds.
+const BACKLOG: i32 = 1024;
+
 /// What a daemon is started with beside its configuration.
 pub struct Options {
     /// Where `env:` secrets come from.
@@ -160,7 +164,12 @@ impl Running {
 }
 
 fn bind(listen: SocketAddr, key: &str) -> Result<TcpListener, String> {
-    let bound = TcpListener::bind(listen).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    let bound = TcpListener::bind(listen).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        // A second call only changes the length of the queue.
+        socket2::SockRef::from(&listener).listen(BACKLOG)?;
+        Ok(listener)
+    });
     bound.map_err(|error| format!("cannot listen on {listen} ({key}): {error}"))
 }
 
@@ -284,4 +293,20 @@ fn event_loop<T: Default + Send + 'static>(
         })
     });
     spawned.map_err(|error| format!("cannot start the {name} thread: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_of_connections_waits_to_be_accepted() {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), "http.listen").unwrap();
+        let (to, patience) = (address(&listener).unwrap(), Duration::from_secs(1));
+        // Nobody accepts. Where the queue is full, the next connection is not made.
+        let made: Vec<_> = (0..300).map_while(|_| TcpStream::connect_timeout(&to, patience).ok()).collect();
+        assert_eq!(made.len(), 300);
+    }
 }

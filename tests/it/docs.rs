@@ -23,6 +23,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/configuration.md",
     "docs/http.md",
     "docs/providers.md",
+    "docs/reliability.md",
 ];
 
 fn root() -> PathBuf {

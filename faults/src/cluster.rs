@@ -1,0 +1,152 @@
+//! The three brokers of `scripts/kafka3`.
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+};
+
+use crate::root;
+
+/// How many there are, and their numbers.
+pub(crate) const BROKERS: [u16; 3] = [1, 2, 3];
+/// Partitions of a topic that a scenario creates anew, as many as Hookgate's configuration says.
+pub(crate) const PARTITIONS: i32 = 3;
+
+/// A running cluster. Dropping it stops it.
+pub(crate) struct Cluster;
+
+impl Cluster {
+    pub(crate) fn start() -> Result<Self, String> {
+        // What an interrupted run left behind.
+        script(&["stop"])?;
+        let cluster = Self;
+        script(&["start"])?;
+        Ok(cluster)
+    }
+
+    /// Where broker `n` is reached.
+    fn port(broker: u16) -> u16 {
+        21100 + 10 * broker
+    }
+
+    /// Where it is behind a proxy, and where that proxy listens.
+    pub(crate) fn proxied(broker: u16) -> (u16, u16) {
+        (Self::port(broker) + 2, Self::port(broker) + 3)
+    }
+
+    pub(crate) fn brokers() -> String {
+        BROKERS.map(|broker| format!("127.0.0.1:{}", Self::port(broker))).join(",")
+    }
+
+    pub(crate) fn signal(broker: u16, signal: &str) -> Result<(), String> {
+        script(&["signal", &broker.to_string(), signal])
+    }
+
+    /// Ends a broker in order.
+    pub(crate) fn down(broker: u16) -> Result<(), String> {
+        script(&["down", &broker.to_string()])
+    }
+
+    /// Starts brokers again, all at once, and waits until each serves.
+    pub(crate) fn up(brokers: &[u16]) -> Result<(), String> {
+        let start = |broker: &u16| command(&["up", &broker.to_string()]).spawn().map_err(|error| error.to_string());
+        let started: Vec<_> = brokers.iter().map(start).collect::<Result<_, _>>()?;
+        for mut script in started {
+            let status = script.wait().map_err(|error| error.to_string())?;
+            if !status.success() {
+                return Err("a broker did not start again".into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every partition of these topics has all of its replicas in sync, as an operator does before the next step.
+    pub(crate) fn wait_in_sync(topics: &[String]) -> Result<(), String> {
+        let consumer: BaseConsumer = client().create().map_err(|error| error.to_string())?;
+        let whole = |topic: &String| {
+            let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;
+            let partitions = metadata.topics().first()?.partitions();
+            let in_sync = |it: &rdkafka::metadata::MetadataPartition| it.leader() >= 0 && it.isr().len() == BROKERS.len();
+            (!partitions.is_empty() && partitions.iter().all(in_sync)).then_some(())
+        };
+        let begin = Instant::now();
+        while !topics.iter().all(|topic| whole(topic).is_some()) {
+            if begin.elapsed() > Duration::from_secs(60) {
+                return Err("the replicas are not in sync again after 60 s".into());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    /// Sets the size limit of a topic, or takes it back to the broker's own.
+    pub(crate) fn limit(topic: &str, bytes: Option<u32>) -> Result<(), String> {
+        let value = bytes.map(|bytes| bytes.to_string());
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        let change = value.iter().fold(change, |change, value| change.set("max.message.bytes", value));
+        let results = administer(async |admin, options| admin.alter_configs([&change], options).await)?;
+        results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| code.to_string()))
+    }
+
+    pub(crate) fn delete(topic: &str) -> Result<(), String> {
+        let results = administer(async |admin, options| admin.delete_topics(&[topic], options).await)?;
+        results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| code.to_string()))
+    }
+
+    /// Creates a topic; while the old one of its name is still on its way out, again and again.
+    pub(crate) fn create(topic: &str) -> Result<(), String> {
+        let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(3));
+        let mut last = String::new();
+        for _ in 0..50 {
+            let results = administer(async |admin, options| admin.create_topics([&new], options).await)?;
+            match results.into_iter().next() {
+                Some(Err((_, code))) => last = code.to_string(),
+                _ => return Ok(()),
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Err(format!("{topic} cannot be created again: {last}"))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Err(error) = script(&["stop"]) {
+            eprintln!("{error}");
+        }
+    }
+}
+
+fn client() -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", Cluster::brokers()).set("allow.auto.create.topics", "false");
+    config
+}
+
+fn administer<T>(
+    call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> rdkafka::error::KafkaResult<T>,
+) -> Result<T, String> {
+    let admin: AdminClient<_> = client().create().map_err(|error| error.to_string())?;
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(call(&admin, &options)).map_err(|error| error.to_string())
+}
+
+/// `scripts/kafka3`, whose chatter is not wanted in the table.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(root().join("scripts/kafka3"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+pub(crate) fn script(arguments: &[&str]) -> Result<(), String> {
+    let status = command(arguments).status().map_err(|error| format!("scripts/kafka3: {error}"))?;
+    status.success().then_some(()).ok_or_else(|| format!("scripts/kafka3 {} failed", arguments.join(" ")))
+}

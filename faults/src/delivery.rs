@@ -1,0 +1,167 @@
+//! Numbered deliveries of the four providers: what each sends, how it signs, and when it tries again. Nothing here is shared with
+//! Hookgate: a mistake of its signing code must not be repeated by its judge.
+
+use std::{
+    sync::{Arc, RwLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Provider {
+    FileSpin,
+    FileSafety,
+    FrameIo,
+    Uploadcare,
+}
+
+/// All of them: the delivery `n` is of the provider `n % 4`.
+pub(crate) const PROVIDERS: [Provider; 4] = [Provider::FileSpin, Provider::FileSafety, Provider::FrameIo, Provider::Uploadcare];
+
+impl Provider {
+    /// Who sends the delivery of this number.
+    pub(crate) fn of(number: u64) -> Self {
+        match number % 4 {
+            0 => Self::FileSpin,
+            1 => Self::FileSafety,
+            2 => Self::FrameIo,
+            _ => Self::Uploadcare,
+        }
+    }
+
+    /// The name of its endpoint, its secret file and its topic.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::FileSpin => "filespin",
+            Self::FileSafety => "filesafety",
+            Self::FrameIo => "frameio",
+            Self::Uploadcare => "uploadcare",
+        }
+    }
+
+    /// The pauses before each further attempt, in milliseconds. They are the documented ones with a second for each minute, and
+    /// none longer than three, so that a schedule ends within a run; `FileSpin` documents only eight attempts.
+    fn pauses(self) -> &'static [u64] {
+        match self {
+            Self::FileSpin => &[500, 1000, 2000, 3000, 3000, 3000, 3000],
+            Self::FileSafety => &[170, 1000, 3000],
+            Self::FrameIo => &[250, 500, 1000, 2000],
+            Self::Uploadcare => &[1000, 3000, 3000, 3000, 3000, 3000, 3000],
+        }
+    }
+
+    /// How long it waits after so many attempts; none when it has given up.
+    pub(crate) fn pause(self, attempts: usize) -> Option<Duration> {
+        self.pauses().get(attempts - 1).map(|pause| Duration::from_millis(*pause))
+    }
+}
+
+/// The secrets in force, which a scenario may change while deliveries are sent.
+#[derive(Clone)]
+pub(crate) struct Secrets(Arc<RwLock<Vec<String>>>);
+
+impl Secrets {
+    pub(crate) fn new() -> Self {
+        let secrets = PROVIDERS.iter().map(|it| format!("{}-secret-0", it.name()));
+        Self(Arc::new(RwLock::new(secrets.collect())))
+    }
+
+    pub(crate) fn of(&self, provider: Provider) -> String {
+        self.0.read().expect("nobody panics with it")[provider as usize].clone()
+    }
+
+    pub(crate) fn set(&self, provider: Provider, secret: &str) {
+        secret.clone_into(&mut self.0.write().expect("nobody panics with it")[provider as usize]);
+    }
+}
+
+/// What the event of this number is about: its record's key.
+pub(crate) fn subject(number: u64) -> String {
+    match Provider::of(number) {
+        Provider::FileSpin => format!("{number:032x}"),
+        Provider::FileSafety => format!("scn_{number:026}"),
+        Provider::FrameIo | Provider::Uploadcare => format!("00000000-0000-4000-8000-{number:012x}"),
+    }
+}
+
+/// The number of a subject, if it is one of ours.
+pub(crate) fn number(subject: &str) -> Option<u64> {
+    let (digits, radix) = match subject.strip_prefix("scn_") {
+        Some(digits) => (digits, 10),
+        None => (subject.rsplit('-').next()?, 16),
+    };
+    let number = u64::from_str_radix(digits, radix).ok()?;
+    (self::subject(number) == subject).then_some(number)
+}
+
+/// The body of this number: the same whenever it is asked for, and of a length of its own.
+pub(crate) fn body(number: u64) -> String {
+    let (id, more) = (subject(number), "~".repeat(usize::try_from(number * 37 % 900).unwrap_or(0)));
+    match Provider::of(number) {
+        Provider::FileSpin => {
+            format!(r#"{{"id":"{id}","event":"file-processed","status":"OK","name":"{more}.mp4","size":{number}}}"#)
+        }
+        Provider::FileSafety => format!(
+            r#"{{"event":"scan.complete","scan_id":"{id}","verdict":"clean","metadata":{{"more":"{more}"}},"completed_at":"2026-03-02T08:17:03Z"}}"#
+        ),
+        Provider::FrameIo => {
+            format!(r#"{{"project":{{"id":"{more}"}},"resource":{{"id":"{id}","type":"file"}},"type":"file.ready"}}"#)
+        }
+        Provider::Uploadcare => {
+            format!(r#"{{"hook":{{"id":1,"event":"file.stored"}},"data":{{"uuid":"{id}","original_filename":"{more}"}}}}"#)
+        }
+    }
+}
+
+/// The whole request of this number, signed as of now.
+pub(crate) fn request(number: u64, secrets: &Secrets) -> Vec<u8> {
+    let (provider, body) = (Provider::of(number), body(number));
+    let secret = secrets.of(provider);
+    let (mut query, mut proof) = (String::new(), String::new());
+    match provider {
+        Provider::FileSpin | Provider::FileSafety => query = format!("?token={secret}"),
+        Provider::FrameIo => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let signature = sign(&secret, &format!("v0:{now}:{body}"));
+            proof = format!("x-frameio-request-timestamp: {now}\r\nx-frameio-signature: v0={signature}\r\n");
+        }
+        Provider::Uploadcare => proof = format!("x-uc-signature: v1={}\r\n", sign(&secret, &body)),
+    }
+    let (name, length) = (provider.name(), body.len());
+    format!(
+        "POST /webhooks/{name}{query} HTTP/1.1\r\nhost: faults\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{proof}\r\n{body}"
+    )
+    .into_bytes()
+}
+
+fn sign(secret: &str, text: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(text.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_leads_back_to_its_number() {
+        for known in [0, 1, 2, 3, 4, 4711, 1_000_003] {
+            assert_eq!(number(&subject(known)), Some(known));
+        }
+        for stranger in ["", "scn_", "scn_1", "5a1d7f60-3b92-4c8e-a4f7-e08b2d6c9143", "scn_00000000000000000000000004"] {
+            assert_eq!(number(stranger), None, "{stranger}");
+        }
+    }
+
+    #[test]
+    fn frame_io_signatures_are_the_documented_ones() {
+        // RFC 4231, test case 2.
+        let signature = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(sign("Jefe", "what do ya want for nothing?"), signature);
+        assert_ne!(sign("jefe", "what do ya want for nothing?"), signature);
+    }
+}

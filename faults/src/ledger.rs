@@ -1,0 +1,209 @@
+//! The reckoning: every attempt against every record.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    metadata::{MetadataPartition, MetadataTopic},
+};
+
+use crate::{
+    delivery::{self, Provider},
+    load::{Attempt, Outcome, RATE},
+};
+
+/// How long the cluster may take to hand out what it holds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A record as it lies on a topic.
+pub(crate) struct Stored {
+    pub(crate) topic: String,
+    pub(crate) key: String,
+    pub(crate) id: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Reads topics from the beginning to the end as of now.
+pub(crate) fn read(brokers: &str, topics: &[String]) -> Result<Vec<Stored>, String> {
+    let text = |error: rdkafka::error::KafkaError| format!("reading the topics: {error}");
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "unused")
+        .set("enable.auto.commit", "false")
+        .set("allow.auto.create.topics", "false")
+        .create()
+        .map_err(text)?;
+    let (mut assignment, mut left) = (TopicPartitionList::new(), BTreeMap::new());
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(text)?;
+        for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id) {
+            let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(text)?;
+            if high > low {
+                left.insert((topic.clone(), partition), high);
+                assignment.add_partition_offset(topic, partition, Offset::Beginning).map_err(text)?;
+            }
+        }
+    }
+    consumer.assign(&assignment).map_err(text)?;
+    let (mut records, begin) = (Vec::new(), Instant::now());
+    while !left.is_empty() {
+        if begin.elapsed() > PATIENCE {
+            return Err(format!("the topics could not be read to their end: {left:?}"));
+        }
+        // Errors are passing ones, such as a broker that is just back; the time above bounds them.
+        let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) else { continue };
+        let place = (message.topic().to_owned(), message.partition());
+        let fields = fields(message.payload().unwrap_or_default());
+        let field = |number| fields.get(&number).copied().unwrap_or_default();
+        records.push(Stored {
+            key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+            id: String::from_utf8_lossy(field(1)).into_owned(),
+            body: field(10).to_owned(),
+            topic: place.0.clone(),
+        });
+        if left.get(&place).is_some_and(|high| message.offset() + 1 >= *high) {
+            left.remove(&place);
+        }
+    }
+    Ok(records)
+}
+
+/// The fields of a protobuf message that are bytes, by their numbers: all that is wanted of an event. What is not protobuf ends it.
+fn fields(mut bytes: &[u8]) -> BTreeMap<u64, &[u8]> {
+    let mut fields = BTreeMap::new();
+    while let Some(tag) = varint(&mut bytes) {
+        let length = match tag & 7 {
+            0 => varint(&mut bytes).map(|_| 0),
+            1 => Some(8),
+            2 => varint(&mut bytes),
+            5 => Some(4),
+            _ => None,
+        };
+        let Some((value, rest)) = length.and_then(|length| bytes.split_at_checked(usize::try_from(length).ok()?)) else { break };
+        if tag & 7 == 2 {
+            fields.insert(tag >> 3, value);
+        }
+        bytes = rest;
+    }
+    fields
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// 200s whose records are gone for a reason: those of a provider whose topic was deleted, answered before it was there again.
+#[derive(Clone, Copy)]
+pub(crate) struct Excuse {
+    pub(crate) provider: Provider,
+    pub(crate) until: Instant,
+}
+
+/// What came out.
+#[derive(Default, Debug)]
+pub(crate) struct Books {
+    pub(crate) sent: usize,
+    pub(crate) stored: usize,
+    pub(crate) refused: usize,
+    pub(crate) other: usize,
+    pub(crate) silent: usize,
+    /// Deliveries that no attempt got stored.
+    pub(crate) given_up: usize,
+    /// Records beyond the first of their delivery.
+    pub(crate) duplicates: usize,
+    /// Those of them that no further attempt explains: the producer's own.
+    pub(crate) resent: usize,
+    pub(crate) missing: usize,
+    pub(crate) worst: Duration,
+    /// What must not be, in words.
+    pub(crate) faults: Vec<String>,
+}
+
+/// Compares what was answered with what is there.
+pub(crate) fn reconcile(attempts: &[Attempt], records: &[Stored], excuse: Option<Excuse>) -> Books {
+    let mut books = Books { sent: attempts.len(), ..Books::default() };
+    let mut by_number: BTreeMap<u64, (Vec<&Attempt>, Vec<&Stored>)> = BTreeMap::new();
+    for attempt in attempts {
+        by_number.entry(attempt.number).or_default().0.push(attempt);
+        books.worst = books.worst.max(attempt.took);
+        match &attempt.outcome {
+            Outcome::Stored(_) => books.stored += 1,
+            Outcome::Refused => books.refused += 1,
+            Outcome::Other(_) => books.other += 1,
+            Outcome::Silent(_) => books.silent += 1,
+        }
+    }
+    for record in records {
+        let sender = delivery::number(&record.key).and_then(|number| Some((number, by_number.get_mut(&number)?)));
+        let Some((number, entry)) = sender else {
+            books.faults.push(format!("a record of nobody's on {}, with the key {}", record.topic, record.key));
+            continue;
+        };
+        if record.body != delivery::body(number).as_bytes() || !record.topic.ends_with(Provider::of(number).name()) {
+            books.faults.push(format!("the delivery {number} is damaged or on the wrong topic, {}", record.topic));
+        }
+        entry.1.push(record);
+    }
+    for (number, (attempts, records)) in by_number {
+        books.settle(number, &attempts, &records, excuse);
+    }
+    books
+}
+
+impl Books {
+    /// The attempts of one delivery against its records.
+    fn settle(&mut self, number: u64, attempts: &[&Attempt], records: &[&Stored], excuse: Option<Excuse>) {
+        let mut stored = false;
+        for attempt in attempts {
+            let Outcome::Stored(id) = &attempt.outcome else { continue };
+            stored = true;
+            let excused = excuse.is_some_and(|it| it.provider == Provider::of(number) && attempt.ended() < it.until);
+            if !excused && !records.iter().any(|record| record.id == *id) {
+                self.missing += 1;
+                self.faults.push(format!("the delivery {number} was answered 200 with {id}, and is on no topic"));
+            }
+        }
+        self.given_up += usize::from(!stored);
+        self.duplicates += records.len().saturating_sub(1);
+        // Nobody sends again after a 200, so up to as many records as attempts are explained: each but one had a 503 or no answer.
+        // Beyond, only librdkafka can have sent one twice, and the two have the same id.
+        self.resent += records.len().saturating_sub(attempts.len());
+        let ids: BTreeSet<&str> = records.iter().map(|record| &*record.id).collect();
+        if ids.len() > attempts.len() {
+            self.faults
+                .push(format!("the delivery {number} was sent {} times and is there with the ids {ids:?}", attempts.len()));
+        }
+    }
+}
+
+/// From the end of a fault to the first full second in which every answer was a 200, and there were enough of them.
+pub(crate) fn recovery(attempts: &[Attempt], healed: Instant) -> Option<Duration> {
+    let mut answers: Vec<_> =
+        attempts.iter().map(|it| (it.ended(), matches!(it.outcome, Outcome::Stored(_)))).filter(|it| it.0 >= healed).collect();
+    answers.sort_unstable();
+    let enough = RATE as usize / 2;
+    let begins = answers.iter().filter(|(_, stored)| !stored).map(|(when, _)| *when);
+    std::iter::once(healed).chain(begins).find_map(|begin| {
+        let end = begin + Duration::from_secs(1);
+        let mut second =
+            answers.iter().filter(|(when, stored)| *when >= begin && *when < end && (*when, *stored) != (begin, false));
+        let over = answers.last().is_some_and(|(last, _)| *last >= end);
+        (over && second.clone().all(|(_, stored)| *stored) && second.by_ref().count() >= enough).then(|| begin - healed)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The judge must see what it is there for.
+
+use super::*;
+
+fn attempt(number: u64, outcome: Outcome) -> Attempt {
+    Attempt { number, begun: Instant::now(), took: Duration::from_millis(1), outcome }
+}
+
+fn stored(id: &str) -> Outcome {
+    Outcome::Stored(id.into())
+}
+
+fn record(number: u64, id: &str) -> Stored {
+    let (topic, key) = (format!("x.{}", Provider::of(number).name()), delivery::subject(number));
+    Stored { topic, key, id: id.into(), body: delivery::body(number).into_bytes() }
+}
+
+#[track_caller]
+fn check(attempts: &[Attempt], records: &[Stored], missing: usize, duplicates: usize, faults: usize) {
+    let books = reconcile(attempts, records, None);
+    assert_eq!((books.missing, books.duplicates, books.faults.len()), (missing, duplicates, faults), "{books:?}");
+}
+
+#[test]
+fn what_was_answered_200_must_be_there() {
+    check(&[attempt(1, stored("a"))], &[record(1, "a")], 0, 0, 0);
+    check(&[attempt(1, stored("a"))], &[], 1, 0, 1);
+    check(&[attempt(1, stored("a"))], &[record(1, "b")], 1, 0, 1);
+    check(&[attempt(1, Outcome::Refused)], &[], 0, 0, 0);
+}
+
+#[test]
+fn a_duplicate_needs_a_reason() {
+    let refused_first = [attempt(1, Outcome::Refused), attempt(1, stored("a"))];
+    let resent = |attempts: &[Attempt], records: &[Stored]| reconcile(attempts, records, None).resent;
+    let twice = [record(1, "a"), record(1, "a")];
+    check(&refused_first, &twice, 0, 1, 0);
+    assert_eq!(resent(&refused_first, &twice), 0, "the first attempt was stored, although it was refused");
+    check(&refused_first[1..], &twice, 0, 1, 0);
+    assert_eq!(resent(&refused_first[1..], &twice), 1, "nobody has sent it twice");
+    check(&refused_first[1..], &[record(1, "a"), record(1, "b")], 0, 1, 1);
+}
+
+#[test]
+fn what_is_there_must_be_somebodys_and_whole() {
+    let sent = [attempt(1, stored("a"))];
+    let (damaged, astray) =
+        (Stored { body: b"{}".into(), ..record(1, "a") }, Stored { topic: "x.other".into(), ..record(1, "a") });
+    check(&sent, &[damaged], 0, 0, 1);
+    check(&sent, &[astray], 0, 0, 1);
+    check(&sent, &[record(1, "a"), record(2, "b")], 0, 0, 1);
+}
+
+#[test]
+fn a_deleted_topic_excuses_its_own_200s_up_to_then() {
+    let sent = [attempt(1, stored("a"))];
+    let later = Instant::now() + Duration::from_secs(1);
+    let missing = |provider, until| reconcile(&sent, &[], Some(Excuse { provider, until })).missing;
+    assert_eq!(missing(Provider::of(1), later), 0);
+    assert_eq!(missing(Provider::of(2), later), 1);
+    assert_eq!(missing(Provider::of(1), sent[0].begun), 1);
+}
+
+#[test]
+fn recovery_is_the_first_second_of_nothing_but_200() {
+    let healed = Instant::now();
+    let answers = |refused: std::ops::Range<u64>, ms: u64| -> Vec<Attempt> {
+        let at = |ms| healed + Duration::from_millis(ms);
+        let outcome = |ms| if refused.contains(&ms) { Outcome::Refused } else { stored("a") };
+        (0..ms).step_by(5).map(|ms| Attempt { begun: at(ms), took: Duration::ZERO, ..attempt(1, outcome(ms)) }).collect()
+    };
+    assert_eq!(recovery(&answers(0..0, 2000), healed), Some(Duration::ZERO));
+    assert_eq!(recovery(&answers(700..800, 2000), healed), Some(Duration::from_millis(795)));
+    assert_eq!(recovery(&answers(700..800, 1500), healed), None, "no full second yet");
+}
+
+#[test]
+fn the_fields_of_an_event_are_found() {
+    // id = "ab", received_at = {seconds: 1}, origin = 1, body = "xyz"
+    let event = b"\x0a\x02ab\x32\x02\x08\x01\x40\x01\x52\x03xyz";
+    let fields = fields(event);
+    assert_eq!((fields[&1], fields[&10]), (&b"ab"[..], &b"xyz"[..]));
+    assert!(!self::fields(&event[..event.len() - 1]).contains_key(&10), "what is cut off is not taken");
+}

@@ -1,0 +1,219 @@
+//! The senders: a steady rate of deliveries, whatever the answers do, with the retries of each provider; every attempt is written
+//! down.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    runtime,
+    task::{JoinSet, LocalSet},
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+use crate::delivery::{self, Provider, Secrets};
+
+/// Deliveries a second, retries not counted.
+pub(crate) const RATE: u32 = 200;
+/// Connections that are kept open. While answers are slow there are as many more as there are deliveries that wait.
+const CONNECTIONS: usize = 32;
+/// After this an answer does not count as one any more, whoever sends.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One request and what became of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) number: u64,
+    pub(crate) begun: Instant,
+    pub(crate) took: Duration,
+    pub(crate) outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// 200 with this id.
+    Stored(String),
+    /// 503 with `Retry-After`.
+    Refused,
+    /// Any other answer, and a 503 or 200 that lacks what belongs to it.
+    Other(u16),
+    /// No answer, and why.
+    Silent(String),
+}
+
+impl Attempt {
+    pub(crate) fn ended(&self) -> Instant {
+        self.begun + self.took
+    }
+}
+
+/// Senders at work.
+pub(crate) struct Load {
+    attempts: Arc<Mutex<Vec<Attempt>>>,
+    stop: Arc<AtomicBool>,
+    stall_ms: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Load {
+    pub(crate) fn start(address: SocketAddr, secrets: Secrets) -> Self {
+        let (attempts, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let (written, stopped) = (Arc::clone(&attempts), Arc::clone(&stop));
+        let stall_ms = Arc::new(AtomicU64::new(0));
+        let stalled = Arc::clone(&stall_ms);
+        let thread = thread::spawn(move || {
+            let senders = Rc::new(Senders { address, secrets, idle: RefCell::default(), attempts: written });
+            let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+            LocalSet::new().block_on(&runtime, send(senders, &stopped, &stalled));
+        });
+        Self { attempts, stop, stall_ms, thread: Some(thread) }
+    }
+
+    /// What was written down so far.
+    pub(crate) fn attempts(&self) -> MutexGuard<'_, Vec<Attempt>> {
+        self.attempts.lock().expect("nobody panics with it")
+    }
+
+    /// The longest that a delivery was sent late, because this machine had no time for the senders.
+    pub(crate) fn stall(&self) -> Duration {
+        Duration::from_millis(self.stall_ms.load(Ordering::Relaxed))
+    }
+
+    /// Begins no further delivery, waits until each is stored or given up, and hands over what was written down.
+    pub(crate) fn finish(mut self) -> Result<Vec<Attempt>, String> {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().map_err(|_| "the senders have panicked")?;
+        }
+        Ok(std::mem::take(&mut *self.attempts()))
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Senders {
+    address: SocketAddr,
+    secrets: Secrets,
+    /// The one that has waited longest is used first, so that none is forgotten for long.
+    idle: RefCell<VecDeque<TcpStream>>,
+    attempts: Arc<Mutex<Vec<Attempt>>>,
+}
+
+async fn send(senders: Rc<Senders>, stop: &AtomicBool, stall_ms: &AtomicU64) {
+    let (begin, mut number, mut deliveries) = (Instant::now(), 0_u64, JoinSet::new());
+    let mut tick = interval(Duration::from_millis(5));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    while !stop.load(Ordering::Relaxed) {
+        let due = tick.tick().await;
+        stall_ms.fetch_max(u64::try_from(due.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        while u128::from(number) < begin.elapsed().as_millis() * u128::from(RATE) / 1000 {
+            deliveries.spawn_local(Rc::clone(&senders).deliver(number));
+            number += 1;
+        }
+        while deliveries.try_join_next().is_some() {}
+    }
+    while deliveries.join_next().await.is_some() {}
+}
+
+impl Senders {
+    /// One delivery, until it is stored or its provider gives up.
+    async fn deliver(self: Rc<Self>, number: u64) {
+        for attempts in 1.. {
+            let request = delivery::request(number, &self.secrets);
+            let begun = Instant::now();
+            let outcome = match timeout(PATIENCE, self.exchange(&request)).await {
+                Ok(Ok(answer)) => answer.outcome(),
+                Ok(Err(error)) => Outcome::Silent(error.kind().to_string()),
+                Err(_) => Outcome::Silent("no answer in time".into()),
+            };
+            let again = matches!(outcome, Outcome::Refused | Outcome::Silent(_));
+            let attempt = Attempt { number, begun, took: begun.elapsed(), outcome };
+            self.attempts.lock().expect("nobody panics with it").push(attempt);
+            match Provider::of(number).pause(attempts) {
+                Some(pause) if again => sleep(pause).await,
+                _ => return,
+            }
+        }
+    }
+
+    async fn exchange(&self, request: &[u8]) -> io::Result<Answer> {
+        let mut stream = match self.take_idle() {
+            Some(stream) => stream,
+            None => TcpStream::connect(self.address).await?,
+        };
+        stream.set_nodelay(true)?;
+        stream.write_all(request).await?;
+        let answer = read_answer(&mut stream).await?;
+        let mut idle = self.idle.borrow_mut();
+        if !answer.closes && idle.len() < CONNECTIONS {
+            idle.push_back(stream);
+        }
+        Ok(answer)
+    }
+
+    /// A connection that its other side has not closed in the meantime, as far as can be seen.
+    fn take_idle(&self) -> Option<TcpStream> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(stream) = idle.pop_front() {
+            if stream.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+                return Some(stream);
+            }
+        }
+        None
+    }
+}
+
+struct Answer {
+    status: u16,
+    closes: bool,
+    retry_after: bool,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn outcome(&self) -> Outcome {
+        let id = || serde_json::from_slice::<serde_json::Value>(&self.body).ok()?.get("id")?.as_str().map(str::to_owned);
+        match (self.status, id()) {
+            (200, Some(id)) => Outcome::Stored(id),
+            (503, _) if self.retry_after => Outcome::Refused,
+            (status, _) => Outcome::Other(status),
+        }
+    }
+}
+
+/// Reads one answer with a body of a stated length, as all of Hookgate's are.
+async fn read_answer(stream: &mut TcpStream) -> io::Result<Answer> {
+    let mut bytes = Vec::with_capacity(512);
+    loop {
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let length = header("content-length").and_then(|length| length.parse::<usize>().ok());
+        let (Some(status), Some(length)) = (status, length) else { return Err(io::ErrorKind::InvalidData.into()) };
+        if bytes.len() >= end + 4 + length {
+            let closes = header("connection").is_some_and(|it| it == "close");
+            let retry_after = header("retry-after").is_some_and(|it| it.parse::<u32>().is_ok());
+            return Ok(Answer { status, closes, retry_after, body: bytes.split_off(end + 4) });
+        }
+    }
+}

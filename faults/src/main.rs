@@ -1,0 +1,137 @@
+//! Breaks a three-broker Kafka, the network and Hookgate itself under load, and compares every answer with what lies on the topics.
+//! docs/reliability.md tells how to read its table.
+
+mod cluster;
+mod daemon;
+mod delivery;
+mod ledger;
+mod load;
+mod proxy;
+mod scenario;
+mod stage;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, exit},
+    thread,
+};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cluster::Cluster,
+    scenario::{SCENARIOS, Scenario},
+    stage::{Verdict, play},
+};
+
+/// Break things under load, and prove that nothing that was answered 200 is lost.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The scenarios to run, by name or part of it; all of them by default.
+    scenarios: Vec<String>,
+    /// Only list the scenarios.
+    #[arg(long)]
+    list: bool,
+    /// The binary to test.
+    #[arg(long, default_value = "target/debug/hookgate")]
+    hookgate: PathBuf,
+}
+
+/// The folder of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the repository")
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let chosen = |it: &&Scenario| arguments.scenarios.is_empty() || arguments.scenarios.iter().any(|name| it.name.contains(name));
+    let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(chosen).collect();
+    if arguments.list {
+        for scenario in scenarios {
+            println!("{}", scenario.name);
+        }
+        return ExitCode::SUCCESS;
+    }
+    match run(&scenarios, &root().join(&arguments.hookgate)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("faults: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well.
+fn run(scenarios: &[&Scenario], program: &Path) -> Result<bool, String> {
+    if scenarios.is_empty() {
+        return Err("there is no such scenario (--list)".into());
+    }
+    if !program.exists() {
+        return Err(format!("{} is not there: cargo build", program.display()));
+    }
+    end_in_order();
+    let _cluster = Cluster::start()?;
+    println!(
+        "| scenario | sent | 200 | 503 | none | other | given up | duplicates | of them resent | missing | worst ms | stall ms | MiB | recovery s | |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|");
+    let mut good = true;
+    for scenario in scenarios {
+        match play(scenario, program) {
+            Ok(verdict) => {
+                println!("{}", line(scenario, &verdict));
+                for fault in verdict.books.faults.iter().take(5) {
+                    eprintln!("{}: {fault}", scenario.name);
+                }
+                good &= verdict.books.faults.is_empty();
+            }
+            Err(error) => {
+                // The cluster may be left half broken, and what follows would fail for that.
+                return Err(format!("{}: {error}", scenario.name));
+            }
+        }
+    }
+    Ok(good)
+}
+
+fn line(scenario: &Scenario, Verdict { books, stall, rss_peak, recovery }: &Verdict) -> String {
+    let recovery = recovery.map_or("never".to_owned(), |it| format!("{:.1}", it.as_secs_f32()));
+    let numbers = [
+        books.sent,
+        books.stored,
+        books.refused,
+        books.silent,
+        books.other,
+        books.given_up,
+        books.duplicates,
+        books.resent,
+        books.missing,
+    ];
+    let numbers = numbers.map(|number| number.to_string()).join(" | ");
+    let verdict = if books.faults.is_empty() { "ok" } else { "FAILED" };
+    let (worst, stall, rss) = (books.worst.as_millis(), stall.as_millis(), rss_peak >> 20);
+    format!("| {} | {numbers} | {worst} | {stall} | {rss} | {recovery} | {verdict} |", scenario.name)
+}
+
+/// Where this is interrupted, nothing that it started stays behind.
+fn end_in_order() {
+    thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+        runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate()).expect("a handler for SIGTERM");
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        let running = daemon::RUNNING.lock().expect("nobody panics with it");
+        for pid in running.iter() {
+            // It may have ended by itself.
+            let _ended = Command::new("kill").args(["-s", "KILL", &pid.to_string()]).status();
+        }
+        let _reported = cluster::script(&["stop"]);
+        exit(130);
+    });
+}
