@@ -72,7 +72,7 @@ deps: ## check the licences, versions and sources of the dependencies, and known
 	scripts/deps
 
 sbom: ## write the bill of materials: hookgate.cdx.json, CycloneDX
-	scripts/cargo-tool cyclonedx cyclonedx --format json --spec-version 1.5 --override-filename hookgate.cdx
+	scripts/cargo-tool cyclonedx --format json --spec-version 1.5 --override-filename hookgate.cdx
 
 check: ## what CI runs, step by step with the time of each
 	scripts/check
