@@ -56,8 +56,8 @@ impl Proxy {
                         accepted = listener.accept() => if let Ok((client, _)) = accepted {
                             tokio::spawn(connection(client, choose(), watched.clone()));
                         },
-                        // The sender is gone only when the proxy was dropped.
-                        Err(_) = ended.changed() => return,
+                        // It fails only where the sender is gone with its proxy.
+                        changed = ended.changed() => if changed.is_err() { return },
                     }
                 }
             });
