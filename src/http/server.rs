@@ -51,7 +51,12 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, _)) => connect(stream, &port, limits, &graceful, &connections),
+            Ok((stream, _)) => {
+                connect(stream, &port, limits, &graceful, &connections);
+                // In a burst, who has to make room ends before the next newcomer is counted, and who brings a request begins with it before he
+                // could be the one that has waited longest.
+                tokio::task::yield_now().await;
+            }
             Err(error) => {
                 if complained.is_none_or(|when| when.elapsed() > COMPLAIN_EVERY) {
                     complained = Some(Instant::now());
