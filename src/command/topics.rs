@@ -97,7 +97,13 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
         }
     }
     if results.values().all(Option::is_none) {
-        return Ok(true);
+        // Whoever starts next shall find them.
+        let late = cluster::wait_until_visible(config, &missing)?;
+        if late.is_empty() {
+            return Ok(true);
+        }
+        let hint = format!("created, but the brokers do not show them yet: {}; the daemon waits for them", late.join(" "));
+        return Err(Failure::Failed(hint));
     }
     let hint = "not every topic could be created, and the cluster's reason stands behind each. InvalidReplicationFactor: there are fewer \
                 brokers than [topics] replication. TopicAuthorizationFailed: `hookgate topics --commands` is for somebody who may";

@@ -1,7 +1,11 @@
 //! What the commands ask of a cluster: which topics exist with which settings, creating them, and whether we may write.
 //! Everything here blocks and belongs outside of the daemon's event loop.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
@@ -19,6 +23,8 @@ use crate::config::Config;
 
 /// How long one question to the cluster may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// After how long a question is asked again.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Topics whose limit is above this are not probed: the probe has to be larger than the limit.
 const PROBE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
@@ -141,6 +147,27 @@ pub fn create_topics(config: &Config, topics: &[String]) -> Result<Vec<(String, 
         Err((topic, code)) => (topic, Some(format!("{code:?}"))),
     };
     Ok(results.into_iter().map(outcome).collect())
+}
+
+/// Waits until every partition of these topics has a leader that clients can see: a cluster confirms that it has created a topic before
+/// its brokers know of it. Returns those that are not there yet after ten seconds.
+pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<String>, String> {
+    let consumer: BaseConsumer =
+        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&error))?;
+    let visible = |name: &str| {
+        let metadata = consumer.fetch_metadata(Some(name), TIMEOUT).ok()?;
+        let topic = metadata.topics().first()?;
+        let led = !topic.partitions().is_empty() && topic.partitions().iter().all(|partition| partition.leader() >= 0);
+        (topic.error().is_none() && led).then_some(())
+    };
+    let (begin, mut missing) = (Instant::now(), topics.to_vec());
+    loop {
+        missing.retain(|name| visible(name).is_none());
+        if missing.is_empty() || begin.elapsed() > 2 * TIMEOUT {
+            return Ok(missing);
+        }
+        thread::sleep(AGAIN_AFTER);
+    }
 }
 
 /// Runs one administrative call to its end.

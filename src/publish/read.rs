@@ -1,7 +1,11 @@
 //! Reading topics back, for `hookgate tail` and `hookgate dev`. Partitions are assigned, never subscribed: no consumer group appears in
 //! the cluster and nothing is committed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
@@ -18,6 +22,8 @@ use crate::config::Kafka;
 
 /// How long one question to the cluster may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// After how long a question is asked again.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +93,7 @@ impl Reader {
         let mut ends = BTreeMap::new();
         for topic in metadata.topics().iter().filter(|topic| wanted(topic.name())) {
             for partition in topic.partitions() {
-                let (low, high) = consumer
-                    .fetch_watermarks(topic.name(), partition.id(), TIMEOUT)
+                let (low, high) = watermarks(&consumer, topic.name(), partition.id())
                     .map_err(|error| format!("cannot read the offsets of {}: {error}", topic.name()))?;
                 let offset = match start {
                     Start::Beginning => low,
@@ -136,6 +141,24 @@ impl Reader {
     pub fn caught_up(&self) -> bool {
         self.ends.is_empty()
     }
+}
+
+/// The offsets of a partition's oldest record and of the one to come. A topic that was just created, or whose leader has just moved, is
+/// listed before its leader knows of it.
+fn watermarks(consumer: &BaseConsumer<Listener>, topic: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
+    let begin = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, partition, TIMEOUT) {
+            Err(error) if passes(&error) && begin.elapsed() < TIMEOUT => thread::sleep(AGAIN_AFTER),
+            result => return result,
+        }
+    }
+}
+
+/// Whether an answer is only that of a cluster that is still finding out.
+fn passes(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownTopicOrPartition};
+    matches!(error.rdkafka_error_code(), Some(LeaderNotAvailable | NotLeaderForPartition | UnknownTopicOrPartition))
 }
 
 fn stored(message: &BorrowedMessage<'_>) -> Stored {

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
+
 use crate::{
     binary::{Finished, Folder, Process, hookgate},
     harness::{Daemon, NOW, SECRETS, Setup, fixture, fixtures, wait_until},
@@ -201,6 +203,17 @@ fn tail_decodes_topics_to_json_lines() {
     let arguments = ["tail", "hookgate.uploadcare.*", "--brokers", brokers, "--from-beginning", "--exit"];
     assert_eq!(check(&bare, &arguments, 0, &[]).json_lines().len(), 2);
     check(&folder, &["tail", "no.such.topic", "--exit"], 1, &["no such topic", "hookgate topics"]);
+
+    // A topic that was just created is listed before its leader knows of it.
+    let mock = daemon.mock.as_ref().unwrap();
+    let not_yet = [Kafka::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, Kafka::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART];
+    mock.run(move |cluster| cluster.request_errors(Api::ListOffsets, &not_yet)).unwrap();
+    assert_eq!(check(&folder, &["tail", topic, "--from-beginning", "--exit"], 0, &[]).json_lines().len(), 2);
+    // What no waiting mends is told at once.
+    let denied = [Kafka::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 9];
+    mock.run(move |cluster| cluster.request_errors(Api::ListOffsets, &denied)).unwrap();
+    check(&folder, &["tail", topic, "--from-beginning", "--exit"], 1, &["cannot read the offsets of", topic]);
+    mock.run(|cluster| cluster.clear_request_errors(Api::ListOffsets)).unwrap();
 
     // A reader that has seen enough is no failure of ours.
     let binary = env!("CARGO_BIN_EXE_hookgate");

@@ -227,11 +227,12 @@ pub fn assert_503(answer: &Answer, labels: &[&str]) {
     assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{answer:?}");
 }
 
-/// Sets one setting of a topic at the unsecured broker; the others go back to their defaults.
+/// Sets one setting of a topic at the unsecured broker, and waits until it shows; the others go back to their defaults.
 pub fn set_topic(topic: &str, name: &str, value: &str) {
     let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
     let results = administer(async |admin| admin.alter_configs([&change], &AdminOptions::new()).await);
     assert!(results.iter().all(Result::is_ok), "{results:?}");
+    wait_until("the change is visible", || topic_setting(topic, name).as_deref() == Some(value));
 }
 
 /// A setting of a topic at the unsecured broker.
