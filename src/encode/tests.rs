@@ -1,12 +1,12 @@
-use std::time::Duration;
-
 use super::*;
 use crate::{
     delivery::Credential,
     event::{Fault, FaultReason, parse_time},
     proto::event::Payload,
-    provider::{self, filesafety},
-    signature::{Keys, Secret},
+    provider::{
+        self, filesafety,
+        tests::{delivery, keys},
+    },
 };
 
 /// Ids computed with Python's hashlib and uuid.
@@ -27,16 +27,8 @@ const TOKEN: &str = "token-of-sixteen-characters-or-more";
 
 /// A delivery of FileSafety, proven: the shortest way to a `Verified`.
 fn verified(body: &'static [u8], traceparent: Option<&str>) -> Verified {
-    let delivery = Delivery {
-        endpoint: "avatars".into(),
-        credential: Credential::Token(TOKEN.into()),
-        content_type: "application/json".into(),
-        traceparent: traceparent.map(str::to_owned),
-        body: body.into(),
-        received_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_760_000_000_123),
-    };
-    let keys = Keys { secrets: vec![(3, Secret::new(TOKEN.as_bytes()).unwrap())], incomplete: false, tolerance: Duration::ZERO };
-    filesafety::PROVIDER.verify(delivery, &keys).unwrap()
+    let delivery = Delivery { traceparent: traceparent.map(str::to_owned), ..delivery(Credential::Token(TOKEN.into()), body) };
+    filesafety::PROVIDER.verify(delivery, &keys(&["old", "older", TOKEN])).unwrap()
 }
 
 fn encoding(record_bytes_max: usize) -> Encoding {

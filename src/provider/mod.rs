@@ -96,3 +96,6 @@ impl Provider {
 pub fn by_name(name: &str) -> Option<&'static Provider> {
     ALL.iter().copied().find(|provider| provider.name == name)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -6,6 +6,7 @@ use super::{ACTION, PROVIDER, classify::classify, sample};
 use crate::{
     event::{Event, EventKind},
     proto::{FrameioAction, FrameioEvent, event::Payload},
+    provider::tests::deep,
 };
 
 /// Classifies `body` and compares what came out with `kind | type | subject`, or with `quarantine | type | reason: detail`.
@@ -231,7 +232,7 @@ fn a_wrong_type_empties_its_field_and_nothing_else() {
 
 #[test]
 fn depth_and_unknown_fields_do_no_harm() {
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let [deep, _] = deep();
     for field in ["x", "data", "user", "name", "action_id"] {
         let body = format!(r#"{{"{field}":{deep},"type":"file.ready","resource":{{"id":"r","x":{deep}}}}}"#);
         check(body, "frameio.file.ready | file.ready | r");

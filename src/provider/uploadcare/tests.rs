@@ -7,6 +7,7 @@ use super::{PROVIDER, classify::classify, sample};
 use crate::{
     event::{Event, EventKind, parse_time},
     proto::{self, UploadcareAddon, UploadcareColorMode, UploadcareFile, UploadcareInitiatorType, event::Payload},
+    provider::tests::deep,
 };
 
 /// Classifies `body` and compares what came out with `kind | type | subject`, or with `quarantine | type | reason: detail`.
@@ -328,7 +329,7 @@ fn a_wrong_type_empties_its_field_and_nothing_else() {
 
 #[test]
 fn depth_and_unknown_fields_do_no_harm() {
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let [deep, _] = deep();
     for field in ["x", "metadata", "size", "content_info", "appdata"] {
         let body = format!(
             r#"{{"initiator":{deep},"hook":{{"event":"file.stored","x":{deep}}},"data":{{"uuid":"u","{field}":{deep}}}}}"#

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use serde_json::Value;
 
 use super::super::PROVIDER;
@@ -10,8 +9,11 @@ use crate::{
     delivery::{Credential, Delivery},
     error::Error,
     proto::ProofScheme,
-    provider::CredentialSource,
-    signature::{Keys, Secret, Verified},
+    provider::{
+        CredentialSource,
+        tests::{delivery, keys},
+    },
+    signature::{Secret, Verified},
 };
 
 /// A delivery that verifies, whole: vectors are official or computed by another implementation.
@@ -35,18 +37,11 @@ impl Vector {
     }
 
     fn verify(&self) -> Result<Verified, Error> {
-        let secrets = vec![(1, Secret::new(b"another").unwrap()), (2, Secret::new(self.secret.as_bytes()).unwrap())];
         let seconds = Duration::from_secs((self.signed_at + self.skew).try_into().unwrap());
-        let delivery = Delivery {
-            endpoint: "review".into(),
-            credential: Credential::Headers(vec![self.signature.clone(), self.timestamp.clone()]),
-            content_type: "application/json".into(),
-            traceparent: None,
-            body: Bytes::copy_from_slice(&self.body),
-            // Late in its second: fractions must not count.
-            received_at: SystemTime::UNIX_EPOCH + seconds + Duration::from_millis(999),
-        };
-        PROVIDER.verify(delivery, &Keys { secrets, incomplete: false, tolerance: Duration::from_secs(300) })
+        let credential = Credential::Headers(vec![self.signature.clone(), self.timestamp.clone()]);
+        // Late in its second: fractions must not count.
+        let received_at = SystemTime::UNIX_EPOCH + seconds + Duration::from_millis(999);
+        PROVIDER.verify(Delivery { received_at, ..delivery(credential, &self.body) }, &keys(&["another", &self.secret]))
     }
 
     #[track_caller]

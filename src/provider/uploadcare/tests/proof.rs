@@ -1,17 +1,19 @@
 //! Verification, against vectors that others computed.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use bytes::Bytes;
 use serde_json::Value;
 
 use super::super::PROVIDER;
 use crate::{
-    delivery::{Credential, Delivery},
+    delivery::Credential,
     error::Error,
     proto::ProofScheme,
-    provider::CredentialSource,
-    signature::{Keys, Secret, Verified},
+    provider::{
+        CredentialSource,
+        tests::{delivery, keys},
+    },
+    signature::{Secret, Verified},
 };
 
 macro_rules! fixture {
@@ -36,16 +38,8 @@ impl Vector {
     }
 
     fn verify(&self) -> Result<Verified, Error> {
-        let secrets = vec![(1, Secret::new(b"another").unwrap()), (2, Secret::new(self.secret.as_bytes()).unwrap())];
-        let delivery = Delivery {
-            endpoint: "media".into(),
-            credential: Credential::Headers(vec![self.signature.clone()]),
-            content_type: "application/json".into(),
-            traceparent: None,
-            body: Bytes::copy_from_slice(&self.body),
-            received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
-        };
-        PROVIDER.verify(delivery, &Keys { secrets, incomplete: false, tolerance: Duration::from_secs(300) })
+        let credential = Credential::Headers(vec![self.signature.clone()]);
+        PROVIDER.verify(delivery(credential, &self.body), &keys(&["another", &self.secret]))
     }
 
     #[track_caller]

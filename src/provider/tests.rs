@@ -1,0 +1,53 @@
+//! What tests deliver and prove with.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use crate::{
+    delivery::{Credential, Delivery},
+    event::Event,
+    signature::{Keys, Secret},
+};
+
+/// A delivery that arrived in autumn 2025.
+pub(crate) fn delivery(credential: Credential, body: &[u8]) -> Delivery {
+    Delivery {
+        endpoint: "avatars".into(),
+        credential,
+        content_type: "application/json".into(),
+        traceparent: None,
+        body: body.to_vec().into(),
+        received_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_760_000_000_123),
+    }
+}
+
+/// These secrets in slots from 1 on, and the usual window.
+pub(crate) fn keys(secrets: &[&str]) -> Keys {
+    let secrets = (1..).zip(secrets).map(|(slot, secret)| (slot, Secret::new(secret.as_bytes()).unwrap())).collect();
+    Keys { secrets, incomplete: false, tolerance: Duration::from_secs(300) }
+}
+
+/// A field of a wrong type reads like a field that is not there, and nothing else changes. `accepted` lists those of the values below that have
+/// the field's type and so are read.
+#[track_caller]
+pub(crate) fn check_lenient(classify: fn(String) -> Event, body: &Value, field: &str, accepted: &str) {
+    let (parent, name) = field.rsplit_once('/').unwrap();
+    let edited = |edit: &dyn Fn(&mut serde_json::Map<String, Value>)| {
+        let mut body = body.clone();
+        edit(body.pointer_mut(parent).unwrap().as_object_mut().unwrap());
+        classify(body.to_string())
+    };
+    let without = edited(&|object| assert!(object.remove(name).is_some(), "{field} is in the body"));
+    assert_ne!(without, classify(body.to_string()), "{field} is read");
+    for value in ["null", "true", "3", "7.5", "-99999999999999999999", "\"x\"", "[1]", "[]", "{\"x\":1}"] {
+        let with = edited(&|object| drop(object.insert(name.into(), serde_json::from_str(value).unwrap())));
+        assert_eq!(with == without, !accepted.split(' ').any(|text| text == value), "{field}: {value}");
+    }
+}
+
+/// JSON as deep as nobody means it: arrays, and objects.
+pub(crate) fn deep() -> [String; 2] {
+    [("[", "", "]"), (r#"{"a":"#, "1", "}")]
+        .map(|(open, core, close)| format!("{}{core}{}", open.repeat(100_000), close.repeat(100_000)))
+}
