@@ -6,6 +6,7 @@ mod connections;
 mod gate;
 mod intake;
 pub mod server;
+mod waiting;
 
 use std::{
     collections::HashMap,
@@ -169,7 +170,7 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
     outcome.endpoint = Some(endpoint);
     let keys = endpoint.keys();
     let credential = gate::pass(shared, &head, endpoint, &keys)?;
-    let mut admitted = shared.in_flight.admit(&endpoint.held)?;
+    let mut admitted = shared.in_flight.admit(endpoint).await?;
     let body = intake::read(body, &shared.limits, &mut admitted).await?;
 
     let delivery = Delivery {

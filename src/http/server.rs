@@ -18,10 +18,10 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::{Shared, answer, connections::Connections, handle};
+use super::{Shared, answer, connections::Connections, handle, waiting::Waiting};
 use crate::{config::Http, error::Error, metrics::Metrics};
 
-/// At the limit a connection that waits for a request makes room for a new one. Where none does, new ones get a 503, up to this many at once; more are closed unheard.
+/// At the limit a connection whose peer is waited for makes room for a new one. Where there is none, new ones get a 503, up to this many at once; more are closed unheard.
 const TURNED_AWAY_MAX: usize = 256;
 /// How long a connection above the limit may take to ask.
 const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ pub enum Port {
 /// Serves a port until `stop` turns true, then lets what is in flight finish for at most `drain`. Returns how many connections
 /// were still open then.
 pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
-    let connections = Connections::new(port.metrics().cloned());
+    let connections = Connections::new(port.waiting(), port.metrics().cloned());
     let graceful = GracefulShutdown::new();
     let mut complained: Option<Instant> = None;
     loop {
@@ -140,6 +140,14 @@ impl Port {
         match self {
             Self::Webhooks(shared) => handle(shared, request).await,
             Self::Admin(router) => router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+        }
+    }
+
+    /// Who waits for a peer on this port.
+    fn waiting(&self) -> Arc<Waiting> {
+        match self {
+            Self::Webhooks(shared) => Arc::clone(&shared.in_flight.waiting),
+            Self::Admin(_) => Arc::default(),
         }
     }
 
