@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -51,8 +52,8 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connect(stream, &port, limits, &graceful, &connections);
+            Ok((stream, peer)) => {
+                connect((stream, peer.ip()), &port, limits, &graceful, &connections);
                 // In a burst, who has to make room ends before the next newcomer is counted, and who brings a request begins with it before he
                 // could be the one that has waited longest.
                 tokio::task::yield_now().await;
@@ -72,7 +73,13 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
     connections.count()
 }
 
-fn connect(stream: TcpStream, port: &Port, limits: &Http, graceful: &GracefulShutdown, connections: &Arc<Connections>) {
+fn connect(
+    (stream, peer): (TcpStream, IpAddr),
+    port: &Port,
+    limits: &Http,
+    graceful: &GracefulShutdown,
+    connections: &Arc<Connections>,
+) {
     let metrics = port.metrics();
     let (connection, before) = connections.open();
     if before >= limits.max_connections + TURNED_AWAY_MAX {
@@ -103,7 +110,7 @@ fn connect(stream: TcpStream, port: &Port, limits: &Http, graceful: &GracefulShu
         async move {
             let Some(limits) = limits else {
                 connection.work();
-                let response = port.answer(request).await;
+                let response = port.answer(request, peer).await;
                 connection.wait();
                 return Ok::<_, Infallible>(response);
             };
@@ -136,9 +143,9 @@ fn give_up_after(stream: &TcpStream, patience: Duration) {
 }
 
 impl Port {
-    async fn answer(self, request: Request<Incoming>) -> Response {
+    async fn answer(self, request: Request<Incoming>, peer: IpAddr) -> Response {
         match self {
-            Self::Webhooks(shared) => handle(shared, request).await,
+            Self::Webhooks(shared) => handle(shared, request, peer).await,
             Self::Admin(router) => router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
         }
     }
