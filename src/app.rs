@@ -21,14 +21,14 @@ use crate::{
         secrets::{SecretEvent, SecretRing, shared_secrets},
     },
     encode::{Encoding, TopicTable},
-    http::{self, Clock, Endpoint, InFlight, Phase, PhaseCell, Shared, server::Port},
+    http::{self, Clock, Endpoint, InFlight, Phase, PhaseCell, Refusals, Shared, server::Port},
     metrics::Metrics,
     proto::Origin,
     provider::Provider,
     publish::Publisher,
 };
 
-/// How often secret files are looked at and metrics are folded.
+/// How often secret files are looked at, metrics are folded and addresses forgotten.
 const UPKEEP_EVERY: Duration = Duration::from_secs(2);
 
 /// Connections that may wait to be accepted. The standard library's 128 are fewer than one burst of a provider that catches up; what
@@ -114,6 +114,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         publisher,
         metrics,
         in_flight: InFlight::new(&config.http, config.endpoints.len()),
+        refusals: Refusals::new(config.http.max_refusals_per_source),
         phase: PhaseCell::default(),
         clock,
         success_sample: config.log.success_sample,
@@ -234,11 +235,12 @@ fn spawn_admin(
     })
 }
 
-/// Re-reads secret files and folds metrics, for as long as the admin port runs.
+/// Re-reads secret files, folds metrics and forgets addresses, for as long as the admin port runs.
 async fn upkeep(shared: Arc<Shared>, mut rings: Vec<SecretRing>) {
     loop {
         tokio::time::sleep(UPKEEP_EVERY).await;
         shared.metrics.upkeep();
+        shared.refusals.forget();
         let mut changed = false;
         for ring in &mut rings {
             let events = ring.refresh();

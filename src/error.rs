@@ -37,6 +37,9 @@ pub enum Error {
     /// Connections, requests, memory or the producer's queue are at their limit.
     #[error("too many deliveries at once")]
     Overloaded,
+    /// More requests from this address were refused than it may have refused.
+    #[error("too many refused requests from this address")]
+    SourceLimited,
     /// The daemon is shutting down.
     #[error("the service is shutting down")]
     Draining,
@@ -55,7 +58,7 @@ pub enum Error {
 }
 
 /// Every label, for metrics that stand at zero from the start.
-pub const LABELS: [&str; 16] = [
+pub const LABELS: [&str; 17] = [
     "missing_signature",
     "bad_signature",
     "stale",
@@ -67,6 +70,7 @@ pub const LABELS: [&str; 16] = [
     "too_large",
     "encoded_body",
     "overloaded",
+    "source_limited",
     "draining",
     "no_secret",
     "publish_timeout",
@@ -99,6 +103,7 @@ impl Error {
             Self::TooLarge => (413, "too_large"),
             Self::EncodedBody => (415, "encoded_body"),
             Self::Overloaded => (503, "overloaded"),
+            Self::SourceLimited => (503, "source_limited"),
             Self::Draining => (503, "draining"),
             Self::NoSecret => (503, "no_secret"),
             Self::PublishTimeout => (503, "publish_timeout"),

@@ -79,6 +79,8 @@ pub struct Http {
     pub max_in_flight_bytes: usize,
     /// The most requests at once.
     pub max_in_flight: usize,
+    /// How many requests of one address may be refused in a second; 0 is no limit.
+    pub max_refusals_per_source: u32,
     /// How long a request head may take. hyper knows one limit for this and for idle keep-alive connections: behind a proxy
     /// that pools connections, set it above the proxy's idle time (75 s for a pool of 60 s), or the proxy will now and then
     /// send into a connection that is just being closed. It also bounds how long a peer may leave an answer unread.
@@ -276,6 +278,7 @@ impl Config {
                 "max_connections": http.max_connections,
                 "max_in_flight_bytes": size(http.max_in_flight_bytes),
                 "max_in_flight": http.max_in_flight,
+                "max_refusals_per_source": http.max_refusals_per_source,
                 "header_timeout": show(http.header_timeout),
                 "body_timeout": show(http.body_timeout),
                 "answer_deadline": show(http.answer_deadline),

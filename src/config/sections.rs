@@ -61,6 +61,7 @@ fn http(mut section: Section<'_>) -> Http {
         max_connections: section.count("max_connections", 4096),
         max_in_flight_bytes: narrow(section.size("max_in_flight_bytes", 64 << 20, &(1 << 10..=1 << 40))),
         max_in_flight: section.count("max_in_flight", 8192),
+        max_refusals_per_source: whole(&mut section, "max_refusals_per_source", 0),
         header_timeout: section.duration("header_timeout", second * 10, &positive),
         body_timeout: section.duration("body_timeout", second * 3, &positive),
         answer_deadline: section.duration("answer_deadline", second * 4, &positive),
@@ -96,6 +97,11 @@ fn address(section: &mut Section<'_>, default: &'static str) -> SocketAddr {
     })
 }
 
+/// How many of something; none is allowed.
+fn whole(section: &mut Section<'_>, key: &'static str, default: u32) -> u32 {
+    u32::try_from(section.integer(key, default.into(), &(0..=1_000_000))).unwrap_or(default)
+}
+
 fn shutdown(mut section: Section<'_>) -> Shutdown {
     let second = Duration::from_secs(1);
     let any = Duration::ZERO..=second * 3600;
@@ -114,7 +120,7 @@ fn log(mut section: Section<'_>) -> Log {
     let log = Log {
         format: section.choice("format", &[("json", LogFormat::Json), ("text", LogFormat::Text)], LogFormat::Json),
         level: section.text("level").map_or_else(|| "info".into(), |(level, _)| level),
-        success_sample: u32::try_from(section.integer("success_sample", 100, &(0..=1_000_000))).unwrap_or(0),
+        success_sample: whole(&mut section, "success_sample", 100),
     };
     if let Some(origin) = origin
         && tracing_subscriber::EnvFilter::builder().parse(&log.level).is_err()

@@ -15,6 +15,7 @@ fn the_status_table_stands() {
         (Error::TooLarge, 413, "too_large"),
         (Error::EncodedBody, 415, "encoded_body"),
         (Error::Overloaded, 503, "overloaded"),
+        (Error::SourceLimited, 503, "source_limited"),
         (Error::Draining, 503, "draining"),
         (Error::NoSecret, 503, "no_secret"),
         (Error::PublishTimeout, 503, "publish_timeout"),

@@ -14,12 +14,14 @@ use crate::{config::Http, error::Error};
 
 /// The answer to a delivery.
 pub(super) fn answer(result: Result<Accepted, Error>, phase: Phase, limits: &Http) -> Response {
+    // Who only costs something shall not do so on and on.
+    let limited = matches!(result, Err(Error::SourceLimited));
     let mut response = match result {
         Ok(accepted) => stored(&accepted),
         Err(error) => refused(&error, limits),
     };
-    if phase != Phase::Serving {
-        // The sender's next delivery shall go to another replica.
+    if limited || phase != Phase::Serving {
+        // When shutting down, the sender's next delivery shall go to another replica.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

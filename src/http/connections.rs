@@ -1,36 +1,26 @@
-//! The open connections of a port: how many there are, and which of them wait for a request. At the limit the one that has waited longest makes
-//! room for a newcomer, so that idle connections and heads that never end keep nobody out.
+//! The open connections of a port: how many there are, and which of them wait for a request.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use tokio::sync::Notify;
 
+use super::waiting::{Among, Waiting};
 use crate::metrics::Metrics;
 
 /// The open connections of a port.
 pub(super) struct Connections {
     open: AtomicUsize,
-    waiting: Mutex<Waiting>,
+    waiting: Arc<Waiting>,
     metrics: Option<Arc<Metrics>>,
-}
-
-/// Those that wait for a request, in the order in which they began to.
-#[derive(Default)]
-struct Waiting {
-    last: u64,
-    by_turn: BTreeMap<u64, Arc<Notify>>,
 }
 
 impl Connections {
     /// None yet. With metrics their number is told.
-    pub(super) fn new(metrics: Option<Arc<Metrics>>) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(0), waiting: Mutex::default(), metrics })
+    pub(super) fn new(waiting: Arc<Waiting>, metrics: Option<Arc<Metrics>>) -> Arc<Self> {
+        Arc::new(Self { open: AtomicUsize::new(0), waiting, metrics })
     }
 
     /// One more, and how many there were before. It counts for as long as it lives.
@@ -45,14 +35,9 @@ impl Connections {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Tells the connection that has waited longest to end; `false` where none waits.
+    /// Ends the connection whose peer has been waited for the longest, one that is sending a body included; `false` where there is none.
     pub(super) fn dismiss_one(&self) -> bool {
-        let longest = self.waiting().by_turn.pop_first();
-        longest.inspect(|(_, dismissal)| dismissal.notify_one()).is_some()
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.dismiss(Among::All)
     }
 
     fn publish(&self) {
@@ -73,17 +58,12 @@ pub(super) struct Connection {
 impl Connection {
     /// It waits for a request from now on.
     pub(super) fn wait(&self) {
-        let mut waiting = self.all.waiting();
-        waiting.last += 1;
-        let turn = waiting.last;
-        waiting.by_turn.insert(turn, Arc::clone(&self.dismissal));
-        self.turn.store(turn, Ordering::Relaxed);
+        self.turn.store(self.all.waiting.head(&self.dismissal), Ordering::Relaxed);
     }
 
     /// A request has come.
     pub(super) fn work(&self) {
-        let turn = self.turn.swap(0, Ordering::Relaxed);
-        self.all.waiting().by_turn.remove(&turn);
+        self.all.waiting.leave(self.turn.swap(0, Ordering::Relaxed));
     }
 
     /// Ends when the connection has to make room.

@@ -1,11 +1,18 @@
 //! Taking a body in: bounded in size, in time, and together with all others in memory.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use super::{
+    Endpoint,
+    waiting::{Among, Waiting},
+};
 use crate::{config::Http, error::Error};
 
 /// What all deliveries together hold, and what they may hold.
@@ -14,9 +21,10 @@ use crate::{config::Http, error::Error};
 /// take half, and however noisy it is the others find theirs.
 pub struct InFlight {
     held: Held,
-    deliveries_max: usize,
-    bytes_max: usize,
-    share: Share,
+    deliveries: Limit,
+    bytes: Limit,
+    /// Who waits for a peer, and therefore makes room for who does not.
+    pub(super) waiting: Arc<Waiting>,
 }
 
 /// What is held, by all or by one endpoint.
@@ -26,20 +34,40 @@ pub(super) struct Held {
     bytes: AtomicUsize,
 }
 
-/// What each endpoint may hold, whatever the others do.
-struct Share {
-    deliveries: usize,
-    bytes: usize,
+/// How much of something there is for all, and what each endpoint may hold whatever the others do.
+struct Limit {
+    max: usize,
+    share: usize,
+}
+
+/// What is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Full {
+    /// The endpoint holds more than its share, and others may need the rest.
+    Endpoint,
+    /// All together hold all there is.
+    Whole,
+}
+
+impl Limit {
+    /// What is too full for an endpoint to hold `own` while all of them hold `all`.
+    fn full(&self, all: usize, own: usize) -> Option<Full> {
+        let (limit, full) = if own > self.share { (self.max / 2, Full::Endpoint) } else { (self.max, Full::Whole) };
+        (all > limit).then_some(full)
+    }
 }
 
 impl InFlight {
     /// Nothing in flight yet, to be shared by that many endpoints.
     pub fn new(limits: &Http, endpoints: usize) -> Self {
-        let (deliveries_max, bytes_max, endpoints) = (limits.max_in_flight, limits.max_in_flight_bytes, endpoints.max(1));
+        let (deliveries, bytes, endpoints) = (limits.max_in_flight, limits.max_in_flight_bytes, endpoints.max(1));
         // A share that does not hold one body would be none.
-        let share =
-            Share { deliveries: (deliveries_max / endpoints).max(1), bytes: (bytes_max / endpoints).max(limits.max_body_bytes) };
-        Self { held: Held::default(), deliveries_max, bytes_max, share }
+        Self {
+            held: Held::default(),
+            deliveries: Limit { max: deliveries, share: (deliveries / endpoints).max(1) },
+            bytes: Limit { max: bytes, share: (bytes / endpoints).max(limits.max_body_bytes) },
+            waiting: Arc::default(),
+        }
     }
 
     /// Deliveries and body bytes in flight.
@@ -48,42 +76,53 @@ impl InFlight {
     }
 
     /// Takes one more delivery of an endpoint in, or refuses it before its body is read.
-    pub(super) fn admit<'a>(&'a self, endpoint: &'a Held) -> Result<Admitted<'a>, Error> {
+    pub(super) async fn admit<'a>(&'a self, endpoint: &'a Endpoint) -> Result<Admitted<'a>, Error> {
         // The guard is there first, so that a refusal gives back what it took.
         let admitted = Admitted { in_flight: self, endpoint, bytes: 0 };
-        let (all, own) = admitted.each(|held| held.deliveries.fetch_add(1, Ordering::Relaxed) + 1);
-        fits(all, self.deliveries_max, own, self.share.deliveries)?;
+        admitted.each(|held| held.deliveries.fetch_add(1, Ordering::Relaxed));
+        admitted.fit(&self.deliveries, |held| held.deliveries.load(Ordering::Relaxed)).await?;
         // Where no byte would fit any more, the body need not be read to find out.
-        let (all, own) = admitted.each(|held| held.bytes.load(Ordering::Relaxed) + 1);
-        fits(all, self.bytes_max, own, self.share.bytes)?;
+        admitted.fit(&self.bytes, |held| held.bytes.load(Ordering::Relaxed) + 1).await?;
         Ok(admitted)
     }
-}
-
-/// Whether an endpoint may hold `own` while all of them hold `all`.
-fn fits(all: usize, max: usize, own: usize, share: usize) -> Result<(), Error> {
-    let limit = if own > share { max / 2 } else { max };
-    if all > limit { Err(Error::Overloaded) } else { Ok(()) }
 }
 
 /// One delivery in flight; dropping it gives everything back.
 pub(super) struct Admitted<'a> {
     in_flight: &'a InFlight,
-    endpoint: &'a Held,
+    endpoint: &'a Endpoint,
     bytes: usize,
 }
 
 impl Admitted<'_> {
     /// Does the same to what all hold and to what the endpoint holds.
     fn each(&self, change: impl Fn(&Held) -> usize) -> (usize, usize) {
-        (change(&self.in_flight.held), change(self.endpoint))
+        (change(&self.in_flight.held), change(&self.endpoint.held))
+    }
+
+    /// Ends well where there is room. Where there is none, deliveries whose bodies are waited for too long make some: those of the endpoint
+    /// if it holds more than its share, else any.
+    async fn fit(&self, limit: &Limit, count: impl Fn(&Held) -> usize) -> Result<(), Error> {
+        loop {
+            let (all, own) = self.each(&count);
+            let among = match limit.full(all, own) {
+                None => return Ok(()),
+                Some(Full::Endpoint) => Among::BodiesOf(&self.endpoint.name),
+                Some(Full::Whole) => Among::Bodies,
+            };
+            if !self.in_flight.waiting.dismiss(among) {
+                return Err(Error::Overloaded);
+            }
+            // Whoever was dismissed gives back what it holds now; it may be this very delivery.
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Bytes count when they have arrived, not when they are announced: an announcement costs a hostile sender nothing.
-    fn grow(&mut self, bytes: usize) -> Result<(), Error> {
+    async fn grow(&mut self, bytes: usize) -> Result<(), Error> {
         self.bytes += bytes;
-        let (all, own) = self.each(|held| held.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes);
-        fits(all, self.in_flight.bytes_max, own, self.in_flight.share.bytes)
+        self.each(|held| held.bytes.fetch_add(bytes, Ordering::Relaxed));
+        self.fit(&self.in_flight.bytes, |held| held.bytes.load(Ordering::Relaxed)).await
     }
 
     /// The body is no longer held.
@@ -102,8 +141,14 @@ impl Drop for Admitted<'_> {
 
 /// Reads the whole body, within the limits.
 pub(super) async fn read(body: Incoming, limits: &Http, admitted: &mut Admitted<'_>) -> Result<Bytes, Error> {
-    let all = read_all(body, limits.max_body_bytes, admitted);
-    tokio::time::timeout(limits.body_timeout, all).await.unwrap_or(Err(Error::SlowBody))
+    let (in_flight, endpoint) = (admitted.in_flight, admitted.endpoint);
+    let all = tokio::time::timeout(limits.body_timeout, read_all(body, limits.max_body_bytes, admitted));
+    tokio::select! {
+        // Nearly every body is there already, and then nobody begins to wait for it.
+        biased;
+        all = all => all.unwrap_or(Err(Error::SlowBody)),
+        () = in_flight.waiting.body(&endpoint.name) => Err(Error::Overloaded),
+    }
 }
 
 async fn read_all(mut body: Incoming, bytes_max: usize, admitted: &mut Admitted<'_>) -> Result<Bytes, Error> {
@@ -116,7 +161,7 @@ async fn read_all(mut body: Incoming, bytes_max: usize, admitted: &mut Admitted<
         if first.len() + all.len() + data.len() > bytes_max {
             return Err(Error::TooLarge);
         }
-        admitted.grow(data.len())?;
+        admitted.grow(data.len()).await?;
         if first.is_empty() && all.is_empty() {
             first = data;
         } else {
@@ -135,20 +180,20 @@ mod tests {
 
     #[test]
     fn beyond_its_share_an_endpoint_leaves_half() {
-        fn check(all: usize, own: usize, share: usize, fits_in: bool) {
-            assert_eq!(fits(all, 100, own, share).is_ok(), fits_in, "{own} of {all}, share {share}");
+        fn check(all: usize, own: usize, share: usize, full: Option<Full>) {
+            assert_eq!(Limit { max: 100, share }.full(all, own), full, "{own} of {all}, share {share}");
         }
         // One endpoint has it all.
-        check(100, 100, 100, true);
-        check(101, 101, 100, false);
+        check(100, 100, 100, None);
+        check(101, 101, 100, Some(Full::Endpoint));
         // Of four, one alone may take half.
-        check(50, 50, 25, true);
-        check(51, 51, 25, false);
+        check(50, 50, 25, None);
+        check(51, 51, 25, Some(Full::Endpoint));
         // The others have their share, whatever the noisy one holds; more only while half is free.
-        check(75, 25, 25, true);
-        check(100, 25, 25, true);
-        check(101, 25, 25, false);
-        check(50, 26, 25, true);
-        check(76, 26, 25, false);
+        check(75, 25, 25, None);
+        check(100, 25, 25, None);
+        check(101, 25, 25, Some(Full::Whole));
+        check(50, 26, 25, None);
+        check(76, 26, 25, Some(Full::Endpoint));
     }
 }

@@ -5,10 +5,13 @@ mod answer;
 mod connections;
 mod gate;
 mod intake;
+mod refusals;
 pub mod server;
+mod waiting;
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, PoisonError, RwLock,
@@ -36,6 +39,7 @@ use crate::{
 };
 use intake::Held;
 pub use intake::InFlight;
+pub use refusals::Refusals;
 
 /// The clock, handed in so that tests can freeze it.
 pub type Clock = fn() -> SystemTime;
@@ -56,6 +60,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// What is held in memory.
     pub in_flight: InFlight,
+    /// What each address may have refused.
+    pub refusals: Refusals,
     /// Where in its life the daemon is.
     pub phase: PhaseCell,
     /// The time of day.
@@ -132,9 +138,9 @@ impl PhaseCell {
 }
 
 /// Answers one request to the webhook port: every path is a delivery or a 404, so there is nothing to route.
-async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Response {
+async fn handle(shared: Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -> Response {
     let mut outcome = Outcome::new(&shared);
-    let result = deliver(&shared, request, &mut outcome).await;
+    let result = deliver(&shared, request, &mut outcome).await.map_err(|error| shared.refusals.judge(peer, error));
     outcome.finish(&result);
     answer::answer(result, shared.phase.get(), &shared.limits)
 }
@@ -169,7 +175,7 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
     outcome.endpoint = Some(endpoint);
     let keys = endpoint.keys();
     let credential = gate::pass(shared, &head, endpoint, &keys)?;
-    let mut admitted = shared.in_flight.admit(&endpoint.held)?;
+    let mut admitted = shared.in_flight.admit(endpoint).await?;
     let body = intake::read(body, &shared.limits, &mut admitted).await?;
 
     let delivery = Delivery {
@@ -242,6 +248,10 @@ impl<'a> Outcome<'a> {
             Err(error) => {
                 let label = error.answer().label;
                 self.count(label, elapsed);
+                if *error == Error::SourceLimited {
+                    // The log is one of the things that the limit protects.
+                    return;
+                }
                 let (endpoint, provider) = self.names();
                 let cause = match error {
                     Error::PublishFailed(cause) => Some(cause.as_str()),

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,10 +19,10 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::{Shared, answer, connections::Connections, handle};
+use super::{Shared, answer, connections::Connections, handle, waiting::Waiting};
 use crate::{config::Http, error::Error, metrics::Metrics};
 
-/// At the limit a connection that waits for a request makes room for a new one. Where none does, new ones get a 503, up to this many at once; more are closed unheard.
+/// At the limit a connection whose peer is waited for makes room for a new one. Where there is none, new ones get a 503, up to this many at once; more are closed unheard.
 const TURNED_AWAY_MAX: usize = 256;
 /// How long a connection above the limit may take to ask.
 const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,7 +43,7 @@ pub enum Port {
 /// Serves a port until `stop` turns true, then lets what is in flight finish for at most `drain`. Returns how many connections
 /// were still open then.
 pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
-    let connections = Connections::new(port.metrics().cloned());
+    let connections = Connections::new(port.waiting(), port.metrics().cloned());
     let graceful = GracefulShutdown::new();
     let mut complained: Option<Instant> = None;
     loop {
@@ -51,8 +52,8 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connect(stream, &port, limits, &graceful, &connections);
+            Ok((stream, peer)) => {
+                connect((stream, peer.ip()), &port, limits, &graceful, &connections);
                 // In a burst, who has to make room ends before the next newcomer is counted, and who brings a request begins with it before he
                 // could be the one that has waited longest.
                 tokio::task::yield_now().await;
@@ -72,7 +73,13 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
     connections.count()
 }
 
-fn connect(stream: TcpStream, port: &Port, limits: &Http, graceful: &GracefulShutdown, connections: &Arc<Connections>) {
+fn connect(
+    (stream, peer): (TcpStream, IpAddr),
+    port: &Port,
+    limits: &Http,
+    graceful: &GracefulShutdown,
+    connections: &Arc<Connections>,
+) {
     let metrics = port.metrics();
     let (connection, before) = connections.open();
     if before >= limits.max_connections + TURNED_AWAY_MAX {
@@ -103,7 +110,7 @@ fn connect(stream: TcpStream, port: &Port, limits: &Http, graceful: &GracefulShu
         async move {
             let Some(limits) = limits else {
                 connection.work();
-                let response = port.answer(request).await;
+                let response = port.answer(request, peer).await;
                 connection.wait();
                 return Ok::<_, Infallible>(response);
             };
@@ -136,10 +143,18 @@ fn give_up_after(stream: &TcpStream, patience: Duration) {
 }
 
 impl Port {
-    async fn answer(self, request: Request<Incoming>) -> Response {
+    async fn answer(self, request: Request<Incoming>, peer: IpAddr) -> Response {
         match self {
-            Self::Webhooks(shared) => handle(shared, request).await,
+            Self::Webhooks(shared) => handle(shared, request, peer).await,
             Self::Admin(router) => router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+        }
+    }
+
+    /// Who waits for a peer on this port.
+    fn waiting(&self) -> Arc<Waiting> {
+        match self {
+            Self::Webhooks(shared) => Arc::clone(&shared.in_flight.waiting),
+            Self::Admin(_) => Arc::default(),
         }
     }
 

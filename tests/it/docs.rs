@@ -150,7 +150,7 @@ fn documented_configurations_are_accepted() {
 fn errors() -> Vec<Error> {
     use Error::{
         BadSignature, BadToken, Draining, EncodedBody, Internal, MalformedBody, Method, MissingSignature, NoSecret, Overloaded,
-        PublishFailed, PublishTimeout, SlowBody, Stale, TooLarge, UnknownEndpoint,
+        PublishFailed, PublishTimeout, SlowBody, SourceLimited, Stale, TooLarge, UnknownEndpoint,
     };
     let listed = vec![
         MissingSignature,
@@ -164,6 +164,7 @@ fn errors() -> Vec<Error> {
         TooLarge,
         EncodedBody,
         Overloaded,
+        SourceLimited,
         Draining,
         NoSecret,
         PublishTimeout,
@@ -173,7 +174,8 @@ fn errors() -> Vec<Error> {
     for error in &listed {
         match error {
             MissingSignature | BadSignature | Stale | BadToken | MalformedBody | UnknownEndpoint | Method | SlowBody
-            | TooLarge | EncodedBody | Overloaded | Draining | NoSecret | PublishTimeout | PublishFailed(_) | Internal => {}
+            | TooLarge | EncodedBody | Overloaded | SourceLimited | Draining | NoSecret | PublishTimeout | PublishFailed(_)
+            | Internal => {}
         }
     }
     listed

@@ -13,6 +13,9 @@ use crate::{
 
 const KIB: usize = 1024;
 
+/// How long a body may be waited for before it makes room for others.
+pub const PATIENCE: Duration = Duration::from_millis(500);
+
 fn table(http: &str) -> Table {
     Table::with(Setup { tables: &format!("[http]\n{http}"), ..Setup::default() })
 }
@@ -230,24 +233,27 @@ fn connections_at_once() {
     let mut table = table("max_connections = 2");
     let ask = Ask::signed("filesafety", &body(100));
     let bytes = whole(&ask);
-    // Both are busy: their bodies have begun.
+    table.check("before", &ask, "200 published");
+    // Both are busy: they wait for Kafka.
+    table.daemon.slow(Duration::from_secs(1));
     let held = [connect(&table.daemon), connect(&table.daemon)];
     for mut stream in &held {
-        stream.write_all(&bytes[..bytes.len() - 1]).unwrap();
+        stream.write_all(&bytes).unwrap();
     }
-    table.daemon.wait_until("held", |_| table.daemon.metric("hookgate_in_flight_deliveries") == Some(2.0));
+    handed_over(&table.daemon, 2);
     let answer = table.daemon.deliver("filesafety", &ask.body);
     assert_eq!((answer.status, answer.label().as_str()), (503, "overloaded"));
     assert_eq!(answer.header("retry-after"), Some("5"));
     wait_for_faults(&table.daemon, "limit", 1);
     // It never was a delivery.
-    assert!(outcomes(&table.daemon).is_empty());
+    let overloaded = outcomes(&table.daemon).into_keys().find(|(_, outcome)| outcome == "overloaded");
+    assert_eq!(overloaded, None);
 
     // What was held before still works.
-    for mut stream in &held {
-        stream.write_all(&bytes[bytes.len() - 1..]).unwrap();
+    for stream in &held {
         table.expect("held", &ask, &next_answer(stream), "200 published");
     }
+    table.daemon.slow(Duration::ZERO);
     // Idle now, and the one that is so for longer makes room.
     table.check("a newcomer", &ask, "200 published");
     assert_eq!(rest(&held[0]), "", "closed");
@@ -260,16 +266,106 @@ fn connections_at_once() {
     table.finish();
 }
 
+/// At the limit a body that is waited for makes room as well, but not at once.
+#[test]
+fn connections_that_send_their_bodies_slowly() {
+    let mut table = table("max_connections = 3\nbody_timeout = \"3.9s\"");
+    let ask = Ask::signed("filesafety", &body(100));
+    let bytes = whole(&ask);
+    let begin = Instant::now();
+    let held = [1.0, 2.0, 3.0].map(|number| {
+        let stream = connect(&table.daemon);
+        (&stream).write_all(&bytes[..bytes.len() - 1]).unwrap();
+        table.daemon.wait_until("held", |_| table.daemon.metric("hookgate_in_flight_deliveries") == Some(number));
+        stream
+    });
+    let mut answer = table.daemon.deliver("filesafety", &ask.body);
+    assert!(answer.status == 503 || begin.elapsed() > PATIENCE, "{answer:?}");
+    while answer.status != 200 {
+        assert!(begin.elapsed() < PATIENCE * 4, "{answer:?}");
+        answer = table.daemon.deliver("filesafety", &ask.body);
+    }
+    table.expect("a newcomer", &ask, &answer, "200 published");
+    // The one that is waited for longest hears why it ends, and when to come back.
+    table.expect("makes room", &ask, &parse(rest(&held[0]).as_bytes()), "503 overloaded");
+    for mut stream in &held[1..] {
+        stream.write_all(&bytes[bytes.len() - 1..]).unwrap();
+        table.expect("the others", &ask, &next_answer(stream), "200 published");
+    }
+    drop(held);
+    table.daemon.wait_until("closed", |_| table.daemon.metric("hookgate_connections") == Some(0.0));
+    assert_eq!(table.daemon.metric("hookgate_in_flight_deliveries"), Some(0.0));
+    table.finish();
+}
+
+/// Whoever is turned away is told so; but that too takes a connection, and there is an end to them.
+#[test]
+fn far_beyond_the_limit_connections_are_closed_unheard() {
+    let daemon = table("max_connections = 1").daemon;
+    let bytes = whole(&Ask::signed("filesafety", &body(100)));
+    assert_eq!(daemon.deliver("filesafety", &body(99)).status, 200);
+    daemon.slow(Duration::from_secs(1));
+    for attempt in 1.. {
+        let busy = connect(&daemon);
+        (&busy).write_all(&bytes).unwrap();
+        handed_over(&daemon, 1);
+        let begin = Instant::now();
+        let told: Vec<_> = (0..256).map(|_| connect(&daemon)).collect();
+        let unheard = connect(&daemon);
+        let (mut last, _gone) = (told.last().unwrap(), (&unheard).write_all(&bytes));
+        let silence = rest(&unheard);
+        let _gone = last.write_all(&bytes);
+        let answer = parse(rest(last).as_bytes());
+        drop(told);
+        daemon.wait_until("all but one closed", |_| daemon.metric("hookgate_connections") == Some(1.0));
+        assert_eq!(next_answer(&busy).status, 200);
+        if silence.is_empty() && (answer.status, answer.label().as_str()) == (503, "overloaded") {
+            let limit = "hookgate_connection_faults_total{reason=\"limit\"}";
+            daemon.wait_until("counted", |_| daemon.metric(limit).is_some_and(|closed| closed >= 257.0));
+            break;
+        }
+        // They wait for a second. On a machine that stands still for so long there is room again.
+        assert!(begin.elapsed() > Duration::from_millis(900) && attempt < 10, "{silence:?} {answer:?}");
+        drop(busy);
+        daemon.wait_until("closed", |_| daemon.metric("hookgate_connections") == Some(0.0));
+    }
+    daemon.slow(Duration::ZERO);
+}
+
+/// Waits until that many deliveries are with Kafka. Both gauges are of one scrape: the deliveries are there, their bodies are not, and
+/// neither is a body that is still to come.
+fn handed_over(daemon: &Daemon, deliveries: usize) {
+    let deliveries = format!("\nhookgate_in_flight_deliveries {deliveries}\n");
+    daemon.wait_until("handed over", |_| {
+        let text = daemon.admin("/metrics").body;
+        text.contains(&deliveries) && text.contains("\nhookgate_in_flight_bytes 0\n")
+    });
+}
+
+/// Sends a part of a request, and beside it another, for which there is no room. Returns the connection of the first one.
+fn held_beside(table: &mut Table, ask: &Ask, part: &[u8], (gauge, value): (&str, f64), other: &Ask) -> TcpStream {
+    loop {
+        let (stream, begin) = (connect(&table.daemon), Instant::now());
+        (&stream).write_all(part).unwrap();
+        table.daemon.wait_until(gauge, |_| table.daemon.metric(gauge) == Some(value));
+        let answer = table.daemon.deliver("filesafety", &other.body);
+        if answer.status != 200 || begin.elapsed() < PATIENCE {
+            table.expect("beside it", other, &answer, "503 overloaded");
+            return stream;
+        }
+        // On a machine that stands still for a while the first one has made room.
+        table.expect("in its place", other, &answer, "200 published");
+        table.expect("gives way", ask, &next_answer(&stream), "503 overloaded");
+    }
+}
+
 #[test]
 fn bytes_in_flight() {
     let mut table = table("max_body_bytes = \"1KiB\"\nmax_in_flight_bytes = \"1KiB\"");
     let (large, small) = (Ask::signed("filesafety", &body(1000)), Ask::signed("filesafety", &body(100)));
     let bytes = whole(&large);
-    let stream = connect(&table.daemon);
-    (&stream).write_all(&bytes[..bytes.len() - 1]).unwrap();
-    table.daemon.wait_until("held", |_| table.daemon.metric("hookgate_in_flight_bytes") == Some(999.0));
-
-    table.check("beside it", &small, "503 overloaded");
+    let part = &bytes[..bytes.len() - 1];
+    let stream = held_beside(&mut table, &large, part, ("hookgate_in_flight_bytes", 999.0), &small);
     // The refused one has given back what it took.
     assert_eq!(table.daemon.metric("hookgate_in_flight_bytes"), Some(999.0));
     assert_eq!(table.daemon.metric("hookgate_in_flight_deliveries"), Some(1.0));
@@ -291,11 +387,7 @@ fn what_waits_for_kafka_is_no_longer_held() {
     table.daemon.slow(Duration::from_secs(1));
     let stream = connect(&table.daemon);
     (&stream).write_all(&whole(&large)).unwrap();
-    // Both gauges of one scrape: the delivery is there, its body is not, and neither is a body that is still to come.
-    table.daemon.wait_until("handed over", |_| {
-        let text = table.daemon.admin("/metrics").body;
-        text.contains("\nhookgate_in_flight_deliveries 1\n") && text.contains("\nhookgate_in_flight_bytes 0\n")
-    });
+    handed_over(&table.daemon, 1);
     table.check("another large one beside it", &Ask::signed("filesafety", &body(999)), "200 published");
     table.expect("the first one", &large, &next_answer(&stream), "200 published");
     table.daemon.slow(Duration::ZERO);
@@ -306,11 +398,9 @@ fn what_waits_for_kafka_is_no_longer_held() {
 fn deliveries_in_flight() {
     let mut table = table("max_in_flight = 1");
     let ask = Ask::signed("filesafety", &body(100));
-    let stream = connect(&table.daemon);
     // An announcement is enough here: the delivery is admitted before its body.
-    (&stream).write_all(format!("{}content-length: 100\r\n\r\n", head(&ask)).as_bytes()).unwrap();
-    table.daemon.wait_until("held", |_| table.daemon.metric("hookgate_in_flight_deliveries") == Some(1.0));
-    table.check("beside it", &ask, "503 overloaded");
+    let begun = format!("{}content-length: 100\r\n\r\n", head(&ask));
+    let stream = held_beside(&mut table, &ask, begun.as_bytes(), ("hookgate_in_flight_deliveries", 1.0), &ask);
     // Who is not proven is told so, and learns nothing about the load.
     let unproven = Ask::post("/webhooks/filesafety?token=wrong-token", Vec::new(), &ask.body);
     table.check("of anybody", &unproven, "401 bad_token");

@@ -19,4 +19,5 @@ mod properties;
 mod refuse;
 mod secrets;
 mod smuggle;
+mod sources;
 mod tidy;

@@ -1,0 +1,120 @@
+//! The limit of refused requests per address. Everything here comes from one address, as behind a balancer.
+
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    harness::{Answer, Daemon, Setup, parse, request, signed},
+    limits::{body, connect, head, next_answer, rest, whole},
+    table::{Ask, outcomes},
+};
+
+fn daemon(http: &str) -> Daemon {
+    Daemon::with(Setup { tables: &format!("[http]\nmax_body_bytes = \"1KiB\"\n{http}"), ..Setup::default() })
+}
+
+/// A tenth of a second after the last one, another request may be refused for what it is.
+const LIMIT: &str = "max_refusals_per_source = 10";
+
+fn ask(daemon: &Daemon, ask: &Ask) -> Answer {
+    let headers: Vec<_> = ask.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    request(daemon.webhooks, ask.method, &ask.path, &headers, &ask.body)
+}
+
+/// A signature of the right shape by somebody without the secret.
+fn forged(endpoint: &str) -> Ask {
+    let (path, headers) = signed(endpoint, b"another body");
+    Ask::post(path, headers, &body(100))
+}
+
+fn wrong_token() -> Ask {
+    Ask::post("/webhooks/filesafety?token=wrong-token", Vec::new(), &body(100))
+}
+
+/// Asks until the answer has a label. Each before has the other one.
+fn until(daemon: &Daemon, refused: &Ask, label: &str, other: &str) -> Answer {
+    let begin = Instant::now();
+    loop {
+        let answer = ask(daemon, refused);
+        if answer.label() == label {
+            return answer;
+        }
+        assert_eq!(answer.label(), other, "{refused:?}");
+        assert!(begin.elapsed() < Duration::from_secs(10), "never {label}: {refused:?}");
+    }
+}
+
+#[test]
+fn every_fault_of_the_sender_is_limited_and_again_told() {
+    let daemon = daemon(&format!("{LIMIT}\nbody_timeout = \"20ms\""));
+    let check = |refused: &Ask, label: &str| {
+        until(&daemon, refused, label, "source_limited");
+        let answer = until(&daemon, refused, "source_limited", label);
+        assert_eq!(answer.status, 503);
+        assert_eq!((answer.header("retry-after"), answer.header("connection")), (Some("5"), Some("close")));
+    };
+    let token = || Ask::signed("filesafety", &body(100));
+    check(&wrong_token(), "bad_token");
+    check(&forged("uploadcare"), "bad_signature");
+    check(&forged("frameio"), "bad_signature");
+    check(&Ask::post("/webhooks/uploadcare", Vec::new(), b"{}"), "missing_signature");
+    check(&Ask::post("/webhooks/nobody", Vec::new(), b"{}"), "unknown_endpoint");
+    check(&token().method("PUT"), "method");
+    check(&token().header("content-encoding", "gzip"), "encoded_body");
+    check(&Ask::signed("filesafety", &body(2000)), "too_large");
+    check(&token().header("content-length", "101"), "slow_body");
+    // Each was counted as what it was answered, and no address is in the names.
+    let limited = outcomes(&daemon).into_iter().filter(|((_, outcome), _)| outcome == "source_limited");
+    let endpoints: Vec<_> = limited.map(|((endpoint, _), _)| endpoint).collect();
+    assert_eq!(endpoints, ["_unmatched", "filesafety", "frameio", "uploadcare"]);
+}
+
+/// What the head alone decides costs no more than the head, and the connection ends.
+#[test]
+fn the_body_is_not_waited_for() {
+    let daemon = daemon(LIMIT);
+    let begin = Instant::now();
+    loop {
+        let stream = connect(&daemon);
+        let announced = format!("{}content-length: 100\r\n\r\n", head(&wrong_token()));
+        (&stream).write_all(announced.as_bytes()).unwrap();
+        let answer = parse(rest(&stream).as_bytes());
+        if answer.label() == "source_limited" {
+            break;
+        }
+        assert_eq!(answer.label(), "bad_token");
+    }
+    assert!(begin.elapsed() < Duration::from_secs(3), "a body has 3 s: {:?}", begin.elapsed());
+}
+
+/// A forger spends the quota of the address, and nobody who can prove himself needs any.
+#[test]
+fn what_is_proven_is_never_limited() {
+    let daemon = daemon(LIMIT);
+    // It spends none either: that would be all of it.
+    let stream = connect(&daemon);
+    for number in 0..50 {
+        (&stream).write_all(&whole(&Ask::signed("uploadcare", &body(200 + number)))).unwrap();
+        assert_eq!(next_answer(&stream).status, 200);
+    }
+    assert_eq!(ask(&daemon, &wrong_token()).label(), "bad_token");
+    for round in 0..10 {
+        for endpoint in ["filespin", "filesafety", "frameio", "uploadcare"] {
+            until(&daemon, &wrong_token(), "source_limited", "bad_token");
+            until(&daemon, &forged("uploadcare"), "source_limited", "bad_signature");
+            let answer = daemon.deliver(endpoint, &body(100 + round));
+            assert_eq!(answer.status, 200, "{endpoint}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn without_the_setting_there_is_no_limit() {
+    let daemon = daemon("");
+    for _ in 0..200 {
+        assert_eq!(ask(&daemon, &wrong_token()).label(), "bad_token");
+        assert_eq!(ask(&daemon, &forged("uploadcare")).label(), "bad_signature");
+    }
+}
