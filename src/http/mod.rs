@@ -3,6 +3,7 @@
 
 mod answer;
 mod connections;
+pub mod delay;
 mod gate;
 mod intake;
 pub mod server;
@@ -34,6 +35,7 @@ use crate::{
     publish::Publisher,
     signature::Keys,
 };
+use delay::Delay;
 use intake::Held;
 pub use intake::InFlight;
 
@@ -56,6 +58,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// What is held in memory.
     pub in_flight: InFlight,
+    /// How late the event loop is.
+    pub delay: Delay,
     /// Where in its life the daemon is.
     pub phase: PhaseCell,
     /// The time of day.
@@ -76,12 +80,14 @@ pub struct Endpoint {
     keys: RwLock<Arc<Keys>>,
     /// What its deliveries hold.
     held: Held,
+    /// How many of them [`delay`] has seen in its window.
+    begun: AtomicU32,
 }
 
 impl Endpoint {
     /// An endpoint with its first keys.
     pub fn new(name: Arc<str>, provider: &'static Provider, keys: Keys) -> Self {
-        Self { name, provider, keys: RwLock::new(Arc::new(keys)), held: Held::default() }
+        Self { name, provider, keys: RwLock::new(Arc::new(keys)), held: Held::default(), begun: AtomicU32::new(0) }
     }
 
     /// The keys as of now.
@@ -169,6 +175,11 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
     outcome.endpoint = Some(endpoint);
     let keys = endpoint.keys();
     let credential = gate::pass(shared, &head, endpoint, &keys)?;
+    shared.delay.admit(&endpoint.begun)?;
+    if outcome.left().is_zero() {
+        // After a stall of that length its sender has most likely given up.
+        return Err(Error::Overloaded);
+    }
     let mut admitted = shared.in_flight.admit(&endpoint.held)?;
     let body = intake::read(body, &shared.limits, &mut admitted).await?;
 
@@ -192,8 +203,7 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
     let Record { id, kind, value, .. } = record;
     drop(value);
     admitted.release_bytes();
-    let left = shared.limits.answer_deadline.saturating_sub(outcome.started.elapsed());
-    shared.publisher.wait(pending, left.min(shared.publish_timeout)).await?;
+    shared.publisher.wait(pending, outcome.left().min(shared.publish_timeout)).await?;
     Ok(Accepted { id, kind })
 }
 
@@ -219,12 +229,19 @@ struct Outcome<'a> {
     shared: &'a Shared,
     endpoint: Option<&'a Endpoint>,
     started: Instant,
+    /// How long the request may have waited for the event loop.
+    late: Duration,
     finished: bool,
 }
 
 impl<'a> Outcome<'a> {
     fn new(shared: &'a Shared) -> Self {
-        Self { shared, endpoint: None, started: Instant::now(), finished: false }
+        Self { shared, endpoint: None, started: Instant::now(), late: shared.delay.now(), finished: false }
+    }
+
+    /// What is left until the answer is due.
+    fn left(&self) -> Duration {
+        self.shared.limits.answer_deadline.saturating_sub(self.late + self.started.elapsed())
     }
 
     fn finish(&mut self, result: &Result<Accepted, Error>) {
