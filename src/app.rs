@@ -21,7 +21,11 @@ use crate::{
         secrets::{SecretEvent, SecretRing, shared_secrets},
     },
     encode::{Encoding, TopicTable},
-    http::{self, Clock, Endpoint, InFlight, Phase, PhaseCell, Refusals, Shared, server::Port},
+    http::{
+        self, Clock, Endpoint, InFlight, Phase, PhaseCell, Refusals, Shared,
+        delay::{self, Delay},
+        server::Port,
+    },
     metrics::Metrics,
     proto::Origin,
     provider::Provider,
@@ -34,6 +38,10 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(2);
 /// Connections that may wait to be accepted. The standard library's 128 are fewer than one burst of a provider that catches up; what
 /// finds no room is dropped without a word, and the kernels on both sides repeat themselves for seconds.
 const BACKLOG: i32 = 1024;
+
+/// Acknowledgements come from librdkafka's threads. By default a busy loop takes one such wake-up in 31 turns, and what was taken in waits behind
+/// what has only just come; every other turn finishes what was begun.
+const FOREIGN_EVERY: u32 = 2;
 
 /// What a daemon is started with beside its configuration.
 pub struct Options {
@@ -115,10 +123,12 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         metrics,
         in_flight: InFlight::new(&config.http, config.endpoints.len()),
         refusals: Refusals::new(config.http.max_refusals_per_source),
+        delay: Delay::new(&config.http, config.kafka.publish_timeout),
         phase: PhaseCell::default(),
         clock,
         success_sample: config.log.success_sample,
         successes: AtomicU32::new(0),
+        overloads: AtomicU32::new(0),
     });
 
     let (stop_webhooks, webhooks_stopped) = watch::channel(false);
@@ -214,6 +224,7 @@ fn spawn_webhooks(
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let limits = shared.limits.clone();
         let _last_resort = LastResort(Arc::clone(&shared));
+        tokio::spawn(delay::watch(Arc::clone(&shared)));
         Ok(http::server::serve(listener, Port::Webhooks(shared), &limits, stop, drain).await)
     })
 }
@@ -286,7 +297,7 @@ fn event_loop<T: Default + Send + 'static>(
     name: &str,
     run: impl AsyncFnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<JoinHandle<T>, String> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime::Builder::new_current_thread().enable_all().global_queue_interval(FOREIGN_EVERY).build();
     let runtime = runtime.map_err(|error| format!("cannot start the {name} event loop: {error}"))?;
     let spawned = thread::Builder::new().name(name.into()).spawn(move || {
         runtime.block_on(run()).unwrap_or_else(|error| {

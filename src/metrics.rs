@@ -29,6 +29,7 @@ pub struct Metrics {
     connection_faults: HashMap<&'static str, Counter>,
     in_flight: Gauge,
     in_flight_bytes: Gauge,
+    event_loop_delay: Gauge,
     topics_missing: Gauge,
     ready: Gauge,
     kafka_errors: Counter,
@@ -62,6 +63,7 @@ impl Metrics {
                     .collect(),
                 in_flight: gauge!("hookgate_in_flight_deliveries"),
                 in_flight_bytes: gauge!("hookgate_in_flight_bytes"),
+                event_loop_delay: gauge!("hookgate_event_loop_delay_seconds"),
                 topics_missing: gauge!("hookgate_topics_missing"),
                 ready: gauge!("hookgate_ready"),
                 kafka_errors: counter!("hookgate_kafka_errors_total"),
@@ -98,6 +100,11 @@ impl Metrics {
     pub fn in_flight(&self, deliveries: usize, bytes: usize) {
         self.in_flight.set(deliveries as f64);
         self.in_flight_bytes.set(bytes as f64);
+    }
+
+    /// How late the webhooks' event loop is, in seconds.
+    pub fn event_loop_delay(&self, seconds: f64) {
+        self.event_loop_delay.set(seconds);
     }
 
     /// How many topics are missing.
@@ -162,6 +169,10 @@ fn describe() {
     );
     describe_gauge!("hookgate_in_flight_deliveries", "Deliveries that are being read or wait for Kafka.");
     describe_gauge!("hookgate_in_flight_bytes", "Body bytes held in memory for deliveries in flight.");
+    describe_gauge!(
+        "hookgate_event_loop_delay_seconds",
+        "How late the webhooks' event loop was at least, throughout the last 200 ms: what a request waits before it is looked at."
+    );
     describe_gauge!("hookgate_topics_missing", "Topics that do not exist or are not visible.");
     describe_gauge!("hookgate_ready", "1 while ready: Kafka was reached once and the daemon is not shutting down.");
     describe_counter!("hookgate_kafka_errors_total", "Errors that librdkafka reported on its own account.");

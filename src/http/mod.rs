@@ -3,6 +3,7 @@
 
 mod answer;
 mod connections;
+pub mod delay;
 mod gate;
 mod intake;
 mod refusals;
@@ -37,9 +38,13 @@ use crate::{
     publish::Publisher,
     signature::Keys,
 };
+use delay::Delay;
 use intake::Held;
 pub use intake::InFlight;
 pub use refusals::Refusals;
+
+/// One line per this many deliveries for which there was no room.
+const OVERLOAD_SAMPLE: u32 = 100;
 
 /// The clock, handed in so that tests can freeze it.
 pub type Clock = fn() -> SystemTime;
@@ -62,14 +67,18 @@ pub struct Shared {
     pub in_flight: InFlight,
     /// What each address may have refused.
     pub refusals: Refusals,
+    /// How late the event loop is.
+    pub delay: Delay,
     /// Where in its life the daemon is.
     pub phase: PhaseCell,
     /// The time of day.
     pub clock: Clock,
     /// One line per this many successes; 0 is none.
     pub success_sample: u32,
-    /// Successes since the last line.
+    /// Successes so far.
     pub successes: AtomicU32,
+    /// Deliveries so far for which there was no room.
+    pub overloads: AtomicU32,
 }
 
 /// A configured endpoint.
@@ -82,12 +91,14 @@ pub struct Endpoint {
     keys: RwLock<Arc<Keys>>,
     /// What its deliveries hold.
     held: Held,
+    /// How many of them [`delay`] has seen in its window.
+    begun: AtomicU32,
 }
 
 impl Endpoint {
     /// An endpoint with its first keys.
     pub fn new(name: Arc<str>, provider: &'static Provider, keys: Keys) -> Self {
-        Self { name, provider, keys: RwLock::new(Arc::new(keys)), held: Held::default() }
+        Self { name, provider, keys: RwLock::new(Arc::new(keys)), held: Held::default(), begun: AtomicU32::new(0) }
     }
 
     /// The keys as of now.
@@ -175,6 +186,11 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
     outcome.endpoint = Some(endpoint);
     let keys = endpoint.keys();
     let credential = gate::pass(shared, &head, endpoint, &keys)?;
+    shared.delay.admit(&endpoint.begun)?;
+    if outcome.left().is_zero() {
+        // After a stall of that length its sender has most likely given up.
+        return Err(Error::Overloaded);
+    }
     let mut admitted = shared.in_flight.admit(endpoint).await?;
     let body = intake::read(body, &shared.limits, &mut admitted).await?;
 
@@ -198,8 +214,7 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
     let Record { id, kind, value, .. } = record;
     drop(value);
     admitted.release_bytes();
-    let left = shared.limits.answer_deadline.saturating_sub(outcome.started.elapsed());
-    shared.publisher.wait(pending, left.min(shared.publish_timeout)).await?;
+    shared.publisher.wait(pending, outcome.left().min(shared.publish_timeout)).await?;
     Ok(Accepted { id, kind })
 }
 
@@ -225,12 +240,19 @@ struct Outcome<'a> {
     shared: &'a Shared,
     endpoint: Option<&'a Endpoint>,
     started: Instant,
+    /// How long the request may have waited for the event loop.
+    late: Duration,
     finished: bool,
 }
 
 impl<'a> Outcome<'a> {
     fn new(shared: &'a Shared) -> Self {
-        Self { shared, endpoint: None, started: Instant::now(), finished: false }
+        Self { shared, endpoint: None, started: Instant::now(), late: shared.delay.now(), finished: false }
+    }
+
+    /// What is left until the answer is due.
+    fn left(&self) -> Duration {
+        self.shared.limits.answer_deadline.saturating_sub(self.late + self.started.elapsed())
     }
 
     fn finish(&mut self, result: &Result<Accepted, Error>) {
@@ -248,8 +270,7 @@ impl<'a> Outcome<'a> {
             Err(error) => {
                 let label = error.answer().label;
                 self.count(label, elapsed);
-                if *error == Error::SourceLimited {
-                    // The log is one of the things that the limit protects.
+                if !self.worth_a_line(error) {
                     return;
                 }
                 let (endpoint, provider) = self.names();
@@ -260,6 +281,16 @@ impl<'a> Outcome<'a> {
                 let (status, duration_ms) = (error.answer().status, milliseconds(elapsed));
                 tracing::warn!(endpoint, provider, outcome = label, status, duration_ms, cause, "refused a delivery: {error}");
             }
+        }
+    }
+
+    /// Where there is too much to do already, a line for each refusal would be more of it; and the log is one of the things that a limit of
+    /// refusals protects.
+    fn worth_a_line(&self, error: &Error) -> bool {
+        match error {
+            Error::Overloaded => self.shared.overloads.fetch_add(1, Ordering::Relaxed).is_multiple_of(OVERLOAD_SAMPLE),
+            Error::SourceLimited => false,
+            _ => true,
         }
     }
 

@@ -24,6 +24,8 @@ use crate::{config::Http, error::Error, metrics::Metrics};
 
 /// At the limit a connection whose peer is waited for makes room for a new one. Where there is none, new ones get a 503, up to this many at once; more are closed unheard.
 const TURNED_AWAY_MAX: usize = 256;
+/// This near to the limit connections are taken one at a time.
+const ONE_BY_ONE: usize = 256;
 /// How long a connection above the limit may take to ask.
 const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 /// A failed accept is mostly the process's limit of open files; connections that end make room.
@@ -54,9 +56,12 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
         match accepted {
             Ok((stream, peer)) => {
                 connect((stream, peer.ip()), &port, limits, &graceful, &connections);
-                // In a burst, who has to make room ends before the next newcomer is counted, and who brings a request begins with it before he
-                // could be the one that has waited longest.
-                tokio::task::yield_now().await;
+                // In a burst near the limit, who has to make room ends before the next newcomer is counted, and who brings a request begins with
+                // it before he could be the one that has waited longest. Below, a busy loop takes in what is there, up to tokio's budget of 128:
+                // one at a time they would wait for seconds, and where `delay` does not see them.
+                if connections.count() + ONE_BY_ONE >= limits.max_connections {
+                    tokio::task::yield_now().await;
+                }
             }
             Err(error) => {
                 if complained.is_none_or(|when| when.elapsed() > COMPLAIN_EVERY) {

@@ -27,6 +27,11 @@ pub struct Mock {
 impl Mock {
     /// Starts a cluster of one broker with these topics, one partition each: the mock keeps megabytes per partition.
     pub fn start(topics: &[String]) -> Result<Self, String> {
+        Self::of_brokers(1, topics)
+    }
+
+    /// The same with more brokers, numbered from 1. The first leads everything, so that the others have to do only what they are told to.
+    pub fn of_brokers(brokers: i32, topics: &[String]) -> Result<Self, String> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (report, started) = mpsc::channel();
         let topics = topics.to_vec();
@@ -34,7 +39,7 @@ impl Mock {
         let thread = thread::Builder::new()
             .name("mock-kafka".into())
             .spawn(move || {
-                let cluster = match create(&topics) {
+                let cluster = match create(brokers, &topics) {
                     Ok(cluster) => cluster,
                     Err(error) => {
                         let _gone = report.send(Err(error));
@@ -77,11 +82,15 @@ impl Drop for Mock {
     }
 }
 
-fn create(topics: &[String]) -> Result<Cluster, String> {
-    let cluster = MockCluster::new(1).map_err(|error| format!("cannot start the mock cluster: {error}"))?;
+fn create(brokers: i32, topics: &[String]) -> Result<Cluster, String> {
+    let cluster = MockCluster::new(brokers).map_err(|error| format!("cannot start the mock cluster: {error}"))?;
     for topic in topics {
         thread::sleep(BETWEEN_REQUESTS);
         cluster.create_topic(topic, 1, 1).map_err(|error| format!("cannot create {topic} in the mock cluster: {error}"))?;
+        if brokers > 1 {
+            thread::sleep(BETWEEN_REQUESTS);
+            cluster.partition_leader(topic, 0, Some(1)).map_err(|error| format!("cannot place {topic}: {error}"))?;
+        }
     }
     Ok(cluster)
 }

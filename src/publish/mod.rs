@@ -9,6 +9,7 @@ mod context;
 pub mod mock;
 pub mod read;
 mod supervisor;
+mod waiting;
 
 use std::{
     sync::{
@@ -34,6 +35,7 @@ use crate::{
 };
 use context::{Context, Signal};
 use supervisor::TopicStates;
+use waiting::{Waiting, Waits};
 
 /// Signals to the supervisor that may wait; during an outage there is one per failed delivery.
 const SIGNALS_MAX: usize = 64;
@@ -50,6 +52,7 @@ struct Shared {
     /// Swapped by the supervisor after a fatal error.
     producer: RwLock<Arc<Producer>>,
     topics: TopicStates,
+    waiting: Arc<Waiting>,
     signals: mpsc::SyncSender<Signal>,
     stopping: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
@@ -67,7 +70,7 @@ pub struct Acknowledgement {
 /// A record that librdkafka holds, not acknowledged yet.
 pub struct Pending {
     future: DeliveryFuture,
-    topic: Arc<str>,
+    waits: Waits,
 }
 
 impl Publisher {
@@ -78,8 +81,10 @@ impl Publisher {
         let client = client_config(config.kafka.client_properties());
         let stopping = Arc::new(AtomicBool::new(false));
         let producer = build(&client, Context::new(signals.clone(), Arc::clone(&stopping), Arc::clone(&metrics)))?;
+        let topics: Vec<Arc<str>> = topics.into_iter().collect();
         let shared = Arc::new(Shared {
             producer: RwLock::new(Arc::new(producer)),
+            waiting: Waiting::new(config, &topics),
             topics: TopicStates::new(topics),
             signals,
             stopping,
@@ -100,9 +105,10 @@ impl Publisher {
         self.shared.topics.missing()
     }
 
-    /// Hands a record to librdkafka, which copies it. Never blocks.
+    /// Hands a record to librdkafka, which copies it, unless too many wait for its topic already. Never blocks.
     pub fn enqueue(&self, record: &Record) -> Result<Pending, Error> {
         self.shared.topics.usable(&record.topic)?;
+        let waits = self.shared.waiting.begin(&record.topic, record.value.len())?;
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(&**value) });
@@ -113,7 +119,7 @@ impl Publisher {
             .timestamp(record.timestamp_ms)
             .headers(headers);
         match self.shared.producer().send_result(message) {
-            Ok(future) => Ok(Pending { future, topic: Arc::clone(&record.topic) }),
+            Ok(future) => Ok(Pending { future, waits }),
             Err((error, _)) => Err(self.failed(&error, &record.topic)),
         }
     }
@@ -122,11 +128,11 @@ impl Publisher {
     pub async fn wait(&self, pending: Pending, wait: Duration) -> Result<Acknowledgement, Error> {
         match tokio::time::timeout(wait, pending.future).await {
             Ok(Ok(Ok(delivery))) => Ok(Acknowledgement { partition: delivery.partition, offset: delivery.offset }),
-            Ok(Ok(Err((error, _)))) => Err(self.failed(&error, &pending.topic)),
+            Ok(Ok(Err((error, _)))) => Err(self.failed(&error, &pending.waits.topic)),
             // The producer went away with the record: it was rebuilt or is being closed.
             Ok(Err(_)) => Err(Error::PublishFailed("the producer was closed".into())),
             Err(_) => {
-                self.shared.signal(Signal::Doubt(pending.topic));
+                self.shared.signal(Signal::Doubt(Arc::clone(&pending.waits.topic)));
                 Err(Error::PublishTimeout)
             }
         }

@@ -79,13 +79,15 @@ pub struct Setup<'a> {
     pub clock: Clock,
     /// The mock cluster to use; without one and without `kafka.brokers` among the flags a new one is started, with all topics.
     pub mock: Option<Arc<Mock>>,
+    /// What a file cannot say, such as a provider that misbehaves.
+    pub change: fn(&mut Config),
     /// Whether to wait until the daemon is ready and no topic is missing.
     pub wait: bool,
 }
 
 impl Default for Setup<'_> {
     fn default() -> Self {
-        Self { tables: "", flags: Vec::new(), clock: frozen, mock: None, wait: true }
+        Self { tables: "", flags: Vec::new(), clock: frozen, mock: None, change: |_| {}, wait: true }
     }
 }
 
@@ -132,6 +134,7 @@ impl Daemon {
         if let Some(mock) = &mock {
             config.kafka.brokers = vec![mock.brokers().to_owned()];
         }
+        (setup.change)(&mut config);
         let options = Options { environment: environment(), clock: setup.clock, origin: Origin::Webhook };
         let running = app::start(&config, options).unwrap();
         let daemon = Self { webhooks: running.webhooks, admin: running.admin, config, mock, running: Some(running) };

@@ -1,0 +1,247 @@
+//! More than the daemon can do: an event loop that is late, and a topic that does not acknowledge. The excess is refused early, and the
+//! others notice nothing.
+
+use std::{
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use hookgate::{
+    config::Config,
+    event::Event,
+    provider::{Provider, uploadcare},
+    publish::mock::Mock,
+    signature::Verified,
+};
+
+use crate::{
+    harness::{Daemon, Setup, configuration, parse, topics, wait_until},
+    limits::{body, connect, head, next_answer, rest, whole},
+    table::{Ask, outcomes},
+};
+
+/// Where most of [`event`]'s go.
+const UPLOADED: &str = "hookgate.uploadcare.file.uploaded";
+
+/// How long the heavy provider keeps the event loop from everything else.
+const HEAVY: Duration = Duration::from_millis(15);
+/// How long it does where the body says so.
+const STALLS: [(&str, Duration); 2] = [("short-stall", Duration::from_secs(1)), ("long-stall", Duration::from_millis(2500))];
+
+/// An Uploadcare delivery that no other one equals.
+fn event(kind: &str, number: u32) -> Vec<u8> {
+    let uuid = format!("{number:08}-0000-4000-8000-000000000000");
+    format!(r#"{{"hook":{{"event":"{kind}"}},"data":{{"uuid":"{uuid}"}}}}"#).into_bytes()
+}
+
+fn heavy(verified: &Verified) -> Event {
+    thread::sleep(HEAVY);
+    (uploadcare::PROVIDER.classify)(verified)
+}
+
+/// Puts another reading of bodies in the place of Uploadcare's.
+fn read_by(config: &mut Config, classify: fn(&Verified) -> Event) {
+    let of = &uploadcare::PROVIDER;
+    let (name, title, timeout, credential) = (of.name, of.title, of.timeout, of.credential);
+    let provider: &'static Provider =
+        Box::leak(Box::new(Provider { name, title, timeout, credential, types: of.types, classify, sample: of.sample }));
+    for endpoint in config.endpoints.iter_mut().filter(|endpoint| endpoint.provider.name == name) {
+        endpoint.provider = provider;
+    }
+}
+
+/// A cluster whose second broker answers nothing in time.
+fn with_a_mute_broker(tables: &str) -> Arc<Mock> {
+    let mock = Mock::of_brokers(2, &topics(&configuration(tables, &[]))).unwrap();
+    mock.run(|cluster| cluster.broker_round_trip_time(2, Duration::from_secs(60)).unwrap()).unwrap();
+    Arc::new(mock)
+}
+
+/// Makes that broker, or the other one, the leader of a topic.
+fn lead(daemon: &Daemon, topic: &'static str, broker: i32) {
+    daemon.mock.as_ref().unwrap().run(move |cluster| cluster.partition_leader(topic, 0, Some(broker)).unwrap()).unwrap();
+}
+
+fn overloaded(daemon: &Daemon, endpoint: &str) -> u32 {
+    outcomes(daemon).get(&(endpoint.into(), "overloaded".into())).map_or(0, |count| u32::try_from(*count).unwrap())
+}
+
+/// Ends the flood, also where the test fails beside it.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Senders bring what takes the event loop nearly half a second, and bring it again.
+#[test]
+fn while_the_event_loop_stays_late_the_busiest_give_way() {
+    // What the deadline leaves beside the wait for Kafka is a tenth of a second.
+    let tables = "[kafka]\npublish_timeout = \"3.9s\"";
+    let daemon = Daemon::with(Setup { tables, change: |config| read_by(config, heavy), ..Setup::default() });
+    let (over, sent) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        let _over = Over(&over);
+        for _ in 0..32 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let answer = daemon.deliver("uploadcare", &event("file.uploaded", sent.fetch_add(1, Ordering::Relaxed)));
+                    match answer.status {
+                        200 => {}
+                        503 => assert_eq!((answer.label().as_str(), answer.header("retry-after")), ("overloaded", Some("5"))),
+                        _ => panic!("{answer:?}"),
+                    }
+                }
+            });
+        }
+        daemon.wait_until("refused", |_| overloaded(&daemon, "uploadcare") > 20);
+
+        // A quiet sender at another endpoint is served, if late.
+        for _ in 0..10 {
+            assert_eq!(daemon.deliver("filesafety", &body(100)).status, 200);
+            thread::sleep(Duration::from_millis(50));
+        }
+        // A refusal does not wait for the body.
+        let ask = Ask::signed("uploadcare", &event("file.uploaded", 0));
+        let begun = [format!("{}content-length: 1000\r\n\r\n", head(&ask)).as_bytes(), &ask.body].concat();
+        wait_until("refused before its body", || {
+            // More than may begin at any time. Those that may wait for their bodies.
+            let streams: Vec<_> = (0..20).map(|_| connect(&daemon)).collect();
+            for mut stream in &streams {
+                stream.write_all(&begun).unwrap();
+            }
+            streams.iter().any(|stream| {
+                stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+                stream.peek(&mut [0]).is_ok() && next_answer(stream).label() == "overloaded"
+            })
+        });
+        daemon.wait_until("told", |_| daemon.metric("hookgate_event_loop_delay_seconds").is_some_and(|delay| delay > 0.05));
+    });
+    daemon.wait_until("over", |_| daemon.metric("hookgate_event_loop_delay_seconds").is_some_and(|delay| delay < 0.05));
+    assert_eq!(daemon.deliver("uploadcare", &event("file.uploaded", 0)).status, 200, "once it is over");
+    assert_eq!(overloaded(&daemon, "filesafety"), 0, "the quiet one");
+}
+
+/// Set while a stall lasts, for the one test that makes one at a time.
+static STALLED: AtomicBool = AtomicBool::new(false);
+
+fn stalling(verified: &Verified) -> Event {
+    let body = String::from_utf8_lossy(&verified.delivery().body);
+    if let Some((_, stall)) = STALLS.iter().find(|(name, _)| body.contains(name)) {
+        STALLED.store(true, Ordering::SeqCst);
+        thread::sleep(*stall);
+        STALLED.store(false, Ordering::SeqCst);
+    }
+    (uploadcare::PROVIDER.classify)(verified)
+}
+
+#[test]
+fn one_stall_refuses_nobody_and_counts_for_the_deadline() {
+    // As long as the chain of deadlines allows, so that without an acknowledgement the deadline is what ends the wait.
+    let tables = "[kafka]\nmessage_timeout = \"3s\"\nreconnect_backoff_max = \"50ms\"\npublish_timeout = \"3.8s\"";
+    let daemon = Daemon::with(Setup {
+        tables,
+        mock: Some(with_a_mute_broker(tables)),
+        change: |config| read_by(config, stalling),
+        ..Setup::default()
+    });
+    let deliver_in_a = |stall: &str| {
+        thread::scope(|scope| {
+            scope.spawn(|| daemon.deliver("uploadcare", &event(stall, 0)));
+            wait_until("stalled", || STALLED.load(Ordering::SeqCst));
+            let senders: Vec<_> = (0..20)
+                .map(|number| {
+                    scope.spawn({
+                        let daemon = &daemon;
+                        move || {
+                            let begin = Instant::now();
+                            (daemon.deliver("uploadcare", &event("file.uploaded", number)), begin.elapsed())
+                        }
+                    })
+                })
+                .collect();
+            senders.into_iter().map(|sender| sender.join().unwrap()).collect::<Vec<_>>()
+        })
+    };
+    for (answer, took) in deliver_in_a(STALLS[0].0) {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(took > Duration::from_millis(300), "they came while it lasted: {took:?}");
+    }
+    lead(&daemon, UPLOADED, 2);
+    for (answer, took) in deliver_in_a(STALLS[1].0) {
+        assert_eq!(answer.label(), "publish_timeout", "{answer:?}");
+        // 5.5 s, if the deadline only began behind the stall.
+        assert!(took < Duration::from_secs(5), "answered after {took:?}");
+    }
+    assert_eq!(overloaded(&daemon, "uploadcare"), 0);
+}
+
+#[test]
+fn a_topic_that_does_not_acknowledge_stops_itself_alone() {
+    const SENT: u32 = 60;
+    // Room for 64, half of it for one endpoint, a quarter for one topic.
+    let tables = "[http]\nmax_in_flight = 64\nanswer_deadline = \"4.9s\"\n\
+                  [kafka]\nmessage_timeout = \"4s\"\nreconnect_backoff_max = \"50ms\"\npublish_timeout = \"4.8s\"";
+    let daemon = Daemon::with(Setup { tables, mock: Some(with_a_mute_broker(tables)), ..Setup::default() });
+    lead(&daemon, UPLOADED, 2);
+    let streams: Vec<_> = (0..SENT)
+        .map(|number| {
+            let stream = connect(&daemon);
+            (&stream).write_all(&whole(&Ask::signed("uploadcare", &event("file.uploaded", number)))).unwrap();
+            stream
+        })
+        .collect();
+    let held = || daemon.metric("hookgate_in_flight_deliveries").unwrap().to_string();
+    daemon.wait_until("all waiting or refused", |_| held() == (SENT - overloaded(&daemon, "uploadcare")).to_string());
+    assert_eq!(held(), "16", "wait for the topic");
+    for number in 0..5 {
+        let begin = Instant::now();
+        for (endpoint, body) in [("uploadcare", event("file.stored", number)), ("filesafety", body(100))] {
+            let answer = daemon.deliver(endpoint, &body);
+            assert_eq!(answer.status, 200, "{endpoint}: {answer:?}");
+        }
+        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    }
+    for stream in &streams {
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let answer = parse(rest(stream).as_bytes());
+        assert!(["overloaded", "publish_timeout"].contains(&answer.label().as_str()), "{answer:?}");
+    }
+    assert_eq!(outcomes(&daemon)[&("uploadcare".into(), "publish_timeout".into())], 16);
+    // It is back, and what waited for it has given its room back.
+    lead(&daemon, UPLOADED, 1);
+    daemon.wait_until("back", |_| daemon.deliver("uploadcare", &event("file.uploaded", SENT)).status == 200);
+}
+
+/// A body that trips a defect of ours is kept, and who sends beside it notices nothing.
+#[test]
+fn a_body_that_makes_the_classifier_panic() {
+    fn trips(verified: &Verified) -> Event {
+        assert!(!verified.delivery().body.windows(4).any(|part| part == b"trip"), "a defect");
+        (uploadcare::PROVIDER.classify)(verified)
+    }
+    let mut table = crate::table::Table::with(Setup { change: |config| read_by(config, trips), ..Setup::default() });
+    let kept = connect(&table.daemon);
+    for number in 0..10 {
+        let ask = Ask::signed("uploadcare", &event("trip", number));
+        (&kept).write_all(&whole(&ask)).unwrap();
+        table.expect("what trips it", &ask, &next_answer(&kept), "200 quarantined");
+        let beside = Ask::signed("uploadcare", &event("file.uploaded", number));
+        table.check("another connection", &beside, "200 published");
+        table.check("another endpoint", &Ask::signed("filesafety", &body(100)), "200 published");
+        let unproven = Ask { headers: Ask::signed("uploadcare", b"another body").headers, ..ask };
+        table.check("unproven", &unproven, "401 bad_signature");
+    }
+    assert_eq!(table.daemon.admin("/livez").status, 200);
+    assert_eq!(table.daemon.metric("hookgate_in_flight_deliveries"), Some(0.0));
+    let records = table.finish();
+    let reason = |record: &&hookgate::publish::read::Stored| record.headers.contains(&("hookgate-reason".into(), "panic".into()));
+    assert_eq!(records.iter().filter(reason).count(), 10);
+}
