@@ -99,6 +99,11 @@ impl Site {
         PROVIDERS.iter().map(|it| self.topic(*it)).chain([quarantine]).collect()
     }
 
+    /// A topic of the same cluster that the daemon does not know.
+    pub(crate) fn witness(&self) -> String {
+        format!("{}witness", self.prefix)
+    }
+
     /// The ceiling of memory that `hookgate check` prints, in bytes.
     pub(crate) fn ceiling(&self) -> Result<u64, String> {
         let report: serde_json::Value =

@@ -31,11 +31,13 @@ pub(crate) fn answers(books: &mut Books, scenario: &Scenario, attempts: &[Attemp
     let wrong: Vec<_> = attempts.iter().filter(|attempt| !allows(scenario.allowed, attempt)).collect();
     if let Some(first) = wrong.first() {
         let since = first.begun.saturating_duration_since(attempts[0].begun);
-        books.faults.push(format!("{} answers that must not be, the first {since:?} after the begin: {first:?}", wrong.len()));
+        let fault = format!("{} answers that must not be, the first {since:?} after the begin: {first:?}", wrong.len());
+        let refusals = wrong.iter().all(|attempt| attempt.outcome == Outcome::Refused);
+        if refusals { &mut books.excusable } else { &mut books.faults }.push(fault);
     }
     // librdkafka sends anew what was in doubt when a broker or the way to it failed. There is no other reason.
     if books.resent > 0 && !scenario.resends {
-        books.faults.push(format!("{} duplicates without a reason", books.resent));
+        books.excusable.push(format!("{} duplicates without a reason", books.resent));
     }
     let bound = bounds.answer + stall;
     if books.worst > bound {
@@ -56,6 +58,17 @@ fn allows(allowed: Allowed, attempt: &Attempt) -> bool {
         Outcome::Silent(_) => allowed == Allowed::Silence,
         Outcome::Other(status) => *status == 401 && allowed == Allowed::UnauthorizedOf(provider),
     }
+}
+
+/// When Kafka takes so long without being broken on purpose, it may as well take longer than the daemon waits.
+const KAFKA_MAX: Duration = Duration::from_secs(1);
+
+/// Whether a run proves nothing, because Kafka itself did not keep up and all that is wrong is what follows from it. Otherwise what is
+/// wrong is a fault.
+pub(crate) fn is_void(books: &mut Books, kafka_took: Duration) -> bool {
+    let void = kafka_took > KAFKA_MAX && books.faults.is_empty() && !books.excusable.is_empty();
+    books.faults.append(&mut books.excusable);
+    void
 }
 
 /// What was seen of the daemons.

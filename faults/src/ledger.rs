@@ -138,6 +138,8 @@ pub(crate) struct Books {
     pub(crate) resent: usize,
     pub(crate) missing: usize,
     pub(crate) worst: Duration,
+    /// What must not be, unless Kafka was slow by itself, in words.
+    pub(crate) excusable: Vec<String>,
     /// What must not be, in words.
     pub(crate) faults: Vec<String>,
 }

@@ -21,6 +21,7 @@ use crate::{
     load::{Attempt, Kind, Load},
     proxy::{Carries, Mode, Proxy},
     scenario::{Scenario, VICTIM, wait_for_recovery},
+    witness::Witness,
 };
 
 /// Load before anything is broken.
@@ -64,6 +65,8 @@ pub(crate) struct Stage {
 
 /// How a scenario went.
 pub(crate) struct Verdict {
+    /// Whether it failed for what is not Hookgate's, and is to be repeated.
+    pub(crate) void: bool,
     pub(crate) books: Books,
     /// The longest that the senders themselves were late: what the machine, and not the daemon, cost.
     pub(crate) stall: Duration,
@@ -76,10 +79,11 @@ pub(crate) struct Verdict {
 }
 
 /// Plays a scenario from its beginning to its reckoning.
-pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool) -> Result<Verdict, String> {
+pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool, turn: u32) -> Result<Verdict, String> {
     let bounds = if short { Bounds::SHORT } else { Bounds::FULL };
-    let mut stage = Stage::new(scenario, program, short)?;
+    let mut stage = Stage::new(scenario, program, short, turn)?;
     let ceiling = stage.site.ceiling()?;
+    let witness = scenario.spares_kafka().then(|| Witness::start(stage.site.witness())).transpose()?;
     let load = Load::start(stage.entrance, stage.secrets.clone(), Kind::Steady(scenario.rate));
     thread::sleep(STEADY);
     let played = (scenario.run)(&mut stage);
@@ -91,6 +95,7 @@ pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool) -> Result<V
     let stall = load.stall().max(stage.stall);
     let mut attempts = load.finish()?;
     stage.end_all()?;
+    let kafka_took = witness.map(Witness::finish).transpose()?.unwrap_or_default();
     played?;
     let recovery = ledger::recovery(&attempts, healed, scenario.rate);
     attempts.append(&mut stage.flooded);
@@ -108,7 +113,8 @@ pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool) -> Result<V
             Err(fault) => books.faults.push(fault),
         }
     }
-    Ok(Verdict { books, stall, rss_peak, recovery, notes, not_staged: stage.not_staged })
+    let void = judge::is_void(&mut books, kafka_took);
+    Ok(Verdict { void, books, stall, rss_peak, recovery, notes, not_staged: stage.not_staged })
 }
 
 fn local(port: u16) -> SocketAddr {
@@ -116,7 +122,7 @@ fn local(port: u16) -> SocketAddr {
 }
 
 impl Stage {
-    fn new(scenario: &Scenario, program: &Path, short: bool) -> Result<Self, String> {
+    fn new(scenario: &Scenario, program: &Path, short: bool, turn: u32) -> Result<Self, String> {
         let secrets = Secrets::new();
         let mut networks = Vec::new();
         let brokers = match scenario.setup {
@@ -133,7 +139,9 @@ impl Stage {
         let replicas = if scenario.setup == Setup::Balanced { 2 } else { 1 };
         let balancer = (replicas > 1).then(|| balancer(replicas)).transpose()?;
         let entrance = if balancer.is_some() { local(BALANCER) } else { addresses(0).0 };
-        let site = Site::new(program, scenario.name, &brokers, &secrets, scenario.settings)?;
+        // Topics that no other turn has written to.
+        let name = if turn == 1 { scenario.name.to_owned() } else { format!("{}-{turn}", scenario.name) };
+        let site = Site::new(program, &name, &brokers, &secrets, scenario.settings)?;
         if scenario.setup == Setup::Apart {
             for provider in PROVIDERS {
                 Cluster::create_on(&site.topic(provider), if provider == VICTIM { &[3] } else { &[1, 2] })?;

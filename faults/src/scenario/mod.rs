@@ -126,6 +126,13 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Whether nothing of Kafka's is broken, nor the way to it, nor the daemon overloaded.
+    pub(crate) fn spares_kafka(&self) -> bool {
+        matches!(self.allowed, Only200 | Silence | UnauthorizedOf(_))
+    }
+}
+
 /// The scenario of this name, for the tests of its judge.
 #[cfg(test)]
 pub(crate) fn named(name: &str) -> &'static Scenario {
