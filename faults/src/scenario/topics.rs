@@ -53,7 +53,7 @@ pub(super) fn acl_removed(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// Without any right left a producer may not even begin.
+/// Nothing may be written any more, and a producer without any right may not begin either, should one be built anew.
 pub(super) fn all_acls_removed(stage: &mut Stage) -> Result<(), String> {
     let begin = Instant::now();
     let topics = stage.site.topics();
