@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop faults proto bench package fuzz fuzz-check deps sbom check
+.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop faults faults-short proto bench package fuzz fuzz-check deps sbom check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -52,6 +52,10 @@ kafka-stop: ## stop it
 # In the target folder of the daemon, so that librdkafka is built once for both.
 faults: build ## break Kafka, the network and the daemon under load, and prove that nothing is lost (three real brokers, Linux)
 	$(CARGO) run --locked --quiet --manifest-path faults/Cargo.toml --target-dir target -- $(SCENARIOS)
+
+# Every change must pass these, so they are few, and no bound of theirs depends on how fast the machine is.
+faults-short: build ## the same with a leader, the daemon, its replicas and the network only; two minutes
+	$(CARGO) run --locked --quiet --manifest-path faults/Cargo.toml --target-dir target -- --short $(SCENARIOS)
 
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
 	scripts/buf

@@ -19,6 +19,14 @@ pub(crate) const BROKERS: [u16; 3] = [1, 2, 3];
 /// Partitions of a topic that a scenario creates anew, as many as Hookgate's configuration says.
 pub(crate) const PARTITIONS: i32 = 3;
 
+/// A partition, and the broker that leads it; -1 while there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Led {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) leader: i32,
+}
+
 /// A running cluster. Dropping it stops it.
 pub(crate) struct Cluster;
 
@@ -41,6 +49,11 @@ impl Cluster {
         (Self::port(broker) + 2, Self::port(broker) + 3)
     }
 
+    /// All of them, where they ask for a user, and allow only what `allow` says.
+    pub(crate) fn secured() -> String {
+        BROKERS.map(|broker| format!("127.0.0.1:{}", Self::port(broker) + 4)).join(",")
+    }
+
     pub(crate) fn brokers() -> String {
         BROKERS.map(|broker| format!("127.0.0.1:{}", Self::port(broker))).join(",")
     }
@@ -52,6 +65,35 @@ impl Cluster {
     /// Ends a broker in order.
     pub(crate) fn down(broker: u16) -> Result<(), String> {
         script(&["down", &broker.to_string()])
+    }
+
+    /// Lets a broker write nothing more, and waits until it has given up. Where that cannot be done, why.
+    pub(crate) fn fill(broker: u16) -> Result<Option<&'static str>, String> {
+        let status = command(&["full", &broker.to_string()]).status().map_err(|error| error.to_string())?;
+        match status.code() {
+            Some(0) => Ok(None),
+            Some(3) => Ok(Some("the size of its files cannot be limited here")),
+            code => Err(format!("scripts/kafka3 full ended with {code:?}")),
+        }
+    }
+
+    /// Gives the right to write to these topics, or takes it away.
+    pub(crate) fn access(topics: &[String], allowed: bool) -> Result<(), String> {
+        let topics = topics.iter().map(String::as_str);
+        script(&std::iter::once(if allowed { "allow" } else { "forbid" }).chain(topics).collect::<Vec<_>>())
+    }
+
+    /// The leader of each partition of these topics.
+    pub(crate) fn leaders(topics: &[String]) -> Result<Vec<Led>, String> {
+        let consumer: BaseConsumer = client().create().map_err(|error| error.to_string())?;
+        let mut leaders = Vec::new();
+        for topic in topics {
+            let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5)).map_err(|error| error.to_string())?;
+            for partition in metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions) {
+                leaders.push(Led { topic: topic.clone(), partition: partition.id(), leader: partition.leader() });
+            }
+        }
+        Ok(leaders)
     }
 
     /// Starts brokers again, all at once, and waits until each serves.
@@ -73,7 +115,7 @@ impl Cluster {
         let whole = |topic: &String| {
             let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;
             let partitions = metadata.topics().first()?.partitions();
-            let in_sync = |it: &rdkafka::metadata::MetadataPartition| it.leader() >= 0 && it.isr().len() == BROKERS.len();
+            let in_sync = |it: &rdkafka::metadata::MetadataPartition| it.leader() >= 0 && it.isr().len() == it.replicas().len();
             (!partitions.is_empty() && partitions.iter().all(in_sync)).then_some(())
         };
         let begin = Instant::now();
@@ -93,6 +135,15 @@ impl Cluster {
         let change = value.iter().fold(change, |change, value| change.set("max.message.bytes", value));
         let results = administer(async |admin, options| admin.alter_configs([&change], options).await)?;
         results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| code.to_string()))
+    }
+
+    /// Creates a topic whose partitions all lie on these brokers, and on no other.
+    pub(crate) fn create_on(topic: &str, brokers: &[i32]) -> Result<(), String> {
+        let partitions = vec![brokers; usize::try_from(PARTITIONS).unwrap_or(0)];
+        let in_sync = brokers.len().to_string();
+        let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Variable(&partitions)).set("min.insync.replicas", &in_sync);
+        let results = administer(async |admin, options| admin.create_topics([&new], options).await)?;
+        results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| format!("{topic}: {code}")))
     }
 
     pub(crate) fn delete(topic: &str) -> Result<(), String> {

@@ -33,17 +33,33 @@ pub(crate) struct Site {
     folder: PathBuf,
     program: PathBuf,
     prefix: String,
+    /// Variables that stand over the configuration.
+    settings: Settings,
 }
 
+/// Names and values of variables.
+pub(crate) type Settings = &'static [(&'static str, &'static str)];
+
 impl Site {
-    /// Writes the configuration and creates its topics.
-    pub(crate) fn new(program: &Path, scenario: &str, brokers: &str, secrets: &Secrets) -> Result<Self, String> {
+    /// Writes the configuration.
+    pub(crate) fn new(
+        program: &Path,
+        scenario: &str,
+        brokers: &str,
+        secrets: &Secrets,
+        settings: Settings,
+    ) -> Result<Self, String> {
         let folder = root().join(".work/faults").join(scenario);
-        let site = Self { folder, program: program.to_owned(), prefix: format!("faults.{scenario}.") };
+        let site = Self { folder, program: program.to_owned(), prefix: format!("faults.{scenario}."), settings };
         site.write(brokers, secrets).map_err(|error| format!("{}: {error}", site.folder.display()))?;
-        site.run(&["topics", "--apply", "--brokers", &Cluster::brokers()])?;
-        Cluster::wait_in_sync(&site.topics())?;
         Ok(site)
+    }
+
+    /// Creates the topics that are not there yet, on the listener where that is allowed.
+    pub(crate) fn create_topics(&self) -> Result<(), String> {
+        let arguments = ["topics", "--apply", "--brokers", &Cluster::brokers()];
+        output(Command::new(&self.program).args(arguments).current_dir(&self.folder).stdin(Stdio::null()))?;
+        Cluster::wait_in_sync(&self.topics())
     }
 
     fn write(&self, brokers: &str, secrets: &Secrets) -> io::Result<()> {
@@ -83,22 +99,22 @@ impl Site {
         PROVIDERS.iter().map(|it| self.topic(*it)).chain([quarantine]).collect()
     }
 
+    /// A topic of the same cluster that the daemon does not know.
+    pub(crate) fn witness(&self) -> String {
+        format!("{}witness", self.prefix)
+    }
+
     /// The ceiling of memory that `hookgate check` prints, in bytes.
     pub(crate) fn ceiling(&self) -> Result<u64, String> {
-        let report: serde_json::Value = serde_json::from_str(&self.run(&["check", "--json"])?).map_err(|it| it.to_string())?;
+        let report: serde_json::Value =
+            serde_json::from_str(&output(&mut self.command(&["check", "--json"]))?).map_err(|it| it.to_string())?;
         report["memory_ceiling_bytes"].as_u64().ok_or_else(|| "hookgate check prints no ceiling".into())
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
+        command.args(arguments).envs(self.settings.iter().copied()).current_dir(&self.folder).stdin(Stdio::null());
         command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Result<String, String> {
-        let output = self.command(arguments).output().map_err(|error| format!("{}: {error}", self.program.display()))?;
-        let [out, error] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        if output.status.success() { Ok(out) } else { Err(format!("hookgate {}: {out}{error}", arguments.join(" "))) }
     }
 
     /// Starts replica `n` (from 0) and waits until it is ready.
@@ -126,6 +142,13 @@ impl Site {
         }
         Ok(daemon)
     }
+}
+
+/// Runs a command to its end, and hands over what it prints.
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
+    let [out, error] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    if output.status.success() { Ok(out) } else { Err(format!("hookgate: {out}{error}")) }
 }
 
 /// Where replica `n` takes webhooks, and its admin port.

@@ -2,7 +2,10 @@
 //! Hookgate: a mistake of its signing code must not be repeated by its judge.
 
 use std::{
-    sync::{Arc, RwLock},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -59,22 +62,38 @@ impl Provider {
     }
 }
 
-/// The secrets in force, which a scenario may change while deliveries are sent.
+/// What is signed with: the secrets in force, and the clock. A scenario may change both while deliveries are sent.
 #[derive(Clone)]
-pub(crate) struct Secrets(Arc<RwLock<Vec<String>>>);
+pub(crate) struct Secrets {
+    secrets: Arc<RwLock<Vec<String>>>,
+    /// By how many seconds the senders' clock is ahead of the daemon's.
+    ahead: Arc<AtomicI64>,
+}
 
 impl Secrets {
     pub(crate) fn new() -> Self {
         let secrets = PROVIDERS.iter().map(|it| format!("{}-secret-0", it.name()));
-        Self(Arc::new(RwLock::new(secrets.collect())))
+        Self { secrets: Arc::new(RwLock::new(secrets.collect())), ahead: Arc::default() }
     }
 
     pub(crate) fn of(&self, provider: Provider) -> String {
-        self.0.read().expect("nobody panics with it")[provider as usize].clone()
+        self.secrets.read().expect("nobody panics with it")[provider as usize].clone()
     }
 
     pub(crate) fn set(&self, provider: Provider, secret: &str) {
-        secret.clone_into(&mut self.0.write().expect("nobody panics with it")[provider as usize]);
+        secret.clone_into(&mut self.secrets.write().expect("nobody panics with it")[provider as usize]);
+    }
+}
+
+impl Secrets {
+    /// Sets the senders' clock ahead of the daemon's, or behind.
+    pub(crate) fn set_ahead(&self, seconds: i64) {
+        self.ahead.store(seconds, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        now.saturating_add_signed(self.ahead.load(Ordering::Relaxed))
     }
 }
 
@@ -124,7 +143,7 @@ pub(crate) fn request(number: u64, secrets: &Secrets) -> Vec<u8> {
     match provider {
         Provider::FileSpin | Provider::FileSafety => query = format!("?token={secret}"),
         Provider::FrameIo => {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let now = secrets.now();
             let signature = sign(&secret, &format!("v0:{now}:{body}"));
             proof = format!("x-frameio-request-timestamp: {now}\r\nx-frameio-signature: v0={signature}\r\n");
         }

@@ -13,7 +13,7 @@ use rdkafka::{
 
 use crate::{
     delivery::{self, Provider},
-    load::{Attempt, Outcome, RATE},
+    load::{Attempt, FLOOD_FROM, Outcome},
 };
 
 /// How long the cluster may take to hand out what it holds.
@@ -22,8 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A record as it lies on a topic.
 pub(crate) struct Stored {
     pub(crate) topic: String,
+    pub(crate) partition: i32,
     pub(crate) key: String,
     pub(crate) id: String,
+    /// When the daemon says that it came, in seconds since 1970.
+    pub(crate) received_at: u64,
     pub(crate) body: Vec<u8>,
 }
 
@@ -62,8 +65,10 @@ pub(crate) fn read(brokers: &str, topics: &[String]) -> Result<Vec<Stored>, Stri
         records.push(Stored {
             key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
             id: String::from_utf8_lossy(field(1)).into_owned(),
+            received_at: seconds(field(6)),
             body: field(10).to_owned(),
             topic: place.0.clone(),
+            partition: place.1,
         });
         if left.get(&place).is_some_and(|high| message.offset() + 1 >= *high) {
             left.remove(&place);
@@ -90,6 +95,11 @@ fn fields(mut bytes: &[u8]) -> BTreeMap<u64, &[u8]> {
         bytes = rest;
     }
     fields
+}
+
+/// The seconds of a `google.protobuf.Timestamp`, its first field.
+fn seconds(timestamp: &[u8]) -> u64 {
+    timestamp.strip_prefix(b"\x08").and_then(|mut value| varint(&mut value)).unwrap_or(0)
 }
 
 fn varint(bytes: &mut &[u8]) -> Option<u64> {
@@ -128,6 +138,8 @@ pub(crate) struct Books {
     pub(crate) resent: usize,
     pub(crate) missing: usize,
     pub(crate) worst: Duration,
+    /// What must not be, unless Kafka was slow by itself, in words.
+    pub(crate) excusable: Vec<String>,
     /// What must not be, in words.
     pub(crate) faults: Vec<String>,
 }
@@ -176,7 +188,8 @@ impl Books {
                 self.faults.push(format!("the delivery {number} was answered 200 with {id}, and is on no topic"));
             }
         }
-        self.given_up += usize::from(!stored);
+        // What a flood sends is sent once, and most of it is meant to be refused.
+        self.given_up += usize::from(!stored && number < FLOOD_FROM);
         self.duplicates += records.len().saturating_sub(1);
         // Nobody sends again after a 200, so up to as many records as attempts are explained: each but one had a 503 or no answer.
         // Beyond, only librdkafka can have sent one twice, and the two have the same id.
@@ -189,12 +202,13 @@ impl Books {
     }
 }
 
-/// From the end of a fault to the first full second in which every answer was a 200, and there were enough of them.
-pub(crate) fn recovery(attempts: &[Attempt], healed: Instant) -> Option<Duration> {
+/// From the end of a fault to the first full second in which every answer was a 200, and there were enough of them for that many
+/// deliveries a second.
+pub(crate) fn recovery(attempts: &[Attempt], healed: Instant, rate: u32) -> Option<Duration> {
     let mut answers: Vec<_> =
         attempts.iter().map(|it| (it.ended(), matches!(it.outcome, Outcome::Stored(_)))).filter(|it| it.0 >= healed).collect();
     answers.sort_unstable();
-    let enough = RATE as usize / 2;
+    let enough = rate as usize / 2;
     let begins = answers.iter().filter(|(_, stored)| !stored).map(|(when, _)| *when);
     std::iter::once(healed).chain(begins).find_map(|begin| {
         let end = begin + Duration::from_secs(1);

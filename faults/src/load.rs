@@ -1,8 +1,8 @@
-//! The senders: a steady rate of deliveries, whatever the answers do, with the retries of each provider; every attempt is written
-//! down.
+//! The senders: a steady rate of deliveries, whatever the answers do, with the retries of each provider, and floods beside it; every
+//! attempt is written down.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::VecDeque,
     io,
     net::SocketAddr,
@@ -25,12 +25,31 @@ use tokio::{
 
 use crate::delivery::{self, Provider, Secrets};
 
-/// Deliveries a second, retries not counted.
-pub(crate) const RATE: u32 = 200;
 /// Connections that are kept open. While answers are slow there are as many more as there are deliveries that wait.
 const CONNECTIONS: usize = 32;
 /// After this an answer does not count as one any more, whoever sends.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where a flood's numbers begin, beyond all that a steady load ever reaches.
+pub(crate) const FLOOD_FROM: u64 = 1 << 32;
+/// One in so many of a flood stops in the middle of its body.
+const HALF_EVERY: u64 = 64;
+/// For so long it waits there for an answer: shorter than the daemon's own patience with a body, 3 s.
+const HALF_PATIENCE: Duration = Duration::from_secs(2);
+
+/// So long a connection of a noise waits behind a refusal: room is to be short, not the processor that brokers and daemon share here.
+const NOISE_PAUSE: Duration = Duration::from_millis(200);
+
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// So many deliveries a second of all providers, whatever the answers do, each with the retries of its provider.
+    Steady(u32),
+    /// So many a second, without retries. Some stop in the middle of the body and go on only where no answer comes.
+    Flood(u32),
+    /// One provider's deliveries on so many connections, each with the next one when the last one is answered.
+    Noise(Provider, u64),
+}
 
 /// One request and what became of it.
 #[derive(Clone, Debug)]
@@ -39,6 +58,8 @@ pub(crate) struct Attempt {
     pub(crate) begun: Instant,
     pub(crate) took: Duration,
     pub(crate) outcome: Outcome,
+    /// Of one that stopped in the middle of its body: whether it was answered there.
+    pub(crate) half: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +89,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn start(address: SocketAddr, secrets: Secrets) -> Self {
+    pub(crate) fn start(address: SocketAddr, secrets: Secrets, kind: Kind) -> Self {
         let (attempts, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
         let (written, stopped) = (Arc::clone(&attempts), Arc::clone(&stop));
         let stall_ms = Arc::new(AtomicU64::new(0));
@@ -76,7 +97,14 @@ impl Load {
         let thread = thread::spawn(move || {
             let senders = Rc::new(Senders { address, secrets, idle: RefCell::default(), attempts: written });
             let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
-            LocalSet::new().block_on(&runtime, send(senders, &stopped, &stalled));
+            let work = async {
+                match kind {
+                    Kind::Steady(rate) => send(rate, 0, &stopped, &stalled, |it| Rc::clone(&senders).deliver(it)).await,
+                    Kind::Flood(rate) => send(rate, FLOOD_FROM, &stopped, &stalled, |it| Rc::clone(&senders).flood(it)).await,
+                    Kind::Noise(provider, connections) => senders.noise(provider, connections, Arc::clone(&stopped)).await,
+                }
+            };
+            LocalSet::new().block_on(&runtime, work);
         });
         Self { attempts, stop, stall_ms, thread: Some(thread) }
     }
@@ -115,16 +143,23 @@ struct Senders {
     attempts: Arc<Mutex<Vec<Attempt>>>,
 }
 
-async fn send(senders: Rc<Senders>, stop: &AtomicBool, stall_ms: &AtomicU64) {
-    let (begin, mut number, mut deliveries) = (Instant::now(), 0_u64, JoinSet::new());
+/// Begins so many deliveries a second, numbered from `first`, until it is told to stop; then waits for the last one's end.
+async fn send<F: Future<Output = ()> + 'static>(
+    rate: u32,
+    first: u64,
+    stop: &AtomicBool,
+    stall_ms: &AtomicU64,
+    deliver: impl Fn(u64) -> F,
+) {
+    let (begin, mut sent, mut deliveries) = (Instant::now(), 0_u64, JoinSet::new());
     let mut tick = interval(Duration::from_millis(5));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while !stop.load(Ordering::Relaxed) {
         let due = tick.tick().await;
         stall_ms.fetch_max(u64::try_from(due.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        while u128::from(number) < begin.elapsed().as_millis() * u128::from(RATE) / 1000 {
-            deliveries.spawn_local(Rc::clone(&senders).deliver(number));
-            number += 1;
+        while u128::from(sent) < begin.elapsed().as_millis() * u128::from(rate) / 1000 {
+            deliveries.spawn_local(deliver(first + sent));
+            sent += 1;
         }
         while deliveries.try_join_next().is_some() {}
     }
@@ -135,21 +170,70 @@ impl Senders {
     /// One delivery, until it is stored or its provider gives up.
     async fn deliver(self: Rc<Self>, number: u64) {
         for attempts in 1.. {
-            let request = delivery::request(number, &self.secrets);
-            let begun = Instant::now();
-            let outcome = match timeout(PATIENCE, self.exchange(&request)).await {
-                Ok(Ok(answer)) => answer.outcome(),
-                Ok(Err(error)) => Outcome::Silent(error.kind().to_string()),
-                Err(_) => Outcome::Silent("no answer in time".into()),
-            };
-            let again = matches!(outcome, Outcome::Refused | Outcome::Silent(_));
-            let attempt = Attempt { number, begun, took: begun.elapsed(), outcome };
-            self.attempts.lock().expect("nobody panics with it").push(attempt);
+            let stored = self.attempt(number, false).await;
             match Provider::of(number).pause(attempts) {
-                Some(pause) if again => sleep(pause).await,
+                Some(pause) if !stored => sleep(pause).await,
                 _ => return,
             }
         }
+    }
+
+    /// One delivery of a flood.
+    async fn flood(self: Rc<Self>, number: u64) {
+        let half = (number / 4).is_multiple_of(HALF_EVERY);
+        self.attempt(number, half).await;
+    }
+
+    /// All connections of a noise, until it is told to stop.
+    async fn noise(self: Rc<Self>, provider: Provider, connections: u64, stop: Arc<AtomicBool>) {
+        // Every fourth number is this provider's.
+        let next = Rc::new(Cell::new(FLOOD_FROM + provider as u64));
+        let mut senders = JoinSet::new();
+        for _ in 0..connections {
+            let (this, next, stop) = (Rc::clone(&self), Rc::clone(&next), Arc::clone(&stop));
+            senders.spawn_local(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    if !this.attempt(next.replace(next.get() + 4), false).await {
+                        sleep(NOISE_PAUSE).await;
+                    }
+                }
+            });
+        }
+        while senders.join_next().await.is_some() {}
+    }
+
+    /// One attempt, which is written down. Whether it was stored.
+    async fn attempt(&self, number: u64, half: bool) -> bool {
+        let request = delivery::request(number, &self.secrets);
+        let begun = Instant::now();
+        let answered_early = Cell::new(None);
+        let exchange =
+            async { if half { self.exchange_half(&request, &answered_early).await } else { self.exchange(&request).await } };
+        let outcome = match timeout(PATIENCE, exchange).await {
+            Ok(Ok(answer)) => answer.outcome(),
+            Ok(Err(error)) => Outcome::Silent(error.kind().to_string()),
+            Err(_) => Outcome::Silent("no answer in time".into()),
+        };
+        let stored = matches!(outcome, Outcome::Stored(_));
+        let attempt = Attempt { number, begun, took: begun.elapsed(), outcome, half: answered_early.get() };
+        self.attempts.lock().expect("nobody panics with it").push(attempt);
+        stored
+    }
+
+    /// Stops in the middle of the body, where a refusal is to come that needs no body; an answer ends it.
+    async fn exchange_half(&self, request: &[u8], answered_early: &Cell<Option<bool>>) -> io::Result<Answer> {
+        let body = request.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |end| end + 4);
+        let (first, second) = request.split_at(usize::midpoint(body, request.len()));
+        let mut stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        stream.write_all(first).await?;
+        if let Ok(answer) = timeout(HALF_PATIENCE, read_answer(&mut stream)).await {
+            answered_early.set(Some(true));
+            return answer;
+        }
+        answered_early.set(Some(false));
+        stream.write_all(second).await?;
+        read_answer(&mut stream).await
     }
 
     async fn exchange(&self, request: &[u8]) -> io::Result<Answer> {

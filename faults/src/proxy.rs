@@ -1,5 +1,7 @@
 //! A TCP proxy: with a fault of the network's in it, or, with several targets, a load balancer.
 
+mod kafka;
+
 use std::{
     io,
     net::SocketAddr,
@@ -19,7 +21,7 @@ use tokio::{
 };
 
 /// What the network does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Pass,
     /// Every byte comes so much later, in both directions.
@@ -28,6 +30,15 @@ pub(crate) enum Mode {
     Stuck,
     /// Connections are closed, and so is every new one.
     Cut,
+    /// Brokers say that they do not know this topic.
+    Hide(String),
+}
+
+/// What is carried. Kafka's requests and answers go on whole, as they are looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carries {
+    Bytes,
+    Kafka,
 }
 
 /// Where the next connection goes.
@@ -41,7 +52,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn start(listen: SocketAddr, mut choose: Choose) -> Result<Self, String> {
+    pub(crate) fn start(listen: SocketAddr, carries: Carries, mut choose: Choose) -> Result<Self, String> {
         let text = |error: io::Error| format!("the proxy on {listen}: {error}");
         let listener = std::net::TcpListener::bind(listen).map_err(text)?;
         listener.set_nonblocking(true).map_err(text)?;
@@ -54,7 +65,7 @@ impl Proxy {
                 loop {
                     tokio::select! {
                         accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                            tokio::spawn(connection(client, choose(), watched.clone()));
+                            tokio::spawn(connection(client, choose(), carries, watched.clone()));
                         },
                         // It fails only where the sender is gone with its proxy.
                         changed = ended.changed() => if changed.is_err() { return },
@@ -65,9 +76,9 @@ impl Proxy {
         Ok(Self { mode: Some(mode), thread: Some(thread) })
     }
 
-    pub(crate) fn set(&self, mode: Mode) {
+    pub(crate) fn set(&self, mode: &Mode) {
         if let Some(sender) = &self.mode {
-            sender.send_replace(mode);
+            sender.send_replace(mode.clone());
         }
     }
 }
@@ -80,7 +91,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn connection(client: TcpStream, target: SocketAddr, mode: watch::Receiver<Mode>) {
+async fn connection(client: TcpStream, target: SocketAddr, carries: Carries, mode: watch::Receiver<Mode>) {
     let both = async {
         if *mode.borrow() == Mode::Cut {
             return Ok(());
@@ -89,8 +100,8 @@ async fn connection(client: TcpStream, target: SocketAddr, mode: watch::Receiver
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        let there = pump(from_client, to_server, mode.clone());
-        tokio::try_join!(there, pump(from_server, to_client, mode.clone())).map(drop)
+        let there = pump(from_client, to_server, carries, kafka::hide, mode.clone());
+        tokio::try_join!(there, pump(from_server, to_client, carries, kafka::unhide, mode.clone())).map(drop)
     };
     let mut cut = mode.clone();
     tokio::select! {
@@ -101,16 +112,33 @@ async fn connection(client: TcpStream, target: SocketAddr, mode: watch::Receiver
 }
 
 /// Carries bytes in one direction.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mode: watch::Receiver<Mode>) -> io::Result<()> {
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    carries: Carries,
+    alter: fn(&mut [u8], &str),
+    mut mode: watch::Receiver<Mode>,
+) -> io::Result<()> {
     let (queue, mut queued) = mpsc::channel::<(Instant, Vec<u8>)>(64);
-    let delays = mode.clone();
+    let now = mode.clone();
     let read = async move {
+        let mut arrived = Vec::new();
         loop {
-            let mut bytes = Vec::with_capacity(16 * 1024);
-            if from.read_buf(&mut bytes).await? == 0 {
+            arrived.reserve(16 * 1024);
+            if from.read_buf(&mut arrived).await? == 0 {
                 return Ok(());
             }
-            let delay = if let Mode::Slow(delay) = *delays.borrow() { delay } else { Duration::ZERO };
+            let whole = if carries == Carries::Kafka { kafka::whole(&arrived) } else { arrived.len() };
+            let rest = arrived.split_off(whole);
+            let mut bytes = std::mem::replace(&mut arrived, rest);
+            let delay = match &*now.borrow() {
+                Mode::Slow(delay) => *delay,
+                Mode::Hide(topic) => {
+                    alter(&mut bytes, topic);
+                    Duration::ZERO
+                }
+                Mode::Pass | Mode::Stuck | Mode::Cut => Duration::ZERO,
+            };
             if queue.send((Instant::now() + delay, bytes)).await.is_err() {
                 return Ok(());
             }

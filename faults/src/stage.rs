@@ -14,15 +14,16 @@ use std::{
 use crate::{
     cluster::{BROKERS, Cluster},
     daemon::{Daemon, Seen, Site, addresses, get},
-    delivery::{Provider, Secrets},
+    delivery::{PROVIDERS, Provider, Secrets},
+    expect::Expectation,
+    judge::{self, Bounds},
     ledger::{self, Books, Excuse, read, reconcile},
-    load::{Attempt, Load, Outcome},
-    proxy::{Mode, Proxy},
-    scenario::{Allowed, RECOVERY_MAX, Scenario, wait_for_recovery},
+    load::{Attempt, Kind, Load},
+    proxy::{Carries, Mode, Proxy},
+    scenario::{Scenario, VICTIM, wait_for_recovery},
+    witness::Witness,
 };
 
-/// The shortest patience of a provider, Frame.io's: within it every answer must be there.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Load before anything is broken.
 const STEADY: Duration = Duration::from_secs(3);
 /// Where the balancer listens.
@@ -37,6 +38,10 @@ pub(crate) enum Setup {
     Proxied,
     /// A balancer before two daemons.
     Balanced,
+    /// The brokers ask for a user, and allow that only what it was granted.
+    Secured,
+    /// Nothing, but one topic lies on the third broker alone, and the others on the first two.
+    Apart,
 }
 
 /// A scenario that is being played. Dropping it ends everything in it.
@@ -49,83 +54,67 @@ pub(crate) struct Stage {
     healed: Option<Instant>,
     excuse: Option<Excuse>,
     seen: Vec<Seen>,
+    short: bool,
+    entrance: SocketAddr,
+    /// What floods have sent, and the longest that they were late.
+    flooded: Vec<Attempt>,
+    stall: Duration,
+    expectations: Vec<Expectation>,
+    not_staged: Option<&'static str>,
 }
 
 /// How a scenario went.
 pub(crate) struct Verdict {
+    /// Whether it failed for what is not Hookgate's, and is to be repeated.
+    pub(crate) void: bool,
     pub(crate) books: Books,
     /// The longest that the senders themselves were late: what the machine, and not the daemon, cost.
     pub(crate) stall: Duration,
     pub(crate) rss_peak: u64,
     pub(crate) recovery: Option<Duration>,
+    /// What is worth telling beside the table.
+    pub(crate) notes: Vec<String>,
+    /// Why this machine could not play it.
+    pub(crate) not_staged: Option<&'static str>,
 }
 
 /// Plays a scenario from its beginning to its reckoning.
-pub(crate) fn play(scenario: &Scenario, program: &Path) -> Result<Verdict, String> {
-    let mut stage = Stage::new(scenario, program)?;
+pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool, turn: u32) -> Result<Verdict, String> {
+    let bounds = if short { Bounds::SHORT } else { Bounds::FULL };
+    let mut stage = Stage::new(scenario, program, short, turn)?;
     let ceiling = stage.site.ceiling()?;
-    let entrance = if scenario.setup == Setup::Balanced { local(BALANCER) } else { addresses(0).0 };
-    let load = Load::start(entrance, stage.secrets.clone());
+    let witness = scenario.spares_kafka().then(|| Witness::start(stage.site.witness())).transpose()?;
+    let load = Load::start(stage.entrance, stage.secrets.clone(), Kind::Steady(scenario.rate));
     thread::sleep(STEADY);
     let played = (scenario.run)(&mut stage);
     let healed = stage.healed.unwrap_or_else(Instant::now);
     if played.is_ok() {
-        wait_for_recovery(|| ledger::recovery(&load.attempts(), healed).is_some(), healed);
+        let recovered = || ledger::recovery(&load.attempts(), healed, scenario.rate).is_some();
+        wait_for_recovery(recovered, healed, bounds.recovery);
     }
-    let stall = load.stall();
-    let attempts = load.finish()?;
+    let stall = load.stall().max(stage.stall);
+    let mut attempts = load.finish()?;
     stage.end_all()?;
+    let kafka_took = witness.map(Witness::finish).transpose()?.unwrap_or_default();
     played?;
+    let recovery = ledger::recovery(&attempts, healed, scenario.rate);
+    attempts.append(&mut stage.flooded);
     Cluster::wait_in_sync(&stage.site.topics())?;
     let records = read(&Cluster::brokers(), &stage.site.topics())?;
     let mut books = reconcile(&attempts, &records, stage.excuse);
-    let recovery = ledger::recovery(&attempts, healed);
     let rss_peak = stage.seen.iter().map(|seen| seen.rss_peak).max().unwrap_or(0);
-    judge_answers(&mut books, scenario.allowed, &attempts);
-    judge_daemons(&mut books, &stage.seen, rss_peak, ceiling);
-    if recovery.is_none_or(|it| it > RECOVERY_MAX) {
-        books.faults.push(format!("it did not recover within {RECOVERY_MAX:?} ({recovery:?})"));
+    judge::answers(&mut books, scenario, &attempts, stall, bounds);
+    judge::daemons(&mut books, &stage.seen, rss_peak, ceiling);
+    judge::recovery(&mut books, recovery, bounds);
+    let mut notes = Vec::new();
+    for expectation in stage.expectations.drain(..) {
+        match expectation(&attempts, &records) {
+            Ok(note) => notes.extend(note),
+            Err(fault) => books.faults.push(fault),
+        }
     }
-    Ok(Verdict { books, stall, rss_peak, recovery })
-}
-
-fn judge_answers(books: &mut Books, allowed: Allowed, attempts: &[Attempt]) {
-    let allows = |attempt: &&Attempt| match &attempt.outcome {
-        Outcome::Stored(_) => true,
-        Outcome::Refused => match allowed {
-            Allowed::Only200 => false,
-            Allowed::RefusalsOf(provider) => Provider::of(attempt.number) == provider,
-            Allowed::Refusals | Allowed::Silence => true,
-        },
-        Outcome::Silent(_) => allowed == Allowed::Silence,
-        Outcome::Other(_) => false,
-    };
-    let wrong: Vec<_> = attempts.iter().filter(|attempt| !allows(attempt)).collect();
-    if let Some(first) = wrong.first() {
-        let since = first.begun.saturating_duration_since(attempts[0].begun);
-        books.faults.push(format!("{} answers that must not be, the first {since:?} after the begin: {first:?}", wrong.len()));
-    }
-    // librdkafka sends anew what was in doubt when a broker or the way to it failed. There is no other reason.
-    if books.resent > 0 && allowed != Allowed::Refusals {
-        books.faults.push(format!("{} duplicates without a reason", books.resent));
-    }
-    if books.worst > ANSWER_MAX {
-        let slow = attempts.iter().filter(|attempt| attempt.took > ANSWER_MAX).count();
-        books.faults.push(format!("{slow} answers took longer than {ANSWER_MAX:?}, the slowest {:?}", books.worst));
-    }
-}
-
-fn judge_daemons(books: &mut Books, seen: &[Seen], rss_peak: u64, ceiling: u64) {
-    let dead: u64 = seen.iter().map(|seen| seen.dead).sum();
-    if dead > 0 {
-        books.faults.push(format!("/livez failed {dead} times"));
-    }
-    if seen.iter().any(|seen| seen.ended) {
-        books.faults.push("a daemon ended by itself".into());
-    }
-    if rss_peak > ceiling {
-        books.faults.push(format!("the daemon took {rss_peak} bytes of memory, more than the ceiling of {ceiling}"));
-    }
+    let void = judge::is_void(&mut books, kafka_took);
+    Ok(Verdict { void, books, stall, rss_peak, recovery, notes, not_staged: stage.not_staged })
 }
 
 fn local(port: u16) -> SocketAddr {
@@ -133,21 +122,79 @@ fn local(port: u16) -> SocketAddr {
 }
 
 impl Stage {
-    fn new(scenario: &Scenario, program: &Path) -> Result<Self, String> {
+    fn new(scenario: &Scenario, program: &Path, short: bool, turn: u32) -> Result<Self, String> {
         let secrets = Secrets::new();
-        let (mut brokers, mut networks) = (Cluster::brokers(), Vec::new());
-        if scenario.setup == Setup::Proxied {
-            brokers = BROKERS.map(|broker| local(Cluster::proxied(broker).1).to_string()).join(",");
-            for broker in BROKERS {
-                let (behind, front) = Cluster::proxied(broker);
-                networks.push(Proxy::start(local(front), Box::new(move || local(behind)))?);
+        let mut networks = Vec::new();
+        let brokers = match scenario.setup {
+            Setup::Proxied => {
+                for broker in BROKERS {
+                    let (behind, front) = Cluster::proxied(broker);
+                    networks.push(Proxy::start(local(front), Carries::Kafka, Box::new(move || local(behind)))?);
+                }
+                BROKERS.map(|broker| local(Cluster::proxied(broker).1).to_string()).join(",")
             }
-        }
+            Setup::Secured => Cluster::secured(),
+            Setup::Direct | Setup::Balanced | Setup::Apart => Cluster::brokers(),
+        };
         let replicas = if scenario.setup == Setup::Balanced { 2 } else { 1 };
         let balancer = (replicas > 1).then(|| balancer(replicas)).transpose()?;
-        let site = Site::new(program, scenario.name, &brokers, &secrets)?;
+        let entrance = if balancer.is_some() { local(BALANCER) } else { addresses(0).0 };
+        // Topics that no other turn has written to.
+        let name = if turn == 1 { scenario.name.to_owned() } else { format!("{}-{turn}", scenario.name) };
+        let site = Site::new(program, &name, &brokers, &secrets, scenario.settings)?;
+        if scenario.setup == Setup::Apart {
+            for provider in PROVIDERS {
+                Cluster::create_on(&site.topic(provider), if provider == VICTIM { &[3] } else { &[1, 2] })?;
+            }
+        }
+        site.create_topics()?;
+        if scenario.setup == Setup::Secured {
+            Cluster::access(&site.topics(), true)?;
+        }
         let daemons = (0..replicas).map(|replica| site.start(replica).map(Some)).collect::<Result<_, _>>()?;
-        Ok(Self { site, secrets, daemons, networks, _balancer: balancer, healed: None, excuse: None, seen: Vec::new() })
+        Ok(Self {
+            site,
+            secrets,
+            daemons,
+            networks,
+            _balancer: balancer,
+            healed: None,
+            excuse: None,
+            seen: Vec::new(),
+            short,
+            entrance,
+            flooded: Vec::new(),
+            stall: Duration::ZERO,
+            expectations: Vec::new(),
+            not_staged: None,
+        })
+    }
+
+    /// How long something lasts, in all scenarios or in the short set.
+    pub(crate) fn seconds(&self, full: f32, short: f32) -> f32 {
+        if self.short { short } else { full }
+    }
+
+    /// What must be so in the end, beside what must always be.
+    pub(crate) fn expect(&mut self, expectation: Expectation) {
+        self.expectations.push(expectation);
+    }
+
+    /// This machine has no way to break it.
+    pub(crate) fn not_staged(&mut self, why: &'static str) {
+        self.not_staged = Some(why);
+    }
+
+    /// Sends this beside the steady load.
+    pub(crate) fn flood(&self, kind: Kind) -> Load {
+        Load::start(self.entrance, self.secrets.clone(), kind)
+    }
+
+    /// Ends a flood, and keeps what it has written down.
+    pub(crate) fn collect(&mut self, flood: Load) -> Result<(), String> {
+        self.stall = self.stall.max(flood.stall());
+        self.flooded.append(&mut flood.finish()?);
+        Ok(())
     }
 
     /// The fault is over as of now.
@@ -174,7 +221,7 @@ impl Stage {
     }
 
     /// Does this to all connections between daemon and brokers.
-    pub(crate) fn network(&self, mode: Mode) -> Result<(), String> {
+    pub(crate) fn network(&self, mode: &Mode) -> Result<(), String> {
         if self.networks.is_empty() {
             return Err("there is no proxy before the brokers".into());
         }
@@ -211,5 +258,5 @@ fn balancer(replicas: u16) -> Result<Proxy, String> {
         turn = next.clone().find(|replica| ready[usize::from(*replica)].load(Ordering::Relaxed)).unwrap_or(turn);
         addresses(turn).0
     };
-    Proxy::start(local(BALANCER), Box::new(choose))
+    Proxy::start(local(BALANCER), Carries::Bytes, Box::new(choose))
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn attempt(number: u64, outcome: Outcome) -> Attempt {
-    Attempt { number, begun: Instant::now(), took: Duration::from_millis(1), outcome }
+    Attempt { number, begun: Instant::now(), took: Duration::from_millis(1), outcome, half: None }
 }
 
 fn stored(id: &str) -> Outcome {
@@ -12,7 +12,7 @@ fn stored(id: &str) -> Outcome {
 
 fn record(number: u64, id: &str) -> Stored {
     let (topic, key) = (format!("x.{}", Provider::of(number).name()), delivery::subject(number));
-    Stored { topic, key, id: id.into(), body: delivery::body(number).into_bytes() }
+    Stored { topic, partition: 0, key, id: id.into(), received_at: 0, body: delivery::body(number).into_bytes() }
 }
 
 #[track_caller]
@@ -27,6 +27,14 @@ fn what_was_answered_200_must_be_there() {
     check(&[attempt(1, stored("a"))], &[], 1, 0, 1);
     check(&[attempt(1, stored("a"))], &[record(1, "b")], 1, 0, 1);
     check(&[attempt(1, Outcome::Refused)], &[], 0, 0, 0);
+}
+
+#[test]
+fn what_is_sent_no_more_is_given_up() {
+    let given_up = |attempts: &[Attempt]| reconcile(attempts, &[], None).given_up;
+    assert_eq!(given_up(&[attempt(1, Outcome::Refused), attempt(2, Outcome::Refused)]), 2);
+    assert_eq!(given_up(&[attempt(FLOOD_FROM, Outcome::Refused)]), 0, "nobody wanted a flood's stored");
+    assert_eq!(given_up(&[attempt(1, Outcome::Refused), attempt(1, stored("a"))]), 0);
 }
 
 #[test]
@@ -69,9 +77,9 @@ fn recovery_is_the_first_second_of_nothing_but_200() {
         let outcome = |ms| if refused.contains(&ms) { Outcome::Refused } else { stored("a") };
         (0..ms).step_by(5).map(|ms| Attempt { begun: at(ms), took: Duration::ZERO, ..attempt(1, outcome(ms)) }).collect()
     };
-    assert_eq!(recovery(&answers(0..0, 2000), healed), Some(Duration::ZERO));
-    assert_eq!(recovery(&answers(700..800, 2000), healed), Some(Duration::from_millis(795)));
-    assert_eq!(recovery(&answers(700..800, 1500), healed), None, "no full second yet");
+    assert_eq!(recovery(&answers(0..0, 2000), healed, 200), Some(Duration::ZERO));
+    assert_eq!(recovery(&answers(700..800, 2000), healed, 200), Some(Duration::from_millis(795)));
+    assert_eq!(recovery(&answers(700..800, 1500), healed, 200), None, "no full second yet");
 }
 
 #[test]
@@ -79,6 +87,7 @@ fn the_fields_of_an_event_are_found() {
     // id = "ab", received_at = {seconds: 1}, origin = 1, body = "xyz"
     let event = b"\x0a\x02ab\x32\x02\x08\x01\x40\x01\x52\x03xyz";
     let fields = fields(event);
+    assert_eq!(seconds(fields[&6]), 1);
     assert_eq!((fields[&1], fields[&10]), (&b"ab"[..], &b"xyz"[..]));
     assert!(!self::fields(&event[..event.len() - 1]).contains_key(&10), "what is cut off is not taken");
 }

@@ -1,0 +1,140 @@
+//! What a scenario expects beside the common rules: above all that its fault was one, so that none passes because nothing happened.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    cluster::Led,
+    delivery::Provider,
+    ledger::Stored,
+    load::{Attempt, Outcome},
+};
+
+/// Looks at all attempts and records; what is worth a line beside the table, or what is wrong.
+pub(crate) type Expectation = Box<dyn FnOnce(&[Attempt], &[Stored]) -> Result<Option<String>, String>>;
+
+/// That deliveries of each of these providers were answered so within this time.
+pub(crate) fn answered(providers: &[Provider], outcome: Outcome, within: Range<Instant>) -> Expectation {
+    let providers = providers.to_vec();
+    Box::new(move |attempts, _| {
+        let lacks = |provider: &&Provider| {
+            let so =
+                |it: &&Attempt| Provider::of(it.number) == **provider && within.contains(&it.ended()) && it.outcome == outcome;
+            !attempts.iter().any(|attempt| so(&attempt))
+        };
+        let none = |provider| Err(format!("the fault was none: no answer to {provider:?} was {outcome:?}"));
+        providers.iter().find(lacks).map_or(Ok(None), none)
+    })
+}
+
+/// That all of these partitions took records before their leader was killed, from another one while it was away, and after it was back.
+pub(crate) fn led_by_another(led: Vec<Led>, away: Range<Instant>) -> Expectation {
+    Box::new(move |attempts, records| {
+        let by_id: BTreeMap<&str, &Attempt> = attempts.iter().filter_map(|it| Some((stored(it)?, it))).collect();
+        let mut seen = BTreeSet::new();
+        for record in records {
+            let Some(attempt) = by_id.get(&*record.id) else { continue };
+            let phase = if attempt.ended() < away.start {
+                "before"
+            } else if attempt.begun > away.end {
+                "after"
+            } else if attempt.begun > away.start && attempt.ended() < away.end {
+                "while"
+            } else {
+                continue;
+            };
+            seen.insert((&*record.topic, record.partition, phase));
+        }
+        let phases = ["before", "while", "after"];
+        let lacks = led.iter().flat_map(|it| phases.map(|phase| (&*it.topic, it.partition, phase))).find(|it| !seen.contains(it));
+        match lacks {
+            _ if led.is_empty() => Err("the broker led no partition".into()),
+            Some((topic, partition, phase)) => {
+                Err(format!("{topic} took no record on partition {partition} {phase} its leader was away"))
+            }
+            None => Ok(Some(format!("{} partitions changed their leader, and took records before, while and after", led.len()))),
+        }
+    })
+}
+
+/// That each event says that it came when it was sent, by this machine's clock, which is the daemon's, to the second.
+pub(crate) fn received_when_sent(now: (Instant, SystemTime)) -> Expectation {
+    let wall = move |when: Instant| {
+        let time = if when < now.0 { now.1 - (now.0 - when) } else { now.1 + (when - now.0) };
+        time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    };
+    Box::new(move |attempts, records| {
+        let mut times: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for record in records {
+            times.entry(&record.id).or_default().push(record.received_at);
+        }
+        for attempt in attempts {
+            let Some(times) = stored(attempt).and_then(|id| times.get(id)) else { continue };
+            let when = wall(attempt.begun).saturating_sub(1)..=wall(attempt.ended()) + 1;
+            if !times.iter().any(|time| when.contains(time)) {
+                return Err(format!("the delivery {} was sent in {when:?}, and its event says {times:?}", attempt.number));
+            }
+        }
+        Ok(None)
+    })
+}
+
+/// What an overload may do to the accepted: make their 99th percentile so many times as slow.
+const SLOWER_MAX: u32 = 3;
+/// And this on top, for what a shared processor costs the senders themselves.
+const SLOWER_BY: Duration = Duration::from_millis(250);
+/// One in so many may be refused only behind its body: it was admitted before, and could then not be stored in time.
+const LATE_MAX: usize = 20;
+/// It is one where so many times as much is sent as is stored. Ten times is aimed at, and a slow machine may send less.
+const OVERLOAD_MIN: usize = 5;
+
+/// That there was one, that what was too much was refused before its body was read, and that what was not kept its latency.
+pub(crate) fn overloaded(before: Range<Instant>, during: Range<Instant>) -> Expectation {
+    Box::new(move |attempts, _| {
+        let sent = |within: &Range<Instant>| attempts.iter().filter(move |it| within.contains(&it.begun)).collect::<Vec<_>>();
+        let took = |within| {
+            // Who stops in the middle of a body has made the wait himself.
+            let whole = sent(within).into_iter().filter(|it| it.half.is_none() && stored(it).is_some());
+            whole.map(|it| it.took).collect::<Vec<_>>()
+        };
+        let (calm, busy) = (took(&before), took(&during));
+        let all = sent(&during);
+        let refused = |early| all.iter().filter(|it| it.half == Some(early) && it.outcome == Outcome::Refused).count();
+        let (early, late) = (refused(true), refused(false));
+        let (p99_before, p99_during) = (p99(calm), p99(busy.clone()));
+        if busy.len() * OVERLOAD_MIN > all.len() {
+            return Err(format!("it was no overload: {} of {} were stored", busy.len(), all.len()));
+        }
+        if early == 0 || late > early / LATE_MAX {
+            return Err(format!("{early} were refused before their body was read, and {late} only behind it"));
+        }
+        let (Some(p99_before), Some(p99_during)) = (p99_before, p99_during) else { return Err("nothing was stored".into()) };
+        let times = format!("99 of 100 stored within {p99_before:.0?} before it and {p99_during:.0?} during it");
+        if p99_during > p99_before * SLOWER_MAX + SLOWER_BY {
+            return Err(format!("the accepted did not keep their latency: {times}"));
+        }
+        let seconds = (during.end - during.start).as_secs_f64();
+        let rate = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds;
+        Ok(Some(format!(
+            "{:.0} a second were sent and {:.0} stored; {times}; {early} of {} that stopped within their body were refused there",
+            rate(all.len()),
+            rate(busy.len()),
+            all.iter().filter(|it| it.half.is_some()).count()
+        )))
+    })
+}
+
+fn stored(attempt: &Attempt) -> Option<&str> {
+    if let Outcome::Stored(id) = &attempt.outcome { Some(id) } else { None }
+}
+
+fn p99(mut times: Vec<Duration>) -> Option<Duration> {
+    times.sort_unstable();
+    times.get(times.len().checked_sub(1)? * 99 / 100).copied()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! What a run must look like, whatever was broken in it.
+
+use std::time::Duration;
+
+use crate::{
+    daemon::Seen,
+    delivery::Provider,
+    ledger::Books,
+    load::{Attempt, Outcome},
+    scenario::{Allowed, Scenario},
+};
+
+/// How long things may take. Nothing else depends on how fast the machine is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// An answer, beside the time that the machine had none for the senders.
+    pub(crate) answer: Duration,
+    /// From the end of the fault to the first full second of nothing but 200.
+    pub(crate) recovery: Duration,
+}
+
+impl Bounds {
+    /// The shortest patience of a provider, Frame.io's; and seconds, where an outage was one.
+    pub(crate) const FULL: Self = Self { answer: Duration::from_secs(5), recovery: Duration::from_secs(10) };
+    /// On a machine that is busy with something else, the senders' own patience is the bound: within it every answer must be there.
+    pub(crate) const SHORT: Self = Self { answer: Duration::from_secs(10), recovery: Duration::from_secs(30) };
+}
+
+/// What was answered, and when.
+pub(crate) fn answers(books: &mut Books, scenario: &Scenario, attempts: &[Attempt], stall: Duration, bounds: Bounds) {
+    let wrong: Vec<_> = attempts.iter().filter(|attempt| !allows(scenario.allowed, attempt)).collect();
+    if let Some(first) = wrong.first() {
+        let since = first.begun.saturating_duration_since(attempts[0].begun);
+        let fault = format!("{} answers that must not be, the first {since:?} after the begin: {first:?}", wrong.len());
+        let refusals = wrong.iter().all(|attempt| attempt.outcome == Outcome::Refused);
+        if refusals { &mut books.excusable } else { &mut books.faults }.push(fault);
+    }
+    // librdkafka sends anew what was in doubt when a broker or the way to it failed. There is no other reason.
+    if books.resent > 0 && !scenario.resends {
+        books.excusable.push(format!("{} duplicates without a reason", books.resent));
+    }
+    let bound = bounds.answer + stall;
+    if books.worst > bound {
+        let slow = attempts.iter().filter(|attempt| attempt.took > bound).count();
+        books.faults.push(format!("{slow} answers took longer than {bound:?}, the slowest {:?}", books.worst));
+    }
+}
+
+fn allows(allowed: Allowed, attempt: &Attempt) -> bool {
+    let provider = Provider::of(attempt.number);
+    match &attempt.outcome {
+        Outcome::Stored(_) => true,
+        Outcome::Refused => match allowed {
+            Allowed::Only200 | Allowed::UnauthorizedOf(_) => false,
+            Allowed::RefusalsOf(touched) => provider == touched,
+            Allowed::Refusals | Allowed::Silence => true,
+        },
+        Outcome::Silent(_) => allowed == Allowed::Silence,
+        Outcome::Other(status) => *status == 401 && allowed == Allowed::UnauthorizedOf(provider),
+    }
+}
+
+/// When Kafka takes so long without being broken on purpose, it may as well take longer than the daemon waits.
+const KAFKA_MAX: Duration = Duration::from_secs(1);
+
+/// Whether a run proves nothing, because Kafka itself did not keep up and all that is wrong is what follows from it. Otherwise what is
+/// wrong is a fault.
+pub(crate) fn is_void(books: &mut Books, kafka_took: Duration) -> bool {
+    let void = kafka_took > KAFKA_MAX && books.faults.is_empty() && !books.excusable.is_empty();
+    books.faults.append(&mut books.excusable);
+    void
+}
+
+/// What was seen of the daemons.
+pub(crate) fn daemons(books: &mut Books, seen: &[Seen], rss_peak: u64, ceiling: u64) {
+    let dead: u64 = seen.iter().map(|seen| seen.dead).sum();
+    if dead > 0 {
+        books.faults.push(format!("/livez failed {dead} times"));
+    }
+    if seen.iter().any(|seen| seen.ended) {
+        books.faults.push("a daemon ended by itself".into());
+    }
+    if rss_peak > ceiling {
+        books.faults.push(format!("the daemon took {rss_peak} bytes of memory, more than the ceiling of {ceiling}"));
+    }
+}
+
+/// How long it took until all was well again.
+pub(crate) fn recovery(books: &mut Books, recovery: Option<Duration>, bounds: Bounds) {
+    if recovery.is_none_or(|it| it > bounds.recovery) {
+        books.faults.push(format!("it did not recover within {:?} ({recovery:?})", bounds.recovery));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! The daemon ends, its secrets change, its clock is off.
+
+use std::{
+    fs,
+    time::{Instant, SystemTime},
+};
+
+use super::{CLOCKED, pause};
+use crate::{
+    daemon::addresses,
+    delivery::{PROVIDERS, Provider},
+    expect::{answered, received_when_sent},
+    load::Outcome,
+    stage::Stage,
+};
+
+pub(super) fn daemon_terminated(stage: &mut Stage) -> Result<(), String> {
+    let code = stage.end(0, "TERM")?;
+    stage.start(0)?;
+    stage.healed();
+    if code == Some(0) { Ok(()) } else { Err(format!("SIGTERM ended the daemon with the exit code {code:?}")) }
+}
+
+pub(super) fn daemon_killed(stage: &mut Stage) -> Result<(), String> {
+    stage.end(0, "KILL")?;
+    stage.start(0)?;
+    stage.healed();
+    Ok(())
+}
+
+/// As Kubernetes does it: a replica that is no longer ready gets no new connections, and serves those that it has.
+pub(super) fn replicas_restarted_in_turn(stage: &mut Stage) -> Result<(), String> {
+    for replica in [0, 1] {
+        let code = stage.end(replica, "TERM")?;
+        if code != Some(0) {
+            return Err(format!("SIGTERM ended the replica on {} with the exit code {code:?}", addresses(replica).0));
+        }
+        stage.start(replica)?;
+        pause(1.0);
+    }
+    stage.healed();
+    Ok(())
+}
+
+/// The new secret beside the old one, then the senders use it, then the old one goes. Files are looked at every two seconds.
+pub(super) fn secrets_rotated(stage: &mut Stage) -> Result<(), String> {
+    let noticed = 3.0;
+    let write = |provider: Provider, slot, secret: &str| {
+        fs::write(stage.site.secret_file(provider, slot), secret).map_err(|error| error.to_string())
+    };
+    for turn in 1..=2 {
+        for provider in PROVIDERS {
+            write(provider, 2, &format!("{}-secret-{turn}\n", provider.name()))?;
+        }
+        pause(noticed);
+        for provider in PROVIDERS {
+            stage.secrets.set(provider, &format!("{}-secret-{turn}", provider.name()));
+        }
+        // What is on its way is still signed with the old one.
+        pause(1.0);
+        for provider in PROVIDERS {
+            write(provider, 1, &format!("{}-secret-{turn}", provider.name()))?;
+        }
+        pause(noticed);
+    }
+    stage.healed();
+    Ok(())
+}
+
+/// To one who compares two clocks it is the same which of them is wrong: here the senders' is, once ahead and once behind, by more
+/// than Frame.io's 300 s.
+#[expect(clippy::unnecessary_wraps, reason = "it is a scenario like the others, and nothing in it can fail")]
+pub(super) fn clock_off(stage: &mut Stage) -> Result<(), String> {
+    for ahead in [-400, 400] {
+        let begin = Instant::now();
+        stage.secrets.set_ahead(ahead);
+        pause(5.0);
+        stage.expect(answered(&[CLOCKED], Outcome::Other(401), begin..Instant::now()));
+        stage.secrets.set_ahead(0);
+        stage.healed();
+        pause(2.0);
+    }
+    stage.expect(received_when_sent((Instant::now(), SystemTime::now())));
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! What is broken, and how. Each scenario is a function that breaks something under load, and mends it.
+
+mod brokers;
+mod daemon;
+mod load;
+mod network;
+mod topics;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    daemon::Settings,
+    delivery::Provider,
+    stage::{Setup, Stage},
+};
+
+/// One of them.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// What stands between the senders, the daemon and the brokers.
+    pub(crate) setup: Setup,
+    /// What the senders may see beside 200.
+    pub(crate) allowed: Allowed,
+    /// Whether a broker fails or the way to one, so that librdkafka sends anew what was in doubt.
+    pub(crate) resends: bool,
+    /// Deliveries a second, retries not counted.
+    pub(crate) rate: u32,
+    /// What the daemon is configured with beside its brokers, topics and endpoints.
+    pub(crate) settings: Settings,
+    /// Whether it is one of the short set.
+    pub(crate) short: bool,
+    pub(crate) run: fn(&mut Stage) -> Result<(), String>,
+}
+
+/// What senders may see while something is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allowed {
+    /// Nothing but 200.
+    Only200,
+    /// 503 with `Retry-After`.
+    Refusals,
+    /// The same, but only for the deliveries of one provider.
+    RefusalsOf(Provider),
+    /// 401, but only for the deliveries of one provider.
+    UnauthorizedOf(Provider),
+    /// 503 with `Retry-After`, or no answer: the daemon itself is away for a while.
+    Silence,
+}
+
+/// The provider whose topic or endpoint is touched where only one is.
+pub(crate) const VICTIM: Provider = Provider::Uploadcare;
+/// The only one that signs a time.
+const CLOCKED: Provider = Provider::FrameIo;
+
+use Allowed::{Only200, Refusals, RefusalsOf, Silence, UnauthorizedOf};
+use Setup::{Apart, Balanced, Direct, Proxied, Secured};
+
+/// The most important ones first.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario("broker-killed", Direct, Refusals, brokers::broker_killed),
+    scenario("leader-killed", Direct, Refusals, brokers::leader_killed).short(),
+    scenario("two-brokers-killed", Direct, Refusals, brokers::two_brokers_killed),
+    scenario("broker-frozen", Direct, Refusals, brokers::broker_frozen),
+    scenario("two-brokers-frozen-and-thawed", Direct, Refusals, brokers::two_brokers_frozen_and_thawed),
+    scenario("brokers-restarted-in-turn", Direct, Refusals, brokers::brokers_restarted_in_turn),
+    scenario("disk-full", Direct, Refusals, brokers::disk_full),
+    scenario("slow-topic", Apart, RefusalsOf(VICTIM), brokers::slow_topic).resends(),
+    scenario("topic-recreated", Direct, RefusalsOf(VICTIM), topics::topic_recreated),
+    scenario("topic-vanishes-from-metadata", Proxied, RefusalsOf(VICTIM), topics::topic_vanishes_from_metadata)
+        .with(METADATA_OFTEN),
+    scenario("limit-lowered", Direct, RefusalsOf(VICTIM), topics::limit_lowered),
+    scenario("acl-removed", Secured, RefusalsOf(VICTIM), topics::acl_removed).with(USER),
+    scenario("all-acls-removed", Secured, Refusals, topics::all_acls_removed).with(USER),
+    scenario("daemon-terminated", Direct, Silence, daemon::daemon_terminated),
+    scenario("daemon-killed", Direct, Silence, daemon::daemon_killed).short(),
+    scenario("replicas-restarted-in-turn", Balanced, Only200, daemon::replicas_restarted_in_turn).short(),
+    scenario("secrets-rotated", Direct, Only200, daemon::secrets_rotated),
+    scenario("clock-off", Direct, UnauthorizedOf(CLOCKED), daemon::clock_off),
+    scenario("network-cut", Proxied, Refusals, network::network_cut),
+    scenario("network-slow", Proxied, Refusals, network::network_slow),
+    scenario("network-half-open", Proxied, Refusals, network::network_half_open).short(),
+    scenario("overload", Proxied, Refusals, load::overload).with(ROOM_FOR_16).at(20),
+    scenario("noisy-endpoint", Direct, RefusalsOf(VICTIM), load::noisy_endpoint).with(ROOM_FOR_256),
+];
+
+/// librdkafka asks of its own accord every five minutes, and for the first half minute it forgives a topic that is unknown: nobody
+/// wants to wait for either.
+const METADATA_OFTEN: Settings = &[
+    ("HOOKGATE_KAFKA__PROPERTIES__TOPIC_METADATA_REFRESH_INTERVAL_MS", "500"),
+    ("HOOKGATE_KAFKA__PROPERTIES__TOPIC_METADATA_PROPAGATION_MAX_MS", "0"),
+];
+/// The user of `scripts/kafka3`.
+const USER: Settings = &[
+    ("HOOKGATE_KAFKA__SASL__MECHANISM", "SCRAM-SHA-256"),
+    ("HOOKGATE_KAFKA__SASL__USERNAME", "hookgate"),
+    ("HOOKGATE_KAFKA__SASL__PASSWORD", "env:FAULTS_KAFKA_PASSWORD"),
+    ("FAULTS_KAFKA_PASSWORD", "hookgate-secret"),
+];
+const ROOM_FOR_16: Settings = &[("HOOKGATE_HTTP__MAX_IN_FLIGHT", "16")];
+/// One endpoint's share is a quarter: more than a second's worth of what is sent to it otherwise.
+const ROOM_FOR_256: Settings = &[("HOOKGATE_HTTP__MAX_IN_FLIGHT", "256")];
+
+const fn scenario(name: &'static str, setup: Setup, allowed: Allowed, run: fn(&mut Stage) -> Result<(), String>) -> Scenario {
+    let resends = matches!(allowed, Refusals);
+    Scenario { name, setup, allowed, resends, rate: 200, settings: &[], short: false, run }
+}
+
+impl Scenario {
+    const fn resends(self) -> Self {
+        Self { resends: true, ..self }
+    }
+
+    const fn at(self, rate: u32) -> Self {
+        Self { rate, ..self }
+    }
+
+    const fn with(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    const fn short(self) -> Self {
+        Self { short: true, ..self }
+    }
+}
+
+impl Scenario {
+    /// Whether nothing of Kafka's is broken, nor the way to it, nor the daemon overloaded.
+    pub(crate) fn spares_kafka(&self) -> bool {
+        matches!(self.allowed, Only200 | Silence | UnauthorizedOf(_))
+    }
+}
+
+/// The scenario of this name, for the tests of its judge.
+#[cfg(test)]
+pub(crate) fn named(name: &str) -> &'static Scenario {
+    SCENARIOS.iter().find(|it| it.name == name).expect("there is a scenario of this name")
+}
+
+fn pause(seconds: f32) {
+    thread::sleep(Duration::from_secs_f32(seconds));
+}
+
+/// Waits until a load has recovered from a fault that ended then, or is late.
+pub(crate) fn wait_for_recovery(recovered: impl Fn() -> bool, healed: Instant, bound: Duration) {
+    while !recovered() && healed.elapsed() < bound + Duration::from_secs(2) {
+        pause(0.2);
+    }
+    // What goes wrong only after a while shall still be seen.
+    pause(2.0);
+}
