@@ -16,7 +16,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -68,6 +68,21 @@ pub struct Acknowledgement {
 pub struct Pending {
     future: DeliveryFuture,
     topic: Arc<str>,
+    bytes: usize,
+    wait: Wait,
+}
+
+/// Measures a wait for an acknowledgement, also one that is given up because the sender is gone.
+struct Wait {
+    metrics: Arc<Metrics>,
+    begun: Instant,
+    result: &'static str,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.metrics.publish(self.result, self.begun.elapsed().as_secs_f64());
+    }
 }
 
 impl Publisher {
@@ -113,23 +128,36 @@ impl Publisher {
             .timestamp(record.timestamp_ms)
             .headers(headers);
         match self.shared.producer().send_result(message) {
-            Ok(future) => Ok(Pending { future, topic: Arc::clone(&record.topic) }),
+            Ok(future) => {
+                let wait = Wait { metrics: Arc::clone(&self.shared.metrics), begun: Instant::now(), result: "cancelled" };
+                Ok(Pending { future, topic: Arc::clone(&record.topic), bytes: record.value.len(), wait })
+            }
             Err((error, _)) => Err(self.failed(&error, &record.topic)),
         }
     }
 
     /// Waits for the acknowledgement, at most `wait`.
     pub async fn wait(&self, pending: Pending, wait: Duration) -> Result<Acknowledgement, Error> {
-        match tokio::time::timeout(wait, pending.future).await {
+        let Pending { future, topic, bytes, wait: mut measured } = pending;
+        let result = match tokio::time::timeout(wait, future).await {
             Ok(Ok(Ok(delivery))) => Ok(Acknowledgement { partition: delivery.partition, offset: delivery.offset }),
-            Ok(Ok(Err((error, _)))) => Err(self.failed(&error, &pending.topic)),
+            Ok(Ok(Err((error, _)))) => Err(self.failed(&error, &topic)),
             // The producer went away with the record: it was rebuilt or is being closed.
             Ok(Err(_)) => Err(Error::PublishFailed("the producer was closed".into())),
             Err(_) => {
-                self.shared.signal(Signal::Doubt(pending.topic));
+                self.shared.signal(Signal::Doubt(Arc::clone(&topic)));
                 Err(Error::PublishTimeout)
             }
+        };
+        measured.result = match &result {
+            Ok(_) => "acknowledged",
+            Err(Error::PublishTimeout) => "timed_out",
+            Err(_) => "refused",
+        };
+        if result.is_ok() {
+            self.shared.metrics.event(&topic, bytes);
         }
+        result
     }
 
     /// Flushes for at most `flush` and tells the supervisor to end. Returns how many records were not acknowledged. Blocks: not for

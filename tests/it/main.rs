@@ -15,6 +15,7 @@ mod flood;
 mod hostile;
 mod life;
 mod limits;
+mod metrics;
 mod properties;
 mod refuse;
 mod secrets;
