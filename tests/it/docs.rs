@@ -214,7 +214,7 @@ fn the_status_table_is_that_of_the_code() {
 }
 
 /// An exposition with a series of each metric.
-fn every_metric() -> String {
+pub fn every_metric() -> String {
     let (endpoint, topic): (Arc<str>, Arc<str>) = ("review".into(), "topic".into());
     let labels = EndpointLabels { endpoint: &endpoint, provider: "frameio", secrets: 1, signs_time: true };
     let metrics = Metrics::new([labels], [topic], &Limits::default()).expect("metrics");

@@ -16,6 +16,7 @@ mod hostile;
 mod life;
 mod limits;
 mod metrics;
+mod operations;
 mod properties;
 mod refuse;
 mod secrets;
