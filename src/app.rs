@@ -18,6 +18,7 @@ use crate::{
     admin,
     config::{
         Config, Environment,
+        deadlines::memory_ceiling,
         secrets::{SecretEvent, SecretRing, shared_secrets},
     },
     encode::{Encoding, TopicTable},
@@ -26,7 +27,7 @@ use crate::{
         delay::{self, Delay},
         server::Port,
     },
-    metrics::Metrics,
+    metrics::{EndpointLabels, Limits, Metrics},
     proto::Origin,
     provider::Provider,
     publish::Publisher,
@@ -107,9 +108,8 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let addresses = (address(&webhooks)?, address(&admin)?);
 
     let topics = topic_table(config);
-    let labels = config.endpoints.iter().map(|endpoint| (&endpoint.name, endpoint.provider.name));
-    let metrics = Arc::new(Metrics::new(labels).map_err(|error| format!("cannot set up the metrics: {error}"))?);
     let names: Vec<Arc<str>> = topics.by_topic().into_keys().collect();
+    let metrics = Arc::new(metrics_of(config, &names)?);
     let publisher = Publisher::start(config, names, Arc::clone(&metrics))?;
     let endpoints = config.endpoints.iter().zip(&rings).map(|(endpoint, ring)| {
         (Arc::clone(&endpoint.name), Endpoint::new(Arc::clone(&endpoint.name), endpoint.provider, ring.keys()))
@@ -146,6 +146,24 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     })
 }
 
+fn metrics_of(config: &Config, topics: &[Arc<str>]) -> Result<Metrics, String> {
+    let labels = config.endpoints.iter().map(|endpoint| EndpointLabels {
+        endpoint: &endpoint.name,
+        provider: endpoint.provider.name,
+        secrets: endpoint.secrets.len(),
+        signs_time: endpoint.provider.signs_time(),
+    });
+    let limits = Limits {
+        connections: config.http.max_connections,
+        in_flight: config.http.max_in_flight,
+        in_flight_bytes: config.http.max_in_flight_bytes,
+        answer_deadline: config.http.answer_deadline,
+        publish_timeout: config.kafka.publish_timeout,
+        memory_bytes: memory_ceiling(config).total,
+    };
+    Metrics::new(labels, topics.iter().map(Arc::clone), &limits).map_err(|error| format!("cannot set up the metrics: {error}"))
+}
+
 impl Running {
     /// Why the daemon is not ready, if it is not.
     pub fn unready(&self) -> Option<&'static str> {
@@ -160,6 +178,7 @@ impl Running {
     /// Shuts down in order: unready, keep serving for the pre-stop time, stop accepting, finish what is in flight, flush. Blocks.
     pub fn stop(self, config: &crate::config::Shutdown) -> Ending {
         self.shared.phase.set(Phase::PreStop);
+        self.shared.metrics.shutdown_started();
         tracing::info!(pre_stop_ms = crate::http::milliseconds(config.pre_stop), "shutting down: no longer ready, still serving");
         thread::sleep(config.pre_stop);
         self.shared.phase.set(Phase::Draining);
@@ -168,6 +187,9 @@ impl Running {
         let cut_off = self.threads.webhooks.join().unwrap_or(0);
         tracing::info!(cut_off, "shutting down: no longer accepting, flushing");
         let unflushed = self.shared.publisher.close(config.flush);
+        if cut_off == 0 && unflushed == 0 {
+            self.shared.metrics.shutdown_completed();
+        }
         let _gone = self.stop.admin.send(true);
         let _panicked = self.threads.admin.join();
         Ending { cut_off, unflushed }

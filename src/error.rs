@@ -12,7 +12,10 @@ pub enum Error {
     BadSignature,
     /// The signature is right but its timestamp lies outside the window.
     #[error("the signed timestamp is outside the accepted window")]
-    Stale,
+    Stale {
+        /// By how many seconds our clock is ahead of it.
+        offset: i64,
+    },
     /// The token is wrong or given twice.
     #[error("the token does not match")]
     BadToken,
@@ -94,7 +97,7 @@ impl Error {
         let (status, label) = match self {
             Self::MissingSignature => (401, "missing_signature"),
             Self::BadSignature => (401, "bad_signature"),
-            Self::Stale => (401, "stale"),
+            Self::Stale { .. } => (401, "stale"),
             Self::BadToken => (401, "bad_token"),
             Self::MalformedBody => (400, "malformed_body"),
             Self::UnknownEndpoint => (404, "unknown_endpoint"),

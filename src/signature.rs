@@ -98,6 +98,11 @@ impl Verified {
         &self.timestamp_text
     }
 
+    /// By how many seconds our clock is ahead of the signed time, where one is signed.
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.proof.signed_at.map(|signed_at| timestamp_of(self.delivery.received_at).seconds - signed_at.seconds)
+    }
+
     /// What goes into the record.
     pub fn into_parts(self) -> (Delivery, Proof) {
         (self.delivery, self.proof)
@@ -212,12 +217,11 @@ fn decode_signature(digits: &str) -> Result<[u8; 32], Error> {
 
 /// The signed time, if it lies within the window around the arrival.
 fn window(text: &str, received_at: SystemTime, tolerance: Duration) -> Result<SystemTime, Error> {
-    let seconds: u32 = text.parse().map_err(|_| Error::Stale)?;
-    let signed_at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into());
+    let signed_at = SystemTime::UNIX_EPOCH + Duration::from_secs(text.parse().map_err(|_| Error::BadSignature)?);
     // Whole seconds on both sides: the header has no finer unit, and a boundary that moves within a second cannot be tested.
-    let arrival = received_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    if arrival.abs_diff(seconds.into()) > tolerance.as_secs() {
-        return Err(Error::Stale);
+    let offset = timestamp_of(received_at).seconds - timestamp_of(signed_at).seconds;
+    if offset.unsigned_abs() > tolerance.as_secs() {
+        return Err(Error::Stale { offset });
     }
     Ok(signed_at)
 }

@@ -11,6 +11,9 @@ use super::{
     why_unreadable,
 };
 
+/// How often librdkafka reports its queue and its brokers to the metrics.
+const STATISTICS_EVERY: Duration = Duration::from_secs(5);
+
 /// `[kafka]`.
 #[derive(Clone, Debug)]
 pub struct Kafka {
@@ -108,6 +111,7 @@ impl Kafka {
             ("queue.buffering.max.kbytes", (self.queue_bytes / 1024).to_string()),
             ("message.max.bytes", self.max_message_bytes.to_string()),
             ("allow.auto.create.topics", "false".into()),
+            ("statistics.interval.ms", STATISTICS_EVERY.as_millis().to_string()),
         ];
         properties.extend(own.map(|(name, value)| (name.to_owned(), value)));
         properties.extend(self.properties.0.clone());

@@ -6,7 +6,7 @@ fn the_status_table_stands() {
     let table = [
         (Error::MissingSignature, 401, "missing_signature"),
         (Error::BadSignature, 401, "bad_signature"),
-        (Error::Stale, 401, "stale"),
+        (Error::Stale { offset: 301 }, 401, "stale"),
         (Error::BadToken, 401, "bad_token"),
         (Error::MalformedBody, 400, "malformed_body"),
         (Error::UnknownEndpoint, 404, "unknown_endpoint"),

@@ -26,17 +26,18 @@ use axum::{
     response::Response,
 };
 use hyper::body::Incoming;
+use prost_types::Timestamp;
 
 use crate::{
     config::Http,
     delivery::{Credential, Delivery},
     encode::{Encoding, Record, encode},
     error::Error,
-    event::{Event, EventKind, Fault, FaultReason},
-    metrics::{Metrics, UNMATCHED},
+    event::{Event, EventKind, Fault, FaultReason, timestamp},
+    metrics::{Metrics, Proven, UNMATCHED},
     provider::Provider,
     publish::Publisher,
-    signature::Keys,
+    signature::{Keys, Verified},
 };
 use delay::Delay;
 use intake::Held;
@@ -204,7 +205,13 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
     };
     let provider = endpoint.provider;
     let prepared = catch_unwind(AssertUnwindSafe(|| prepare(provider, delivery, &keys, &shared.encoding)));
-    let record = prepared.map_err(|_panic| report_panic(provider, "verifying or encoding"))??;
+    let prepared = prepared.map_err(|_panic| report_panic(provider, "verifying or encoding"))?;
+    let (record, proven) = prepared.inspect_err(|error| {
+        if let Error::Stale { offset } = error {
+            shared.metrics.clock_offset(&endpoint.name, *offset);
+        }
+    })?;
+    shared.metrics.proven(&endpoint.name, &proven);
     if record.payload_omitted {
         tracing::warn!(endpoint = %endpoint.name, id = record.id, "the typed payload was left out, the record would be too large");
     }
@@ -219,14 +226,32 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
 }
 
 /// Everything between the body and Kafka: pure and synchronous.
-fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encoding: &Encoding) -> Result<Record, Error> {
+fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encoding: &Encoding) -> Result<(Record, Proven), Error> {
     let verified = provider.verify(delivery, keys)?;
     // One body that trips a defect of ours must not crash-loop a fleet, nor be lost.
     let event = catch_unwind(|| (provider.classify)(&verified)).unwrap_or_else(|_panic| {
         report_panic(provider, "classifying");
         Event::quarantined(Fault { reason: FaultReason::Panic, detail: "reading the body failed".into() })
     });
-    Ok(encode(verified, provider, event, encoding))
+    let proven = proven(&verified, &event);
+    Ok((encode(verified, provider, event, encoding), proven))
+}
+
+/// What is counted of a delivery once its sender is proven.
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below what a float tells apart")]
+fn proven(verified: &Verified, event: &Event) -> Proven {
+    let (delivery, proof) = (verified.delivery(), verified.proof());
+    let received_at = timestamp(delivery.received_at);
+    let age = |occurred_at: &Timestamp| {
+        (received_at.seconds - occurred_at.seconds) as f64 + f64::from(received_at.nanos - occurred_at.nanos) / 1e9
+    };
+    Proven {
+        slot: proof.secret_slot,
+        body_bytes: delivery.body.len(),
+        received_at: delivery.received_at,
+        clock_offset: verified.clock_offset(),
+        age: event.occurred_at.as_ref().map(age),
+    }
 }
 
 fn report_panic(provider: &Provider, doing: &str) -> Error {

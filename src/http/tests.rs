@@ -34,8 +34,9 @@ fn a_body_that_trips_a_defect_is_quarantined_once_its_sender_is_proven() {
         };
         prepare(&BROKEN, delivery, &keys, &encoding)
     };
-    let record = prepare_with("token-of-sixteen-characters").unwrap();
+    let (record, proven) = prepare_with("token-of-sixteen-characters").unwrap();
     assert_eq!((&*record.topic, record.kind, &record.key), ("quarantine", EventKind::Quarantine, &record.id));
+    assert_eq!((proven.slot, proven.body_bytes, proven.clock_offset, proven.age), (1, 13, None, None));
     assert!(record.headers.contains(&("hookgate-reason", "panic".into())));
     assert_eq!(prepare_with("another-token").unwrap_err(), Error::BadToken);
 }

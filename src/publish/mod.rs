@@ -17,7 +17,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -71,6 +71,20 @@ pub struct Acknowledgement {
 pub struct Pending {
     future: DeliveryFuture,
     waits: Waits,
+    measured: Measured,
+}
+
+/// Measures a wait for an acknowledgement, also one that is given up because the sender is gone.
+struct Measured {
+    metrics: Arc<Metrics>,
+    begun: Instant,
+    result: &'static str,
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.metrics.publish(self.result, self.begun.elapsed().as_secs_f64());
+    }
 }
 
 impl Publisher {
@@ -119,23 +133,36 @@ impl Publisher {
             .timestamp(record.timestamp_ms)
             .headers(headers);
         match self.shared.producer().send_result(message) {
-            Ok(future) => Ok(Pending { future, waits }),
+            Ok(future) => {
+                let measured = Measured { metrics: Arc::clone(&self.shared.metrics), begun: Instant::now(), result: "cancelled" };
+                Ok(Pending { future, waits, measured })
+            }
             Err((error, _)) => Err(self.failed(&error, &record.topic)),
         }
     }
 
     /// Waits for the acknowledgement, at most `wait`.
     pub async fn wait(&self, pending: Pending, wait: Duration) -> Result<Acknowledgement, Error> {
-        match tokio::time::timeout(wait, pending.future).await {
+        let Pending { future, waits, mut measured } = pending;
+        let result = match tokio::time::timeout(wait, future).await {
             Ok(Ok(Ok(delivery))) => Ok(Acknowledgement { partition: delivery.partition, offset: delivery.offset }),
-            Ok(Ok(Err((error, _)))) => Err(self.failed(&error, &pending.waits.topic)),
+            Ok(Ok(Err((error, _)))) => Err(self.failed(&error, &waits.topic)),
             // The producer went away with the record: it was rebuilt or is being closed.
             Ok(Err(_)) => Err(Error::PublishFailed("the producer was closed".into())),
             Err(_) => {
-                self.shared.signal(Signal::Doubt(Arc::clone(&pending.waits.topic)));
+                self.shared.signal(Signal::Doubt(Arc::clone(&waits.topic)));
                 Err(Error::PublishTimeout)
             }
+        };
+        measured.result = match &result {
+            Ok(_) => "acknowledged",
+            Err(Error::PublishTimeout) => "timed_out",
+            Err(_) => "refused",
+        };
+        if result.is_ok() {
+            self.shared.metrics.event(&waits.topic, waits.bytes);
         }
+        result
     }
 
     /// Flushes for at most `flush` and tells the supervisor to end. Returns how many records were not acknowledged. Blocks: not for

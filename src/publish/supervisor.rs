@@ -179,7 +179,6 @@ impl Supervisor {
 
     fn report_missing(&mut self) {
         let missing = self.shared.topics.missing();
-        self.shared.metrics.topics_missing(missing.len());
         if missing.is_empty() {
             self.missing_logged = None;
             return;

@@ -81,7 +81,7 @@ impl Waiting {
 pub(super) struct Waits {
     waiting: Arc<Waiting>,
     pub(super) topic: Arc<str>,
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 impl Drop for Waits {

@@ -4,12 +4,16 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
 };
 
 use hookgate::{
     config::{self, Config, Environment},
     error::{self, Error},
-    metrics::{CONNECTION_FAULTS, Metrics, OUTCOMES},
+    metrics::{
+        BrokerStatistics, CONNECTION_FAULTS, EndpointLabels, Limits, Metrics, OUTCOMES, PUBLISH_RESULTS, Proven, Statistics,
+    },
     provider,
 };
 use serde_json::Value;
@@ -22,6 +26,7 @@ const DOCUMENTS: &[&str] = &[
     "SECURITY.md",
     "docs/configuration.md",
     "docs/http.md",
+    "docs/metrics.md",
     "docs/providers.md",
     "docs/reliability.md",
 ];
@@ -155,7 +160,7 @@ fn errors() -> Vec<Error> {
     let listed = vec![
         MissingSignature,
         BadSignature,
-        Stale,
+        Stale { offset: 0 },
         BadToken,
         MalformedBody,
         UnknownEndpoint,
@@ -173,8 +178,22 @@ fn errors() -> Vec<Error> {
     ];
     for error in &listed {
         match error {
-            MissingSignature | BadSignature | Stale | BadToken | MalformedBody | UnknownEndpoint | Method | SlowBody
-            | TooLarge | EncodedBody | Overloaded | SourceLimited | Draining | NoSecret | PublishTimeout | PublishFailed(_)
+            MissingSignature
+            | BadSignature
+            | Stale { .. }
+            | BadToken
+            | MalformedBody
+            | UnknownEndpoint
+            | Method
+            | SlowBody
+            | TooLarge
+            | EncodedBody
+            | Overloaded
+            | SourceLimited
+            | Draining
+            | NoSecret
+            | PublishTimeout
+            | PublishFailed(_)
             | Internal => {}
         }
     }
@@ -196,24 +215,43 @@ fn the_status_table_is_that_of_the_code() {
     assert!(text.contains("`cancelled`"));
 }
 
+/// An exposition with a series of each metric.
+pub fn every_metric() -> String {
+    let (endpoint, topic): (Arc<str>, Arc<str>) = ("review".into(), "topic".into());
+    let labels = EndpointLabels { endpoint: &endpoint, provider: "frameio", secrets: 1, signs_time: true };
+    let metrics = Metrics::new([labels], [topic], &Limits::default()).expect("metrics");
+    metrics.delivery(&endpoint, "published", 0.1);
+    metrics.publish("acknowledged", 0.1);
+    let proven = Proven { slot: 1, body_bytes: 1, received_at: SystemTime::UNIX_EPOCH, clock_offset: Some(0), age: Some(1.0) };
+    metrics.proven(&endpoint, &proven);
+    let brokers = vec![BrokerStatistics { id: 1, up: true, round_trip: Some((0.1, 0.2)), failures: 0 }];
+    metrics.kafka(&Statistics { brokers, ..Statistics::default() });
+    metrics.render()
+}
+
 #[test]
 fn every_metric_is_documented_with_its_type() {
-    let metrics = Metrics::new([]).expect("metrics");
-    metrics.delivery("", "published", 0.1);
-    let exposition = metrics.render();
+    let exposition = every_metric();
     let told = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
         Some((name.to_owned(), kind.to_owned()))
     };
     let exposed: BTreeSet<(String, String)> = exposition.lines().filter_map(told).collect();
-    let text = document("docs/http.md");
+    let text = document("docs/metrics.md");
     let documented: BTreeSet<(String, String)> = rows(&text)
         .filter(|row| row.len() == 4 && row[0].starts_with("hookgate_"))
         .map(|row| (row[0].clone(), row[1].clone()))
         .collect();
-    assert_eq!(documented, exposed);
+    let (own, process): (BTreeSet<_>, BTreeSet<_>) = exposed.into_iter().partition(|(name, _)| name.starts_with("hookgate_"));
+    assert_eq!(documented, own);
+    for (name, _) in process {
+        assert!(text.contains(&format!("`{name}`")), "{name} is not documented");
+    }
     for reason in CONNECTION_FAULTS {
         assert!(text.contains(&format!("`{reason}`")), "the connection fault {reason} is not documented");
+    }
+    for result in PUBLISH_RESULTS {
+        assert!(text.contains(&format!("`{result}`")), "the result {result} is not documented");
     }
 }
 

@@ -15,6 +15,8 @@ mod flood;
 mod hostile;
 mod life;
 mod limits;
+mod metrics;
+mod operations;
 mod overload;
 mod properties;
 mod refuse;

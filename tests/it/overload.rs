@@ -144,8 +144,10 @@ fn stalling(verified: &Verified) -> Event {
 
 #[test]
 fn one_stall_refuses_nobody_and_counts_for_the_deadline() {
-    // As long as the chain of deadlines allows, so that without an acknowledgement the deadline is what ends the wait.
-    let tables = "[kafka]\nmessage_timeout = \"3s\"\nreconnect_backoff_max = \"50ms\"\npublish_timeout = \"3.8s\"";
+    // As long as the chain of deadlines allows, so that without an acknowledgement the deadline is what ends the wait. A busy machine stays below
+    // the 700 ms between the two.
+    let tables = "[kafka]\nmessage_timeout = \"3s\"\nreconnect_backoff_max = \"50ms\"\npublish_timeout = \"3.8s\"\n\
+                  [http]\nanswer_deadline = \"4.5s\"";
     let daemon = Daemon::with(Setup {
         tables,
         mock: Some(with_a_mute_broker(tables)),
@@ -177,8 +179,8 @@ fn one_stall_refuses_nobody_and_counts_for_the_deadline() {
     lead(&daemon, UPLOADED, 2);
     for (answer, took) in deliver_in_a(STALLS[1].0) {
         assert_eq!(answer.label(), "publish_timeout", "{answer:?}");
-        // 5.5 s, if the deadline only began behind the stall.
-        assert!(took < Duration::from_secs(5), "answered after {took:?}");
+        // 7 s, if the deadline only began behind the stall, and 6.3 s if only the wait for Kafka did.
+        assert!(took < Duration::from_millis(5500), "answered after {took:?}");
     }
     assert_eq!(overloaded(&daemon, "uploadcare"), 0);
 }

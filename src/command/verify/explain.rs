@@ -111,7 +111,7 @@ pub(super) fn refusal(
     error: &Error,
 ) -> Result<(), Failure> {
     match error {
-        Error::Stale => stale(out, provider, delivery, keys),
+        Error::Stale { .. } => stale(out, provider, delivery, keys),
         Error::BadSignature => bad_signature(out, provider, delivery, keys),
         _ => Ok(()),
     }

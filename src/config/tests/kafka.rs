@@ -111,6 +111,7 @@ fn properties_of_clients() {
         "queue.buffering.max.kbytes=65536",
         "message.max.bytes=1000000",
         "allow.auto.create.topics=false",
+        "statistics.interval.ms=5000",
         "batch.size=5",
         "debug=broker",
     ];

@@ -105,7 +105,7 @@ fn the_window_is_five_minutes_either_way_and_tells_skew_from_forgery() {
             assert!(Vector { skew, ..vector.clone() }.verify().is_ok(), "{skew}");
         }
         for skew in [-301, 301] {
-            vector.fails(|changed| changed.skew = skew, Error::Stale);
+            vector.fails(|changed| changed.skew = skew, Error::Stale { offset: skew });
             let forged = |changed: &mut Vector| (changed.skew, changed.secret) = (skew, "x".into());
             vector.fails(forged, Error::BadSignature);
         }

@@ -1,0 +1,96 @@
+//! What librdkafka tells of itself.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+
+/// One report of librdkafka's.
+#[derive(Clone, Debug, Default)]
+pub struct Statistics {
+    /// Records in the producer's queue or on their way.
+    pub queue_messages: u64,
+    /// The most that there may be.
+    pub queue_messages_max: u64,
+    /// Their bytes.
+    pub queue_bytes: u64,
+    /// The most that there may be.
+    pub queue_bytes_max: u64,
+    /// The brokers that it knows.
+    pub brokers: Vec<BrokerStatistics>,
+}
+
+/// One broker in a report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BrokerStatistics {
+    /// Its node id.
+    pub id: i32,
+    /// Whether there is a connection to it that can be used.
+    pub up: bool,
+    /// The median and the 99th percentile of its answers since the last report, in seconds, if there were any.
+    pub round_trip: Option<(f64, f64)>,
+    /// Requests that failed or timed out since the last report.
+    pub failures: u64,
+}
+
+pub(super) struct KafkaMetrics {
+    pub(super) errors: Counter,
+    pub(super) rebuilds: Counter,
+    queue: [Gauge; 4],
+    /// A broker that is in no report any more is not up.
+    known: Mutex<BTreeSet<i32>>,
+}
+
+impl KafkaMetrics {
+    pub(super) fn new() -> Self {
+        let queue = [
+            gauge!("hookgate_kafka_queue_messages"),
+            gauge!("hookgate_kafka_queue_messages_max"),
+            gauge!("hookgate_kafka_queue_bytes"),
+            gauge!("hookgate_kafka_queue_bytes_max"),
+        ];
+        let (errors, rebuilds) = (counter!("hookgate_kafka_errors_total"), counter!("hookgate_producer_rebuilds_total"));
+        Self { errors, rebuilds, queue, known: Mutex::default() }
+    }
+
+    /// Within the recorder, because brokers come and go.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    pub(super) fn set(&self, statistics: &Statistics) {
+        let Statistics { queue_messages, queue_messages_max, queue_bytes, queue_bytes_max, .. } = *statistics;
+        for (gauge, value) in self.queue.iter().zip([queue_messages, queue_messages_max, queue_bytes, queue_bytes_max]) {
+            gauge.set(value as f64);
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in known.iter().filter(|id| !statistics.brokers.iter().any(|broker| broker.id == **id)) {
+            gauge!("hookgate_kafka_broker_up", "broker" => gone.to_string()).set(0.0);
+        }
+        for broker in &statistics.brokers {
+            known.insert(broker.id);
+            let id = || broker.id.to_string();
+            gauge!("hookgate_kafka_broker_up", "broker" => id()).set(f64::from(u8::from(broker.up)));
+            counter!("hookgate_kafka_broker_failures_total", "broker" => id()).increment(broker.failures);
+            if let Some((median, high)) = broker.round_trip {
+                for (quantile, seconds) in [("0.5", median), ("0.99", high)] {
+                    gauge!("hookgate_kafka_broker_round_trip_seconds", "broker" => id(), "quantile" => quantile).set(seconds);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn describe() {
+    describe_counter!("hookgate_kafka_errors_total", "Errors that librdkafka reported on its own account.");
+    describe_counter!("hookgate_producer_rebuilds_total", "Producers replaced after a fatal error.");
+    describe_gauge!("hookgate_kafka_queue_messages", "Records in librdkafka's queue or on their way to a broker.");
+    describe_gauge!("hookgate_kafka_queue_messages_max", "How many there may be; beyond, deliveries are answered 503.");
+    describe_gauge!("hookgate_kafka_queue_bytes", "Bytes of the records in librdkafka's queue or on their way.");
+    describe_gauge!("hookgate_kafka_queue_bytes_max", "How many there may be; kafka.queue_bytes.");
+    describe_gauge!("hookgate_kafka_broker_up", "1 while there is a usable connection to the broker, by its node id.");
+    describe_gauge!(
+        "hookgate_kafka_broker_round_trip_seconds",
+        "How long the broker took to answer requests in the last few seconds: median and 99th percentile."
+    );
+    describe_counter!("hookgate_kafka_broker_failures_total", "Requests to the broker that failed or timed out.");
+}

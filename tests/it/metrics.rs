@@ -1,0 +1,119 @@
+//! What a scripted run leaves in the metrics: values, not names.
+
+use std::{collections::BTreeMap, io::Write as _, net::TcpStream, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Daemon, NOW, Setup, fixture, secret, signed_with, wait_until};
+
+/// Series whose values are times that nobody can foretell, and the process's own.
+const UNFORETOLD: [&str; 5] = [
+    "process_",
+    "hookgate_event_loop_delay_seconds",
+    "hookgate_answer_seconds_",
+    "hookgate_publish_seconds_",
+    "hookgate_kafka_broker_round_trip",
+];
+
+/// Every series with its value.
+fn scrape(daemon: &Daemon) -> BTreeMap<String, f64> {
+    let text = daemon.admin("/metrics").body;
+    let series = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let series = series.map(|line| line.rsplit_once(' ').unwrap());
+    series.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+}
+
+/// The sum of a name over all labels that hold these texts.
+fn sum(series: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
+    let of_name = |it: &&String| it.split('{').next() == Some(name) && labels.iter().all(|label| it.contains(label));
+    series.iter().filter(|(it, _)| of_name(it)).map(|(_, value)| value).sum()
+}
+
+#[track_caller]
+fn check_sum(series: &BTreeMap<String, f64>, name: &str, label: &str, expected: f64) {
+    let found = sum(series, name, &[label]);
+    assert!((found - expected).abs() < 1e-9, "{name} {label}: {found} instead of {expected}");
+}
+
+fn deliver(daemon: &Daemon, endpoint: &str, secret: &str, timestamp: u64, body: &[u8]) -> Answer {
+    let (path, headers) = signed_with(endpoint, secret, &timestamp.to_string(), body);
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    daemon.post(&path, &headers, body)
+}
+
+/// A scan whose time lies so many seconds before its arrival.
+fn scan(age: u64) -> Vec<u8> {
+    let mut body: Value = serde_json::from_slice(&fixture("filesafety/docs_scan.complete_current.json")).unwrap();
+    let minutes = (NOW - age) % 86_400 / 60;
+    let (hour, minute, second) = (minutes / 60, minutes % 60, (NOW - age) % 60);
+    body["completed_at"] = json!(format!("2025-10-09T{hour:02}:{minute:02}:{second:02}Z"));
+    body.to_string().into_bytes()
+}
+
+#[test]
+fn a_scripted_run_is_counted_exactly() {
+    let daemon = Daemon::start();
+    let file = fixture("frameio/v4_file.ready.json");
+    let (kit, current) = (secret("FRAMEIO_KIT"), secret("FRAMEIO"));
+    let check = |what: &str, answer: &Answer, status: u16| assert_eq!(answer.status, status, "{what}: {answer:?}");
+
+    check("the first secret", &deliver(&daemon, "frameio", kit, NOW, &file), 200);
+    check("the second secret", &deliver(&daemon, "frameio", current, NOW, &file), 200);
+    check("again", &deliver(&daemon, "frameio", current, NOW - 7, &file), 200);
+    check("forged", &deliver(&daemon, "frameio", "another", NOW, &file), 401);
+    check("stale", &deliver(&daemon, "frameio", current, NOW + 400, &file), 401);
+    let unclassified = br#"{"type":"no.such.type","resource":{"id":"r","type":"file"}}"#;
+    check("a new type", &deliver(&daemon, "frameio", current, NOW + 3, unclassified), 200);
+    check("no JSON", &deliver(&daemon, "filesafety", secret("FILESAFETY"), NOW, b"no JSON"), 200);
+    check("a scan", &deliver(&daemon, "filesafety", secret("FILESAFETY_OLD"), NOW, &scan(90)), 200);
+    check("a late scan", &deliver(&daemon, "filesafety", secret("FILESAFETY_OLD"), NOW, &scan(7200)), 200);
+    check("no token", &daemon.post("/webhooks/filesafety", &[], b"{}"), 401);
+    check("nobody's", &daemon.post("/webhooks/nobody", &[], b"{}"), 404);
+    check("not posted", &crate::harness::request(daemon.webhooks, "GET", "/webhooks/frameio", &[], b""), 405);
+    check("no path of ours", &daemon.post("/", &[], b""), 404);
+    let mut broken = TcpStream::connect(daemon.webhooks).unwrap();
+    broken.write_all(b"no HTTP\r\n\r\n").unwrap();
+    wait_until("the broken connection is counted", || sum(&scrape(&daemon), "hookgate_connection_faults_total", &[]) > 0.0);
+    wait_until("all are closed", || sum(&scrape(&daemon), "hookgate_connections", &[]) < 1.0);
+    wait_until("librdkafka has reported", || sum(&scrape(&daemon), "hookgate_kafka_broker_up", &[]) > 0.0);
+
+    let series = scrape(&daemon);
+    // Everything is there from the start, at zero; what has happened is the rest.
+    let happened = series.iter().filter(|(name, value)| value.abs() > 0.0 && !UNFORETOLD.iter().any(|it| name.starts_with(it)));
+    let happened: Vec<String> = happened.map(|(name, value)| format!("{name} {value}")).collect();
+    insta::with_settings!({ snapshot_path => "golden", prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("scripted_run", happened.join("\n"));
+    });
+
+    for (name, labels, count) in [
+        // One outcome per request.
+        ("hookgate_deliveries_total", "", 13.0),
+        ("hookgate_answer_seconds_count", "", 13.0),
+        ("hookgate_answer_seconds_count", "endpoint=\"frameio\"", 7.0),
+        ("hookgate_answer_seconds_count", "endpoint=\"_unmatched\"", 2.0),
+        ("hookgate_publish_seconds_count", "", 7.0),
+        ("hookgate_publish_seconds_count", "result=\"acknowledged\"", 7.0),
+        ("hookgate_deliveries_total", "outcome=\"stale\"", 1.0),
+        ("hookgate_clock_offset_seconds", "endpoint=\"frameio\"", -3.0),
+    ] {
+        check_sum(&series, name, labels, count);
+    }
+    assert!(sum(&series, "process_resident_memory_bytes", &[]) > 1e6);
+}
+
+/// A sender that has hung up is an outcome, and its wait is measured.
+#[test]
+fn waits_that_end_badly_are_measured_too() {
+    let tables = "[kafka]\npublish_timeout = \"800ms\"\nmessage_timeout = \"250ms\"\nsocket_timeout = \"200ms\"\nreconnect_backoff_max = \"40ms\"\n\
+                  [http]\nanswer_deadline = \"900ms\"\nbody_timeout = \"500ms\"\n[shutdown]\ndrain = \"1s\"\n";
+    let daemon = Daemon::with(Setup { tables, ..Setup::default() });
+    daemon.slow(Duration::from_secs(5));
+    let answer = deliver(&daemon, "uploadcare", secret("UPLOADCARE"), NOW, &fixture("uploadcare/vector1_body.bin"));
+    assert_eq!(answer.status, 503, "{answer:?}");
+    let series = scrape(&daemon);
+    check_sum(&series, "hookgate_publish_seconds_count", "", 1.0);
+    check_sum(&series, "hookgate_publish_seconds_count", "acknowledged", 0.0);
+    assert!(sum(&series, "hookgate_publish_seconds_sum", &[]) > 0.1);
+    check_sum(&series, "hookgate_events_total", "", 0.0);
+    check_sum(&series, "hookgate_answer_deadline_seconds", "", 0.9);
+}
