@@ -318,7 +318,7 @@ fn any_time_is_read_or_left_out() {
     check(1000, time, |text| {
         if let Some(time) = parse_time(&text) {
             let again = parse_time(&time.to_string());
-            prop_assert!(again == Some(time) || time.seconds < -62_135_596_800 || time.seconds > 253_402_300_799, "{}", text);
+            prop_assert_eq!(again, Some(time), "{}", text);
             let body = json!({"scan_id": "a", "completed_at": text}).to_string();
             becomes_a_record(provider::by_name("filesafety").unwrap(), body.as_bytes())?;
         }
