@@ -30,7 +30,7 @@ pub(crate) const RATE: u32 = 200;
 /// Connections that are kept open. While answers are slow there are as many more as there are deliveries that wait.
 const CONNECTIONS: usize = 32;
 /// After this an answer does not count as one any more, whoever sends.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One request and what became of it.
 #[derive(Clone, Debug)]
@@ -179,11 +179,12 @@ impl Senders {
     }
 }
 
-struct Answer {
-    status: u16,
-    closes: bool,
-    retry_after: bool,
-    body: Vec<u8>,
+/// What is wanted of an answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) closes: bool,
+    pub(crate) retry_after: bool,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
@@ -198,7 +199,7 @@ impl Answer {
 }
 
 /// Reads one answer with a body of a stated length, as all of Hookgate's are.
-async fn read_answer(stream: &mut TcpStream) -> io::Result<Answer> {
+pub(crate) async fn read_answer(stream: &mut TcpStream) -> io::Result<Answer> {
     let mut bytes = Vec::with_capacity(512);
     loop {
         if stream.read_buf(&mut bytes).await? == 0 {
