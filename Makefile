@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop faults faults-short proto bench package fuzz fuzz-check deps sbom check
+.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -57,6 +57,10 @@ faults: build ## break Kafka, the network and the daemon under load, and prove t
 faults-short: build ## the same with a leader, the daemon, its replicas and the network only; two minutes
 	$(CARGO) run --locked --quiet --manifest-path faults/Cargo.toml --target-dir target -- --short $(SCENARIOS)
 
+SOAK_SECONDS ?= 1800
+soak: release ## watch two daemons at a steady rate for SOAK_SECONDS (1800): nothing may grow (a real Kafka, Linux)
+	$(CARGO) run --locked --quiet --manifest-path faults/Cargo.toml --target-dir target -- --hookgate target/release/hookgate --soak $(SOAK_SECONDS)
+
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
 	scripts/buf
 
@@ -66,8 +70,11 @@ bench: ## measure what a delivery costs (release builds and a real Kafka)
 package: ## build the crate from what would be published
 	$(CARGO) package --locked --allow-dirty --quiet
 
-fuzz: ## search each fuzz target for FUZZ_SECONDS (60); needs a nightly compiler
+fuzz: ## search each fuzz target for FUZZ_SECONDS (60), one on each core; needs a C++ compiler
 	scripts/fuzz
+
+fuzz-corpus: ## add what `make fuzz` has reached to fuzz/corpus, as few and short inputs as can be
+	scripts/fuzz corpus
 
 fuzz-check: ## run the fuzz targets on their seeds and on fixed mutations, a few seconds in all
 	$(CARGO) run --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir target --example stable

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    ops::RangeInclusive,
     time::{Duration, SystemTime},
 };
 
@@ -11,6 +12,8 @@ use crate::proto::event::Payload;
 
 /// The longest subject in bytes; a longer one is not a subject.
 pub const SUBJECT_BYTES_MAX: usize = 512;
+/// The seconds since 1970 that a protobuf timestamp may hold: from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z.
+const PROTOBUF_SECONDS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 /// What a delivery is, and so which topic it goes to. Names come from the providers' closed lists, never from a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -146,14 +149,15 @@ pub fn subject(text: Option<&str>, path: &str) -> Result<String, Fault> {
 }
 
 /// Reads a provider's time: RFC 3339 with a fraction of any length. A date-time without a zone is read as UTC, because
-/// that is what servers mean that leave it out, and because consumers order by it; a date alone is not an instant.
+/// that is what servers mean that leave it out, and because consumers order by it; a date alone is not an instant. Protobuf
+/// allows the years 1 to 9999: what is outside of them is refused by consumers' libraries.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
     // `Timestamp::from_str` also takes a bare date and surprising separators.
     let separator = *text.as_bytes().get(10)?;
     if !matches!(separator, b'T' | b't' | b' ') || !text.is_ascii() {
         return None;
     }
-    text.parse().ok()
+    text.parse().ok().filter(|time: &Timestamp| PROTOBUF_SECONDS.contains(&time.seconds))
 }
 
 /// A time of ours as a protobuf timestamp.

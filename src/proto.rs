@@ -20,10 +20,29 @@ static EVENT: LazyLock<prost_reflect::MessageDescriptor> = LazyLock::new(|| {
         .expect("the build embeds the schema that it compiled")
 });
 
-/// A serialized `Event` as JSON with the field names of the schema. Unset fields are left out.
-pub fn event_to_json(bytes: &[u8]) -> Result<serde_json::Value, prost::DecodeError> {
-    let message = DynamicMessage::decode(EVENT.clone(), bytes)?;
+/// A serialized `Event` as JSON with the field names of the schema. Unset fields are left out. None where the bytes are no event, or one
+/// with a time that protobuf does not allow, which somebody else must have written.
+pub fn event_to_json(bytes: &[u8]) -> Option<serde_json::Value> {
+    let message = DynamicMessage::decode(EVENT.clone(), bytes).ok()?;
     let options = SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false);
-    // Serializing a decoded message into a value has no failure but an unknown `Any`, which the schema does not use.
-    Ok(message.serialize_with_options(serde_json::value::Serializer, &options).unwrap_or_default())
+    message.serialize_with_options(serde_json::value::Serializer, &options).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_an_event_is_shown_as_json() {
+        fn check(bytes: &[u8], shown: Option<&str>) {
+            let json = event_to_json(bytes).map(|json| json.to_string());
+            assert_eq!(json.as_deref(), shown, "{bytes:?}");
+        }
+        check(b"", Some("{}"));
+        // occurred_at = {seconds: 1}
+        check(b"\x3a\x02\x08\x01", Some(r#"{"occurred_at":"1970-01-01T00:00:01Z"}"#));
+        // occurred_at = {seconds: 2^63 - 1}
+        check(b"\x3a\x0a\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f", None);
+        check(b"\x3a\x02\x08", None);
+    }
 }

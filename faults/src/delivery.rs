@@ -91,7 +91,7 @@ impl Secrets {
         self.ahead.store(seconds, Ordering::Relaxed);
     }
 
-    fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         now.saturating_add_signed(self.ahead.load(Ordering::Relaxed))
     }
@@ -138,22 +138,23 @@ pub(crate) fn body(number: u64) -> String {
 /// The whole request of this number, signed as of now.
 pub(crate) fn request(number: u64, secrets: &Secrets) -> Vec<u8> {
     let (provider, body) = (Provider::of(number), body(number));
-    let secret = secrets.of(provider);
+    let (head, length) = (head(provider, &body, &secrets.of(provider), secrets.now()), body.len());
+    format!("{head}content-length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// The head of a request with this body, signed at a time in seconds since the epoch, up to what tells the length of the body.
+pub(crate) fn head(provider: Provider, body: &str, secret: &str, now: u64) -> String {
     let (mut query, mut proof) = (String::new(), String::new());
     match provider {
         Provider::FileSpin | Provider::FileSafety => query = format!("?token={secret}"),
         Provider::FrameIo => {
-            let now = secrets.now();
-            let signature = sign(&secret, &format!("v0:{now}:{body}"));
+            let signature = sign(secret, &format!("v0:{now}:{body}"));
             proof = format!("x-frameio-request-timestamp: {now}\r\nx-frameio-signature: v0={signature}\r\n");
         }
-        Provider::Uploadcare => proof = format!("x-uc-signature: v1={}\r\n", sign(&secret, &body)),
+        Provider::Uploadcare => proof = format!("x-uc-signature: v1={}\r\n", sign(secret, body)),
     }
-    let (name, length) = (provider.name(), body.len());
-    format!(
-        "POST /webhooks/{name}{query} HTTP/1.1\r\nhost: faults\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{proof}\r\n{body}"
-    )
-    .into_bytes()
+    let name = provider.name();
+    format!("POST /webhooks/{name}{query} HTTP/1.1\r\nhost: faults\r\ncontent-type: application/json\r\n{proof}")
 }
 
 fn sign(secret: &str, text: &str) -> String {

@@ -28,7 +28,7 @@ use crate::delivery::{self, Provider, Secrets};
 /// Connections that are kept open. While answers are slow there are as many more as there are deliveries that wait.
 const CONNECTIONS: usize = 32;
 /// After this an answer does not count as one any more, whoever sends.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where a flood's numbers begin, beyond all that a steady load ever reaches.
 pub(crate) const FLOOD_FROM: u64 = 1 << 32;
@@ -263,11 +263,12 @@ impl Senders {
     }
 }
 
-struct Answer {
-    status: u16,
-    closes: bool,
-    retry_after: bool,
-    body: Vec<u8>,
+/// What is wanted of an answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) closes: bool,
+    pub(crate) retry_after: bool,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
@@ -282,7 +283,7 @@ impl Answer {
 }
 
 /// Reads one answer with a body of a stated length, as all of Hookgate's are.
-async fn read_answer(stream: &mut TcpStream) -> io::Result<Answer> {
+pub(crate) async fn read_answer(stream: &mut TcpStream) -> io::Result<Answer> {
     let mut bytes = Vec::with_capacity(512);
     loop {
         if stream.read_buf(&mut bytes).await? == 0 {

@@ -1,4 +1,5 @@
-//! Breaks a three-broker Kafka, the network and Hookgate itself under load, and compares every answer with what lies on the topics.
+//! Breaks a three-broker Kafka, the network and Hookgate itself under load, and compares every answer with what lies on the topics; or
+//! breaks nothing for a long time, and looks for what grows.
 //! docs/reliability.md tells how to read its table.
 
 mod cluster;
@@ -10,6 +11,7 @@ mod ledger;
 mod load;
 mod proxy;
 mod scenario;
+mod soak;
 mod stage;
 mod witness;
 
@@ -17,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode, exit},
     thread,
+    time::Duration,
 };
 
 use clap::Parser;
@@ -39,6 +42,9 @@ struct Arguments {
     /// Only the few that every change must pass, shorter, and not judged by how fast they are: any machine will do.
     #[arg(long)]
     short: bool,
+    /// Break nothing, and watch two daemons under a steady rate for so many seconds instead.
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["scenarios", "list"])]
+    soak: Option<u64>,
     /// The binary to test.
     #[arg(long, default_value = "target/debug/hookgate")]
     hookgate: PathBuf,
@@ -65,7 +71,12 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    match run(&scenarios, &root().join(&arguments.hookgate), arguments.short) {
+    let program = root().join(&arguments.hookgate);
+    let went_well = match arguments.soak {
+        Some(seconds) => soak(seconds, &program),
+        None => run(&scenarios, &program, arguments.short),
+    };
+    match went_well {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -80,10 +91,8 @@ fn run(scenarios: &[&Scenario], program: &Path, short: bool) -> Result<bool, Str
     if scenarios.is_empty() {
         return Err("there is no such scenario (--list)".into());
     }
-    if !program.exists() {
-        return Err(format!("{} is not there: cargo build", program.display()));
-    }
-    end_in_order();
+    look_for(program)?;
+    end_in_order(|| drop(cluster::script(&["stop"])));
     let _cluster = Cluster::start()?;
     println!(
         "| scenario | sent | 200 | 503 | none | other | given up | duplicates | of them resent | missing | worst ms | stall ms | MiB | recovery s | |"
@@ -122,6 +131,17 @@ fn run(scenarios: &[&Scenario], program: &Path, short: bool) -> Result<bool, Str
     Ok(good)
 }
 
+/// Whether nothing grew and nothing was lost.
+fn soak(seconds: u64, program: &Path) -> Result<bool, String> {
+    look_for(program)?;
+    end_in_order(|| drop(soak::broker::script("stop")));
+    soak::run(Duration::from_secs(seconds), program)
+}
+
+fn look_for(program: &Path) -> Result<(), String> {
+    program.exists().then_some(()).ok_or_else(|| format!("{} is not there: cargo build", program.display()))
+}
+
 fn line(scenario: &Scenario, Verdict { books, stall, rss_peak, recovery, not_staged, void, .. }: &Verdict) -> String {
     let recovery = recovery.map_or("never".to_owned(), |it| format!("{:.1}", it.as_secs_f32()));
     let numbers = [
@@ -147,8 +167,8 @@ fn line(scenario: &Scenario, Verdict { books, stall, rss_peak, recovery, not_sta
 }
 
 /// Where this is interrupted, nothing that it started stays behind.
-fn end_in_order() {
-    thread::spawn(|| {
+fn end_in_order(stop_brokers: fn()) {
+    thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate()).expect("a handler for SIGTERM");
@@ -162,7 +182,7 @@ fn end_in_order() {
             // It may have ended by itself.
             let _ended = Command::new("kill").args(["-s", "KILL", &pid.to_string()]).status();
         }
-        let _reported = cluster::script(&["stop"]);
+        stop_brokers();
         exit(130);
     });
 }

@@ -1,6 +1,5 @@
-//! Runs the targets on stable Rust, without coverage: the seeds as they are, then mutations of them from a fixed start, so that every
-//! run of as many rounds is the same. It is the short pass of CI; `make fuzz` lets
-//! libFuzzer search.
+//! Runs the targets without coverage: the seeds as they are, then mutations of them from a fixed start, so that every run of as many
+//! rounds is the same. It is the short pass; `make fuzz` lets libFuzzer search.
 
 use std::{
     env, fs,
@@ -17,7 +16,7 @@ const BYTES_MAX: usize = 64 << 10;
 
 const USAGE: &str = "usage: stable [run [ROUNDS [TARGET…]] | seeds FOLDER]
   run    runs the seeds of every target, then mutations of them: 20000 by default
-  seeds  writes the seeds to a folder per target, for cargo-fuzz";
+  seeds  writes the seeds that are not in the repository to a folder per target, for libFuzzer";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -42,7 +41,7 @@ fn write_seeds(folder: &str) -> ExitCode {
     for (name, _) in TARGETS {
         let folder = format!("{folder}/{name}");
         fs::create_dir_all(&folder).expect("the folder can be made");
-        for (number, seed) in seeds::of(name).iter().enumerate() {
+        for (number, seed) in seeds::made(name).iter().enumerate() {
             fs::write(format!("{folder}/seed-{number:03}"), seed).expect("a seed can be written");
         }
     }

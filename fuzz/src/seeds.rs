@@ -1,4 +1,5 @@
-//! Where fuzzing starts: made from the fixtures and the samples, so that no copy of them has to be kept, and what it has found before.
+//! Where fuzzing starts: what is made from the fixtures and the samples, so that no copy of them has to be kept; the corpus, which reaches
+//! what these do not; and what has failed before.
 
 use std::{fs, path::Path};
 
@@ -6,19 +7,24 @@ use hookgate::provider;
 
 use crate::{folder, record};
 
-/// The seeds of a target, in a fixed order.
+/// Everything that a target starts with, in a fixed order.
 #[must_use]
 pub fn of(target: &str) -> Vec<Vec<u8>> {
-    let mut seeds = match target {
+    let kept = ["corpus", "regressions"].map(|kind| files(&folder().join(kind).join(target)));
+    made(target).into_iter().chain(kept.concat()).collect()
+}
+
+/// The part of it that is made.
+#[must_use]
+pub fn made(target: &str) -> Vec<Vec<u8>> {
+    match target {
         "classify" => bodies(),
         "verify" => proofs(),
         "gate" => heads(),
         "configuration" => configurations(),
         "decode" => records(),
         other => panic!("no target {other}"),
-    };
-    seeds.extend(files(&folder().join("regressions").join(target)));
-    seeds
+    }
 }
 
 /// The files in a folder and below it, in the order of their names; none where there is no folder.
@@ -61,6 +67,7 @@ fn heads() -> Vec<Vec<u8>> {
         "\x01https://hooks.example/webhooks/a/to%2Fken?x".to_owned(),
         format!("\x02/webhooks/a\nX-Frameio-Signature: v0={signature}\nX-Frameio-Request-Timestamp: 1760000000"),
         format!("\x03/webhooks/a\nX-Uc-Signature: v1={signature}\nContent-Type: application/json"),
+        format!("\x03/webhooks/a\ntraceparent: 00-{0}-{1}-01", &signature[..32], &signature[..16]),
     ];
     inputs.map(String::into_bytes).into()
 }

@@ -86,8 +86,8 @@ pub(super) fn to_json(stored: &Stored) -> Value {
     let headers: Map<_, _> = stored.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     line.insert("headers".into(), headers.into());
     match proto::event_to_json(&stored.value) {
-        Ok(event) => line.insert("event".into(), event),
-        Err(_) => line.insert("not_an_event_hex".into(), json!(hex::encode(&stored.value))),
+        Some(event) => line.insert("event".into(), event),
+        None => line.insert("not_an_event_hex".into(), json!(hex::encode(&stored.value))),
     };
     line.into()
 }

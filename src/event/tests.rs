@@ -17,6 +17,13 @@ fn times_are_read_on_purpose() {
     check("2026-13-23T12:00:00Z", None);
     check("23 March 2026", None);
     check("", None);
+    // Protobuf's first and last second, and the ones beside them.
+    check("0001-01-01T00:00:00Z", Some("0001-01-01T00:00:00Z"));
+    check("9999-12-31T23:59:59.5Z", Some("9999-12-31T23:59:59.500Z"));
+    check("0000-12-31T23:59:59Z", None);
+    check("0001-01-01T00:00:00+00:01", None);
+    check("9999-12-31T23:59:59-00:01", None);
+    check("-999-01-01T00:00:00Z", None);
     check("２０２６-03-23T12:00:00Z", None);
 }
 

@@ -165,13 +165,24 @@ pub fn offered_proof(
     keys: &Keys,
 ) -> Result<Credential, Error> {
     let uri = url.map_or_else(|| Ok(Uri::default()), str::parse).map_err(|_| Error::UnknownEndpoint)?;
+    gate::credential(provider, &header_map(headers), uri.query(), gate::path_token(uri.path()), keys)
+}
+
+/// What goes on from a captured request's head into the record: its content type, and its `traceparent` where it is well-formed.
+pub fn handed_on(headers: &[(String, String)]) -> (String, Option<String>) {
+    let headers = header_map(headers);
+    (gate::content_type(&headers), gate::traceparent(&headers))
+}
+
+/// What HTTP would not let through is left out.
+fn header_map(headers: &[(String, String)]) -> HeaderMap {
+    let each =
+        headers.iter().filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));
     let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            map.append(name, value);
-        }
+    for (name, value) in each {
+        map.append(name, value);
     }
-    gate::credential(provider, &map, uri.query(), gate::path_token(uri.path()), keys)
+    map
 }
 
 /// A delivery that Kafka has acknowledged.

@@ -104,7 +104,15 @@ fn becomes_a_record(provider: &'static Provider, body: &[u8]) -> Result<(), Test
     prop_assert_eq!(&stored.subject, &record.key);
     prop_assert_eq!(&stored.subject, event.subject.as_ref().unwrap_or(&record.id));
     prop_assert_eq!((&stored.provider[..], &stored.endpoint[..]), (provider.name, "endpoint"));
-    prop_assert_eq!(stored.payload.is_some(), event.payload.is_some());
+    // A name that is too long is cut.
+    prop_assert!(event.event_type.starts_with(&*stored.r#type) && stored.type_inferred == event.type_inferred);
+    prop_assert_eq!((&stored.payload, &stored.occurred_at), (&event.payload, &event.occurred_at));
+    prop_assert!(!stored.payload_omitted);
+    let signed_headers = stored.proof.unwrap().headers;
+    let timestamp = signed_headers.iter().find(|header| header.name.ends_with("timestamp")).map_or("", |header| &header.value);
+    prop_assert_eq!(&stored.id, &delivery_id("endpoint", timestamp, body));
+    let (_, again) = classify(provider, body);
+    prop_assert_eq!((&again.value, &again.key), (&record.value, &record.key), "the same bytes, the same record");
     prop_assert_eq!(event.fault.is_some(), event.kind == EventKind::Quarantine);
     let shown = event_to_json(&record.value).unwrap();
     prop_assert_eq!(shown["id"].as_str(), Some(&*record.id));
@@ -113,8 +121,10 @@ fn becomes_a_record(provider: &'static Provider, body: &[u8]) -> Result<(), Test
 
 #[test]
 fn any_body_becomes_a_record() {
-    check(100, (any_provider(), vec(any::<u8>(), 0..200)), |(provider, body)| becomes_a_record(provider, &body));
-    check(100, (any_provider(), any_json()), |(provider, body)| becomes_a_record(provider, body.to_string().as_bytes()));
+    for provider in provider::ALL {
+        check(50, vec(any::<u8>(), 0..200), |body| becomes_a_record(provider, &body));
+        check(50, any_json(), |body| becomes_a_record(provider, body.to_string().as_bytes()));
+    }
     // A sample with bytes replaced, inserted or lost here and there.
     let changes = vec((any::<Index>(), 0..8_usize, vec(any::<u8>(), 0..8)), 1..4);
     check(400, (any_sample(), changes), |((provider, sample), changes)| {
@@ -183,8 +193,7 @@ fn any_byte_changed_is_refused() {
         bytes[at] ^= mask;
         bytes
     };
-    let body = vec(any::<u8>(), 1..100);
-    check(300, (any_provider(), body, change(), change(), change()), |(provider, body, in_body, in_proof, in_secret)| {
+    let holds = |provider: &'static Provider, body: Vec<u8>, in_body, in_proof, in_secret| {
         let (proof, key) = (proof(provider, &body), key_of(provider).as_bytes());
         prop_assert!(verify(provider, proof.clone(), &body, &keys(key)).is_ok());
         prop_assert!(verify(provider, proof.clone(), &body, &keys(&changed(key, in_secret))).is_err(), "secret");
@@ -197,7 +206,11 @@ fn any_byte_changed_is_refused() {
         let other = verify(provider, proof, &changed(&body, in_body), &keys(key));
         prop_assert_eq!(other.is_ok(), provider.credential == provider::CredentialSource::UrlToken, "body");
         Ok(())
-    });
+    };
+    for provider in provider::ALL {
+        let inputs = (vec(any::<u8>(), 1..100), change(), change(), change());
+        check(100, inputs, |(body, in_body, in_proof, in_secret)| holds(provider, body, in_body, in_proof, in_secret));
+    }
 }
 
 #[test]
@@ -305,7 +318,7 @@ fn any_time_is_read_or_left_out() {
     check(1000, time, |text| {
         if let Some(time) = parse_time(&text) {
             let again = parse_time(&time.to_string());
-            prop_assert!(again == Some(time) || time.seconds < -62_135_596_800 || time.seconds > 253_402_300_799, "{}", text);
+            prop_assert_eq!(again, Some(time), "{}", text);
             let body = json!({"scan_id": "a", "completed_at": text}).to_string();
             becomes_a_record(provider::by_name("filesafety").unwrap(), body.as_bytes())?;
         }

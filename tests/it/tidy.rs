@@ -13,7 +13,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of the repository with their text, by their path from its root. Fixtures and what tools write are not ours to tidy.
+/// The files of the repository with their text, by their path from its root. Fixtures, inputs of the fuzz
+/// targets and what tools write are not ours to tidy.
 fn sources() -> Vec<(String, String)> {
     let listed =
         Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()).output();
@@ -22,7 +23,8 @@ fn sources() -> Vec<(String, String)> {
         // A released archive has no history.
         _ => walk(),
     };
-    names.retain(|name| !name.starts_with("tests/fixtures/") && !matches!(extension(name), "snap" | "lock"));
+    let given = ["tests/fixtures/", "fuzz/corpus/", "fuzz/regressions/"];
+    names.retain(|name| !given.iter().any(|folder| name.starts_with(folder)) && !matches!(extension(name), "snap" | "lock"));
     names.sort();
     // What is not text or no longer there has no lines to look at.
     let sources: Vec<_> =

@@ -1,0 +1,65 @@
+//! The one broker of `scripts/kafka`.
+
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+};
+
+use crate::root;
+
+const PORT: u16 = 20590;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// It runs. Dropping it stops it.
+pub(super) struct Broker;
+
+impl Broker {
+    pub(super) fn start() -> Result<Self, String> {
+        // What an interrupted run left behind.
+        script("stop")?;
+        let broker = Self;
+        script("start")?;
+        Ok(broker)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Err(error) = script("stop") {
+            eprintln!("{error}");
+        }
+    }
+}
+
+/// Where it is reached.
+pub(super) fn address() -> String {
+    format!("127.0.0.1:{PORT}")
+}
+
+pub(crate) fn script(command: &str) -> Result<(), String> {
+    let mut script = Command::new(root().join("scripts/kafka"));
+    script.args([command, "--port", &PORT.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
+    let status = script.status().map_err(|error| format!("scripts/kafka: {error}"))?;
+    status.success().then_some(()).ok_or_else(|| format!("scripts/kafka {command} failed"))
+}
+
+/// How many records were ever written to the topics of this prefix. Old ones may be gone from the disk by now, their offsets are not
+/// given out again.
+pub(super) fn records(prefix: &str) -> Result<u64, String> {
+    let text = |error: rdkafka::error::KafkaError| format!("asking the broker: {error}");
+    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", address()).create().map_err(text)?;
+    let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(text)?;
+    let mut records = 0;
+    for topic in metadata.topics().iter().filter(|topic| topic.name().starts_with(prefix)) {
+        for partition in topic.partitions() {
+            let (_, high) = consumer.fetch_watermarks(topic.name(), partition.id(), PATIENCE).map_err(text)?;
+            records += u64::try_from(high).unwrap_or(0);
+        }
+    }
+    Ok(records)
+}

@@ -1,0 +1,171 @@
+//! The verdict: what grows, and what does not add up.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+use super::{process::Sample, traffic::Tally};
+
+/// The part of the time at the begin in which memory may still grow: pools fill, caches warm up.
+const WARM_UP: f64 = 0.2;
+/// The fewest moments that tell anything.
+const SAMPLES_MIN: usize = 20;
+/// Memory grows when both say so, in KiB: the line through all of it after the warm-up, which one peak cannot tilt that far, and the
+/// medians of two quarters, which a few peaks do not move. Allocators alone stay below both. Samples of one histogram that nobody
+/// folds, 24 bytes for each answer, come to more in half an hour.
+const RISE_MAX: f64 = 4.0 * 1024.0;
+const SHIFT_MAX: u64 = 2 * 1024;
+/// Of these the least of two quarters is compared: a busy machine has more connections at a time, and a blocking call a thread of its
+/// own, but only for a while.
+const DESCRIPTORS_SHIFT_MAX: u64 = 4;
+const THREADS_SHIFT_MAX: u64 = 1;
+
+/// The head of the table.
+pub(super) const HEAD: &str = "| daemon | RSS MiB: begin | end | peak | slope KiB/min | that is MiB/day | descriptors | threads | sent | 200 | refused as expected | unexpected | records | worst ms | |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|";
+
+/// What there is about one daemon when it has ended.
+pub(super) struct Record {
+    pub(super) tally: Tally,
+    pub(super) samples: Vec<Sample>,
+    /// What it told of itself in the end.
+    pub(super) metrics: String,
+    pub(super) code: Option<i32>,
+    /// Records on its topics.
+    pub(super) stored: u64,
+}
+
+/// How it went.
+pub(super) struct Verdict<'a> {
+    record: &'a Record,
+    /// Of the memory after the warm-up, in KiB a second.
+    slope: f64,
+    /// What must not be, in words.
+    pub(super) faults: Vec<String>,
+}
+
+impl<'a> Verdict<'a> {
+    pub(super) fn of(record: &'a Record) -> Result<Self, String> {
+        let samples = &record.samples;
+        if samples.len() < SAMPLES_MIN {
+            return Err(format!("{} samples are too few to tell anything: soak longer", samples.len()));
+        }
+        let end = samples.last().map_or(0.0, |sample| sample.at);
+        let warm: Vec<_> = samples.iter().filter(|sample| sample.at >= end * WARM_UP).copied().collect();
+        let slope = slope(&warm);
+        let mut faults = growth(samples, slope * (end - warm[0].at));
+        faults.extend(disagreement(&record.tally, &record.metrics, record.stored));
+        if record.code != Some(0) {
+            faults.push(format!("SIGTERM ended it with the exit code {:?}", record.code));
+        }
+        Ok(Self { record, slope, faults })
+    }
+
+    /// Its line of the table.
+    pub(super) fn line(&self, name: &str) -> String {
+        let Record { tally, samples, stored, .. } = self.record;
+        let rss: Vec<_> = samples.iter().map(|sample| sample.rss).collect();
+        let mut line = format!("| {name}");
+        for kib in [rss.first(), rss.last(), rss.iter().max()].into_iter().flatten() {
+            let _infallible = write!(line, " | {}.{}", kib / 1024, kib % 1024 * 10 / 1024);
+        }
+        let (a_minute, a_day) = (self.slope * 60.0, self.slope * 86_400.0 / 1024.0);
+        let range = |of: fn(&Sample) -> u64| {
+            let values = || samples.iter().map(of);
+            format!("{}–{}", values().min().unwrap_or(0), values().max().unwrap_or(0))
+        };
+        let (descriptors, threads) = (range(|it| it.descriptors), range(|it| it.threads));
+        let verdict = if self.faults.is_empty() { "ok" } else { "FAILED" };
+        let _infallible = write!(
+            line,
+            " | {a_minute:.1} | {a_day:.1} | {descriptors} | {threads} | {} | {} | {} | {} | {stored} | {} | {verdict} |",
+            tally.sent,
+            tally.stored,
+            tally.refused,
+            tally.unexpected,
+            tally.worst.as_millis(),
+        );
+        line
+    }
+}
+
+/// What of a daemon grows. The rise is that of its memory from the warm-up to the end, in KiB.
+fn growth(samples: &[Sample], rise: f64) -> Vec<String> {
+    let length = samples.len() / 4;
+    // The place is that in the order of a quarter's values.
+    let quarter = |number: usize, place: usize, of: fn(&Sample) -> u64| {
+        let mut values: Vec<_> = samples[number * length..(number + 1) * length].iter().map(of).collect();
+        values.sort_unstable();
+        values[place]
+    };
+    // The first quarter has the warm-up in it.
+    let shifted = |most: u64, place: usize, of: fn(&Sample) -> u64| {
+        let (early, late) = (quarter(1, place, of), quarter(3, place, of));
+        (late > early + most).then_some((early, late))
+    };
+    let mut faults = Vec::new();
+    if let Some((early, late)) = shifted(SHIFT_MAX, length / 2, |sample| sample.anonymous).filter(|_| rise > RISE_MAX) {
+        faults.push(format!("its memory grows: from {early} to {late} KiB, by {rise:.0} KiB after the warm-up"));
+    }
+    if let Some((early, late)) = shifted(DESCRIPTORS_SHIFT_MAX, 0, |sample| sample.descriptors) {
+        faults.push(format!("its file descriptors grow: from {early} to {late}"));
+    }
+    if let Some((early, late)) = shifted(THREADS_SHIFT_MAX, 0, |sample| sample.threads) {
+        faults.push(format!("its threads grow: from {early} to {late}"));
+    }
+    faults
+}
+
+/// The slope of the line through the memory that deviates least from it, by the squares; in KiB a second.
+#[expect(clippy::cast_precision_loss, reason = "sizes in KiB are far below 2^52")]
+fn slope(samples: &[Sample]) -> f64 {
+    let count = samples.len() as f64;
+    let mean = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / count;
+    let (at, kib) = (mean(&|it| it.at), mean(&|it| it.anonymous as f64));
+    let together = mean(&|it| (it.at - at) * (it.anonymous as f64 - kib));
+    let alone = mean(&|it| (it.at - at).powi(2));
+    if alone > 0.0 { together / alone } else { 0.0 }
+}
+
+/// Where what was sent, what the daemon has counted and what lies on the topics differ.
+fn disagreement(tally: &Tally, metrics: &str, stored: u64) -> Vec<String> {
+    let mut faults = tally.told.clone();
+    if tally.unexpected > 0 {
+        faults.push(format!("{} unexpected answers", tally.unexpected));
+    }
+    if stored != tally.stored {
+        faults.push(format!("{} deliveries were answered 200, and {stored} records are on the topics", tally.stored));
+    }
+    let counted = deliveries(metrics);
+    for place in counted.keys().chain(tally.answers.keys()).collect::<BTreeSet<_>>() {
+        let [counted, sent] = [&counted, &tally.answers].map(|counts| counts.get(place).copied().unwrap_or(0));
+        if counted != sent {
+            faults.push(format!("/metrics counts {counted} of {place:?}, {sent} were sent"));
+        }
+    }
+    let timed: u64 = values(metrics, "hookgate_answer_seconds_count").map(|(_, count)| count).sum();
+    if timed != tally.sent {
+        faults.push(format!("/metrics has the time of {timed} answers, {} were sent", tally.sent));
+    }
+    faults
+}
+
+/// The counters that are not zero, by endpoint and outcome.
+fn deliveries(metrics: &str) -> BTreeMap<(String, String), u64> {
+    let label = |labels: &str, name: &str| {
+        let (_, behind) = labels.split_once(&format!("{name}=\""))?;
+        Some(behind.split_once('"')?.0.to_owned())
+    };
+    let counted = values(metrics, "hookgate_deliveries_total").filter(|(_, count)| *count > 0);
+    counted.filter_map(|(labels, count)| Some(((label(labels, "endpoint")?, label(labels, "outcome")?), count))).collect()
+}
+
+/// The labels and values of a metric.
+fn values<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
+    let lines = metrics.lines().filter_map(move |line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} "));
+    lines.filter_map(|(labels, value)| Some((labels, value.parse().ok()?)))
+}
+
+#[cfg(test)]
+mod tests;
