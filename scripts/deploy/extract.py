@@ -1,8 +1,9 @@
-"""Reads rendered objects from standard input.
+"""Reads rendered objects from standard input, or documents.
 
 - extract.py FOLDER: prints hookgate.toml as the pods have it, with what is mounted made up under FOLDER
 - extract.py --limit REPORT: the memory limit holds the ceiling that `hookgate check --json` reported
 - extract.py --versions Cargo.toml: the chart on standard input is of the program's version
+- extract.py --examples DOCUMENT FOLDER: writes every block of the chart's values in a document to FOLDER, and how many there are
 """
 
 import json
@@ -48,7 +49,21 @@ def versions(cargo):
         sys.exit(f"Chart.yaml: appVersion is {chart}, and Cargo.toml has {program}")
 
 
-if sys.argv[1] == "--limit":
+def examples(document, folder):
+    known = set(yaml.safe_load(pathlib.Path("deploy/helm/hookgate/values.yaml").read_text()))
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks = re.findall(r"^```yaml\n(.*?)^```", pathlib.Path(document).read_text(), flags=re.M | re.S)
+    # The others are objects of Kubernetes, or a part of an example.
+    values = [block for block in blocks if known & set(yaml.safe_load(block))]
+    for block in values:
+        (folder / f"{len(list(folder.iterdir()))}.yaml").write_text(block)
+    print(f"{len(values)} examples in {document}")
+
+
+if sys.argv[1] == "--examples":
+    examples(sys.argv[2], sys.argv[3])
+elif sys.argv[1] == "--limit":
     limit(sys.argv[2])
 elif sys.argv[1] == "--versions":
     versions(sys.argv[2])

@@ -24,6 +24,8 @@ const DOCUMENTS: &[&str] = &[
     "docs/http.md",
     "docs/providers.md",
     "docs/reliability.md",
+    "docs/kubernetes.md",
+    "deploy/helm/hookgate/README.md",
 ];
 
 fn root() -> PathBuf {
