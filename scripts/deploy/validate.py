@@ -60,7 +60,7 @@ def faults(value, crds):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--crd", action="append", default=[], help="a CustomResourceDefinition to know beside Kubernetes' own kinds")
-    arguments.add_argument("--expect", default="", help="kinds that must be among the objects, comma-separated")
+    arguments.add_argument("--expect", default="", help="kinds (or Kind/name) that must be among the objects, comma-separated")
     arguments = arguments.parse_args()
     crds = crd_schemas(arguments.crd)
     objects = [value for value in yaml.safe_load_all(sys.stdin) if value]
@@ -68,7 +68,8 @@ def main():
     complaints = [f"{name}: there twice" for name, count in names.items() if count > 1]
     for value in objects:
         complaints += [f"{value['kind']}/{value['metadata']['name']}: {fault}" for fault in faults(value, crds)]
-    missing = {kind for kind in arguments.expect.split(",") if kind} - {it["kind"] for it in objects}
+    there = {it["kind"] for it in objects} | {f"{it['kind']}/{it['metadata']['name']}" for it in objects}
+    missing = {kind for kind in arguments.expect.split(",") if kind} - there
     complaints += [f"no {kind} among the objects" for kind in sorted(missing)]
     if complaints:
         sys.exit("\n".join(complaints))
