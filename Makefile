@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom check
+.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom deploy-check deploy-bless drill image check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -84,6 +84,18 @@ deps: ## check the licences, versions and sources of the dependencies, and known
 
 sbom: ## write the bill of materials: hookgate.cdx.json, CycloneDX
 	scripts/cargo-tool cyclonedx --format json --spec-version 1.5 --override-filename hookgate.cdx
+
+deploy-check: build ## check the chart, the manifests, compose.yaml and the image's build file (Go, Python; no cluster)
+	scripts/deploy-check
+
+deploy-bless: ## write anew what under deploy/ is derived: schema and table of the values, plain manifests
+	scripts/deploy-check --bless
+
+drill: build ## try the alerts and the dashboard: a real Kafka that goes away, a real Prometheus; four minutes
+	scripts/drill
+
+image: ## build the container image and print its size (docker, podman or buildah)
+	scripts/image
 
 check: ## what CI runs, step by step with the time of each
 	scripts/check

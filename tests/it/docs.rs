@@ -29,6 +29,8 @@ const DOCUMENTS: &[&str] = &[
     "docs/metrics.md",
     "docs/providers.md",
     "docs/reliability.md",
+    "docs/kubernetes.md",
+    "deploy/helm/hookgate/README.md",
 ];
 
 fn root() -> PathBuf {

@@ -6,8 +6,8 @@ use hookgate::error;
 
 use crate::docs::every_metric;
 
-const RULES: &str = "deploy/helm/hookgate/files/rules.yaml";
-const DASHBOARD: &str = "deploy/helm/hookgate/files/dashboard.json";
+const RULES: &str = "deploy/prometheus/rules.yaml";
+const DASHBOARD: &str = "deploy/grafana/dashboard.json";
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()

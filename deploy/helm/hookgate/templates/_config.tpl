@@ -1,0 +1,110 @@
+{{/*
+hookgate.toml from `config`. Helm's own toToml writes every integer as a float, which the program refuses, and it knows nothing of
+references to Secrets.
+*/}}
+
+{{/* The whole file. The grace period is that of the pod. */}}
+{{- define "hookgate.toml" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $shutdown := $config.shutdown | default dict -}}
+{{- $_ := set $shutdown "grace" (printf "%ss" (include "hookgate.graceSeconds" .)) -}}
+{{- $_ := set $config "shutdown" $shutdown -}}
+{{- include "hookgate.tomlTable" (dict "path" "" "table" $config) | trim }}
+{{- end }}
+
+{{/* Every key of a table, then the tables in it. */}}
+{{- define "hookgate.tomlTable" -}}
+{{- $path := .path -}}
+{{- $tables := dict -}}
+{{- $lines := list -}}
+{{- range $key, $value := .table -}}
+{{- if kindIs "invalid" $value -}}
+{{- else if and (kindIs "map" $value) (not (include "hookgate.isReference" $value)) -}}
+{{- $_ := set $tables $key $value -}}
+{{- else -}}
+{{- $lines = append $lines (printf "%s = %s" (include "hookgate.tomlKey" $key) (include "hookgate.tomlValue" (dict "key" $key "value" $value))) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $path (or $lines (not $tables)) }}
+
+[{{ $path }}]
+{{- end }}
+{{- range $lines }}
+{{ . }}
+{{- end }}
+{{- range $key, $table := $tables }}
+{{- $inner := include "hookgate.tomlKey" $key }}
+{{- include "hookgate.tomlTable" (dict "path" (ternary (printf "%s.%s" $path $inner) $inner (ne $path "")) "table" $table) }}
+{{- end }}
+{{- end }}
+
+{{- define "hookgate.tomlKey" -}}
+{{ if regexMatch "^[A-Za-z0-9_-]+$" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
+{{- end }}
+
+{{/* JSON's texts are TOML's as well. Values files know no integers: a number without a fraction is one. */}}
+{{- define "hookgate.tomlValue" -}}
+{{- $key := .key -}}
+{{- $value := .value -}}
+{{- if kindIs "slice" $value -}}
+{{- $items := list -}}
+{{- range $value -}}
+{{- $items = append $items (include "hookgate.tomlValue" (dict "key" $key "value" .)) -}}
+{{- end -}}
+[{{ join ", " $items }}]
+{{- else if kindIs "map" $value -}}
+{{- $path := printf "%s/%s" (include "hookgate.mountPath" $value) $value.key -}}
+{{ toJson (ternary $path (printf "file:%s" $path) (hasSuffix "_file" $key)) }}
+{{- else if or (kindIs "string" $value) (kindIs "bool" $value) -}}
+{{ toJson $value }}
+{{- else if eq (float64 $value) (floor $value) -}}
+{{ int64 $value }}
+{{- else -}}
+{{ $value }}
+{{- end -}}
+{{- end }}
+
+{{/* Whether a map stands for a file: {secretName: …, key: …}. */}}
+{{- define "hookgate.isReference" -}}
+{{ if or (hasKey . "secretName") (hasKey . "configMapName") }}yes{{ end }}
+{{- end }}
+
+{{/* The folder of a Secret or a ConfigMap that is referred to. */}}
+{{- define "hookgate.mountPath" -}}
+{{- if .secretName -}}
+/etc/hookgate/secrets/{{ .secretName }}
+{{- else -}}
+/etc/hookgate/configmaps/{{ .configMapName }}
+{{- end -}}
+{{- end }}
+
+{{/* Every reference of a value, as lines of JSON. */}}
+{{- define "hookgate.references" -}}
+{{- if kindIs "map" . -}}
+{{- if include "hookgate.isReference" . }}
+{{ toJson . }}
+{{- else -}}
+{{- range . }}{{ include "hookgate.references" . }}{{ end -}}
+{{- end -}}
+{{- else if kindIs "slice" . -}}
+{{- range . }}{{ include "hookgate.references" . }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+What is referred to, by its folder: a volume each, so that one Secret that is gone does not hold up the changes of the others. Whole folders,
+because a file that is mounted alone (subPath) never changes.
+*/}}
+{{- define "hookgate.mounts" -}}
+{{- $mounts := dict -}}
+{{- range include "hookgate.references" .Values.config | trim | splitList "\n" | uniq | compact -}}
+{{- with fromJson . -}}
+{{- $path := include "hookgate.mountPath" . -}}
+{{- $mount := get $mounts $path | default (dict "secret" .secretName "configMap" .configMapName "keys" list "optional" false) -}}
+{{- $_ := set $mount "keys" (append $mount.keys .key | uniq | sortAlpha) -}}
+{{- $_ := set $mount "optional" (or $mount.optional .optional) -}}
+{{- $_ := set $mounts $path $mount -}}
+{{- end -}}
+{{- end -}}
+{{ toJson $mounts }}
+{{- end }}

@@ -1,0 +1,87 @@
+{{/* What the Deployment, the topics Job and the test have in common. */}}
+
+{{- define "hookgate.podSettings" -}}
+automountServiceAccountToken: false
+# The variables that Kubernetes makes of Services are of no use here.
+enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "hookgate.containerSettings" -}}
+image: {{ include "hookgate.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  {{- toYaml .Values.securityContext | nindent 2 }}
+{{- with .Values.extraEnv }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+resources:
+  {{- toYaml .Values.resources | nindent 2 }}
+volumeMounts:
+  - name: config
+    mountPath: /etc/hookgate/config
+    readOnly: true
+  {{- range $path, $mount := include "hookgate.mounts" . | fromJson }}
+  - name: {{ include "hookgate.volumeName" $path }}
+    mountPath: {{ $path }}
+    readOnly: true
+  {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* Names of Secrets may be longer than those of volumes and hold dots. */}}
+{{- define "hookgate.volumeName" -}}
+mount-{{ sha256sum . | trunc 8 }}
+{{- end }}
+
+{{/* Called with the root and the name of the ConfigMap. */}}
+{{- define "hookgate.volumes" -}}
+- name: config
+  configMap:
+    name: {{ .configMap }}
+{{- range $path, $mount := include "hookgate.mounts" .root | fromJson }}
+- name: {{ include "hookgate.volumeName" $path }}
+  {{- if $mount.secret }}
+  secret:
+    secretName: {{ $mount.secret }}
+    # The group of podSecurityContext.fsGroup reads.
+    defaultMode: 0440
+  {{- else }}
+  configMap:
+    name: {{ $mount.configMap }}
+  {{- end }}
+    {{- if $mount.optional }}
+    optional: true
+    {{- end }}
+    items:
+      {{- range $mount.keys }}
+      - {key: {{ . | quote }}, path: {{ . | quote }}}
+      {{- end }}
+{{- end }}
+{{- with .root.Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

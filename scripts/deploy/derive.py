@@ -1,0 +1,178 @@
+"""What under deploy/ is derived from something else: compared with it, or with --bless written anew.
+
+- `config` in the chart's values.schema.json, from the tables of docs/configuration.md (which the tests hold against the code)
+- the table of values in the chart's README.md, from the comments of values.yaml
+- the chart's copies of the alerting rules and the dashboard, once there are any
+- deploy/kubernetes/*.yaml, rendered from the chart
+
+example: .work/venv-deploy/bin/python scripts/deploy/derive.py --helm .work/go/helm --bless
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CHART = ROOT / "deploy/helm/hookgate"
+MANIFESTS = ROOT / "deploy/kubernetes"
+NAMESPACE = "hookgate"
+
+HEADER = f"""\
+# Rendered from deploy/helm/hookgate with ci/manifests-values.yaml, for those without Helm. docs/kubernetes.md says what to change and
+# how to install it. Do not edit it here: `make deploy-bless` writes it.
+"""
+
+
+def config_schema(document):
+    """The tables and keys of hookgate.toml. Their values are checked by `hookgate check`, and only roughly here."""
+    schema = {"type": "object", "additionalProperties": False, "properties": {}}
+    for chapter in re.split(r"^#{2,3} ", document, flags=re.M)[1:]:
+        heading = re.match(r"`\[([a-z.<>_]+)\]`", chapter)
+        if not heading:
+            continue
+        table = schema
+        for part in heading[1].split("."):
+            if part == "<name>":
+                pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$"
+                table = table.setdefault("patternProperties", {}).setdefault(pattern, closed())
+            else:
+                table = table["properties"].setdefault(part, closed())
+        if heading[1] in ("kafka.properties", "topics.map"):
+            # Maps with keys of their own.
+            table["additionalProperties"] = {"type": ["string", "number", "boolean"]}
+            continue
+        for key, meaning in re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| (.*) \|$", chapter, flags=re.M):
+            table["properties"][key] = value_schema(key, meaning)
+    if len(schema["properties"]) < 7:
+        sys.exit("docs/configuration.md: its chapters have lost their shape")
+    return schema
+
+
+def closed():
+    return {"type": "object", "additionalProperties": False, "properties": {}}
+
+
+def value_schema(key, meaning):
+    if re.search(r"\breferences\b", meaning):
+        return {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/secret"}}
+    if re.search(r"\b[Aa] reference\b", meaning):
+        return {"$ref": "#/definitions/secret"}
+    return {"$ref": "#/definitions/value"}
+
+
+def derived_schema():
+    path = CHART / "values.schema.json"
+    schema = json.loads(path.read_text())
+    schema["definitions"]["config"] = config_schema((ROOT / "docs/configuration.md").read_text())
+    return {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n"}
+
+
+def documented_values(text):
+    """Every value with a `# --` comment: path, default and comment. One without a comment, or without documented parts, is an error."""
+    defaults, rows, stack, bare = yaml.safe_load(text), [], [], []
+    comment = inside = None
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line.strip().startswith("# -- "):
+            comment = line.strip()[5:]
+        elif line.strip().startswith("#"):
+            comment = f"{comment} {line.strip()[2:]}" if comment else None
+        elif not line.strip():
+            comment = None
+        elif key := re.match(r"\s*([A-Za-z_]+):", line):
+            while stack and stack[-1][0] >= indent:
+                stack.pop()
+            stack.append((indent, key[1]))
+            path = ".".join(name for _, name in stack)
+            if inside is not None and indent > inside and not comment:
+                # A part of a value that is documented as a whole.
+                continue
+            if comment:
+                rows.append((path, default_of(defaults, path), comment))
+                inside = indent
+            else:
+                bare.append(path)
+                inside = None
+            comment = None
+    undocumented = [path for path in bare if not any(row[0].startswith(path + ".") for row in rows)]
+    if undocumented:
+        sys.exit(f"values.yaml: without a `# --` comment: {', '.join(undocumented)}")
+    return rows
+
+
+def default_of(defaults, path):
+    value = defaults
+    for key in path.split("."):
+        value = value[key]
+    if isinstance(value, (dict, list)) and len(json.dumps(value)) > 60:
+        return "see values.yaml"
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def derived_readme():
+    path = CHART / "README.md"
+    begin, end = "<!-- values: `make deploy-bless` writes this table -->\n", "<!-- end of values -->"
+    text = path.read_text()
+    before, behind = text.split(begin)[0], text.split(end)[1]
+    rows = documented_values((CHART / "values.yaml").read_text())
+    cells = [f"| `{name}` | {default} | {comment.replace('|', chr(92) + '|')} |" for name, default, comment in rows]
+    table = "\n".join(["| value | default | meaning |", "|---|---|---|", *cells])
+    return {path: f"{before}{begin}\n{table}\n\n{end}{behind}"}
+
+
+def derived_files():
+    """Helm reads only what is in the chart's own folder."""
+    copies = {"prometheus/rules.yaml": "rules.yaml", "grafana/dashboard.json": "dashboard.json"}
+    sources = {name: ROOT / "deploy" / source for source, name in copies.items()}
+    return {CHART / "files" / name: source.read_text() for name, source in sources.items() if source.exists()}
+
+
+def derived_manifests(helm):
+    values = CHART / "ci/manifests-values.yaml"
+    command = [helm, "template", "hookgate", CHART, "--namespace", NAMESPACE, "--values", values, "--skip-tests"]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    files = {}
+    for document in re.split(r"^---\n", rendered, flags=re.M)[1:]:
+        source, body = document.split("\n", 1)
+        path = MANIFESTS / pathlib.Path(source.removeprefix("# Source: ")).name
+        lines = [line.rstrip() for line in body.strip().splitlines() if not re.match(r"\s*(app.kubernetes.io/managed-by|helm.sh/chart):", line)]
+        # Nobody would keep it current by hand.
+        at = next((index for index, line in enumerate(lines) if "checksum/config:" in line), None)
+        if at:
+            del lines[at - 1 : at + 1]
+        files[path] = files.get(path, HEADER) + ("---\n" if path in files else "") + "\n".join(lines) + "\n"
+    return files
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--helm", required=True, help="the helm to render with")
+    arguments.add_argument("--bless", action="store_true", help="write what is not current")
+    arguments = arguments.parse_args()
+    stale = []
+    # In this order: a chart is rendered with its schema and its files in place.
+    for derive in (derived_schema, derived_files, derived_readme, lambda: derived_manifests(arguments.helm)):
+        wanted = derive()
+        for path, text in wanted.items():
+            if path.exists() and path.read_text() == text:
+                continue
+            if arguments.bless:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            stale.append(path)
+        for path in MANIFESTS.glob("*.yaml"):
+            if MANIFESTS in [it.parent for it in wanted] and path not in wanted:
+                path.unlink() if arguments.bless else None
+                stale.append(path)
+    for path in stale:
+        print(f"{'written' if arguments.bless else 'not current'}: {path.relative_to(ROOT)}")
+    if stale and not arguments.bless:
+        sys.exit("`make deploy-bless` brings them up to date; read the diff afterwards")
+
+
+main()

@@ -1,0 +1,71 @@
+"""Reads rendered objects from standard input, or documents.
+
+- extract.py FOLDER: prints hookgate.toml as the pods have it, with what is mounted made up under FOLDER
+- extract.py --limit REPORT: the memory limit holds the ceiling that `hookgate check --json` reported
+- extract.py --versions Cargo.toml: the chart on standard input is of the program's version
+- extract.py --examples DOCUMENT FOLDER: writes every block of the chart's values in a document to FOLDER, and how many there are
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+import yaml
+
+MOUNTS = "/etc/hookgate/"
+
+
+def objects(kind):
+    return [value for value in yaml.safe_load_all(sys.stdin) if value and value["kind"] == kind]
+
+
+def toml(folder):
+    """Every path under the mounts leads to a file of FOLDER, each with contents of its own: no two endpoints may share a secret."""
+    # The first one that a ConfigMap holds: that of the topics Job is the same.
+    text = next(it["data"]["hookgate.toml"] for it in objects("ConfigMap") if "hookgate.toml" in it.get("data", {}))
+    for path in set(re.findall(rf'{MOUNTS}([^"]+)"', text)):
+        file = pathlib.Path(folder) / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"made up {abs(hash(path)):x}\n")
+    print(text.replace(MOUNTS, f"{folder}/"))
+
+
+def limit(report):
+    ceiling = json.loads(pathlib.Path(report).read_text())["memory_ceiling_bytes"]
+    units = {"Mi": 1 << 20, "Gi": 1 << 30}
+    for deployment in objects("Deployment"):
+        text = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        size = int(text[:-2]) * units[text[-2:]]
+        if size < ceiling:
+            sys.exit(f"resources.limits.memory {text} is less than the memory ceiling of {-(-ceiling // (1 << 20))}Mi")
+        print(f"good; ceiling {-(-ceiling // (1 << 20))}Mi, limit {text}")
+
+
+def versions(cargo):
+    program = re.search(r'^version = "(.+)"', pathlib.Path(cargo).read_text(), flags=re.M)[1]
+    chart = yaml.safe_load(sys.stdin)["appVersion"]
+    if chart != program:
+        sys.exit(f"Chart.yaml: appVersion is {chart}, and Cargo.toml has {program}")
+
+
+def examples(document, folder):
+    known = set(yaml.safe_load(pathlib.Path("deploy/helm/hookgate/values.yaml").read_text()))
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks = re.findall(r"^```yaml\n(.*?)^```", pathlib.Path(document).read_text(), flags=re.M | re.S)
+    # The others are objects of Kubernetes, or a part of an example.
+    values = [block for block in blocks if known & set(yaml.safe_load(block))]
+    for block in values:
+        (folder / f"{len(list(folder.iterdir()))}.yaml").write_text(block)
+    print(f"{len(values)} examples in {document}")
+
+
+if sys.argv[1] == "--examples":
+    examples(sys.argv[2], sys.argv[3])
+elif sys.argv[1] == "--limit":
+    limit(sys.argv[2])
+elif sys.argv[1] == "--versions":
+    versions(sys.argv[2])
+else:
+    toml(sys.argv[1])
