@@ -40,10 +40,6 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(2);
 /// finds no room is dropped without a word, and the kernels on both sides repeat themselves for seconds.
 const BACKLOG: i32 = 1024;
 
-/// Acknowledgements come from librdkafka's threads. By default a busy loop takes one such wake-up in 31 turns, and what was taken in waits behind
-/// what has only just come; every other turn finishes what was begun.
-const FOREIGN_EVERY: u32 = 2;
-
 /// What a daemon is started with beside its configuration.
 pub struct Options {
     /// Where `env:` secrets come from.
@@ -319,7 +315,7 @@ fn event_loop<T: Default + Send + 'static>(
     name: &str,
     run: impl AsyncFnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<JoinHandle<T>, String> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().global_queue_interval(FOREIGN_EVERY).build();
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the {name} event loop: {error}"))?;
     let spawned = thread::Builder::new().name(name.into()).spawn(move || {
         runtime.block_on(run()).unwrap_or_else(|error| {
