@@ -218,6 +218,11 @@ pub fn takes_properties(kafka: &Kafka) -> Result<(), String> {
     client_config(kafka.client_properties()).create_native_config().map(drop).map_err(|error| context::explain(&error))
 }
 
+/// The version of the client library that is linked.
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
+
 /// A librdkafka configuration from properties.
 fn client_config(properties: Vec<(String, String)>) -> ClientConfig {
     let mut config = ClientConfig::new();

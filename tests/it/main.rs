@@ -8,6 +8,7 @@ mod harness;
 mod table;
 
 mod accept;
+mod admin;
 mod broker;
 mod commands;
 mod docs;
