@@ -284,7 +284,7 @@ async fn upkeep(shared: Arc<Shared>, mut rings: Vec<SecretRing>) {
         }
         let clashes = shared_secrets(&rings);
         for clash in &clashes {
-            tracing::error!("the changed secrets are not used: {clash}");
+            tracing::error!(clash, "the changed secrets are not used");
         }
         if clashes.is_empty() {
             for ring in &rings {

@@ -16,6 +16,7 @@ mod flood;
 mod hostile;
 mod life;
 mod limits;
+mod logs;
 mod metrics;
 mod operations;
 mod overload;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, thread};
 
 use crate::{
-    harness::wait_until,
+    harness::{keep_secret, wait_until},
     support::{Site, assert_503, consume, one_topic_per_provider, prefix, scan, script, variable},
 };
 
@@ -44,6 +44,7 @@ fn sasl(mechanism: &str, user: &str, password: &str) -> String {
 }
 
 fn credentials(mechanism: &str, user: &str, password: &str) -> String {
+    keep_secret(&variable(password));
     format!("[kafka.sasl]\nmechanism = \"{mechanism}\"\nusername = \"{user}\"\npassword = \"env:{password}\"\n")
 }
 

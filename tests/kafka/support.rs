@@ -20,7 +20,7 @@ use rdkafka::{
 };
 use serde_json::Value;
 
-use crate::harness::{self, Answer, ENDPOINTS, SECRETS, wait_until};
+use crate::harness::{self, Answer, ENDPOINTS, SECRETS, assert_discreet, wait_until};
 
 /// How long a log line may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -121,6 +121,7 @@ impl Site {
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let output = self.command(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert_discreet("a command", &(text(&output.stdout) + &text(&output.stderr)));
         Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
@@ -209,6 +210,7 @@ impl Drop for Served {
         // It may have ended by itself.
         let _ended = self.child.kill();
         let _status = self.child.wait();
+        assert_discreet("the log", &self.log.lock().unwrap().concat());
     }
 }
 
