@@ -11,6 +11,7 @@ mod accept;
 mod admin;
 mod broker;
 mod commands;
+mod credentials;
 mod docs;
 mod flood;
 mod hostile;

@@ -106,6 +106,13 @@ impl Site {
         Self { folder }
     }
 
+    /// Writes a file beside the configuration, in one step, as Kubernetes does.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let new = self.folder.join(format!("{name}.new"));
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(new, self.folder.join(name)).unwrap();
+    }
+
     /// Takes the configuration away again.
     pub fn forget(&self) {
         std::fs::remove_file(self.folder.join("hookgate.toml")).unwrap();
@@ -174,6 +181,12 @@ impl Served {
     pub fn line(&self, texts: &[&str]) -> Option<String> {
         let log = self.log.lock().unwrap();
         log.iter().find(|line| texts.iter().all(|text| line.contains(text))).cloned()
+    }
+
+    /// How many log lines hold all of these texts.
+    pub fn lines(&self, texts: &[&str]) -> usize {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|line| texts.iter().all(|text| line.contains(text))).count()
     }
 
     /// Waits for such a line.
