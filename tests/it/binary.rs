@@ -155,6 +155,9 @@ impl Drop for Process {
         // Both fail where it has ended by itself.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
+        for reader in self.readers.take().into_iter().flatten() {
+            let _panicked = reader.join();
+        }
         let out = if self.asked_for_token { String::new() } else { self.out() };
         assert_discreet("a process", &format!("{out}{}", self.err()));
     }

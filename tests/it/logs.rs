@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    binary::{Folder, Process},
+    binary::{Folder, Process, hookgate},
     docs::{document, rows},
     harness::{Daemon, LINES_SEARCHED, hmac_hex, leak, request, secret, wait_until},
     life::{mock, serve_configuration},
@@ -155,6 +155,7 @@ fn a_signal_makes_it_say_more_and_another_one_less() {
     let levels: Vec<&Value> = lines.iter().filter(stored).map(|line| &line["level"]).collect();
     assert_eq!(levels, ["DEBUG", "DEBUG"], "one for each time that it was to say more: {lines:?}");
     assert_eq!(lines.last().unwrap()["message"], "stopped", "the signal ends nothing");
+    assert!(hookgate(&Folder::new(), &["serve", "--help"]).out.contains("SIGUSR1"), "it is not told");
     assert!(lines.iter().any(|line| line["directives"] == "info,hookgate=debug"), "{lines:?}");
 }
 
