@@ -5,6 +5,10 @@
 //! | `/livez` | 200 while the process can answer at all |
 //! | `/readyz` | 200 once Kafka was reached and until the shutdown begins, else 503 with the reason |
 //! | `/metrics` | the Prometheus exposition |
+//! | `/configz` | the configuration in force as JSON, without any secret |
+//! | `/version` | what this is, as JSON |
+//!
+//! It takes no command: nothing that is asked here changes anything.
 
 use std::sync::Arc;
 
@@ -13,18 +17,39 @@ use axum::{
     extract::State,
     http::{StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
-    routing::get,
+    routing::{MethodRouter, get},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    http::{Phase, Shared},
+    publish,
 };
 
-use crate::http::{Phase, Shared};
-
-/// The admin port's routes.
-pub fn router(shared: Arc<Shared>) -> Router {
+/// The admin port's routes. `configuration` is what `/configz` shows.
+pub fn router(shared: Arc<Shared>, configuration: &Value) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/configz", fixed(configuration))
+        .route("/version", fixed(&version()))
         .with_state(shared)
+}
+
+/// Always the same answer, set out for people: `curl` is what asks for it.
+fn fixed(value: &Value) -> MethodRouter<Arc<Shared>> {
+    let text: Arc<str> = format!("{value:#}\n").into();
+    get(async move || ([(CONTENT_TYPE, "application/json")], text.to_string()))
+}
+
+fn version() -> Value {
+    json!({
+        "name": env!("CARGO_PKG_NAME"),
+        "version": env!("CARGO_PKG_VERSION"),
+        "librdkafka": publish::librdkafka_version(),
+        "debug_build": cfg!(debug_assertions),
+    })
 }
 
 /// Why the daemon is not ready, if it is not. An outage of Kafka later on does not make it unready: an answer of 503 with

@@ -254,11 +254,12 @@ fn spawn_admin(
     rings: Vec<SecretRing>,
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, String> {
-    let limits = config.http.clone();
+    let (limits, configuration) = (config.http.clone(), config.redacted());
     event_loop("admin", async move || {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let upkeep = tokio::spawn(upkeep(Arc::clone(&shared), rings));
-        http::server::serve(listener, Port::Admin(admin::router(shared)), &limits, stop, Duration::from_secs(1)).await;
+        let router = admin::router(shared, &configuration);
+        http::server::serve(listener, Port::Admin(router), &limits, stop, Duration::from_secs(1)).await;
         upkeep.abort();
         Ok(())
     })
@@ -283,7 +284,7 @@ async fn upkeep(shared: Arc<Shared>, mut rings: Vec<SecretRing>) {
         }
         let clashes = shared_secrets(&rings);
         for clash in &clashes {
-            tracing::error!("the changed secrets are not used: {clash}");
+            tracing::error!(clash, "the changed secrets are not used");
         }
         if clashes.is_empty() {
             for ring in &rings {

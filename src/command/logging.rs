@@ -1,34 +1,86 @@
-//! Where log lines go and what a panic may say.
+//! Where log lines go, how many there are, and what a panic may say.
 
-use std::{io, panic};
+use std::{io, panic, thread};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
 use crate::config::{Log, LogFormat};
 
 /// Lines that may wait for a slow reader of stderr; what comes on top of them is dropped. A full pipe must not stop the deliveries.
 const LINES_MAX: usize = 10_000;
 
+/// What SIGUSR1 lays over the configured level. Only our own lines: those of libraries may quote what they carry.
+const MORE: &str = "hookgate=debug";
+
 /// Writes out what is still waiting when it is dropped.
 pub(super) struct Logging {
     _worker: WorkerGuard,
+    level: Level,
+}
+
+/// The level in force.
+#[derive(Clone)]
+struct Level {
+    filter: reload::Handle<EnvFilter, Registry>,
+    configured: String,
 }
 
 /// Sends log lines to stderr in the configured form, from a thread of their own. Fails where the level cannot be parsed.
 pub(super) fn init(log: &Log) -> Result<Logging, String> {
     let filter = EnvFilter::try_new(&log.level).map_err(|error| format!("[log] level: {error}"))?;
+    let (filter, handle) = reload::Layer::new(filter);
     let (writer, worker) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).finish(io::stderr());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
-    // Somebody else may have installed a subscriber first, in tests.
-    let _already_installed = match log.format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.with_ansi(false).try_init(),
+    let lines = fmt::layer().with_writer(writer).with_target(false);
+    let lines = match log.format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
     };
+    // Somebody else may have installed a subscriber first, in tests.
+    let _already_installed = tracing_subscriber::registry().with(filter).with(lines).try_init();
     panic::set_hook(Box::new(|info| {
         // Only the place: a panic's text may quote a payload.
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
-    Ok(Logging { _worker: worker })
+    Ok(Logging { _worker: worker, level: Level { filter: handle, configured: log.level.clone() } })
+}
+
+impl Logging {
+    /// From now on SIGUSR1 makes the log say more, and the next one as much as configured. A signal and no HTTP call, because whoever may
+    /// send one is on the machine already, while the admin port asks nobody who they are.
+    pub(super) fn follow_signal(&self) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _entered = runtime.enter();
+            signal(SignalKind::user_defined1())?
+        };
+        let level = self.level.clone();
+        thread::Builder::new().name("log-level".into()).spawn(move || runtime.block_on(level.follow(signals)))?;
+        Ok(())
+    }
+}
+
+impl Level {
+    async fn follow(self, mut signals: Signal) {
+        while signals.recv().await.is_some() {
+            let directives = format!("{},{MORE}", self.configured);
+            self.set(&directives);
+            tracing::info!(directives, "logging more, because of SIGUSR1; the next one ends it");
+            if signals.recv().await.is_none() {
+                return;
+            }
+            // Said first, as the configured level may not let it through.
+            tracing::info!(directives = self.configured, "logging as configured again, because of SIGUSR1");
+            self.set(&self.configured);
+        }
+    }
+
+    fn set(&self, directives: &str) {
+        // Both were parsed before, and the filter lives as long as the process.
+        if let Ok(filter) = EnvFilter::try_new(directives) {
+            let _gone = self.filter.reload(filter);
+        }
+    }
 }

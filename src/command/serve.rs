@@ -12,12 +12,13 @@ use crate::{
 /// Run the daemon.
 ///
 /// It takes webhooks on one port, answers 200 when Kafka has acknowledged the event, and has metrics and probes on another. SIGTERM and
-/// Ctrl-C shut it down in order; a second one ends it at once.
+/// Ctrl-C shut it down in order; a second one ends it at once. SIGUSR1 makes it log every delivery, until the next SIGUSR1.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate serve --config /etc/hookgate/hookgate.toml
   HOOKGATE_KAFKA__BROKERS=kafka-1:9092,kafka-2:9092 hookgate serve
-  hookgate serve --listen 127.0.0.1:8080 --log-format text")]
+  hookgate serve --listen 127.0.0.1:8080 --log-format text
+  kill -USR1 $(pidof hookgate)")]
 pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
@@ -43,9 +44,10 @@ pub(super) fn run(arguments: &Arguments, environment: Environment) -> Outcome {
         ("log.level", &arguments.log_level),
     ];
     let config = arguments.source.load_with(&environment, &flags)?;
-    let _logging = logging::init(&config.log).map_err(Failure::Configuration)?;
+    let logging = logging::init(&config.log).map_err(Failure::Configuration)?;
+    logging.follow_signal()?;
     for warning in &config.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(warning, "the configuration works, but is probably not meant");
     }
     let endpoints = config.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>().join(" ");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints, brokers = config.kafka.brokers.join(","), "starting");

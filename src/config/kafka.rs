@@ -71,7 +71,7 @@ pub struct Sasl {
     pub mechanism: SaslMechanism,
     /// The user.
     pub username: String,
-    /// The password, as it was when the configuration was read.
+    /// The password, as it was when the configuration was read, or when its file was read last.
     pub password: SecretText,
 }
 

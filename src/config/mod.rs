@@ -5,6 +5,7 @@
 //! `kafka`, `topics` and `sections`), check what must hold between tables ([`deadlines`] and `sections`). Every step collects its complaints, so that
 //! one run reports them all.
 
+pub mod credentials;
 pub mod deadlines;
 pub mod kafka;
 pub mod problem;

@@ -306,16 +306,17 @@ impl<'a> Outcome<'a> {
             Err(error) => {
                 let label = error.answer().label;
                 self.count(label, elapsed);
-                if !self.worth_a_line(error) {
-                    return;
-                }
                 let (endpoint, provider) = self.names();
                 let cause = match error {
                     Error::PublishFailed(cause) => Some(cause.as_str()),
                     _ => None,
                 };
-                let (status, duration_ms) = (error.answer().status, milliseconds(elapsed));
-                tracing::warn!(endpoint, provider, outcome = label, status, duration_ms, cause, "refused a delivery: {error}");
+                let (outcome, status, duration_ms) = (label, error.answer().status, milliseconds(elapsed));
+                if self.worth_a_line(error) {
+                    tracing::warn!(endpoint, provider, outcome, status, duration_ms, reason = %error, cause, "refused a delivery");
+                } else {
+                    tracing::debug!(endpoint, provider, outcome, status, duration_ms, reason = %error, cause, "refused a delivery");
+                }
             }
         }
     }
@@ -340,10 +341,12 @@ impl<'a> Outcome<'a> {
         // What nobody planned for is always worth a line.
         let planned = matches!(accepted.kind, EventKind::Named { .. });
         let turn = sample > 0 && self.shared.successes.fetch_add(1, Ordering::Relaxed).is_multiple_of(sample);
+        let ((endpoint, provider), duration_ms) = (self.names(), milliseconds(elapsed));
+        let (kind, id) = (&accepted.kind, &accepted.id);
         if turn || !planned {
-            let (endpoint, provider) = self.names();
-            let (kind, duration_ms) = (accepted.kind.name(), milliseconds(elapsed));
-            tracing::info!(endpoint, provider, outcome, kind = &*kind, id = accepted.id, duration_ms, "stored a delivery");
+            tracing::info!(endpoint, provider, outcome, kind = &*kind.name(), id, duration_ms, "stored a delivery");
+        } else {
+            tracing::debug!(endpoint, provider, outcome, kind = &*kind.name(), id, duration_ms, "stored a delivery");
         }
     }
 

@@ -38,6 +38,8 @@ pub struct BrokerStatistics {
 pub(super) struct KafkaMetrics {
     pub(super) errors: Counter,
     pub(super) rebuilds: Counter,
+    pub(super) credentials_reloads: Counter,
+    pub(super) credentials_pending: Gauge,
     queue: [Gauge; 4],
     /// A broker that is in no report any more is not up.
     known: Mutex<BTreeSet<i32>>,
@@ -52,7 +54,9 @@ impl KafkaMetrics {
             gauge!("hookgate_kafka_queue_bytes_max"),
         ];
         let (errors, rebuilds) = (counter!("hookgate_kafka_errors_total"), counter!("hookgate_producer_rebuilds_total"));
-        Self { errors, rebuilds, queue, known: Mutex::default() }
+        let credentials_reloads = counter!("hookgate_kafka_credentials_reloads_total");
+        let credentials_pending = gauge!("hookgate_kafka_credentials_pending");
+        Self { errors, rebuilds, credentials_reloads, credentials_pending, queue, known: Mutex::default() }
     }
 
     /// Within the recorder, because brokers come and go.
@@ -83,6 +87,14 @@ impl KafkaMetrics {
 pub(super) fn describe() {
     describe_counter!("hookgate_kafka_errors_total", "Errors that librdkafka reported on its own account.");
     describe_counter!("hookgate_producer_rebuilds_total", "Producers replaced after a fatal error.");
+    describe_counter!(
+        "hookgate_kafka_credentials_reloads_total",
+        "Producers replaced because a password, certificate, key or authority has changed."
+    );
+    describe_gauge!(
+        "hookgate_kafka_credentials_pending",
+        "1 while a changed password, certificate, key or authority is not in force: it cannot be read or does not work."
+    );
     describe_gauge!("hookgate_kafka_queue_messages", "Records in librdkafka's queue or on their way to a broker.");
     describe_gauge!("hookgate_kafka_queue_messages_max", "How many there may be; beyond, deliveries are answered 503.");
     describe_gauge!("hookgate_kafka_queue_bytes", "Bytes of the records in librdkafka's queue or on their way.");

@@ -246,6 +246,17 @@ impl Metrics {
         self.kafka.rebuilds.increment(1);
     }
 
+    /// A producer was replaced because its credentials have changed.
+    pub fn credentials_reloaded(&self) {
+        self.kafka.credentials_reloads.increment(1);
+        self.credentials_pending(false);
+    }
+
+    /// Whether there are changed credentials that are not in force.
+    pub fn credentials_pending(&self, pending: bool) {
+        self.kafka.credentials_pending.set(f64::from(u8::from(pending)));
+    }
+
     /// What librdkafka tells of itself every few seconds.
     pub fn kafka(&self, statistics: &Statistics) {
         metrics::with_local_recorder(&self.recorder, || self.kafka.set(statistics));

@@ -93,7 +93,8 @@ impl ClientContext for Context {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        let message = printable(message);
+        // Not `message`, which is the line's own.
+        let text = printable(message);
         match level {
             // Errors come through `error` as well, with their code.
             RDKafkaLogLevel::Emerg
@@ -102,11 +103,11 @@ impl ClientContext for Context {
             | RDKafkaLogLevel::Error
             | RDKafkaLogLevel::Warning => {
                 if self.complaints.is_new(facility) {
-                    tracing::warn!(facility, %message, "librdkafka");
+                    tracing::warn!(facility, text, "librdkafka");
                 }
             }
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(facility, %message, "librdkafka"),
-            RDKafkaLogLevel::Debug => tracing::debug!(facility, %message, "librdkafka"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(facility, text, "librdkafka"),
+            RDKafkaLogLevel::Debug => tracing::debug!(facility, text, "librdkafka"),
         }
     }
 }

@@ -1,19 +1,20 @@
 //! Publishing: the only module that knows Kafka.
 //!
 //! [`Publisher::enqueue`] hands a record to librdkafka, [`Publisher::wait`] waits for the acknowledgement of all in-sync replicas.
-//! A supervisor thread ([`supervisor`]) looks the topics up, and builds a new producer after a fatal error, so that nothing here
-//! ever needs a restart. Every failure is a 503 by one total rule: [`failure`].
+//! A supervisor thread ([`supervisor`]) looks the topics up, and builds a new producer after a fatal error or where credentials have
+//! changed ([`reload`]), so that nothing here ever needs a restart. Every failure is a 503 by one total rule: [`failure`].
 
 pub mod cluster;
 mod context;
 pub mod mock;
 pub mod read;
+mod reload;
 mod supervisor;
 mod waiting;
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock, Weak,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -34,6 +35,7 @@ use crate::{
     metrics::Metrics,
 };
 use context::{Context, Signal};
+use reload::Reload;
 use supervisor::TopicStates;
 use waiting::{Waiting, Waits};
 
@@ -49,8 +51,10 @@ pub struct Publisher {
 
 /// What the webhook thread and the supervisor share.
 struct Shared {
-    /// Swapped by the supervisor after a fatal error.
+    /// Swapped by the supervisor after a fatal error, and where credentials have changed.
     producer: RwLock<Arc<Producer>>,
+    /// Those that were swapped for new credentials, while they hold something.
+    retired: Mutex<Vec<Weak<Producer>>>,
     topics: TopicStates,
     waiting: Arc<Waiting>,
     signals: mpsc::SyncSender<Signal>,
@@ -92,19 +96,21 @@ impl Publisher {
     /// configuration of librdkafka itself.
     pub fn start(config: &Config, topics: impl IntoIterator<Item = Arc<str>>, metrics: Arc<Metrics>) -> Result<Self, String> {
         let (signals, inbox) = mpsc::sync_channel(SIGNALS_MAX);
+        let credentials = Reload::of(&config.kafka);
         let client = client_config(config.kafka.client_properties());
         let stopping = Arc::new(AtomicBool::new(false));
         let producer = build(&client, Context::new(signals.clone(), Arc::clone(&stopping), Arc::clone(&metrics)))?;
         let topics: Vec<Arc<str>> = topics.into_iter().collect();
         let shared = Arc::new(Shared {
             producer: RwLock::new(Arc::new(producer)),
+            retired: Mutex::default(),
             waiting: Waiting::new(config, &topics),
             topics: TopicStates::new(topics),
             signals,
             stopping,
             metrics,
         });
-        supervisor::spawn(Arc::clone(&shared), client, config, inbox)
+        supervisor::spawn(Arc::clone(&shared), client, config, credentials, inbox)
             .map_err(|error| format!("cannot start the Kafka supervisor thread: {error}"))?;
         Ok(Self { shared })
     }
@@ -168,13 +174,18 @@ impl Publisher {
     /// Flushes for at most `flush` and tells the supervisor to end. Returns how many records were not acknowledged. Blocks: not for
     /// an async context.
     pub fn close(&self, flush: Duration) -> usize {
-        let producer = self.shared.producer();
-        // What matters is what is left over afterwards.
-        let _timed_out = producer.flush(flush);
+        let deadline = Instant::now() + flush;
+        let retired = self.shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let producers: Vec<Arc<Producer>> = retired.iter().filter_map(Weak::upgrade).chain([self.shared.producer()]).collect();
+        drop(retired);
+        for producer in &producers {
+            // What matters is what is left over afterwards.
+            let _timed_out = producer.flush(deadline.saturating_duration_since(Instant::now()));
+        }
         // The supervisor may sit in a look-up that waits for a dead broker, so nobody waits for it.
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.signal(Signal::Stop);
-        usize::try_from(producer.in_flight_count()).unwrap_or(0)
+        producers.iter().map(|producer| usize::try_from(producer.in_flight_count()).unwrap_or(0)).sum()
     }
 
     fn failed(&self, error: &KafkaError, topic: &Arc<str>) -> Error {
@@ -216,6 +227,11 @@ fn failure(error: &KafkaError) -> Error {
 /// Whether librdkafka knows every property of the producer and takes its value. No client is made for that, and nobody is connected to.
 pub fn takes_properties(kafka: &Kafka) -> Result<(), String> {
     client_config(kafka.client_properties()).create_native_config().map(drop).map_err(|error| context::explain(&error))
+}
+
+/// The version of the client library that is linked.
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
 }
 
 /// A librdkafka configuration from properties.

@@ -1,4 +1,5 @@
-//! The thread that keeps the publisher whole: it looks topics up until all are there, and builds a new producer after a fatal error.
+//! The thread that keeps the publisher whole: it looks topics up until all are there, and builds a new producer after a fatal error, or
+//! where [`super::reload`] finds changed credentials.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +13,11 @@ use std::{
 
 use rdkafka::{ClientConfig, error::RDKafkaErrorCode, producer::Producer as _};
 
-use super::{Producer, Shared, build, cluster, context::Signal};
+use super::{
+    Producer, Shared, build, cluster,
+    context::Signal,
+    reload::{self, Reload},
+};
 use crate::{
     config::{Config, Topics},
     error::Error,
@@ -67,6 +72,15 @@ impl TopicStates {
         }
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.states.keys()
+    }
+
+    /// Those that are there, as far as is known.
+    pub(super) fn present(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.states.iter().filter(|(_, state)| state.load(Ordering::Relaxed) == PRESENT).map(|(topic, _)| topic)
+    }
+
     fn set(&self, topic: &str, state: u8) -> u8 {
         self.states.get(topic).map_or(state, |known| known.swap(state, Ordering::Relaxed))
     }
@@ -80,6 +94,7 @@ struct Supervisor {
     shared: Arc<Shared>,
     client: ClientConfig,
     config: Config,
+    credentials: Option<Reload>,
     rebuild_pause: Duration,
     built: Instant,
     missing_logged: Option<Instant>,
@@ -91,12 +106,14 @@ pub(super) fn spawn(
     shared: Arc<Shared>,
     client: ClientConfig,
     config: &Config,
+    credentials: Option<Reload>,
     inbox: mpsc::Receiver<Signal>,
 ) -> std::io::Result<()> {
     let mut supervisor = Supervisor {
         shared,
         client,
         config: config.clone(),
+        credentials,
         rebuild_pause: Duration::ZERO,
         built: Instant::now(),
         missing_logged: None,
@@ -115,10 +132,13 @@ impl Supervisor {
             let pause = if settled { Duration::from_secs(3600) } else { LOOK_UP_EVERY };
             let deadline = Instant::now() + pause;
             while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-                match inbox.recv_timeout(left) {
+                if self.reload() {
+                    break;
+                }
+                match inbox.recv_timeout(left.min(reload::LOOK_EVERY)) {
                     _ if self.shared.stopping.load(Ordering::Relaxed) => return,
                     Ok(Signal::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
-                    Err(mpsc::RecvTimeoutError::Timeout) => break,
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
                     Ok(signal) => {
                         if self.rebuild() {
                             break;
@@ -132,6 +152,15 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Whether changed credentials are in force now.
+    fn reload(&mut self) -> bool {
+        let Some(credentials) = &mut self.credentials else { return false };
+        let Some((kafka, client)) = credentials.run(&self.shared, &self.config.kafka) else { return false };
+        self.config.kafka = kafka;
+        (self.client, self.built) = (client, Instant::now());
+        true
     }
 
     /// Whether the topic is to be looked up again now.
@@ -155,7 +184,7 @@ impl Supervisor {
         let topics: Vec<Arc<str>> = self.shared.topics.unsettled().map(Arc::clone).collect();
         for topic in topics {
             // Where Kafka does not answer, the other topics would only wait as well.
-            let Some(found) = look_up_topic(&producer, &topic) else { break };
+            let Some(found) = look_up_topic(&producer, &topic, LOOK_UP_TIMEOUT) else { break };
             self.shared.topics.reached.store(true, Ordering::Relaxed);
             match found {
                 Found::Present => {
@@ -243,7 +272,7 @@ pub(super) fn pause_after(last: Duration, lived: Duration) -> Duration {
 }
 
 /// What Kafka says of a topic.
-enum Found {
+pub(super) enum Found {
     Present,
     Missing,
     /// For instance during an election: the topic is there or will be known shortly.
@@ -251,8 +280,8 @@ enum Found {
 }
 
 /// Asks for one topic; `None` where Kafka does not answer.
-fn look_up_topic(producer: &Producer, topic: &str) -> Option<Found> {
-    let metadata = producer.client().fetch_metadata(Some(topic), LOOK_UP_TIMEOUT).ok()?;
+pub(super) fn look_up_topic(producer: &Producer, topic: &str, timeout: Duration) -> Option<Found> {
+    let metadata = producer.client().fetch_metadata(Some(topic), timeout).ok()?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Some(Found::Unsure) };
     Some(match found.error().map(RDKafkaErrorCode::from) {
         None if found.partitions().is_empty() => Found::Missing,

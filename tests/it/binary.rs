@@ -16,7 +16,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::{SECRETS, wait_until};
+use crate::harness::{SECRETS, assert_discreet, wait_until};
 
 /// How long a process may take to end.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -87,6 +87,8 @@ pub struct Process {
     readers: Option<[JoinHandle<()>; 2]>,
     out: Arc<Mutex<Vec<u8>>>,
     err: Arc<Mutex<Vec<u8>>>,
+    /// Whether it was asked to print a token: a curl command is the one place where one stands.
+    asked_for_token: bool,
 }
 
 impl Process {
@@ -94,7 +96,9 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
         let secrets: BTreeMap<&str, &str> = SECRETS.iter().copied().collect();
         command.args(arguments).current_dir(&folder.0).env_clear().envs(secrets);
-        Self::of(command)
+        let mut process = Self::of(command);
+        process.asked_for_token = arguments.contains(&"--curl");
+        process
     }
 
     pub fn of(mut command: Command) -> Self {
@@ -102,7 +106,7 @@ impl Process {
         let mut child = command.spawn().unwrap();
         let (out, err) = (Arc::default(), Arc::default());
         let readers = [keep(child.stdout.take().unwrap(), &out), keep(child.stderr.take().unwrap(), &err)];
-        Self { child, readers: Some(readers), out, err }
+        Self { child, readers: Some(readers), out, err, asked_for_token: false }
     }
 
     pub fn out(&self) -> String {
@@ -151,6 +155,11 @@ impl Drop for Process {
         // Both fail where it has ended by itself.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
+        for reader in self.readers.take().into_iter().flatten() {
+            let _panicked = reader.join();
+        }
+        let out = if self.asked_for_token { String::new() } else { self.out() };
+        assert_discreet("a process", &format!("{out}{}", self.err()));
     }
 }
 

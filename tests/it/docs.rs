@@ -26,6 +26,7 @@ const DOCUMENTS: &[&str] = &[
     "SECURITY.md",
     "docs/configuration.md",
     "docs/http.md",
+    "docs/logging.md",
     "docs/metrics.md",
     "docs/providers.md",
     "docs/reliability.md",
@@ -37,7 +38,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn document(path: &str) -> String {
+pub fn document(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -60,7 +61,7 @@ fn chapter<'a>(text: &'a str, table: &str) -> &'a str {
 }
 
 /// The cells of every table row, without their backticks.
-fn rows(text: &str) -> impl Iterator<Item = Vec<String>> {
+pub fn rows(text: &str) -> impl Iterator<Item = Vec<String>> {
     let lines = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     lines.map(|line| line.split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned()).collect())
 }

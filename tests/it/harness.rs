@@ -5,7 +5,10 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, Once,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -52,6 +55,57 @@ secrets = ["env:FRAMEIO_KIT", "env:FRAMEIO"]
 provider = "uploadcare"
 secrets = ["env:UPLOADCARE_OLD", "env:UPLOADCARE"]
 "#;
+
+/// Further secrets that tests of this process have given to daemons.
+static MORE_SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Log lines of the daemons in this process that hold a secret.
+static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// How many lines were looked at.
+pub static LINES_SEARCHED: AtomicUsize = AtomicUsize::new(0);
+
+/// From now on nothing may tell this either.
+pub fn keep_secret(secret: &str) {
+    MORE_SECRETS.lock().unwrap().push(secret.to_owned());
+}
+
+/// The first line of what was told that holds a secret of any test of this process.
+pub fn leak(told: &str) -> Option<String> {
+    let more = MORE_SECRETS.lock().unwrap();
+    let secrets = SECRETS.iter().map(|(_, secret)| *secret).chain(more.iter().map(String::as_str));
+    let found = secrets.filter(|secret| !secret.is_empty()).find(|secret| told.contains(secret))?;
+    Some(told.lines().find(|line| line.contains(found)).unwrap_or(told).to_owned())
+}
+
+/// Fails where what a daemon or a command has told holds a secret.
+pub fn assert_discreet(what: &str, told: &str) {
+    // While a test fails already, a second panic would hide why.
+    if !std::thread::panicking() {
+        assert_eq!(leak(told), None, "{what} tells a secret");
+    }
+}
+
+/// What the daemons in this process log: every line is searched for secrets, and goes nowhere.
+struct Searched;
+
+impl std::io::Write for Searched {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        LINES_SEARCHED.fetch_add(1, Ordering::Relaxed);
+        LEAKS.lock().unwrap().extend(leak(&String::from_utf8_lossy(line)));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn search_logs() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let lines = tracing_subscriber::fmt().json().with_env_filter("info,hookgate=debug");
+        lines.with_writer(|| Searched).try_init().unwrap();
+    });
+}
 
 /// The time at which the frozen clock stands, in seconds since the epoch: the one of the constructed Frame.io vectors.
 pub const NOW: u64 = 1_760_000_000;
@@ -125,6 +179,7 @@ impl Daemon {
     }
 
     pub fn with(setup: Setup<'_>) -> Self {
+        search_logs();
         let mut config = configuration(setup.tables, &setup.flags);
         let real = setup.flags.iter().any(|(flag, _)| *flag == "kafka.brokers");
         let mock = match (setup.mock, real) {
@@ -203,6 +258,11 @@ impl Drop for Daemon {
         if let Some(running) = self.running.take() {
             let shutdown = config::Shutdown { drain: Duration::ZERO, flush: Duration::ZERO, ..self.config.shutdown.clone() };
             running.stop(&shutdown);
+        }
+        if !std::thread::panicking() {
+            // A copy, because whoever logs next needs the lock.
+            let leaks = LEAKS.lock().unwrap().clone();
+            assert_eq!(leaks, Vec::<String>::new(), "the log tells a secret");
         }
     }
 }
@@ -337,6 +397,7 @@ pub fn exchange(to: SocketAddr, parts: &[&[u8]]) -> Answer {
 /// Reads an answer whose connection has ended.
 pub fn parse(bytes: &[u8]) -> Answer {
     let text = String::from_utf8_lossy(bytes);
+    assert_discreet("an answer", &text);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let mut lines = head.lines();
     let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0);

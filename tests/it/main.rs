@@ -8,13 +8,16 @@ mod harness;
 mod table;
 
 mod accept;
+mod admin;
 mod broker;
 mod commands;
+mod credentials;
 mod docs;
 mod flood;
 mod hostile;
 mod life;
 mod limits;
+mod logs;
 mod metrics;
 mod operations;
 mod overload;

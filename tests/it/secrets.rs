@@ -9,7 +9,7 @@ use hookgate::publish::mock::Mock;
 
 use crate::{
     binary::{Folder, Process},
-    harness::{Answer, hmac_hex, request, wait_until},
+    harness::{Answer, hmac_hex, keep_secret, request, wait_until},
     life::mock,
 };
 
@@ -30,7 +30,9 @@ impl Bench {
         let (folder, mock) = (Folder::new(), mock());
         for (name, secret) in files {
             folder.write(name, secret);
+            keep_secret(secret);
         }
+        [OLD, NEW, "a-third-one"].into_iter().for_each(keep_secret);
         let configuration = format!(
             "[kafka]\nbrokers = [\"{}\"]\n[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
              [endpoints.uploadcare]\nprovider = \"uploadcare\"\nsecrets = [\"file:one\", \"file:two\"]\n\

@@ -49,7 +49,7 @@ fn walk() -> Vec<String> {
     names
 }
 
-fn rust() -> Vec<(String, String)> {
+pub fn rust() -> Vec<(String, String)> {
     sources().into_iter().filter(|(name, _)| extension(name) == "rs").collect()
 }
 
@@ -57,7 +57,7 @@ fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-fn is_test(name: &str) -> bool {
+pub fn is_test(name: &str) -> bool {
     name.starts_with("tests/") || name.contains("/tests/") || name.ends_with("/tests.rs")
 }
 

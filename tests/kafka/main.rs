@@ -25,6 +25,9 @@ mod partitions;
 /// TLS, SASL and permissions.
 mod secured;
 
+/// Credentials that change under load.
+mod rotation;
+
 /// Outages: from the start, and in the middle.
 mod outage;
 

@@ -3,37 +3,37 @@
 use std::{collections::BTreeSet, thread};
 
 use crate::{
-    harness::wait_until,
+    harness::{keep_secret, wait_until},
     support::{Site, assert_503, consume, one_topic_per_provider, prefix, scan, script, variable},
 };
 
 /// A secured test's topics; the brokers' permissions cover what begins with `hookgate.`.
-struct Topics {
-    prefix: String,
+pub struct Topics {
+    pub prefix: String,
 }
 
 impl Topics {
     /// Makes a prefix of its own and creates the topics as an administrator.
-    fn create() -> Self {
+    pub fn create() -> Self {
         let topics = Self { prefix: prefix("hookgate.") };
         topics.site(&sasl("SCRAM-SHA-512", "admin", "KAFKA_ADMIN_PASSWORD")).create_topics();
         topics
     }
 
     /// A site that reaches the brokers like this.
-    fn site(&self, kafka: &str) -> Site {
+    pub fn site(&self, kafka: &str) -> Site {
         let Self { prefix } = self;
         let map = one_topic_per_provider(prefix);
         Site::new(&format!("{kafka}[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = 1\n{map}"))
     }
 }
 
-fn brokers() -> String {
+pub fn brokers() -> String {
     variable("HOOKGATE_TEST_KAFKA_SECURED")
 }
 
 /// `[kafka]` with TLS, trusting the brokers' authority.
-fn tls(brokers: &str, more: &str) -> String {
+pub fn tls(brokers: &str, more: &str) -> String {
     let ca = variable("KAFKA_CA");
     format!("[kafka]\nbrokers = [\"{brokers}\"]\nsecurity = \"tls\"\n[kafka.tls]\nca_file = \"{ca}\"\n{more}")
 }
@@ -44,6 +44,7 @@ fn sasl(mechanism: &str, user: &str, password: &str) -> String {
 }
 
 fn credentials(mechanism: &str, user: &str, password: &str) -> String {
+    keep_secret(&variable(password));
     format!("[kafka.sasl]\nmechanism = \"{mechanism}\"\nusername = \"{user}\"\npassword = \"env:{password}\"\n")
 }
 

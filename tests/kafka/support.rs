@@ -20,7 +20,7 @@ use rdkafka::{
 };
 use serde_json::Value;
 
-use crate::harness::{self, Answer, ENDPOINTS, SECRETS, wait_until};
+use crate::harness::{self, Answer, ENDPOINTS, SECRETS, assert_discreet, wait_until};
 
 /// How long a log line may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -106,6 +106,13 @@ impl Site {
         Self { folder }
     }
 
+    /// Writes a file beside the configuration, in one step, as Kubernetes does.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let new = self.folder.join(format!("{name}.new"));
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(new, self.folder.join(name)).unwrap();
+    }
+
     /// Takes the configuration away again.
     pub fn forget(&self) {
         std::fs::remove_file(self.folder.join("hookgate.toml")).unwrap();
@@ -121,6 +128,7 @@ impl Site {
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let output = self.command(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert_discreet("a command", &(text(&output.stdout) + &text(&output.stderr)));
         Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
@@ -175,6 +183,12 @@ impl Served {
         log.iter().find(|line| texts.iter().all(|text| line.contains(text))).cloned()
     }
 
+    /// How many log lines hold all of these texts.
+    pub fn lines(&self, texts: &[&str]) -> usize {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|line| texts.iter().all(|text| line.contains(text))).count()
+    }
+
     /// Waits for such a line.
     pub fn wait_for_line(&self, texts: &[&str]) -> String {
         let begin = Instant::now();
@@ -209,6 +223,7 @@ impl Drop for Served {
         // It may have ended by itself.
         let _ended = self.child.kill();
         let _status = self.child.wait();
+        assert_discreet("the log", &self.log.lock().unwrap().concat());
     }
 }
 

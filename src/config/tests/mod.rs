@@ -1,5 +1,6 @@
 //! What the configuration accepts, what it refuses, and in which words.
 
+mod credentials;
 mod kafka;
 mod secrets;
 

@@ -1,0 +1,88 @@
+//! The files with which this client and the brokers prove themselves to each other: password, certificate, key and authorities. They are
+//! looked at while the daemon runs, so that a rotation needs no restart.
+
+use std::path::PathBuf;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Kafka, Security,
+    secrets::{SecretSource, SecretText, read_file},
+};
+
+/// The largest file; a bundle of authorities has a few hundred kilobytes.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// What the files held when they were read. It says nothing of what that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+/// Where the credentials are.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    password: Option<SecretSource>,
+    files: Vec<PathBuf>,
+}
+
+/// The credentials as they are now.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What all files together held.
+    pub fingerprint: Fingerprint,
+    password: Option<SecretText>,
+}
+
+impl Credentials {
+    /// The credentials of a configuration that are files; none where nothing can change.
+    pub fn of(kafka: &Kafka) -> Option<Self> {
+        let source = kafka.sasl.as_ref().and_then(|sasl| SecretSource::parse(sasl.password.source()).ok());
+        let password = source.filter(|source| matches!(source, SecretSource::File(_)));
+        let files: Vec<PathBuf> = match &kafka.security {
+            Security::Plaintext => Vec::new(),
+            Security::Tls { ca_file, certificate_file, key_file } => {
+                [ca_file, certificate_file, key_file].into_iter().flatten().cloned().collect()
+            }
+        };
+        (password.is_some() || !files.is_empty()).then_some(Self { password, files })
+    }
+
+    /// Reads all of them. The error says which cannot be read and why. Blocks on the file system.
+    pub fn read(&self) -> Result<Reading, String> {
+        // A file has no variables in it.
+        let password = self.password.as_ref().map(|source| source.text(&super::Environment::default())).transpose()?;
+        self.reading(password)
+    }
+
+    /// What a producer that is made of this configuration now has in force: its password was read earlier.
+    pub fn in_force(&self, kafka: &Kafka) -> Result<Reading, String> {
+        let password = kafka.sasl.as_ref().map(|sasl| sasl.password.clone());
+        self.reading(password.filter(|_| self.password.is_some()))
+    }
+
+    fn reading(&self, password: Option<SecretText>) -> Result<Reading, String> {
+        let mut hash = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        };
+        if let Some(password) = &password {
+            add(password.reveal().as_bytes());
+        }
+        for path in &self.files {
+            let bytes = read_file(path, FILE_BYTES_MAX);
+            add(&bytes.map_err(|fault| format!("the file {:?} {fault}", path.display().to_string()))?);
+        }
+        Ok(Reading { fingerprint: Fingerprint(hash.finalize().into()), password })
+    }
+}
+
+impl Reading {
+    /// The configuration with these credentials in it; the other files are read by who uses it.
+    pub fn applied_to(&self, kafka: &Kafka) -> Kafka {
+        let mut kafka = kafka.clone();
+        if let (Some(sasl), Some(password)) = (&mut kafka.sasl, &self.password) {
+            sasl.password = password.clone();
+        }
+        kafka
+    }
+}

@@ -1,0 +1,67 @@
+//! What counts as a change of Kafka's credentials.
+
+use std::fs;
+
+use super::*;
+use crate::config::credentials::Credentials;
+
+fn with_kafka(kafka: &str) -> Kafka {
+    accept(&MINIMAL.replacen("[kafka]\n", &format!("[kafka]\n{kafka}\n"), 1), &[], &[]).kafka
+}
+
+#[test]
+fn only_files_can_change() {
+    assert!(Credentials::of(&with_kafka("")).is_none());
+    assert!(Credentials::of(&with_kafka("security = \"tls\"")).is_none());
+    let sasl = "sasl = {mechanism = \"SCRAM-SHA-512\", username = \"u\", password = \"env:AVATARS_TOKEN\"}";
+    assert!(Credentials::of(&with_kafka(sasl)).is_none());
+}
+
+#[test]
+fn each_file_counts() {
+    let directory = directory("credentials");
+    let path = |name: &str| directory.join(name).display().to_string();
+    let names = ["password", "ca", "certificate", "key"];
+    for name in names {
+        fs::write(path(name), format!("the {name}\n")).unwrap();
+    }
+    let kafka = with_kafka(&format!(
+        "security = \"tls\"\ntls = {{ca_file = '{}', certificate_file = '{}', key_file = '{}'}}\n\
+         sasl = {{mechanism = \"PLAIN\", username = \"u\", password = 'file:{}'}}",
+        path("ca"),
+        path("certificate"),
+        path("key"),
+        path("password")
+    ));
+    let credentials = Credentials::of(&kafka).unwrap();
+    let read = || credentials.read().unwrap().fingerprint;
+    let at_start = credentials.in_force(&kafka).unwrap().fingerprint;
+    assert_eq!(read(), at_start);
+    for name in names {
+        let before = read();
+        fs::write(path(name), format!("another {name}\n")).unwrap();
+        assert_ne!(read(), before, "{name}");
+        fs::write(path(name), format!("the {name}\n")).unwrap();
+        assert_eq!(read(), at_start, "{name}, as it was");
+    }
+    // A file's end is told from the next one's beginning.
+    fs::write(path("certificate"), "the certificate\nthe ").unwrap();
+    fs::write(path("key"), "key\n").unwrap();
+    assert_ne!(read(), at_start);
+
+    fs::write(path("password"), "hunter-new\r\n").unwrap();
+    let reading = credentials.read().unwrap();
+    assert_eq!(reading.applied_to(&kafka).sasl.unwrap().password.reveal(), "hunter-new");
+    assert!(!format!("{reading:?}").contains("hunter"), "{reading:?}");
+    assert_eq!(credentials.in_force(&kafka).unwrap().fingerprint, credentials.in_force(&kafka).unwrap().fingerprint);
+    for (name, content, fault) in [("password", Some(""), "is empty"), ("key", None, "cannot be read: no such file")] {
+        match content {
+            Some(content) => fs::write(path(name), content).unwrap(),
+            None => fs::remove_file(path(name)).unwrap(),
+        }
+        let error = credentials.read().expect_err("read");
+        assert!(error.contains(&path(name)) && error.ends_with(fault), "{error}");
+        fs::write(path(name), "again").unwrap();
+    }
+    fs::remove_dir_all(&directory).unwrap();
+}

@@ -1,0 +1,154 @@
+//! Kafka's credentials while the daemon runs: a changed password, certificate, key or authority makes a new producer. It takes the old
+//! one's place when it has shown that it works, and the old one stays until what it holds is acknowledged: nobody is refused for a rotation.
+
+use std::{
+    sync::{Arc, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{ClientConfig, producer::Producer as _};
+
+use super::{
+    Producer, Shared, build, client_config,
+    supervisor::{Found, look_up_topic},
+};
+use crate::config::{
+    Kafka,
+    credentials::{Credentials, Fingerprint, Reading},
+};
+
+/// How often the files are looked at, as the endpoints' secrets are.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long a new producer may take to reach a broker: it connects and authenticates first.
+const REACH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first and the longest pause before credentials that do not work are tried again: the broker may learn of them later than we do.
+const AGAIN_AFTER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+
+/// The files and what became of them.
+pub(super) struct Reload {
+    credentials: Credentials,
+    /// Those that the producer was made with; unknown where a file could not be read then.
+    in_force: Option<Fingerprint>,
+    failed: Option<Failed>,
+    /// The files are not looked at before.
+    next: Instant,
+    unreadable: Option<String>,
+}
+
+/// Credentials that did not work.
+struct Failed {
+    fingerprint: Fingerprint,
+    pause: Duration,
+    /// Until then they are left alone. Others are not.
+    again: Instant,
+}
+
+impl Reload {
+    /// To be called right before the producer is built; none where no credential is a file.
+    pub(super) fn of(kafka: &Kafka) -> Option<Self> {
+        let credentials = Credentials::of(kafka)?;
+        let in_force = credentials.in_force(kafka).ok().map(|reading| reading.fingerprint);
+        Some(Self { credentials, in_force, failed: None, next: Instant::now() + LOOK_EVERY, unreadable: None })
+    }
+
+    /// Looks at the files, unless it is too early to: credentials that are not in force and worth a try.
+    fn due(&mut self, shared: &Shared) -> Option<Reading> {
+        if Instant::now() < self.next {
+            return None;
+        }
+        self.next = Instant::now() + LOOK_EVERY;
+        match self.credentials.read() {
+            Ok(reading) => {
+                self.unreadable = None;
+                let changed = Some(reading.fingerprint) != self.in_force;
+                shared.metrics.credentials_pending(changed);
+                let waits = |failed: &Failed| failed.fingerprint == reading.fingerprint && Instant::now() < failed.again;
+                (changed && !self.failed.as_ref().is_some_and(waits)).then_some(reading)
+            }
+            Err(why) => {
+                shared.metrics.credentials_pending(true);
+                if self.unreadable.as_ref() != Some(&why) {
+                    tracing::warn!(why, "kafka's credentials cannot be read, the last good ones stay in force");
+                    self.unreadable = Some(why);
+                }
+                None
+            }
+        }
+    }
+
+    fn failed(&mut self, fingerprint: Fingerprint, why: &str) {
+        let before = self.failed.take().filter(|failed| failed.fingerprint == fingerprint);
+        let pause = before.map_or(AGAIN_AFTER.0, |failed| (failed.pause * 2).min(AGAIN_AFTER.1));
+        self.failed = Some(Failed { fingerprint, pause, again: Instant::now() + pause });
+        let pause_ms = crate::http::milliseconds(pause);
+        tracing::warn!(why, pause_ms, "kafka's changed credentials do not work yet, those in force stay");
+    }
+
+    /// Looks at the files, and puts a new producer in the place of the old one where they have changed and work. What clients are to be
+    /// made of from then on.
+    pub(super) fn run(&mut self, shared: &Arc<Shared>, kafka: &Kafka) -> Option<(Kafka, ClientConfig)> {
+        let reading = self.due(shared)?;
+        let kafka = reading.applied_to(kafka);
+        let client = client_config(kafka.client_properties());
+        let producer = build(&client, shared.context()).and_then(|producer| {
+            let works = works(shared, &producer);
+            works.map(|()| producer)
+        });
+        let producer = match producer {
+            Ok(producer) => producer,
+            Err(why) => {
+                self.failed(reading.fingerprint, &why);
+                return None;
+            }
+        };
+        (self.in_force, self.failed) = (Some(reading.fingerprint), None);
+        let mut current = shared.producer.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, Arc::new(producer));
+        drop(current);
+        retire(shared, old, kafka.message_timeout);
+        shared.metrics.credentials_reloaded();
+        tracing::info!("kafka's changed credentials are in force");
+        Some((kafka, client))
+    }
+}
+
+/// Whether a new producer is let in, and sees what the old one sees: a certificate of another name would, without a permission, turn
+/// every delivery away.
+fn works(shared: &Shared, producer: &Producer) -> Result<(), String> {
+    let Some(any) = shared.topics.names().next() else { return Ok(()) };
+    if look_up_topic(producer, any, REACH_TIMEOUT).is_none() {
+        return Err("no broker lets them in; the log's \"kafka client error\" has the cause".into());
+    }
+    let old = shared.producer();
+    for topic in shared.topics.present() {
+        let seen = |by: &Producer| look_up_topic(by, topic, REACH_TIMEOUT);
+        let hidden = matches!(seen(producer), Some(Found::Missing)) && matches!(seen(&old), Some(Found::Present));
+        if hidden {
+            return Err(format!("topic {topic} is not visible with them; grant Describe and Write"));
+        }
+    }
+    match producer.client().fatal_error() {
+        Some((code, _)) => Err(format!("{code:?}")),
+        None => Ok(()),
+    }
+}
+
+/// Keeps a producer that is no longer used until what it holds is acknowledged or given up: those who wait for it get their answer.
+fn retire(shared: &Shared, old: Arc<Producer>, message_timeout: Duration) {
+    let mut retired = shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
+    retired.retain(|producer| producer.strong_count() > 0);
+    retired.push(Arc::downgrade(&old));
+    drop(retired);
+    let keep = move || {
+        // A delivery that took it just before may not have handed its record over yet.
+        while Arc::strong_count(&old) > 1 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // librdkafka gives everything up by itself in that time.
+        let _timed_out = old.flush(message_timeout + Duration::from_secs(1));
+    };
+    if let Err(error) = thread::Builder::new().name("kafka-retired".into()).spawn(keep) {
+        tracing::error!(%error, "cannot wait for the old producer, what it held is answered 503");
+    }
+}

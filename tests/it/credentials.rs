@@ -1,0 +1,133 @@
+//! Kafka's credentials that change while deliveries come in. The mock cluster asks for none, so what is tested here is what a change sets
+//! off; tests/kafka has brokers that look.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+use hookgate::config::Config;
+use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
+
+use crate::{
+    binary::Folder,
+    harness::{Answer, Daemon, Setup, keep_secret, wait_until},
+};
+
+const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
+const RELOADS: &str = "hookgate_kafka_credentials_reloads_total";
+const PENDING: &str = "hookgate_kafka_credentials_pending";
+
+/// Uses no password after all, and waits long for an acknowledgement.
+fn patient(config: &mut Config) {
+    config.kafka.properties.0.insert("security.protocol".into(), "plaintext".into());
+    config.kafka.message_timeout = Duration::from_secs(15);
+    config.kafka.publish_timeout = Duration::from_secs(17);
+    config.http.answer_deadline = Duration::from_secs(18);
+}
+
+/// A daemon with a password in a file.
+struct Bench {
+    daemon: Daemon,
+    folder: Folder,
+}
+
+impl Bench {
+    fn start() -> Self {
+        let folder = Folder::new();
+        for password in ["first-password", "second-password", "third-password"] {
+            keep_secret(password);
+        }
+        let file = folder.write("password", "first-password\n");
+        let sasl = format!(
+            "[kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"u\"\npassword = 'file:{file}'\n\
+             [topics.map]\n\"filespin.*\" = \"hookgate.a\"\n\"filesafety.*\" = \"hookgate.b\"\n\"frameio.*\" = \"hookgate.c\"\n"
+        );
+        Self { daemon: Daemon::with(Setup { tables: &sasl, change: patient, ..Setup::default() }), folder }
+    }
+
+    fn deliver(&self, number: usize) -> Answer {
+        let body = format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":{{"uuid":"{number}"}}}}"#);
+        self.daemon.deliver("uploadcare", body.as_bytes())
+    }
+
+    fn is(&self, metric: &str, value: f64) -> bool {
+        self.daemon.metric(metric).is_some_and(|found| (found - value).abs() < 0.5)
+    }
+}
+
+#[test]
+fn a_change_under_traffic_refuses_nobody() {
+    let bench = Bench::start();
+    let (stop, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let sender = || {
+            while !stop.load(Ordering::SeqCst) {
+                let answer = bench.deliver(sent.fetch_add(1, Ordering::SeqCst));
+                if answer.status != 200 {
+                    return Err(format!("{answer:?}"));
+                }
+            }
+            Ok(())
+        };
+        let senders = [scope.spawn(sender), scope.spawn(sender), scope.spawn(sender)];
+        for (reloads, password) in [(1.0, "second-password"), (2.0, "third-password")] {
+            bench.folder.replace("password", password);
+            wait_until("reloaded", || bench.is(RELOADS, reloads));
+            let before = sent.load(Ordering::SeqCst);
+            wait_until("more traffic", || {
+                senders.iter().any(thread::ScopedJoinHandle::is_finished) || sent.load(Ordering::SeqCst) > before + 20
+            });
+        }
+        stop.store(true, Ordering::SeqCst);
+        for sender in senders {
+            sender.join().unwrap().unwrap();
+        }
+    });
+    assert_eq!(bench.daemon.records_of(&[TOPIC]).len(), sent.load(Ordering::SeqCst), "each is there once");
+    assert!(bench.is(PENDING, 0.0) && bench.is("hookgate_producer_rebuilds_total", 0.0));
+}
+
+/// The same content again is no change, however often it is written.
+#[test]
+fn what_the_old_producer_holds_is_acknowledged() {
+    let bench = Bench::start();
+    assert_eq!(bench.deliver(0).status, 200);
+    // librdkafka waits for up to a second before each try.
+    let faults = [Kafka::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 9];
+    bench.daemon.mock.as_ref().unwrap().run(move |cluster| cluster.request_errors(Api::Produce, &faults)).unwrap();
+    thread::scope(|scope| {
+        let held = scope.spawn(|| bench.deliver(1));
+        wait_until("in flight", || bench.is("hookgate_in_flight_deliveries", 1.0));
+        bench.folder.replace("password", "first-password");
+        bench.folder.replace("password", "second-password");
+        wait_until("reloaded", || bench.is(RELOADS, 1.0));
+        assert!(!held.is_finished(), "the old producer still holds it");
+        let answer = held.join().unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    });
+    assert_eq!(bench.deliver(2).status, 200);
+    assert_eq!(bench.daemon.records_of(&[TOPIC]).len(), 3);
+    assert!(bench.is(RELOADS, 1.0));
+}
+
+#[test]
+fn credentials_that_do_not_work_stay_out_until_they_do() {
+    let bench = Bench::start();
+    bench.folder.replace("password", "");
+    wait_until("noticed", || bench.is(PENDING, 1.0));
+    assert_eq!(bench.deliver(1).status, 200, "the last good one");
+    bench.folder.replace("password", "first-password");
+    wait_until("as it was", || bench.is(PENDING, 0.0));
+    assert!(bench.is(RELOADS, 0.0));
+
+    let mock = bench.daemon.mock.as_ref().unwrap();
+    mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
+    bench.folder.replace("password", "second-password");
+    wait_until("noticed", || bench.is(PENDING, 1.0));
+    assert!(bench.is(RELOADS, 0.0), "no broker has let it in");
+    mock.run(|cluster| cluster.broker_up(1)).unwrap().unwrap();
+    wait_until("reloaded", || bench.is(RELOADS, 1.0));
+    assert_eq!(bench.deliver(2).status, 200);
+}

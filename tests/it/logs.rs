@@ -1,0 +1,195 @@
+//! The log: its messages and fields are those of docs/logging.md, and a signal makes it say more.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
+};
+
+use serde_json::Value;
+
+use crate::{
+    binary::{Folder, Process, hookgate},
+    docs::{document, rows},
+    harness::{Daemon, LINES_SEARCHED, hmac_hex, leak, request, secret, wait_until},
+    life::{mock, serve_configuration},
+    tidy::{is_test, rust},
+};
+
+/// The levels and the fields of a message.
+type Message = (BTreeSet<String>, BTreeSet<String>);
+
+fn documented() -> BTreeMap<String, Message> {
+    let set = |cell: &str| {
+        let words = cell.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        words.filter(|word| !word.is_empty()).map(str::to_owned).collect::<BTreeSet<String>>()
+    };
+    let text = document("docs/logging.md");
+    let rows = rows(&text).filter(|row| row.len() == 4 && row[1].chars().all(|c| c.is_ascii_uppercase() || c == ' '));
+    rows.map(|row| (row[0].trim_matches(['`', ' ']).to_owned(), (set(&row[1]), set(&row[2])))).collect()
+}
+
+/// The parts of a macro call, whose text begins behind its parenthesis; none where it never ends.
+fn arguments(text: &str) -> Option<Vec<String>> {
+    let (mut parts, mut part, mut depth) = (Vec::new(), String::new(), 0);
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => {
+                part.push(c);
+                loop {
+                    let inner = rest.next()?;
+                    part.push(inner);
+                    match inner {
+                        '\\' => part.push(rest.next()?),
+                        '"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            ')' if depth == 0 => {
+                parts.push(part);
+                return Some(parts.iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect());
+            }
+            ',' if depth == 0 => parts.push(std::mem::take(&mut part)),
+            _ => {
+                depth += i32::from("([{".contains(c)) - i32::from(")]}".contains(c));
+                part.push(c);
+            }
+        }
+    }
+    None
+}
+
+/// Every message that the source can log.
+fn written() -> BTreeMap<String, Message> {
+    let mut messages: BTreeMap<String, Message> = BTreeMap::new();
+    for (name, text) in rust().into_iter().filter(|(name, _)| name.starts_with("src/") && !is_test(name)) {
+        for call in text.split("tracing::").skip(1) {
+            let Some((level, rest)) = call.split_once("!(") else { continue };
+            if !["error", "warn", "info", "debug", "trace"].contains(&level) {
+                continue;
+            }
+            let mut parts = arguments(rest).unwrap_or_else(|| panic!("{name}: cannot read {rest}"));
+            let message = parts.pop().unwrap();
+            assert!(message.starts_with('"') && !message.contains('{'), "{name}: a message is the same text always: {message}");
+            // A line that goes on begins behind its indentation.
+            let message: String = message.trim_matches('"').split("\\\n").map(str::trim_start).collect();
+            let (levels, fields) = messages.entry(message).or_default();
+            levels.insert(level.to_uppercase());
+            let fields_here = parts.iter().map(|part| part.split('=').next().unwrap().trim().trim_start_matches(['%', '?']));
+            fields.extend(fields_here.map(str::to_owned));
+        }
+    }
+    messages
+}
+
+#[test]
+fn every_message_is_documented_with_its_fields() {
+    let (written, documented) = (written(), documented());
+    assert!(written.len() > 25, "the search has gone blind: {written:?}");
+    for (message, told) in &written {
+        assert_eq!(documented.get(message), Some(told), "the row of {message:?}");
+        for field in ["timestamp", "level", "message", "target"] {
+            assert!(!told.1.contains(field), "{message:?} has a field {field} of its own");
+        }
+    }
+    let stale: Vec<_> = documented.keys().filter(|message| !written.contains_key(*message)).collect();
+    assert_eq!(stale, Vec::<&String>::new(), "documented, and never logged");
+    assert_eq!(arguments("a, %b = c(d, \"e)\\\"\"), \"f\") g").unwrap(), ["a", "%b = c(d, \"e)\\\"\")", "\"f\""]);
+}
+
+/// A daemon that logs no success, and its log.
+struct Bench {
+    process: Process,
+    webhooks: std::net::SocketAddr,
+    _mock: hookgate::publish::mock::Mock,
+    _folder: Folder,
+}
+
+impl Bench {
+    fn start(level: &str) -> Self {
+        let (folder, mock) = (Folder::new(), mock());
+        let tables = format!("[shutdown]\npre_stop = \"0s\"\n[log]\nsuccess_sample = 0\nlevel = \"{level}\"");
+        folder.write("hookgate.toml", serve_configuration(mock.brokers(), &tables));
+        let process = Process::spawn(&folder, &["serve"]);
+        let (webhooks, admin) = process.addresses();
+        wait_until("ready", || request(admin, "GET", "/readyz", &[], b"").status == 200);
+        Self { process, webhooks, _mock: mock, _folder: folder }
+    }
+
+    fn deliver(&self, secret: &str, body: &str) -> u16 {
+        let signature = format!("v1={}", hmac_hex(secret, &[body.as_bytes()]));
+        request(self.webhooks, "POST", "/webhooks/uploadcare", &[("x-uc-signature", &signature)], body.as_bytes()).status
+    }
+
+    fn published(&self) {
+        assert_eq!(self.deliver(secret("UPLOADCARE"), r#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"logs"}}"#), 200);
+    }
+
+    /// Sends the signal and waits for the line that tells of it for the so-manieth time.
+    fn toggle(&self, told: &str, times: usize) {
+        self.process.signal("USR1");
+        wait_until(told, || self.process.err().matches(told).count() == times);
+    }
+
+    /// Ends it and gives its lines.
+    fn lines(self) -> Vec<Value> {
+        self.process.signal("TERM");
+        let log = self.process.finish().err;
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+    }
+}
+
+#[test]
+fn a_signal_makes_it_say_more_and_another_one_less() {
+    let bench = Bench::start("info");
+    bench.published();
+    for times in 1..=2 {
+        bench.toggle("logging more, because of SIGUSR1", times);
+        bench.published();
+        bench.toggle("logging as configured again", times);
+        bench.published();
+    }
+    let stored = |line: &&Value| line["message"] == "stored a delivery";
+    let lines = bench.lines();
+    let levels: Vec<&Value> = lines.iter().filter(stored).map(|line| &line["level"]).collect();
+    assert_eq!(levels, ["DEBUG", "DEBUG"], "one for each time that it was to say more: {lines:?}");
+    assert_eq!(lines.last().unwrap()["message"], "stopped", "the signal ends nothing");
+    assert!(hookgate(&Folder::new(), &["serve", "--help"]).out.contains("SIGUSR1"), "it is not told");
+    assert!(lines.iter().any(|line| line["directives"] == "info,hookgate=debug"), "{lines:?}");
+}
+
+/// The search for secrets in what the daemons of this process log: it looks, and it finds.
+#[test]
+fn the_search_for_secrets_has_not_gone_blind() {
+    let daemon = Daemon::start();
+    assert_eq!(daemon.deliver("filespin", br#"{"id":"a","status":"OK"}"#).status, 200);
+    wait_until("searched", || LINES_SEARCHED.load(Ordering::Relaxed) > 0);
+    assert_eq!(leak("nothing\nof note"), None);
+    let line = format!("GET /webhooks/filespin?token={}", secret("FILESPIN"));
+    assert_eq!(leak(&format!("first\n{line}\nthird")), Some(line));
+}
+
+#[test]
+fn what_a_run_logs_is_what_is_documented() {
+    let bench = Bench::start("info");
+    bench.toggle("logging more, because of SIGUSR1", 1);
+    bench.published();
+    assert_eq!(bench.deliver(secret("UPLOADCARE"), r#"{"hook":{"event":"no.such.event"},"data":{"uuid":"logs"}}"#), 200);
+    assert_eq!(bench.deliver(secret("UPLOADCARE"), "not JSON"), 200);
+    assert_eq!(bench.deliver("another", "{}"), 401);
+    assert_eq!(request(bench.webhooks, "GET", "/webhooks/nobody", &[], b"").status, 404);
+    let (documented, mut seen) = (documented(), BTreeSet::new());
+    for line in bench.lines() {
+        let message = line["message"].as_str().unwrap().to_owned();
+        let (levels, fields) = documented.get(&message).unwrap_or_else(|| panic!("{message:?} is not documented: {line}"));
+        assert!(levels.contains(line["level"].as_str().unwrap()), "{line}");
+        for field in line.as_object().unwrap().keys().filter(|key| !["timestamp", "level", "message"].contains(&key.as_str())) {
+            assert!(fields.contains(field), "{field} of {message:?} is not documented: {line}");
+        }
+        seen.insert(message);
+    }
+    for message in ["starting", "listening", "read a secret", "stored a delivery", "refused a delivery", "stopped"] {
+        assert!(seen.contains(message), "{message} in {seen:?}");
+    }
+}
