@@ -10,6 +10,10 @@ use crate::config::{Log, LogFormat};
 /// Lines that may wait for a slow reader of stderr; what comes on top of them is dropped. A full pipe must not stop the deliveries.
 const LINES_MAX: usize = 10_000;
 
+/// Never logged, whatever is asked for: the HTTP/2 library quotes paths that it cannot read, which may hold a token, and warns of frames that any peer
+/// may send as often as it likes.
+const NEVER: &str = "h2=off";
+
 /// Writes out what is still waiting when it is dropped.
 pub(super) struct Logging {
     _worker: WorkerGuard,
@@ -17,7 +21,7 @@ pub(super) struct Logging {
 
 /// Sends log lines to stderr in the configured form, from a thread of their own. Fails where the level cannot be parsed.
 pub(super) fn init(log: &Log) -> Result<Logging, String> {
-    let filter = EnvFilter::try_new(&log.level).map_err(|error| format!("[log] level: {error}"))?;
+    let filter = EnvFilter::try_new(format!("{},{NEVER}", log.level)).map_err(|error| format!("[log] level: {error}"))?;
     let (writer, worker) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).finish(io::stderr());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     // Somebody else may have installed a subscriber first, in tests.

@@ -100,7 +100,8 @@ impl SecretSource {
                 Some(text) => text.as_bytes().to_vec(),
                 None => return Err(format!("the variable {name} is not set")),
             },
-            Self::File(path) => read_file(path).map_err(|fault| format!("the file {:?} {fault}", path.display().to_string()))?,
+            Self::File(path) => read_file(path, SECRET_FILE_BYTES_MAX)
+                .map_err(|fault| format!("the file {:?} {fault}", path.display().to_string()))?,
             Self::Literal(text) => text.text.clone().into_bytes(),
         };
         // `echo secret > file` and Kubernetes manifests add one.
@@ -127,7 +128,8 @@ impl SecretSource {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+/// Reads a file of at most so many bytes. The error goes on behind its name.
+pub(super) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {}", why_unreadable(&error));
     // A pipe or a device could block the daemon for ever.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -135,9 +137,9 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(SECRET_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
-        return Err(format!("is larger than {SECRET_FILE_BYTES_MAX} bytes"));
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("is larger than {bytes_max} bytes"));
     }
     Ok(bytes)
 }
