@@ -20,6 +20,7 @@ use crate::{
         Config, Environment,
         deadlines::memory_ceiling,
         secrets::{SecretEvent, SecretRing, shared_secrets},
+        tls::{PairEvent, PairWatch, list},
     },
     encode::{Encoding, TopicTable},
     http::{
@@ -99,6 +100,12 @@ pub fn topic_table(config: &Config) -> TopicTable {
 pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let Options { environment, clock, origin } = options;
     let rings = read_secrets(config, &environment)?;
+    let pair = config.http.tls.as_ref().map(|tls| tls.load().map_err(|faults| list(&faults))).transpose()?;
+    let tls = pair
+        .as_ref()
+        .map(|pair| http::Tls::new(Arc::clone(&pair.certified)))
+        .transpose()
+        .map_err(|error| format!("cannot set up TLS: {error}"))?;
     let webhooks = bind(config.http.listen, "http.listen")?;
     let admin = bind(config.admin.listen, "admin.listen")?;
     let addresses = (address(&webhooks)?, address(&admin)?);
@@ -106,6 +113,9 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let topics = topic_table(config);
     let names: Vec<Arc<str>> = topics.by_topic().into_keys().collect();
     let metrics = Arc::new(metrics_of(config, &names)?);
+    if let Some(pair) = &pair {
+        metrics.certificate_expiry(pair.not_after);
+    }
     let publisher = Publisher::start(config, names, Arc::clone(&metrics))?;
     let endpoints = config.endpoints.iter().zip(&rings).map(|(endpoint, ring)| {
         (Arc::clone(&endpoint.name), Endpoint::new(Arc::clone(&endpoint.name), endpoint.provider, ring.keys()))
@@ -118,6 +128,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         publisher,
         metrics,
         in_flight: InFlight::new(&config.http, config.endpoints.len()),
+        tls,
         refusals: Refusals::new(config.http.max_refusals_per_source),
         delay: Delay::new(&config.http, config.kafka.publish_timeout),
         phase: PhaseCell::default(),
@@ -127,11 +138,13 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         overloads: AtomicU32::new(0),
     });
 
+    let pair = config.http.tls.clone().zip(pair).map(|(tls, pair)| PairWatch::new(tls, &pair));
+    let watched = Watched { rings, pair };
     let (stop_webhooks, webhooks_stopped) = watch::channel(false);
     let (stop_admin, admin_stopped) = watch::channel(false);
     let threads = Threads {
         webhooks: spawn_webhooks(webhooks, Arc::clone(&shared), config, webhooks_stopped)?,
-        admin: spawn_admin(admin, Arc::clone(&shared), config, rings, admin_stopped)?,
+        admin: spawn_admin(admin, Arc::clone(&shared), config, watched, admin_stopped)?,
     };
     Ok(Running {
         webhooks: addresses.0,
@@ -251,13 +264,13 @@ fn spawn_admin(
     listener: TcpListener,
     shared: Arc<Shared>,
     config: &Config,
-    rings: Vec<SecretRing>,
+    watched: Watched,
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, String> {
     let (limits, configuration) = (config.http.clone(), config.redacted());
     event_loop("admin", async move || {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let upkeep = tokio::spawn(upkeep(Arc::clone(&shared), rings));
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&shared), watched));
         let router = admin::router(shared, &configuration);
         http::server::serve(listener, Port::Admin(router), &limits, stop, Duration::from_secs(1)).await;
         upkeep.abort();
@@ -265,33 +278,60 @@ fn spawn_admin(
     })
 }
 
-/// Re-reads secret files, folds metrics and forgets addresses, for as long as the admin port runs.
-async fn upkeep(shared: Arc<Shared>, mut rings: Vec<SecretRing>) {
+/// Files that are read again when they change.
+struct Watched {
+    rings: Vec<SecretRing>,
+    pair: Option<PairWatch>,
+}
+
+/// Re-reads secret files and certificates, folds metrics and forgets addresses, for as long as the admin port runs.
+async fn upkeep(shared: Arc<Shared>, mut watched: Watched) {
     loop {
         tokio::time::sleep(UPKEEP_EVERY).await;
         shared.metrics.upkeep();
         shared.refusals.forget();
-        let mut changed = false;
-        for ring in &mut rings {
-            let events = ring.refresh();
-            if !events.is_empty() {
-                report(ring.endpoint(), &events);
-                changed = true;
+        refresh_secrets(&shared, &mut watched.rings);
+        if let (Some(tls), Some(pair)) = (&shared.tls, &mut watched.pair) {
+            refresh_certificate(&shared.metrics, tls, pair);
+        }
+    }
+}
+
+fn refresh_secrets(shared: &Shared, rings: &mut [SecretRing]) {
+    let mut changed = false;
+    for ring in &mut *rings {
+        let events = ring.refresh();
+        if !events.is_empty() {
+            report(ring.endpoint(), &events);
+            changed = true;
+        }
+    }
+    if !changed {
+        return;
+    }
+    let clashes = shared_secrets(rings);
+    for clash in &clashes {
+        tracing::error!(clash, "the changed secrets are not used");
+    }
+    if clashes.is_empty() {
+        for ring in rings {
+            if let Some(endpoint) = shared.endpoints.get(ring.endpoint()) {
+                endpoint.set_keys(ring.keys());
             }
         }
-        if !changed {
-            continue;
+    }
+}
+
+fn refresh_certificate(metrics: &Metrics, tls: &http::Tls, pair: &mut PairWatch) {
+    match pair.refresh(SystemTime::now()) {
+        None => {}
+        Some(PairEvent::Changed(pair)) => {
+            tls.show(Arc::clone(&pair.certified));
+            metrics.certificate_expiry(pair.not_after);
+            tracing::info!("the certificate has changed");
         }
-        let clashes = shared_secrets(&rings);
-        for clash in &clashes {
-            tracing::error!(clash, "the changed secrets are not used");
-        }
-        if clashes.is_empty() {
-            for ring in &rings {
-                if let Some(endpoint) = shared.endpoints.get(ring.endpoint()) {
-                    endpoint.set_keys(ring.keys());
-                }
-            }
+        Some(PairEvent::Kept { why }) => {
+            tracing::warn!(why, "the changed certificate is not used, the last good one stays in force");
         }
     }
 }

@@ -14,6 +14,10 @@ const LINES_MAX: usize = 10_000;
 /// What SIGUSR1 lays over the configured level. Only our own lines: those of libraries may quote what they carry.
 const MORE: &str = "hookgate=debug";
 
+/// Never logged, whatever is asked for: the HTTP/2 library quotes paths that it cannot read, which may hold a token, and warns of frames that any peer
+/// may send as often as it likes.
+const NEVER: &str = "h2=off";
+
 /// Writes out what is still waiting when it is dropped.
 pub(super) struct Logging {
     _worker: WorkerGuard,
@@ -29,7 +33,7 @@ struct Level {
 
 /// Sends log lines to stderr in the configured form, from a thread of their own. Fails where the level cannot be parsed.
 pub(super) fn init(log: &Log) -> Result<Logging, String> {
-    let filter = EnvFilter::try_new(&log.level).map_err(|error| format!("[log] level: {error}"))?;
+    let filter = filter(&log.level)?;
     let (filter, handle) = reload::Layer::new(filter);
     let (writer, worker) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).finish(io::stderr());
     let lines = fmt::layer().with_writer(writer).with_target(false);
@@ -45,6 +49,10 @@ pub(super) fn init(log: &Log) -> Result<Logging, String> {
         tracing::error!(place, "panic");
     }));
     Ok(Logging { _worker: worker, level: Level { filter: handle, configured: log.level.clone() } })
+}
+
+fn filter(directives: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(format!("{directives},{NEVER}")).map_err(|error| format!("[log] level: {error}"))
 }
 
 impl Logging {
@@ -79,7 +87,7 @@ impl Level {
 
     fn set(&self, directives: &str) {
         // Both were parsed before, and the filter lives as long as the process.
-        if let Ok(filter) = EnvFilter::try_new(directives) {
+        if let Ok(filter) = filter(directives) {
             let _gone = self.filter.reload(filter);
         }
     }

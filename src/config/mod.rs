@@ -16,6 +16,7 @@ mod section;
 mod sections;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 pub mod topics;
 mod units;
 
@@ -35,6 +36,7 @@ pub use self::{
     problem::{Origin, Problem, Problems},
     properties::Properties,
     secrets::{SecretEvent, SecretRing, SecretSource, SecretText, shared_secrets},
+    tls::Tls,
     topics::Topics,
 };
 use crate::provider::Provider;
@@ -92,6 +94,8 @@ pub struct Http {
     pub answer_deadline: Duration,
     /// The `Retry-After` of a 503; whole seconds.
     pub retry_after: Duration,
+    /// `[http.tls]`; without it the port speaks plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 /// `[admin]`.
@@ -284,6 +288,7 @@ impl Config {
                 "body_timeout": show(http.body_timeout),
                 "answer_deadline": show(http.answer_deadline),
                 "retry_after": show(http.retry_after),
+                "tls": http.tls.as_ref().map(Tls::shown),
             },
             "admin": {"listen": self.admin.listen.to_string()},
             "topics": {

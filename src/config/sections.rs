@@ -8,7 +8,7 @@ use super::{
     reader::{Entries, Reader},
     secrets::{self, SecretRing, SecretSource},
     section::Section,
-    topics,
+    tls, topics,
     units::show_size,
 };
 use crate::provider;
@@ -28,7 +28,7 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
     let kafka = kafka::read(root.table("kafka"), environment, topics.max_message_bytes, &mut warnings);
     let config = Config {
         kafka,
-        http: http(root.table("http")),
+        http: http(root.table("http"), &mut warnings),
         admin: admin(root.table("admin")),
         topics,
         shutdown: shutdown(root.table("shutdown")),
@@ -48,7 +48,7 @@ pub(super) fn kafka_alone(reader: &Reader, entries: Entries, environment: &Envir
     kafka::read(root.table("kafka"), environment, topics.max_message_bytes, &mut Vec::new())
 }
 
-fn http(mut section: Section<'_>) -> Http {
+fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
     let second = Duration::from_secs(1);
     let positive = second / 1000..=second * 3600;
     let narrow = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
@@ -66,6 +66,7 @@ fn http(mut section: Section<'_>) -> Http {
         body_timeout: section.duration("body_timeout", second * 3, &positive),
         answer_deadline: section.duration("answer_deadline", second * 4, &positive),
         retry_after: retry_after(&mut section),
+        tls: section.optional_table("tls").and_then(|table| tls::read(table, warnings)),
     };
     section.finish();
     http

@@ -5,9 +5,12 @@ mod answer;
 mod connections;
 pub mod delay;
 mod gate;
+mod inbound;
 mod intake;
 mod refusals;
 pub mod server;
+mod serving;
+mod tls;
 mod waiting;
 
 use std::{
@@ -43,6 +46,7 @@ use delay::Delay;
 use intake::Held;
 pub use intake::InFlight;
 pub use refusals::Refusals;
+pub use tls::Tls;
 
 /// One line per this many deliveries for which there was no room.
 const OVERLOAD_SAMPLE: u32 = 100;
@@ -66,6 +70,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// What is held in memory.
     pub in_flight: InFlight,
+    /// TLS on the webhook port, where it is configured.
+    pub tls: Option<Tls>,
     /// What each address may have refused.
     pub refusals: Refusals,
     /// How late the event loop is.
@@ -154,7 +160,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -
     let mut outcome = Outcome::new(&shared);
     let result = deliver(&shared, request, &mut outcome).await.map_err(|error| shared.refusals.judge(peer, error));
     outcome.finish(&result);
-    answer::answer(result, shared.phase.get(), &shared.limits)
+    answer::answer(result, outcome.slow, shared.phase.get(), &shared.limits)
 }
 
 /// What a captured request offers as proof, by the same rules as on the wire. Header names are lower case.
@@ -204,7 +210,9 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
         return Err(Error::Overloaded);
     }
     let mut admitted = shared.in_flight.admit(endpoint).await?;
-    let body = intake::read(body, &shared.limits, &mut admitted).await?;
+    let body = intake::read(body, &shared.limits, &mut admitted).await.inspect_err(|error| {
+        outcome.slow = matches!(error, Error::SlowBody | Error::Overloaded);
+    })?;
 
     let delivery = Delivery {
         endpoint: Arc::clone(&endpoint.name),
@@ -278,12 +286,14 @@ struct Outcome<'a> {
     started: Instant,
     /// How long the request may have waited for the event loop.
     late: Duration,
+    /// Whether its body was given up.
+    slow: bool,
     finished: bool,
 }
 
 impl<'a> Outcome<'a> {
     fn new(shared: &'a Shared) -> Self {
-        Self { shared, endpoint: None, started: Instant::now(), late: shared.delay.now(), finished: false }
+        Self { shared, endpoint: None, started: Instant::now(), late: shared.delay.now(), slow: false, finished: false }
     }
 
     /// What is left until the answer is due.

@@ -23,7 +23,7 @@ pub const UNMATCHED: &str = "_unmatched";
 pub const OUTCOMES: [&str; 4] = ["published", "unclassified", "quarantined", "cancelled"];
 
 /// Why connections end badly, or are not taken, without a request.
-pub const CONNECTION_FAULTS: [&str; 5] = ["headers_too_large", "header_timeout", "bad_request", "cut_off", "limit"];
+pub const CONNECTION_FAULTS: [&str; 6] = ["headers_too_large", "header_timeout", "bad_request", "cut_off", "limit", "tls"];
 
 /// How the wait for an acknowledgement ends.
 pub const PUBLISH_RESULTS: [&str; 4] = ["acknowledged", "refused", "timed_out", "cancelled"];
@@ -226,6 +226,13 @@ impl Metrics {
         self.series.ready.set(f64::from(u8::from(ready)));
     }
 
+    /// When the certificate that senders are shown ends.
+    pub fn certificate_expiry(&self, time: SystemTime) {
+        metrics::with_local_recorder(&self.recorder, || {
+            gauge!("hookgate_certificate_expiry_timestamp_seconds", "use" => "inbound").set(seconds_since_epoch(time));
+        });
+    }
+
     /// A shutdown begins.
     pub fn shutdown_started(&self) {
         self.series.shutdowns_started.increment(1);
@@ -388,6 +395,10 @@ fn describe() {
     describe_gauge!("hookgate_publish_timeout_seconds", "kafka.publish_timeout.");
     describe_gauge!("hookgate_topics_missing", "Topics that do not exist or are not visible.");
     describe_gauge!("hookgate_ready", "1 while ready: Kafka was reached once and the daemon is not shutting down.");
+    describe_gauge!(
+        "hookgate_certificate_expiry_timestamp_seconds",
+        "When the first certificate of the chain in force ends, in seconds since 1970. Only where there is TLS."
+    );
     describe_counter!("hookgate_shutdowns_started_total", "Shutdowns that have begun: 1 from SIGTERM on.");
     describe_counter!("hookgate_shutdowns_completed_total", "Shutdowns that have cut off nothing and flushed everything.");
     kafka::describe();

@@ -18,6 +18,8 @@ use hookgate::{
 };
 use serde_json::Value;
 
+use crate::{binary::Folder, tls};
+
 const DOCUMENTS: &[&str] = &[
     "README.md",
     "ARCHITECTURE.md",
@@ -114,8 +116,11 @@ fn every_key_is_documented_with_its_default() {
     let plain = parse(&format!("[kafka]\nbrokers = [\"kafka:9092\"]\n{endpoints}"), &[("A", "a")]);
     check_keys(&plain, &["provider"]);
     let file = root().join("Cargo.toml").display().to_string();
+    let folder = Folder::new();
+    tls::pair().write(&folder);
+    let http = tls::table(&folder);
     let full = format!(
-        "[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
+        "{http}[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
          [kafka.tls]\nca_file = '{file}'\ncertificate_file = '{file}'\nkey_file = '{file}'\n\
          [kafka.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\npassword = \"env:A\"\n{endpoints}"
     );
@@ -126,7 +131,8 @@ fn every_key_is_documented_with_its_default() {
 #[test]
 fn no_key_is_documented_that_is_refused() {
     let text = document("docs/configuration.md");
-    let tables = ["kafka", "kafka.tls", "kafka.sasl", "http", "admin", "topics", "shutdown", "log", "endpoints.<name>"];
+    let tables =
+        ["kafka", "kafka.tls", "kafka.sasl", "http", "http.tls", "admin", "topics", "shutdown", "log", "endpoints.<name>"];
     for table in tables {
         for row in rows(chapter(&text, table)).filter(|row| row[0] != "key" && row.len() == 3) {
             let line = format!("[{}]\n{} = []\n", table.replace("<name>", "a"), row[0]);
@@ -227,6 +233,7 @@ pub fn every_metric() -> String {
     metrics.publish("acknowledged", 0.1);
     let proven = Proven { slot: 1, body_bytes: 1, received_at: SystemTime::UNIX_EPOCH, clock_offset: Some(0), age: Some(1.0) };
     metrics.proven(&endpoint, &proven);
+    metrics.certificate_expiry(SystemTime::UNIX_EPOCH);
     let brokers = vec![BrokerStatistics { id: 1, up: true, round_trip: Some((0.1, 0.2)), failures: 0 }];
     metrics.kafka(&Statistics { brokers, ..Statistics::default() });
     metrics.render()

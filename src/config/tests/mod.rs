@@ -85,7 +85,7 @@ fn defaults() {
             "listen": "0.0.0.0:8080", "max_body_bytes": "768KiB", "max_header_bytes": "16KiB", "max_headers": 100,
             "max_connections": 4096, "max_in_flight_bytes": "64MiB", "max_in_flight": 8192,
             "max_refusals_per_source": 0, "header_timeout": "10s",
-            "body_timeout": "3s", "answer_deadline": "4s", "retry_after": "5s",
+            "body_timeout": "3s", "answer_deadline": "4s", "retry_after": "5s", "tls": null,
         },
         "admin": {"listen": "0.0.0.0:9090"},
         "topics": {

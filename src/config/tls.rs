@@ -1,0 +1,231 @@
+//! `[http.tls]`: the certificate that the webhook port shows, and its key. Both are files, checked against each other when they are read, and
+//! read again while the daemon runs.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use tokio_rustls::rustls::{
+    crypto::ring::sign::any_supported_type,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::CertifiedKey,
+};
+use x509_cert::{Certificate, der::Decode as _};
+
+use super::{problem::Origin, secrets::read_file, section::Section};
+
+/// The largest of these files in bytes; a larger file is something else.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// `[http.tls]`.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The certificate, then those that lead from it to an authority, as PEM.
+    pub certificate_file: PathBuf,
+    /// Its private key, as PEM without a password.
+    pub key_file: PathBuf,
+}
+
+/// What is wrong with one of the files. No part of a file is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The key that names the file.
+    pub key: &'static str,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[http.tls] {}: {}", self.key, self.message)
+    }
+}
+
+/// A certificate and the key that fits it.
+#[derive(Clone)]
+pub struct Pair {
+    /// What a handshake needs.
+    pub certified: Arc<CertifiedKey>,
+    /// From when on it counts.
+    pub not_before: SystemTime,
+    /// Until when: the least of the chain.
+    pub not_after: SystemTime,
+    files: Files,
+}
+
+/// The files as they were read. They do not print.
+#[derive(Clone, PartialEq, Eq)]
+struct Files {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Tls {
+    /// How it looks in the redacted view.
+    pub(super) fn shown(&self) -> serde_json::Value {
+        serde_json::json!({"certificate_file": self.certificate_file, "key_file": self.key_file})
+    }
+
+    /// Reads and checks both files. The error is everything that is wrong with them.
+    pub fn load(&self) -> Result<Pair, Vec<Fault>> {
+        self.read().and_then(|files| self.check(files))
+    }
+
+    fn read(&self) -> Result<Files, Vec<Fault>> {
+        let read = |key, path: &Path| {
+            read_file(path, FILE_BYTES_MAX)
+                .map_err(|fault| Fault { key, message: format!("{:?} {fault}", path.display().to_string()) })
+        };
+        match (read("certificate_file", &self.certificate_file), read("key_file", &self.key_file)) {
+            (Ok(certificate), Ok(key)) => Ok(Files { certificate, key }),
+            (certificate, key) => Err(certificate.err().into_iter().chain(key.err()).collect()),
+        }
+    }
+
+    fn check(&self, files: Files) -> Result<Pair, Vec<Fault>> {
+        let fault =
+            |key, path: &Path, message: &str| Fault { key, message: format!("{:?} {message}", path.display().to_string()) };
+        let chain = chain(&files.certificate).map_err(|message| fault("certificate_file", &self.certificate_file, message));
+        let key = PrivateKeyDer::from_pem_slice(&files.key)
+            .map_err(|_| "holds no private key as PEM: PKCS#8, RSA or EC, without a password")
+            .and_then(|key| any_supported_type(&key).map_err(|_| "holds a key of a kind that TLS does not take, or a broken one"))
+            .map_err(|message| fault("key_file", &self.key_file, message));
+        let (chain, key) = match (chain, key) {
+            (Ok(chain), Ok(key)) => (chain, key),
+            (chain, key) => return Err(chain.err().into_iter().chain(key.err()).collect()),
+        };
+        let certified = CertifiedKey::new(chain.certificates, key);
+        if certified.keys_match().is_err() {
+            let message = "holds a key that is not that of the first certificate in certificate_file";
+            return Err(vec![fault("key_file", &self.key_file, message)]);
+        }
+        Ok(Pair { certified: Arc::new(certified), not_before: chain.not_before, not_after: chain.not_after, files })
+    }
+}
+
+struct Chain {
+    certificates: Vec<CertificateDer<'static>>,
+    not_before: SystemTime,
+    not_after: SystemTime,
+}
+
+fn chain(pem: &[u8]) -> Result<Chain, &'static str> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| "is broken PEM")?;
+    let validity = |der: &CertificateDer<'_>| {
+        let certificate = Certificate::from_der(der).map_err(|_| "holds a certificate that cannot be read")?;
+        let validity = certificate.tbs_certificate().validity();
+        Ok((validity.not_before.to_system_time(), validity.not_after.to_system_time()))
+    };
+    let times = certificates.iter().map(validity).collect::<Result<Vec<_>, &str>>()?;
+    let not_before = times.iter().map(|(not_before, _)| *not_before).max();
+    let not_after = times.iter().map(|(_, not_after)| *not_after).min();
+    match not_before.zip(not_after) {
+        Some((not_before, not_after)) => Ok(Chain { certificates, not_before, not_after }),
+        None => Err("holds no certificate as PEM"),
+    }
+}
+
+impl Pair {
+    /// Why it is of no use now, if it is not.
+    fn out_of_time(&self, now: SystemTime) -> Option<&'static str> {
+        if now > self.not_after {
+            Some("a certificate of the chain has expired")
+        } else if now < self.not_before {
+            Some("a certificate of the chain is not valid yet")
+        } else {
+            None
+        }
+    }
+}
+
+/// What became of the files when they were looked at again.
+pub enum PairEvent {
+    /// They hold another pair, which is good.
+    Changed(Pair),
+    /// They hold nothing of use; the last good pair stays. Told when the reason changes.
+    Kept {
+        /// Why.
+        why: String,
+    },
+}
+
+/// The files, looked at again and again.
+pub struct PairWatch {
+    tls: Tls,
+    current: Files,
+    /// What was wrong at the last look, and whether that was told.
+    trouble: Option<(String, bool)>,
+}
+
+impl PairWatch {
+    /// Goes on from a pair that was loaded.
+    pub fn new(tls: Tls, pair: &Pair) -> Self {
+        Self { tls, current: pair.files.clone(), trouble: None }
+    }
+
+    /// Looks at the files. Blocks on the file system.
+    pub fn refresh(&mut self, now: SystemTime) -> Option<PairEvent> {
+        let read = self.tls.read();
+        if read.as_ref().is_ok_and(|files| *files == self.current) {
+            self.trouble = None;
+            return None;
+        }
+        let pair = read.and_then(|files| self.tls.check(files)).map_err(|faults| list(&faults));
+        let why = match pair {
+            Ok(pair) => match pair.out_of_time(now) {
+                None => {
+                    self.current = pair.files.clone();
+                    self.trouble = None;
+                    return Some(PairEvent::Changed(pair));
+                }
+                Some(why) => format!("[http.tls] certificate_file: {why}"),
+            },
+            Err(why) => why,
+        };
+        // Two files do not change at once: between them they do not fit, which is nothing to tell unless it lasts.
+        let again = self.trouble.as_ref().is_some_and(|(last, _)| *last == why);
+        let told = again && self.trouble.as_ref().is_some_and(|(_, told)| *told);
+        self.trouble = Some((why.clone(), again));
+        (again && !told).then_some(PairEvent::Kept { why })
+    }
+}
+
+/// Faults as one text.
+pub fn list(faults: &[Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Reads `[http.tls]`, and the files that it names.
+pub(super) fn read(mut table: Section<'_>, warnings: &mut Vec<String>) -> Option<Tls> {
+    let mut path = |key: &'static str| {
+        let written = table.written(key).is_some();
+        let text = table.text(key);
+        if !written {
+            table.missing(key, "is missing; both files are needed");
+        }
+        text
+    };
+    let (certificate, key) = (path("certificate_file"), path("key_file"));
+    let tls = certificate.zip(key).map(|((certificate, certificate_origin), (key, key_origin))| {
+        let tls = Tls { certificate_file: certificate.into(), key_file: key.into() };
+        match tls.load() {
+            Ok(pair) => {
+                let late = pair.out_of_time(SystemTime::now());
+                warnings.extend(late.map(|late| format!("[http.tls] certificate_file: {late}, so senders refuse it")));
+            }
+            Err(faults) => {
+                let origin =
+                    |key: &str| -> Origin { if key == "key_file" { key_origin.clone() } else { certificate_origin.clone() } };
+                for fault in faults {
+                    table.complain(fault.key, origin(fault.key), &fault.message);
+                }
+            }
+        }
+        tls
+    });
+    table.finish();
+    tls
+}

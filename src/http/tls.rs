@@ -1,0 +1,64 @@
+//! TLS on the webhook port: version 1.2 and later, HTTP/2 and HTTP/1.1 by ALPN, and a certificate that can be replaced while connections go on.
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    Accept, TlsAcceptor,
+    rustls::{
+        self, ServerConfig,
+        crypto::ring,
+        server::{ClientHello, ResolvesServerCert},
+        sign::CertifiedKey,
+    },
+};
+
+/// What a peer chooses to speak HTTP/2.
+pub(super) const HTTP2: &[u8] = b"h2";
+
+/// The server's side of TLS.
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    shown: Arc<Shown>,
+}
+
+impl Tls {
+    /// Shows this certificate.
+    pub fn new(certified: Arc<CertifiedKey>) -> Result<Self, rustls::Error> {
+        let shown = Arc::new(Shown(RwLock::new(certified)));
+        // Sessions are resumed across a new certificate, because nothing but that is replaced.
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), shown })
+    }
+
+    /// Shows another certificate from the next handshake on.
+    pub fn show(&self, certified: Arc<CertifiedKey>) {
+        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
+    }
+
+    pub(super) fn accept(&self, stream: TcpStream) -> Accept<TcpStream> {
+        self.acceptor.accept(stream)
+    }
+}
+
+/// The certificate as of now; every name that a peer asks for gets it.
+struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shown")
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
