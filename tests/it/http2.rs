@@ -162,7 +162,9 @@ fn a_shutdown_lets_streams_finish_and_begins_no_other() {
     let config = client(&[&pair], &[&TLS13], &["h2"]);
     let ask = Ask::signed("filesafety", &body(100));
     let (to, in_flight) = (daemon.webhooks, |daemon: &Daemon| daemon.metric("hookgate_in_flight_deliveries"));
-    let idle = Client::connect(to, &config);
+    let mut idle = Client::connect(to, &config);
+    // The producer asks for all that it needs to know now, and not when each question takes half a second.
+    assert_eq!(idle.deliver(&ask).status, 200);
     daemon.slow(Duration::from_millis(500));
     let delivery = thread::spawn(move || Client::connect(to, &config).deliver_all(&[ask.clone(), ask]));
     wait_until("in work", || in_flight(&daemon) == Some(2.0));
