@@ -95,7 +95,7 @@ impl Load {
         let stall_ms = Arc::new(AtomicU64::new(0));
         let stalled = Arc::clone(&stall_ms);
         let thread = thread::spawn(move || {
-            let senders = Rc::new(Senders { address, secrets, idle: RefCell::default(), attempts: written });
+            let senders = Rc::new(Senders { address, secrets, kept: Kept::new(address, CONNECTIONS), attempts: written });
             let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
             let work = async {
                 match kind {
@@ -138,8 +138,7 @@ impl Drop for Load {
 struct Senders {
     address: SocketAddr,
     secrets: Secrets,
-    /// The one that has waited longest is used first, so that none is forgotten for long.
-    idle: RefCell<VecDeque<TcpStream>>,
+    kept: Kept,
     attempts: Arc<Mutex<Vec<Attempt>>>,
 }
 
@@ -208,7 +207,7 @@ impl Senders {
         let begun = Instant::now();
         let answered_early = Cell::new(None);
         let exchange =
-            async { if half { self.exchange_half(&request, &answered_early).await } else { self.exchange(&request).await } };
+            async { if half { self.exchange_half(&request, &answered_early).await } else { self.kept.exchange(&request).await } };
         let outcome = match timeout(PATIENCE, exchange).await {
             Ok(Ok(answer)) => answer.outcome(),
             Ok(Err(error)) => Outcome::Silent(error.kind().to_string()),
@@ -235,24 +234,45 @@ impl Senders {
         stream.write_all(second).await?;
         read_answer(&mut stream).await
     }
+}
 
-    async fn exchange(&self, request: &[u8]) -> io::Result<Answer> {
-        let mut stream = match self.take_idle() {
+/// Connections that are kept open, at most so many. The one that has waited longest is used first, so that none is forgotten for long.
+pub(crate) struct Kept {
+    address: SocketAddr,
+    most: usize,
+    idle: RefCell<VecDeque<TcpStream>>,
+}
+
+impl Kept {
+    pub(crate) fn new(address: SocketAddr, most: usize) -> Self {
+        Self { address, most, idle: RefCell::default() }
+    }
+
+    /// Opens all of them.
+    pub(crate) async fn open(&self) {
+        for _ in 0..self.most {
+            // What cannot be opened now is opened when it is needed.
+            let connected = TcpStream::connect(self.address).await;
+            self.idle.borrow_mut().extend(connected);
+        }
+    }
+
+    /// One request over one of them, or over a new one, which is kept where there is room.
+    pub(crate) async fn exchange(&self, request: &[u8]) -> io::Result<Answer> {
+        let mut stream = match self.take() {
             Some(stream) => stream,
             None => TcpStream::connect(self.address).await?,
         };
-        stream.set_nodelay(true)?;
-        stream.write_all(request).await?;
-        let answer = read_answer(&mut stream).await?;
+        let answer = exchange(&mut stream, request).await?;
         let mut idle = self.idle.borrow_mut();
-        if !answer.closes && idle.len() < CONNECTIONS {
+        if !answer.closes && idle.len() < self.most {
             idle.push_back(stream);
         }
         Ok(answer)
     }
 
     /// A connection that its other side has not closed in the meantime, as far as can be seen.
-    fn take_idle(&self) -> Option<TcpStream> {
+    fn take(&self) -> Option<TcpStream> {
         let mut idle = self.idle.borrow_mut();
         while let Some(stream) = idle.pop_front() {
             if stream.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
@@ -261,6 +281,13 @@ impl Senders {
         }
         None
     }
+}
+
+/// One request and its answer.
+pub(crate) async fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Result<Answer> {
+    stream.set_nodelay(true)?;
+    stream.write_all(request).await?;
+    read_answer(stream).await
 }
 
 /// What is wanted of an answer.
@@ -283,7 +310,7 @@ impl Answer {
 }
 
 /// Reads one answer with a body of a stated length, as all of Hookgate's are.
-pub(crate) async fn read_answer(stream: &mut TcpStream) -> io::Result<Answer> {
+async fn read_answer(stream: &mut TcpStream) -> io::Result<Answer> {
     let mut bytes = Vec::with_capacity(512);
     loop {
         if stream.read_buf(&mut bytes).await? == 0 {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     delivery::{Credential, Delivery},
-    event::Event,
+    event::{Event, EventKind},
     signature::{Keys, Secret},
 };
 
@@ -26,6 +26,17 @@ pub(crate) fn delivery(credential: Credential, body: &[u8]) -> Delivery {
 pub(crate) fn keys(secrets: &[&str]) -> Keys {
     let secrets = (1..).zip(secrets).map(|(slot, secret)| (slot, Secret::new(secret.as_bytes()).unwrap())).collect();
     Keys { secrets, incomplete: false, tolerance: Duration::from_secs(300) }
+}
+
+/// Compares an event with `kind | type | subject`, or with `quarantine | type | reason: detail`.
+#[track_caller]
+pub(crate) fn check_outline(event: &Event, expected: &str) {
+    let last = match &event.fault {
+        Some(fault) => format!("{}: {}", fault.reason.label(), fault.detail),
+        None => event.subject.clone().unwrap_or("-".into()),
+    };
+    assert_eq!(format!("{} | {} | {last}", event.kind.name(), event.event_type), expected);
+    assert_eq!(event.payload.is_some(), matches!(event.kind, EventKind::Named { .. }), "only listed types have a payload");
 }
 
 /// A field of a wrong type reads like a field that is not there, and nothing else changes. `accepted` lists those of the values below that have

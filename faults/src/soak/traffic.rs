@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     rc::Rc,
@@ -11,7 +11,6 @@ use std::{
 };
 
 use tokio::{
-    io::AsyncWriteExt as _,
     net::TcpStream,
     runtime,
     task::{JoinSet, LocalSet},
@@ -21,7 +20,7 @@ use tokio::{
 use super::process::BODY_BYTES_MAX;
 use crate::{
     delivery::{self, Provider, Secrets},
-    load::{Answer, PATIENCE, read_answer},
+    load::{Answer, Kept, PATIENCE, exchange},
 };
 
 /// Deliveries a second, to each daemon.
@@ -148,13 +147,13 @@ pub(super) struct Traffic {
     address: SocketAddr,
     secrets: Secrets,
     /// The one that has waited longest is used first, so that none waits too long.
-    idle: RefCell<VecDeque<TcpStream>>,
+    kept: Kept,
     tally: RefCell<Tally>,
 }
 
 impl Traffic {
     pub(super) fn new(address: SocketAddr, secrets: Secrets) -> Self {
-        Self { address, secrets, idle: RefCell::default(), tally: RefCell::default() }
+        Self { address, secrets, kept: Kept::new(address, CONNECTIONS), tally: RefCell::default() }
     }
 
     /// Sends until it is stopped and everything is answered.
@@ -166,11 +165,7 @@ impl Traffic {
     }
 
     async fn send_all(self: Rc<Self>, stop: &AtomicBool) {
-        for _ in 0..CONNECTIONS {
-            // Where one cannot be had now, it will be when it is needed.
-            let connected = TcpStream::connect(self.address).await;
-            self.idle.borrow_mut().extend(connected);
-        }
+        self.kept.open().await;
         let (begin, mut number, mut deliveries) = (Instant::now(), 0_u64, JoinSet::new());
         let mut tick = interval(Duration::from_millis(5));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -197,31 +192,11 @@ impl Traffic {
 
     /// Every third goes over a connection of its own. What is refused before its body is read leaves one that cannot be used again.
     async fn exchange(&self, number: u64, request: &[u8]) -> io::Result<Answer> {
-        let own = number.is_multiple_of(3) || matches!(Kind::of(number), Kind::TooLarge | Kind::Endless);
-        let kept = if own { None } else { self.take_idle() };
-        let mut stream = match kept {
-            Some(stream) => stream,
-            None => TcpStream::connect(self.address).await?,
-        };
-        stream.set_nodelay(true)?;
-        stream.write_all(request).await?;
-        let answer = read_answer(&mut stream).await?;
-        let mut idle = self.idle.borrow_mut();
-        if !own && !answer.closes && idle.len() < CONNECTIONS {
-            idle.push_back(stream);
+        if number.is_multiple_of(3) || matches!(Kind::of(number), Kind::TooLarge | Kind::Endless) {
+            let mut stream = TcpStream::connect(self.address).await?;
+            return exchange(&mut stream, request).await;
         }
-        Ok(answer)
-    }
-
-    /// A connection that the daemon has not closed in the meantime, as far as can be seen.
-    fn take_idle(&self) -> Option<TcpStream> {
-        let mut idle = self.idle.borrow_mut();
-        while let Some(stream) = idle.pop_front() {
-            if stream.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-                return Some(stream);
-            }
-        }
-        None
+        self.kept.exchange(request).await
     }
 }
 

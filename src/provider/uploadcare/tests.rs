@@ -7,19 +7,14 @@ use super::{PROVIDER, classify::classify, sample};
 use crate::{
     event::{Event, EventKind, parse_time},
     proto::{self, UploadcareAddon, UploadcareColorMode, UploadcareFile, UploadcareInitiatorType, event::Payload},
-    provider::tests::deep,
+    provider::tests::{check_outline, deep},
 };
 
 /// Classifies `body` and compares what came out with `kind | type | subject`, or with `quarantine | type | reason: detail`.
 #[track_caller]
 fn check(body: impl AsRef<[u8]>, expected: &str) -> Event {
     let event = classify(body.as_ref());
-    let last = match &event.fault {
-        Some(fault) => format!("{}: {}", fault.reason.label(), fault.detail),
-        None => event.subject.clone().unwrap_or("-".into()),
-    };
-    assert_eq!(format!("{} | {} | {last}", event.kind.name(), event.event_type), expected);
-    assert_eq!(event.payload.is_some(), matches!(event.kind, EventKind::Named { .. }), "only listed types have a payload");
+    check_outline(&event, expected);
     assert_eq!((event.type_inferred, &event.verdict), (false, &None));
     event
 }
