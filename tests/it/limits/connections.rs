@@ -1,0 +1,172 @@
+//! How many connections there may be, and what one may carry.
+
+use std::{
+    io::Write as _,
+    net::Shutdown,
+    time::{Duration, Instant},
+};
+
+use super::{PATIENCE, body, connect, handed_over, next_answer, raw, rest, table, wait_for_faults, whole};
+use crate::{
+    harness::parse,
+    table::{Ask, id, outcomes},
+};
+
+#[test]
+fn connections_at_once() {
+    let mut table = table("max_connections = 2");
+    let ask = Ask::signed("filesafety", &body(100));
+    let bytes = whole(&ask);
+    table.check("before", &ask, "200 published");
+    // Both are busy: they wait for Kafka.
+    table.daemon.slow(Duration::from_secs(1));
+    let held = [connect(&table.daemon), connect(&table.daemon)];
+    for mut stream in &held {
+        stream.write_all(&bytes).unwrap();
+    }
+    handed_over(&table.daemon, 2);
+    let answer = table.daemon.deliver("filesafety", &ask.body);
+    assert_eq!((answer.status, answer.label().as_str()), (503, "overloaded"));
+    assert_eq!(answer.header("retry-after"), Some("5"));
+    wait_for_faults(&table.daemon, "limit", 1);
+    // It never was a delivery.
+    let overloaded = outcomes(&table.daemon).into_keys().find(|(_, outcome)| outcome == "overloaded");
+    assert_eq!(overloaded, None);
+
+    // What was held before still works.
+    for stream in &held {
+        table.expect("held", &ask, &next_answer(stream), "200 published");
+    }
+    table.daemon.slow(Duration::ZERO);
+    // Idle now, and the one that is so for longer makes room.
+    table.check("a newcomer", &ask, "200 published");
+    assert_eq!(rest(&held[0]), "", "closed");
+    wait_for_faults(&table.daemon, "limit", 2);
+    (&held[1]).write_all(&bytes).unwrap();
+    table.expect("idle for less long", &ask, &next_answer(&held[1]), "200 published");
+    drop(held);
+    table.daemon.wait_until("closed", |_| table.daemon.metric("hookgate_connections") == Some(0.0));
+    table.check("served again", &ask, "200 published");
+    table.finish();
+}
+
+/// At the limit a body that is waited for makes room as well, but not at once.
+#[test]
+fn connections_that_send_their_bodies_slowly() {
+    let mut table = table("max_connections = 3\nbody_timeout = \"3.9s\"");
+    let ask = Ask::signed("filesafety", &body(100));
+    let bytes = whole(&ask);
+    let begin = Instant::now();
+    let held = [1.0, 2.0, 3.0].map(|number| {
+        let stream = connect(&table.daemon);
+        (&stream).write_all(&bytes[..bytes.len() - 1]).unwrap();
+        table.daemon.wait_until("held", |_| table.daemon.metric("hookgate_in_flight_deliveries") == Some(number));
+        stream
+    });
+    let mut answer = table.daemon.deliver("filesafety", &ask.body);
+    assert!(answer.status == 503 || begin.elapsed() > PATIENCE, "{answer:?}");
+    while answer.status != 200 {
+        assert!(begin.elapsed() < PATIENCE * 4, "{answer:?}");
+        answer = table.daemon.deliver("filesafety", &ask.body);
+    }
+    table.expect("a newcomer", &ask, &answer, "200 published");
+    // The one that is waited for longest hears why it ends, and when to come back.
+    table.expect("makes room", &ask, &parse(rest(&held[0]).as_bytes()), "503 overloaded");
+    for mut stream in &held[1..] {
+        stream.write_all(&bytes[bytes.len() - 1..]).unwrap();
+        table.expect("the others", &ask, &next_answer(stream), "200 published");
+    }
+    drop(held);
+    table.daemon.wait_until("closed", |_| table.daemon.metric("hookgate_connections") == Some(0.0));
+    assert_eq!(table.daemon.metric("hookgate_in_flight_deliveries"), Some(0.0));
+    table.finish();
+}
+
+/// Whoever is turned away is told so; but that too takes a connection, and there is an end to them.
+#[test]
+fn far_beyond_the_limit_connections_are_closed_unheard() {
+    let daemon = table("max_connections = 1").daemon;
+    let bytes = whole(&Ask::signed("filesafety", &body(100)));
+    assert_eq!(daemon.deliver("filesafety", &body(99)).status, 200);
+    daemon.slow(Duration::from_secs(1));
+    for attempt in 1.. {
+        let busy = connect(&daemon);
+        (&busy).write_all(&bytes).unwrap();
+        handed_over(&daemon, 1);
+        let begin = Instant::now();
+        let told: Vec<_> = (0..256).map(|_| connect(&daemon)).collect();
+        let unheard = connect(&daemon);
+        let (mut last, _gone) = (told.last().unwrap(), (&unheard).write_all(&bytes));
+        let silence = rest(&unheard);
+        let _gone = last.write_all(&bytes);
+        let answer = parse(rest(last).as_bytes());
+        drop(told);
+        daemon.wait_until("all but one closed", |_| daemon.metric("hookgate_connections") == Some(1.0));
+        assert_eq!(next_answer(&busy).status, 200);
+        if silence.is_empty() && (answer.status, answer.label().as_str()) == (503, "overloaded") {
+            let limit = "hookgate_connection_faults_total{reason=\"limit\"}";
+            daemon.wait_until("counted", |_| daemon.metric(limit).is_some_and(|closed| closed >= 257.0));
+            break;
+        }
+        // They wait for a second. On a machine that stands still for so long there is room again.
+        assert!(begin.elapsed() > Duration::from_millis(900) && attempt < 10, "{silence:?} {answer:?}");
+        drop(busy);
+        daemon.wait_until("closed", |_| daemon.metric("hookgate_connections") == Some(0.0));
+    }
+    daemon.slow(Duration::ZERO);
+}
+
+#[test]
+fn several_requests_on_one_connection() {
+    let mut table = table("");
+    let asks = [100, 101, 102].map(|bytes| Ask::signed("filesafety", &body(bytes)));
+
+    let stream = connect(&table.daemon);
+    for ask in &asks {
+        (&stream).write_all(&whole(ask)).unwrap();
+        table.expect("one after the other", ask, &next_answer(&stream), "200 published");
+    }
+    // A refusal whose body was read leaves the connection usable.
+    let wrong = Ask { path: "/webhooks/filesafety?token=wrong-token".into(), body: Vec::new(), ..asks[0].clone() };
+    (&stream).write_all(&whole(&wrong)).unwrap();
+    table.expect("a refusal between", &wrong, &next_answer(&stream), "401 bad_token");
+
+    let pipelined = asks.each_ref().map(whole).concat();
+    (&stream).write_all(&pipelined).unwrap();
+    let mut ids = Vec::new();
+    for ask in &asks {
+        let answer = next_answer(&stream);
+        table.expect("pipelined", ask, &answer, "200 published");
+        ids.push(id(&answer));
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 3, "each its own answer");
+    table.finish();
+}
+
+#[test]
+fn what_http_allows() {
+    let mut table = table("");
+    let ask = Ask::signed("filesafety", &body(100));
+    let text = String::from_utf8(whole(&ask)).unwrap();
+    for (what, sent) in [
+        ("HTTP/1.0", text.replace("HTTP/1.1\r\nhost: test", "HTTP/1.0")),
+        (
+            "an absolute URL",
+            text.replace(" /webhooks", " http://test/webhooks").replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"),
+        ),
+    ] {
+        table.expect(what, &ask, &parse(raw(&table.daemon, sent.as_bytes()).as_bytes()), "200 published");
+    }
+    // A sender that closes its side behind the request has its answer to come, however long Kafka takes.
+    table.daemon.slow(Duration::from_millis(200));
+    let stream = connect(&table.daemon);
+    (&stream).write_all(text.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    table.expect("half closed", &ask, &parse(rest(&stream).as_bytes()), "200 published");
+    table.daemon.slow(Duration::ZERO);
+    // HTTP/2 without TLS is not spoken.
+    let text = raw(&table.daemon, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    assert!(text.is_empty() || text.starts_with("HTTP/1.1 400"), "{text}");
+    table.finish();
+}

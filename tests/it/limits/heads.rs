@@ -1,0 +1,66 @@
+//! How long a sender may take, and how large a head may be.
+
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
+
+use super::{KIB, body, connect, raw, rest, table, wait_for_faults, whole};
+use crate::{harness::parse, table::Ask};
+
+#[test]
+fn slow_bodies() {
+    let mut table = table("body_timeout = \"300ms\"");
+    let ask = Ask::signed("filesafety", &body(100));
+    let bytes = whole(&ask);
+    let mut stream = connect(&table.daemon);
+    stream.write_all(&bytes[..bytes.len() - 1]).unwrap();
+    table.expect("a body that stops", &ask, &parse(rest(&stream).as_bytes()), "408 slow_body");
+
+    // One byte now and then does not prolong it.
+    let mut stream = connect(&table.daemon);
+    let (begin, mut sent) = (Instant::now(), bytes.len() - 90);
+    stream.write_all(&bytes[..sent]).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    while stream.peek(&mut [0]).is_err() && sent + 1 < bytes.len() {
+        stream.write_all(&bytes[sent..=sent]).unwrap();
+        sent += 1;
+    }
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    table.expect("a body that drips", &ask, &parse(rest(&stream).as_bytes()), "408 slow_body");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    table.finish();
+}
+
+#[test]
+fn heads_that_do_not_end() {
+    let table = table("header_timeout = \"300ms\"");
+    for (number, begun) in ["", "P", "POST /webhooks/filesafety HTTP/1.1\r\nhost: x\r\n"].iter().enumerate() {
+        assert_eq!(raw(&table.daemon, begun.as_bytes()), "", "{begun:?}: closed without a word");
+        wait_for_faults(&table.daemon, "header_timeout", number + 1);
+    }
+    table.finish();
+}
+
+#[test]
+fn head_size() {
+    let mut table = table("max_header_bytes = \"8KiB\"\nmax_headers = 10");
+    let ask = Ask::signed("filesafety", &body(100));
+    // The harness sends host, connection and content-length.
+    let with = |headers: usize, bytes: usize| {
+        (0..headers).fold(ask.clone(), |ask, number| ask.header(&format!("x-{number}"), &"v".repeat(bytes)))
+    };
+    table.check("as many as allowed", &with(7, 1), "200 published");
+    table.check("a long one", &with(1, 6 * KIB), "200 published");
+    for (number, too_much) in [with(8, 1), with(1, 9 * KIB), with(5, 2 * KIB)].iter().enumerate() {
+        let headers: Vec<_> = too_much.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let answer = table.daemon.post(&too_much.path, &headers, &too_much.body);
+        assert_eq!((answer.status, answer.body.as_str()), (431, ""), "{number}");
+        wait_for_faults(&table.daemon, "headers_too_large", number + 1);
+    }
+    let long = format!("/webhooks/filesafety?token={}", "x".repeat(9 * KIB));
+    let answer = table.daemon.post(&long, &[], b"");
+    assert!(matches!(answer.status, 414 | 431), "{}", answer.status);
+    // None of them was a request.
+    table.finish();
+}

@@ -1,0 +1,93 @@
+//! How much may be in work at once.
+
+use std::{
+    io::Write as _,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use super::{PATIENCE, body, connect, handed_over, head, next_answer, table, whole};
+use crate::table::{Ask, Table, outcomes};
+
+/// Sends a part of a request, and beside it another, for which there is no room. Returns the connection of the first one.
+fn held_beside(table: &mut Table, ask: &Ask, part: &[u8], (gauge, value): (&str, f64), other: &Ask) -> TcpStream {
+    loop {
+        let (stream, begin) = (connect(&table.daemon), Instant::now());
+        (&stream).write_all(part).unwrap();
+        table.daemon.wait_until(gauge, |_| table.daemon.metric(gauge) == Some(value));
+        let answer = table.daemon.deliver("filesafety", &other.body);
+        if answer.status != 200 || begin.elapsed() < PATIENCE {
+            table.expect("beside it", other, &answer, "503 overloaded");
+            return stream;
+        }
+        // On a machine that stands still for a while the first one has made room.
+        table.expect("in its place", other, &answer, "200 published");
+        table.expect("gives way", ask, &next_answer(&stream), "503 overloaded");
+    }
+}
+
+#[test]
+fn bytes_in_flight() {
+    let mut table = table("max_body_bytes = \"1KiB\"\nmax_in_flight_bytes = \"1KiB\"");
+    let (large, small) = (Ask::signed("filesafety", &body(1000)), Ask::signed("filesafety", &body(100)));
+    let bytes = whole(&large);
+    let part = &bytes[..bytes.len() - 1];
+    let stream = held_beside(&mut table, &large, part, ("hookgate_in_flight_bytes", 999.0), &small);
+    // The refused one has given back what it took.
+    assert_eq!(table.daemon.metric("hookgate_in_flight_bytes"), Some(999.0));
+    assert_eq!(table.daemon.metric("hookgate_in_flight_deliveries"), Some(1.0));
+
+    (&stream).write_all(&bytes[bytes.len() - 1..]).unwrap();
+    table.expect("the held one", &large, &next_answer(&stream), "200 published");
+    table.check("behind it", &small, "200 published");
+    assert_eq!(table.daemon.metric("hookgate_in_flight_bytes"), Some(0.0));
+    assert_eq!(table.daemon.metric("hookgate_in_flight_deliveries"), Some(0.0));
+    table.finish();
+}
+
+/// librdkafka holds its own copy of a record, within its own limit.
+#[test]
+fn what_waits_for_kafka_is_no_longer_held() {
+    let mut table = table("max_body_bytes = \"1KiB\"\nmax_in_flight_bytes = \"1KiB\"");
+    let large = Ask::signed("filesafety", &body(1000));
+    table.check("before", &Ask::signed("filesafety", &body(100)), "200 published");
+    table.daemon.slow(Duration::from_secs(1));
+    let stream = connect(&table.daemon);
+    (&stream).write_all(&whole(&large)).unwrap();
+    handed_over(&table.daemon, 1);
+    table.check("another large one beside it", &Ask::signed("filesafety", &body(999)), "200 published");
+    table.expect("the first one", &large, &next_answer(&stream), "200 published");
+    table.daemon.slow(Duration::ZERO);
+    table.finish();
+}
+
+#[test]
+fn deliveries_in_flight() {
+    let mut table = table("max_in_flight = 1");
+    let ask = Ask::signed("filesafety", &body(100));
+    // An announcement is enough here: the delivery is admitted before its body.
+    let begun = format!("{}content-length: 100\r\n\r\n", head(&ask));
+    let stream = held_beside(&mut table, &ask, begun.as_bytes(), ("hookgate_in_flight_deliveries", 1.0), &ask);
+    // Who is not proven is told so, and learns nothing about the load.
+    let unproven = Ask::post("/webhooks/filesafety?token=wrong-token", Vec::new(), &ask.body);
+    table.check("of anybody", &unproven, "401 bad_token");
+    (&stream).write_all(&ask.body).unwrap();
+    table.expect("the held one", &ask, &next_answer(&stream), "200 published");
+    table.check("behind it", &ask, "200 published");
+    table.finish();
+}
+
+#[test]
+fn a_sender_that_hangs_up_is_counted_and_leaves_nothing() {
+    let table = table("");
+    let ask = Ask::signed("filesafety", &body(100));
+    let bytes = whole(&ask);
+    let stream = connect(&table.daemon);
+    (&stream).write_all(&bytes[..bytes.len() - 1]).unwrap();
+    table.daemon.wait_until("held", |_| table.daemon.metric("hookgate_in_flight_bytes") == Some(99.0));
+    drop(stream);
+    table.daemon.wait_until("given back", |_| table.daemon.metric("hookgate_in_flight_deliveries") == Some(0.0));
+    // Whether the body counts as cut off or the request as cancelled depends on who notices first; it counts once.
+    assert_eq!(outcomes(&table.daemon).values().sum::<u64>(), 1);
+    assert!(table.daemon.records().is_empty());
+}
