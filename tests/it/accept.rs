@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    harness::{NOW, Setup, fixture, fixtures, frozen, secret, signed_with},
+    harness::{Answer, NOW, Setup, fixture, fixtures, frozen, secret, signed_with},
     table::{Ask, Table, header, id},
 };
 
@@ -99,14 +99,28 @@ fn captured() -> SystemTime {
 }
 
 /// A fixture as a request, and the clock at which it is fresh.
-struct Case {
-    name: String,
-    ask: Ask,
+pub struct Case {
+    pub name: String,
+    pub ask: Ask,
     clock: Clock,
 }
 
 fn case(name: &str, ask: Ask, clock: Clock) -> Case {
     Case { name: name.into(), ask: ask.header("content-type", "application/json"), clock }
+}
+
+/// Posts every fixture to a daemon at whose clock it is fresh, and shows the answers and what is stored then.
+pub fn post_every_fixture(mut look: impl FnMut(Vec<(Case, Answer)>, Vec<Stored>)) {
+    for clock in [frozen as Clock, captured] {
+        let mut table = Table::with(Setup { clock, ..Setup::default() });
+        let fresh = cases().into_iter().filter(|case| (case.clock)() == clock());
+        let answered = fresh.map(|case| {
+            let answer = table.check(&case.name, &case.ask, &format!("200 {}", outcome(&case.name)));
+            (case, answer)
+        });
+        let answered = answered.collect();
+        look(answered, table.finish());
+    }
 }
 
 fn cases() -> Vec<Case> {
@@ -193,14 +207,10 @@ fn files(root: &Path) -> BTreeSet<String> {
 fn every_fixture_is_pinned() {
     let mut ids = BTreeMap::new();
     let mut records = Vec::new();
-    for clock in [frozen as Clock, captured] {
-        let mut table = Table::with(Setup { clock, ..Setup::default() });
-        for case in cases().into_iter().filter(|case| (case.clock)() == clock()) {
-            let answer = table.check(&case.name, &case.ask, &format!("200 {}", outcome(&case.name)));
-            ids.insert(case.name, (id(&answer), case.ask.body));
-        }
-        records.extend(table.finish());
-    }
+    post_every_fixture(|answered, stored| {
+        ids.extend(answered.into_iter().map(|(case, answer)| (case.name, (id(&answer), case.ask.body))));
+        records.extend(stored);
+    });
     let mut written = BTreeSet::new();
     for (name, (id, body)) in ids {
         // Two fixtures with the same bytes have the same id; then either record will do, because they are alike.

@@ -103,6 +103,7 @@ fn becomes_a_record(provider: &'static Provider, body: &[u8]) -> Result<(), Test
     prop_assert_eq!(&stored.id, &record.id);
     prop_assert_eq!(&stored.subject, &record.key);
     prop_assert_eq!(&stored.subject, event.subject.as_ref().unwrap_or(&record.id));
+    prop_assert!(!record.key.is_empty() && record.key.len() <= 512 && !record.key.contains(char::is_control), "{:?}", record.key);
     prop_assert_eq!((&stored.provider[..], &stored.endpoint[..]), (provider.name, "endpoint"));
     // A name that is too long is cut.
     prop_assert!(event.event_type.starts_with(&*stored.r#type) && stored.type_inferred == event.type_inferred);

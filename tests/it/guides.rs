@@ -1,0 +1,165 @@
+//! The guides for consumers and for those who run Kafka say what the program does: events, headers, reasons, and configurations
+//! that are accepted.
+
+use std::collections::BTreeSet;
+
+use hookgate::{
+    config::{Kafka, Security},
+    event::FaultReason,
+    proto::{Event, event::Payload},
+    provider,
+    publish::read::Stored,
+};
+use prost::Message as _;
+use rdkafka::{ClientConfig, producer::BaseProducer};
+use serde_json::Value;
+
+use crate::{
+    docs::{document, parse, rows},
+    table::{Ask, Table, header},
+};
+
+/// The text under a heading, up to the next one of its level.
+fn under<'a>(text: &'a str, heading: &str) -> &'a str {
+    let (_, behind) = text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no chapter {heading}"));
+    behind.split("\n## ").next().unwrap_or_default()
+}
+
+/// The name of the message in a payload.
+fn message(payload: Option<&Payload>) -> &'static str {
+    match payload {
+        Some(Payload::FilespinAsset(_)) => "FilespinAsset",
+        Some(Payload::FilespinDeletion(_)) => "FilespinDeletion",
+        Some(Payload::FilesafetyScan(_)) => "FilesafetyScan",
+        Some(Payload::FrameioEvent(_)) => "FrameioEvent",
+        Some(Payload::FrameioAction(_)) => "FrameioAction",
+        Some(Payload::UploadcareFile(_)) => "UploadcareFile",
+        None => "none",
+    }
+}
+
+/// The daemon's records of one sample of every type, with a trace, and of what has no type.
+fn records() -> Vec<Stored> {
+    let mut table = Table::new();
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for provider in provider::ALL {
+        for name in provider.types {
+            let body = (provider.sample)(name).unwrap();
+            table.check(name, &Ask::signed(provider.name, body.as_bytes()).header("traceparent", trace), "200 published");
+        }
+        table.check("no JSON", &Ask::signed(provider.name, b"{"), "200 quarantined");
+    }
+    table.check("no type", &Ask::signed("filespin", b"{}"), "200 unclassified");
+    table.finish()
+}
+
+#[test]
+fn every_event_type_has_its_topic_key_and_payload_in_the_contract() {
+    let text = document("docs/consumers.md");
+    let records = records();
+    for provider in provider::ALL {
+        let rows: Vec<Vec<String>> =
+            rows(under(&text, provider.title)).filter(|row| row.len() == 5 && row[0] != "type").collect();
+        let told: BTreeSet<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+        assert_eq!((told, rows.len()), (provider.types.iter().copied().collect(), provider.types.len()), "{}", provider.title);
+        for row in rows {
+            let record = records.iter().find(|record| record.topic == row[1]).unwrap_or_else(|| panic!("no topic {}", row[1]));
+            let event = Event::decode(&*record.value).unwrap();
+            assert_eq!(header(record, "ce_type"), format!("hookgate.{}.{}", provider.name, row[0]));
+            let body: Value = serde_json::from_slice(&event.body).unwrap();
+            let key = body.pointer(&format!("/{}", row[2].replace('.', "/"))).and_then(Value::as_str);
+            assert_eq!(key.map(str::as_bytes), Some(&*record.key), "{}: the key", row[0]);
+            assert_eq!(message(event.payload.as_ref()), row[3], "{}: the payload", row[0]);
+            assert!(row[4].len() > 10, "{}: what triggers it?", row[0]);
+        }
+    }
+}
+
+#[test]
+fn every_record_header_is_in_the_contract() {
+    let text = document("docs/consumers.md");
+    let told: BTreeSet<String> =
+        rows(under(&text, "The record")).map(|row| row[0].clone()).filter(|name| name != "header").collect();
+    let records = records();
+    let sent: BTreeSet<String> = records.iter().flat_map(|record| record.headers.iter().map(|(name, _)| name.clone())).collect();
+    assert_eq!(told, sent);
+    for row in rows(under(&text, "The record")).filter(|row| row[1] == "every record") {
+        for record in &records {
+            let value = header(record, &row[0]);
+            // Where one value is told, it is that one.
+            let fixed = row[2].split('`').next().is_some_and(|fixed| fixed == row[2]) && !row[2].contains('<');
+            assert!(!fixed || value == row[2] || ["id", "subject"].contains(&row[2].as_str()), "{}: {value}", row[0]);
+        }
+    }
+}
+
+#[test]
+fn every_reason_of_quarantine_is_in_the_contract() {
+    use FaultReason::{BadSubject, NoSubject, NotAnObject, NotJson, Panic};
+    let all = [NotJson, NotAnObject, NoSubject, BadSubject, Panic];
+    for reason in all {
+        // A new one makes this fail to compile until it is listed.
+        match reason {
+            NotJson | NotAnObject | NoSubject | BadSubject | Panic => {}
+        }
+    }
+    let text = document("docs/consumers.md");
+    let rows = rows(under(&text, "Unclassified and quarantine")).filter(|row| row[0] != "reason");
+    assert_eq!(rows.map(|row| row[0].clone()).collect::<BTreeSet<_>>(), all.map(|it| it.label().to_owned()).into());
+}
+
+/// librdkafka takes the properties too. Its brokers are nowhere, and the files that stand for certificates are none.
+fn check_client(provider: &str, kafka: &Kafka) {
+    let mut client = ClientConfig::new();
+    for (name, value) in kafka.client_properties() {
+        if !name.ends_with(".location") {
+            client.set(name, value);
+        }
+    }
+    let producer: Result<BaseProducer, _> = client.set("bootstrap.servers", "127.0.0.1:1").create();
+    assert!(producer.is_ok(), "{provider}: {:?}", producer.err());
+}
+
+/// The environment that the recipes of docs/kafka.md speak of.
+const VARIABLES: &[(&str, &str)] = &[
+    ("KAFKA_PASSWORD", "kafka-password"),
+    ("CONFLUENT_API_SECRET", "confluent-secret"),
+    (
+        "EVENT_HUBS_CONNECTION_STRING",
+        "Endpoint=sb://example.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=c2VjcmV0",
+    ),
+    ("OAUTH_CLIENT_SECRET", "client-secret"),
+    ("UPLOADCARE_SECRET", "7kMVZivndx0ErgvhRKAr"),
+];
+
+/// Whether this version knows `mechanism = "OAUTHBEARER"`; the recipes that use it are skipped where it does not.
+const OAUTHBEARER: bool = false;
+
+#[test]
+fn the_recipes_for_kafka_are_accepted() {
+    let text = document("docs/kafka.md");
+    let endpoint = "\n[endpoints.uploadcare]\nprovider = \"uploadcare\"\nsecrets = [\"env:UPLOADCARE_SECRET\"]\n";
+    let topics: usize = 1 + provider::ALL.iter().map(|provider| provider.kinds().count()).sum::<usize>();
+    assert!(text.contains(&format!("up to {topics} topics")), "there are {topics} topics");
+    // What the recipes mount is not here: a file that can be read stands for each.
+    let readable = format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
+    for provider in ["Amazon MSK", "Confluent Cloud", "Redpanda", "Azure Event Hubs", "Strimzi"] {
+        let recipes: Vec<&str> =
+            under(&text, provider).split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(!recipes.is_empty(), "{provider}");
+        for recipe in recipes {
+            if recipe.contains("OAUTHBEARER") && !OAUTHBEARER {
+                continue;
+            }
+            let file = |line: &str| match line.split_once("_file = ") {
+                Some((key, _)) => format!("{key}_file = '{readable}'"),
+                None => line.replace("file:/etc/hookgate/kafka/password", "env:KAFKA_PASSWORD"),
+            };
+            let recipe: Vec<String> = recipe.lines().map(file).collect();
+            let config = parse(&(recipe.join("\n") + endpoint), VARIABLES);
+            assert_eq!(config.warnings, Vec::<String>::new(), "{provider}");
+            assert_ne!(config.kafka.security, Security::Plaintext, "{provider}");
+            check_client(provider, &config.kafka);
+        }
+    }
+}
