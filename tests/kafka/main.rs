@@ -22,6 +22,9 @@ mod load;
 /// Keys lie where the Java clients put them.
 mod partitions;
 
+/// What the consumers' contract promises and only another client or several partitions can show.
+mod contract;
+
 /// TLS, SASL and permissions.
 mod secured;
 

@@ -28,7 +28,7 @@ fn murmur2(key: &[u8]) -> u32 {
 }
 
 /// The Java clients' default: the sign bit is dropped, not the sign.
-fn partition_in_java(key: &[u8], partitions: u32) -> u32 {
+pub fn partition_in_java(key: &[u8], partitions: u32) -> u32 {
     (murmur2(key) & 0x7fff_ffff) % partitions
 }
 

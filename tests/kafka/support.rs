@@ -1,7 +1,7 @@
 //! Brokers, the real binary, and the independent consumer.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -70,9 +70,30 @@ fn succeeded(what: &str, output: &Output) -> String {
     text(&output.stdout)
 }
 
+/// The interpreter of the consumer's environment.
+static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/python-env", &[]).trim().to_owned());
+
+/// Runs a Python program of the repository to its end with this input; it must succeed.
+pub fn python(program: &str, input: &str) -> String {
+    let mut child = Command::new(&*PYTHON)
+        .arg(repository(program))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    // On a thread of its own: a program that answers while it reads would wait for us as we for it.
+    let writer = thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    // One that ends early closes its side; why is told by its own output.
+    let _closed = writer.join().unwrap();
+    succeeded(program, &output)
+}
+
 /// What a consumer that shares no code with Hookgate reads from topics: one JSON object per record.
 pub fn consume(arguments: &[&str]) -> Vec<Value> {
-    static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/python-env", &[]).trim().to_owned());
     let output = Command::new(&*PYTHON).arg(repository("tests/kafka/consume.py")).args(arguments).output().unwrap();
     let lines = succeeded("consume.py", &output);
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Runs the program that docs/consumers.md shows for verifying stored events, on events.
+
+Standard input has a line for each event: a secret and the event's bytes, both in hex. For each it prints a JSON object:
+proven, what the shown `proven` says, and delivery_id, what the shown `delivery_id` says. The classes are generated from
+`proto/` on the spot, as a reader of the document would do it.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from consume import PROTO, event_class
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def shown():
+    """The names that the document's program defines."""
+    text = (ROOT / "docs/consumers.md").read_text()
+    blocks = text.split("```python\n")[1:]
+    if len(blocks) != 1:
+        raise SystemExit(f"docs/consumers.md has {len(blocks)} Python programs, expected 1")
+    names = {}
+    exec(compile(blocks[0].split("```")[0], "docs/consumers.md", "exec"), names)
+    return names
+
+
+def main():
+    # The document's import finds the module that this has loaded.
+    event = event_class(PROTO)
+    names = shown()
+    for line in sys.stdin:
+        secret, value = (bytes.fromhex(word) for word in line.split())
+        stored = event.FromString(value)
+        print(json.dumps({"proven": names["proven"](stored, secret), "delivery_id": names["delivery_id"](stored)}))
+
+
+if __name__ == "__main__":
+    main()
