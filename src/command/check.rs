@@ -126,14 +126,16 @@ fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String> {
              `kafka-configs.sh --alter --topic {name} --add-config max.message.bytes={wanted}`"
         ));
     }
-    let least = topic.settings.min_insync_replicas.unwrap_or(1) as usize;
-    if topic.in_sync < least {
+    // Absent where it may not be read, and where a cluster has no such setting (Redpanda): then it is not known to be 1.
+    let least = topic.settings.min_insync_replicas.map(|least| least as usize);
+    let required = least.unwrap_or(1);
+    if topic.in_sync < required {
         findings.push(format!(
-            "topic {name}: {} of {least} replicas that must be in sync are, so nothing can be written",
+            "topic {name}: {} of {required} replicas that must be in sync are, so nothing can be written",
             topic.in_sync
         ));
     }
-    if topic.replicas > 1 && least < 2 {
+    if topic.replicas > 1 && least.is_some_and(|least| least < 2) {
         findings.push(format!(
             "topic {name}: min.insync.replicas is 1 with {} replicas, so an acknowledged event can be lost with one broker; mend it \
              with `kafka-configs.sh --alter --topic {name} --add-config min.insync.replicas=2`",
@@ -141,4 +143,37 @@ fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String> {
         ));
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        config::{self, Environment},
+        publish::cluster::{Settings, Topic},
+    };
+
+    /// What is found about a topic of three replicas with these settings, by a word of each finding.
+    fn check(in_sync: usize, limit: Option<u64>, least: Option<u32>, found: &[&str]) {
+        let text = "[kafka]\nbrokers = [\"kafka:9092\"]\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:S\"]\n";
+        let environment: Environment = [("S", "secret")].into_iter().collect();
+        let config = config::parse(text, "a.toml", &environment, &[]).expect("it is good");
+        let settings = Settings { max_message_bytes: limit, min_insync_replicas: least };
+        let findings = super::misfits(&config, "t", &Topic { partitions: 1, replicas: 3, in_sync, settings });
+        assert_eq!(findings.len(), found.len(), "{findings:?}");
+        for (finding, word) in findings.iter().zip(found) {
+            assert!(finding.contains(word), "{word:?} is not in {finding:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_read_is_found_fault_with() {
+        check(3, Some(1_000_000), Some(2), &[]);
+        check(3, Some(999_999), Some(2), &["max.message.bytes is 999999"]);
+        check(3, Some(1_000_000), Some(1), &["min.insync.replicas is 1"]);
+        check(1, Some(1_000_000), Some(2), &["1 of 2 replicas"]);
+        // Nothing may be read, or the cluster has no such setting: whether it is 1 cannot be told.
+        check(3, None, None, &[]);
+        check(3, Some(1_000_000), None, &[]);
+        check(0, Some(1_000_000), None, &["0 of 1 replicas"]);
+    }
 }
