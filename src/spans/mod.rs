@@ -79,7 +79,8 @@ impl Spans {
                 KeyValue::new("hookgate.provider", origin.provider),
             ]);
         }
-        DeliverySpan(span)
+        // A request in work holds no room for what is mostly not there.
+        DeliverySpan(Box::new(span))
     }
 
     /// Begins the span of what is sent to Kafka for a delivery.
@@ -97,7 +98,7 @@ impl Spans {
                 KeyValue::new("messaging.message.body.size", i64::try_from(record.value.len()).unwrap_or(i64::MAX)),
             ]);
         }
-        PublishSpan(span)
+        PublishSpan(Box::new(span))
     }
 
     /// Exports what is still waiting, for at most so long. Blocks.
@@ -120,7 +121,7 @@ pub struct Origin<'a> {
 }
 
 /// The span of a delivery. It ends when it is dropped.
-pub struct DeliverySpan(Span);
+pub struct DeliverySpan(Box<Span>);
 
 impl DeliverySpan {
     /// The trace that it belongs to, in hex.
@@ -145,7 +146,7 @@ impl DeliverySpan {
 }
 
 /// The span of what is sent to Kafka. It ends when it is dropped.
-pub struct PublishSpan(Span);
+pub struct PublishSpan(Box<Span>);
 
 impl PublishSpan {
     /// What the record's consumers go on from.
