@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom deploy-check deploy-bless drill image e2e check
+.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom deploy-check deploy-bless drill otel image e2e check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -93,6 +93,9 @@ deploy-bless: ## write anew what under deploy/ is derived: schema and table of t
 
 drill: build ## try the alerts and the dashboard: a real Kafka that goes away, a real Prometheus; four minutes
 	scripts/drill
+
+otel: build ## send spans to a real OpenTelemetry Collector, which is built first (Go)
+	scripts/otel
 
 image: ## build the container image and print its size (docker, podman or buildah)
 	scripts/image

@@ -1,7 +1,7 @@
 //! The daemon as a whole: what `serve`, `dev` and the tests start and stop.
 //!
 //! Threads: the webhooks' event loop (one, because one carries far more than Kafka takes), the admin port's, the Kafka supervisor,
-//! and librdkafka's own.
+//! librdkafka's own, and where there is `[tracing]` the one that exports spans.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     sync::{Arc, atomic::AtomicU32},
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{runtime, sync::watch};
@@ -32,6 +32,7 @@ use crate::{
     proto::Origin,
     provider::Provider,
     publish::Publisher,
+    spans::Spans,
 };
 
 /// How often secret files are looked at, metrics are folded and addresses forgotten.
@@ -116,6 +117,8 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     if let Some(pair) = &pair {
         metrics.certificate_expiry(pair.not_after);
     }
+    let spans =
+        config.tracing.as_ref().map(|it| Spans::start(it, &environment, tls.is_some(), Arc::clone(&metrics))).transpose()?;
     let publisher = Publisher::start(config, names, Arc::clone(&metrics))?;
     let endpoints = config.endpoints.iter().zip(&rings).map(|(endpoint, ring)| {
         (Arc::clone(&endpoint.name), Endpoint::new(Arc::clone(&endpoint.name), endpoint.provider, ring.keys()))
@@ -127,6 +130,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         publish_timeout: config.kafka.publish_timeout,
         publisher,
         metrics,
+        spans,
         in_flight: InFlight::new(&config.http, config.endpoints.len()),
         tls,
         refusals: Refusals::new(config.http.max_refusals_per_source),
@@ -163,6 +167,7 @@ fn metrics_of(config: &Config, topics: &[Arc<str>]) -> Result<Metrics, String> {
         signs_time: endpoint.provider.signs_time(),
     });
     let limits = Limits {
+        fingerprint: config.fingerprint(),
         connections: config.http.max_connections,
         in_flight: config.http.max_in_flight,
         in_flight_bytes: config.http.max_in_flight_bytes,
@@ -195,7 +200,12 @@ impl Running {
         let _gone = self.stop.webhooks.send(true);
         let cut_off = self.threads.webhooks.join().unwrap_or(0);
         tracing::info!(cut_off, "shutting down: no longer accepting, flushing");
+        let flushed_by = Instant::now() + config.flush;
         let unflushed = self.shared.publisher.close(config.flush);
+        if let Some(spans) = &self.shared.spans {
+            // Spans have what Kafka has left over of the time, so that the chain of deadlines holds.
+            spans.close(flushed_by.saturating_duration_since(Instant::now()));
+        }
         if cut_off == 0 && unflushed == 0 {
             self.shared.metrics.shutdown_completed();
         }

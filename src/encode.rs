@@ -46,6 +46,16 @@ pub struct Record {
     pub payload_omitted: bool,
 }
 
+impl Record {
+    /// Sets a header that is not the event's own, such as `traceparent`.
+    pub fn set_header(&mut self, name: &'static str, value: String) {
+        match self.headers.iter_mut().find(|(it, _)| *it == name) {
+            Some((_, old)) => *old = value.into(),
+            None => self.headers.push((name, value.into())),
+        }
+    }
+}
+
 /// The topic of every kind that the configured providers can produce.
 #[derive(Clone, Debug)]
 pub struct TopicTable(HashMap<EventKind, Arc<str>>);

@@ -2,8 +2,8 @@
 //!
 //! The path of a webhook, in reading order: [`http`] admits a [`delivery::Delivery`]; its [`provider`] proves the sender with
 //! [`signature`] and reads the body as an [`event::Event`]; [`encode`] makes the Kafka record; [`publish`] waits for Kafka's
-//! acknowledgement; only then is the answer 200. Around that path: [`config`] reads, [`app`] starts and stops, [`admin`] and
-//! [`metrics`] tell, and [`command`] is what people type.
+//! acknowledgement; only then is the answer 200. Around that path: [`config`] reads, [`app`] starts and stops, [`admin`],
+//! [`metrics`] and [`spans`] tell, and [`command`] is what people type.
 
 pub mod http;
 pub mod delivery;
@@ -20,3 +20,4 @@ pub mod app;
 pub mod command;
 pub mod config;
 pub mod metrics;
+pub mod spans;

@@ -10,6 +10,7 @@ pub mod deadlines;
 pub mod kafka;
 pub mod problem;
 pub mod properties;
+pub mod proxies;
 mod reader;
 pub mod secrets;
 mod section;
@@ -18,6 +19,7 @@ mod sections;
 mod tests;
 pub mod tls;
 pub mod topics;
+pub mod tracing;
 mod units;
 
 use std::{
@@ -31,13 +33,17 @@ use std::{
     time::Duration,
 };
 
+use sha2::{Digest as _, Sha256};
+
 pub use self::{
     kafka::{Kafka, Sasl, SaslMechanism, Security},
     problem::{Origin, Problem, Problems},
     properties::Properties,
+    proxies::TrustedProxies,
     secrets::{SecretEvent, SecretRing, SecretSource, SecretText, shared_secrets},
     tls::Tls,
     topics::Topics,
+    tracing::Tracing,
 };
 use crate::provider::Provider;
 
@@ -59,6 +65,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// `[log]`.
     pub log: Log,
+    /// `[tracing]`; without it there are no spans.
+    pub tracing: Option<Tracing>,
     /// `[endpoints.<name>]`, sorted by name; at least one.
     pub endpoints: Vec<Endpoint>,
     /// What works but is probably not meant; for the log at start and for `hookgate check`.
@@ -94,6 +102,8 @@ pub struct Http {
     pub answer_deadline: Duration,
     /// The `Retry-After` of a 503; whole seconds.
     pub retry_after: Duration,
+    /// Whose `X-Forwarded-For` is believed; nobody's, by default.
+    pub trusted_proxies: TrustedProxies,
     /// `[http.tls]`; without it the port speaks plain HTTP.
     pub tls: Option<Tls>,
 }
@@ -260,6 +270,17 @@ pub fn kafka_alone(brokers: &str, environment: &Environment) -> Result<Kafka, Pr
 }
 
 impl Config {
+    /// A hash of what [`Config::redacted`] shows, the same for replicas of one deployment: what tells them apart on purpose, the resource that
+    /// their spans are about, is left out.
+    pub fn fingerprint(&self) -> u64 {
+        let mut view = self.redacted();
+        if let Some(tracing) = view["tracing"].as_object_mut() {
+            tracing.remove("resource");
+        }
+        let digest: [u8; 32] = Sha256::digest(view.to_string()).into();
+        digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+    }
+
     /// The whole configuration for people to look at: secrets as where they are, pass-through values not at all.
     pub fn redacted(&self) -> serde_json::Value {
         let show = units::show_duration;
@@ -288,6 +309,7 @@ impl Config {
                 "body_timeout": show(http.body_timeout),
                 "answer_deadline": show(http.answer_deadline),
                 "retry_after": show(http.retry_after),
+                "trusted_proxies": http.trusted_proxies.shown(),
                 "tls": http.tls.as_ref().map(Tls::shown),
             },
             "admin": {"listen": self.admin.listen.to_string()},
@@ -310,6 +332,7 @@ impl Config {
                 "level": log.level,
                 "success_sample": log.success_sample,
             },
+            "tracing": self.tracing.as_ref().map(Tracing::redacted),
             "endpoints": self.endpoints.iter().map(endpoint).collect::<serde_json::Map<_, _>>(),
         })
     }

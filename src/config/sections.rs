@@ -5,10 +5,11 @@ use std::{net::SocketAddr, time::Duration};
 use super::{
     Admin, Config, Endpoint, Environment, Http, Kafka, Log, LogFormat, Shutdown, deadlines, kafka,
     problem::{Origin, suggestion},
+    proxies,
     reader::{Entries, Reader},
     secrets::{self, SecretRing, SecretSource},
     section::Section,
-    tls, topics,
+    tls, topics, tracing,
     units::show_size,
 };
 use crate::provider;
@@ -33,6 +34,7 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
         topics,
         shutdown: shutdown(root.table("shutdown")),
         log: log(root.table("log")),
+        tracing: root.optional_table("tracing").and_then(|table| tracing::read(table, environment)),
         endpoints: endpoints(root.table("endpoints"), environment, &mut warnings),
         warnings,
     };
@@ -66,6 +68,7 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
         body_timeout: section.duration("body_timeout", second * 3, &positive),
         answer_deadline: section.duration("answer_deadline", second * 4, &positive),
         retry_after: retry_after(&mut section),
+        trusted_proxies: proxies::read(&mut section),
         tls: section.optional_table("tls").and_then(|table| tls::read(table, warnings)),
     };
     section.finish();
@@ -99,7 +102,7 @@ fn address(section: &mut Section<'_>, default: &'static str) -> SocketAddr {
 }
 
 /// How many of something; none is allowed.
-fn whole(section: &mut Section<'_>, key: &'static str, default: u32) -> u32 {
+pub(super) fn whole(section: &mut Section<'_>, key: &'static str, default: u32) -> u32 {
     u32::try_from(section.integer(key, default.into(), &(0..=1_000_000))).unwrap_or(default)
 }
 

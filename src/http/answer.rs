@@ -15,16 +15,14 @@ use crate::{config::Http, error::Error};
 /// The value of `Connection` with which a connection ends.
 pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// The answer to a delivery; `slow` where its body was given up.
-pub(super) fn answer(result: Result<Accepted, Error>, slow: bool, phase: Phase, limits: &Http) -> Response {
-    // Who only costs something shall not do so on and on.
-    let limited = matches!(result, Err(Error::SourceLimited));
+/// The answer to a delivery; `ends` where its connection shall.
+pub(super) fn answer(result: Result<Accepted, Error>, ends: bool, phase: Phase, limits: &Http) -> Response {
     let mut response = match result {
         Ok(accepted) => stored(&accepted),
         Err(error) => refused(&error, limits),
     };
-    // Room for another connection is only made by one that ends. When shutting down, the sender's next delivery shall go to another replica.
-    if limited || slow || phase != Phase::Serving {
+    // When shutting down, the sender's next delivery shall go to another replica.
+    if ends || phase != Phase::Serving {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
     response

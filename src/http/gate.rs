@@ -18,6 +18,10 @@ use crate::{
 /// A Content-Type is kept up to this length; it stands in the event, and nobody signs it.
 const CONTENT_TYPE_BYTES_MAX: usize = 256;
 
+/// What of a `tracestate` has to be handed on by the standard; nobody signs it, and it lands in the record.
+const TRACESTATE_BYTES_MAX: usize = 512;
+const TRACESTATE_MEMBERS_MAX: usize = 32;
+
 /// The endpoint that a path names: `/webhooks/<name>`, with the token as a second segment where the provider has one.
 pub(super) fn endpoint<'a>(shared: &'a Shared, path: &str) -> Result<&'a Endpoint, Error> {
     let rest = path.strip_prefix("/webhooks/").ok_or(Error::UnknownEndpoint)?;
@@ -130,6 +134,29 @@ pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
     (version == "00" && !zero(trace) && !zero(parent) && parts.next().is_none()).then(|| text.to_owned())
 }
 
+/// A W3C `tracestate`, for the record's header beside a `traceparent`; what is longer than it has to be handed on, or malformed, is left out.
+pub(super) fn tracestate(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all("tracestate").iter();
+    let mut text = lines.next()?.to_str().ok()?.to_owned();
+    for line in lines {
+        text.push(',');
+        text.push_str(line.to_str().ok()?);
+    }
+    let members: Vec<&str> = text.split(',').map(str::trim).filter(|member| !member.is_empty()).collect();
+    let text = members.join(",");
+    let usable = !members.is_empty() && members.len() <= TRACESTATE_MEMBERS_MAX && text.len() <= TRACESTATE_BYTES_MAX;
+    (usable && members.into_iter().all(is_tracestate_member)).then_some(text)
+}
+
+fn is_tracestate_member(member: &str) -> bool {
+    let Some((key, value)) = member.split_once('=') else { return false };
+    let in_key = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'*' | b'/' | b'@');
+    key.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && key.bytes().all(in_key)
+        && !value.is_empty()
+        && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=')
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
@@ -151,5 +178,34 @@ mod tests {
         check("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x", false);
         check("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331", false);
         check("", false);
+    }
+
+    #[test]
+    fn only_a_well_formed_trace_state_goes_on() {
+        fn check(lines: &[&str], taken: Option<&str>) {
+            let name = HeaderName::from_static("tracestate");
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(&name, HeaderValue::from_str(line).unwrap());
+            }
+            assert_eq!(tracestate(&headers).as_deref(), taken, "{lines:?}");
+        }
+        check(&["rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"], Some("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"));
+        check(&["a=1", "b=2 , tenant@system=3"], Some("a=1,b=2,tenant@system=3"));
+        check(&["a=1,,b=2"], Some("a=1,b=2"));
+        check(&[], None);
+        check(&[""], None);
+        check(&["a"], None);
+        check(&["A=1"], None);
+        check(&["=1"], None);
+        check(&["a="], None);
+        check(&["a=1=2"], None);
+        check(&["a=\t1"], None);
+        let long = |bytes: usize| format!("a={}", "x".repeat(bytes - 2));
+        check(&[&long(512)], Some(&long(512)));
+        check(&[&long(513)], None);
+        let many = |count: usize| (0..count).map(|number| format!("k{number}=1")).collect::<Vec<_>>().join(",");
+        check(&[&many(32)], Some(&many(32)));
+        check(&[&many(33)], None);
     }
 }

@@ -10,7 +10,9 @@ mod intake;
 mod refusals;
 pub mod server;
 mod serving;
+mod source;
 mod tls;
+mod trace;
 mod waiting;
 
 use std::{
@@ -25,7 +27,7 @@ use std::{
 };
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, Request, Uri},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version},
     response::Response,
 };
 use hyper::body::Incoming;
@@ -35,18 +37,21 @@ use crate::{
     config::Http,
     delivery::{Credential, Delivery},
     encode::{Encoding, Record, encode},
-    error::Error,
+    error::{Answer, Error},
     event::{Event, EventKind, Fault, FaultReason, timestamp},
     metrics::{Metrics, Proven, UNMATCHED},
     provider::Provider,
     publish::Publisher,
     signature::{Keys, Verified},
+    spans::Spans,
 };
 use delay::Delay;
 use intake::Held;
 pub use intake::InFlight;
 pub use refusals::Refusals;
+use source::{Source, source};
 pub use tls::Tls;
+use trace::Trace;
 
 /// One line per this many deliveries for which there was no room.
 const OVERLOAD_SAMPLE: u32 = 100;
@@ -68,6 +73,8 @@ pub struct Shared {
     pub publisher: Publisher,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Spans, where they are configured.
+    pub spans: Option<Spans>,
     /// What is held in memory.
     pub in_flight: InFlight,
     /// TLS on the webhook port, where it is configured.
@@ -157,10 +164,17 @@ impl PhaseCell {
 
 /// Answers one request to the webhook port: every path is a delivery or a 404, so there is nothing to route.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -> Response {
-    let mut outcome = Outcome::new(&shared);
-    let result = deliver(&shared, request, &mut outcome).await.map_err(|error| shared.refusals.judge(peer, error));
+    let source = source(peer, request.headers(), &shared.limits.trusted_proxies);
+    let others = source.proxied && request.version() == Version::HTTP_2;
+    let mut outcome = Outcome::new(&shared, source);
+    let result = deliver(&shared, request, &mut outcome).await.map_err(|error| shared.refusals.judge(source.address, error));
     outcome.finish(&result);
-    answer::answer(result, outcome.slow, shared.phase.get(), &shared.limits)
+    let limited = matches!(result, Err(Error::SourceLimited));
+    // Room for another connection is only made by one that ends, and who only costs something shall not do so on and on. But the others of a
+    // proxy's connection must not pay for one sender: with HTTP/2 what was not read of a body is in nobody's way.
+    let makes_room = matches!(result, Err(Error::Overloaded)) || !others;
+    let ends = outcome.slow && makes_room || limited && !source.proxied;
+    answer::answer(result, ends, shared.phase.get(), &shared.limits)
 }
 
 /// What a captured request offers as proof, by the same rules as on the wire. Header names are lower case.
@@ -202,6 +216,7 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
     let (head, body) = request.into_parts();
     let endpoint = gate::endpoint(shared, head.uri.path())?;
     outcome.endpoint = Some(endpoint);
+    outcome.trace = Trace::of(&head.headers);
     let keys = endpoint.keys();
     let credential = gate::pass(shared, &head, endpoint, &keys)?;
     shared.delay.admit(&endpoint.begun)?;
@@ -218,30 +233,39 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
         endpoint: Arc::clone(&endpoint.name),
         credential,
         content_type: gate::content_type(&head.headers),
-        traceparent: gate::traceparent(&head.headers),
+        traceparent: outcome.trace.parent(),
         body,
         received_at: (shared.clock)(),
     };
     let provider = endpoint.provider;
     let prepared = catch_unwind(AssertUnwindSafe(|| prepare(provider, delivery, &keys, &shared.encoding)));
     let prepared = prepared.map_err(|_panic| report_panic(provider, "verifying or encoding"))?;
-    let (record, proven) = prepared.inspect_err(|error| {
+    let (mut record, proven) = prepared.inspect_err(|error| {
         if let Error::Stale { offset } = error {
             shared.metrics.clock_offset(&endpoint.name, *offset);
         }
     })?;
     shared.metrics.proven(&endpoint.name, &proven);
+    let ago = outcome.started.elapsed();
+    let publishing = outcome.trace.proven(shared.spans.as_ref(), endpoint, &head.headers, ago, &mut record);
     if record.payload_omitted {
-        tracing::warn!(endpoint = %endpoint.name, id = record.id, "the typed payload was left out, the record would be too large");
+        let trace_id = outcome.trace.id();
+        tracing::warn!(endpoint = %endpoint.name, id = record.id, trace_id, "the typed payload was left out, the record would be too large");
     }
 
-    let pending = shared.publisher.enqueue(&record)?;
+    let pending = shared.publisher.enqueue(&record);
     // librdkafka has its own copy by now, within its own limit: ours must not be held through the wait as well.
     let Record { id, kind, value, .. } = record;
     drop(value);
     admitted.release_bytes();
-    shared.publisher.wait(pending, outcome.left().min(shared.publish_timeout)).await?;
-    Ok(Accepted { id, kind })
+    let stored = match pending {
+        Ok(pending) => shared.publisher.wait(pending, outcome.left().min(shared.publish_timeout)).await,
+        Err(error) => Err(error),
+    };
+    if let Some(publishing) = publishing {
+        publishing.ended(&stored);
+    }
+    stored.map(|_| Accepted { id, kind })
 }
 
 /// Everything between the body and Kafka: pure and synchronous.
@@ -283,6 +307,8 @@ fn report_panic(provider: &Provider, doing: &str) -> Error {
 struct Outcome<'a> {
     shared: &'a Shared,
     endpoint: Option<&'a Endpoint>,
+    source: Source,
+    trace: Trace,
     started: Instant,
     /// How long the request may have waited for the event loop.
     late: Duration,
@@ -292,8 +318,9 @@ struct Outcome<'a> {
 }
 
 impl<'a> Outcome<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        Self { shared, endpoint: None, started: Instant::now(), late: shared.delay.now(), slow: false, finished: false }
+    fn new(shared: &'a Shared, source: Source) -> Self {
+        let (started, late) = (Instant::now(), shared.delay.now());
+        Self { shared, endpoint: None, source, trace: Trace::default(), started, late, slow: false, finished: false }
     }
 
     /// What is left until the answer is due.
@@ -310,22 +337,22 @@ impl<'a> Outcome<'a> {
                     EventKind::Unclassified { .. } => "unclassified",
                     EventKind::Quarantine => "quarantined",
                 };
-                self.count(label, elapsed);
+                self.count(label, 200, elapsed);
                 self.log_success(label, accepted, elapsed);
             }
             Err(error) => {
-                let label = error.answer().label;
-                self.count(label, elapsed);
+                let Answer { label: outcome, status } = error.answer();
+                self.count(outcome, status, elapsed);
                 let (endpoint, provider) = self.names();
                 let cause = match error {
                     Error::PublishFailed(cause) => Some(cause.as_str()),
                     _ => None,
                 };
-                let (outcome, status, duration_ms) = (label, error.answer().status, milliseconds(elapsed));
+                let (source, trace_id, duration_ms) = (self.source.address, self.trace.id(), milliseconds(elapsed));
                 if self.worth_a_line(error) {
-                    tracing::warn!(endpoint, provider, outcome, status, duration_ms, reason = %error, cause, "refused a delivery");
+                    tracing::warn!(endpoint, provider, outcome, status, %source, duration_ms, reason = %error, cause, trace_id, "refused a delivery");
                 } else {
-                    tracing::debug!(endpoint, provider, outcome, status, duration_ms, reason = %error, cause, "refused a delivery");
+                    tracing::debug!(endpoint, provider, outcome, status, %source, duration_ms, reason = %error, cause, trace_id, "refused a delivery");
                 }
             }
         }
@@ -341,8 +368,9 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    fn count(&mut self, label: &'static str, elapsed: Duration) {
+    fn count(&mut self, label: &'static str, status: u16, elapsed: Duration) {
         self.finished = true;
+        self.trace.answered(label, status);
         self.shared.metrics.delivery(self.names().0, label, elapsed.as_secs_f64());
     }
 
@@ -352,11 +380,11 @@ impl<'a> Outcome<'a> {
         let planned = matches!(accepted.kind, EventKind::Named { .. });
         let turn = sample > 0 && self.shared.successes.fetch_add(1, Ordering::Relaxed).is_multiple_of(sample);
         let ((endpoint, provider), duration_ms) = (self.names(), milliseconds(elapsed));
-        let (kind, id) = (&accepted.kind, &accepted.id);
+        let (kind, id, trace_id) = (&accepted.kind, &accepted.id, self.trace.id());
         if turn || !planned {
-            tracing::info!(endpoint, provider, outcome, kind = &*kind.name(), id, duration_ms, "stored a delivery");
+            tracing::info!(endpoint, provider, outcome, kind = &*kind.name(), id, duration_ms, trace_id, "stored a delivery");
         } else {
-            tracing::debug!(endpoint, provider, outcome, kind = &*kind.name(), id, duration_ms, "stored a delivery");
+            tracing::debug!(endpoint, provider, outcome, kind = &*kind.name(), id, duration_ms, trace_id, "stored a delivery");
         }
     }
 
@@ -369,7 +397,7 @@ impl Drop for Outcome<'_> {
     fn drop(&mut self) {
         if !self.finished {
             let elapsed = self.started.elapsed();
-            self.count("cancelled", elapsed);
+            self.count("cancelled", 0, elapsed);
         }
     }
 }

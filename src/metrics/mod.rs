@@ -5,6 +5,7 @@ mod kafka;
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -27,6 +28,20 @@ pub const CONNECTION_FAULTS: [&str; 6] = ["headers_too_large", "header_timeout",
 
 /// How the wait for an acknowledgement ends.
 pub const PUBLISH_RESULTS: [&str; 4] = ["acknowledged", "refused", "timed_out", "cancelled"];
+
+/// What becomes of a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanResult {
+    /// The collector has taken it.
+    Exported,
+    /// It has not, or could not be reached.
+    Failed,
+    /// Too many waited for it.
+    Dropped,
+}
+
+/// The labels of [`SpanResult`], in its order.
+pub const SPAN_RESULTS: [&str; 3] = ["exported", "failed", "dropped"];
 
 /// The buckets of answers and acknowledgements in seconds: fine around the linger of a few milliseconds, and one bound on each limit of
 /// the deadline chain.
@@ -58,6 +73,8 @@ struct Series {
     ready: Gauge,
     shutdowns_started: Counter,
     shutdowns_completed: Counter,
+    /// In the order of [`SPAN_RESULTS`].
+    spans: [Counter; SPAN_RESULTS.len()],
 }
 
 /// An endpoint's labels.
@@ -75,6 +92,8 @@ pub struct EndpointLabels<'a> {
 /// What does not change while the daemon runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
+    /// What [`crate::config::Config::fingerprint`] tells of the configuration.
+    pub fingerprint: u64,
     /// `http.max_connections`.
     pub connections: usize,
     /// `http.max_in_flight`.
@@ -120,6 +139,12 @@ struct EndpointSeries {
 struct TopicSeries {
     events: Counter,
     bytes: Counter,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
 }
 
 impl Metrics {
@@ -243,6 +268,11 @@ impl Metrics {
         self.series.shutdowns_completed.increment(1);
     }
 
+    /// So many spans ended like this.
+    pub fn spans(&self, result: SpanResult, count: usize) {
+        self.series.spans[result as usize].increment(count as u64);
+    }
+
     /// librdkafka reported an error.
     pub fn kafka_error(&self) {
         self.kafka.errors.increment(1);
@@ -303,6 +333,7 @@ impl Series {
             ready: gauge!("hookgate_ready"),
             shutdowns_started: counter!("hookgate_shutdowns_started_total"),
             shutdowns_completed: counter!("hookgate_shutdowns_completed_total"),
+            spans: SPAN_RESULTS.map(|result| counter!("hookgate_spans_total", "result" => result)),
         }
     }
 }
@@ -350,6 +381,7 @@ fn topic_series(topic: Arc<str>) -> (Arc<str>, TopicSeries) {
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
 fn set_limits(limits: &Limits) {
     gauge!("hookgate_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    gauge!("hookgate_config_info", "hash" => format!("{:016x}", limits.fingerprint)).set(1.0);
     gauge!("hookgate_connections_max").set(limits.connections as f64);
     gauge!("hookgate_in_flight_deliveries_max").set(limits.in_flight as f64);
     gauge!("hookgate_in_flight_bytes_max").set(limits.in_flight_bytes as f64);
@@ -360,6 +392,7 @@ fn set_limits(limits: &Limits) {
 
 fn describe() {
     describe_gauge!("hookgate_build_info", "Always 1; the version is a label.");
+    describe_gauge!("hookgate_config_info", "Always 1; a hash of the configuration in force, as /configz shows it, is a label.");
     describe_counter!(
         "hookgate_deliveries_total",
         "Requests to the webhook port by endpoint, provider and outcome; each request has exactly one outcome."
@@ -401,5 +434,6 @@ fn describe() {
     );
     describe_counter!("hookgate_shutdowns_started_total", "Shutdowns that have begun: 1 from SIGTERM on.");
     describe_counter!("hookgate_shutdowns_completed_total", "Shutdowns that have cut off nothing and flushed everything.");
+    describe_counter!("hookgate_spans_total", "Spans by what became of them; without [tracing] there are none.");
     kafka::describe();
 }

@@ -12,7 +12,8 @@ use hookgate::{
     config::{self, Config, Environment},
     error::{self, Error},
     metrics::{
-        BrokerStatistics, CONNECTION_FAULTS, EndpointLabels, Limits, Metrics, OUTCOMES, PUBLISH_RESULTS, Proven, Statistics,
+        BrokerStatistics, CONNECTION_FAULTS, EndpointLabels, Limits, Metrics, OUTCOMES, PUBLISH_RESULTS, Proven, SPAN_RESULTS,
+        Statistics,
     },
     provider,
 };
@@ -101,7 +102,7 @@ fn check_keys(config: &Config, chosen: &[&str]) {
             chapter(&text, &format!("{table}.{key}"));
             continue;
         }
-        if matches!(key.as_str(), "tls" | "sasl") {
+        if matches!(key.as_str(), "tls" | "sasl" | "tracing") {
             continue;
         }
         let chapter = chapter(&text, &table);
@@ -122,19 +123,31 @@ fn every_key_is_documented_with_its_default() {
     tls::pair().write(&folder);
     let http = tls::table(&folder);
     let full = format!(
-        "{http}[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
+        "[tracing]\nendpoint = \"http://collector:4318\"\n{http}[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
          [kafka.tls]\nca_file = '{file}'\ncertificate_file = '{file}'\nkey_file = '{file}'\n\
          [kafka.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\npassword = \"env:A\"\n{endpoints}"
     );
-    let chosen = ["provider", "security", "ca_file", "certificate_file", "key_file", "mechanism", "username", "password"];
+    let chosen =
+        ["provider", "endpoint", "security", "ca_file", "certificate_file", "key_file", "mechanism", "username", "password"];
     check_keys(&parse(&full, &[("A", "a")]), &chosen);
 }
 
 #[test]
 fn no_key_is_documented_that_is_refused() {
     let text = document("docs/configuration.md");
-    let tables =
-        ["kafka", "kafka.tls", "kafka.sasl", "http", "http.tls", "admin", "topics", "shutdown", "log", "endpoints.<name>"];
+    let tables = [
+        "kafka",
+        "kafka.tls",
+        "kafka.sasl",
+        "http",
+        "http.tls",
+        "admin",
+        "topics",
+        "shutdown",
+        "log",
+        "tracing",
+        "endpoints.<name>",
+    ];
     for table in tables {
         for row in rows(chapter(&text, table)).filter(|row| row[0] != "key" && row.len() == 3) {
             let line = format!("[{}]\n{} = []\n", table.replace("<name>", "a"), row[0]);
@@ -262,7 +275,7 @@ fn every_metric_is_documented_with_its_type() {
     for reason in CONNECTION_FAULTS {
         assert!(text.contains(&format!("`{reason}`")), "the connection fault {reason} is not documented");
     }
-    for result in PUBLISH_RESULTS {
+    for result in PUBLISH_RESULTS.into_iter().chain(SPAN_RESULTS) {
         assert!(text.contains(&format!("`{result}`")), "the result {result} is not documented");
     }
 }

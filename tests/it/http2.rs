@@ -156,6 +156,25 @@ fn a_slow_body_gives_its_connection_up() {
     assert_eq!(slow.ended(), Some(0), "told to go, in order");
 }
 
+/// A proxy's connection carries other senders' streams, which must not pay for one of them.
+#[test]
+fn a_slow_body_behind_a_trusted_proxy_ends_its_stream_alone() {
+    let slow = |trusted: &str| {
+        let (daemon, pair, folder) = tls::daemon(&format!("trusted_proxies = [{trusted}]\nbody_timeout = \"20ms\""));
+        let mut connection = Hostile::connect(&daemon, &client(&[&pair], &[&TLS13], &["h2"]));
+        connection.begin(&Ask::signed("uploadcare", &body(1000)), false);
+        (daemon, connection, folder)
+    };
+    let (_daemon, mut stranger, _folder) = slow("");
+    assert_eq!(stranger.ended(), Some(0), "told to go, in order");
+    let (_daemon, mut proxy, _folder) = slow("\"127.0.0.1\"");
+    for _ in 0..2 {
+        let answered = std::iter::from_fn(|| proxy.next()).find(|(kind, _)| [HEADERS, GOAWAY].contains(kind));
+        assert_eq!(answered.map(|(kind, _)| kind), Some(HEADERS), "an answer, and the connection goes on");
+        proxy.begin(&Ask::post("/webhooks/filesafety?token=x", vec![], b""), true);
+    }
+}
+
 #[test]
 fn a_shutdown_lets_streams_finish_and_begins_no_other() {
     let (daemon, pair, _folder) = tls::daemon("");

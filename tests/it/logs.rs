@@ -187,6 +187,8 @@ fn what_a_run_logs_is_what_is_documented() {
         for field in line.as_object().unwrap().keys().filter(|key| !["timestamp", "level", "message"].contains(&key.as_str())) {
             assert!(fields.contains(field), "{field} of {message:?} is not documented: {line}");
         }
+        // Whoever has to find out who sends what is wrong has the address.
+        assert_eq!(line["source"] == "127.0.0.1", message == "refused a delivery", "{line}");
         seen.insert(message);
     }
     for message in ["starting", "listening", "read a secret", "stored a delivery", "refused a delivery", "stopped"] {

@@ -29,5 +29,6 @@ mod refuse;
 mod secrets;
 mod smuggle;
 mod sources;
+mod spans;
 mod tidy;
 mod tls;

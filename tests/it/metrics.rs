@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Daemon, NOW, Setup, fixture, secret, signed_with, wait_until};
 
 /// Series whose values are times that nobody can foretell, and the process's own.
-const UNFORETOLD: [&str; 5] = [
+const UNFORETOLD: [&str; 6] = [
     "process_",
+    // The ports are in it.
+    "hookgate_config_info",
     "hookgate_event_loop_delay_seconds",
     "hookgate_answer_seconds_",
     "hookgate_publish_seconds_",
@@ -98,6 +100,8 @@ fn a_scripted_run_is_counted_exactly() {
     ] {
         check_sum(&series, name, labels, count);
     }
+    let info = format!("hookgate_config_info{{hash=\"{:016x}\"}}", daemon.config.fingerprint());
+    assert!(series.contains_key(&info), "{info}");
     assert!(sum(&series, "process_resident_memory_bytes", &[]) > 1e6);
 }
 

@@ -1,4 +1,5 @@
-//! The limit of refused requests per address. Everything here comes from one address, as behind a balancer.
+//! The limit of refused requests per address, and whose address that is. Everything here comes from one address, as behind a balancer: whoever
+//! is told apart is so by `X-Forwarded-For`.
 
 use std::{
     io::Write as _,
@@ -116,5 +117,55 @@ fn without_the_setting_there_is_no_limit() {
     for _ in 0..200 {
         assert_eq!(ask(&daemon, &wrong_token()).label(), "bad_token");
         assert_eq!(ask(&daemon, &forged("uploadcare")).label(), "bad_signature");
+    }
+}
+
+/// A forgery that a proxy hands on for somebody.
+fn forwarded(by: &[&str]) -> Ask {
+    by.iter().fold(wrong_token(), |ask, line| ask.header("x-forwarded-for", line))
+}
+
+#[test]
+fn only_a_trusted_proxy_tells_senders_apart() {
+    let check = |trusted: &str, spender: &[&str], other: &[&str], apart: bool| {
+        let daemon = daemon(&format!("max_refusals_per_source = 1\ntrusted_proxies = [{trusted}]"));
+        // A quota fills again within a second, so who shares a spent one finds it spent, if not at the first time.
+        for round in 1.. {
+            until(&daemon, &forwarded(spender), "source_limited", "bad_token");
+            let label = ask(&daemon, &forwarded(other)).label();
+            if apart || label == "source_limited" {
+                assert_eq!(label == "source_limited", !apart, "{trusted}: {spender:?} and {other:?}");
+                break;
+            }
+            assert!(round < 10, "{trusted}: {spender:?} and {other:?} are told apart");
+        }
+    };
+    let proxy = "\"127.0.0.0/8\", \"10.0.0.0/8\"";
+    check(proxy, &["192.0.2.1"], &["192.0.2.2"], true);
+    check(proxy, &["192.0.2.1"], &["192.0.2.1, 10.0.0.1"], false);
+    // What the sender itself has written in front gets it no other quota, and nobody else's.
+    check(proxy, &["198.51.100.1, 192.0.2.1"], &["198.51.100.2, 192.0.2.1"], false);
+    check(proxy, &["198.51.100.1", "192.0.2.1"], &["198.51.100.1", "192.0.2.2"], true);
+    // What cannot be read is the proxy's own.
+    check(proxy, &["unknown"], &["192.0.2.1, nonsense"], false);
+    check(proxy, &["unknown"], &["192.0.2.1"], true);
+    check(proxy, &[], &["192.0.2.1"], true);
+    check("", &["192.0.2.1"], &["192.0.2.2"], false);
+    check("\"10.0.0.0/8\"", &["192.0.2.1"], &["192.0.2.2"], false);
+}
+
+/// One forger behind a proxy must not cost the others its connection.
+#[test]
+fn a_proxys_connection_outlasts_a_forgers_limit() {
+    let daemon = daemon(&format!("{LIMIT}\ntrusted_proxies = [\"127.0.0.1\"]"));
+    let stream = connect(&daemon);
+    let mut limited = 0;
+    while limited < 3 {
+        (&stream).write_all(&whole(&forwarded(&["192.0.2.1"]))).unwrap();
+        let answer = next_answer(&stream);
+        assert_eq!(answer.header("connection"), None, "{answer:?}");
+        limited += usize::from(answer.label() == "source_limited");
+        (&stream).write_all(&whole(&Ask::signed("uploadcare", &body(100)).header("x-forwarded-for", "192.0.2.2"))).unwrap();
+        assert_eq!(next_answer(&stream).status, 200, "another one on the same connection");
     }
 }

@@ -156,6 +156,8 @@ fn modules_keep_to_themselves() {
     let http = ["axum", "hyper", "hyper_util", "http_body_util", "tower"];
     let knows_http = |line: &str| http.iter().any(|module| names(line, module));
     only("only http and the admin port know HTTP", knows_http, &["src/http/", "src/admin.rs"]);
+    let spans = ["opentelemetry", "opentelemetry_proto", "opentelemetry_sdk"];
+    only("only spans knows OpenTelemetry", |line| spans.iter().any(|module| names(line, module)), &["src/spans/"]);
     let reads = |line: &str| ["fs", "env", "File"].iter().any(|module| names(line, module));
     // These two commands read the files that they are given.
     let readers = ["src/config/", "src/command/send.rs", "src/command/verify.rs"];

@@ -3,6 +3,7 @@
 mod credentials;
 mod kafka;
 mod secrets;
+mod tracing;
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -85,7 +86,7 @@ fn defaults() {
             "listen": "0.0.0.0:8080", "max_body_bytes": "768KiB", "max_header_bytes": "16KiB", "max_headers": 100,
             "max_connections": 4096, "max_in_flight_bytes": "64MiB", "max_in_flight": 8192,
             "max_refusals_per_source": 0, "header_timeout": "10s",
-            "body_timeout": "3s", "answer_deadline": "4s", "retry_after": "5s", "tls": null,
+            "body_timeout": "3s", "answer_deadline": "4s", "retry_after": "5s", "trusted_proxies": [], "tls": null,
         },
         "admin": {"listen": "0.0.0.0:9090"},
         "topics": {
@@ -94,6 +95,7 @@ fn defaults() {
         },
         "shutdown": {"pre_stop": "5s", "drain": "10s", "flush": "5s", "grace": "30s"},
         "log": {"format": "json", "level": "info", "success_sample": 100},
+        "tracing": null,
         "endpoints": {
             "avatars": {"provider": "filesafety", "secrets": ["env:AVATARS_TOKEN"]},
             "uploadcare": {"provider": "uploadcare", "secrets": ["env:UPLOADCARE_SECRET"]},

@@ -1,0 +1,163 @@
+//! `[tracing]`: where spans go, if anywhere.
+
+use std::time::Duration;
+
+use super::{
+    Environment,
+    secrets::{SecretSource, SecretText},
+    section::Section,
+    units::show_duration,
+};
+
+/// `[tracing]`.
+#[derive(Clone, Debug)]
+pub struct Tracing {
+    /// The collector's base URL; spans go to `/v1/traces` under it.
+    pub endpoint: String,
+    /// Headers of every export, such as `authorization`: name and where the value is.
+    pub headers: Vec<(String, SecretSource)>,
+    /// What the spans call this service.
+    pub service_name: String,
+    /// Further attributes of the resource that the spans are about.
+    pub resource: Vec<(String, String)>,
+    /// Of deliveries without a sender's trace, one in so many is traced; 0 is none.
+    pub sample: u32,
+    /// How long one export may take.
+    pub timeout: Duration,
+}
+
+impl Tracing {
+    /// Where spans are posted to.
+    pub fn url(&self) -> String {
+        format!("{}/v1/traces", self.endpoint.trim_end_matches('/'))
+    }
+
+    /// The headers as of now. A variable is what it was at the start, a file what it holds. The error never says what was there.
+    pub fn read_headers(&self, environment: &Environment) -> Result<Vec<(String, SecretText)>, String> {
+        self.headers.iter().map(|(name, source)| Ok((name.clone(), source.text(environment)?))).collect()
+    }
+
+    /// The variables that the headers need, without the others.
+    pub fn environment_of(&self, environment: &Environment) -> Environment {
+        let names = self.headers.iter().filter_map(|(_, source)| match source {
+            SecretSource::Env(name) => Some(name.as_str()),
+            _ => None,
+        });
+        environment.only(names)
+    }
+
+    /// As `/configz` shows it.
+    pub(super) fn redacted(&self) -> serde_json::Value {
+        let headers: Vec<String> = self.headers.iter().map(|(name, source)| format!("{name}={source}")).collect();
+        let resource: Vec<String> = self.resource.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        serde_json::json!({
+            "endpoint": self.endpoint,
+            "headers": headers,
+            "service_name": self.service_name,
+            "resource": resource,
+            "sample": self.sample,
+            "timeout": show_duration(self.timeout),
+        })
+    }
+}
+
+/// Reads the table. Without a usable endpoint there is none.
+pub(super) fn read(mut section: Section<'_>, environment: &Environment) -> Option<Tracing> {
+    let second = Duration::from_secs(1);
+    let endpoint = endpoint(&mut section);
+    let tracing = Tracing {
+        endpoint: endpoint.clone().unwrap_or_default(),
+        headers: headers(&mut section, environment),
+        service_name: service_name(&mut section),
+        resource: resource(&mut section),
+        sample: super::sections::whole(&mut section, "sample", 1),
+        timeout: section.duration("timeout", second * 5, &(second / 10..=second * 60)),
+    };
+    section.finish();
+    endpoint.map(|_| tracing)
+}
+
+fn endpoint(section: &mut Section<'_>) -> Option<String> {
+    let present = section.written("endpoint").is_some();
+    let Some((text, origin)) = section.text("endpoint") else {
+        if !present {
+            section.missing("endpoint", "is missing; for example \"http://otel-collector:4318\"");
+        }
+        return None;
+    };
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let host = rest.map(|rest| rest.split('/').next().unwrap_or_default());
+    let usable = host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'))
+        && text.parse::<ureq::http::Uri>().is_ok()
+        && !text.contains(['?', '#', '@']);
+    if !usable {
+        // What stands there may hold a password.
+        let message = "is no URL of a collector, such as \"http://otel-collector:4318\"; passwords belong into headers";
+        section.complain("endpoint", origin, message);
+        return None;
+    }
+    if text.trim_end_matches('/').ends_with("/v1/traces") {
+        section.complain("endpoint", origin, "must end in front of /v1/traces, which is added");
+        return None;
+    }
+    Some(text)
+}
+
+fn service_name(section: &mut Section<'_>) -> String {
+    let Some((name, origin)) = section.text("service_name") else { return "hookgate".into() };
+    if name.is_empty() || name.len() > 255 || name.contains(char::is_control) {
+        section.complain("service_name", origin, "must be a name of at most 255 bytes");
+    }
+    name
+}
+
+fn headers(section: &mut Section<'_>, environment: &Environment) -> Vec<(String, SecretSource)> {
+    let mut headers = Vec::new();
+    for (text, origin) in section.list("headers").unwrap_or_default() {
+        // Nothing of what stands there is repeated: it may be the secret.
+        let header = text.split_once('=').map(|(name, reference)| (name.trim().to_ascii_lowercase(), reference.trim()));
+        let Some((name, reference)) = header.filter(|(name, _)| is_header(name)) else {
+            section.complain(
+                "headers",
+                origin,
+                "each must be a header's name and where its value is, such as \"authorization=env:NAME\"",
+            );
+            continue;
+        };
+        let source = SecretSource::parse(reference);
+        match source.and_then(|source| source.text(environment).map(|_| source)) {
+            Ok(source) => headers.push((name, source)),
+            Err(fault) => section.complain("headers", origin, &fault),
+        }
+    }
+    headers
+}
+
+/// A name that can be sent, and that does not decide how.
+fn is_header(name: &str) -> bool {
+    let fixed = ["host", "content-type", "content-length", "transfer-encoding", "connection", "content-encoding"];
+    ureq::http::HeaderName::try_from(name).is_ok() && !fixed.contains(&name)
+}
+
+fn resource(section: &mut Section<'_>) -> Vec<(String, String)> {
+    let mut attributes = Vec::new();
+    for (text, origin) in section.list("resource").unwrap_or_default() {
+        match attribute(&text) {
+            Ok(attribute) => attributes.push(attribute),
+            Err(fault) => section.complain("resource", origin, fault),
+        }
+    }
+    attributes
+}
+
+fn attribute(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("each must be a name and a value, such as \"k8s.namespace.name=hooks\"")?;
+    let (name, value) = (name.trim(), value.trim());
+    if name.is_empty() || value.is_empty() || text.len() > 1024 || text.contains(char::is_control) {
+        return Err("each must be a name and a value, such as \"k8s.namespace.name=hooks\"");
+    }
+    if matches!(name, "service.name" | "service.version") {
+        return Err("service.name is [tracing] service_name, and service.version is set");
+    }
+    Ok((name.into(), value.into()))
+}

@@ -1,0 +1,219 @@
+//! From spans to the collector: OTLP over HTTP as protobuf, from a thread of its own. Nothing here ever holds up a delivery.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use opentelemetry::Context;
+use opentelemetry_proto::{
+    tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+    transform::{common::tonic::ResourceAttributesWithSchema, trace::tonic::group_spans_by_resource_and_scope},
+};
+use opentelemetry_sdk::{
+    Resource,
+    error::{OTelSdkError, OTelSdkResult},
+    trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
+};
+use prost::Message as _;
+
+use crate::{
+    config::{Environment, Tracing},
+    metrics::{Metrics, SpanResult},
+};
+
+/// Spans that may wait for the collector; further ones are dropped and counted.
+const QUEUE_MAX: usize = 2048;
+/// Spans of one export.
+const BATCH_MAX: usize = 512;
+/// How long they are collected before they are exported.
+const EVERY: Duration = Duration::from_secs(1);
+/// The longest answer of a collector that is read; a right one has a few bytes.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+
+/// The queue and the thread behind it.
+pub(super) fn processor(
+    tracing: &Tracing,
+    environment: &Environment,
+    resource: &Resource,
+    metrics: Arc<Metrics>,
+) -> Result<Bounded, String> {
+    let environment = tracing.environment_of(environment);
+    tracing.read_headers(&environment).map_err(|fault| format!("[tracing] headers: {fault}"))?;
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(tracing.timeout))
+        .http_status_as_error(false)
+        // The headers are for this collector alone, and the environment does not choose another way to it.
+        .max_redirects(0)
+        .proxy(None)
+        .build();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let exporter = Exporter {
+        agent: agent.into(),
+        url: tracing.url(),
+        tracing: tracing.clone(),
+        environment,
+        resource: resource.into(),
+        waiting: Arc::clone(&waiting),
+        metrics: Arc::clone(&metrics),
+        failing: AtomicBool::new(false),
+    };
+    let config = BatchConfigBuilder::default()
+        .with_max_queue_size(QUEUE_MAX)
+        .with_max_export_batch_size(BATCH_MAX)
+        .with_scheduled_delay(EVERY)
+        .build();
+    let inner = BatchSpanProcessor::new(exporter, config);
+    Ok(Bounded { inner, waiting, metrics })
+}
+
+/// The SDK's processor, whose queue is bounded but whose drops nobody hears of: so they are counted in front of it.
+#[derive(Debug)]
+pub(super) struct Bounded {
+    inner: BatchSpanProcessor,
+    /// Spans that were taken and not exported yet.
+    waiting: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
+}
+
+impl SpanProcessor for Bounded {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.inner.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if !span.span_context.is_sampled() {
+            return;
+        }
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= QUEUE_MAX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.metrics.spans(SpanResult::Dropped, 1);
+        } else {
+            self.inner.on_end(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+}
+
+/// Posts batches. It runs on the processor's thread, which may block.
+struct Exporter {
+    agent: ureq::Agent,
+    url: String,
+    tracing: Tracing,
+    environment: Environment,
+    resource: ResourceAttributesWithSchema,
+    waiting: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
+    /// Whether the last export failed: an outage is two lines in the log.
+    failing: AtomicBool,
+}
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporter").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl SpanExporter for Exporter {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let request = ExportTraceServiceRequest { resource_spans: group_spans_by_resource_and_scope(batch, &self.resource) }
+            .encode_to_vec();
+        let result = self.post(&request);
+        self.waiting.fetch_sub(spans, Ordering::Relaxed);
+        match &result {
+            Ok(rejected) => {
+                let rejected = (*rejected).min(spans);
+                self.metrics.spans(SpanResult::Exported, spans - rejected);
+                self.metrics.spans(SpanResult::Failed, rejected);
+                if self.failing.swap(false, Ordering::Relaxed) {
+                    tracing::info!("spans are exported again");
+                }
+            }
+            Err(reason) => {
+                self.metrics.spans(SpanResult::Failed, spans);
+                if !self.failing.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(reason, "spans cannot be exported, they are lost until that changes");
+                }
+            }
+        }
+        result.map(drop).map_err(OTelSdkError::InternalFailure)
+    }
+}
+
+impl Exporter {
+    /// Posts a request. Returns how many of its spans the collector did not take, or why it took none.
+    fn post(&self, body: &[u8]) -> Result<usize, String> {
+        let mut request = self.agent.post(&self.url).header("content-type", "application/x-protobuf");
+        for (name, value) in self.tracing.read_headers(&self.environment)? {
+            // The library's own complaint about a value would not quote it, but need not be trusted to.
+            let value = ureq::http::HeaderValue::try_from(value.reveal())
+                .map_err(|_| format!("the value of the header {name} cannot be sent"))?;
+            request = request.header(name, value);
+        }
+        let mut response = request.send(body).map_err(|error| error.to_string())?;
+        if !response.status().is_success() {
+            return Err(format!("the collector answered {}", response.status().as_u16()));
+        }
+        let answer = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().unwrap_or_default();
+        let answer = ExportTraceServiceResponse::decode(&answer[..]).unwrap_or_default();
+        let rejected = answer.partial_success.map_or(0, |it| it.rejected_spans);
+        Ok(usize::try_from(rejected).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, time::Instant};
+
+    use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+    use crate::metrics::Limits;
+
+    /// What one result has been counted.
+    fn counted(metrics: &Metrics, result: &str) -> usize {
+        let series = format!("hookgate_spans_total{{result=\"{result}\"}} ");
+        metrics.render().lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_the_queue_is_dropped_and_counted_at_once() {
+        // It takes connections and answers none.
+        let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+        let tracing = Tracing {
+            endpoint: format!("http://{}", collector.local_addr().unwrap()),
+            headers: Vec::new(),
+            service_name: "hookgate".into(),
+            resource: Vec::new(),
+            sample: 1,
+            timeout: Duration::from_secs(60),
+        };
+        let metrics = Arc::new(Metrics::new([], [], &Limits::default()).unwrap());
+        let resource = Resource::builder_empty().build();
+        let processor = processor(&tracing, &Environment::default(), &resource, Arc::clone(&metrics)).unwrap();
+        let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
+        let (tracer, begin) = (provider.tracer("test"), Instant::now());
+        for _ in 0..QUEUE_MAX + 100 {
+            drop(tracer.start("span"));
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "it waits for the collector: {:?}", begin.elapsed());
+        assert_eq!(counted(&metrics, "dropped"), 100);
+        assert_eq!((counted(&metrics, "exported"), counted(&metrics, "failed")), (0, 0));
+        let begin = Instant::now();
+        assert!(provider.shutdown_with_timeout(Duration::from_millis(50)).is_err(), "nothing could be exported");
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    }
+}
