@@ -45,7 +45,8 @@ fn records() -> Vec<Stored> {
     for provider in provider::ALL {
         for name in provider.types {
             let body = (provider.sample)(name).unwrap();
-            table.check(name, &Ask::signed(provider.name, body.as_bytes()).header("traceparent", trace), "200 published");
+            let ask = Ask::signed(provider.name, body.as_bytes()).header("traceparent", trace).header("tracestate", "rojo=1");
+            table.check(name, &ask, "200 published");
         }
         table.check("no JSON", &Ask::signed(provider.name, b"{"), "200 quarantined");
     }
