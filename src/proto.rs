@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 
 mod generated {
@@ -13,7 +14,54 @@ pub use generated::*;
 /// The compiled schema with all its comments: a serialized `FileDescriptorSet`.
 pub static DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hookgate.v1.binpb"));
 
-static EVENT: LazyLock<prost_reflect::MessageDescriptor> = LazyLock::new(|| {
+macro_rules! files {
+    ($($name:literal),*) => { &[$(($name, include_str!(concat!("../proto/", $name)))),*] };
+}
+
+/// The schema as it was written: every file with its path, those that others import first.
+pub static FILES: &[(&str, &str)] = files![
+    "hookgate/v1/filesafety.proto",
+    "hookgate/v1/filespin.proto",
+    "hookgate/v1/frameio.proto",
+    "hookgate/v1/uploadcare.proto",
+    "hookgate/v1/event.proto"
+];
+
+/// The whole schema as one file that imports nothing but what protoc brings, for tools that take no folder. Messages, numbers and
+/// comments are those of [`FILES`].
+pub fn one_file() -> String {
+    let imported = |line: &str| line.starts_with("import \"google/");
+    let mut imports: Vec<&str> = FILES.iter().flat_map(|(_, text)| text.lines()).filter(|line| imported(line)).collect();
+    imports.sort_unstable();
+    imports.dedup();
+    let mut all = format!("syntax = \"proto3\";\n\npackage hookgate.v1;\n\n{}\n", imports.join("\n"));
+    for (_, text) in FILES {
+        // The comment in front of `syntax` is about the file; a blank line keeps it apart from the first message.
+        let (about, rest) = text.split_once("syntax = ").unwrap_or_default();
+        let head = |line: &&str| line.is_empty() || line.starts_with("import ") || line.starts_with("package ");
+        let body = rest.lines().skip(1).skip_while(head);
+        all.push('\n');
+        all.push_str(about);
+        all.push('\n');
+        for line in body {
+            all.push_str(line);
+            all.push('\n');
+        }
+    }
+    all
+}
+
+/// The descriptor set without comments and positions: a fourth of its size.
+pub fn bare_descriptor_set() -> Vec<u8> {
+    let mut set = prost_types::FileDescriptorSet::decode(DESCRIPTOR_SET).unwrap_or_default();
+    for file in &mut set.file {
+        file.source_code_info = None;
+    }
+    set.encode_to_vec()
+}
+
+/// `hookgate.v1.Event`, described.
+pub static EVENT: LazyLock<prost_reflect::MessageDescriptor> = LazyLock::new(|| {
     DescriptorPool::decode(DESCRIPTOR_SET)
         .ok()
         .and_then(|pool| pool.get_message_by_name("hookgate.v1.Event"))
@@ -31,6 +79,39 @@ pub fn event_to_json(bytes: &[u8]) -> Option<serde_json::Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_files_are_those_that_were_compiled() {
+        let set = prost_types::FileDescriptorSet::decode(DESCRIPTOR_SET).unwrap();
+        let mut compiled: Vec<&str> =
+            set.file.iter().map(|file| file.name()).filter(|name| !name.starts_with("google/")).collect();
+        let mut embedded: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
+        compiled.sort_unstable();
+        embedded.sort_unstable();
+        assert_eq!(embedded, compiled);
+        let one = one_file();
+        for (name, text) in FILES {
+            let head = |line: &&str| ["import ", "package ", "syntax "].iter().any(|word| line.starts_with(word));
+            for line in text.lines().filter(|line| !head(line)) {
+                assert!(one.contains(line), "{name}: {line}");
+            }
+        }
+        for (line, times) in [("syntax = ", 1), ("package ", 1), ("import \"hookgate/", 0), ("import \"google/", 1)] {
+            assert_eq!(one.lines().filter(|it| it.starts_with(line)).count(), times, "{line}");
+        }
+    }
+
+    #[test]
+    fn without_comments_the_descriptors_are_the_same() {
+        let bare = prost_types::FileDescriptorSet::decode(&bare_descriptor_set()[..]).unwrap();
+        let mut whole = prost_types::FileDescriptorSet::decode(DESCRIPTOR_SET).unwrap();
+        assert!(bare.file.iter().all(|file| file.source_code_info.is_none()));
+        assert!(whole.file.iter().any(|file| file.source_code_info.is_some()));
+        for file in &mut whole.file {
+            file.source_code_info = None;
+        }
+        assert_eq!(bare, whole);
+    }
 
     #[test]
     fn only_what_is_an_event_is_shown_as_json() {
