@@ -70,12 +70,21 @@ fn succeeded(what: &str, output: &Output) -> String {
     text(&output.stdout)
 }
 
+/// Runs a Python program of the repository, the first of the arguments.
+pub fn python(arguments: &[&str]) -> Output {
+    static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/python-env", &[]).trim().to_owned());
+    Command::new(&*PYTHON).arg(repository(arguments[0])).args(&arguments[1..]).output().unwrap()
+}
+
+/// What one prints, which must succeed: one JSON object per line.
+pub fn python_lines(arguments: &[&str]) -> Vec<Value> {
+    let lines = succeeded(arguments[0], &python(arguments));
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 /// What a consumer that shares no code with Hookgate reads from topics: one JSON object per record.
 pub fn consume(arguments: &[&str]) -> Vec<Value> {
-    static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/python-env", &[]).trim().to_owned());
-    let output = Command::new(&*PYTHON).arg(repository("tests/kafka/consume.py")).args(arguments).output().unwrap();
-    let lines = succeeded("consume.py", &output);
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    python_lines(&[&["tests/kafka/consume.py"], arguments].concat())
 }
 
 /// What that consumer reads from all topics of a prefix of the unsecured broker.
