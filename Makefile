@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom deploy-check deploy-bless drill otel image e2e check
+.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop asyncapi codegen faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom deploy-check deploy-bless drill otel image e2e check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -63,6 +63,12 @@ soak: release ## watch two daemons at a steady rate for SOAK_SECONDS (1800): not
 
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
 	scripts/buf
+
+asyncapi: ## validate docs/asyncapi.json with AsyncAPI's own parser (Node.js)
+	scripts/asyncapi
+
+codegen: ## generate code from the schema in five languages, and read a record with it (Java, Maven, Go, Node.js, Python)
+	scripts/codegen
 
 bench: ## measure what a delivery costs (release builds and a real Kafka)
 	bench/run

@@ -6,7 +6,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=proto");
+    println!("cargo::rerun-if-changed=proto/hookgate");
     let descriptors = protox::compile(["hookgate/v1/event.proto"], ["proto"])?;
     #[expect(clippy::disallowed_methods, reason = "cargo passes this to build scripts through the environment")]
     let out = PathBuf::from(env::var("OUT_DIR")?);

@@ -21,6 +21,33 @@ use crate::{
 /// The `ce_dataschema` of every record: the message that the value holds.
 pub const DATA_SCHEMA: &str = "urn:hookgate:schema:hookgate.v1.Event";
 
+/// A record header, as consumers are told of it.
+#[derive(Debug)]
+pub struct Header {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether every record has it.
+    pub always: bool,
+    /// What its value, which is UTF-8, says.
+    pub meaning: &'static str,
+}
+
+/// Every header that a record may have, in order.
+pub static HEADERS: &[Header] = &[
+    Header { name: "ce_specversion", always: true, meaning: "The version of CloudEvents." },
+    Header { name: "ce_id", always: true, meaning: "The id of the delivery: `Event.id`." },
+    Header { name: "ce_source", always: true, meaning: "`/hookgate/` and the endpoint that the delivery came in on." },
+    Header { name: "ce_type", always: true, meaning: "The kind of the event, which decides its topic." },
+    Header { name: "ce_subject", always: true, meaning: "What the event is about: `Event.subject`, and the record key." },
+    Header { name: "ce_time", always: false, meaning: "The provider's time: `Event.occurred_at`; absent where it sends none." },
+    Header { name: "ce_dataschema", always: true, meaning: "The message that the value holds." },
+    Header { name: "content-type", always: true, meaning: "How the value is encoded." },
+    Header { name: "traceparent", always: false, meaning: "The W3C trace context of the request, where it had one." },
+    Header { name: "hookgate-verdict", always: false, meaning: "The verdict of a scan, to filter without decoding." },
+    Header { name: "hookgate-reason", always: false, meaning: "Why the delivery is in quarantine." },
+    Header { name: "hookgate-detail", always: false, meaning: "Where in the body the fault is, and what was expected there." },
+];
+
 /// What a record costs beside its value: headers, key and Kafka's own framing, rounded up. The headers' names and fixed values
 /// are about 250 bytes, endpoint and type are bounded, and a subject stands in the key and in one header.
 const OVERHEAD_BYTES_MAX: usize = 4 * 1024;

@@ -120,6 +120,9 @@ pub enum FaultReason {
 }
 
 impl FaultReason {
+    /// Every one of them.
+    pub const ALL: [Self; 5] = [Self::NotJson, Self::NotAnObject, Self::NoSubject, Self::BadSubject, Self::Panic];
+
     /// The `hookgate-reason` header.
     pub fn label(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod dev;
 mod logging;
+mod schema;
 mod send;
 mod serve;
 mod tail;
@@ -46,6 +47,7 @@ enum Command {
     Verify(verify::Arguments),
     Check(check::Arguments),
     Topics(topics::Arguments),
+    Schema(schema::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -95,6 +97,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments, &environment),
         Command::Check(arguments) => check::run(&arguments, &environment),
         Command::Topics(arguments) => topics::run(&arguments, &environment),
+        Command::Schema(arguments) => schema::run(&arguments, &environment),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     match outcome {

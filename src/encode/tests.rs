@@ -65,6 +65,10 @@ fn records_carry_what_the_contract_says() {
             ("ce_dataschema", "urn:hookgate:schema:hookgate.v1.Event"),
             ("content-type", "application/protobuf"),
         ];
+        let listed = |name: &&str| HEADERS.iter().any(|header| header.name == *name);
+        let always = HEADERS.iter().filter(|header| header.always).map(|header| header.name);
+        let names: Vec<&str> = record.headers.iter().map(|(name, _)| *name).collect();
+        assert!(names.iter().all(listed) && always.clone().all(|name| names.contains(&name)), "{names:?}");
         let mut expected: Vec<(&str, &str)> = fixed.iter().chain(headers).copied().collect();
         let mut found: Vec<(&str, &str)> = record.headers.iter().map(|(name, value)| (*name, &**value)).collect();
         expected.sort_unstable();

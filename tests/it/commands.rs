@@ -10,10 +10,10 @@ use crate::{
     life::serve_configuration,
 };
 
-const COMMANDS: [&str; 8] = ["serve", "dev", "send", "tail", "verify", "check", "topics", "completions"];
+const COMMANDS: [&str; 9] = ["serve", "dev", "send", "tail", "verify", "check", "topics", "schema", "completions"];
 
 /// A folder with a good configuration; its daemon would listen where no other does.
-fn configured(brokers: &str) -> Folder {
+pub fn configured(brokers: &str) -> Folder {
     let folder = Folder::new();
     folder.write("hookgate.toml", serve_configuration(brokers, ""));
     folder

@@ -34,6 +34,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/logging.md",
     "docs/metrics.md",
     "docs/providers.md",
+    "docs/consumer-kit.md",
     "docs/reliability.md",
     "docs/kubernetes.md",
     "deploy/helm/hookgate/README.md",

@@ -12,13 +12,13 @@ use serde_json::Value;
 use crate::{
     harness::{Daemon, NOW, SECRETS, Setup, fixture, request, secret, signed_with},
     partitions::partition_in_java,
-    support::{Site, consume_plain, one_topic_per_provider, plain, prefix, python, topics},
+    support::{Site, consume_plain, one_topic_per_provider, plain, prefix, python_reads, topics},
 };
 
 /// What the document's program says of each event, with each secret.
 fn shown(questions: &[(&[u8], &str)]) -> Vec<Value> {
     let lines = questions.iter().map(|(event, secret)| format!("{} {}\n", hex::encode(secret), hex::encode(event)));
-    let told = python("tests/kafka/verify.py", &lines.collect::<String>());
+    let told = python_reads("tests/kafka/verify.py", &lines.collect::<String>());
     told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

@@ -16,6 +16,9 @@ mod topics;
 /// What the mock cluster stores is what a real Kafka stores.
 mod same;
 
+/// The official CloudEvents SDK for Python reads every record.
+mod cloudevents;
+
 /// Ten thousand deliveries: each 200 is a record, and nothing else is.
 mod load;
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Every body that there is to send: each fixture, whatever it was captured from (a signed body is never refused), and each sample.
-fn bodies() -> Vec<(&'static str, String, Vec<u8>)> {
+pub fn bodies() -> Vec<(&'static str, String, Vec<u8>)> {
     let mut bodies = Vec::new();
     for provider in provider::ALL {
         let mut files = Vec::new();

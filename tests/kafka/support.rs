@@ -73,8 +73,19 @@ fn succeeded(what: &str, output: &Output) -> String {
 /// The interpreter of the consumer's environment.
 static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/python-env", &[]).trim().to_owned());
 
-/// Runs a Python program of the repository to its end with this input; it must succeed.
-pub fn python(program: &str, input: &str) -> String {
+/// Runs a Python program of the repository, the first of the arguments.
+pub fn python(arguments: &[&str]) -> Output {
+    Command::new(&*PYTHON).arg(repository(arguments[0])).args(&arguments[1..]).output().unwrap()
+}
+
+/// What one prints, which must succeed: one JSON object per line.
+pub fn python_lines(arguments: &[&str]) -> Vec<Value> {
+    let lines = succeeded(arguments[0], &python(arguments));
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Runs one to its end with this input; it must succeed.
+pub fn python_reads(program: &str, input: &str) -> String {
     let mut child = Command::new(&*PYTHON)
         .arg(repository(program))
         .stdin(Stdio::piped())
@@ -94,9 +105,7 @@ pub fn python(program: &str, input: &str) -> String {
 
 /// What a consumer that shares no code with Hookgate reads from topics: one JSON object per record.
 pub fn consume(arguments: &[&str]) -> Vec<Value> {
-    let output = Command::new(&*PYTHON).arg(repository("tests/kafka/consume.py")).args(arguments).output().unwrap();
-    let lines = succeeded("consume.py", &output);
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    python_lines(&[&["tests/kafka/consume.py"], arguments].concat())
 }
 
 /// What that consumer reads from all topics of a prefix of the unsecured broker.

@@ -1,0 +1,72 @@
+//! Example records: the providers' own samples, proven, read and encoded by the code that does it with deliveries.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    app::topic_table,
+    config::Config,
+    delivery::{Credential, Delivery},
+    encode::{Encoding, Record, encode},
+    event::EventKind,
+    proto::Origin,
+    provider::{CredentialSource, Provider},
+    signature::{Keys, Secret},
+};
+
+/// What the examples are signed with. It guards nothing.
+const SECRET: &str = "the-secret-of-the-examples";
+/// When they arrived, in milliseconds since the epoch: fixed, so that the same program prints the same examples.
+const RECEIVED_AT_MS: u64 = 1_760_000_000_123;
+/// A type that no provider knows.
+const UNKNOWN: &str = "something.new";
+
+/// A record of every kind that the configuration's endpoints can produce.
+pub(super) fn records(config: &Config) -> BTreeMap<EventKind, Record> {
+    let topics = topic_table(config);
+    let encoding = Encoding { topics, record_bytes_max: config.topics.max_message_bytes, origin: Origin::Sample };
+    let mut records = BTreeMap::new();
+    for endpoint in &config.endpoints {
+        for body in bodies(endpoint.provider) {
+            if let Some(record) = record(endpoint.provider, &endpoint.name, body, &encoding) {
+                records.entry(record.kind).or_insert(record);
+            }
+        }
+    }
+    records
+}
+
+/// A body of each documented type, one of a type that is not on the list, and one that cannot be read.
+fn bodies(provider: &Provider) -> Vec<String> {
+    let samples = provider.types.iter().filter_map(|name| (provider.sample)(name));
+    // The first sample names its type, which not all do.
+    let first = provider.types.first().copied().unwrap_or_default();
+    let unknown = (provider.sample)(first).unwrap_or_default().replace(first, UNKNOWN);
+    samples.chain([unknown, "not JSON".into()]).collect()
+}
+
+fn record(provider: &'static Provider, endpoint: &str, body: String, encoding: &Encoding) -> Option<Record> {
+    let received_at = SystemTime::UNIX_EPOCH + Duration::from_millis(RECEIVED_AT_MS);
+    let secret = Secret::new(SECRET.as_bytes())?;
+    let credential = match provider.credential {
+        CredentialSource::UrlToken => Credential::Token(SECRET.into()),
+        CredentialSource::Hmac(_) => {
+            let headers = provider.sign(body.as_bytes(), &secret, received_at);
+            Credential::Headers(headers.into_iter().map(|(_, value)| value).collect())
+        }
+    };
+    let delivery = Delivery {
+        endpoint: endpoint.into(),
+        credential,
+        content_type: "application/json".into(),
+        traceparent: None,
+        body: body.into_bytes().into(),
+        received_at,
+    };
+    let keys = Keys { secrets: vec![(1, secret)], incomplete: false, tolerance: Duration::from_secs(300) };
+    let verified = provider.verify(delivery, &keys).ok()?;
+    let event = (provider.classify)(&verified);
+    Some(encode(verified, provider, event, encoding))
+}

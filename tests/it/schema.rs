@@ -1,0 +1,172 @@
+//! What consumers build on: the schema that the binary prints, the AsyncAPI document, and the record that generated code is tried on.
+
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
+
+use hookgate::proto;
+use serde_json::Value;
+
+use crate::{
+    binary::{Folder, Process, hookgate},
+    commands::configured,
+    harness::{Daemon, fixture, topics},
+};
+
+fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A file that is derived holds what it is derived from; `make bless` writes it anew.
+fn check_derived(path: &str, derived: &[u8]) {
+    let file = repository(path);
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
+        fs::write(&file, derived).unwrap();
+    }
+    let kept = fs::read(&file).unwrap_or_default();
+    assert!(kept == derived, "{path} is stale: `make bless` writes it anew");
+}
+
+/// Runs `hookgate schema`, which must succeed.
+fn schema(folder: &Folder, arguments: &[&str]) -> String {
+    let finished = hookgate(folder, &[&["schema"], arguments].concat());
+    assert_eq!((finished.code, &*finished.err), (Some(0), ""), "{arguments:?}: {finished:?}");
+    finished.out
+}
+
+#[test]
+fn the_asyncapi_document_is_what_the_program_prints() {
+    check_derived("docs/asyncapi.json", schema(&Folder::new(), &["asyncapi"]).as_bytes());
+}
+
+/// Where `$ref` values lead.
+fn references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+/// Every message, the examples of which are told apart from those of any other.
+fn check_document(document: &Value, expected: &BTreeSet<String>) {
+    let channels = document["channels"].as_object().unwrap();
+    assert_eq!(&channels.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    let mut found = Vec::new();
+    references(document, &mut found);
+    for reference in &found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+    for (topic, channel) in channels {
+        assert!(found.contains(&format!("#/channels/{topic}")), "{topic}: nothing is published there");
+        for name in channel["messages"].as_object().unwrap().keys() {
+            let message = &document["components"]["messages"][name];
+            let example = &message["examples"][0];
+            assert_eq!(message["headers"]["properties"]["ce_type"]["const"], format!("hookgate.{name}"));
+            assert_eq!(example["headers"]["ce_type"], format!("hookgate.{name}"), "the example of {name} is of another kind");
+            assert_eq!(example["payload"]["id"], example["headers"]["ce_id"], "{name}");
+            let typed = !(name.ends_with(".unclassified") || name == "quarantine");
+            assert_eq!(message["description"].as_str().unwrap().contains("typed reading is"), typed, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_asyncapi_document_follows_the_configuration() {
+    let every: BTreeSet<String> = topics(&crate::harness::configuration("", &[])).into_iter().collect();
+    let of_defaults: Value = serde_json::from_str(&schema(&Folder::new(), &["asyncapi"])).unwrap();
+    assert!(every.len() > 40);
+    check_document(&of_defaults, &every);
+    assert!(of_defaults.get("servers").is_none(), "nobody's brokers are known");
+    assert!(
+        of_defaults["components"]["messages"]["filesafety.scan.complete"]["headers"]["properties"]["hookgate-verdict"]
+            .is_object()
+    );
+    assert!(of_defaults["components"]["messages"]["frameio.action"]["headers"]["properties"].get("hookgate-verdict").is_none());
+
+    let folder = Folder::new();
+    folder.write(
+        "mine.toml",
+        "[kafka]\nbrokers = [\"kafka-1:9093\"]\nsecurity = \"tls\"\n[topics]\nprefix = \"media.\"\npartitions = 3\nreplication = -1\n\
+         [topics.map]\n\"uploadcare.*\" = \"files\"\n[endpoints.u]\nprovider = \"uploadcare\"\nsecrets = [\"env:UPLOADCARE\"]\n",
+    );
+    let mine: Value = serde_json::from_str(&schema(&folder, &["asyncapi", "--config", "mine.toml"])).unwrap();
+    check_document(&mine, &["files", "media.quarantine"].map(str::to_owned).into());
+    assert_eq!(mine["channels"]["files"]["messages"].as_object().unwrap().len(), 6, "{}", mine["channels"]);
+    assert_eq!(mine["servers"]["kafka-1"]["host"], "kafka-1:9093");
+    assert_eq!(mine["servers"]["kafka-1"]["protocol"], "kafka-secure");
+    let binding = &mine["channels"]["files"]["bindings"]["kafka"];
+    assert_eq!((&binding["topic"], &binding["partitions"]), (&"files".into(), &3.into()));
+    assert!(binding.get("replicas").is_none(), "the broker's default is not known");
+    let missing = hookgate(&folder, &["schema", "asyncapi", "--config", "missing.toml"]);
+    assert_eq!((missing.code, &*missing.out), (Some(64), ""), "{missing:?}");
+}
+
+#[test]
+fn the_schema_is_printed_as_it_was_written() {
+    let folder = Folder::new();
+    schema(&folder, &["proto", "--out", "tree"]);
+    for (name, text) in proto::FILES {
+        let written = fs::read_to_string(repository("proto").join(name)).unwrap();
+        assert_eq!(*text, written, "{name}");
+        assert_eq!(schema(&folder, &["proto", name]), written, "{name}");
+        assert_eq!(fs::read_to_string(folder.path(&format!("tree/{name}"))).unwrap(), written, "{name}");
+    }
+    assert_eq!(schema(&folder, &["proto"]), proto::one_file());
+    for (arguments, code, told) in [
+        (&["proto", "hookgate/v1/evnet.proto"][..], 2, "hookgate/v1/event.proto"),
+        (&["proto", "hookgate/v1/event.proto", "--out", "tree"], 2, "cannot be used with"),
+        (&["proto", "--out", "tree/hookgate/v1/event.proto"], 1, "tree/hookgate/v1/event.proto"),
+        (&[], 2, "Usage: hookgate schema"),
+    ] {
+        let refused = hookgate(&folder, &[&["schema"], arguments].concat());
+        assert_eq!(refused.code, Some(code), "{arguments:?}: {refused:?}");
+        assert!(refused.err.contains(told), "{arguments:?}: {refused:?}");
+    }
+}
+
+#[test]
+fn descriptors_go_to_a_file_and_not_to_a_terminal() {
+    let print = |flags: &[&str]| {
+        let binary = env!("CARGO_BIN_EXE_hookgate");
+        let output = Command::new(binary).args([&["schema", "descriptors"], flags].concat()).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        output.stdout
+    };
+    let (whole, bare) = (print(&[]), print(&["--without-comments"]));
+    assert_eq!(whole, proto::DESCRIPTOR_SET);
+    assert_eq!(bare, proto::bare_descriptor_set());
+    assert!(bare.len() * 2 < whole.len());
+    // A terminal of its own, where there is the tool that makes one.
+    if Command::new("script").arg("--version").output().is_ok_and(|told| told.status.success()) {
+        let mut shell = Command::new("script");
+        shell.args(["-qec", &format!("{} schema descriptors", env!("CARGO_BIN_EXE_hookgate")), "/dev/null"]);
+        let refused = Process::of(shell).finish();
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.out.contains("this is a terminal"), "{refused:?}");
+    }
+    // A reader that has seen enough is no failure of ours.
+    let script = format!("{{ {} schema asyncapi; echo \"exit $?\" >&2; }} | head -c 1", env!("CARGO_BIN_EXE_hookgate"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]);
+    assert_eq!(Process::of(shell).finish().err, "exit 0\n");
+}
+
+/// The record that scripts/codegen decodes in every language.
+#[test]
+fn the_golden_record_is_what_the_daemon_writes() {
+    let daemon = Daemon::start();
+    let body = fixture("uploadcare/constructed/file.infected_v0.7.json");
+    assert_eq!(daemon.deliver("uploadcare", &body).status, 200);
+    let records = daemon.records_of(&["hookgate.uploadcare.file.infected"]);
+    check_derived("tests/codegen/event.binpb", &records[0].value);
+}
+
+#[test]
+fn no_configuration_is_needed_or_looked_at() {
+    // The document of the defaults is that of the defaults wherever it is printed.
+    let folder = configured("kafka-9:9092");
+    assert!(!schema(&folder, &["asyncapi"]).contains("kafka-9"));
+}

@@ -1,0 +1,55 @@
+//! Records are CloudEvents: the official SDK of another language takes every one of them off a real Kafka.
+
+use serde_json::Value;
+
+use crate::{
+    harness::{Daemon, Setup},
+    same::bodies,
+    support::{Site, one_topic_per_provider, plain, prefix, python, python_lines, topics},
+};
+
+#[test]
+fn the_sdk_reads_every_record() {
+    let prefix = prefix("");
+    let tables = topics(&prefix, 1) + &one_topic_per_provider(&prefix);
+    Site::new(&format!("[kafka]\nbrokers = [\"{}\"]\n{tables}", plain())).create_topics();
+    let daemon = Daemon::with(Setup { tables: &tables, flags: vec![("kafka.brokers", plain())], ..Setup::default() });
+    let bodies = bodies();
+    for (endpoint, name, body) in &bodies {
+        let answer = daemon.deliver(endpoint, body);
+        assert_eq!(answer.status, 200, "{name}: {answer:?}");
+    }
+
+    let broker = plain();
+    let read = ["tests/kafka/read_cloudevents.py", "--brokers", &broker, "--prefix", &prefix];
+    let events = python_lines(&read);
+    assert_eq!(events.len(), bodies.len());
+    let (mut timed, mut quarantined) = (0, 0);
+    for line in &events {
+        let (attributes, event) = (&line["attributes"], &line["event"]);
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(attributes["specversion"], "1.0");
+        assert_eq!((&attributes["id"], &attributes["subject"]), (&event["id"], &event["subject"]), "{line}");
+        // The SDK's name of the record key.
+        assert_eq!(attributes["partitionkey"], event["subject"], "{line}");
+        assert_eq!(attributes["source"], format!("/hookgate/{}", text("endpoint")), "{line}");
+        assert_eq!(attributes["datacontenttype"], "application/protobuf", "{line}");
+        assert_eq!(attributes["dataschema"], "urn:hookgate:schema:hookgate.v1.Event", "{line}");
+        assert_eq!(attributes.get("time"), line.get("occurred_at_us"), "{line}");
+        let kind = attributes["type"].as_str().unwrap();
+        assert!(kind == "hookgate.quarantine" || kind.starts_with(&format!("hookgate.{}.", text("provider"))), "{line}");
+        timed += usize::from(attributes["time"].is_string());
+        quarantined += usize::from(kind == "hookgate.quarantine");
+    }
+    assert!(timed > 10 && timed < events.len() && quarantined > 0, "{timed} with a time, {quarantined} quarantined");
+
+    // The SDK does check: a record that lacks what it cannot make up (as it does with an id) is refused.
+    for header in ["ce_source", "ce_type"] {
+        let refused = python(&[&read[..], &["--without", header]].concat());
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!((refused.status.code(), told.contains(&header[3..])), (Some(1), true), "{header}: {told}");
+    }
+    // One that it does not require may be absent.
+    let without_time: Vec<Value> = python_lines(&[&read[..], &["--without", "ce_time"]].concat());
+    assert!(without_time.len() == events.len() && without_time.iter().all(|line| line["attributes"].get("time").is_none()));
+}
