@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod problem;
 pub mod properties;
 mod reader;
+pub mod registry;
 pub mod secrets;
 mod section;
 mod sections;
@@ -35,6 +36,7 @@ pub use self::{
     kafka::{Kafka, Sasl, SaslMechanism, Security},
     problem::{Origin, Problem, Problems},
     properties::Properties,
+    registry::{SchemaRegistry, SubjectNameStrategy},
     secrets::{SecretEvent, SecretRing, SecretSource, SecretText, shared_secrets},
     tls::Tls,
     topics::Topics,
@@ -55,6 +57,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[topics]`.
     pub topics: Topics,
+    /// `[schema_registry]`; without it values are plain protobuf.
+    pub schema_registry: Option<SchemaRegistry>,
     /// `[shutdown]`.
     pub shutdown: Shutdown,
     /// `[log]`.
@@ -299,6 +303,7 @@ impl Config {
                 "retention": show(topics.retention),
                 "max_message_bytes": size(topics.max_message_bytes),
             },
+            "schema_registry": self.schema_registry.as_ref().map(SchemaRegistry::redacted),
             "shutdown": {
                 "pre_stop": show(shutdown.pre_stop),
                 "drain": show(shutdown.drain),

@@ -6,6 +6,7 @@ use super::{
     Admin, Config, Endpoint, Environment, Http, Kafka, Log, LogFormat, Shutdown, deadlines, kafka,
     problem::{Origin, suggestion},
     reader::{Entries, Reader},
+    registry,
     secrets::{self, SecretRing, SecretSource},
     section::Section,
     tls, topics,
@@ -31,6 +32,9 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
         http: http(root.table("http"), &mut warnings),
         admin: admin(root.table("admin")),
         topics,
+        schema_registry: root
+            .optional_table("schema_registry")
+            .and_then(|table| registry::read(table, environment, &mut warnings)),
         shutdown: shutdown(root.table("shutdown")),
         log: log(root.table("log")),
         endpoints: endpoints(root.table("endpoints"), environment, &mut warnings),

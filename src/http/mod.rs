@@ -231,6 +231,7 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
         }
     })?;
     shared.metrics.proven(&endpoint.name, &proven);
+    let record = record?;
     if record.payload_omitted {
         tracing::warn!(endpoint = %endpoint.name, id = record.id, "the typed payload was left out, the record would be too large");
     }
@@ -245,7 +246,13 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
 }
 
 /// Everything between the body and Kafka: pure and synchronous.
-fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encoding: &Encoding) -> Result<(Record, Proven), Error> {
+/// A record is an error where the topic's schema id is not known yet.
+fn prepare(
+    provider: &'static Provider,
+    delivery: Delivery,
+    keys: &Keys,
+    encoding: &Encoding,
+) -> Result<(Result<Record, Error>, Proven), Error> {
     let verified = provider.verify(delivery, keys)?;
     // One body that trips a defect of ours must not crash-loop a fleet, nor be lost.
     let event = catch_unwind(|| (provider.classify)(&verified)).unwrap_or_else(|_panic| {
@@ -253,7 +260,13 @@ fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encodin
         Event::quarantined(Fault { reason: FaultReason::Panic, detail: "reading the body failed".into() })
     });
     let proven = proven(&verified, &event);
-    Ok((encode(verified, provider, event, encoding), proven))
+    let topic = encoding.topics.topic(event.kind);
+    // An id that is known once stays known: the record gets it.
+    let record = match encoding.framing.prefix(&topic) {
+        Some(_) => Ok(encode(verified, provider, event, encoding)),
+        None => Err(Error::PublishFailed(format!("the schema registry has not given the schema id of topic {topic} yet"))),
+    };
+    Ok((record, proven))
 }
 
 /// What is counted of a delivery once its sender is proven.

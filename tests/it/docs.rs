@@ -32,6 +32,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/metrics.md",
     "docs/providers.md",
     "docs/reliability.md",
+    "docs/schema-registry.md",
     "docs/kubernetes.md",
     "deploy/helm/hookgate/README.md",
 ];
@@ -99,7 +100,7 @@ fn check_keys(config: &Config, chosen: &[&str]) {
             chapter(&text, &format!("{table}.{key}"));
             continue;
         }
-        if matches!(key.as_str(), "tls" | "sasl") {
+        if matches!(key.as_str(), "tls" | "sasl" | "schema_registry") {
             continue;
         }
         let chapter = chapter(&text, &table);
@@ -122,7 +123,8 @@ fn every_key_is_documented_with_its_default() {
     let full = format!(
         "{http}[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
          [kafka.tls]\nca_file = '{file}'\ncertificate_file = '{file}'\nkey_file = '{file}'\n\
-         [kafka.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\npassword = \"env:A\"\n{endpoints}"
+         [kafka.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\npassword = \"env:A\"\n\
+         [schema_registry]\nurls = [\"https://registry\"]\n{endpoints}"
     );
     let chosen = ["provider", "security", "ca_file", "certificate_file", "key_file", "mechanism", "username", "password"];
     check_keys(&parse(&full, &[("A", "a")]), &chosen);
@@ -131,8 +133,19 @@ fn every_key_is_documented_with_its_default() {
 #[test]
 fn no_key_is_documented_that_is_refused() {
     let text = document("docs/configuration.md");
-    let tables =
-        ["kafka", "kafka.tls", "kafka.sasl", "http", "http.tls", "admin", "topics", "shutdown", "log", "endpoints.<name>"];
+    let tables = [
+        "kafka",
+        "kafka.tls",
+        "kafka.sasl",
+        "http",
+        "http.tls",
+        "admin",
+        "topics",
+        "shutdown",
+        "schema_registry",
+        "log",
+        "endpoints.<name>",
+    ];
     for table in tables {
         for row in rows(chapter(&text, table)).filter(|row| row[0] != "key" && row.len() == 3) {
             let line = format!("[{}]\n{} = []\n", table.replace("<name>", "a"), row[0]);

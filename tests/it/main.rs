@@ -24,6 +24,7 @@ mod operations;
 mod overload;
 mod properties;
 mod refuse;
+mod registry;
 mod secrets;
 mod smuggle;
 mod sources;

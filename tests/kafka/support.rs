@@ -70,11 +70,16 @@ fn succeeded(what: &str, output: &Output) -> String {
     text(&output.stdout)
 }
 
+/// Runs a Python program of the repository to its end, in the environment of these tests; it must succeed.
+pub fn python(program: &str, arguments: &[&str]) -> String {
+    static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/python-env", &[]).trim().to_owned());
+    let output = Command::new(&*PYTHON).arg(repository(program)).args(arguments).output().unwrap();
+    succeeded(program, &output)
+}
+
 /// What a consumer that shares no code with Hookgate reads from topics: one JSON object per record.
 pub fn consume(arguments: &[&str]) -> Vec<Value> {
-    static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/python-env", &[]).trim().to_owned());
-    let output = Command::new(&*PYTHON).arg(repository("tests/kafka/consume.py")).args(arguments).output().unwrap();
-    let lines = succeeded("consume.py", &output);
+    let lines = python("tests/kafka/consume.py", arguments);
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
