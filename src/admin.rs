@@ -3,7 +3,7 @@
 //! | route | answers |
 //! |---|---|
 //! | `/livez` | 200 while the process can answer at all |
-//! | `/readyz` | 200 once Kafka was reached and until the shutdown begins, else 503 with the reason |
+//! | `/readyz` | 200 once Kafka was reached, and the schema registry where there is one, and until the shutdown begins, else 503 with the reason |
 //! | `/metrics` | the Prometheus exposition |
 //! | `/configz` | the configuration in force as JSON, without any secret |
 //! | `/version` | what this is, as JSON |
@@ -59,6 +59,8 @@ pub fn unready(shared: &Shared) -> Option<&'static str> {
         Some("shutting down")
     } else if !shared.publisher.reached() {
         Some("kafka has not been reached yet")
+    } else if !shared.encoding.framing.missing().is_empty() {
+        Some("the schema registry has not given every schema id yet")
     } else {
         None
     }
@@ -81,5 +83,6 @@ fn observe(shared: &Shared) {
     let (deliveries, bytes) = shared.in_flight.held();
     shared.metrics.in_flight(deliveries, bytes);
     shared.metrics.topics_missing(shared.publisher.missing_topics().len());
+    shared.metrics.schema_ids_missing(shared.encoding.framing.missing().len());
     shared.metrics.ready(unready(shared).is_none());
 }

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, atomic::AtomicU32},
+    sync::{Arc, atomic::AtomicU32, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
 };
@@ -32,6 +32,7 @@ use crate::{
     proto::Origin,
     provider::Provider,
     publish::Publisher,
+    registry,
     spans::Spans,
 };
 
@@ -68,6 +69,8 @@ pub struct Running {
     shared: Arc<Shared>,
     stop: Stop,
     threads: Threads,
+    /// While it is there, the schema registry is asked for what is not known yet.
+    _asking: Option<mpsc::Sender<()>>,
 }
 
 struct Stop {
@@ -119,6 +122,8 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     }
     let spans =
         config.tracing.as_ref().map(|it| Spans::start(it, &environment, tls.is_some(), Arc::clone(&metrics))).transpose()?;
+    let framing = registry::framing(config, &names);
+    let asking = registry::spawn(config, framing.clone())?;
     let publisher = Publisher::start(config, names, Arc::clone(&metrics))?;
     let endpoints = config.endpoints.iter().zip(&rings).map(|(endpoint, ring)| {
         (Arc::clone(&endpoint.name), Endpoint::new(Arc::clone(&endpoint.name), endpoint.provider, ring.keys()))
@@ -126,7 +131,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let shared = Arc::new(Shared {
         endpoints: endpoints.collect::<HashMap<_, _>>(),
         limits: config.http.clone(),
-        encoding: Encoding { topics, record_bytes_max: config.topics.max_message_bytes, origin },
+        encoding: Encoding { topics, framing, record_bytes_max: config.topics.max_message_bytes, origin },
         publish_timeout: config.kafka.publish_timeout,
         publisher,
         metrics,
@@ -156,6 +161,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         shared,
         stop: Stop { webhooks: stop_webhooks, admin: stop_admin },
         threads,
+        _asking: asking,
     })
 }
 

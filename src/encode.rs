@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::SystemTime,
 };
 
@@ -65,7 +65,7 @@ pub struct Record {
     pub key: String,
     /// The record headers in order: CloudEvents 1.0, binary mode, and Hookgate's own.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// The serialized `hookgate.v1.Event`.
+    /// The serialized `hookgate.v1.Event`, behind the schema id of its topic where there is a schema registry.
     pub value: Vec<u8>,
     /// The record timestamp in milliseconds since the epoch: when the delivery was received.
     pub timestamp_ms: i64,
@@ -113,11 +113,57 @@ impl TopicTable {
     }
 }
 
+/// What stands in front of a topic's values, in Confluent's wire format: a zero, the schema id, and the path of the message within its
+/// file, which for the first one is a single zero.
+type Frame = [u8; 6];
+
+/// The frame of each topic. By default there is none: values are plain protobuf. Ids become known while the daemon runs, and then stay
+/// as they are; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Framing(Option<Arc<HashMap<Arc<str>, OnceLock<Frame>>>>);
+
+impl Framing {
+    /// Frames for these topics, whose ids are not known yet.
+    pub fn awaiting(topics: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self(Some(Arc::new(topics.into_iter().map(|topic| (topic, OnceLock::new())).collect())))
+    }
+
+    /// The id of a topic's schema. The first one stays.
+    pub fn know(&self, topic: &str, id: u32) {
+        if let Some(frame) = self.0.as_ref().and_then(|frames| frames.get(topic)) {
+            frame.get_or_init(|| frame_of(id));
+        }
+    }
+
+    /// What stands in front of a topic's values: nothing by default. None where it is not known yet.
+    pub fn prefix(&self, topic: &str) -> Option<&[u8]> {
+        match &self.0 {
+            None => Some(&[]),
+            Some(frames) => frames.get(topic)?.get().map(<[u8; 6]>::as_slice),
+        }
+    }
+
+    /// The topics whose ids are not known yet, in order.
+    pub fn missing(&self) -> Vec<Arc<str>> {
+        let frames = self.0.iter().flat_map(|frames| frames.iter());
+        let mut missing: Vec<_> = frames.filter(|(_, id)| id.get().is_none()).map(|(topic, _)| Arc::clone(topic)).collect();
+        missing.sort();
+        missing
+    }
+}
+
+fn frame_of(id: u32) -> Frame {
+    let [a, b, c, d] = id.to_be_bytes();
+    [0, a, b, c, d, 0]
+}
+
 /// What decides how events are encoded, beside the event itself.
 #[derive(Clone, Debug)]
 pub struct Encoding {
     /// Where each kind goes.
     pub topics: TopicTable,
+    /// What stands in front of the values.
+    pub framing: Framing,
     /// The largest record that the topics take, in bytes.
     pub record_bytes_max: usize,
     /// How the events come to be published.
@@ -147,14 +193,16 @@ pub fn encode(verified: Verified, provider: &'static Provider, event: Event, enc
         payload_omitted: false,
         payload: event.payload,
     };
-    let mut value = message.encode_to_vec();
+    let topic = encoding.topics.topic(event.kind);
+    let prefix = encoding.framing.prefix(&topic).unwrap_or_default();
+    let mut value = framed(prefix, &message);
     if message.payload.is_some() && value.len() + OVERHEAD_BYTES_MAX > encoding.record_bytes_max {
         message.payload = None;
         message.payload_omitted = true;
-        value = message.encode_to_vec();
+        value = framed(prefix, &message);
     }
     Record {
-        topic: encoding.topics.topic(event.kind),
+        topic,
         kind: event.kind,
         headers,
         payload_omitted: message.payload_omitted,
@@ -163,6 +211,13 @@ pub fn encode(verified: Verified, provider: &'static Provider, event: Event, enc
         id,
         key,
     }
+}
+
+fn framed(prefix: &[u8], message: &proto::Event) -> Vec<u8> {
+    let mut value = Vec::with_capacity(prefix.len() + message.encoded_len());
+    value.extend_from_slice(prefix);
+    message.encode_raw(&mut value);
+    value
 }
 
 fn headers(id: &str, key: &str, event: &Event, delivery: &Delivery) -> Vec<(&'static str, Cow<'static, str>)> {

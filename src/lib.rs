@@ -2,8 +2,8 @@
 //!
 //! The path of a webhook, in reading order: [`http`] admits a [`delivery::Delivery`]; its [`provider`] proves the sender with
 //! [`signature`] and reads the body as an [`event::Event`]; [`encode`] makes the Kafka record; [`publish`] waits for Kafka's
-//! acknowledgement; only then is the answer 200. Around that path: [`config`] reads, [`app`] starts and stops, [`admin`],
-//! [`metrics`] and [`spans`] tell, and [`command`] is what people type.
+//! acknowledgement; only then is the answer 200. Around that path: [`registry`] asks for schema ids, [`config`] reads, [`app`] starts
+//! and stops, [`admin`], [`metrics`] and [`spans`] tell, and [`command`] is what people type.
 
 pub mod http;
 pub mod delivery;
@@ -12,6 +12,7 @@ pub mod signature;
 pub mod event;
 pub mod encode;
 pub mod publish;
+pub mod registry;
 pub mod error;
 pub mod proto;
 

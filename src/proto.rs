@@ -91,6 +91,16 @@ fn sort_maps(message: &MessageDescriptor, json: &mut serde_json::Value) {
     }
 }
 
+/// Takes a value in Confluent's wire format apart: the schema id and the message. None where it is not in that format; a plain event
+/// never begins with a zero, because no field has the number 0.
+pub fn unframe(value: &[u8]) -> Option<(u32, &[u8])> {
+    let (id, rest) = value.strip_prefix(&[0])?.split_first_chunk::<4>()?;
+    // The path of the message: how many indices, and the indices. An event is the first message of its file, for which a single zero
+    // stands; some serializers write it at length.
+    let message = rest.strip_prefix(&[0]).or_else(|| rest.strip_prefix(&[2, 0]))?;
+    Some((u32::from_be_bytes(*id), message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +151,21 @@ mod tests {
             let shown = json["filesafety_scan"]["text"]["sentiment"]["scores"].as_object().unwrap();
             assert_eq!(shown.keys().collect::<Vec<_>>(), ["MIXED", "NEGATIVE", "NEUTRAL", "POSITIVE"]);
         }
+    }
+
+    #[test]
+    fn a_framed_value_is_an_id_and_a_message() {
+        fn check(value: &[u8], parts: Option<(u32, &[u8])>) {
+            assert_eq!(unframe(value), parts, "{value:?}");
+        }
+        check(b"\0\0\0\x01\x02\0\x0a\x01a", Some((258, b"\x0a\x01a")));
+        check(b"\0\xff\xff\xff\xff\0", Some((u32::MAX, b"")));
+        check(b"\0\0\0\0\x07\x02\0\x0a\x01a", Some((7, b"\x0a\x01a")));
+        check(b"\0\0\0\0\x07\x02\x02\x0a\x01a", None);
+        check(b"\0\0\0\0\x07", None);
+        check(b"\0\0\0", None);
+        check(b"\x0a\x01a", None);
+        check(b"", None);
     }
 
     #[test]

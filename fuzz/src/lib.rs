@@ -12,7 +12,7 @@ use std::{
 use hookgate::{
     config::{self, Environment},
     delivery::{Credential, Delivery},
-    encode::{Encoding, Record, TopicTable, delivery_id, encode},
+    encode::{Encoding, Framing, Record, TopicTable, delivery_id, encode},
     http::{handed_on, offered_proof},
     proto::{self, Origin, event_to_json},
     provider::{self, CredentialSource, Provider},
@@ -40,7 +40,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
 
 static ENCODING: LazyLock<Encoding> = LazyLock::new(|| {
     let topics = TopicTable::new(provider::ALL.iter().copied(), |kind| kind.name().into_owned());
-    Encoding { topics, record_bytes_max: 1 << 20, origin: Origin::Webhook }
+    Encoding { topics, framing: Framing::default(), record_bytes_max: 1 << 20, origin: Origin::Webhook }
 });
 
 /// The provider that the first byte of an input picks, and the rest.

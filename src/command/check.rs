@@ -1,6 +1,7 @@
 //! `hookgate check`: the configuration, and with `--cluster` whether the cluster fits it.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     sync::Arc,
 };
@@ -16,6 +17,7 @@ use crate::{
         deadlines::{chain, memory_ceiling},
     },
     publish::cluster::{self, Cluster, Topic, WritePermission},
+    registry::{self, State},
 };
 
 /// Check the configuration, and with --cluster that the cluster fits it.
@@ -30,7 +32,7 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
-    /// Ask the cluster too: brokers, topics, partitions, sizes, permissions, min.insync.replicas.
+    /// Ask the cluster too: brokers, topics, partitions, sizes, permissions, min.insync.replicas; and the schema registry, if there is one.
     #[arg(long)]
     cluster: bool,
     /// Print one JSON object.
@@ -46,13 +48,15 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
             warnings.push(format!("endpoint {} has no readable secret yet and will answer 503", endpoint.name));
         }
     }
-    let (brokers, findings) = if arguments.cluster { inspect(&config) } else { (Vec::new(), Vec::new()) };
+    let (brokers, mut findings) = if arguments.cluster { inspect(&config) } else { (Vec::new(), Vec::new()) };
+    let schema_ids = if arguments.cluster { inspect_schemas(&config, &mut findings) } else { BTreeMap::new() };
     let mut out = io::stdout().lock();
     if arguments.json {
         let links = chain(&config).iter().map(ToString::to_string).collect::<Vec<_>>();
         let ceiling = memory_ceiling(&config).total;
         let report = json!({
-            "deadlines": links, "memory_ceiling_bytes": ceiling, "warnings": warnings, "brokers": brokers, "findings": findings,
+            "deadlines": links, "memory_ceiling_bytes": ceiling, "warnings": warnings, "brokers": brokers, "schema_ids": schema_ids,
+            "findings": findings,
         });
         writeln!(out, "{report}")?;
         return Ok(findings.is_empty());
@@ -68,6 +72,12 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     writeln!(out, "memory ceiling: {}", memory_ceiling(&config))?;
     if arguments.cluster {
         writeln!(out, "brokers: {}", brokers.join(" "))?;
+        for (subject, id) in &schema_ids {
+            match id {
+                Some(id) => writeln!(out, "subject: {subject} has the schema id {id}")?,
+                None => writeln!(out, "subject: {subject} has no id yet, the daemon will register its schema")?,
+            }
+        }
         for finding in &findings {
             writeln!(out, "problem: {finding}")?;
         }
@@ -100,6 +110,31 @@ fn inspect(config: &Config) -> (Vec<String>, Vec<String>) {
         }
     }
     (cluster.brokers, findings)
+}
+
+/// The id of each subject that has one or will have one, and whatever is in the way as a finding. Nothing is registered.
+fn inspect_schemas(config: &Config, findings: &mut Vec<String>) -> BTreeMap<String, Option<u32>> {
+    let Some(schema_registry) = &config.schema_registry else { return BTreeMap::new() };
+    let topics = topic_table(config).by_topic();
+    let topics: Vec<&str> = topics.keys().map(|topic| &**topic).collect();
+    let mut states = match registry::inspect(schema_registry, &topics, false) {
+        Ok(states) => states,
+        Err(why) => {
+            findings.push(why);
+            return BTreeMap::new();
+        }
+    };
+    let mut ids = BTreeMap::new();
+    states.retain(|subject, state| {
+        match state {
+            State::Known { id } => drop(ids.insert(subject.clone(), Some(*id))),
+            State::Missing if schema_registry.register => drop(ids.insert(subject.clone(), None)),
+            State::Missing | State::Trouble(_) => return true,
+        }
+        false
+    });
+    findings.extend(registry::obstacles(&states));
+    ids
 }
 
 fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> Vec<String> {

@@ -40,11 +40,15 @@ const READ_WAIT: Duration = Duration::from_millis(200);
 #[command(after_help = "Examples:
   hookgate dev
   hookgate dev --kafka localhost:9092
+  hookgate dev --kafka localhost:9092 --schema-registry http://localhost:8081
   hookgate dev --exit")]
 pub(super) struct Arguments {
     /// Use this Kafka instead of the embedded one. Missing topics are created in it.
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<String>,
+    /// Take schema ids from this registry, and register what is missing in it: values are in Confluent's wire format then.
+    #[arg(long, value_name = "URL")]
+    schema_registry: Option<String>,
     /// Where to take webhooks; by default port 8080, or any free port where that is taken.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -121,8 +125,12 @@ fn configuration(arguments: &Arguments, environment: &Environment) -> Result<Con
         let _infallible =
             write!(text, "[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [\"env:{}\"]\n{tolerance}", variable(name));
     }
-    let brokers = [("kafka.brokers".to_owned(), brokers.to_owned())];
-    Ok(config::parse(&text, "hookgate dev", environment, &brokers)?)
+    let mut flags = vec![("kafka.brokers".to_owned(), brokers.to_owned())];
+    if let Some(url) = &arguments.schema_registry {
+        flags.push(("schema_registry.urls".to_owned(), url.clone()));
+        flags.push(("schema_registry.register".to_owned(), "true".to_owned()));
+    }
+    Ok(config::parse(&text, "hookgate dev", environment, &flags)?)
 }
 
 /// The usual port, or any that is free.
@@ -141,7 +149,8 @@ fn wait_until_ready(running: &Running, kafka: &Kafka) -> Result<(), Failure> {
         if begin.elapsed() > PATIENCE {
             let state = running.unready().unwrap_or("topics are missing");
             let brokers = kafka.brokers.join(",");
-            return Err(Failure::Failed(format!("gave up on {brokers} after {PATIENCE:?}: {state}; does Kafka listen there?")));
+            let hint = "is Kafka there, and the schema registry if there is one?";
+            return Err(Failure::Failed(format!("gave up on {brokers} after {PATIENCE:?}: {state}; {hint}")));
         }
         thread::sleep(Duration::from_millis(50));
     }

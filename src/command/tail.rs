@@ -85,7 +85,14 @@ pub(super) fn to_json(stored: &Stored) -> Value {
     line.insert("key".into(), json!(String::from_utf8_lossy(&stored.key)));
     let headers: Map<_, _> = stored.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     line.insert("headers".into(), headers.into());
-    match proto::event_to_json(&stored.value) {
+    let message = match proto::unframe(&stored.value) {
+        Some((id, message)) => {
+            line.insert("schema_id".into(), json!(id));
+            message
+        }
+        None => &stored.value,
+    };
+    match proto::event_to_json(message) {
         Some(event) => line.insert("event".into(), event),
         None => line.insert("not_an_event_hex".into(), json!(hex::encode(&stored.value))),
     };

@@ -15,11 +15,13 @@ use crate::{
     config::{Config, Environment},
     event::EventKind,
     publish::cluster,
+    registry::{self, State},
 };
 
 /// List, print as commands, or create the topics of this configuration.
 ///
-/// A topic that exists stays as it is: partitions are never added, because then keys would move to other partitions.
+/// A topic that exists stays as it is: partitions are never added, because then keys would move to other partitions. Where there is a
+/// schema registry, each topic's subject is told too, and --apply registers the schemas that are missing.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate topics
@@ -28,7 +30,7 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
-    /// Create the topics that are missing.
+    /// Create the topics that are missing, and register the schemas that are.
     #[arg(long)]
     apply: bool,
     /// Print a `kafka-topics.sh` command for each topic.
@@ -43,7 +45,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     let config = arguments.source.load(environment)?;
     let topics = topic_table(&config).by_topic();
     if arguments.apply {
-        return apply(&config, &topics, arguments.json);
+        return Ok(apply(&config, &topics, arguments.json)? && register(&config, &topics, arguments.json)?);
     }
     let mut out = io::stdout().lock();
     for (topic, kinds) in &topics {
@@ -51,12 +53,39 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
         if arguments.commands {
             writeln!(out, "{}", create_command(&config, topic))?;
         } else if arguments.json {
-            writeln!(out, "{}", json!({ "topic": &**topic, "kinds": kinds }))?;
+            writeln!(out, "{}", json!({ "topic": &**topic, "kinds": kinds, "subject": subject(&config, topic) }))?;
         } else {
-            writeln!(out, "{topic}\t{}", kinds.join(" "))?;
+            let subject = subject(&config, topic).map_or_else(String::new, |subject| format!("\t{subject}"));
+            writeln!(out, "{topic}\t{}{subject}", kinds.join(" "))?;
         }
     }
     Ok(true)
+}
+
+/// The subject of a topic's schema, where there is a registry.
+fn subject(config: &Config, topic: &str) -> Option<String> {
+    config.schema_registry.as_ref().map(|registry| registry.strategy.subject(topic, registry::schema::MESSAGE))
+}
+
+/// Registers the schemas that are missing, whatever `register` says: this is what was asked for.
+fn register(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> Outcome {
+    let Some(schema_registry) = &config.schema_registry else { return Ok(true) };
+    let topics: Vec<&str> = topics.keys().map(|topic| &**topic).collect();
+    let states = registry::inspect(schema_registry, &topics, true)?;
+    let mut out = io::stdout().lock();
+    for (subject, state) in &states {
+        let result = match state {
+            State::Known { id } => format!("id {id}"),
+            State::Missing => "missing".into(),
+            State::Trouble(why) => why.clone(),
+        };
+        if as_json {
+            writeln!(out, "{}", json!({ "subject": subject, "result": result }))?;
+        } else {
+            writeln!(out, "{subject}\t{result}")?;
+        }
+    }
+    Ok(states.values().all(|state| matches!(state, State::Known { .. })))
 }
 
 /// The command that creates a topic as `--apply` would.

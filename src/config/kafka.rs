@@ -264,7 +264,7 @@ fn security(section: &mut Section<'_>) -> Security {
     if tls { Security::Tls { ca_file, certificate_file, key_file } } else { Security::Plaintext }
 }
 
-fn readable_file(table: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+pub(super) fn readable_file(table: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
     let (path, origin) = table.text(key)?;
     let is_file = std::fs::metadata(&path).map(|metadata| metadata.is_file());
     let fault = match is_file {

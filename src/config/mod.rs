@@ -12,6 +12,7 @@ pub mod problem;
 pub mod properties;
 pub mod proxies;
 mod reader;
+pub mod registry;
 pub mod secrets;
 mod section;
 mod sections;
@@ -40,6 +41,7 @@ pub use self::{
     problem::{Origin, Problem, Problems},
     properties::Properties,
     proxies::TrustedProxies,
+    registry::{SchemaRegistry, SubjectNameStrategy},
     secrets::{SecretEvent, SecretRing, SecretSource, SecretText, shared_secrets},
     tls::Tls,
     topics::Topics,
@@ -61,6 +63,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[topics]`.
     pub topics: Topics,
+    /// `[schema_registry]`; without it values are plain protobuf.
+    pub schema_registry: Option<SchemaRegistry>,
     /// `[shutdown]`.
     pub shutdown: Shutdown,
     /// `[log]`.
@@ -321,6 +325,7 @@ impl Config {
                 "retention": show(topics.retention),
                 "max_message_bytes": size(topics.max_message_bytes),
             },
+            "schema_registry": self.schema_registry.as_ref().map(SchemaRegistry::redacted),
             "shutdown": {
                 "pre_stop": show(shutdown.pre_stop),
                 "drain": show(shutdown.drain),

@@ -7,6 +7,7 @@ use super::{
     problem::{Origin, suggestion},
     proxies,
     reader::{Entries, Reader},
+    registry,
     secrets::{self, SecretRing, SecretSource},
     section::Section,
     tls, topics, tracing,
@@ -32,6 +33,9 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
         http: http(root.table("http"), &mut warnings),
         admin: admin(root.table("admin")),
         topics,
+        schema_registry: root
+            .optional_table("schema_registry")
+            .and_then(|table| registry::read(table, environment, &mut warnings)),
         shutdown: shutdown(root.table("shutdown")),
         log: log(root.table("log")),
         tracing: root.optional_table("tracing").and_then(|table| tracing::read(table, environment)),

@@ -33,7 +33,7 @@ fn verified(body: &'static [u8], traceparent: Option<&str>) -> Verified {
 
 fn encoding(record_bytes_max: usize) -> Encoding {
     let topics = TopicTable::new([&filesafety::PROVIDER], |kind| format!("t.{}", kind.name()));
-    Encoding { topics, record_bytes_max, origin: Origin::Webhook }
+    Encoding { topics, framing: Framing::default(), record_bytes_max, origin: Origin::Webhook }
 }
 
 fn decode(record: &Record) -> proto::Event {
@@ -152,4 +152,36 @@ fn every_kind_has_a_topic_of_its_own() {
         assert_eq!(&*topics.topic(*kind), &*kind.name());
     }
     assert_eq!(topics.by_topic().len(), kinds.len());
+}
+
+#[test]
+fn a_frame_stands_in_front_of_the_same_bytes() {
+    let event = || event(COMPLETE);
+    let encode = |encoding: &Encoding| encode(verified(b"{}", None), &filesafety::PROVIDER, event(), encoding);
+    let plain = encode(&encoding(1_000_000));
+    let framing = Framing::awaiting([Arc::clone(&plain.topic), "another".into()]);
+    assert_eq!((framing.prefix(&plain.topic), framing.prefix("no such topic")), (None, None));
+    assert_eq!(framing.missing(), ["another".into(), Arc::clone(&plain.topic)]);
+    framing.clone().know(&plain.topic, 0x0102_0304);
+    framing.know(&plain.topic, 7);
+    framing.know("no such topic", 7);
+    assert_eq!(framing.missing(), ["another".into()]);
+    let record = encode(&Encoding { framing, ..encoding(1_000_000) });
+    assert_eq!(record.value, [&[0, 1, 2, 3, 4, 0][..], &plain.value].concat());
+    assert_eq!(record.headers, plain.headers);
+    assert_eq!(proto::unframe(&record.value), Some((0x0102_0304, &plain.value[..])));
+}
+
+#[test]
+fn a_frame_counts_for_the_size() {
+    let sized = |framing: Framing, max: usize| {
+        let event = Event { payload: Some(Payload::FilesafetyScan(proto::FilesafetyScan::default())), ..event(COMPLETE) };
+        encode(verified(b"{}", None), &filesafety::PROVIDER, event, &Encoding { framing, ..encoding(max) })
+    };
+    let plain = sized(Framing::default(), 1_000_000);
+    let (just, framing) = (plain.value.len() + OVERHEAD_BYTES_MAX, Framing::awaiting([plain.topic]));
+    framing.know(&framing.missing()[0], 1);
+    assert!(!sized(Framing::default(), just).payload_omitted);
+    assert!(sized(framing.clone(), just + 5).payload_omitted);
+    assert!(!sized(framing, just + 6).payload_omitted);
 }

@@ -240,12 +240,13 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
     let provider = endpoint.provider;
     let prepared = catch_unwind(AssertUnwindSafe(|| prepare(provider, delivery, &keys, &shared.encoding)));
     let prepared = prepared.map_err(|_panic| report_panic(provider, "verifying or encoding"))?;
-    let (mut record, proven) = prepared.inspect_err(|error| {
+    let (record, proven) = prepared.inspect_err(|error| {
         if let Error::Stale { offset } = error {
             shared.metrics.clock_offset(&endpoint.name, *offset);
         }
     })?;
     shared.metrics.proven(&endpoint.name, &proven);
+    let mut record = record?;
     let ago = outcome.started.elapsed();
     let publishing = outcome.trace.proven(shared.spans.as_ref(), endpoint, &head.headers, ago, &mut record);
     if record.payload_omitted {
@@ -269,7 +270,13 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
 }
 
 /// Everything between the body and Kafka: pure and synchronous.
-fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encoding: &Encoding) -> Result<(Record, Proven), Error> {
+/// A record is an error where the topic's schema id is not known yet.
+fn prepare(
+    provider: &'static Provider,
+    delivery: Delivery,
+    keys: &Keys,
+    encoding: &Encoding,
+) -> Result<(Result<Record, Error>, Proven), Error> {
     let verified = provider.verify(delivery, keys)?;
     // One body that trips a defect of ours must not crash-loop a fleet, nor be lost.
     let event = catch_unwind(|| (provider.classify)(&verified)).unwrap_or_else(|_panic| {
@@ -277,7 +284,13 @@ fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encodin
         Event::quarantined(Fault { reason: FaultReason::Panic, detail: "reading the body failed".into() })
     });
     let proven = proven(&verified, &event);
-    Ok((encode(verified, provider, event, encoding), proven))
+    let topic = encoding.topics.topic(event.kind);
+    // An id that is known once stays known: the record gets it.
+    let record = match encoding.framing.prefix(&topic) {
+        Some(_) => Ok(encode(verified, provider, event, encoding)),
+        None => Err(Error::PublishFailed(format!("the schema registry has not given the schema id of topic {topic} yet"))),
+    };
+    Ok((record, proven))
 }
 
 /// What is counted of a delivery once its sender is proven.

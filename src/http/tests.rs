@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    encode::TopicTable,
+    encode::{Framing, TopicTable},
     proto::Origin,
     provider::{CredentialSource, filesafety},
     signature::Secret,
@@ -22,7 +22,7 @@ fn a_body_that_trips_a_defect_is_quarantined_once_its_sender_is_proven() {
     let secret = Secret::new(b"token-of-sixteen-characters").unwrap();
     let keys = Keys { secrets: vec![(1, secret)], incomplete: false, tolerance: Duration::ZERO };
     let topics = TopicTable::new([&filesafety::PROVIDER], |kind| kind.name().into_owned());
-    let encoding = Encoding { topics, record_bytes_max: 1_000_000, origin: Origin::Webhook };
+    let encoding = Encoding { topics, framing: Framing::default(), record_bytes_max: 1_000_000, origin: Origin::Webhook };
     let prepare_with = |token: &str| {
         let delivery = Delivery {
             endpoint: "avatars".into(),
@@ -35,6 +35,7 @@ fn a_body_that_trips_a_defect_is_quarantined_once_its_sender_is_proven() {
         prepare(&BROKEN, delivery, &keys, &encoding)
     };
     let (record, proven) = prepare_with("token-of-sixteen-characters").unwrap();
+    let record = record.unwrap();
     assert_eq!((&*record.topic, record.kind, &record.key), ("quarantine", EventKind::Quarantine, &record.id));
     assert_eq!((proven.slot, proven.body_bytes, proven.clock_offset, proven.age), (1, 13, None, None));
     assert!(record.headers.contains(&("hookgate-reason", "panic".into())));

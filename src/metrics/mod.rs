@@ -70,6 +70,7 @@ struct Series {
     in_flight_bytes: Gauge,
     event_loop_delay: Gauge,
     topics_missing: Gauge,
+    schema_ids_missing: Gauge,
     ready: Gauge,
     shutdowns_started: Counter,
     shutdowns_completed: Counter,
@@ -246,6 +247,12 @@ impl Metrics {
         self.series.topics_missing.set(topics as f64);
     }
 
+    /// How many topics have no schema id yet.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    pub fn schema_ids_missing(&self, topics: usize) {
+        self.series.schema_ids_missing.set(topics as f64);
+    }
+
     /// Whether the daemon is ready.
     pub fn ready(&self, ready: bool) {
         self.series.ready.set(f64::from(u8::from(ready)));
@@ -330,6 +337,7 @@ impl Series {
             in_flight_bytes: gauge!("hookgate_in_flight_bytes"),
             event_loop_delay: gauge!("hookgate_event_loop_delay_seconds"),
             topics_missing: gauge!("hookgate_topics_missing"),
+            schema_ids_missing: gauge!("hookgate_schema_ids_missing"),
             ready: gauge!("hookgate_ready"),
             shutdowns_started: counter!("hookgate_shutdowns_started_total"),
             shutdowns_completed: counter!("hookgate_shutdowns_completed_total"),
@@ -427,7 +435,14 @@ fn describe() {
     describe_gauge!("hookgate_answer_deadline_seconds", "http.answer_deadline.");
     describe_gauge!("hookgate_publish_timeout_seconds", "kafka.publish_timeout.");
     describe_gauge!("hookgate_topics_missing", "Topics that do not exist or are not visible.");
-    describe_gauge!("hookgate_ready", "1 while ready: Kafka was reached once and the daemon is not shutting down.");
+    describe_gauge!(
+        "hookgate_schema_ids_missing",
+        "Topics whose schema id the registry has not given yet; 0 without a registry."
+    );
+    describe_gauge!(
+        "hookgate_ready",
+        "1 while ready: Kafka was reached once, every schema id is known, and the daemon is not shutting down."
+    );
     describe_gauge!(
         "hookgate_certificate_expiry_timestamp_seconds",
         "When the first certificate of the chain in force ends, in seconds since 1970. Only where there is TLS."

@@ -36,6 +36,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/providers.md",
     "docs/consumer-kit.md",
     "docs/reliability.md",
+    "docs/schema-registry.md",
     "docs/kubernetes.md",
     "deploy/helm/hookgate/README.md",
 ];
@@ -103,7 +104,7 @@ fn check_keys(config: &Config, chosen: &[&str]) {
             chapter(&text, &format!("{table}.{key}"));
             continue;
         }
-        if matches!(key.as_str(), "tls" | "sasl" | "tracing") {
+        if matches!(key.as_str(), "tls" | "sasl" | "tracing" | "schema_registry") {
             continue;
         }
         let chapter = chapter(&text, &table);
@@ -126,7 +127,8 @@ fn every_key_is_documented_with_its_default() {
     let full = format!(
         "[tracing]\nendpoint = \"http://collector:4318\"\n{http}[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
          [kafka.tls]\nca_file = '{file}'\ncertificate_file = '{file}'\nkey_file = '{file}'\n\
-         [kafka.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\npassword = \"env:A\"\n{endpoints}"
+         [kafka.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\npassword = \"env:A\"\n\
+         [schema_registry]\nurls = [\"https://registry\"]\n{endpoints}"
     );
     let chosen =
         ["provider", "endpoint", "security", "ca_file", "certificate_file", "key_file", "mechanism", "username", "password"];
@@ -145,6 +147,7 @@ fn no_key_is_documented_that_is_refused() {
         "admin",
         "topics",
         "shutdown",
+        "schema_registry",
         "log",
         "tracing",
         "endpoints.<name>",

@@ -26,6 +26,7 @@ mod operations;
 mod overload;
 mod properties;
 mod refuse;
+mod registry;
 mod schema;
 mod secrets;
 mod smuggle;

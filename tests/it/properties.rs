@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use hookgate::{
     config::{self, Environment},
     delivery::{Credential, Delivery},
-    encode::{Encoding, Record, TopicTable, delivery_id, encode},
+    encode::{Encoding, Framing, Record, TopicTable, delivery_id, encode},
     error::Error,
     event::{Event, EventKind, parse_time},
     http::offered_proof,
@@ -90,7 +90,7 @@ fn verify(provider: &Provider, proof: Vec<String>, body: &[u8], keys: &Keys) -> 
 fn classify(provider: &'static Provider, body: &[u8]) -> (Event, Record) {
     let verified = || verify(provider, proof(provider, body), body, &keys(key_of(provider).as_bytes())).unwrap();
     let topics = TopicTable::new([provider], |kind| kind.name().into_owned());
-    let encoding = Encoding { topics, record_bytes_max: 1 << 20, origin: Origin::Webhook };
+    let encoding = Encoding { topics, framing: Framing::default(), record_bytes_max: 1 << 20, origin: Origin::Webhook };
     let read = || (provider.classify)(&verified());
     (read(), encode(verified(), provider, read(), &encoding))
 }

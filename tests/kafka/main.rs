@@ -39,3 +39,6 @@ mod outage;
 
 /// `hookgate dev --kafka` and `hookgate tail`.
 mod dev;
+
+/// A schema registry, read back with Confluent's own deserializer.
+mod registry;

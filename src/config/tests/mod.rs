@@ -2,6 +2,7 @@
 
 mod credentials;
 mod kafka;
+mod registry;
 mod secrets;
 mod tracing;
 
@@ -93,7 +94,8 @@ fn defaults() {
             "prefix": "hookgate.", "map": {}, "partitions": 6, "replication": 3, "retention": "14d",
             "max_message_bytes": "1000000",
         },
-        "shutdown": {"pre_stop": "5s", "drain": "10s", "flush": "5s", "grace": "30s"},
+        "schema_registry": null,
+            "shutdown": {"pre_stop": "5s", "drain": "10s", "flush": "5s", "grace": "30s"},
         "log": {"format": "json", "level": "info", "success_sample": 100},
         "tracing": null,
         "endpoints": {

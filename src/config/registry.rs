@@ -1,0 +1,238 @@
+//! `[schema_registry]`: where the schema ids come from that stand in front of each value. Without the table values have none.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+use super::{
+    Environment,
+    kafka::readable_file,
+    problem::Origin,
+    secrets::{SecretSource, SecretText, read_file},
+    section::Section,
+    units::show_duration,
+};
+
+/// The largest bundle of authorities.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// `[schema_registry]`.
+#[derive(Clone, Debug)]
+pub struct SchemaRegistry {
+    /// Where its API is, without a slash at the end: at least one. The next one is asked where one cannot be reached.
+    pub urls: Vec<String>,
+    /// Whether the daemon registers what is missing, or only looks up.
+    pub register: bool,
+    /// What the subjects are called.
+    pub strategy: SubjectNameStrategy,
+    /// How the client proves itself, if it does.
+    pub login: Option<Login>,
+    /// The authorities to trust instead of the built-in ones, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// How long one question may take.
+    pub timeout: Duration,
+}
+
+/// How subjects are named, in the words of Confluent's serializers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectNameStrategy {
+    /// `<topic>-value`.
+    TopicName,
+    /// `hookgate.v1.Event`: one subject for all topics.
+    RecordName,
+    /// `<topic>-hookgate.v1.Event`.
+    TopicRecordName,
+}
+
+/// How the client proves itself to the registry.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// With a user and a password.
+    Basic {
+        /// The user, which is no secret.
+        username: String,
+        /// The password.
+        password: SecretText,
+    },
+    /// With a token.
+    Bearer(SecretText),
+}
+
+const STRATEGIES: [(&str, SubjectNameStrategy); 3] = [
+    ("topic_name", SubjectNameStrategy::TopicName),
+    ("record_name", SubjectNameStrategy::RecordName),
+    ("topic_record_name", SubjectNameStrategy::TopicRecordName),
+];
+
+impl SubjectNameStrategy {
+    /// The subject of the values of a topic that holds this message.
+    pub fn subject(self, topic: &str, message: &str) -> String {
+        match self {
+            Self::TopicName => format!("{topic}-value"),
+            Self::RecordName => message.to_owned(),
+            Self::TopicRecordName => format!("{topic}-{message}"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        STRATEGIES.iter().find(|(_, strategy)| *strategy == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl SchemaRegistry {
+    /// The value of the `Authorization` header as it must be now: a file is read again each time. Blocks on the file system.
+    pub fn authorization(&self) -> Result<Option<String>, String> {
+        Ok(match &self.login {
+            None => None,
+            Some(Login::Basic { username, password }) => {
+                Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{}", current(password)?.reveal()))))
+            }
+            Some(Login::Bearer(token)) => Some(format!("Bearer {}", current(token)?.reveal())),
+        })
+    }
+
+    /// The authorities of `ca_file` as they are now. Blocks on the file system.
+    pub fn authorities(&self) -> Result<Option<Vec<u8>>, String> {
+        let read = |path: &PathBuf| {
+            read_file(path, FILE_BYTES_MAX).map_err(|fault| format!("the file {:?} {fault}", path.display().to_string()))
+        };
+        self.ca_file.as_ref().map(read).transpose()
+    }
+
+    /// How it looks in the redacted view.
+    pub(super) fn redacted(&self) -> serde_json::Value {
+        let (username, password, token) = match &self.login {
+            None => (None, None, None),
+            Some(Login::Basic { username, password }) => (Some(username), Some(password.source()), None),
+            Some(Login::Bearer(token)) => (None, None, Some(token.source())),
+        };
+        serde_json::json!({
+            "urls": self.urls,
+            "register": self.register,
+            "subject_name_strategy": self.strategy.name(),
+            "username": username,
+            "password": password,
+            "token": token,
+            "ca_file": self.ca_file,
+            "timeout": show_duration(self.timeout),
+        })
+    }
+}
+
+/// A secret as it is now, where it is a file, and else as it was when the configuration was read.
+fn current(secret: &SecretText) -> Result<SecretText, String> {
+    match SecretSource::parse(secret.source()) {
+        Ok(source @ SecretSource::File(_)) => legible(source.text(&Environment::default())?),
+        _ => Ok(secret.clone()),
+    }
+}
+
+/// What cannot stand in a header would be refused with an error that might quote it.
+fn legible(secret: SecretText) -> Result<SecretText, String> {
+    if secret.reveal().chars().any(char::is_control) {
+        return Err(format!("{} holds control characters", secret.source()));
+    }
+    Ok(secret)
+}
+
+/// Reads `[schema_registry]`.
+pub(super) fn read(mut table: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Option<SchemaRegistry> {
+    let second = Duration::from_secs(1);
+    let urls = urls(&mut table);
+    let register = table.boolean("register", false);
+    let strategy = table.choice("subject_name_strategy", &STRATEGIES, SubjectNameStrategy::TopicName);
+    let proves_itself = ["username", "password", "token"].iter().any(|key| table.written(key).is_some());
+    let login = login(&mut table, environment);
+    let ca_file = readable_file(&mut table, "ca_file");
+    let timeout = table.duration("timeout", second * 5, &(second / 100..=second * 60));
+    for (url, origin) in urls.iter().flatten() {
+        match url.split_once("://") {
+            Some(("http", rest)) if !is_loopback(rest) => {
+                if proves_itself {
+                    let message = format!("{url:?} would send the credentials unencrypted; write https://");
+                    table.complain("urls", origin.clone(), &message);
+                }
+                warnings.push(format!("[schema_registry] urls: {url} is not encrypted: whoever is in between can change ids"));
+            }
+            _ => {}
+        }
+    }
+    table.finish();
+    let urls = urls?.into_iter().map(|(url, _)| url).collect();
+    Some(SchemaRegistry { urls, register, strategy, login, ca_file, timeout })
+}
+
+fn urls(table: &mut Section<'_>) -> Option<Vec<(String, Origin)>> {
+    const EXAMPLE: &str = "for example: urls = [\"https://schema-registry:8081\"]";
+    let written = table.written("urls");
+    let Some(urls) = table.list("urls") else {
+        if written.is_none() {
+            table.missing("urls", &format!("is missing; {EXAMPLE}"));
+        }
+        return None;
+    };
+    if urls.is_empty() {
+        table.complain("urls", written.unwrap_or_else(|| table.origin.clone()), &format!("is empty; {EXAMPLE}"));
+    }
+    for (url, origin) in &urls {
+        // What was written may hold a password: it is not repeated.
+        if !is_url(url) {
+            let message =
+                format!("must be http:// or https:// with a host, and neither user, password, query nor fragment; {EXAMPLE}");
+            table.complain("urls", origin.clone(), &message);
+        }
+    }
+    Some(urls.into_iter().map(|(url, origin)| (url.trim_end_matches('/').to_owned(), origin)).collect())
+}
+
+fn is_url(url: &str) -> bool {
+    let Ok(uri) = url.parse::<ureq::http::Uri>() else { return false };
+    let plain = !url.contains(['@', '?', '#']);
+    plain && matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+}
+
+/// Whether what stands behind the scheme names this machine.
+fn is_loopback(rest: &str) -> bool {
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn login(table: &mut Section<'_>, environment: &Environment) -> Option<Login> {
+    let origin = table.written("token");
+    let username = table.text("username");
+    let mut secret = |key: &'static str| {
+        let written = table.written(key).is_some();
+        let resolved = table.text(key).and_then(|(text, origin)| {
+            let resolved = SecretSource::parse(&text).and_then(|source| source.text(environment)).and_then(legible);
+            resolved.map_err(|fault| table.complain(key, origin, &fault)).ok()
+        });
+        (written, resolved)
+    };
+    let (password_written, password) = secret("password");
+    let (_, token) = secret("token");
+    if let Some((name, origin)) = &username
+        && (name.is_empty() || name.contains(':') || name.chars().any(char::is_control))
+    {
+        table.complain("username", origin.clone(), "must be text without a colon");
+    }
+    match (username.is_some(), password_written) {
+        (true, false) => table.missing("password", "is missing beside username; write \"env:NAME\" or \"file:/path\""),
+        (false, true) => table.missing("username", "is missing beside password"),
+        _ => {}
+    }
+    if let Some(origin) = origin
+        && (username.is_some() || password_written)
+    {
+        table.complain("token", origin, "stands beside username and password; only one of the two can be sent");
+    }
+    match (username, password, token) {
+        (Some((username, _)), Some(password), None) => Some(Login::Basic { username, password }),
+        (None, None, Some(token)) => Some(Login::Bearer(token)),
+        _ => None,
+    }
+}

@@ -1,0 +1,212 @@
+//! The questions to a registry, over Confluent's REST interface, which all of them speak.
+
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use ureq::{
+    Agent,
+    tls::{PemItem, RootCerts, TlsConfig, parse_pem},
+};
+
+use super::schema::SchemaFile;
+use crate::config::SchemaRegistry;
+
+/// The largest answer that is read. The largest schema has a few kilobytes.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+/// What a registry is quoted with at most.
+const QUOTED_MAX: usize = 1000;
+
+/// Why a question has no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Nobody is there, or nobody who can answer: the same question may succeed later.
+    Unreachable(String),
+    /// The registry has answered, and refuses.
+    Refused(String),
+}
+
+/// A file as registered: what refers to it says so.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Reference {
+    pub(super) name: String,
+    pub(super) subject: String,
+    pub(super) version: u32,
+}
+
+/// A schema as a registry is asked about it.
+#[derive(Serialize)]
+struct Schema<'a> {
+    #[serde(rename = "schemaType")]
+    kind: &'static str,
+    #[serde(rename = "schema")]
+    text: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    references: &'a [Reference],
+}
+
+/// What is known of a schema that is registered.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct Registered {
+    pub(super) id: u32,
+    pub(super) version: u32,
+}
+
+#[derive(Deserialize)]
+struct Compatibility {
+    is_compatible: bool,
+    #[serde(default)]
+    messages: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refusal {
+    error_code: u32,
+    message: String,
+}
+
+/// A client with the credentials and authorities as they were when it was made.
+pub(super) struct Client<'a> {
+    config: &'a SchemaRegistry,
+    agent: Agent,
+    authorization: Option<String>,
+}
+
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
+}
+
+impl<'a> Client<'a> {
+    pub(super) fn new(config: &'a SchemaRegistry) -> Result<Self, Failure> {
+        let refused = |fault: String| Failure::Refused(format!("[schema_registry]: {fault}"));
+        let authorization = config.authorization().map_err(refused)?;
+        let mut tls = TlsConfig::builder();
+        if let Some(pem) = config.authorities().map_err(refused)? {
+            let certificates: Vec<_> = parse_pem(&pem)
+                .filter_map(|item| match item {
+                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                    _ => None,
+                })
+                .collect();
+            if certificates.is_empty() {
+                return Err(refused("ca_file holds no certificate as PEM".into()));
+            }
+            tls = tls.root_certs(RootCerts::from(certificates));
+        }
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .tls_config(tls.build())
+            // The environment is the configuration's matter, and credentials go nowhere else than to the URLs that it names.
+            .proxy(None)
+            .max_redirects(0)
+            .timeout_global(Some(config.timeout))
+            .max_idle_age(Duration::from_secs(1))
+            .user_agent(concat!("hookgate/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self { config, agent: agent.into(), authorization })
+    }
+
+    /// Whether a subject holds this schema, and under which id.
+    pub(super) fn look_up(
+        &self,
+        subject: &str,
+        file: &SchemaFile,
+        references: &[Reference],
+    ) -> Result<Option<Registered>, Failure> {
+        let path = format!("/subjects/{}", encoded(subject));
+        self.ask(&path, subject, file, references)
+    }
+
+    /// Registers the schema as the subject's newest, which must be permitted and compatible.
+    pub(super) fn register(&self, subject: &str, file: &SchemaFile, references: &[Reference]) -> Result<(), Failure> {
+        let path = format!("/subjects/{}/versions", encoded(subject));
+        let answer: Option<serde_json::Value> = self.ask(&path, subject, file, references)?;
+        answer.map(drop).ok_or_else(|| Failure::Refused(format!("subject {subject}: the registry does not take new schemas")))
+    }
+
+    /// Why the schema cannot follow the subject's newest, if it cannot. A subject that does not exist takes any.
+    pub(super) fn incompatible(
+        &self,
+        subject: &str,
+        file: &SchemaFile,
+        references: &[Reference],
+    ) -> Result<Option<String>, Failure> {
+        let path = format!("/compatibility/subjects/{}/versions/latest?verbose=true", encoded(subject));
+        let answer: Option<Compatibility> = self.ask(&path, subject, file, references)?;
+        Ok(answer.filter(|answer| !answer.is_compatible).map(|answer| match answer.messages.join("; ") {
+            told if told.is_empty() => "the registry does not tell why".into(),
+            told => quoted(&told),
+        }))
+    }
+
+    /// Posts a schema. Nothing where the registry says that what was asked about does not exist.
+    fn ask<T: for<'de> Deserialize<'de>>(
+        &self,
+        path: &str,
+        subject: &str,
+        file: &SchemaFile,
+        references: &[Reference],
+    ) -> Result<Option<T>, Failure> {
+        let schema = Schema { kind: "PROTOBUF", text: &file.descriptor, references };
+        let body = serde_json::to_vec(&schema).unwrap_or_default();
+        let mut failures = Vec::new();
+        for url in &self.config.urls {
+            let answer = match self.post(&format!("{url}{path}"), &body) {
+                Ok(answer) => answer,
+                Err(error) => {
+                    failures.push(format!("{url} cannot be reached: {error}"));
+                    continue;
+                }
+            };
+            let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let told = format!("{url} answered {}: {}", answer.status, quoted(&refusal.message));
+            match (answer.status, refusal.error_code) {
+                (200, _) => {
+                    let parsed = serde_json::from_slice(&answer.body);
+                    let strange = |_| {
+                        Failure::Refused(format!(
+                            "{url} is no schema registry, or speaks another version: its answer cannot be read"
+                        ))
+                    };
+                    return parsed.map(Some).map_err(strange);
+                }
+                // No such subject, no such version, no such schema.
+                (404, 40401..=40403) => return Ok(None),
+                (401 | 403, _) => {
+                    return Err(Failure::Refused(format!("subject {subject}: {told}; do the credentials permit it?")));
+                }
+                (404, _) => {
+                    let hint = "is there a path missing, such as /apis/ccompat/v7?";
+                    return Err(Failure::Refused(format!("subject {subject}: {told}; {hint}")));
+                }
+                (408 | 429 | 500.., _) => failures.push(told),
+                _ => return Err(Failure::Refused(format!("subject {subject}: {told}"))),
+            }
+        }
+        Err(Failure::Unreachable(failures.join("; ")))
+    }
+
+    fn post(&self, url: &str, body: &[u8]) -> Result<Answer, ureq::Error> {
+        let mut request = self.agent.post(url).header("content-type", MEDIA_TYPE).header("accept", MEDIA_TYPE);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let mut response = request.send(body)?;
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec()?;
+        Ok(Answer { status: response.status().as_u16(), body })
+    }
+}
+
+/// A subject as one part of a path: those of imported files hold slashes.
+fn encoded(subject: &str) -> String {
+    utf8_percent_encode(subject, NON_ALPHANUMERIC).to_string()
+}
+
+/// What a registry says goes to the log and to terminals: no longer than needed, on one line.
+fn quoted(text: &str) -> String {
+    let flat = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    flat.take(QUOTED_MAX).collect()
+}

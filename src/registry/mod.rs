@@ -1,0 +1,235 @@
+//! The schema registry: where the ids come from that stand in front of each value. It is asked when the daemon starts and not again, so
+//! that it may be away at any other time.
+//!
+//! [`spawn`] looks ids up, or registers what is missing, until all are known; [`inspect`] tells what it would find.
+
+mod client;
+pub mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    config::{Config, SchemaRegistry},
+    encode::Framing,
+};
+use client::{Client, Failure, Reference};
+use schema::{FILES, MESSAGE, ROOT, SchemaFile};
+
+/// The first and the longest pause between two attempts.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+/// The same trouble is logged this often.
+const REPEAT_TROUBLE: Duration = Duration::from_secs(60);
+
+/// What the registry says of one subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It holds the schema.
+    Known {
+        /// Under this id.
+        id: u32,
+    },
+    /// It does not, and would take it.
+    Missing,
+    /// It does not, and cannot: the text says why and what to do.
+    Trouble(String),
+}
+
+/// The subject of each topic.
+pub fn subjects<'a>(registry: &SchemaRegistry, topics: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, Vec<&'a str>> {
+    let mut subjects = BTreeMap::<_, Vec<_>>::new();
+    for topic in topics {
+        subjects.entry(registry.strategy.subject(topic, MESSAGE)).or_default().push(topic);
+    }
+    subjects
+}
+
+/// What the registry says of each subject, registering what is missing if that is wanted. The error says why it cannot be asked at all.
+pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Result<BTreeMap<String, State>, String> {
+    let told = |failure| match failure {
+        Failure::Unreachable(why) | Failure::Refused(why) => format!("schema registry: {why}"),
+    };
+    let resolver = Resolver { client: Client::new(registry).map_err(told)?, register };
+    let references = resolver.references().map_err(told)?;
+    let mut states = BTreeMap::new();
+    for subject in subjects(registry, topics.iter().copied()).into_keys() {
+        let state = match &references {
+            Ok(references) => resolver.state(&subject, references).map_err(told)?,
+            Err(state) => state.clone(),
+        };
+        states.insert(subject, state);
+    }
+    Ok(states)
+}
+
+/// Asks for ids.
+struct Resolver<'a> {
+    client: Client<'a>,
+    register: bool,
+}
+
+/// A file that the registry holds, or not.
+enum Place {
+    At { id: u32, version: u32 },
+    Missing,
+    Trouble(String),
+}
+
+impl Resolver<'_> {
+    /// The files that the event's file imports, as far as they are there; else what that makes of every subject.
+    fn references(&self) -> Result<Result<BTreeMap<&'static str, Reference>, State>, Failure> {
+        let mut references = BTreeMap::new();
+        for file in FILES.iter().filter(|file| file.name != ROOT) {
+            let Some(imported) = imported(file, &references) else { return Ok(Err(State::Missing)) };
+            match self.place(&file.name, file, &imported) {
+                Ok(Place::At { version, .. }) => {
+                    let reference = Reference { name: file.name.clone(), subject: file.name.clone(), version };
+                    references.insert(file.name.as_str(), reference);
+                }
+                Ok(Place::Missing) => return Ok(Err(State::Missing)),
+                Ok(Place::Trouble(why)) | Err(Failure::Refused(why)) => return Ok(Err(State::Trouble(why))),
+                Err(unreachable) => return Err(unreachable),
+            }
+        }
+        Ok(Ok(references))
+    }
+
+    /// What there is to say of a subject that is to hold the event's file. Trouble of one subject is no trouble of another.
+    fn state(&self, subject: &str, references: &BTreeMap<&str, Reference>) -> Result<State, Failure> {
+        let root = FILES.iter().find(|file| file.name == ROOT);
+        let Some((root, imported)) = root.and_then(|root| Some((root, imported(root, references)?))) else {
+            return Ok(State::Missing);
+        };
+        match self.place(subject, root, &imported) {
+            Ok(Place::At { id, .. }) => Ok(State::Known { id }),
+            Ok(Place::Missing) => Ok(State::Missing),
+            Ok(Place::Trouble(why)) | Err(Failure::Refused(why)) => Ok(State::Trouble(why)),
+            Err(unreachable) => Err(unreachable),
+        }
+    }
+
+    fn place(&self, subject: &str, file: &SchemaFile, references: &[Reference]) -> Result<Place, Failure> {
+        let at = |found: client::Registered| Place::At { id: found.id, version: found.version };
+        if let Some(found) = self.client.look_up(subject, file, references)? {
+            return Ok(at(found));
+        }
+        if let Some(why) = self.client.incompatible(subject, file, references)? {
+            return Ok(Place::Trouble(format!(
+                "subject {subject}: the schema of this version is incompatible with the newest one there: {why}; \
+                 give the topics another prefix, choose another subject_name_strategy, or change the subject's compatibility"
+            )));
+        }
+        if !self.register {
+            return Ok(Place::Missing);
+        }
+        self.client.register(subject, file, references)?;
+        // The version is told by a look-up alone.
+        let found = self.client.look_up(subject, file, references)?;
+        found.map(at).ok_or_else(|| Failure::Refused(format!("subject {subject}: registered, and not found afterwards")))
+    }
+}
+
+/// What a file imports, as registered.
+fn imported(file: &SchemaFile, references: &BTreeMap<&str, Reference>) -> Option<Vec<Reference>> {
+    file.imports.iter().map(|name| references.get(name.as_str()).cloned()).collect()
+}
+
+/// Everything that is in the way of an id, once each.
+pub fn obstacles(states: &BTreeMap<String, State>) -> Vec<String> {
+    let missing = states.iter().filter(|(_, state)| **state == State::Missing).map(|(subject, _)| subject.as_str());
+    let missing: Vec<&str> = missing.collect();
+    let mut obstacles = Vec::new();
+    if !missing.is_empty() {
+        let (count, subjects) = (missing.len(), missing.join(" "));
+        obstacles.push(format!("{count} subjects hold no schema of this version: {subjects}; {MISSING_HINT}"));
+    }
+    for state in states.values() {
+        if let State::Trouble(why) = state
+            && !obstacles.contains(why)
+        {
+            obstacles.push(why.clone());
+        }
+    }
+    obstacles
+}
+
+/// What to do about a schema that is not there.
+const MISSING_HINT: &str =
+    "register it with `hookgate topics --apply`, or let the daemon do it with [schema_registry] register = true";
+
+/// Keeps asking on a thread of its own until all ids are known. It ends when what is returned is dropped.
+pub fn spawn(config: &Config, framing: Framing) -> Result<Option<mpsc::Sender<()>>, String> {
+    let Some(registry) = config.schema_registry.clone() else { return Ok(None) };
+    let (alive, inbox) = mpsc::channel();
+    let ask = move || Asking { registry, framing, told: None }.run(&inbox);
+    let spawned = thread::Builder::new().name("schema-registry".into()).spawn(ask);
+    spawned.map_err(|error| format!("cannot start the schema registry thread: {error}"))?;
+    Ok(Some(alive))
+}
+
+struct Asking {
+    registry: SchemaRegistry,
+    framing: Framing,
+    /// The trouble that was told last, and when.
+    told: Option<(String, Instant)>,
+}
+
+impl Asking {
+    fn run(mut self, inbox: &mpsc::Receiver<()>) {
+        let mut pause = PAUSES.0;
+        loop {
+            let trouble = self.attempt();
+            if trouble.is_empty() {
+                tracing::info!("every schema id is known, the registry is not needed any more");
+                return;
+            }
+            self.tell(&trouble.join("; "), pause);
+            match inbox.recv_timeout(pause) {
+                Err(mpsc::RecvTimeoutError::Timeout) => pause = (pause * 2).min(PAUSES.1),
+                _ => return,
+            }
+        }
+    }
+
+    /// Asks for what is not known yet. Returns what is in the way.
+    fn attempt(&self) -> Vec<String> {
+        let missing = self.framing.missing();
+        let topics: Vec<&str> = missing.iter().map(|topic| &**topic).collect();
+        let states = match inspect(&self.registry, &topics, self.registry.register) {
+            Ok(states) => states,
+            Err(why) => return vec![why],
+        };
+        for (subject, topics) in subjects(&self.registry, topics.iter().copied()) {
+            let Some(State::Known { id }) = states.get(&subject) else { continue };
+            for topic in topics {
+                self.framing.know(topic, *id);
+            }
+            tracing::info!(subject, id, "a schema id is known");
+        }
+        obstacles(&states)
+    }
+
+    /// The reason at once when it changes, and then now and again.
+    fn tell(&mut self, why: &str, pause: Duration) {
+        if self.told.as_ref().is_some_and(|(last, at)| last == why && at.elapsed() < REPEAT_TROUBLE) {
+            return;
+        }
+        self.told = Some((why.to_owned(), Instant::now()));
+        let (topics, pause_ms) = (self.framing.missing().len(), crate::http::milliseconds(pause));
+        tracing::error!(why, topics, pause_ms, "schema ids are missing, the deliveries of their topics are answered 503");
+    }
+}
+
+/// The values' framing for these topics: none without a registry.
+pub fn framing(config: &Config, topics: &[Arc<str>]) -> Framing {
+    match config.schema_registry {
+        Some(_) => Framing::awaiting(topics.iter().map(Arc::clone)),
+        None => Framing::default(),
+    }
+}

@@ -1,0 +1,303 @@
+//! A schema registry: values in Confluent's wire format, and a registry that is away, slow, unwilling, or of another opinion. It is a stub
+//! here; tests/kafka has a real one.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use hookgate::proto;
+use serde_json::{Value, json};
+
+use crate::{
+    binary::{Folder, hookgate},
+    harness::{Daemon, Setup, keep_secret, wait_until},
+    life::{mock, serve_configuration},
+};
+
+const BODY: &[u8] = br#"{"id":"a","status":"OK"}"#;
+const TOPIC: &str = "hookgate.filespin";
+const MISSING: &str = "hookgate_schema_ids_missing";
+
+/// What is the matter with the stub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mood {
+    Well,
+    Unavailable,
+    Hangs,
+    Denies,
+    Incompatible,
+    NoRegistry,
+}
+
+struct State {
+    mood: Mood,
+    /// The schemas of each subject, a version each, by their ids.
+    subjects: BTreeMap<String, Vec<u32>>,
+    schemas: Vec<Value>,
+    /// The request lines and the credentials that came with them.
+    asked: Vec<(String, String)>,
+}
+
+/// A registry in this process. Its ids begin at 258, which takes two bytes.
+#[derive(Clone)]
+struct Stub {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Stub {
+    fn start(mood: Mood) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let state = State { mood, subjects: BTreeMap::new(), schemas: Vec::new(), asked: Vec::new() };
+        let stub = Self { address: listener.local_addr().unwrap(), state: Arc::new(Mutex::new(state)) };
+        let serving = stub.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let stub = serving.clone();
+                thread::spawn(move || stub.serve(stream));
+            }
+        });
+        stub
+    }
+
+    fn serve(&self, mut stream: TcpStream) -> Option<()> {
+        let mut reader = BufReader::new(stream.try_clone().ok()?);
+        let (mut request, mut length, mut credentials) = (String::new(), 0, String::new());
+        reader.read_line(&mut request).ok()?;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            match line.trim_end().split_once(": ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
+                Some((name, value)) if name.eq_ignore_ascii_case("authorization") => value.clone_into(&mut credentials),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let path = request.split(' ').nth(1)?.to_owned();
+        let (status, answer) = self.answer(&path, credentials, serde_json::from_slice(&body).ok()?);
+        let answer = answer.to_string();
+        write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}", answer.len()).ok()
+    }
+
+    fn answer(&self, path: &str, credentials: String, schema: Value) -> (u16, Value) {
+        let mood = self.state.lock().unwrap().mood;
+        if mood == Mood::Hangs {
+            thread::sleep(Duration::from_secs(2));
+        }
+        let mut state = self.state.lock().unwrap();
+        state.asked.push((path.to_owned(), credentials));
+        let missing = (404, json!({"error_code": 40401, "message": "no such subject"}));
+        match state.mood {
+            Mood::Unavailable => return (503, json!({"error_code": 50301, "message": "not now"})),
+            Mood::Denies => return (403, json!({"error_code": 40301, "message": "not you"})),
+            Mood::NoRegistry => return (404, json!("a page")),
+            Mood::Well | Mood::Hangs | Mood::Incompatible => {}
+        }
+        let parts: Vec<String> = path.split(['/', '?']).map(|part| part.replace("%2E", ".").replace("%2D", "-")).collect();
+        let id = state.schemas.iter().position(|known| *known == schema).map(|at| u32::try_from(at).unwrap() + 258);
+        match parts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["", "subjects", subject] => {
+                let versions = state.subjects.get(subject);
+                let version = versions.and_then(|ids| ids.iter().position(|it| Some(*it) == id));
+                version.map_or(missing, |at| (200, json!({"subject": subject, "id": id, "version": at + 1, "schema": "…"})))
+            }
+            ["", "subjects", subject, "versions"] => {
+                let id = id.unwrap_or_else(|| {
+                    state.schemas.push(schema);
+                    u32::try_from(state.schemas.len()).unwrap() + 257
+                });
+                state.subjects.entry(subject.to_owned()).or_default().push(id);
+                (200, json!({"id": id}))
+            }
+            ["", "compatibility", "subjects", _, "versions", "latest", "verbose=true"] => match state.mood {
+                Mood::Incompatible => (200, json!({"is_compatible": false, "messages": ["FIELD_REMOVED: body"]})),
+                _ => missing,
+            },
+            _ => panic!("nobody asks for {path}"),
+        }
+    }
+
+    fn set(&self, mood: Mood) {
+        self.state.lock().unwrap().mood = mood;
+    }
+
+    fn subjects(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.subjects.keys().filter(|subject| !subject.contains("%2F")).cloned().collect()
+    }
+
+    /// How many schemas were posted to be registered.
+    fn registrations(&self) -> usize {
+        let state = self.state.lock().unwrap();
+        state.asked.iter().filter(|(path, _)| path.ends_with("/versions")).count()
+    }
+}
+
+/// The table with these lines, and few topics, so that few subjects are asked for.
+fn tables(stub: &Stub, more: &str) -> String {
+    let url = if more.contains("urls") { String::new() } else { format!("urls = [\"http://{}/\"]\n", stub.address) };
+    let providers = ["filespin", "filesafety", "frameio", "uploadcare"];
+    let map = providers.map(|it| format!("\"{it}.*\" = \"hookgate.{it}\"\n")).concat();
+    format!("[schema_registry]\n{url}{more}\n[topics.map]\n{map}")
+}
+
+fn start(stub: &Stub, more: &str, wait: bool) -> Daemon {
+    Daemon::with(Setup { tables: &tables(stub, more), wait, ..Setup::default() })
+}
+
+/// Delivers once and gives the schema id in front of the value.
+fn framed(daemon: &Daemon) -> u32 {
+    assert_eq!(daemon.deliver("filespin", BODY).status, 200);
+    let stored = daemon.records_of(&[TOPIC]).pop().unwrap();
+    let (id, message) = proto::unframe(&stored.value).expect("a frame");
+    assert_eq!(stored.value[..6], [&[0][..], &id.to_be_bytes(), &[0]].concat());
+    assert_eq!(proto::event_to_json(message).unwrap()["subject"], "a");
+    id
+}
+
+#[test]
+fn values_carry_the_schema_id() {
+    let stub = Stub::start(Mood::Well);
+    let daemon = start(&stub, "register = true", true);
+    // Four imported files come first.
+    assert_eq!(framed(&daemon), 262);
+    assert_eq!(daemon.metric(MISSING), Some(0.0));
+    let registered = stub.registrations();
+    assert_eq!(registered, 4 + 5, "four imports, and a subject for each topic");
+    assert!(stub.state.lock().unwrap().schemas[4]["references"][3]["version"] == 1);
+
+    // Once they are there, nobody registers anything, and the permission to is not needed.
+    assert_eq!(framed(&start(&stub, "register = true", true)), 262);
+    assert_eq!(framed(&start(&stub, "", true)), 262);
+    assert_eq!(stub.registrations(), registered);
+}
+
+#[test]
+fn without_a_registry_values_are_plain() {
+    let daemon = Daemon::start();
+    assert_eq!(daemon.deliver("filespin", BODY).status, 200);
+    let stored = daemon.records_of(&["hookgate.filespin.file-processed"]).pop().unwrap();
+    assert_eq!(proto::unframe(&stored.value), None);
+    assert_eq!(proto::event_to_json(&stored.value).unwrap()["subject"], "a");
+}
+
+#[test]
+fn subjects_are_named_as_configured() {
+    fn check(strategy: &str, subject: &str, subjects: usize) {
+        let stub = Stub::start(Mood::Well);
+        let _daemon = start(&stub, &format!("register = true\n{strategy}"), true);
+        assert!(stub.subjects().contains(&subject.to_owned()), "{subject} in {:?}", stub.subjects());
+        assert_eq!(stub.subjects().len(), subjects, "{:?}", stub.subjects());
+    }
+    check("", "hookgate.filespin-value", 5);
+    check("subject_name_strategy = \"record_name\"", "hookgate.v1.Event", 1);
+    check("subject_name_strategy = \"topic_record_name\"", "hookgate.filespin-hookgate.v1.Event", 5);
+}
+
+#[test]
+fn until_the_ids_are_known_deliveries_are_refused_and_then_they_are_not() {
+    fn check(mood: Mood, more: &str) {
+        let stub = Stub::start(mood);
+        let daemon = start(&stub, more, false);
+        daemon.wait_until("asked", |_| !stub.state.lock().unwrap().asked.is_empty());
+        daemon
+            .wait_until("kafka", |it| it.missing_topics().is_empty() && it.unready().is_some_and(|why| why.contains("registry")));
+        let begin = Instant::now();
+        let answer = daemon.deliver("filespin", BODY);
+        assert!(begin.elapsed() < Duration::from_millis(1500), "{mood:?}: a delivery waits for the registry");
+        assert_eq!((answer.status, &*answer.label()), (503, "publish_failed"), "{mood:?}");
+        assert!(answer.header("retry-after").is_some(), "{mood:?}");
+        assert_eq!(daemon.admin("/readyz").body, "the schema registry has not given every schema id yet\n");
+        assert_eq!((daemon.metric(MISSING), daemon.metric("hookgate_ready")), (Some(5.0), Some(0.0)), "{mood:?}");
+        assert!(stub.subjects().is_empty(), "{mood:?}");
+
+        stub.set(Mood::Well);
+        if !more.contains("register = true") {
+            let _other = start(&stub, "register = true", true);
+        }
+        daemon.wait_until("ready", |it| it.unready().is_none());
+        assert_eq!(framed(&daemon), 262, "{mood:?}: what was refused is on no topic, and what follows is");
+        assert_eq!(daemon.records_of(&[TOPIC]).len(), 1);
+    }
+    for mood in [Mood::Unavailable, Mood::Denies, Mood::Incompatible, Mood::NoRegistry] {
+        check(mood, "register = true");
+    }
+    check(Mood::Hangs, "register = true\ntimeout = \"100ms\"");
+    // It only looks up, and nobody has registered anything.
+    check(Mood::Well, "");
+}
+
+#[test]
+fn once_known_the_registry_does_not_matter() {
+    let stub = Stub::start(Mood::Well);
+    let daemon = start(&stub, "register = true", true);
+    stub.set(Mood::Unavailable);
+    let asked = stub.state.lock().unwrap().asked.len();
+    assert_eq!(framed(&daemon), 262);
+    assert_eq!(daemon.admin("/readyz").status, 200);
+    assert_eq!(stub.state.lock().unwrap().asked.len(), asked, "it is not even asked");
+}
+
+#[test]
+fn the_next_registry_is_asked_where_one_is_away() {
+    let (stub, away) = (Stub::start(Mood::Well), Stub::start(Mood::Unavailable));
+    let urls =
+        format!("urls = [\"http://127.0.0.1:1\", \"http://{}\", \"http://{}\"]\nregister = true", away.address, stub.address);
+    assert_eq!(framed(&start(&stub, &urls, true)), 262);
+    // A refusal is an answer, and the others would give the same.
+    away.set(Mood::Denies);
+    let refused = start(&stub, &urls, false);
+    wait_until("asked", || away.state.lock().unwrap().asked.len() > stub.state.lock().unwrap().asked.len());
+    assert!(refused.running().unready().is_some());
+}
+
+#[test]
+fn credentials_are_sent_and_never_told() {
+    fn check(more: &str, sent: &str) {
+        let stub = Stub::start(Mood::Well);
+        let daemon = start(&stub, &format!("register = true\n{more}"), true);
+        let told = daemon.admin("/configz").body;
+        assert!(!told.contains("open sesame") && (sent.is_empty() || !told.contains(sent)), "{told}");
+        let asked = stub.state.lock().unwrap().asked.clone();
+        assert!(asked.iter().all(|(_, credentials)| credentials == sent), "{asked:?}");
+    }
+    let folder = Folder::new();
+    keep_secret("open sesame");
+    keep_secret("dTpvcGVuIHNlc2FtZQ==");
+    let file = folder.write("secret", "open sesame\n");
+    check(&format!("username = \"u\"\npassword = 'file:{file}'"), "Basic dTpvcGVuIHNlc2FtZQ==");
+    check(&format!("token = 'file:{file}'"), "Bearer open sesame");
+    check("", "");
+}
+
+#[test]
+fn check_says_what_is_in_the_way() {
+    let mock = mock();
+    let check = |mood: Mood, more: &str, code: i32, told: &[&str]| {
+        let (folder, stub) = (Folder::new(), Stub::start(mood));
+        let registry = format!("[schema_registry]\nurls = [\"http://{}\"]\n{more}", stub.address);
+        folder.write("hookgate.toml", serve_configuration(mock.brokers(), &registry));
+        let ran = hookgate(&folder, &["check", "--cluster"]);
+        let lines: Vec<&str> = ran.out.lines().filter(|line| line.contains("registry") || line.contains("subject")).collect();
+        for told in told {
+            let told = told.replace("URL", &format!("http://{}", stub.address));
+            assert!(lines.iter().any(|line| line.contains(&told)), "{told:?} in {lines:#?}");
+        }
+        assert_eq!(lines.iter().any(|line| line.starts_with("problem")), code != 0, "{lines:#?}");
+        assert_eq!(stub.registrations(), 0, "check writes nothing");
+    };
+    check(Mood::Unavailable, "", 1, &["problem: schema registry: URL answered 503: not now"]);
+    check(Mood::Denies, "", 1, &["URL answered 403: not you; do the credentials permit it?"]);
+    check(Mood::NoRegistry, "", 1, &["is there a path missing, such as /apis/ccompat/v7?"]);
+    check(Mood::Incompatible, "register = true", 1, &["is incompatible with the newest one there: FIELD_REMOVED: body; "]);
+    check(Mood::Well, "", 1, &["hold no schema of this version", "`hookgate topics --apply`"]);
+    check(Mood::Well, "register = true", 0, &["has no id yet, the daemon will register its schema"]);
+}
