@@ -289,22 +289,36 @@ class Group:
     """What a consumer group has committed, looked at from outside."""
 
     def __init__(self, group, topics):
+        # Not at the top: a test that looks at no group needs no client for Kafka.
         from confluent_kafka import Consumer, TopicPartition
 
         self.consumer = Consumer({"bootstrap.servers": BROKERS, "group.id": group, "enable.auto.commit": False})
         self.partitions = []
         for topic in topics:
-            known = self.consumer.list_topics(topic, timeout=PATIENCE).topics[topic].partitions
+            known = self.ask(self.consumer.list_topics, topic).topics[topic].partitions
             self.partitions += [TopicPartition(topic, number) for number in known]
+
+    def ask(self, call, *arguments):
+        """Asks again where Kafka says "not yet", as it does of topics that were created a moment ago."""
+        from confluent_kafka import KafkaException
+
+        ends_at = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return call(*arguments, timeout=5)
+            except KafkaException:
+                if time.monotonic() > ends_at:
+                    raise
+                time.sleep(0.1)
 
     def committed(self):
         """The committed offset of each partition that has one, by (topic, partition)."""
-        found = self.consumer.committed(self.partitions, timeout=PATIENCE)
+        found = self.ask(self.consumer.committed, self.partitions)
         return {(it.topic, it.partition): it.offset for it in found if it.offset >= 0}
 
     def ends(self):
         """The offset behind the last record of each partition, by (topic, partition)."""
-        ends = {it: self.consumer.get_watermark_offsets(it, timeout=PATIENCE)[1] for it in self.partitions}
+        ends = {it: self.ask(self.consumer.get_watermark_offsets, it)[1] for it in self.partitions}
         return {(it.topic, it.partition): end for it, end in ends.items()}
 
     def lag(self):

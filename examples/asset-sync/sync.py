@@ -2,7 +2,7 @@
 """Keeps a table of FileSpin's assets in step with FileSpin, whatever comes twice, late or in the wrong order.
 
 example: KAFKA_BROKERS=127.0.0.1:19092 DATABASE_URL=postgresql://localhost/assets FILESPIN_API_KEY=... python3 sync.py
-environment: TOPIC_PREFIX (hookgate.), GROUP (asset-sync), FILESPIN_URL (https://app.filespin.io),
+environment: TOPIC_PREFIX (hookgate.), GROUP (asset-sync), FILESPIN_URL (https://app.filespin.io), RETRY_SECONDS (1),
              KAFKA_PROPERTIES: more settings of librdkafka, `name=value` separated by commas
 """
 

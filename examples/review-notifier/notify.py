@@ -5,7 +5,8 @@ The events hold ids only, so each costs a slow call. The calls are made by worke
 does not poll for max.poll.interval.ms is thrown out of its group, and what it was doing is done again by another, which is thrown out too.
 
 example: KAFKA_BROKERS=127.0.0.1:19092 SINK_URL=https://chat.example.org/hook FRAMEIO_TOKEN=... python3 notify.py
-environment: TOPIC_PREFIX (hookgate.), GROUP (review-notifier), WORKERS (8), FRAMEIO_URL (https://api.frame.io),
+environment: SINK_URL: else notifications are printed; TOPIC_PREFIX (hookgate.), GROUP (review-notifier), WORKERS (8),
+             FRAMEIO_URL (https://api.frame.io), LONGEST_PAUSE_SECONDS (30): between attempts,
              FRAMEIO_CLIENT_ID and FRAMEIO_CLIENT_SECRET: instead of FRAMEIO_TOKEN, which ends after a day,
              KAFKA_PROPERTIES: more settings of librdkafka, `name=value` separated by commas
 """
@@ -198,6 +199,9 @@ class Notifier:
 
 def post(notification):
     """The same id again is the same delivery again: a sink that knows this header can drop it."""
+    if not os.environ.get("SINK_URL"):
+        print(json.dumps(notification), flush=True)
+        return
     headers = {"Content-Type": "application/json", "Idempotency-Key": notification["id"]}
     request = urllib.request.Request(os.environ["SINK_URL"], json.dumps(notification).encode(), headers, method="POST")
     urllib.request.urlopen(request, timeout=20).close()
