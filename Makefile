@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop asyncapi codegen faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom deploy-check deploy-bless drill otel image e2e check
+.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop asyncapi codegen faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom deploy-check deploy-bless drill otel image e2e examples check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -108,6 +108,10 @@ image: ## build the container image and print its size (docker, podman or builda
 
 e2e: build ## try the chart on the Kubernetes of KUBECONFIG: IMAGE=name:tag KAFKA_HOST=address (helm, kubectl)
 	scripts/e2e --image $(IMAGE) --kafka-host $(KAFKA_HOST)
+
+# A folder of that name exists, so it must be phony.
+examples: ## run the examples of consumers end to end: real Kafka, PostgreSQL, duplicated and reordered deliveries (Java, Python)
+	examples/run $(NAMES)
 
 check: ## what CI runs, step by step with the time of each
 	scripts/check

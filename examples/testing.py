@@ -1,0 +1,327 @@
+"""What the examples' tests have in common: a daemon on a real Kafka, deliveries as the providers send them, PostgreSQL, and waits.
+
+    with testing.Scene("asset-sync") as scene:
+        hookgate = scene.hookgate()
+        hookgate.post("filespin", {"event": "file-saved", "id": "a1", ...})
+        consumer = scene.start("consumer", ["python3", "sync.py"], {"TOPIC_PREFIX": hookgate.prefix})
+        scene.wait("the row is there", lambda: rows() == expected)
+
+Whatever a scene starts is killed when it ends; when it ends by an exception, the end of every log is printed. `examples/run` sets
+KAFKA_BROKERS and HOOKGATE, the path of the binary.
+"""
+
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+BROKERS = os.environ.get("KAFKA_BROKERS", "127.0.0.1:19092")
+# Made up, each different: one secret may not open two endpoints. The daemon gets them as variables of these names.
+SECRETS = {
+    "filespin": "an-unguessable-part-of-the-url",
+    "filesafety": "another-unguessable-part-of-a-url",
+    "frameio": "a-secret-that-frameio-would-choose",
+    "uploadcare": "a-secret-of-32-characters-atmost",
+}
+ENVIRONMENT = {f"{provider}_secret".upper(): secret for provider, secret in SECRETS.items()}
+PATIENCE = 30
+
+
+def configuration(prefix, tables):
+    """A `hookgate.toml` with one endpoint for each provider, named like it; the secrets are in the environment."""
+    text = f'''{tables}
+[kafka]
+brokers = [{", ".join(json.dumps(broker) for broker in BROKERS.split(","))}]
+[http]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+[shutdown]
+pre_stop = "0s"
+[topics]
+prefix = "{prefix}"
+partitions = 3
+replication = 1
+'''
+    for name in SECRETS:
+        text += f'[endpoints.{name}]\nprovider = "{name}"\nsecrets = ["env:{name.upper()}_SECRET"]\n'
+    return text
+
+
+def shuffled(deliveries, seed, copies=2):
+    """Each delivery from one to `copies` times, all in an order that depends on the seed alone."""
+    dice = random.Random(seed)
+    repeated = [delivery for delivery in deliveries for _ in range(dice.randint(1, copies))]
+    dice.shuffle(repeated)
+    return repeated
+
+
+class Scene:
+    """The processes of one test, and a folder for them."""
+
+    def __init__(self, name):
+        self.name = name
+        self.processes = []
+        self.endings = []
+
+    def __enter__(self):
+        # Ctrl-C in the terminal reaches us as an exception of its own; this is the same for `kill`.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"hookgate-{self.name}-"))
+        # PostgreSQL runs as another user where we are root.
+        self.folder.chmod(0o755)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for process in self.processes:
+            process.kill()
+        for ending in reversed(self.endings):
+            ending()
+        if kind is not None:
+            for log in sorted(self.folder.rglob("*.log")):
+                lines = log.read_text(errors="replace").splitlines()[-30:]
+                print(f"--- {log.name}", *lines, sep="\n", file=sys.stderr)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self, name, command, environment=None, cwd=None):
+        """Starts a process whose output goes to `<name>.log`."""
+        process = Process(self, name, command, environment, cwd)
+        self.processes.append(process)
+        return process
+
+    def hookgate(self, tables=""):
+        """A daemon whose topics exist and are nobody else's. `tables` is more configuration, such as `[topics.map]`."""
+        return Hookgate(self, tables)
+
+    def postgres(self):
+        """Starts PostgreSQL with an empty database and returns its connection string."""
+        return start_postgres(self)
+
+    def wait(self, what, holds, seconds=PATIENCE):
+        """Waits until `holds()` is true, and returns what it returned; fails at once when a process ended that nobody killed."""
+        ends_at = time.monotonic() + seconds
+        while not (held := holds()):
+            for process in self.processes:
+                assert process.killed or process.code() in (None, 0), f"{process.name} ended with {process.code()}"
+            assert time.monotonic() < ends_at, f"not within {seconds} s: {what}"
+            time.sleep(0.05)
+        return held
+
+    def serve(self, answer):
+        """An HTTP server that stands in for somebody's API: `answer(method, path, headers, body)` gives the status and an object for
+        JSON, or the status, the object and headers. It is called on many threads. Returns the server's URL."""
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def reply(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                status, content, *more = answer(self.command, self.path, self.headers, body)
+                text = json.dumps(content).encode()
+                self.send_response(status)
+                for name, value in (more[0] if more else {}).items():
+                    self.send_header(name, value)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = reply
+
+            def log_message(self, *_):
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):
+                # A client that was killed is what the tests are about.
+                pass
+
+        server = Server(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.endings.append(server.shutdown)
+        return f"http://127.0.0.1:{server.server_port}"
+
+
+class Process:
+    """A process and its log."""
+
+    def __init__(self, scene, name, command, environment, cwd):
+        self.name, self.killed = name, False
+        self.log = scene.folder / f"{name}.log"
+        with self.log.open("ab") as output:
+            self.child = subprocess.Popen(
+                [str(part) for part in command],
+                env={**os.environ, **{key: str(value) for key, value in (environment or {}).items()}},
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                cwd=cwd or scene.folder,
+                # A group of its own, so that Ctrl-C is heard by the test alone.
+                start_new_session=True,
+            )
+
+    def code(self):
+        """The exit code, or None while it runs."""
+        return self.child.poll()
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def kill(self):
+        """SIGKILL, to the process and to what it started: no goodbye to the group, nothing committed."""
+        self.killed = True
+        try:
+            os.killpg(self.child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.child.wait()
+
+    def stop(self, seconds=PATIENCE):
+        """SIGTERM, and the exit code."""
+        self.killed = True
+        self.child.terminate()
+        return self.child.wait(seconds)
+
+
+class Hookgate:
+    """`hookgate serve` on the real Kafka, with topics of its own."""
+
+    def __init__(self, scene, tables):
+        # Kafka may be one that other tests, or earlier runs, have used.
+        self.prefix = f"{scene.name}.{os.getpid()}."
+        file = scene.folder / "hookgate.toml"
+        file.write_text(configuration(self.prefix, tables.replace("{prefix}", self.prefix)))
+        command = [os.environ["HOOKGATE"]]
+        subprocess.run(
+            [*command, "topics", "--apply", "--config", file],
+            env={**os.environ, **ENVIRONMENT},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        self.process = scene.start("hookgate", [*command, "serve", "--config", file], ENVIRONMENT)
+        webhooks = scene.wait("hookgate listens", self.listening)
+        host, port = webhooks.rsplit(":", 1)
+        self.connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+
+    def listening(self):
+        for line in self.process.text().splitlines():
+            entry = json.loads(line) if line.startswith("{") else {}
+            if "listening" in line and "webhooks" in entry:
+                return entry["webhooks"]
+
+    def topic(self, kind):
+        """The topic of a kind, such as `filespin.file-saved`."""
+        return self.prefix + kind
+
+    def post(self, provider, body, signed_at=None):
+        """Posts what the provider would: an object as compact JSON, or bytes as they are, proven in the provider's way. Repeats it, as
+        the provider would, until it is accepted. The same body and, for Frame.io, the same `signed_at` is the same delivery, with the
+        same `id`. Returns that id."""
+        raw = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+        path, headers = f"/webhooks/{provider}", {"Content-Type": "application/json"}
+        key = SECRETS[provider].encode()
+        if provider in ("filespin", "filesafety"):
+            path += f"?token={SECRETS[provider]}"
+        elif provider == "frameio":
+            moment = str(int(signed_at or time.time()))
+            signature = hmac.new(key, f"v0:{moment}:".encode() + raw, hashlib.sha256).hexdigest()
+            headers.update({"X-Frameio-Request-Timestamp": moment, "X-Frameio-Signature": f"v0={signature}"})
+        else:
+            headers["X-Uc-Signature"] = "v1=" + hmac.new(key, raw, hashlib.sha256).hexdigest()
+        ends_at = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.connection.request("POST", path, raw, headers)
+                answer = self.connection.getresponse()
+                status, text = answer.status, answer.read()
+            except (http.client.HTTPException, OSError) as error:
+                # A kept connection that was idle has been closed. The next request opens another.
+                self.connection.close()
+                status, text = 503, str(error)
+            if status == 200:
+                return json.loads(text)["id"]
+            assert status == 503 and time.monotonic() < ends_at, f"{provider}: {status} {text!r}"
+            time.sleep(0.1)
+
+
+def start_postgres(scene):
+    """A cluster in the scene's folder that listens on a socket in there and does not care to survive a crash of the machine."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if (config := shutil.which("pg_config")) is not None:
+        told = subprocess.run([config, "--bindir"], check=True, capture_output=True, text=True).stdout
+        folders.insert(0, Path(told.strip()))
+    binaries = next((folder for folder in folders if (folder / "initdb").exists()), None)
+    assert binaries, "PostgreSQL's server is missing; on Debian: apt-get install postgresql"
+    data = scene.folder / "postgres"
+    data.mkdir()
+    # The server refuses to run as root.
+    user = []
+    if os.getuid() == 0:
+        shutil.chown(data, "postgres", "postgres")
+        user = ["runuser", "-u", "postgres", "--"]
+    control = [*user, binaries / "pg_ctl", "--silent", "--wait", f"--pgdata={data}"]
+    # It removes its shared memory only if it is asked to stop, so it is none of the scene's processes, which are killed.
+    scene.endings.append(lambda: subprocess.run([*control, "--mode=fast", "stop"], check=False, cwd=data, capture_output=True))
+    steps = [
+        [*control, "--options=--no-sync --auth=trust --username=test --encoding=UTF8", "initdb"],
+        [*control, f"--log={data}/server.log", f"--options=-h '' -k {data} -F -c shared_buffers=16MB", "start"],
+    ]
+    for step in steps:
+        # Its output goes to no pipe of ours, which the server would keep open.
+        subprocess.run(step, check=True, cwd=data, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return f"host={data} user=test dbname=postgres"
+
+
+class Group:
+    """What a consumer group has committed, looked at from outside."""
+
+    def __init__(self, group, topics):
+        # Not at the top: a test that looks at no group needs no client for Kafka.
+        from confluent_kafka import Consumer, TopicPartition
+
+        self.consumer = Consumer({"bootstrap.servers": BROKERS, "group.id": group, "enable.auto.commit": False})
+        self.partitions = []
+        for topic in topics:
+            known = self.ask(self.consumer.list_topics, topic).topics[topic].partitions
+            self.partitions += [TopicPartition(topic, number) for number in known]
+
+    def ask(self, call, *arguments):
+        """Asks again where Kafka says "not yet", as it does of topics that were created a moment ago."""
+        from confluent_kafka import KafkaException
+
+        ends_at = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return call(*arguments, timeout=5)
+            except KafkaException:
+                if time.monotonic() > ends_at:
+                    raise
+                time.sleep(0.1)
+
+    def committed(self):
+        """The committed offset of each partition that has one, by (topic, partition)."""
+        found = self.ask(self.consumer.committed, self.partitions)
+        return {(it.topic, it.partition): it.offset for it in found if it.offset >= 0}
+
+    def ends(self):
+        """The offset behind the last record of each partition, by (topic, partition)."""
+        ends = {it: self.ask(self.consumer.get_watermark_offsets, it)[1] for it in self.partitions}
+        return {(it.topic, it.partition): end for it, end in ends.items()}
+
+    def lag(self):
+        """How many records are not committed yet."""
+        committed, ends = self.committed(), self.ends()
+        return sum(end - committed.get(where, 0) for where, end in ends.items())
