@@ -243,13 +243,18 @@ class Hookgate:
             headers["X-Uc-Signature"] = "v1=" + hmac.new(key, raw, hashlib.sha256).hexdigest()
         ends_at = time.monotonic() + PATIENCE
         while True:
-            self.connection.request("POST", path, raw, headers)
-            answer = self.connection.getresponse()
-            text = answer.read()
-            if answer.status == 200:
+            try:
+                self.connection.request("POST", path, raw, headers)
+                answer = self.connection.getresponse()
+                status, text = answer.status, answer.read()
+            except (http.client.HTTPException, OSError) as error:
+                # A kept connection that was idle has been closed. The next request opens another.
+                self.connection.close()
+                status, text = 503, str(error)
+            if status == 200:
                 return json.loads(text)["id"]
-            assert answer.status == 503 and time.monotonic() < ends_at, f"{provider}: {answer.status} {text!r}"
-            time.sleep(0.2)
+            assert status == 503 and time.monotonic() < ends_at, f"{provider}: {status} {text!r}"
+            time.sleep(0.1)
 
 
 def start_postgres(scene):

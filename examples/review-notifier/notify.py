@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""Tells a chat, or any HTTP endpoint, of comments and of files that are ready in Frame.io, with what Frame.io's API says of them.
+
+The events hold ids only, so each costs a slow call. The calls are made by workers, while the loop goes on polling Kafka: a consumer that
+does not poll for max.poll.interval.ms is thrown out of its group, and what it was doing is done again by another, which is thrown out too.
+
+example: KAFKA_BROKERS=127.0.0.1:19092 SINK_URL=https://chat.example.org/hook FRAMEIO_TOKEN=... python3 notify.py
+environment: TOPIC_PREFIX (hookgate.), GROUP (review-notifier), WORKERS (8), FRAMEIO_URL (https://api.frame.io),
+             FRAMEIO_CLIENT_ID and FRAMEIO_CLIENT_SECRET: instead of FRAMEIO_TOKEN, which ends after a day,
+             KAFKA_PROPERTIES: more settings of librdkafka, `name=value` separated by commas
+"""
+
+import json
+import logging
+import os
+import queue
+import random
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import deque
+
+import httpx
+from confluent_kafka import Consumer
+from frameio import Frameio
+from frameio.auth import ServerToServerAuth
+from frameio.core.api_error import ApiError
+from frameio.core.parse_error import ParsingError
+from google.protobuf.message import DecodeError
+
+from hookgate.v1.event_pb2 import Event
+
+log = logging.getLogger("review-notifier")
+
+COMMENTS = {
+    "comment.created": "commented",
+    "comment.updated": "changed a comment",
+    "comment.completed": "wrote what is now done",
+    "comment.uncompleted": "wrote what is open again",
+}
+TOPICS = ["frameio.file.ready", *(f"frameio.{kind}" for kind in COMMENTS)]
+# Answers that say "not now" or "fix your set-up" and nothing about this event. It is tried again until it works.
+PASSING = {401, 403, 408, 409, 429}
+# How many records of a partition may wait here; at that many the partition is paused, at half of it, it goes on.
+LIMIT = 20
+LONGEST_PAUSE = float(os.environ.get("LONGEST_PAUSE_SECONDS", "30"))
+
+
+class Lane:
+    """A partition that we own: what of it waits, in its order. One record at a time is being worked on, the first, so the offset behind
+    the last finished one is also the lowest that is safe to commit. Only the polling thread touches a lane."""
+
+    def __init__(self):
+        self.waiting = deque()
+        self.paused = False
+
+
+class Loop:
+    """Kafka's side. Workers take lanes from `ready` and hand them back through `finished`."""
+
+    def __init__(self, consumer):
+        self.consumer = consumer
+        self.lanes = {}
+        self.ready = queue.SimpleQueue()
+        self.finished = queue.SimpleQueue()
+
+    def run(self, running):
+        while running():
+            message = self.consumer.poll(0.1)
+            if message is not None:
+                if message.error():
+                    log.warning("Kafka: %s", message.error())
+                else:
+                    self.take(message)
+            self.settle()
+
+    def take(self, message):
+        key = message.topic(), message.partition()
+        lane = self.lanes.setdefault(key, Lane())
+        lane.waiting.append(message)
+        if len(lane.waiting) == 1:
+            self.ready.put((lane, message))
+        if len(lane.waiting) >= LIMIT and not lane.paused:
+            self.pause(key, lane, True)
+
+    def settle(self):
+        """Notes what the workers have finished, and gives them what comes next."""
+        while not self.finished.empty():
+            lane, message, error = self.finished.get()
+            if error is not None:
+                # A mistake of ours. Ending is better than going on without the record: nothing behind it was committed.
+                raise error
+            key = message.topic(), message.partition()
+            if self.lanes.get(key) is not lane:
+                # The partition was taken from us meanwhile: its new owner notifies again.
+                continue
+            lane.waiting.popleft()
+            # The commits, which go on in the background and when we leave, reach up to here and no further.
+            self.consumer.store_offsets(message)
+            if lane.waiting:
+                self.ready.put((lane, lane.waiting[0]))
+            if lane.paused and len(lane.waiting) <= LIMIT // 2:
+                self.pause(key, lane, False)
+
+    def pause(self, key, lane, paused):
+        partitions = [it for it in self.consumer.assignment() if (it.topic, it.partition) == key]
+        (self.consumer.pause if paused else self.consumer.resume)(partitions)
+        lane.paused = paused
+        log.info("%s %s[%s]", "paused" if paused else "resumed", *key)
+
+    def revoked(self, consumer, partitions):
+        """What is finished still counts; what waits, and what is being worked on, is the next owner's."""
+        log.info("revoked %s", len(partitions))
+        self.settle()
+        for partition in partitions:
+            lane = self.lanes.pop((partition.topic, partition.partition), None)
+            if lane is not None and lane.paused:
+                consumer.resume([partition])
+
+    def lost(self, _, partitions):
+        """Already somebody else's: there is nothing to store any more."""
+        log.warning("lost %s", len(partitions))
+        for partition in partitions:
+            self.lanes.pop((partition.topic, partition.partition), None)
+
+
+def work(loop, notifier):
+    """A worker's life."""
+    while True:
+        lane, message = loop.ready.get()
+        error = None
+        try:
+            notifier.handle(message)
+        except Exception as caught:  # noqa: BLE001
+            error = caught
+        loop.finished.put((lane, message, error))
+
+
+class Notifier:
+    """What is done for each event."""
+
+    def __init__(self):
+        if os.environ.get("FRAMEIO_CLIENT_ID"):
+            # Gets a new token whenever the old one is about to end.
+            auth = ServerToServerAuth(
+                client_id=os.environ["FRAMEIO_CLIENT_ID"], client_secret=os.environ["FRAMEIO_CLIENT_SECRET"]
+            )
+            token = auth.get_token
+        else:
+            token = os.environ["FRAMEIO_TOKEN"]
+        self.frameio = Frameio(base_url=os.environ.get("FRAMEIO_URL", "https://api.frame.io"), token=token, timeout=20)
+
+    def handle(self, message):
+        """Returns when the notification is made, however often it has to be tried."""
+        try:
+            event = Event.FromString(message.value() or b"")
+        except DecodeError:
+            log.error("skipped %s[%s]@%s: it is no event", message.topic(), message.partition(), message.offset())
+            return
+        attempt = 0
+        while True:
+            try:
+                return post({"id": event.id, "type": event.type, "resource": event.subject, "text": self.text(event)})
+            except (ApiError, httpx.HTTPError, OSError) as error:
+                attempt += 1
+                # With chance, so that many workers do not come back in one moment.
+                pause = min(2**attempt / 4, LONGEST_PAUSE) * random.uniform(0.5, 1)
+                reason = f"Frame.io answers {error.status_code}" if isinstance(error, ApiError) else type(error).__name__
+                log.warning("%s of %s: attempt %s failed, again in %.1f s: %s", event.type, event.subject, attempt, pause, reason)
+                time.sleep(pause)
+
+    def text(self, event):
+        account, resource = event.frameio_event.account_id, event.subject
+        # Where Frame.io refuses the question for good, because the thing is gone or the event is of the legacy API, the ids are told:
+        # a poor notification is better than none.
+        bare = f"{event.type}: {resource}"
+        if not account:
+            return bare
+        # The client itself tries twice again, and keeps to Retry-After.
+        try:
+            if event.type == "file.ready":
+                file = self.frameio.files.show(account, resource).data
+                return f"{file.name} is ready: {file.view_url}"
+            comment = self.frameio.comments.show(account, resource, include="owner").data
+            file = self.frameio.files.show(account, comment.file_id).data
+            owner = (comment.owner and comment.owner.name) or "Somebody"
+            return f"{owner} {COMMENTS[event.type]} on {file.name}: {comment.text}"
+        except (ParsingError, AttributeError):
+            # An answer without what is documented. The client does not check all of it.
+            return bare
+        except ApiError as error:
+            if error.status_code in PASSING or not 400 <= (error.status_code or 0) < 500:
+                raise
+            return bare
+
+
+def post(notification):
+    """The same id again is the same delivery again: a sink that knows this header can drop it."""
+    headers = {"Content-Type": "application/json", "Idempotency-Key": notification["id"]}
+    request = urllib.request.Request(os.environ["SINK_URL"], json.dumps(notification).encode(), headers, method="POST")
+    urllib.request.urlopen(request, timeout=20).close()
+
+
+def main():
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    # It logs the URL of each request.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    more = filter(None, os.environ.get("KAFKA_PROPERTIES", "").split(","))
+    consumer = Consumer(
+        {
+            "bootstrap.servers": os.environ.get("KAFKA_BROKERS", "127.0.0.1:19092"),
+            "group.id": os.environ.get("GROUP", "review-notifier"),
+            "auto.offset.reset": "earliest",
+            "enable.auto.offset.store": False,
+            "auto.commit.interval.ms": 1000,
+            # In a rebalance, only the partitions that move stand still.
+            "partition.assignment.strategy": "cooperative-sticky",
+            **dict(it.split("=", 1) for it in more),
+        }
+    )
+    stopping = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.append(True))
+    loop, notifier = Loop(consumer), Notifier()
+    for _ in range(int(os.environ.get("WORKERS", "8"))):
+        threading.Thread(target=work, args=(loop, notifier), daemon=True).start()
+    topics = [os.environ.get("TOPIC_PREFIX", "hookgate.") + topic for topic in TOPICS]
+    consumer.subscribe(
+        topics,
+        on_assign=lambda _, given: log.info("assigned %s", len(given)),
+        on_revoke=loop.revoked,
+        on_lost=loop.lost,
+    )
+    try:
+        loop.run(lambda: not stopping)
+    finally:
+        # What the workers are at is left to the next owner; what they have finished is committed.
+        consumer.close()
+
+
+if __name__ == "__main__":
+    main()
