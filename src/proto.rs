@@ -28,6 +28,19 @@ pub fn event_to_json(bytes: &[u8]) -> Option<serde_json::Value> {
     message.serialize_with_options(serde_json::value::Serializer, &options).ok()
 }
 
+/// Takes the frame of a Confluent-compatible schema registry off a value: the schema's id, and the message behind it. The frame is a zero
+/// byte, the id as a big-endian 32-bit integer, and the path to the message within its file as zigzag varints: their count, then each of
+/// them, where a count of zero stands for the first message. None where the value is not framed; no event begins with a zero byte.
+pub fn unframe(value: &[u8]) -> Option<(u32, &[u8])> {
+    let (id, mut rest) = value.strip_prefix(&[0])?.split_first_chunk::<4>()?;
+    // The lowest bit is the sign, which neither a count nor an index has.
+    let count = prost::encoding::decode_varint(&mut rest).ok()? >> 1;
+    for _ in 0..count {
+        prost::encoding::decode_varint(&mut rest).ok()?;
+    }
+    Some((u32::from_be_bytes(*id), rest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +57,20 @@ mod tests {
         // occurred_at = {seconds: 2^63 - 1}
         check(b"\x3a\x0a\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f", None);
         check(b"\x3a\x02\x08", None);
+    }
+
+    #[test]
+    fn a_frame_is_taken_off_where_there_is_one() {
+        fn check(value: &[u8], unframed: Option<(u32, &[u8])>) {
+            assert_eq!(unframe(value), unframed, "{value:?}");
+        }
+        check(b"\0\0\0\x01\x02\0event", Some((258, b"event")));
+        // The path [0] in full, and one of two steps.
+        check(b"\0\0\0\0\x07\x02\0event", Some((7, b"event")));
+        check(b"\0\xff\xff\xff\xff\x04\x02\x80\x01event", Some((u32::MAX, b"event")));
+        check(b"\0\0\0\0\x07\0", Some((7, b"")));
+        for whole in [&b""[..], b"\x0a\x01a", b"\0\0\0\0\x07", b"\0\0\0\x07", b"\0\0\0\0\x07\x04\0", b"\0\0\0\0\x07\xff"] {
+            check(whole, None);
+        }
     }
 }
