@@ -33,6 +33,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/providers.md",
     "docs/reliability.md",
     "docs/kubernetes.md",
+    "docs/tail.md",
     "deploy/helm/hookgate/README.md",
 ];
 

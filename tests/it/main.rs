@@ -27,5 +27,6 @@ mod refuse;
 mod secrets;
 mod smuggle;
 mod sources;
+mod tail;
 mod tidy;
 mod tls;

@@ -33,3 +33,6 @@ mod outage;
 
 /// `hookgate dev --kafka` and `hookgate tail`.
 mod dev;
+
+/// `hookgate tail` by time, and over transactions.
+mod tail;
