@@ -13,9 +13,8 @@ use std::{
 };
 
 use clap::Args;
-use serde_json::Value;
 
-use super::{Failure, Outcome, logging, printable, send, serve, tail};
+use super::{Failure, Outcome, logging, send, serve, tail::Printer};
 use crate::{
     app::{self, Running, topic_table},
     config::{self, Config, Environment, Kafka},
@@ -23,7 +22,7 @@ use crate::{
     provider::{self, Provider},
     publish::{
         mock::Mock,
-        read::{Read, Reader, Start, Stored},
+        read::{Read, Reader, Start},
     },
 };
 
@@ -60,7 +59,7 @@ pub(super) struct Arguments {
     exit: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Outcome {
+pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> Outcome {
     let secrets = make_secrets()?;
     let environment: Environment = secrets.iter().map(|(name, secret)| (variable(name), secret.clone())).collect();
     let mut config = configuration(arguments, &environment)?;
@@ -76,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     let running = app::start(&config, options)?;
     wait_until_ready(&running, &config.kafka)?;
 
-    let viewer = Viewer::start(&config)?;
+    let viewer = Viewer::start(&config, Printer::pretty(terminal))?;
     introduce(&config, &running, &secrets, mock.is_some())?;
     for (name, secret) in &secrets {
         send_sample(name, secret, &running)?;
@@ -201,7 +200,7 @@ struct Viewer {
 }
 
 impl Viewer {
-    fn start(config: &Config) -> Result<Self, Failure> {
+    fn start(config: &Config, mut printer: Printer) -> Result<Self, Failure> {
         let mut reader = Reader::open(&config.kafka, &topics(config), Start::End)?;
         let (seen, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (counted, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
@@ -210,7 +209,7 @@ impl Viewer {
                 match reader.next(READ_WAIT) {
                     Ok(Read::Record(stored)) => {
                         // A closed output must not stop the daemon.
-                        let _closed = io::stdout().write_all(show(&stored).as_bytes());
+                        let _closed = printer.print(&mut io::stdout().lock(), &stored);
                         counted.fetch_add(1, Ordering::Relaxed);
                     }
                     Ok(Read::Nothing | Read::CaughtUp) => {}
@@ -235,23 +234,4 @@ impl Viewer {
         self.stop.store(true, Ordering::Relaxed);
         let _panicked = self.thread.join();
     }
-}
-
-/// An event for people: where it lies, then the event itself without the raw body.
-fn show(stored: &Stored) -> String {
-    let mut line = tail::to_json(stored);
-    let event = line.get_mut("event").and_then(Value::as_object_mut);
-    let event = event.map(|event| {
-        let body = event.get("body").and_then(Value::as_str).map_or(0, |text| text.len() / 4 * 3);
-        event.insert("body".into(), format!("… about {body} bytes").into());
-        serde_json::to_string(event).unwrap_or_default()
-    });
-    format!(
-        "\n{}[{}] @{}  key {}\n  {}\n",
-        stored.topic,
-        stored.partition,
-        stored.offset,
-        printable(&String::from_utf8_lossy(&stored.key)),
-        printable(&event.unwrap_or_else(|| "not an event".into())),
-    )
 }

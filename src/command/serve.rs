@@ -1,5 +1,7 @@
 //! `hookgate serve`: the daemon.
 
+use std::io;
+
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -89,20 +91,30 @@ pub(super) fn wait_for_signal() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
         let _entered = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        Signals::new()?
     };
-    runtime.block_on(next_signal(&mut signals));
+    runtime.block_on(signals.next());
     let mut impatient = async move || {
-        next_signal(&mut signals).await;
+        signals.next().await;
         std::process::exit(1);
     };
     std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(impatient()))?;
     Ok(())
 }
 
-async fn next_signal((terminate, interrupt): &mut (Signal, Signal)) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT. Made within a runtime; from then on they do not end the process by themselves.
+pub(super) struct Signals(Signal, Signal);
+
+impl Signals {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+    }
+
+    /// Waits for the next of either.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
     }
 }

@@ -233,8 +233,9 @@ fn dev_shows_an_event_of_each_provider() {
     let finished = check(&folder, &[&["dev", "--exit"], &any[..]].concat(), 0, &["Hookgate is running.", "kcat -b "]);
     assert_eq!(finished.out.lines().filter(|line| line.starts_with("curl ")).count(), 4, "{}", finished.out);
     assert!(finished.out.contains(&format!("\n{} tail --brokers ", env!("CARGO_BIN_EXE_hookgate"))), "what to type");
+    // Behind the time stands the place.
     let events: Vec<&str> =
-        finished.out.lines().filter(|line| line.starts_with("hookgate.") && line.contains("[0] @0 ")).collect();
+        finished.out.lines().filter(|line| line.contains("[0] @0  key ")).filter_map(|line| line.split("  ").nth(1)).collect();
     assert_eq!(events.len(), 4, "{}", finished.out);
     for provider in ["filespin", "filesafety", "frameio", "uploadcare"] {
         assert!(events.iter().any(|line| line.starts_with(&format!("hookgate.{provider}."))), "{events:?}");
@@ -243,7 +244,7 @@ fn dev_shows_an_event_of_each_provider() {
     let process = Process::spawn(&folder, &[&["dev"], &any[..]].concat());
     wait_until("waiting", || process.out().contains("Waiting for deliveries"));
     let told = process.out();
-    let shown = told.lines().take_while(|line| !line.starts_with("Waiting")).filter(|line| line.contains("[0] @0 ")).count();
+    let shown = told.lines().take_while(|line| !line.starts_with("Waiting")).filter(|line| line.contains("[0] @0  key ")).count();
     assert_eq!(shown, 4, "the samples come first: {told}");
     process.signal("INT");
     let finished = process.finish();

@@ -38,6 +38,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/reliability.md",
     "docs/schema-registry.md",
     "docs/kubernetes.md",
+    "docs/tail.md",
     "deploy/helm/hookgate/README.md",
 ];
 

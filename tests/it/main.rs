@@ -32,5 +32,6 @@ mod secrets;
 mod smuggle;
 mod sources;
 mod spans;
+mod tail;
 mod tidy;
 mod tls;

@@ -42,3 +42,6 @@ mod dev;
 
 /// A schema registry, read back with Confluent's own deserializer.
 mod registry;
+
+/// `hookgate tail` by time, and over transactions.
+mod tail;

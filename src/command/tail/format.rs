@@ -1,0 +1,254 @@
+//! How a record is printed.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use clap::{Args, ValueEnum};
+use prost::Message as _;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    command::{Failure, printable},
+    config::Environment,
+    proto,
+    publish::read::Stored,
+};
+
+/// So much of a value that is no event is shown to people.
+const HEX_BYTES_MAX: usize = 64;
+
+const DIM: &str = "\x1b[2m";
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const BOLD_CYAN: &str = "\x1b[1;36m";
+const RESET: &str = "\x1b[0m";
+
+/// What is printed of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// One JSON object per line.
+    Json,
+    /// For people: a head line, then the fields.
+    Pretty,
+    /// The value's bytes as they are, nothing between them: for one record.
+    Raw,
+    /// The event's bytes behind their length as a varint, as protobuf libraries read and write streams.
+    Delimited,
+    /// The webhook's body as it was received; a newline between two of them.
+    Body,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+/// How to print.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct Output {
+    /// By default pretty on a terminal, json elsewhere.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Show the body too: pretty shows its text, json adds it as `body_text`.
+    #[arg(long)]
+    body: bool,
+    /// Colours of pretty; auto is on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    color: Colour,
+}
+
+impl Output {
+    /// Fails where bytes would go to a terminal.
+    pub(super) fn printer(&self, environment: &Environment) -> Result<Printer, Failure> {
+        let terminal = io::stdout().is_terminal();
+        let format = self.format.unwrap_or(if terminal { Format::Pretty } else { Format::Json });
+        if terminal && matches!(format, Format::Raw | Format::Delimited) {
+            return Err(Failure::Failed("bytes are nothing for a terminal: send the output to a file or a program".into()));
+        }
+        let colour = match self.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => terminal && allows_colour(environment),
+        };
+        Ok(Printer { format, body: self.body, colour, terminal, separator: b"" })
+    }
+}
+
+fn allows_colour(environment: &Environment) -> bool {
+    environment.get("NO_COLOR").is_none_or(str::is_empty) && environment.get("TERM") != Some("dumb")
+}
+
+/// Prints records.
+#[derive(Clone, Copy)]
+pub(in crate::command) struct Printer {
+    format: Format,
+    body: bool,
+    colour: bool,
+    terminal: bool,
+    /// What stands in front of the next body.
+    separator: &'static [u8],
+}
+
+impl Printer {
+    /// For people who watch.
+    pub(in crate::command) fn pretty(environment: &Environment) -> Self {
+        let terminal = io::stdout().is_terminal();
+        Self { format: Format::Pretty, body: false, colour: terminal && allows_colour(environment), terminal, separator: b"" }
+    }
+
+    /// Writes one record. Whether there was anything to show: what is no event has no body.
+    pub(in crate::command) fn print(&mut self, out: &mut impl Write, stored: &Stored) -> io::Result<bool> {
+        match self.format {
+            Format::Json => writeln!(out, "{}", printable(&to_json(stored, self.body).to_string()))?,
+            Format::Pretty => self.show(out, stored)?,
+            Format::Raw => out.write_all(&stored.value)?,
+            Format::Delimited => {
+                let (_, event) = event_of(stored);
+                let mut length = Vec::new();
+                prost::encode_length_delimiter(event.len(), &mut length).map_err(io::Error::other)?;
+                out.write_all(&length)?;
+                out.write_all(event)?;
+            }
+            Format::Body => {
+                let Ok(event) = proto::Event::decode(event_of(stored).1) else { return Ok(false) };
+                if self.terminal {
+                    lines(&event.body).try_for_each(|line| writeln!(out, "{line}"))?;
+                } else {
+                    // Between two and not behind each, so that a single one is what was signed.
+                    out.write_all(self.separator)?;
+                    out.write_all(&event.body)?;
+                    self.separator = b"\n";
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn paint(self, colour: &str, text: &str) -> String {
+        let text = printable(text);
+        if self.colour { format!("{colour}{text}{RESET}") } else { text }
+    }
+
+    /// The head line, then field by field, with a blank line behind it.
+    fn show(self, out: &mut impl Write, stored: &Stored) -> io::Result<()> {
+        let time = stored.timestamp_ms.map(|milliseconds| {
+            let (seconds, rest) = (milliseconds.div_euclid(1_000), milliseconds.rem_euclid(1_000));
+            let nanos = i32::try_from(rest).unwrap_or_default() * 1_000_000;
+            prost_types::Timestamp { seconds, nanos }.to_string()
+        });
+        let place = format!("{}[{}] @{}", stored.topic, stored.partition, stored.offset);
+        write!(
+            out,
+            "{}  {}  key {}",
+            self.paint(DIM, time.as_deref().unwrap_or("-")),
+            self.paint(BOLD_CYAN, &place),
+            self.paint(YELLOW, &String::from_utf8_lossy(&stored.key))
+        )?;
+        if let Some(verdict) = stored.header("hookgate-verdict").or(stored.header("hookgate-reason")) {
+            write!(out, "  {}", self.paint(if verdict == "clean" { GREEN } else { RED }, verdict))?;
+        }
+        writeln!(out)?;
+        for (name, value) in &stored.headers {
+            // The others say what the event says.
+            if matches!(name.as_str(), "hookgate-detail" | "traceparent") {
+                self.field(out, 1, name, &json!(value))?;
+            }
+        }
+        let (schema, event) = event_of(stored);
+        if let Some(schema) = schema {
+            self.field(out, 1, "schema_id", &json!(schema))?;
+        }
+        if let Some(Value::Object(fields)) = proto::event_to_json(event) {
+            self.event(out, event, fields)?;
+        } else {
+            let shown = &stored.value[..stored.value.len().min(HEX_BYTES_MAX)];
+            let more = if shown.len() < stored.value.len() { "…" } else { "" };
+            let told = format!("{} bytes: {}{more}", stored.value.len(), hex::encode(shown));
+            self.field(out, 1, "not an event", &json!(told))?;
+        }
+        writeln!(out)
+    }
+
+    fn event(self, out: &mut impl Write, event: &[u8], mut fields: Map<String, Value>) -> io::Result<()> {
+        let body = proto::Event::decode(event).map(|event| event.body).unwrap_or_default();
+        fields.shift_remove("body");
+        // It stands in the head line, as the key.
+        fields.shift_remove("subject");
+        for (name, value) in &fields {
+            self.field(out, 1, name, value)?;
+        }
+        if !body.is_empty() {
+            self.field(out, 1, "body", &json!(format!("{} bytes", body.len())))?;
+        }
+        if self.body {
+            lines(&body).try_for_each(|line| writeln!(out, "    {line}"))?;
+        }
+        Ok(())
+    }
+
+    /// A field on a line of its own; what it holds is indented below it.
+    fn field(self, out: &mut impl Write, depth: usize, name: &str, value: &Value) -> io::Result<()> {
+        write!(out, "{}{}", "  ".repeat(depth), self.paint(DIM, name))?;
+        match value {
+            Value::Object(fields) => {
+                writeln!(out)?;
+                fields.iter().try_for_each(|(name, value)| self.field(out, depth + 1, name, value))
+            }
+            Value::Array(items) => {
+                writeln!(out)?;
+                items.iter().try_for_each(|item| self.field(out, depth + 1, "-", item))
+            }
+            Value::String(value) => writeln!(out, "  {}", printable(value)),
+            other => writeln!(out, "  {other}"),
+        }
+    }
+}
+
+/// The schema's id where a registry's frame is around the event, and the event.
+fn event_of(stored: &Stored) -> (Option<u32>, &[u8]) {
+    match proto::unframe(&stored.value) {
+        Some((schema, event)) => (Some(schema), event),
+        None => (None, &stored.value),
+    }
+}
+
+/// A body line by line, fit for a terminal; JSON is laid out.
+fn lines(body: &[u8]) -> impl Iterator<Item = String> {
+    let laid_out = serde_json::from_slice::<Value>(body).and_then(|value| serde_json::to_string_pretty(&value));
+    let text = laid_out.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
+    text.lines().map(printable).collect::<Vec<_>>().into_iter()
+}
+
+/// A record as one JSON object. A value that is no event is told as such and kept as hex.
+fn to_json(stored: &Stored, with_body: bool) -> Value {
+    let mut line = Map::new();
+    line.insert("topic".into(), json!(stored.topic));
+    line.insert("partition".into(), json!(stored.partition));
+    line.insert("offset".into(), json!(stored.offset));
+    line.insert("timestamp_ms".into(), json!(stored.timestamp_ms));
+    line.insert("key".into(), json!(String::from_utf8_lossy(&stored.key)));
+    let headers: Map<_, _> = stored.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    line.insert("headers".into(), headers.into());
+    let (schema, event) = event_of(stored);
+    if let Some(schema) = schema {
+        line.insert("schema_id".into(), json!(schema));
+    }
+    match proto::event_to_json(event) {
+        Some(mut fields) => {
+            // The text itself and not what it reads as: numbers and double keys would not survive that.
+            let body = with_body.then(|| proto::Event::decode(event).ok()).flatten();
+            if let Some(text) = body.and_then(|event| String::from_utf8(event.body.into()).ok()) {
+                fields["body_text"] = text.into();
+            }
+            line.insert("event".into(), fields)
+        }
+        None => line.insert("not_an_event_hex".into(), json!(hex::encode(&stored.value))),
+    };
+    line.into()
+}
+
+#[cfg(test)]
+mod tests;

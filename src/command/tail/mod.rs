@@ -1,0 +1,217 @@
+//! `hookgate tail`: what lies on the topics, for people and for programs.
+
+mod format;
+mod order;
+mod select;
+
+use std::{
+    io::{self, BufWriter, IsTerminal as _, Write},
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use tokio::{io::Interest, net::unix::pipe};
+
+use self::{format::Output, order::Backlog, select::Filters, select::Range};
+use super::{Failure, Outcome, Source, serve};
+use crate::{
+    config::{Environment, Kafka, kafka_alone},
+    publish::read::{Read, Reader, Stored},
+};
+
+pub(super) use self::format::Printer;
+
+/// How long one wait for a record is; the end is noticed after it.
+const WAIT: Duration = Duration::from_millis(200);
+/// How often topics are looked for that have come since.
+const SEARCH_EVERY: Duration = Duration::from_secs(3);
+/// Nothing has come for so long: what waits for the older records of a partition that does not answer is shown without them.
+const ORDER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Show what lies on the topics.
+///
+/// Follows the topics from now on, unless told otherwise; Ctrl-C ends it. Without a topic, all topics of the configuration are read. What
+/// was there at the start comes in the order of time over all partitions, what is new as it arrives. No consumer group is joined and
+/// nothing is committed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  hookgate tail
+  hookgate tail --last 10
+  hookgate tail 'hookgate.uploadcare.*' '*.infected' --from-beginning
+  hookgate tail --since -15m --provider filesafety --verdict infected,nsfw
+  hookgate tail --since 2026-11-22T10:00:00Z --until 2026-11-22T11:00:00Z --format json | jq .event.subject
+  hookgate tail hookgate.quarantine --offset 3:1201 --limit 1 --body
+  hookgate tail hookgate.frameio.file.ready --last 1 --exit --format body > body.json
+  hookgate tail 'hookgate.*' --brokers localhost:9092 --from-beginning --exit --format delimited > events.bin")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+    /// Topics; `*` stands for any characters. Topics that come to match while following are read too.
+    topics: Vec<String>,
+    #[command(flatten)]
+    range: Range,
+    #[command(flatten)]
+    filters: Filters,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
+    let printer = arguments.output.printer(environment)?;
+    let (kafka, topics) = resolve(arguments, environment)?;
+    let selection = arguments.range.selection(topics, arguments.filters.are_set())?;
+    let follow = selection.follow;
+    let reader = Reader::select(&kafka, selection)?;
+    // The configuration's own topics need not all be there; `hookgate topics` and `check` tell.
+    for topic in reader.missing().iter().filter(|topic| arguments.topics.contains(topic)) {
+        note(&format!("no such topic: {topic}{}", if follow { ", so far" } else { "" }));
+    }
+    let mut tail = Tail {
+        arguments,
+        printer,
+        follow,
+        reader,
+        out: BufWriter::new(io::stdout().lock()),
+        backlog: Backlog::new(arguments.range.last()),
+        stop: watch()?,
+        read: 0,
+        shown: 0,
+    };
+    let outcome = tail.run();
+    if io::stderr().is_terminal() {
+        note(&format!("{} records shown of {} read", tail.shown, tail.read));
+    }
+    outcome.map(|()| true)
+}
+
+fn note(text: &str) {
+    // Nothing is left to be told where stderr is closed.
+    let _closed = writeln!(io::stderr(), "hookgate: {text}");
+}
+
+/// The cluster and the topics. Brokers and topics on the command line need no configuration file.
+fn resolve(arguments: &Arguments, environment: &Environment) -> Result<(Kafka, Vec<String>), Failure> {
+    if let (Some(brokers), false) = (&arguments.source.brokers, arguments.source.exists()) {
+        let topics = match arguments.topics.as_slice() {
+            [] => vec!["hookgate.*".to_owned()],
+            topics => topics.to_vec(),
+        };
+        return Ok((kafka_alone(brokers, environment)?, topics));
+    }
+    let config = arguments.source.load(environment)?;
+    let topics = match arguments.topics.as_slice() {
+        [] => crate::app::topic_table(&config).by_topic().keys().map(ToString::to_string).collect(),
+        topics => topics.to_vec(),
+    };
+    Ok((config.kafka, topics))
+}
+
+/// One run of the command.
+struct Tail<'a, W: Write> {
+    arguments: &'a Arguments,
+    printer: Printer,
+    follow: bool,
+    reader: Reader,
+    out: BufWriter<W>,
+    backlog: Backlog,
+    stop: Arc<AtomicBool>,
+    read: u64,
+    shown: u64,
+}
+
+impl<W: Write> Tail<'_, W> {
+    fn run(&mut self) -> Result<(), Failure> {
+        let (mut searched, mut arrived) = (Instant::now(), Instant::now());
+        while self.goes_on() {
+            // What is at hand is read in one go, and written when there is no more of it.
+            let at_hand = self.reader.next(Duration::ZERO)?;
+            let read = match at_hand {
+                Read::Record(_) => at_hand,
+                Read::Nothing | Read::CaughtUp => {
+                    self.out.flush()?;
+                    self.reader.next(WAIT)?
+                }
+            };
+            if let Read::Record(stored) = read {
+                arrived = Instant::now();
+                self.take(stored);
+            } else if let Some(trouble) = self.reader.take_trouble() {
+                note(&trouble);
+            }
+            self.show_ready(self.follow && arrived.elapsed() > ORDER_PATIENCE)?;
+            if self.follow && searched.elapsed() > SEARCH_EVERY {
+                self.reader.look_for_new()?;
+                searched = Instant::now();
+            } else if !self.follow && self.reader.caught_up() {
+                break;
+            }
+        }
+        Ok(self.out.flush()?)
+    }
+
+    fn goes_on(&self) -> bool {
+        let enough = self.arguments.range.limit.is_some_and(|limit| self.shown >= limit);
+        let over = self.follow && self.arguments.range.is_over();
+        !(enough || over || self.stop.load(Ordering::Relaxed))
+    }
+
+    fn take(&mut self, stored: Stored) {
+        self.read += 1;
+        let wanted = self.arguments.range.admits(&stored) && self.arguments.filters.admit(&stored);
+        self.backlog.push(stored, wanted);
+    }
+
+    /// Shows what nothing older can come for, or everything.
+    fn show_ready(&mut self, everything: bool) -> Result<(), Failure> {
+        let none = std::collections::BTreeSet::new();
+        while self.goes_on() {
+            let pending = if everything { &none } else { self.reader.pending() };
+            let Some(stored) = self.backlog.ready(pending) else { break };
+            self.shown += u64::from(self.printer.print(&mut self.out, &stored)?);
+        }
+        Ok(())
+    }
+}
+
+/// Notices Ctrl-C, SIGTERM, and that nobody reads the output any more, which a command that has nothing to write would not see. A second
+/// signal ends the process at once: the first one may find it writing to a pager that does not read.
+fn watch() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let noticed = Arc::clone(&stop);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let output = io::stdout().as_fd().try_clone_to_owned()?;
+    let (mut signals, output) = {
+        let _entered = runtime.enter();
+        // A file has no reader that could go.
+        (serve::Signals::new()?, pipe::Sender::from_owned_fd_unchecked(output).ok())
+    };
+    let watch = async move {
+        tokio::select! {
+            () = signals.next() => {}
+            () = closed(output) => {}
+        }
+        noticed.store(true, Ordering::Relaxed);
+        signals.next().await;
+        std::process::exit(0);
+    };
+    thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(watch))?;
+    Ok(stop)
+}
+
+async fn closed(output: Option<pipe::Sender>) {
+    if let Some(output) = output {
+        while let Ok(ready) = output.ready(Interest::ERROR).await {
+            if ready.is_error() || ready.is_write_closed() {
+                return;
+            }
+            tokio::time::sleep(WAIT).await;
+        }
+    }
+    std::future::pending::<()>().await;
+}

@@ -1,0 +1,248 @@
+//! Which records: where reading begins and ends, and which of them are shown.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use clap::{Args, builder::PossibleValuesParser};
+use prost::Message as _;
+
+use crate::{
+    command::Failure,
+    proto::{self, Origin},
+    provider,
+    publish::read::{Selection, Start, Stored, matches},
+};
+
+/// The units of relative times, in milliseconds.
+const UNITS: &[(&str, i64)] =
+    &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 7 * 86_400_000)];
+
+/// Kinds whose event has a type of its own beside the one in the record's headers.
+const COLLECTIVE: &[&str] = &["unclassified", "action", "quarantine"];
+
+/// Where to begin and where to end.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Range")]
+pub(super) struct Range {
+    /// Begin with the oldest record instead of the next one.
+    #[arg(long, group = "start")]
+    from_beginning: bool,
+    /// Begin at a time: 2026-11-22T10:00:00Z, 2026-11-22 (UTC), -15m, '15m ago', or milliseconds since 1970.
+    #[arg(long, value_name = "TIME", group = "start", allow_hyphen_values = true, value_parser = moment)]
+    since: Option<i64>,
+    /// Begin at an offset; with partitions in front, read only those.
+    #[arg(long, value_name = "[PARTITION:]OFFSET", group = "start", value_delimiter = ',', value_parser = offset)]
+    offset: Vec<(Option<i32>, i64)>,
+    /// Begin with the last records: so many in total that pass the filters, by their time.
+    #[arg(long, value_name = "RECORDS", conflicts_with = "offset", value_parser = clap::value_parser!(u64).range(1..))]
+    last: Option<u64>,
+    /// End at a time, which is not included; one that is still to come is waited for.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
+    until: Option<i64>,
+    /// End when everything that was there at the start has been read.
+    #[arg(long)]
+    exit: bool,
+    /// End after so many records have been shown.
+    #[arg(long, value_name = "RECORDS")]
+    pub(super) limit: Option<u64>,
+    /// Read only these partitions.
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',', value_parser = clap::value_parser!(i32).range(0..))]
+    partition: Vec<i32>,
+}
+
+impl Range {
+    /// What to read. What no filter is asked about need not be read to find the last ones.
+    pub(super) fn selection(&self, topics: Vec<String>, filtered: bool) -> Result<Selection, Failure> {
+        let until = self.until.filter(|until| *until <= now());
+        let start = match (self.since, self.offset.as_slice(), self.last) {
+            (Some(time), ..) => Start::Time(time),
+            (None, [_, ..], _) => offsets(&self.offset)?,
+            (None, [], Some(last)) if !filtered && until.is_none() && !self.from_beginning => Start::Last(last),
+            (None, [], last) if last.is_some() || until.is_some() || self.from_beginning => Start::Beginning,
+            _ => Start::End,
+        };
+        let follow = !self.exit && until.is_none();
+        Ok(Selection { topics, partitions: self.partition.clone(), start, until, follow })
+    }
+
+    /// How many of the latest records are wanted.
+    pub(super) fn last(&self) -> Option<usize> {
+        self.last.map(|last| usize::try_from(last).unwrap_or(usize::MAX))
+    }
+
+    /// Whether the time to end at has come.
+    pub(super) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= now())
+    }
+
+    /// Whether a record's time is within. The topics' time index is only about where to begin and to end.
+    pub(super) fn admits(&self, stored: &Stored) -> bool {
+        let within = |time| self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until);
+        stored.timestamp_ms.is_none_or(within)
+    }
+}
+
+/// Offsets for all partitions, or for each its own.
+fn offsets(offsets: &[(Option<i32>, i64)]) -> Result<Start, Failure> {
+    if let [(None, offset)] = offsets {
+        return Ok(Start::Offset(*offset));
+    }
+    let of_partitions: Option<BTreeMap<i32, i64>> =
+        offsets.iter().map(|(partition, offset)| Some(((*partition)?, *offset))).collect();
+    match of_partitions {
+        Some(of_partitions) if of_partitions.len() == offsets.len() => Ok(Start::Offsets(of_partitions)),
+        _ => Err(Failure::Failed("--offset takes one offset, or one PARTITION:OFFSET for each partition".into())),
+    }
+}
+
+fn offset(text: &str) -> Result<(Option<i32>, i64), String> {
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<i64>().ok()).flatten();
+    let parsed = match text.split_once(':') {
+        None => number(text).map(|offset| (None, offset)),
+        Some((partition, offset)) => number(partition)
+            .and_then(|partition| i32::try_from(partition).ok())
+            .and_then(|partition| Some((Some(partition), number(offset)?))),
+    };
+    parsed.ok_or_else(|| "an offset is a number, with or without a partition in front: 1201 or 3:1201".into())
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn moment(text: &str) -> Result<i64, String> {
+    time(text, now()).ok_or_else(|| {
+        "a time is like 2026-11-22T10:00:00Z, 2026-11-22, now, -15m, '1h30m ago', +5m, or milliseconds since 1970".into()
+    })
+}
+
+/// A time in milliseconds since the epoch. Without a zone it is UTC, so that it means the same to whoever reads the command.
+fn time(text: &str, now: i64) -> Option<i64> {
+    let text = text.trim();
+    if text == "now" {
+        return Some(now);
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number = text.parse::<i64>().ok()?;
+        return match text.len() {
+            // Seconds; `date +%s` prints them.
+            10 => Some(number * 1_000),
+            13 => Some(number),
+            _ => None,
+        };
+    }
+    if let Some(later) = text.strip_prefix('+') {
+        return now.checked_add(span(later)?);
+    }
+    let earlier = text.strip_prefix('-').or_else(|| Some(text.strip_suffix("ago")?.trim_end())).unwrap_or(text);
+    if let Some(span) = span(earlier) {
+        return now.checked_sub(span);
+    }
+    let time = text.parse::<prost_types::Timestamp>().ok()?;
+    time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)
+}
+
+/// "15m", "1h30m", "2d 12h".
+fn span(text: &str) -> Option<i64> {
+    let (mut rest, mut sum) = (text, 0_i64);
+    while !rest.is_empty() {
+        let (number, behind) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
+        let (unit, behind) = behind.split_at(behind.bytes().take_while(u8::is_ascii_alphabetic).count());
+        let (_, milliseconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        sum = sum.checked_add(number.parse::<i64>().ok()?.checked_mul(*milliseconds)?)?;
+        rest = behind.trim_start();
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
+/// Which records to show. Each filter takes several values, of which one must match; `*` stands for any characters.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Filters (several values: any of them; `*` stands for any characters)")]
+pub(super) struct Filters {
+    /// Only events of these providers.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = PossibleValuesParser::new(provider::ALL.iter().map(|it| it.name)))]
+    provider: Vec<String>,
+    /// Only events of these types, such as scan.complete or filesafety.*, or unclassified, action, quarantine.
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    types: Vec<String>,
+    /// Only events about these assets, scans or resources.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    subject: Vec<String>,
+    /// Only scans with these verdicts.
+    #[arg(long, value_name = "VERDICT", value_delimiter = ',')]
+    verdict: Vec<String>,
+    /// Only events that came in on these endpoints.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    endpoint: Vec<String>,
+    /// Only events of this origin.
+    #[arg(long, value_delimiter = ',', value_parser = ["webhook", "replayed", "recovered", "sample"])]
+    origin: Vec<String>,
+    /// Only events with these ids.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    id: Vec<String>,
+}
+
+/// Whether a value is one of those that are wanted; any is where none is named.
+fn wanted<'a>(wanted: &[String], value: impl FnOnce() -> Option<&'a str>) -> bool {
+    wanted.is_empty() || value().is_some_and(|value| wanted.iter().any(|wanted| matches(wanted, value)))
+}
+
+impl Filters {
+    /// Whether anything is asked for.
+    pub(super) fn are_set(&self) -> bool {
+        [&self.provider, &self.types, &self.subject, &self.verdict, &self.endpoint, &self.origin, &self.id]
+            .iter()
+            .any(|filter| !filter.is_empty())
+    }
+
+    /// Whether a record is to be shown. The headers answer where they can, without a look into the value.
+    pub(super) fn admit(&self, stored: &Stored) -> bool {
+        let kind = stored.header("ce_type").and_then(|kind| kind.strip_prefix("hookgate."));
+        let (provider, name) = match kind.map(|kind| kind.split_once('.').unwrap_or(("", kind))) {
+            Some((provider, name)) => (Some(provider).filter(|it| !it.is_empty()), Some(name)),
+            None => (None, None),
+        };
+        let key = std::str::from_utf8(&stored.key).ok();
+        let source = stored.header("ce_source").and_then(|source| source.strip_prefix("/hookgate/"));
+        let id = stored.header("ce_id");
+        let told = wanted(&self.subject, || stored.header("ce_subject").or(key))
+            && wanted(&self.verdict, || stored.header("hookgate-verdict"))
+            && (provider.is_none() || wanted(&self.provider, || provider))
+            && (source.is_none() || wanted(&self.endpoint, || source))
+            && (id.is_none() || wanted(&self.id, || id));
+        let type_is_told = self.types.is_empty() || self.takes_type(provider, name);
+        let open = [
+            provider.is_none() && !self.provider.is_empty(),
+            source.is_none() && !self.endpoint.is_empty(),
+            id.is_none() && !self.id.is_empty(),
+            !self.origin.is_empty(),
+            !type_is_told && name.is_none_or(|name| COLLECTIVE.contains(&name)),
+        ];
+        told && if open.contains(&true) { self.admits_decoded(stored, type_is_told) } else { type_is_told }
+    }
+
+    fn takes_type(&self, provider: Option<&str>, name: Option<&str>) -> bool {
+        let Some(name) = name else { return false };
+        let full = provider.map(|provider| format!("{provider}.{name}"));
+        wanted(&self.types, || Some(name)) || full.is_some_and(|full| wanted(&self.types, || Some(&full)))
+    }
+
+    /// The same by the event itself. What is no event matches nothing.
+    fn admits_decoded(&self, stored: &Stored, type_is_told: bool) -> bool {
+        let value = proto::unframe(&stored.value).map_or(stored.value.as_slice(), |(_, event)| event);
+        let Ok(event) = proto::Event::decode(value) else { return false };
+        let origin =
+            Origin::try_from(event.origin).unwrap_or_default().as_str_name().trim_start_matches("ORIGIN_").to_lowercase();
+        wanted(&self.provider, || Some(&event.provider))
+            && wanted(&self.endpoint, || Some(&event.endpoint))
+            && wanted(&self.id, || Some(&event.id))
+            && wanted(&self.origin, || Some(&origin))
+            && (type_is_told || self.takes_type(Some(&event.provider), Some(&event.r#type)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
