@@ -1,4 +1,4 @@
-//! The files with which this client and the brokers prove themselves to each other: password, certificate, key and authorities. They are
+//! The files with which this client and the brokers prove themselves to each other: password or client secret, certificate, key and authorities. They are
 //! looked at while the daemon runs, so that a rotation needs no restart.
 
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Kafka, Security,
+    Kafka, Sasl, Security,
     secrets::{SecretSource, SecretText, read_file},
 };
 
@@ -35,14 +35,19 @@ pub struct Reading {
 impl Credentials {
     /// The credentials of a configuration that are files; none where nothing can change.
     pub fn of(kafka: &Kafka) -> Option<Self> {
-        let source = kafka.sasl.as_ref().and_then(|sasl| SecretSource::parse(sasl.password.source()).ok());
+        let source = kafka.sasl.as_ref().and_then(|sasl| SecretSource::parse(sasl.secret().source()).ok());
         let password = source.filter(|source| matches!(source, SecretSource::File(_)));
-        let files: Vec<PathBuf> = match &kafka.security {
+        let of_tokens = match &kafka.sasl {
+            Some(Sasl::Token(source)) => source.ca_file.clone(),
+            _ => None,
+        };
+        let mut files: Vec<PathBuf> = match &kafka.security {
             Security::Plaintext => Vec::new(),
             Security::Tls { ca_file, certificate_file, key_file } => {
                 [ca_file, certificate_file, key_file].into_iter().flatten().cloned().collect()
             }
         };
+        files.extend(of_tokens);
         (password.is_some() || !files.is_empty()).then_some(Self { password, files })
     }
 
@@ -55,7 +60,7 @@ impl Credentials {
 
     /// What a producer that is made of this configuration now has in force: its password was read earlier.
     pub fn in_force(&self, kafka: &Kafka) -> Result<Reading, String> {
-        let password = kafka.sasl.as_ref().map(|sasl| sasl.password.clone());
+        let password = kafka.sasl.as_ref().map(|sasl| sasl.secret().clone());
         self.reading(password.filter(|_| self.password.is_some()))
     }
 
@@ -80,8 +85,8 @@ impl Reading {
     /// The configuration with these credentials in it; the other files are read by who uses it.
     pub fn applied_to(&self, kafka: &Kafka) -> Kafka {
         let mut kafka = kafka.clone();
-        if let (Some(sasl), Some(password)) = (&mut kafka.sasl, &self.password) {
-            sasl.password = password.clone();
+        if let Some(password) = &self.password {
+            kafka.sasl = kafka.sasl.map(|sasl| sasl.with_secret(password.clone()));
         }
         kafka
     }

@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod problem;
 pub mod properties;
 mod reader;
+pub mod sasl;
 pub mod secrets;
 mod section;
 mod sections;
@@ -32,9 +33,10 @@ use std::{
 };
 
 pub use self::{
-    kafka::{Kafka, Sasl, SaslMechanism, Security},
+    kafka::{Kafka, Security},
     problem::{Origin, Problem, Problems},
     properties::Properties,
+    sasl::{Sasl, TokenSource},
     secrets::{SecretEvent, SecretRing, SecretSource, SecretText, shared_secrets},
     tls::Tls,
     topics::Topics,

@@ -51,7 +51,7 @@ fn each_file_counts() {
 
     fs::write(path("password"), "hunter-new\r\n").unwrap();
     let reading = credentials.read().unwrap();
-    assert_eq!(reading.applied_to(&kafka).sasl.unwrap().password.reveal(), "hunter-new");
+    assert_eq!(reading.applied_to(&kafka).sasl.unwrap().secret().reveal(), "hunter-new");
     assert!(!format!("{reading:?}").contains("hunter"), "{reading:?}");
     assert_eq!(credentials.in_force(&kafka).unwrap().fingerprint, credentials.in_force(&kafka).unwrap().fingerprint);
     for (name, content, fault) in [("password", Some(""), "is empty"), ("key", None, "cannot be read: no such file")] {
@@ -63,5 +63,31 @@ fn each_file_counts() {
         assert!(error.contains(&path(name)) && error.ends_with(fault), "{error}");
         fs::write(path(name), "again").unwrap();
     }
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn the_client_secret_and_the_issuers_authorities_count() {
+    let directory = directory("client-secret");
+    let path = |name: &str| directory.join(name).display().to_string();
+    for name in ["secret", "ca"] {
+        fs::write(path(name), "first").unwrap();
+    }
+    let kafka = with_kafka(&format!(
+        "security = \"tls\"\nsasl = {{mechanism = \"OAUTHBEARER\", token_url = \"https://issuer.example/\", client_id = \"u\", \
+         client_secret = 'file:{}', token_ca_file = '{}'}}",
+        path("secret"),
+        path("ca")
+    ));
+    let credentials = Credentials::of(&kafka).unwrap();
+    let at_start = credentials.in_force(&kafka).unwrap().fingerprint;
+    for name in ["secret", "ca"] {
+        fs::write(path(name), "hunter-new").unwrap();
+        let reading = credentials.read().unwrap();
+        assert_ne!(reading.fingerprint, at_start, "{name}");
+        assert_eq!(reading.applied_to(&kafka).sasl.unwrap().secret().reveal(), fs::read_to_string(path("secret")).unwrap());
+        fs::write(path(name), "first").unwrap();
+    }
+    assert_eq!(credentials.read().unwrap().fingerprint, at_start);
     fs::remove_dir_all(&directory).unwrap();
 }
