@@ -1,13 +1,17 @@
 //! The files with which this client and the brokers prove themselves to each other: password or client secret, certificate, key and authorities. They are
 //! looked at while the daemon runs, so that a rotation needs no restart.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
     Kafka, Sasl, Security,
     secrets::{SecretSource, SecretText, read_file},
+    tls,
 };
 
 /// The largest file; a bundle of authorities has a few hundred kilobytes.
@@ -89,5 +93,28 @@ impl Reading {
             kafka.sasl = kafka.sasl.map(|sasl| sasl.with_secret(password.clone()));
         }
         kafka
+    }
+}
+
+/// When the certificates of `[kafka.tls]` end; none where there is no file, or one that holds none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// The first of the client's chain.
+    pub client: Option<SystemTime>,
+    /// The last of the authorities: in a rotation the file holds old and new ones, and which of them the brokers need is not known here.
+    pub authorities: Option<SystemTime>,
+}
+
+impl Ends {
+    /// Reads the files. Blocks on the file system.
+    pub fn of(kafka: &Kafka) -> Self {
+        let Security::Tls { ca_file, certificate_file, .. } = &kafka.security else {
+            return Self { client: None, authorities: None };
+        };
+        let ends = |path: &Path| tls::ends(&read_file(path, FILE_BYTES_MAX).ok()?);
+        Self {
+            client: certificate_file.as_deref().and_then(ends).map(|(first, _)| first),
+            authorities: ca_file.as_deref().and_then(ends).map(|(_, last)| last),
+        }
     }
 }

@@ -55,7 +55,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["compression.codec", "compression.type"], "use [kafka] compression"),
     (&["security.protocol"], "use [kafka] security and [kafka.sasl]"),
     (&["sasl.*", "enable.sasl.*"], "use [kafka.sasl]; PLAIN, SCRAM and OAUTHBEARER are supported"),
-    (&["https.ca.*"], "use [kafka.sasl] token_ca_file"),
+    (&["https.ca.location", "https.ca.pem"], "use [kafka.sasl] token_ca_file"),
     (
         &["enable.ssl.certificate.verification", "ssl.endpoint.identification.algorithm"],
         "certificates and host names are always verified",

@@ -16,6 +16,27 @@ use crate::error;
 use kafka::KafkaMetrics;
 pub use kafka::{BrokerStatistics, Statistics};
 
+/// What a certificate is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateUse {
+    /// Senders are shown it.
+    Inbound,
+    /// Kafka's brokers are shown it.
+    KafkaClient,
+    /// It vouches for Kafka's brokers.
+    KafkaAuthority,
+}
+
+impl CertificateUse {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::KafkaClient => "kafka_client",
+            Self::KafkaAuthority => "kafka_authority",
+        }
+    }
+}
+
 /// The `endpoint` label of requests to an endpoint that is not configured. No endpoint can be called that.
 pub const UNMATCHED: &str = "_unmatched";
 
@@ -226,10 +247,10 @@ impl Metrics {
         self.series.ready.set(f64::from(u8::from(ready)));
     }
 
-    /// When the certificate that senders are shown ends.
-    pub fn certificate_expiry(&self, time: SystemTime) {
+    /// When a certificate ends.
+    pub fn certificate_expiry(&self, used: CertificateUse, time: SystemTime) {
         metrics::with_local_recorder(&self.recorder, || {
-            gauge!("hookgate_certificate_expiry_timestamp_seconds", "use" => "inbound").set(seconds_since_epoch(time));
+            gauge!("hookgate_certificate_expiry_timestamp_seconds", "use" => used.label()).set(seconds_since_epoch(time));
         });
     }
 
@@ -397,7 +418,7 @@ fn describe() {
     describe_gauge!("hookgate_ready", "1 while ready: Kafka was reached once and the daemon is not shutting down.");
     describe_gauge!(
         "hookgate_certificate_expiry_timestamp_seconds",
-        "When the first certificate of the chain in force ends, in seconds since 1970. Only where there is TLS."
+        "When the certificate in force ends, in seconds since 1970: of a chain the first, of Kafka's authorities the last. Only where there is TLS."
     );
     describe_counter!("hookgate_shutdowns_started_total", "Shutdowns that have begun: 1 from SIGTERM on.");
     describe_counter!("hookgate_shutdowns_completed_total", "Shutdowns that have cut off nothing and flushed everything.");

@@ -22,9 +22,14 @@ impl Topics {
 
     /// A site that reaches the brokers like this.
     pub fn site(&self, kafka: &str) -> Site {
+        Site::new(&self.tables(kafka))
+    }
+
+    /// The tables of such a site.
+    pub fn tables(&self, kafka: &str) -> String {
         let Self { prefix } = self;
         let map = one_topic_per_provider(prefix);
-        Site::new(&format!("{kafka}[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = 1\n{map}"))
+        format!("{kafka}[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = 1\n{map}")
     }
 }
 
