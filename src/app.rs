@@ -28,7 +28,7 @@ use crate::{
         delay::{self, Delay},
         server::Port,
     },
-    metrics::{EndpointLabels, Limits, Metrics},
+    metrics::{CertificateUse, EndpointLabels, Limits, Metrics},
     proto::Origin,
     provider::Provider,
     publish::Publisher,
@@ -118,7 +118,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let names: Vec<Arc<str>> = topics.by_topic().into_keys().collect();
     let metrics = Arc::new(metrics_of(config, &names)?);
     if let Some(pair) = &pair {
-        metrics.certificate_expiry(pair.not_after);
+        metrics.certificate_expiry(CertificateUse::Inbound, pair.not_after);
     }
     let spans =
         config.tracing.as_ref().map(|it| Spans::start(it, &environment, tls.is_some(), Arc::clone(&metrics))).transpose()?;
@@ -343,7 +343,7 @@ fn refresh_certificate(metrics: &Metrics, tls: &http::Tls, pair: &mut PairWatch)
         None => {}
         Some(PairEvent::Changed(pair)) => {
             tls.show(Arc::clone(&pair.certified));
-            metrics.certificate_expiry(pair.not_after);
+            metrics.certificate_expiry(CertificateUse::Inbound, pair.not_after);
             tracing::info!("the certificate has changed");
         }
         Some(PairEvent::Kept { why }) => {

@@ -16,7 +16,7 @@ use crate::{
         Config, Environment,
         deadlines::{chain, memory_ceiling},
     },
-    publish::cluster::{self, Cluster, Topic, WritePermission},
+    publish::cluster::{self, Cluster, Creation, Settings, Topic, WritePermission},
     registry::{self, State},
 };
 
@@ -100,10 +100,10 @@ fn inspect(config: &Config) -> (Vec<String>, Vec<String>) {
         findings.extend(misfits(config, name, topic));
         match cluster::probe_write(config, name, topic) {
             WritePermission::Granted => {}
-            WritePermission::Denied => findings.push(format!(
-                "topic {name}: no permission to write; grant it with \
-                 `kafka-acls.sh --add --allow-principal User:<user> --operation Write --operation Describe --topic {name}`"
-            )),
+            WritePermission::Denied => {
+                let mend = grant(config, &["Write", "Describe"], &[name]);
+                findings.push(format!("topic {name}: no permission to write; grant it with {mend}"));
+            }
             WritePermission::Unknown(why) => {
                 findings.push(format!("topic {name}: cannot tell whether it may be written to: {why}"));
             }
@@ -137,8 +137,25 @@ fn inspect_schemas(config: &Config, findings: &mut Vec<String>) -> BTreeMap<Stri
     ids
 }
 
+/// The command that gives this client permissions on topics.
+fn grant(config: &Config, operations: &[&str], topics: &[&str]) -> String {
+    let (operations, topics) = (operations.join(" --operation "), topics.join(" --topic "));
+    let brokers = config.kafka.brokers.join(",");
+    format!(
+        "`kafka-acls.sh --add --allow-principal User:<user> --operation {operations} --topic {topics} --bootstrap-server {brokers}`"
+    )
+}
+
+/// The command that changes a setting of a topic.
+fn alter(config: &Config, topic: &str, setting: &str) -> String {
+    let brokers = config.kafka.brokers.join(",");
+    format!("`kafka-configs.sh --alter --topic {topic} --add-config {setting} --bootstrap-server {brokers}`")
+}
+
+/// Topics that are not there as far as can be seen. The cluster is asked whether it would create them, which tells those that are hidden
+/// and those that we may not create.
 fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> Vec<String> {
-    let missing: Vec<&str> = topics.iter().filter(|topic| !cluster.topics.contains_key(*topic)).map(String::as_str).collect();
+    let missing: Vec<String> = topics.iter().filter(|topic| !cluster.topics.contains_key(*topic)).cloned().collect();
     if missing.is_empty() {
         return Vec::new();
     }
@@ -147,34 +164,74 @@ fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> Vec<String>
     } else {
         "create them with `hookgate topics --apply`, or grant Describe on them"
     };
-    vec![format!("{} topics are missing or not visible: {}; {mend}", missing.len(), missing.join(" "))]
+    let mut findings = vec![format!("{} topics are missing or not visible: {}; {mend}", missing.len(), missing.join(" "))];
+    let answers = match cluster::may_create(config, &missing) {
+        Ok(answers) => answers,
+        Err(error) => {
+            findings.push(format!("cannot tell whether they may be created: {error}"));
+            return findings;
+        }
+    };
+    let those = |wanted: &Creation| -> Vec<&str> {
+        answers.iter().filter(|(_, answer)| answer == wanted).map(|(topic, _)| topic.as_str()).collect()
+    };
+    let (hidden, denied) = (those(&Creation::Exists), those(&Creation::Denied));
+    if !hidden.is_empty() {
+        let mend = grant(config, &["Describe", "DescribeConfigs", "Write"], &hidden);
+        findings.push(format!("topics that exist are not visible: {}; grant it with {mend}", hidden.join(" ")));
+    }
+    if !denied.is_empty() {
+        let mend = grant(config, &["Create"], &denied);
+        findings.push(format!(
+            "no permission to create {}; grant it with {mend}, or let somebody who may run what `hookgate topics --commands` prints",
+            denied.join(" ")
+        ));
+    }
+    for (topic, answer) in &answers {
+        if let Creation::Impossible(why) = answer {
+            findings.push(format!("topic {topic}: cannot be created with the settings of [topics]: {why}"));
+        }
+    }
+    findings
 }
 
 /// What is wrong with a topic that is there.
 fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String> {
     let mut findings = Vec::new();
+    if topic.settings == Settings::default() {
+        let mend = grant(config, &["DescribeConfigs"], &[name]);
+        findings.push(format!(
+            "topic {name}: no permission to read its settings, so size and min.insync.replicas are not compared; grant it with {mend}"
+        ));
+    }
     let limit = topic.settings.max_message_bytes;
     if let Some(limit) = limit.filter(|limit| *limit < config.topics.max_message_bytes as u64) {
         let wanted = config.topics.max_message_bytes;
+        let mend = alter(config, name, &format!("max.message.bytes={wanted}"));
         findings.push(format!(
-            "topic {name}: max.message.bytes is {limit}, below [topics] max_message_bytes ({wanted}); mend it with \
-             `kafka-configs.sh --alter --topic {name} --add-config max.message.bytes={wanted}`"
+            "topic {name}: max.message.bytes is {limit}, below [topics] max_message_bytes ({wanted}); mend it with {mend}"
         ));
     }
-    // Absent where it may not be read, and where a cluster has no such setting (Redpanda): then it is not known to be 1.
-    let least = topic.settings.min_insync_replicas.map(|least| least as usize);
-    let required = least.unwrap_or(1);
-    if topic.in_sync < required {
+    let least = topic.settings.min_insync_replicas.unwrap_or(1) as usize;
+    if topic.in_sync < least {
+        let mend = if topic.replicas < least {
+            format!("it has {} replicas: add some, or mend it with {}", topic.replicas, {
+                alter(config, name, &format!("min.insync.replicas={}", topic.replicas.clamp(1, 2)))
+            })
+        } else {
+            "bring the brokers of the others back, which `kafka-topics.sh --describe --under-min-isr-partitions` shows".into()
+        };
         findings.push(format!(
-            "topic {name}: {} of {required} replicas that must be in sync are, so nothing can be written",
+            "topic {name}: {} of {least} replicas that must be in sync are, so nothing can be written; {mend}",
             topic.in_sync
         ));
     }
-    if topic.replicas > 1 && least.is_some_and(|least| least < 2) {
+    // Where the cluster has no such setting (Redpanda) it is not known to be 1.
+    if topic.replicas > 1 && topic.settings.min_insync_replicas.is_some() && least < 2 {
         findings.push(format!(
-            "topic {name}: min.insync.replicas is 1 with {} replicas, so an acknowledged event can be lost with one broker; mend it \
-             with `kafka-configs.sh --alter --topic {name} --add-config min.insync.replicas=2`",
-            topic.replicas
+            "topic {name}: min.insync.replicas is 1 with {} replicas, so an acknowledged event can be lost with one broker; mend it with {}",
+            topic.replicas,
+            alter(config, name, "min.insync.replicas=2")
         ));
     }
     findings
@@ -206,8 +263,9 @@ mod tests {
         check(3, Some(999_999), Some(2), &["max.message.bytes is 999999"]);
         check(3, Some(1_000_000), Some(1), &["min.insync.replicas is 1"]);
         check(1, Some(1_000_000), Some(2), &["1 of 2 replicas"]);
-        // Nothing may be read, or the cluster has no such setting: whether it is 1 cannot be told.
-        check(3, None, None, &[]);
+        // Nothing may be read: whether they fit cannot be told.
+        check(3, None, None, &["no permission to read its settings"]);
+        // The cluster has no such setting.
         check(3, Some(1_000_000), None, &[]);
         check(0, Some(1_000_000), None, &["0 of 1 replicas"]);
     }

@@ -1,13 +1,17 @@
-//! The files with which this client and the brokers prove themselves to each other: password, certificate, key and authorities. They are
+//! The files with which this client and the brokers prove themselves to each other: password or client secret, certificate, key and authorities. They are
 //! looked at while the daemon runs, so that a rotation needs no restart.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Kafka, Security,
+    Kafka, Sasl, Security,
     secrets::{SecretSource, SecretText, read_file},
+    tls,
 };
 
 /// The largest file; a bundle of authorities has a few hundred kilobytes.
@@ -35,14 +39,19 @@ pub struct Reading {
 impl Credentials {
     /// The credentials of a configuration that are files; none where nothing can change.
     pub fn of(kafka: &Kafka) -> Option<Self> {
-        let source = kafka.sasl.as_ref().and_then(|sasl| SecretSource::parse(sasl.password.source()).ok());
+        let source = kafka.sasl.as_ref().and_then(|sasl| SecretSource::parse(sasl.secret().source()).ok());
         let password = source.filter(|source| matches!(source, SecretSource::File(_)));
-        let files: Vec<PathBuf> = match &kafka.security {
+        let of_tokens = match &kafka.sasl {
+            Some(Sasl::Token(source)) => source.ca_file.clone(),
+            _ => None,
+        };
+        let mut files: Vec<PathBuf> = match &kafka.security {
             Security::Plaintext => Vec::new(),
             Security::Tls { ca_file, certificate_file, key_file } => {
                 [ca_file, certificate_file, key_file].into_iter().flatten().cloned().collect()
             }
         };
+        files.extend(of_tokens);
         (password.is_some() || !files.is_empty()).then_some(Self { password, files })
     }
 
@@ -55,7 +64,7 @@ impl Credentials {
 
     /// What a producer that is made of this configuration now has in force: its password was read earlier.
     pub fn in_force(&self, kafka: &Kafka) -> Result<Reading, String> {
-        let password = kafka.sasl.as_ref().map(|sasl| sasl.password.clone());
+        let password = kafka.sasl.as_ref().map(|sasl| sasl.secret().clone());
         self.reading(password.filter(|_| self.password.is_some()))
     }
 
@@ -80,9 +89,32 @@ impl Reading {
     /// The configuration with these credentials in it; the other files are read by who uses it.
     pub fn applied_to(&self, kafka: &Kafka) -> Kafka {
         let mut kafka = kafka.clone();
-        if let (Some(sasl), Some(password)) = (&mut kafka.sasl, &self.password) {
-            sasl.password = password.clone();
+        if let Some(password) = &self.password {
+            kafka.sasl = kafka.sasl.map(|sasl| sasl.with_secret(password.clone()));
         }
         kafka
+    }
+}
+
+/// When the certificates of `[kafka.tls]` end; none where there is no file, or one that holds none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// The first of the client's chain.
+    pub client: Option<SystemTime>,
+    /// The last of the authorities: in a rotation the file holds old and new ones, and which of them the brokers need is not known here.
+    pub authorities: Option<SystemTime>,
+}
+
+impl Ends {
+    /// Reads the files. Blocks on the file system.
+    pub fn of(kafka: &Kafka) -> Self {
+        let Security::Tls { ca_file, certificate_file, .. } = &kafka.security else {
+            return Self { client: None, authorities: None };
+        };
+        let ends = |path: &Path| tls::ends(&read_file(path, FILE_BYTES_MAX).ok()?);
+        Self {
+            client: certificate_file.as_deref().and_then(ends).map(|(first, _)| first),
+            authorities: ca_file.as_deref().and_then(ends).map(|(_, last)| last),
+        }
     }
 }

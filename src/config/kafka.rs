@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs::File, path::PathBuf, time::Duration};
 use super::{
     Environment,
     properties::{self, Properties},
-    secrets::{SecretSource, SecretText},
+    sasl::{self, Sasl},
     section::Section,
     units::show_size,
     why_unreadable,
@@ -62,39 +62,6 @@ pub enum Security {
         /// The client's private key, as PEM without a password.
         key_file: Option<PathBuf>,
     },
-}
-
-/// `[kafka.sasl]`.
-#[derive(Clone, Debug)]
-pub struct Sasl {
-    /// The mechanism.
-    pub mechanism: SaslMechanism,
-    /// The user.
-    pub username: String,
-    /// The password, as it was when the configuration was read, or when its file was read last.
-    pub password: SecretText,
-}
-
-/// The SASL mechanisms that need nothing beside a user and a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SaslMechanism {
-    /// `PLAIN`: the password itself, so only over TLS.
-    Plain,
-    /// `SCRAM-SHA-256`.
-    ScramSha256,
-    /// `SCRAM-SHA-512`.
-    ScramSha512,
-}
-
-impl SaslMechanism {
-    /// The name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
-        }
-    }
 }
 
 impl Kafka {
@@ -157,9 +124,7 @@ impl Kafka {
             properties.push(("ssl.endpoint.identification.algorithm", "https".into()));
         }
         if let Some(sasl) = &self.sasl {
-            properties.push(("sasl.mechanism", sasl.mechanism.name().into()));
-            properties.push(("sasl.username", sasl.username.clone()));
-            properties.push(("sasl.password", sasl.password.reveal().into()));
+            properties.extend(sasl.properties());
         }
         properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -177,7 +142,7 @@ pub(super) fn read(
     let codecs = ["none", "gzip", "snappy", "lz4", "zstd"].map(|name| (name, name));
     let brokers = brokers(&mut section);
     let security = security(&mut section);
-    let sasl = section.optional_table("sasl").and_then(|table| sasl(table, &security, environment, warnings));
+    let sasl = section.optional_table("sasl").and_then(|table| sasl::read(table, &security, environment, warnings));
     let pass_through = section.table("properties");
     let kafka = Kafka {
         brokers,
@@ -278,44 +243,6 @@ pub(super) fn readable_file(table: &mut Section<'_>, key: &'static str) -> Optio
     Some(path.into())
 }
 
-fn sasl(mut table: Section<'_>, security: &Security, environment: &Environment, warnings: &mut Vec<String>) -> Option<Sasl> {
-    let mechanisms = [SaslMechanism::Plain, SaslMechanism::ScramSha256, SaslMechanism::ScramSha512]
-        .map(|mechanism| (mechanism.name(), Some(mechanism)));
-    let written = table.choice("mechanism", &mechanisms, None);
-    let username = table.text("username");
-    let password = table.text("password");
-    for (key, message) in [
-        ("mechanism", "is missing; must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
-        ("username", "is missing"),
-        ("password", "is missing; write \"env:NAME\" or \"file:/path\""),
-    ] {
-        if table.written(key).is_none() {
-            table.missing(key, message);
-        }
-    }
-    if let Some((name, origin)) = &username
-        && name.is_empty()
-    {
-        table.complain("username", origin.clone(), "is empty");
-    }
-    if *security == Security::Plaintext {
-        match written {
-            Some(SaslMechanism::Plain) => table.missing(
-                "mechanism",
-                "PLAIN would send the password unencrypted; set [kafka] security = \"tls\" or use SCRAM-SHA-512",
-            ),
-            Some(_) => warnings.push("[kafka.sasl] without security = \"tls\": records travel unencrypted".into()),
-            None => {}
-        }
-    }
-    let password = password.and_then(|(text, origin)| {
-        let resolved = SecretSource::parse(&text).and_then(|source| source.text(environment));
-        resolved.map_err(|fault| table.complain("password", origin, &fault)).ok()
-    });
-    table.finish();
-    Some(Sasl { mechanism: written?, username: username?.0, password: password? })
-}
-
 /// How `[kafka]` looks in the redacted view.
 pub(super) fn redacted(kafka: &Kafka) -> serde_json::Value {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
@@ -326,9 +253,7 @@ pub(super) fn redacted(kafka: &Kafka) -> serde_json::Value {
             serde_json::json!({"ca_file": path(ca_file), "certificate_file": path(certificate_file), "key_file": path(key_file)}),
         ),
     };
-    let sasl = kafka.sasl.as_ref().map(|sasl| {
-        serde_json::json!({"mechanism": sasl.mechanism.name(), "username": sasl.username, "password": sasl.password.source()})
-    });
+    let sasl = kafka.sasl.as_ref().map(Sasl::redacted);
     let properties: BTreeMap<&str, &str> = kafka.properties.0.keys().map(|name| (name.as_str(), "…")).collect();
     let show = super::units::show_duration;
     serde_json::json!({

@@ -13,6 +13,7 @@ pub mod properties;
 pub mod proxies;
 mod reader;
 pub mod registry;
+pub mod sasl;
 pub mod secrets;
 mod section;
 mod sections;
@@ -37,11 +38,12 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 pub use self::{
-    kafka::{Kafka, Sasl, SaslMechanism, Security},
+    kafka::{Kafka, Security},
     problem::{Origin, Problem, Problems},
     properties::Properties,
     proxies::TrustedProxies,
     registry::{SchemaRegistry, SubjectNameStrategy},
+    sasl::{Sasl, TokenSource},
     secrets::{SecretEvent, SecretRing, SecretSource, SecretText, shared_secrets},
     tls::Tls,
     topics::Topics,

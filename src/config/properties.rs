@@ -54,7 +54,8 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["queue.buffering.max.ms", "linger.ms"], "use [kafka] linger"),
     (&["compression.codec", "compression.type"], "use [kafka] compression"),
     (&["security.protocol"], "use [kafka] security and [kafka.sasl]"),
-    (&["sasl.*", "enable.sasl.*"], "use [kafka.sasl]; PLAIN and SCRAM are supported"),
+    (&["sasl.*", "enable.sasl.*"], "use [kafka.sasl]; PLAIN, SCRAM and OAUTHBEARER are supported"),
+    (&["https.ca.location", "https.ca.pem"], "use [kafka.sasl] token_ca_file"),
     (
         &["enable.ssl.certificate.verification", "ssl.endpoint.identification.algorithm"],
         "certificates and host names are always verified",

@@ -73,6 +73,11 @@ impl<'a> Section<'a> {
         Some(item)
     }
 
+    /// Takes a key out without reading it; where it was written, if it was.
+    pub(super) fn skip(&mut self, key: &'static str) -> Option<Origin> {
+        self.take(key).map(|item| item.origin)
+    }
+
     /// Complains about a key of this table.
     pub(super) fn complain(&self, key: &str, origin: Origin, message: &str) {
         self.reader.faulty.borrow_mut().insert(format!("{}.{key}", self.path));

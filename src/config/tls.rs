@@ -113,6 +113,26 @@ struct Chain {
 }
 
 fn chain(pem: &[u8]) -> Result<Chain, &'static str> {
+    let (certificates, times) = certificates(pem)?;
+    let not_before = times.iter().map(|(not_before, _)| *not_before).max();
+    let not_after = times.iter().map(|(_, not_after)| *not_after).min();
+    match not_before.zip(not_after) {
+        Some((not_before, not_after)) => Ok(Chain { certificates, not_before, not_after }),
+        None => Err("holds no certificate as PEM"),
+    }
+}
+
+/// When the certificates of a PEM file end: the first of them, and the last.
+pub(super) fn ends(pem: &[u8]) -> Option<(SystemTime, SystemTime)> {
+    let (_, times) = certificates(pem).ok()?;
+    let ends = || times.iter().map(|(_, not_after)| *not_after);
+    ends().min().zip(ends().max())
+}
+
+type Times = Vec<(SystemTime, SystemTime)>;
+
+/// The certificates of a PEM file, and from when until when each counts.
+fn certificates(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Times), &'static str> {
     let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| "is broken PEM")?;
     let validity = |der: &CertificateDer<'_>| {
         let certificate = Certificate::from_der(der).map_err(|_| "holds a certificate that cannot be read")?;
@@ -120,12 +140,7 @@ fn chain(pem: &[u8]) -> Result<Chain, &'static str> {
         Ok((validity.not_before.to_system_time(), validity.not_after.to_system_time()))
     };
     let times = certificates.iter().map(validity).collect::<Result<Vec<_>, &str>>()?;
-    let not_before = times.iter().map(|(not_before, _)| *not_before).max();
-    let not_after = times.iter().map(|(_, not_after)| *not_after).min();
-    match not_before.zip(not_after) {
-        Some((not_before, not_after)) => Ok(Chain { certificates, not_before, not_after }),
-        None => Err("holds no certificate as PEM"),
-    }
+    Ok((certificates, times))
 }
 
 impl Pair {

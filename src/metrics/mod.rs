@@ -2,6 +2,7 @@
 //! holds every handle, because librdkafka's callbacks come on threads of their own.
 
 mod kafka;
+mod labels;
 
 use std::{
     collections::HashMap,
@@ -16,32 +17,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use crate::error;
 use kafka::KafkaMetrics;
 pub use kafka::{BrokerStatistics, Statistics};
-
-/// The `endpoint` label of requests to an endpoint that is not configured. No endpoint can be called that.
-pub const UNMATCHED: &str = "_unmatched";
-
-/// The outcomes beside the errors' labels: three ways to be answered 200, and a sender that hung up before the answer.
-pub const OUTCOMES: [&str; 4] = ["published", "unclassified", "quarantined", "cancelled"];
-
-/// Why connections end badly, or are not taken, without a request.
-pub const CONNECTION_FAULTS: [&str; 6] = ["headers_too_large", "header_timeout", "bad_request", "cut_off", "limit", "tls"];
-
-/// How the wait for an acknowledgement ends.
-pub const PUBLISH_RESULTS: [&str; 4] = ["acknowledged", "refused", "timed_out", "cancelled"];
-
-/// What becomes of a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpanResult {
-    /// The collector has taken it.
-    Exported,
-    /// It has not, or could not be reached.
-    Failed,
-    /// Too many waited for it.
-    Dropped,
-}
-
-/// The labels of [`SpanResult`], in its order.
-pub const SPAN_RESULTS: [&str; 3] = ["exported", "failed", "dropped"];
+pub use labels::{CONNECTION_FAULTS, CertificateUse, OUTCOMES, PUBLISH_RESULTS, SPAN_RESULTS, SpanResult, UNMATCHED};
 
 /// The buckets of answers and acknowledgements in seconds: fine around the linger of a few milliseconds, and one bound on each limit of
 /// the deadline chain.
@@ -258,10 +234,10 @@ impl Metrics {
         self.series.ready.set(f64::from(u8::from(ready)));
     }
 
-    /// When the certificate that senders are shown ends.
-    pub fn certificate_expiry(&self, time: SystemTime) {
+    /// When a certificate ends.
+    pub fn certificate_expiry(&self, used: CertificateUse, time: SystemTime) {
         metrics::with_local_recorder(&self.recorder, || {
-            gauge!("hookgate_certificate_expiry_timestamp_seconds", "use" => "inbound").set(seconds_since_epoch(time));
+            gauge!("hookgate_certificate_expiry_timestamp_seconds", "use" => used.label()).set(seconds_since_epoch(time));
         });
     }
 
@@ -445,7 +421,7 @@ fn describe() {
     );
     describe_gauge!(
         "hookgate_certificate_expiry_timestamp_seconds",
-        "When the first certificate of the chain in force ends, in seconds since 1970. Only where there is TLS."
+        "When the certificate in force ends, in seconds since 1970: of a chain the first, of Kafka's authorities the last. Only where there is TLS."
     );
     describe_counter!("hookgate_shutdowns_started_total", "Shutdowns that have begun: 1 from SIGTERM on.");
     describe_counter!("hookgate_shutdowns_completed_total", "Shutdowns that have cut off nothing and flushed everything.");

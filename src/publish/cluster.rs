@@ -70,6 +70,19 @@ pub enum WritePermission {
     Unknown(String),
 }
 
+/// What a cluster says to the wish for a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Creation {
+    /// It has created it, or would.
+    Possible,
+    /// It has it, which the client may not be allowed to see.
+    Exists,
+    /// The client may not.
+    Denied,
+    /// It would not, and why.
+    Impossible(String),
+}
+
 /// Asks the cluster for its brokers and for those of `names` that exist.
 pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
     let listener = Listener::default();
@@ -115,7 +128,7 @@ pub fn describe_topics(config: &Config, topics: &[String]) -> Result<BTreeMap<St
         return Ok(BTreeMap::new());
     }
     let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-    let results = administer(config, async |admin, options| admin.describe_configs(&resources, options).await)?;
+    let results = administer(config, async |admin, options| admin.describe_configs(&resources, &options).await)?;
     let described = topics.iter().zip(results).map(|(topic, result)| {
         let entries = result.map(|resource| resource.entries).unwrap_or_default();
         let value = |name: &str| entries.iter().find(|entry| entry.name == name)?.value.clone();
@@ -131,6 +144,20 @@ pub fn describe_topics(config: &Config, topics: &[String]) -> Result<BTreeMap<St
 /// Creates topics with the partitions, replication, retention and size limit of the configuration. One result per topic: an error,
 /// or none. A topic that exists is no error, and stays as it is.
 pub fn create_topics(config: &Config, topics: &[String]) -> Result<Vec<(String, Option<String>)>, String> {
+    let outcome = |(topic, creation)| match creation {
+        Creation::Possible | Creation::Exists => (topic, None),
+        Creation::Denied => (topic, Some(format!("{:?}", RDKafkaErrorCode::TopicAuthorizationFailed))),
+        Creation::Impossible(why) => (topic, Some(why)),
+    };
+    Ok(ask_to_create(config, topics, false)?.into_iter().map(outcome).collect())
+}
+
+/// Asks the cluster whether it would create topics as [`create_topics`] does. It creates none.
+pub fn may_create(config: &Config, topics: &[String]) -> Result<Vec<(String, Creation)>, String> {
+    ask_to_create(config, topics, true)
+}
+
+fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<Vec<(String, Creation)>, String> {
     let retention = config.topics.retention.as_millis().to_string();
     let limit = config.topics.max_message_bytes.to_string();
     let new: Vec<_> = topics
@@ -141,10 +168,14 @@ pub fn create_topics(config: &Config, topics: &[String]) -> Result<Vec<(String, 
                 .set("max.message.bytes", &limit)
         })
         .collect();
-    let results = administer(config, async |admin, options| admin.create_topics(&new, options).await)?;
+    let results = administer(config, async |admin, options| admin.create_topics(&new, &options.validate_only(only_ask)).await)?;
     let outcome = |result| match result {
-        Ok(topic) | Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => (topic, None),
-        Err((topic, code)) => (topic, Some(format!("{code:?}"))),
+        Ok(topic) => (topic, Creation::Possible),
+        Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => (topic, Creation::Exists),
+        Err((topic, RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)) => {
+            (topic, Creation::Denied)
+        }
+        Err((topic, code)) => (topic, Creation::Impossible(format!("{code:?}"))),
     };
     Ok(results.into_iter().map(outcome).collect())
 }
@@ -173,13 +204,13 @@ pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<Stri
 /// Runs one administrative call to its end.
 fn administer<T>(
     config: &Config,
-    call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> rdkafka::error::KafkaResult<T>,
+    call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> rdkafka::error::KafkaResult<T>,
 ) -> Result<T, String> {
     let admin: AdminClient<_> =
         client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&error))?;
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(call(&admin, &options)).map_err(|error| error.to_string())
+    runtime.block_on(call(&admin, options)).map_err(|error| error.to_string())
 }
 
 /// Finds out whether a topic may be written to, without writing: the broker gets one record that is larger than it takes, and it
@@ -187,7 +218,7 @@ fn administer<T>(
 pub fn probe_write(config: &Config, name: &str, topic: &Topic) -> WritePermission {
     let unknown = |why: &str| WritePermission::Unknown(why.into());
     let Some(limit) = topic.settings.max_message_bytes else {
-        return unknown("the topic's max.message.bytes may not be read, so no record is sure to be refused");
+        return unknown("its settings may not be read, so no record is sure to be refused");
     };
     if limit > PROBE_BYTES_MAX {
         return unknown("the topic takes records of any plausible size");

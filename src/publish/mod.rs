@@ -29,10 +29,10 @@ use rdkafka::{
 };
 
 use crate::{
-    config::{Config, Kafka},
+    config::{Config, Kafka, credentials::Ends},
     encode::Record,
     error::Error,
-    metrics::Metrics,
+    metrics::{CertificateUse, Metrics},
 };
 use context::{Context, Signal};
 use reload::Reload;
@@ -97,6 +97,7 @@ impl Publisher {
     pub fn start(config: &Config, topics: impl IntoIterator<Item = Arc<str>>, metrics: Arc<Metrics>) -> Result<Self, String> {
         let (signals, inbox) = mpsc::sync_channel(SIGNALS_MAX);
         let credentials = Reload::of(&config.kafka);
+        show_ends(&metrics, &config.kafka);
         let client = client_config(config.kafka.client_properties());
         let stopping = Arc::new(AtomicBool::new(false));
         let producer = build(&client, Context::new(signals.clone(), Arc::clone(&stopping), Arc::clone(&metrics)))?;
@@ -232,6 +233,16 @@ pub fn takes_properties(kafka: &Kafka) -> Result<(), String> {
 /// The version of the client library that is linked.
 pub fn librdkafka_version() -> String {
     rdkafka::util::get_rdkafka_version().1
+}
+
+/// Tells when the certificates end that connections are made with.
+fn show_ends(metrics: &Metrics, kafka: &Kafka) {
+    let Ends { client, authorities } = Ends::of(kafka);
+    for (used, end) in [(CertificateUse::KafkaClient, client), (CertificateUse::KafkaAuthority, authorities)] {
+        if let Some(end) = end {
+            metrics.certificate_expiry(used, end);
+        }
+    }
 }
 
 /// A librdkafka configuration from properties.

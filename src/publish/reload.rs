@@ -10,7 +10,7 @@ use std::{
 use rdkafka::{ClientConfig, producer::Producer as _};
 
 use super::{
-    Producer, Shared, build, client_config,
+    Producer, Shared, build, client_config, show_ends,
     supervisor::{Found, look_up_topic},
 };
 use crate::config::{
@@ -108,6 +108,7 @@ impl Reload {
         drop(current);
         retire(shared, old, kafka.message_timeout);
         shared.metrics.credentials_reloaded();
+        show_ends(&shared.metrics, &kafka);
         tracing::info!("kafka's changed credentials are in force");
         Some((kafka, client))
     }

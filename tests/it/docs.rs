@@ -12,8 +12,8 @@ use hookgate::{
     config::{self, Config, Environment},
     error::{self, Error},
     metrics::{
-        BrokerStatistics, CONNECTION_FAULTS, EndpointLabels, Limits, Metrics, OUTCOMES, PUBLISH_RESULTS, Proven, SPAN_RESULTS,
-        Statistics,
+        BrokerStatistics, CONNECTION_FAULTS, CertificateUse, EndpointLabels, Limits, Metrics, OUTCOMES, PUBLISH_RESULTS, Proven,
+        SPAN_RESULTS, Statistics,
     },
     provider,
 };
@@ -134,6 +134,11 @@ fn every_key_is_documented_with_its_default() {
     let chosen =
         ["provider", "endpoint", "security", "ca_file", "certificate_file", "key_file", "mechanism", "username", "password"];
     check_keys(&parse(&full, &[("A", "a")]), &chosen);
+    let tokens = format!(
+        "[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n[kafka.sasl]\nmechanism = \"OAUTHBEARER\"\n\
+         token_url = \"https://issuer.example/token\"\nclient_id = \"a\"\nclient_secret = \"env:A\"\n{endpoints}"
+    );
+    check_keys(&parse(&tokens, &[("A", "a")]), &["provider", "security", "mechanism", "token_url", "client_id", "client_secret"]);
 }
 
 #[test]
@@ -253,7 +258,7 @@ pub fn every_metric() -> String {
     metrics.publish("acknowledged", 0.1);
     let proven = Proven { slot: 1, body_bytes: 1, received_at: SystemTime::UNIX_EPOCH, clock_offset: Some(0), age: Some(1.0) };
     metrics.proven(&endpoint, &proven);
-    metrics.certificate_expiry(SystemTime::UNIX_EPOCH);
+    metrics.certificate_expiry(CertificateUse::Inbound, SystemTime::UNIX_EPOCH);
     let brokers = vec![BrokerStatistics { id: 1, up: true, round_trip: Some((0.1, 0.2)), failures: 0 }];
     metrics.kafka(&Statistics { brokers, ..Statistics::default() });
     metrics.render()

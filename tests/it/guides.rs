@@ -133,9 +133,6 @@ const VARIABLES: &[(&str, &str)] = &[
     ("UPLOADCARE_SECRET", "7kMVZivndx0ErgvhRKAr"),
 ];
 
-/// Whether this version knows `mechanism = "OAUTHBEARER"`; the recipes that use it are skipped where it does not.
-const OAUTHBEARER: bool = false;
-
 #[test]
 fn the_recipes_for_kafka_are_accepted() {
     let text = document("docs/kafka.md");
@@ -149,9 +146,6 @@ fn the_recipes_for_kafka_are_accepted() {
             under(&text, provider).split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         assert!(!recipes.is_empty(), "{provider}");
         for recipe in recipes {
-            if recipe.contains("OAUTHBEARER") && !OAUTHBEARER {
-                continue;
-            }
             let file = |line: &str| match line.split_once("_file = ") {
                 Some((key, _)) => format!("{key}_file = '{readable}'"),
                 None => line.replace("file:/etc/hookgate/kafka/password", "env:KAFKA_PASSWORD"),

@@ -34,6 +34,9 @@ mod secured;
 /// Credentials that change under load.
 mod rotation;
 
+/// OAUTHBEARER: tokens of an issuer.
+mod tokens;
+
 /// Outages: from the start, and in the middle.
 mod outage;
 

@@ -1,7 +1,5 @@
 //! A real schema registry: what is registered, and that Confluent's deserializer reads what is published.
 
-use serde_json::Value;
-
 use crate::{
     harness::fixture,
     support::{Site, plain, prefix, python_lines, topics, variable},
@@ -29,8 +27,7 @@ fn confluents_deserializer_reads_what_is_published() {
     assert_eq!(served.deliver("filespin", b"not JSON").status, 200);
 
     let names = ["filespin", "filesafety", "quarantine"].map(|name| format!("{prefix}{name}")).join(",");
-    let records =
-        python_lines(&["tests/kafka/deserialize.py", "--brokers", &plain(), "--registry", &url, "--topics", &names]);
+    let records = python_lines(&["tests/kafka/deserialize.py", "--brokers", &plain(), "--registry", &url, "--topics", &names]);
     assert_eq!(records.len(), 3, "{records:?}");
     let of = |name: &str| &records.iter().find(|it| it["topic"] == format!("{prefix}{name}")).unwrap()["event"];
     assert_eq!(of("filespin")["filespin_asset"]["id"], "a", "{records:?}");

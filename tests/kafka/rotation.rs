@@ -13,11 +13,11 @@ use crate::{
     support::{Served, consume, scan, script, variable},
 };
 
-const IN_FORCE: &[&str] = &["kafka's changed credentials are in force"];
-const NOT_YET: &str = "kafka's changed credentials do not work yet";
+pub const IN_FORCE: &[&str] = &["kafka's changed credentials are in force"];
+pub const NOT_YET: &str = "kafka's changed credentials do not work yet";
 
 /// Delivers all the time that something is done. All is answered 200, and each delivery is on the topic once.
-fn under_load(topics: &Topics, daemon: &Served, act: impl FnOnce()) {
+pub fn under_load(topics: &Topics, daemon: &Served, act: impl FnOnce()) {
     let (stop, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
     let sender = || {
         while !stop.load(Ordering::SeqCst) {
@@ -110,6 +110,10 @@ fn a_changed_certificate_key_or_authority_is_taken_under_load() {
     }
     let daemon = site.serve();
     daemon.wait_until_ready();
+    for used in ["kafka_client", "kafka_authority"] {
+        let series = format!("hookgate_certificate_expiry_timestamp_seconds{{use=\"{used}\"}} ");
+        assert!(daemon.metrics().contains(&series), "no {series}");
+    }
     under_load(&topics, &daemon, || {
         site.write("client.crt", &second);
         // The key does not belong to it yet.

@@ -22,9 +22,14 @@ impl Topics {
 
     /// A site that reaches the brokers like this.
     pub fn site(&self, kafka: &str) -> Site {
+        Site::new(&self.tables(kafka))
+    }
+
+    /// The tables of such a site.
+    pub fn tables(&self, kafka: &str) -> String {
         let Self { prefix } = self;
         let map = one_topic_per_provider(prefix);
-        Site::new(&format!("{kafka}[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = 1\n{map}"))
+        format!("{kafka}[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = 1\n{map}")
     }
 }
 
@@ -146,7 +151,33 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     daemon.wait_for_line(&["ERROR", "grant Describe and Write", &topic]);
     assert_503(&daemon.deliver("filesafety", &scan("unseen")), &["publish_failed"]);
 
-    grant(&["Describe", "DescribeConfigs"], &all);
+    let problems = || {
+        let checked = site.run(&["check", "--cluster"]);
+        assert_eq!(checked.code, Some(1), "{checked:?}");
+        checked.stdout.lines().filter(|line| line.starts_with("problem: ")).map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let found = |texts: &[&str]| {
+        let problems = problems();
+        assert!(problems.iter().any(|line| texts.iter().all(|text| line.contains(text))), "no {texts:?} in {problems:?}");
+    };
+    found(&["5 topics are missing or not visible", "hookgate topics --apply", &topic]);
+    found(&["no permission to create", "kafka-acls.sh --add", "--operation Create", "hookgate topics --commands", &topic]);
+    // Who may create them is told that they are there. Nothing is created by asking.
+    let elsewhere = crate::support::prefix("hookgate.");
+    let pattern = ["--resource-pattern-type", "prefixed", "--topic"];
+    grant(&["Create"], &[&pattern[..], &[&topics.prefix]].concat());
+    found(&["topics that exist are not visible", "--operation Describe", &format!("--topic {topic}")]);
+    grant(&["Create", "Describe"], &[&pattern[..], &[&elsewhere]].concat());
+    let absent = Topics { prefix: elsewhere }.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD"));
+    for _ in 0..2 {
+        let checked = absent.run(&["check", "--cluster"]);
+        assert!(checked.stdout.contains("5 topics are missing or not visible"), "{checked:?}");
+        assert!(!checked.stdout.contains("no permission") && !checked.stdout.contains("exist"), "{checked:?}");
+    }
+
+    grant(&["Describe"], &all);
+    found(&[&format!("topic {topic}: no permission to read its settings"), "kafka-acls.sh --add", "--operation DescribeConfigs"]);
+    grant(&["DescribeConfigs"], &all);
     let checked = site.run(&["check", "--cluster"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
     for name in ["filespin", "filesafety", "frameio", "uploadcare", "quarantine"] {

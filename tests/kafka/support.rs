@@ -131,9 +131,19 @@ impl Site {
     pub fn new(tables: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(prefix("kafka-"));
         std::fs::create_dir_all(&folder).unwrap();
+        let site = Self { folder };
+        site.configure(tables);
+        site
+    }
+
+    /// Writes the configuration anew.
+    pub fn configure(&self, tables: &str) {
         let ports = "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[shutdown]\npre_stop = \"0s\"\n";
-        std::fs::write(folder.join("hookgate.toml"), format!("{tables}\n{ports}{ENDPOINTS}")).unwrap();
-        Self { folder }
+        self.write("hookgate.toml", format!("{tables}\n{ports}{ENDPOINTS}"));
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Writes a file beside the configuration, in one step, as Kubernetes does.
@@ -241,6 +251,10 @@ impl Served {
 
     pub fn ready(&self) -> u16 {
         harness::request(self.admin, "GET", "/readyz", &[], b"").status
+    }
+
+    pub fn metrics(&self) -> String {
+        harness::request(self.admin, "GET", "/metrics", &[], b"").body
     }
 
     pub fn wait_until_ready(&self) {

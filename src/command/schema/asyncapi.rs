@@ -97,7 +97,7 @@ fn servers(config: &Config) -> Value {
     let server = |(number, host): (usize, &String)| {
         let mut server = json!({ "host": host, "protocol": protocol });
         if let Some(sasl) = &config.kafka.sasl {
-            server["description"] = format!("SASL {}", sasl.mechanism.name()).into();
+            server["description"] = format!("SASL {}", sasl.mechanism()).into();
         }
         (format!("kafka-{number}"), server)
     };

@@ -9,7 +9,7 @@ use crate::{
     app::topic_table,
     config::Config,
     delivery::{Credential, Delivery},
-    encode::{Encoding, Record, encode},
+    encode::{Encoding, Framing, Record, encode},
     event::EventKind,
     proto::Origin,
     provider::{CredentialSource, Provider},
@@ -26,7 +26,8 @@ const UNKNOWN: &str = "something.new";
 /// A record of every kind that the configuration's endpoints can produce.
 pub(super) fn records(config: &Config) -> BTreeMap<EventKind, Record> {
     let topics = topic_table(config);
-    let encoding = Encoding { topics, record_bytes_max: config.topics.max_message_bytes, origin: Origin::Sample };
+    let record_bytes_max = config.topics.max_message_bytes;
+    let encoding = Encoding { topics, framing: Framing::default(), record_bytes_max, origin: Origin::Sample };
     let mut records = BTreeMap::new();
     for endpoint in &config.endpoints {
         for body in bodies(endpoint.provider) {

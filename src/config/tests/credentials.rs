@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::config::credentials::Credentials;
+use crate::config::credentials::{Credentials, Ends};
 
 fn with_kafka(kafka: &str) -> Kafka {
     accept(&MINIMAL.replacen("[kafka]\n", &format!("[kafka]\n{kafka}\n"), 1), &[], &[]).kafka
@@ -51,7 +51,7 @@ fn each_file_counts() {
 
     fs::write(path("password"), "hunter-new\r\n").unwrap();
     let reading = credentials.read().unwrap();
-    assert_eq!(reading.applied_to(&kafka).sasl.unwrap().password.reveal(), "hunter-new");
+    assert_eq!(reading.applied_to(&kafka).sasl.unwrap().secret().reveal(), "hunter-new");
     assert!(!format!("{reading:?}").contains("hunter"), "{reading:?}");
     assert_eq!(credentials.in_force(&kafka).unwrap().fingerprint, credentials.in_force(&kafka).unwrap().fingerprint);
     for (name, content, fault) in [("password", Some(""), "is empty"), ("key", None, "cannot be read: no such file")] {
@@ -63,5 +63,56 @@ fn each_file_counts() {
         assert!(error.contains(&path(name)) && error.ends_with(fault), "{error}");
         fs::write(path(name), "again").unwrap();
     }
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn the_client_secret_and_the_issuers_authorities_count() {
+    let directory = directory("client-secret");
+    let path = |name: &str| directory.join(name).display().to_string();
+    for name in ["secret", "ca"] {
+        fs::write(path(name), "first").unwrap();
+    }
+    let kafka = with_kafka(&format!(
+        "security = \"tls\"\nsasl = {{mechanism = \"OAUTHBEARER\", token_url = \"https://issuer.example/\", client_id = \"u\", \
+         client_secret = 'file:{}', token_ca_file = '{}'}}",
+        path("secret"),
+        path("ca")
+    ));
+    let credentials = Credentials::of(&kafka).unwrap();
+    let at_start = credentials.in_force(&kafka).unwrap().fingerprint;
+    for name in ["secret", "ca"] {
+        fs::write(path(name), "hunter-new").unwrap();
+        let reading = credentials.read().unwrap();
+        assert_ne!(reading.fingerprint, at_start, "{name}");
+        assert_eq!(reading.applied_to(&kafka).sasl.unwrap().secret().reveal(), fs::read_to_string(path("secret")).unwrap());
+        fs::write(path(name), "first").unwrap();
+    }
+    assert_eq!(credentials.read().unwrap().fingerprint, at_start);
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn the_first_of_a_chain_and_the_last_of_the_authorities_end() {
+    let directory = directory("ends");
+    let path = |name: &str| directory.join(name).display().to_string();
+    let until = |year: i32| {
+        let mut parameters = rcgen::CertificateParams::new(["a".to_owned()]).unwrap();
+        parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+        parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    fs::write(path("chain"), until(2050) + &until(2040)).unwrap();
+    fs::write(path("ca"), until(2030) + &until(2060)).unwrap();
+    fs::write(path("nothing"), "nothing").unwrap();
+    let check = |tls: &str, client: Option<i32>, authorities: Option<i32>| {
+        let ends = Ends::of(&with_kafka(&format!("security = \"tls\"\ntls = {{{tls}}}")));
+        let time = |year: i32| rcgen::date_time_ymd(year, 1, 1).into();
+        assert_eq!(ends, Ends { client: client.map(time), authorities: authorities.map(time) }, "{tls}");
+    };
+    let (chain, ca, nothing) = (path("chain"), path("ca"), path("nothing"));
+    check("", None, None);
+    check(&format!("ca_file = '{ca}'"), None, Some(2060));
+    check(&format!("certificate_file = '{chain}', key_file = '{nothing}'"), Some(2040), None);
+    check(&format!("ca_file = '{ca}', certificate_file = '{nothing}', key_file = '{nothing}'"), None, Some(2060));
     fs::remove_dir_all(&directory).unwrap();
 }

@@ -36,7 +36,7 @@ fn refusals() {
         ),
         (
             "properties.\"sasl.password\" = \"hunter2\"",
-            "hookgate.toml:3: [kafka.properties] sasl.password: is not passed through: use [kafka.sasl]; PLAIN and SCRAM are supported",
+            "hookgate.toml:3: [kafka.properties] sasl.password: is not passed through: use [kafka.sasl]; PLAIN, SCRAM and OAUTHBEARER are supported",
         ),
         (
             "properties.\"delivery.timeout.ms\" = 1",
@@ -59,7 +59,7 @@ fn refusals() {
     check_kafka(
         "sasl = {mechanism = \"GSSAPI\", username = \"\"}",
         &[
-            "hookgate.toml:3: [kafka.sasl] mechanism: must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512",
+            "hookgate.toml:3: [kafka.sasl] mechanism: must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER",
             "hookgate.toml:3: [kafka.sasl] password: is missing; write \"env:NAME\" or \"file:/path\"",
             "hookgate.toml:3: [kafka.sasl] username: is empty",
         ],
@@ -120,6 +120,117 @@ fn properties_of_clients() {
     assert!(lines(limit.client_properties()).contains(&"message.max.bytes=2097152".to_owned()));
     let consumer = ["allow.auto.create.topics=false", "debug=broker"];
     assert_eq!(lines(config.kafka.connection_properties()), [&shared[..], &consumer[..]].concat());
+}
+
+/// A whole and good `[kafka.sasl]` with tokens.
+const TOKENS: &str = "security = \"tls\"\nsasl = {mechanism = \"OAUTHBEARER\", token_url = \"https://issuer.example/token\", client_id = \"hookgate\", client_secret = \"env:AVATARS_TOKEN\"}";
+
+#[test]
+fn tokens_are_refused_where_they_make_no_sense() {
+    let check = |from: &str, to: &str, expected: &[&str]| {
+        let text = TOKENS.replacen(from, to, 1);
+        assert_ne!(text, TOKENS, "{from} is not there");
+        let line = if text.starts_with("sasl") { 3 } else { 4 };
+        let expected: Vec<_> = expected.iter().map(|text| format!("hookgate.toml:{line}: [kafka.sasl] {text}")).collect();
+        check_kafka(&text, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    check(
+        "security = \"tls\"\n",
+        "",
+        &["mechanism: OAUTHBEARER would send the token unencrypted; set [kafka] security = \"tls\""],
+    );
+    check(
+        "token_url = \"https://issuer.example/token\", ",
+        "",
+        &["token_url: is missing; the token endpoint of the issuer, as its documentation names it"],
+    );
+    check("client_id = \"hookgate\", ", "", &["client_id: is missing"]);
+    check(", client_secret = \"env:AVATARS_TOKEN\"", "", &["client_secret: is missing; write \"env:NAME\" or \"file:/path\""]);
+    check(
+        "env:AVATARS_TOKEN",
+        "hunter2",
+        &["client_secret: a secret has no place here; write \"env:NAME\" or \"file:/path\", which say where it is"],
+    );
+    check(
+        "\"hookgate\"",
+        "\"a:b\"",
+        &["client_id: holds a colon or control characters, which do not fit HTTP's basic authentication"],
+    );
+    check("client_id", "scope = \"\", client_id", &["scope: is empty"]);
+    let of_passwords = "belongs to PLAIN and SCRAM; OAUTHBEARER takes token_url, client_id and client_secret";
+    check("client_id", "username = \"u\", client_id", &[&format!("username: {of_passwords}")]);
+    check("client_id", "password = \"env:AVATARS_TOKEN\", client_id", &[&format!("password: {of_passwords}")]);
+    let of_tokens = "belongs to mechanism = \"OAUTHBEARER\"; the others take username and password";
+    check(
+        "OAUTHBEARER",
+        "SCRAM-SHA-512",
+        &[
+            &format!("client_id: {of_tokens}"),
+            &format!("client_secret: {of_tokens}"),
+            "password: is missing; write \"env:NAME\" or \"file:/path\"",
+            &format!("token_url: {of_tokens}"),
+            "username: is missing",
+        ],
+    );
+    check("client_id", "token_ca_file = \"/nowhere\", client_id", &["token_ca_file: \"/nowhere\" cannot be read: no such file"]);
+    for (extension, expected) in [
+        ("logicalCluster", "must be NAME=VALUE each, such as \"logicalCluster=lkc-abc123\""),
+        ("a-b=c", "must be NAME=VALUE each, such as \"logicalCluster=lkc-abc123\""),
+        ("a=b,c=d", "must be NAME=VALUE each, such as \"logicalCluster=lkc-abc123\""),
+        ("a=b c", "must be NAME=VALUE each, such as \"logicalCluster=lkc-abc123\""),
+        ("auth=c", "auth is the token itself"),
+    ] {
+        let to = format!("extensions = [\"a=b\", \"{extension}\"], client_id");
+        check("client_id", &to, &[&format!("extensions: {expected}")]);
+    }
+}
+
+#[test]
+fn a_token_endpoint_gets_the_secret_encrypted() {
+    let url = "https://issuer.example/token";
+    let encrypt = "would send client_secret unencrypted; use https (http is only for this machine)";
+    let shape = "is not a URL such as \"https://issuer.example/oauth2/token\"";
+    for (refused, expected) in [
+        ("http://issuer.example/token", encrypt),
+        ("http://localhost.example/token", encrypt),
+        ("http://127.0.0.1.example:80/token", encrypt),
+        ("http://10.0.0.1:80/token", encrypt),
+        ("https://user:hunter2@issuer.example/", "holds a user or a password; write client_id and client_secret instead"),
+        ("https://issuer.example/#top", "holds a fragment, which is never sent"),
+        ("file:///etc/passwd", shape),
+        ("ftp://issuer.example/token", "must begin with https://"),
+        ("issuer.example/token", shape),
+        ("https://issuer.example/a b", shape),
+        ("https://", shape),
+    ] {
+        check_kafka(&TOKENS.replace(url, refused), &[&format!("hookgate.toml:4: [kafka.sasl] token_url: {expected}")]);
+    }
+    for good in ["https://issuer.example:8443/a?b=c", "http://localhost/token", "http://127.0.0.1:8080/", "http://[::1]:1/"] {
+        accept(&MINIMAL.replacen("[kafka]\n", &format!("[kafka]\n{}\n", TOKENS.replace(url, good)), 1), &[], &[]);
+    }
+}
+
+/// librdkafka takes them all: it leaves OAuth out without a word where it was built without libcurl.
+#[test]
+fn properties_of_tokens() {
+    let more = "scope = \"kafka.write a/b\", extensions = [\"logicalCluster=lkc-1\", \"identityPoolId=pool-x\"], client_id";
+    let text = TOKENS.replacen("client_id", more, 1);
+    let kafka = accept(&MINIMAL.replacen("[kafka]\n", &format!("[kafka]\n{text}\n"), 1), &[], &[]).kafka;
+    let properties = kafka.connection_properties();
+    for (name, value) in [
+        ("security.protocol", "sasl_ssl"),
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.oauthbearer.method", "oidc"),
+        ("sasl.oauthbearer.token.endpoint.url", "https://issuer.example/token"),
+        ("sasl.oauthbearer.client.id", "hookgate"),
+        ("sasl.oauthbearer.client.secret", "avatars-token-of-some-length"),
+        ("sasl.oauthbearer.scope", "kafka.write%20a%2Fb"),
+        ("sasl.oauthbearer.extensions", "logicalCluster=lkc-1,identityPoolId=pool-x"),
+    ] {
+        assert!(properties.contains(&(name.into(), value.into())), "no {name}={value}");
+    }
+    crate::publish::takes_properties(&kafka).unwrap();
+    assert!(!format!("{kafka:?}").contains("avatars-token"), "{kafka:?}");
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn secrets_are_never_printed() {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
     assert!(shown.contains("env:PASSWORD"));
-    assert_eq!(config.kafka.sasl.unwrap().password.reveal(), "hunter-password");
+    assert_eq!(config.kafka.sasl.unwrap().secret().reveal(), "hunter-password");
 }
 
 /// Whether a ring's slot holds exactly this secret.

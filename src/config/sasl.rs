@@ -1,0 +1,274 @@
+//! `[kafka.sasl]`: how this client proves itself to the brokers, by a password or by a token that a token endpoint issues for a secret.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::{
+    Environment, Security,
+    kafka::readable_file,
+    problem::Origin,
+    secrets::{SecretSource, SecretText},
+    section::Section,
+};
+
+/// `[kafka.sasl]`.
+#[derive(Clone, Debug)]
+pub enum Sasl {
+    /// A user and a password.
+    Password {
+        /// The mechanism's name on the wire.
+        mechanism: &'static str,
+        /// The user.
+        username: String,
+        /// The password, as it was when the configuration was read, or when its file was read last.
+        password: SecretText,
+    },
+    /// `OAUTHBEARER`: tokens by `OpenID` Connect's client credentials. librdkafka fetches and renews them.
+    Token(TokenSource),
+}
+
+/// Where tokens come from.
+#[derive(Clone, Debug)]
+pub struct TokenSource {
+    /// The token endpoint: https, or http on this machine.
+    pub url: String,
+    /// The client, as the issuer knows it.
+    pub client_id: String,
+    /// Its secret, as it was when the configuration was read, or when its file was read last.
+    pub client_secret: SecretText,
+    /// What the token is to be for, if the issuer wants that said.
+    pub scope: Option<String>,
+    /// SASL extensions that go to the broker with the token: `name=value` each.
+    pub extensions: Vec<String>,
+    /// The authorities to trust at the token endpoint instead of the system's, as PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+const PLAIN: &str = "PLAIN";
+const OAUTHBEARER: &str = "OAUTHBEARER";
+const MECHANISMS: [&str; 4] = [PLAIN, "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER];
+const OF_PASSWORDS: [&str; 2] = ["username", "password"];
+const OF_TOKENS: [&str; 6] = ["token_url", "client_id", "client_secret", "scope", "extensions", "token_ca_file"];
+const REFERENCE: &str = "is missing; write \"env:NAME\" or \"file:/path\"";
+
+/// What a form leaves as it is (RFC 3986's unreserved characters): librdkafka puts the scope into its form unencoded.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl Sasl {
+    /// The mechanism's name on the wire.
+    pub fn mechanism(&self) -> &'static str {
+        match self {
+            Self::Password { mechanism, .. } => mechanism,
+            Self::Token(_) => OAUTHBEARER,
+        }
+    }
+
+    /// The secret that it starts from.
+    pub fn secret(&self) -> &SecretText {
+        match self {
+            Self::Password { password, .. } => password,
+            Self::Token(source) => &source.client_secret,
+        }
+    }
+
+    /// The same with another secret.
+    #[must_use]
+    pub(super) fn with_secret(mut self, secret: SecretText) -> Self {
+        match &mut self {
+            Self::Password { password, .. } => *password = secret,
+            Self::Token(source) => source.client_secret = secret,
+        }
+        self
+    }
+
+    /// The librdkafka properties.
+    pub(super) fn properties(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Password { mechanism, username, password } => vec![
+                ("sasl.mechanism", (*mechanism).to_owned()),
+                ("sasl.username", username.clone()),
+                ("sasl.password", password.reveal().into()),
+            ],
+            Self::Token(source) => {
+                let mut properties = vec![
+                    ("sasl.mechanism", OAUTHBEARER.to_owned()),
+                    ("sasl.oauthbearer.method", "oidc".into()),
+                    ("sasl.oauthbearer.token.endpoint.url", source.url.clone()),
+                    ("sasl.oauthbearer.client.id", source.client_id.clone()),
+                    ("sasl.oauthbearer.client.secret", source.client_secret.reveal().into()),
+                ];
+                if let Some(scope) = &source.scope {
+                    properties.push(("sasl.oauthbearer.scope", utf8_percent_encode(scope, FORM).to_string()));
+                }
+                if !source.extensions.is_empty() {
+                    properties.push(("sasl.oauthbearer.extensions", source.extensions.join(",")));
+                }
+                if let Some(file) = &source.ca_file {
+                    properties.push(("https.ca.location", file.display().to_string()));
+                }
+                properties
+            }
+        }
+    }
+
+    /// How it looks in the redacted view.
+    pub(super) fn redacted(&self) -> Value {
+        match self {
+            Self::Password { mechanism, username, password } => {
+                json!({"mechanism": mechanism, "username": username, "password": password.source()})
+            }
+            Self::Token(source) => json!({
+                "mechanism": OAUTHBEARER,
+                "token_url": source.url,
+                "client_id": source.client_id,
+                "client_secret": source.client_secret.source(),
+                "scope": source.scope,
+                "extensions": source.extensions,
+                "token_ca_file": source.ca_file,
+            }),
+        }
+    }
+}
+
+/// Reads `[kafka.sasl]`. Warnings go to `warnings`.
+pub(super) fn read(
+    mut table: Section<'_>,
+    security: &Security,
+    environment: &Environment,
+    warnings: &mut Vec<String>,
+) -> Option<Sasl> {
+    let mechanism = table.choice("mechanism", &MECHANISMS.map(|name| (name, Some(name))), None);
+    if table.written("mechanism").is_none() {
+        table.missing("mechanism", &format!("is missing; must be one of {}", MECHANISMS.join(", ")));
+    }
+    if *security == Security::Plaintext {
+        let mend = match mechanism {
+            Some(PLAIN) => Some("PLAIN would send the password unencrypted; set [kafka] security = \"tls\" or use SCRAM-SHA-512"),
+            Some(OAUTHBEARER) => Some("OAUTHBEARER would send the token unencrypted; set [kafka] security = \"tls\""),
+            _ => None,
+        };
+        match mend {
+            Some(mend) => table.missing("mechanism", mend),
+            None if mechanism.is_some() => {
+                warnings.push("[kafka.sasl] without security = \"tls\": records travel unencrypted".into());
+            }
+            None => {}
+        }
+    }
+    let sasl = if mechanism == Some(OAUTHBEARER) {
+        refuse(&mut table, &OF_PASSWORDS, "belongs to PLAIN and SCRAM; OAUTHBEARER takes token_url, client_id and client_secret");
+        token_source(&mut table, environment).map(Sasl::Token)
+    } else {
+        refuse(&mut table, &OF_TOKENS, "belongs to mechanism = \"OAUTHBEARER\"; the others take username and password");
+        let username = required(&mut table, "username", "is missing");
+        let password = secret(&mut table, "password", environment);
+        username.zip(password).zip(mechanism).map(|(((username, _), password), mechanism)| Sasl::Password {
+            mechanism,
+            username,
+            password,
+        })
+    };
+    table.finish();
+    sasl
+}
+
+/// Complains about keys that go with another mechanism.
+fn refuse(table: &mut Section<'_>, keys: &[&'static str], why: &str) {
+    for key in keys {
+        if let Some(origin) = table.skip(key) {
+            table.complain(key, origin, why);
+        }
+    }
+}
+
+/// A string that must be there and hold something.
+fn required(table: &mut Section<'_>, key: &'static str, missing: &str) -> Option<(String, Origin)> {
+    let found = table.text(key);
+    if table.written(key).is_none() {
+        table.missing(key, missing);
+    }
+    if let Some((text, origin)) = &found
+        && text.is_empty()
+    {
+        table.complain(key, origin.clone(), "is empty");
+    }
+    found
+}
+
+fn secret(table: &mut Section<'_>, key: &'static str, environment: &Environment) -> Option<SecretText> {
+    let found = table.text(key);
+    if table.written(key).is_none() {
+        table.missing(key, REFERENCE);
+    }
+    let (text, origin) = found?;
+    let resolved = SecretSource::parse(&text).and_then(|source| source.text(environment));
+    resolved.map_err(|fault| table.complain(key, origin, &fault)).ok()
+}
+
+fn token_source(table: &mut Section<'_>, environment: &Environment) -> Option<TokenSource> {
+    let url = required(table, "token_url", "is missing; the token endpoint of the issuer, as its documentation names it");
+    let client_id = required(table, "client_id", "is missing");
+    let client_secret = secret(table, "client_secret", environment);
+    let scope = required_if_written(table, "scope");
+    let extensions = extensions(table);
+    let ca_file = readable_file(table, "token_ca_file");
+    if let Some((url, origin)) = &url
+        && let Some(fault) = url_fault(url)
+    {
+        table.complain("token_url", origin.clone(), fault);
+    }
+    if let Some((client_id, origin)) = &client_id
+        && (client_id.contains(':') || client_id.contains(char::is_control))
+    {
+        table.complain(
+            "client_id",
+            origin.clone(),
+            "holds a colon or control characters, which do not fit HTTP's basic authentication",
+        );
+    }
+    Some(TokenSource { url: url?.0, client_id: client_id?.0, client_secret: client_secret?, scope, extensions, ca_file })
+}
+
+fn required_if_written(table: &mut Section<'_>, key: &'static str) -> Option<String> {
+    table.written(key).and_then(|_| required(table, key, "")).map(|(text, _)| text)
+}
+
+/// What is wrong with a token endpoint. It is not quoted: what is written there may be a secret.
+fn url_fault(url: &str) -> Option<&'static str> {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(authority, |(host, _)| host);
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let here = host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if !url.bytes().all(|b| b.is_ascii_graphic()) || host.is_empty() {
+        Some("is not a URL such as \"https://issuer.example/oauth2/token\"")
+    } else if authority.contains('@') {
+        Some("holds a user or a password; write client_id and client_secret instead")
+    } else if url.contains('#') {
+        Some("holds a fragment, which is never sent")
+    } else if scheme == "https" || (scheme == "http" && here) {
+        None
+    } else if scheme == "http" {
+        Some("would send client_secret unencrypted; use https (http is only for this machine)")
+    } else {
+        Some("must begin with https://")
+    }
+}
+
+/// `name=value` each, as RFC 7628 and librdkafka's list of them take it.
+fn extensions(table: &mut Section<'_>) -> Vec<String> {
+    let written = table.list("extensions").unwrap_or_default();
+    for (extension, origin) in &written {
+        let (name, value) = extension.split_once('=').unwrap_or_default();
+        let shaped = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic());
+        let fits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b',' | b'\\'));
+        if name == "auth" {
+            table.complain("extensions", origin.clone(), "auth is the token itself");
+        } else if !shaped || !fits {
+            table.complain("extensions", origin.clone(), "must be NAME=VALUE each, such as \"logicalCluster=lkc-abc123\"");
+        }
+    }
+    written.into_iter().map(|(extension, _)| extension).collect()
+}

@@ -1,0 +1,173 @@
+//! OAUTHBEARER: tokens that an issuer gives for a client's secret, to the brokers instead of a password.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    harness::{self, keep_secret, wait_until},
+    rotation::{IN_FORCE, NOT_YET, under_load},
+    secured::{Topics, brokers, tls},
+    support::{Site, assert_503, repository, scan, script, variable},
+};
+
+const SECRET: &str = "first-secret-of-the-client";
+const SECOND: &str = "second-secret-of-the-client";
+
+/// A running issuer, which dropping it ends. Its own copy of the secret is the file `issued-for` of the site.
+struct Issuer {
+    child: Child,
+    url: String,
+}
+
+impl Issuer {
+    fn start(site: &Site, subject: &str, lifetime: u32, more: &[&str]) -> Self {
+        [SECRET, SECOND].into_iter().for_each(keep_secret);
+        site.write("issued-for", SECRET);
+        site.write("client-secret", SECRET);
+        let mut command = Command::new("python3");
+        command.arg(repository("tests/kafka/issuer.py")).args(["--key", &variable("KAFKA_ISSUER_KEY"), "--client", "hookgate"]);
+        command.args(["--secret-file", "issued-for", "--subject", subject, "--lifetime", &lifetime.to_string()]).args(more);
+        let mut child = command
+            .current_dir(site.folder())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("http"), "the issuer did not start: {url:?}");
+        Self { child, url: url.trim().into() }
+    }
+
+    /// How many tokens it has issued. Not over TLS.
+    fn issued(&self) -> u32 {
+        let address: SocketAddr = self.url.strip_prefix("http://").unwrap().parse().unwrap();
+        let answer = harness::request(address, "GET", "/issued", &[], b"");
+        answer.body.parse().unwrap()
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// A site that has yet to get its configuration, because an issuer's URL is known only when it runs.
+fn configure(site: &Site, topics: &Topics, token_url: &str, more: &str) {
+    let sasl = format!(
+        "[kafka.sasl]\nmechanism = \"OAUTHBEARER\"\ntoken_url = \"{token_url}\"\nclient_id = \"hookgate\"\n\
+         client_secret = \"file:client-secret\"\n{more}"
+    );
+    site.configure(&topics.tables(&tls(&brokers(), &sasl)));
+}
+
+fn start(topics: &Topics, subject: &str, lifetime: u32, more: &[&str]) -> (Site, Issuer) {
+    let site = Site::new("");
+    let issuer = Issuer::start(&site, subject, lifetime, more);
+    configure(&site, topics, &format!("{}/token", issuer.url), "");
+    (site, issuer)
+}
+
+#[test]
+fn a_token_delivers_and_is_renewed_under_load() {
+    let topics = Topics::create();
+    // librdkafka looks once a second whether four fifths of this are over, and shows the broker the new token after nine tenths.
+    let (site, issuer) = start(&topics, "writer", 15, &[]);
+    let daemon = site.serve();
+    daemon.wait_until_ready();
+    // The broker ends a connection with its token, so each of these is a renewal that has worked.
+    under_load(&topics, &daemon, || {
+        for _ in 0..2 {
+            let before = issuer.issued();
+            wait_until("renewed", || issuer.issued() > before);
+        }
+        let renewed = Instant::now();
+        wait_until("the second token has ended", || renewed.elapsed() > Duration::from_secs(4));
+    });
+    assert_eq!(daemon.lines(&["kafka client error"]), 0);
+}
+
+#[test]
+fn scope_extensions_and_the_issuers_authority_are_used() {
+    let topics = Topics::create();
+    let more = ["--scope", "kafka.write a/b", "--certificate", &variable("KAFKA_BROKER_PEM")];
+    let (site, issuer) = start(&topics, "writer", 3600, &more);
+    let (url, ca) = (format!("{}/token", issuer.url), variable("KAFKA_CA"));
+    let extra = "scope = \"kafka.write a/b\"\nextensions = [\"logicalCluster=lkc-1\", \"identityPoolId=pool-x\"]\n";
+    configure(&site, &topics, &url, &format!("{extra}token_ca_file = \"{ca}\"\n"));
+    let daemon = site.serve();
+    daemon.wait_until_ready();
+    assert_eq!(daemon.deliver("filesafety", &scan("scoped")).status, 200);
+    // Administration and questions log in the same way.
+    let checked = site.run(&["check", "--cluster"]);
+    assert!(checked.code == Some(0) && checked.stdout.contains("fits the configuration"), "{checked:?}");
+
+    configure(&site, &topics, &url, extra);
+    let checked = site.run(&["check", "--cluster"]);
+    assert!(checked.code == Some(1) && checked.stdout.contains("certificate"), "{checked:?}");
+}
+
+#[test]
+fn a_token_that_is_not_to_be_had_is_a_503_and_the_cause_is_told() {
+    let topics = Topics::create();
+    // `cause` is part of what librdkafka says about it.
+    let check = |site: &Site, cause: &str| {
+        let daemon = site.serve();
+        daemon.wait_for_line(&["kafka client error", cause]);
+        assert_eq!(daemon.ready(), 503, "{cause}");
+        assert_503(&daemon.deliver("filesafety", &scan("never")), &["publish_failed"]);
+        let checked = site.run(&["check", "--cluster"]);
+        assert_eq!(checked.code, Some(1), "{checked:?}");
+        assert!(checked.stdout.contains("do not answer") && checked.stdout.contains(cause), "no {cause:?} in {checked:?}");
+    };
+    let (site, issuer) = start(&topics, "writer", 3600, &[]);
+    site.write("client-secret", SECOND);
+    check(&site, "invalid_client");
+    site.write("client-secret", SECRET);
+    configure(&site, &topics, &format!("{}/elsewhere", issuer.url), "");
+    check(&site, "invalid_request");
+    drop(issuer);
+    check(&site, "onnect");
+}
+
+#[test]
+fn a_changed_client_secret_is_taken_under_load() {
+    let topics = Topics::create();
+    let (site, _issuer) = start(&topics, "writer", 3600, &[]);
+    let daemon = site.serve();
+    daemon.wait_until_ready();
+    under_load(&topics, &daemon, || {
+        // We know of it first.
+        site.write("client-secret", SECOND);
+        daemon.wait_for_line(&[NOT_YET, "no broker lets them in"]);
+        site.write("issued-for", SECOND);
+        daemon.wait_for_line(IN_FORCE);
+    });
+    assert_eq!(daemon.lines(IN_FORCE), 1);
+}
+
+#[test]
+fn permissions_are_those_of_the_tokens_subject() {
+    let topics = Topics::create();
+    let subject = crate::support::prefix("subject-");
+    let (site, _issuer) = start(&topics, &subject, 3600, &[]);
+    let daemon = site.serve();
+    daemon.wait_until_ready();
+    daemon.wait_for_line(&["ERROR", "grant Describe and Write"]);
+    assert_503(&daemon.deliver("filesafety", &scan("unseen")), &["publish_failed"]);
+
+    let (port, principal) = (brokers().rsplit(':').next().unwrap().to_owned(), format!("User:{subject}"));
+    let mut arguments = vec!["tool", "--secured", "--port", &port, "AclCommand", "--add", "--allow-principal", &principal];
+    arguments.extend(["--operation", "Write", "--operation", "Describe", "--resource-pattern-type", "prefixed"]);
+    arguments.extend(["--topic", &topics.prefix]);
+    script("scripts/kafka", &arguments);
+    wait_until("taking deliveries", || daemon.deliver("filesafety", &scan("granted")).status == 200);
+}
