@@ -53,7 +53,7 @@ pub enum Start {
 /// What to read.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// Names and patterns of topics: see [`matches`].
+    /// Names and patterns of topics: see [`matches()`].
     pub topics: Vec<String>,
     /// The partitions to read; all where empty.
     pub partitions: Vec<i32>,
