@@ -23,6 +23,7 @@ pub mod tls;
 pub mod topics;
 pub mod tracing;
 mod units;
+mod url;
 
 use std::{
     collections::BTreeMap,

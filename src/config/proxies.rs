@@ -89,14 +89,17 @@ fn canonical(network: IpNet) -> IpNet {
 mod tests {
     use super::*;
 
-    fn trusted(networks: &[&str]) -> TrustedProxies {
-        TrustedProxies(networks.iter().map(|text| network(text).unwrap()).collect())
+    impl TrustedProxies {
+        /// For the tests of whoever asks them.
+        pub(crate) fn of(networks: &[&str]) -> Self {
+            Self(networks.iter().map(|text| network(text).unwrap()).collect())
+        }
     }
 
     #[test]
     fn a_peer_is_trusted_by_its_network() {
         fn check(network: &str, peer: &str, trust: bool) {
-            assert_eq!(trusted(&[network]).trust(peer.parse().unwrap()), trust, "{peer} in {network}");
+            assert_eq!(TrustedProxies::of(&[network]).trust(peer.parse().unwrap()), trust, "{peer} in {network}");
         }
         check("10.0.0.0/8", "10.255.0.1", true);
         check("10.0.0.0/8", "11.0.0.1", false);
@@ -129,7 +132,7 @@ mod tests {
     #[test]
     fn the_last_address_that_is_no_proxys_has_sent_it() {
         fn check(forwarded: &[&str], sender: Option<&str>) {
-            let proxies = trusted(&["10.0.0.0/8", "2001:db8:1::/48"]);
+            let proxies = TrustedProxies::of(&["10.0.0.0/8", "2001:db8:1::/48"]);
             let sender = sender.map(|text| text.parse::<IpAddr>().unwrap());
             assert_eq!(proxies.sender(forwarded.iter().copied()), sender, "{forwarded:?}");
         }

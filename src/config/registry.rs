@@ -1,6 +1,6 @@
 //! `[schema_registry]`: where the schema ids come from that stand in front of each value. Without the table values have none.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
@@ -11,6 +11,7 @@ use super::{
     secrets::{SecretSource, SecretText, read_file},
     section::Section,
     units::show_duration,
+    url::service,
 };
 
 /// The largest bundle of authorities.
@@ -146,15 +147,12 @@ pub(super) fn read(mut table: Section<'_>, environment: &Environment, warnings: 
     let ca_file = readable_file(&mut table, "ca_file");
     let timeout = table.duration("timeout", second * 5, &(second / 100..=second * 60));
     for (url, origin) in urls.iter().flatten() {
-        match url.split_once("://") {
-            Some(("http", rest)) if !is_loopback(rest) => {
-                if proves_itself {
-                    let message = format!("{url:?} would send the credentials unencrypted; write https://");
-                    table.complain("urls", origin.clone(), &message);
-                }
-                warnings.push(format!("[schema_registry] urls: {url} is not encrypted: whoever is in between can change ids"));
+        if service(url).is_some_and(|service| !service.encrypted && !service.is_here()) {
+            if proves_itself {
+                let message = format!("{url:?} would send the credentials unencrypted; write https://");
+                table.complain("urls", origin.clone(), &message);
             }
-            _ => {}
+            warnings.push(format!("[schema_registry] urls: {url} is not encrypted: whoever is in between can change ids"));
         }
     }
     table.finish();
@@ -176,30 +174,15 @@ fn urls(table: &mut Section<'_>) -> Option<Vec<(String, Origin)>> {
     }
     for (url, origin) in &urls {
         // What was written may hold a password: it is not repeated.
-        if !is_url(url) {
-            let message =
-                format!("must be http:// or https:// with a host, and neither user, password, query nor fragment; {EXAMPLE}");
+        if service(url).is_none() {
+            let message = format!(
+                "must be http:// or https:// with a host, its port if need be, and neither user, password, query nor fragment; \
+                 {EXAMPLE}"
+            );
             table.complain("urls", origin.clone(), &message);
         }
     }
     Some(urls.into_iter().map(|(url, origin)| (url.trim_end_matches('/').to_owned(), origin)).collect())
-}
-
-fn is_url(url: &str) -> bool {
-    let Ok(uri) = url.parse::<ureq::http::Uri>() else { return false };
-    let plain = !url.contains(['@', '?', '#']);
-    plain && matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-}
-
-/// Whether what stands behind the scheme names this machine.
-fn is_loopback(rest: &str) -> bool {
-    let authority = rest.split('/').next().unwrap_or_default();
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn login(table: &mut Section<'_>, environment: &Environment) -> Option<Login> {

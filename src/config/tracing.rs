@@ -7,6 +7,7 @@ use super::{
     secrets::{SecretSource, SecretText},
     section::Section,
     units::show_duration,
+    url::service,
 };
 
 /// `[tracing]`.
@@ -85,12 +86,7 @@ fn endpoint(section: &mut Section<'_>) -> Option<String> {
         }
         return None;
     };
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let host = rest.map(|rest| rest.split('/').next().unwrap_or_default());
-    let usable = host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'))
-        && text.parse::<ureq::http::Uri>().is_ok()
-        && !text.contains(['?', '#', '@']);
-    if !usable {
+    if service(&text).is_none() {
         // What stands there may hold a password.
         let message = "is no URL of a collector, such as \"http://otel-collector:4318\"; passwords belong into headers";
         section.complain("endpoint", origin, message);

@@ -246,9 +246,10 @@ async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &m
         }
     })?;
     shared.metrics.proven(&endpoint.name, &proven);
+    let (spans, ago) = (shared.spans.as_ref(), outcome.started.elapsed());
+    outcome.trace.proven(spans, endpoint, &head.headers, ago);
     let mut record = record?;
-    let ago = outcome.started.elapsed();
-    let publishing = outcome.trace.proven(shared.spans.as_ref(), endpoint, &head.headers, ago, &mut record);
+    let publishing = outcome.trace.publishing(spans, &mut record);
     if record.payload_omitted {
         let trace_id = outcome.trace.id();
         tracing::warn!(endpoint = %endpoint.name, id = record.id, trace_id, "the typed payload was left out, the record would be too large");

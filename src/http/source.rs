@@ -21,8 +21,37 @@ pub(super) fn source(peer: IpAddr, headers: &HeaderMap, proxies: &TrustedProxies
     if !proxies.trust(peer) {
         return Source { address: peer, proxied: false };
     }
-    // Several lines are one list, in their order. What is no text is no address either.
-    let lines = headers.get_all("x-forwarded-for").iter().map(|line| line.to_str().unwrap_or("?"));
-    let forwarded: Vec<&str> = lines.flat_map(|line| line.split(',')).collect();
+    // Several lines are one list, in their order. What is no text is no address either, and what stands behind it in its line may be one.
+    let lines = headers.get_all("x-forwarded-for").iter();
+    let written = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let forwarded: Vec<&str> = written.map(|written| str::from_utf8(written).unwrap_or("?")).collect();
     Source { address: proxies.sender(forwarded.into_iter()).unwrap_or(peer), proxied: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_a_sender_writes_in_front_does_not_hide_it() {
+        fn check(lines: &[&[u8]], sender: &str) {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", HeaderValue::from_bytes(line).unwrap());
+            }
+            let proxies = TrustedProxies::of(&["10.0.0.0/8"]);
+            let found = source("10.0.0.1".parse().unwrap(), &headers, &proxies);
+            assert_eq!(found, Source { address: sender.parse().unwrap(), proxied: true }, "{lines:?}");
+        }
+        check(&[b"192.0.2.1"], "192.0.2.1");
+        check(&["\u{e9}, 192.0.2.1".as_bytes()], "192.0.2.1");
+        check(&[b"\xff,,\t192.0.2.1, 10.0.0.2"], "192.0.2.1");
+        check(&[b"\xff", b"192.0.2.1"], "192.0.2.1");
+        // A proxy's own words.
+        check(&[b"192.0.2.1, \xff"], "10.0.0.1");
+        check(&[b"192.0.2.1", b"\xff"], "10.0.0.1");
+        check(&[], "10.0.0.1");
+    }
 }

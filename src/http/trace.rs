@@ -15,13 +15,15 @@ use crate::{
 pub(super) struct Trace {
     /// The sender's `traceparent`, where there is a well-formed one. Nobody has signed it.
     parent: Option<String>,
+    /// The `tracestate` beside it, from the proof to the record.
+    state: Option<String>,
     span: Option<DeliverySpan>,
 }
 
 impl Trace {
     /// What the head tells.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        Self { parent: gate::traceparent(headers), span: None }
+        Self { parent: gate::traceparent(headers), state: None, span: None }
     }
 
     /// The sender's `traceparent`.
@@ -35,28 +37,28 @@ impl Trace {
         self.span.as_ref().map(DeliverySpan::trace_id).or_else(parent)
     }
 
-    /// The sender is proven, and this is the record: from here on there are spans, where there are any, and the record tells its readers.
-    pub(super) fn proven(
-        &mut self,
-        spans: Option<&Spans>,
-        endpoint: &Endpoint,
-        headers: &HeaderMap,
-        ago: Duration,
-        record: &mut Record,
-    ) -> Option<PublishSpan> {
-        let state = self.parent.as_ref().and_then(|_| gate::tracestate(headers));
-        let publishing = spans.map(|spans| {
+    /// The sender is proven: from here on there is a span, where there are any.
+    pub(super) fn proven(&mut self, spans: Option<&Spans>, endpoint: &Endpoint, headers: &HeaderMap, ago: Duration) {
+        self.state = self.parent.as_ref().and_then(|_| gate::tracestate(headers));
+        self.span = spans.map(|spans| {
             let origin = Origin {
                 endpoint: &endpoint.name,
                 provider: endpoint.provider.name,
                 traceparent: self.parent.as_deref(),
-                tracestate: state.as_deref(),
+                tracestate: self.state.as_deref(),
             };
-            let publishing = spans.publish(self.span.insert(spans.delivery(&origin, ago)), record);
+            spans.delivery(&origin, ago)
+        });
+    }
+
+    /// This is the record, which is about to be sent: it tells the trace to its readers.
+    pub(super) fn publishing(&mut self, spans: Option<&Spans>, record: &mut Record) -> Option<PublishSpan> {
+        let publishing = spans.zip(self.span.as_ref()).map(|(spans, span)| {
+            let publishing = spans.publish(span, record);
             record.set_header("traceparent", publishing.traceparent());
             publishing
         });
-        if let Some(state) = state {
+        if let Some(state) = self.state.take() {
             record.set_header("tracestate", state);
         }
         publishing

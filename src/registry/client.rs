@@ -21,8 +21,10 @@ const QUOTED_MAX: usize = 1000;
 /// Why a question has no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Nobody is there, or nobody who can answer: the same question may succeed later.
+    /// Nobody is there: no question would be answered.
     Unreachable(String),
+    /// The registry has answered that it cannot answer: the same question may succeed later, and another one now.
+    Unable(String),
     /// The registry has answered, and refuses.
     Refused(String),
 }
@@ -152,7 +154,7 @@ impl<'a> Client<'a> {
     ) -> Result<Option<T>, Failure> {
         let schema = Schema { kind: "PROTOBUF", text: &file.descriptor, references };
         let body = serde_json::to_vec(&schema).unwrap_or_default();
-        let mut failures = Vec::new();
+        let (mut failures, mut answered) = (Vec::new(), false);
         for url in &self.config.urls {
             let answer = match self.post(&format!("{url}{path}"), &body) {
                 Ok(answer) => answer,
@@ -161,6 +163,7 @@ impl<'a> Client<'a> {
                     continue;
                 }
             };
+            answered = true;
             let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
             let told = format!("{url} answered {}: {}", answer.status, quoted(&refusal.message));
             match (answer.status, refusal.error_code) {
@@ -186,7 +189,8 @@ impl<'a> Client<'a> {
                 _ => return Err(Failure::Refused(format!("subject {subject}: {told}"))),
             }
         }
-        Err(Failure::Unreachable(failures.join("; ")))
+        let why = failures.join("; ");
+        Err(if answered { Failure::Unable(why) } else { Failure::Unreachable(why) })
     }
 
     fn post(&self, url: &str, body: &[u8]) -> Result<Answer, ureq::Error> {

@@ -53,15 +53,22 @@ pub fn subjects<'a>(registry: &SchemaRegistry, topics: impl IntoIterator<Item = 
 /// What the registry says of each subject, registering what is missing if that is wanted. The error says why it cannot be asked at all.
 pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Result<BTreeMap<String, State>, String> {
     let told = |failure| match failure {
-        Failure::Unreachable(why) | Failure::Refused(why) => format!("schema registry: {why}"),
+        Failure::Unreachable(why) | Failure::Unable(why) | Failure::Refused(why) => format!("schema registry: {why}"),
     };
     let resolver = Resolver { client: Client::new(registry).map_err(told)?, register };
-    let references = resolver.references().map_err(told)?;
+    // What there is to say of all subjects from here on.
+    let (references, mut all) = match resolver.references().map_err(told)? {
+        Ok(references) => (references, None),
+        Err(state) => (BTreeMap::new(), Some(state)),
+    };
     let mut states = BTreeMap::new();
     for subject in subjects(registry, topics.iter().copied()).into_keys() {
-        let state = match &references {
-            Ok(references) => resolver.state(&subject, references).map_err(told)?,
-            Err(state) => state.clone(),
+        let state = match &all {
+            Some(state) => state.clone(),
+            // What is known by now stays, and a time-out is waited for once.
+            None => {
+                resolver.state(&subject, &references).unwrap_or_else(|failure| all.insert(State::Trouble(told(failure))).clone())
+            }
         };
         states.insert(subject, state);
     }
@@ -94,7 +101,7 @@ impl Resolver<'_> {
                 }
                 Ok(Place::Missing) => return Ok(Err(State::Missing)),
                 Ok(Place::Trouble(why)) | Err(Failure::Refused(why)) => return Ok(Err(State::Trouble(why))),
-                Err(unreachable) => return Err(unreachable),
+                Err(unanswered) => return Err(unanswered),
             }
         }
         Ok(Ok(references))
@@ -110,6 +117,7 @@ impl Resolver<'_> {
             Ok(Place::At { id, .. }) => Ok(State::Known { id }),
             Ok(Place::Missing) => Ok(State::Missing),
             Ok(Place::Trouble(why)) | Err(Failure::Refused(why)) => Ok(State::Trouble(why)),
+            Err(Failure::Unable(why)) => Ok(State::Trouble(format!("subject {subject}: {why}"))),
             Err(unreachable) => Err(unreachable),
         }
     }

@@ -32,7 +32,13 @@ enum Mood {
     Denies,
     Incompatible,
     NoRegistry,
+    /// It answers 500, or not at all, where it is asked about the subject of [`SICK`].
+    FailsAtOne,
+    HangsAtOne,
 }
+
+/// In their order its subject is the third of five.
+const SICK: &str = "hookgate%2Eframeio";
 
 struct State {
     mood: Mood,
@@ -89,7 +95,8 @@ impl Stub {
 
     fn answer(&self, path: &str, credentials: String, schema: Value) -> (u16, Value) {
         let mood = self.state.lock().unwrap().mood;
-        if mood == Mood::Hangs {
+        let sick = path.contains(SICK);
+        if mood == Mood::Hangs || mood == Mood::HangsAtOne && sick {
             thread::sleep(Duration::from_secs(2));
         }
         let mut state = self.state.lock().unwrap();
@@ -99,7 +106,8 @@ impl Stub {
             Mood::Unavailable => return (503, json!({"error_code": 50301, "message": "not now"})),
             Mood::Denies => return (403, json!({"error_code": 40301, "message": "not you"})),
             Mood::NoRegistry => return (404, json!("a page")),
-            Mood::Well | Mood::Hangs | Mood::Incompatible => {}
+            Mood::FailsAtOne if sick => return (500, json!({"error_code": 50001, "message": "a defect"})),
+            Mood::Well | Mood::Hangs | Mood::Incompatible | Mood::FailsAtOne | Mood::HangsAtOne => {}
         }
         let parts: Vec<String> = path.split(['/', '?']).map(|part| part.replace("%2E", ".").replace("%2D", "-")).collect();
         let id = state.schemas.iter().position(|known| *known == schema).map(|at| u32::try_from(at).unwrap() + 258);
@@ -233,6 +241,24 @@ fn until_the_ids_are_known_deliveries_are_refused_and_then_they_are_not() {
     check(Mood::Hangs, "register = true\ntimeout = \"100ms\"");
     // It only looks up, and nobody has registered anything.
     check(Mood::Well, "");
+}
+
+/// What the registry has told before it fails is kept, so that each attempt gets further, and one bad subject holds up no other.
+#[test]
+fn one_subject_that_fails_keeps_no_other_from_its_id() {
+    fn check(mood: Mood, missing: f64) {
+        let stub = Stub::start(mood);
+        let daemon = start(&stub, "register = true\ntimeout = \"200ms\"", false);
+        daemon.wait_until("kafka", |it| it.missing_topics().is_empty());
+        wait_until("the others are known", || daemon.metric(MISSING) == Some(missing));
+        assert_eq!(framed(&daemon), 262, "{mood:?}");
+        assert_eq!(daemon.deliver("frameio", br#"{"type":"file.ready","resource":{"id":"a"}}"#).status, 503, "{mood:?}");
+        stub.set(Mood::Well);
+        daemon.wait_until("ready", |it| it.unready().is_none());
+    }
+    check(Mood::FailsAtOne, 1.0);
+    // Nobody waits for the time-out once more for each further subject.
+    check(Mood::HangsAtOne, 3.0);
 }
 
 #[test]

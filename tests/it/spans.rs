@@ -286,6 +286,19 @@ fn what_kafka_does_not_take_is_an_error() {
     }
 }
 
+/// It is proven, so it is traced, and nothing was sent to Kafka.
+#[test]
+fn what_has_no_schema_id_yet_is_an_error() {
+    let collector = Collector::start();
+    let tables = format!("{}\n[schema_registry]\nurls = [\"http://127.0.0.1:1\"]\n", collector.table(""));
+    let daemon = Daemon::with(Setup { tables: &tables, wait: false, ..Setup::default() });
+    let answer = deliver(&daemon, &[]);
+    assert_eq!((answer.status, &*answer.label()), (503, "publish_failed"));
+    daemon.stop();
+    assert_eq!(attributes(&collector.span(SpanKind::Server).attributes)["error.type"], "publish_failed");
+    assert_eq!(collector.spans().len(), 1);
+}
+
 #[test]
 fn no_secret_token_signature_or_body_is_exported() {
     let collector = Collector::start();

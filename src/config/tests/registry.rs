@@ -20,9 +20,17 @@ fn what_cannot_work_is_refused() {
     }
     check("register = true", &["urls: is missing"]);
     check("urls = []", &["urls: is empty"]);
-    for url in
-        ["registry:8081", "ftp://registry", "https://", "https://u:p@registry", "https://registry?a=b", "https://registry#a"]
-    {
+    for url in [
+        "registry:8081",
+        "ftp://registry",
+        "HTTP://registry",
+        "https://",
+        "https://u:p@registry",
+        "https://registry?a=b",
+        "https://registry#a",
+        "https://registry:80810",
+        "https://[registry]",
+    ] {
         check(&format!("urls = [\"{url}\"]"), &["urls: must be http:// or https:// with a host"]);
     }
     let url = "urls = [\"https://registry\"]\n";

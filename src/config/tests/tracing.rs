@@ -46,8 +46,20 @@ fn tracing_that_cannot_be() {
         "http://u:pass-word@c:4318",
         "http://c?a=pass-word",
         "http://c c",
+        "HTTP://c",
+        "http://c:",
+        "http://c:0",
+        "http://c:65536",
+        "http://c:http",
+        "http://c:1:2",
+        "http://[c]:4318",
+        "http://[::1",
+        "http://[::1]4318",
     ] {
         check_key(&format!("endpoint = \"{endpoint}\""), "no URL of a collector");
+    }
+    for endpoint in ["http://[::1]:4318", "https://c", "http://c:65535/otlp/"] {
+        accept(&format!("{MINIMAL}\n[tracing]\nendpoint = \"{endpoint}\""), &[], &[]);
     }
     check_key("endpoint = \"http://c:4318/v1/traces\"", "in front of /v1/traces");
     check_key("headers = [\"authorization=pass-word\"]", "a secret has no place here");

@@ -1,0 +1,38 @@
+//! URLs of services that are asked over HTTP.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// What decides who is asked, and whether others can listen.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Service<'a> {
+    pub(super) encrypted: bool,
+    /// Without an IPv6 address' brackets.
+    host: &'a str,
+}
+
+impl Service<'_> {
+    /// Whether it is on this machine.
+    pub(super) fn is_here(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost") || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// Reads `http://` or `https://`, a host, a port or none, and a path or none. Nothing where there is anything else, such as a password. A port
+/// that is no number is refused here, because the client would go to the default one without a word.
+pub(super) fn service(url: &str) -> Option<Service<'_>> {
+    let (encrypted, rest) = match url.split_once("://")? {
+        ("http", rest) => (false, rest),
+        ("https", rest) => (true, rest),
+        _ => return None,
+    };
+    if url.contains(['@', '?', '#']) || url.parse::<ureq::http::Uri>().is_err() {
+        return None;
+    }
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok())?,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let reachable = port.is_empty() || port.strip_prefix(':')?.parse::<u16>().is_ok_and(|port| port > 0);
+    (reachable && !host.is_empty()).then_some(Service { encrypted, host })
+}
