@@ -90,13 +90,19 @@ fn the_asyncapi_document_follows_the_configuration() {
     folder.write(
         "mine.toml",
         "[kafka]\nbrokers = [\"kafka-1:9093\"]\nsecurity = \"tls\"\n[topics]\nprefix = \"media.\"\npartitions = 3\nreplication = -1\n\
-         [topics.map]\n\"uploadcare.*\" = \"files\"\n[endpoints.u]\nprovider = \"uploadcare\"\nsecrets = [\"env:UPLOADCARE\"]\n",
+         [topics.map]\n\"uploadcare.*\" = \"files\"\n[endpoints.u]\nprovider = \"uploadcare\"\nsecrets = [\"env:UPLOADCARE\"]\n\
+         [schema_registry]\nurls = [\"https://registry:8081\"]\n",
     );
     let mine: Value = serde_json::from_str(&schema(&folder, &["asyncapi", "--config", "mine.toml"])).unwrap();
     check_document(&mine, &["files", "media.quarantine"].map(str::to_owned).into());
     assert_eq!(mine["channels"]["files"]["messages"].as_object().unwrap().len(), 6, "{}", mine["channels"]);
     assert_eq!(mine["servers"]["kafka-1"]["host"], "kafka-1:9093");
     assert_eq!(mine["servers"]["kafka-1"]["protocol"], "kafka-secure");
+    assert_eq!(mine["servers"]["kafka-1"]["bindings"]["kafka"]["schemaRegistryUrl"], "https://registry:8081");
+    let framed = |document: &Value| {
+        document["components"]["messageTraits"]["record"]["bindings"]["kafka"].get("schemaIdPayloadEncoding").is_some()
+    };
+    assert!(framed(&mine) && !framed(&of_defaults));
     let binding = &mine["channels"]["files"]["bindings"]["kafka"];
     assert_eq!((&binding["topic"], &binding["partitions"]), (&"files".into(), &3.into()));
     assert!(binding.get("replicas").is_none(), "the broker's default is not known");

@@ -69,7 +69,7 @@ pub(super) fn of(config: &Config) -> Value {
         "operations": operations,
         "components": {
             "messages": messages,
-            "messageTraits": { "record": record_trait() },
+            "messageTraits": { "record": record_trait(config) },
             "schemas": {
                 "Event": { "schemaFormat": "application/vnd.google.protobuf;version=3", "schema": proto::one_file() },
             },
@@ -99,6 +99,14 @@ fn servers(config: &Config) -> Value {
         if let Some(sasl) = &config.kafka.sasl {
             server["description"] = format!("SASL {}", sasl.mechanism()).into();
         }
+        if let Some(registry) = &config.schema_registry {
+            // The document has room for one.
+            server["bindings"] = json!({ "kafka": {
+                "schemaRegistryUrl": registry.urls.first(),
+                "schemaRegistryVendor": "confluent",
+                "bindingVersion": BINDING,
+            } });
+        }
         (format!("kafka-{number}"), server)
     };
     Value::Object((1..).zip(&config.kafka.brokers).map(server).collect())
@@ -122,10 +130,10 @@ fn topic_binding(config: &Config, topic: &str) -> Value {
 }
 
 /// What all records have in common.
-fn record_trait() -> Value {
+fn record_trait(config: &Config) -> Value {
     let common = HEADERS.iter().filter(|header| !header.name.starts_with("hookgate-"));
     let always: Vec<&str> = HEADERS.iter().filter(|header| header.always).map(|header| header.name).collect();
-    json!({
+    let mut record = json!({
         "contentType": "application/protobuf",
         "headers": {
             "type": "object",
@@ -143,7 +151,12 @@ fn record_trait() -> Value {
                 "bindingVersion": BINDING,
             },
         },
-    })
+    });
+    if config.schema_registry.is_some() {
+        record["bindings"]["kafka"]["schemaIdLocation"] = "payload".into();
+        record["bindings"]["kafka"]["schemaIdPayloadEncoding"] = "confluent".into();
+    }
+    record
 }
 
 fn header_schema(header: &Header) -> Value {
