@@ -163,7 +163,7 @@ impl Reader {
         let mut assignment = TopicPartitionList::new();
         let (ends, pending, owed) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         let mut reader = Self { consumer, selection, ends, pending, owed, missing, trouble: None, troubled: None };
-        for (place, Bounds { low, start, end }) in places.into_iter().zip(bounds) {
+        for (place, (low, start, end)) in places.into_iter().zip(bounds) {
             add(&mut assignment, &place, Offset::Offset(start))?;
             if let Start::Last { records, .. } = reader.selection.start
                 && low < start
@@ -296,15 +296,8 @@ impl Reader {
     }
 }
 
-/// What is to be read of a partition.
-struct Bounds {
-    /// The oldest offset that is there.
-    low: i64,
-    /// The first to read.
-    start: i64,
-    /// The one behind the last that is to be read.
-    end: i64,
-}
+/// Of a partition the oldest offset, the first to read, and the one behind the last to read.
+type Bounds = (i64, i64, i64);
 
 impl Selection {
     fn wants(&self, topic: &str) -> bool {
@@ -347,7 +340,7 @@ impl Selection {
             None => highs.clone(),
         };
         let clamped = starts.iter().zip(lows.iter().zip(&highs)).map(|(start, (low, high))| ((*start).clamp(*low, *high), *low));
-        Ok(clamped.zip(ends).map(|((start, low), end)| Bounds { low, start, end }).collect())
+        Ok(clamped.zip(ends).map(|((start, low), end)| (low, start, end)).collect())
     }
 }
 
