@@ -7,6 +7,7 @@ use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto/hookgate");
+    tell_of_oauth();
     let descriptors = protox::compile(["hookgate/v1/event.proto"], ["proto"])?;
     #[expect(clippy::disallowed_methods, reason = "cargo passes this to build scripts through the environment")]
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -20,4 +21,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         .boxed(".hookgate.v1.Event.payload.uploadcare_file")
         .compile_fds(descriptors)?;
     Ok(())
+}
+
+/// librdkafka's own build says nothing where it leaves OAuth out.
+fn tell_of_oauth() {
+    println!("cargo::rerun-if-env-changed=LIBRARY_PATH");
+    let path = env::var_os("LIBRARY_PATH").unwrap_or_default();
+    if !env::split_paths(&path).any(|folder| folder.ends_with(".cargo/stub")) {
+        println!(
+            "cargo::warning=unless this system has a libcurl to link with, OAUTHBEARER for Kafka is left out: LIBRARY_PATH does not lead to \
+             .cargo/stub. Put that folder in front of yours, run `cargo clean -p rdkafka-sys`, and build in Hookgate's folder."
+        );
+    }
 }

@@ -23,7 +23,7 @@ use crate::{
 /// Check the configuration, and with --cluster that the cluster fits it.
 ///
 /// All problems are printed at once. Nothing is written anywhere: the permission to write is tried with a record that the broker must
-/// refuse for its size.
+/// refuse for its size. Should one store it all the same, that is told.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate check

@@ -245,7 +245,9 @@ pub fn probe_write(config: &Config, name: &str, topic: &Topic) -> WritePermissio
         Ok(Some(RDKafkaErrorCode::MessageSizeTooLarge)) => WritePermission::Granted,
         Ok(Some(RDKafkaErrorCode::TopicAuthorizationFailed)) => WritePermission::Denied,
         Ok(Some(code)) => WritePermission::Unknown(format!("the broker answered {code:?}")),
-        Ok(None) => unknown("the broker took the probe, although it is above the limit"),
+        Ok(None) => {
+            unknown("the broker stored the probe, a record of random bytes, although it is above the limit that the topic tells")
+        }
         Err(_) => unknown("the broker did not answer"),
     }
 }

@@ -30,6 +30,9 @@ const CALM: Duration = Duration::from_secs(5);
 /// After how long a question is asked again.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
+/// So many times as many offsets are looked at where too few of them were records.
+const WIDER: u64 = 8;
+
 /// A topic and one of its partitions.
 pub type Place = (String, i32);
 
@@ -42,8 +45,13 @@ pub enum Start {
     End,
     /// With the first record of this time or later, in milliseconds since the epoch.
     Time(i64),
-    /// With so many records before the next one to come, in each partition.
-    Last(u64),
+    /// With so many records before the next one to come, in each partition that has them.
+    Last {
+        /// How many.
+        records: u64,
+        /// Among how many offsets: not each is that of a record, see [`Reader::wider`].
+        offsets: u64,
+    },
     /// With this offset, in each partition, or the nearest that there is.
     Offset(i64),
     /// With an offset for each of these partitions; the others are not read.
@@ -99,6 +107,8 @@ pub struct Reader {
     ends: BTreeMap<Place, i64>,
     /// The partitions that have not been read so far.
     pending: BTreeSet<Place>,
+    /// How many records are still wanted of partitions that have older ones than where reading began.
+    owed: BTreeMap<Place, u64>,
     missing: Vec<String>,
     /// What went wrong and may pass, until somebody asks.
     trouble: Option<String>,
@@ -147,15 +157,19 @@ impl Reader {
                 format!("no such topic: {topics}; `hookgate topics` lists the configured ones")
             });
         }
-        let (starts, ends) = selection
+        let bounds = selection
             .bounds(&consumer, &places)
             .map_err(|error| format!("cannot read the offsets of {}: {error}", some(&places)))?;
-        let bounds = places.into_iter().zip(starts.into_iter().zip(ends));
         let mut assignment = TopicPartitionList::new();
-        let mut reader =
-            Self { consumer, selection, ends: BTreeMap::new(), pending: BTreeSet::new(), missing, trouble: None, troubled: None };
-        for (place, (start, end)) in bounds {
+        let (ends, pending, owed) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let mut reader = Self { consumer, selection, ends, pending, owed, missing, trouble: None, troubled: None };
+        for (place, (low, start, end)) in places.into_iter().zip(bounds) {
             add(&mut assignment, &place, Offset::Offset(start))?;
+            if let Start::Last { records, .. } = reader.selection.start
+                && low < start
+            {
+                reader.owed.insert(place.clone(), records);
+            }
             if start < end {
                 reader.pending.insert(place.clone());
             }
@@ -178,6 +192,18 @@ impl Reader {
     /// Whether every record that was there when reading began has been read.
     pub fn caught_up(&self) -> bool {
         self.pending.is_empty()
+    }
+
+    /// Where everything has been read and fewer records have come than were asked for, although there are older ones: the same, begun
+    /// earlier. Offsets are no records where a topic is compacted, and where transactions end: what that leaves is known only when it is read.
+    pub fn wider(&self, kafka: &Kafka) -> Result<Option<Self>, String> {
+        let mut selection = self.selection.clone();
+        let Start::Last { offsets, .. } = &mut selection.start else { return Ok(None) };
+        if self.owed.is_empty() || !self.pending.is_empty() {
+            return Ok(None);
+        }
+        *offsets = offsets.saturating_mul(WIDER);
+        Self::select(kafka, selection).map(Some)
     }
 
     /// What went wrong since it was last asked for, and may pass: an outage is told once.
@@ -203,6 +229,12 @@ impl Reader {
                 let end = self.ends.get(&place).copied().unwrap_or(0);
                 if stored.offset + 1 >= end {
                     self.pending.remove(&place);
+                }
+                if let Some(owed) = self.owed.get_mut(&place) {
+                    *owed -= 1;
+                    if *owed == 0 {
+                        self.owed.remove(&place);
+                    }
                 }
                 Ok(if stored.offset >= end && !self.selection.follow { Read::Nothing } else { Read::Record(stored) })
             }
@@ -264,6 +296,9 @@ impl Reader {
     }
 }
 
+/// Of a partition the oldest offset, the first to read, and the one behind the last to read.
+type Bounds = (i64, i64, i64);
+
 impl Selection {
     fn wants(&self, topic: &str) -> bool {
         // Kafka's own topics are none that a pattern means.
@@ -281,12 +316,12 @@ impl Selection {
         places.filter(|(_, it)| named(*it) && (self.partitions.is_empty() || self.partitions.contains(it))).collect()
     }
 
-    /// For each place the first offset to read, and the one behind the last that is there.
-    fn bounds(&self, consumer: &BaseConsumer<Listener>, places: &[Place]) -> Result<(Vec<i64>, Vec<i64>), KafkaError> {
+    fn bounds(&self, consumer: &BaseConsumer<Listener>, places: &[Place]) -> Result<Vec<Bounds>, KafkaError> {
         let lows = offsets(consumer, places, Offset::Beginning)?;
         let highs = offsets(consumer, places, Offset::End)?;
         let at_time = |time: i64| -> Result<Vec<i64>, KafkaError> {
-            let found = offsets(consumer, places, Offset::Offset(time))?;
+            // Below are the protocol's names for the beginning and the end.
+            let found = offsets(consumer, places, Offset::Offset(time.max(0)))?;
             // There is none at a time that has not come.
             Ok(found.iter().zip(&highs).map(|(found, high)| if *found < 0 { *high } else { *found.min(high) }).collect())
         };
@@ -294,19 +329,18 @@ impl Selection {
             Start::Beginning => lows.clone(),
             Start::End => highs.clone(),
             Start::Time(time) => at_time(*time)?,
-            Start::Last(records) => {
-                highs.iter().map(|high| high.saturating_sub(i64::try_from(*records).unwrap_or(i64::MAX))).collect()
+            Start::Last { offsets, .. } => {
+                highs.iter().map(|high| high.saturating_sub(i64::try_from(*offsets).unwrap_or(i64::MAX))).collect()
             }
             Start::Offset(offset) => vec![*offset; places.len()],
             Start::Offsets(offsets) => places.iter().map(|(_, partition)| offsets[partition]).collect(),
         };
-        let starts = starts.iter().zip(lows.iter().zip(&highs)).map(|(start, (low, high))| (*start).clamp(*low, *high));
-        let starts = starts.collect();
         let ends = match self.until {
             Some(time) => at_time(time)?,
-            None => highs,
+            None => highs.clone(),
         };
-        Ok((starts, ends))
+        let clamped = starts.iter().zip(lows.iter().zip(&highs)).map(|(start, (low, high))| ((*start).clamp(*low, *high), *low));
+        Ok(clamped.zip(ends).map(|((start, low), end)| (low, start, end)).collect())
     }
 }
 

@@ -92,6 +92,8 @@ fn records_come_by_time_and_are_found_by_it() {
     topics.check("*", "--until 1795176020000", &["a10"]);
     topics.check("*", "--since 2026-11-20T13:00:00+01:00 --limit 1", &["a10"]);
     topics.check("*", "--since 2026-11-21 --exit", &[]);
+    topics.check("b", "--since 1900-01-01 --exit", &["b30", "b70"]);
+    topics.check("*", "--until 1900-01-01", &[]);
     topics.check("*", "--until 2026-11-20", &[]);
     topics.check("a", "--offset 0:3,1:1 --exit", &["a50", "a60"]);
 }
@@ -109,6 +111,9 @@ fn transactions_are_read_as_they_ended() {
     topics.write(&producer, &[("a", 0, "aborted", 2)]);
     producer.abort_transaction(TIMEOUT).unwrap();
     topics.check("a", "--from-beginning --exit", &["committed"]);
+    // The last offsets are a mark, what was aborted, and another mark.
+    topics.check("a", "--last 1 --exit", &["committed"]);
+    topics.check("a", "--last 5 --exit", &["committed"]);
     // One that is open holds back what is behind it.
     producer.begin_transaction().unwrap();
     topics.write(&producer, &[("a", 0, "open", 3)]);

@@ -74,6 +74,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     }
     let mut tail = Tail {
         arguments,
+        kafka: &kafka,
         printer,
         follow,
         reader,
@@ -115,6 +116,7 @@ fn resolve(arguments: &Arguments, environment: &Environment) -> Result<(Kafka, V
 /// One run of the command.
 struct Tail<'a, W: Write> {
     arguments: &'a Arguments,
+    kafka: &'a Kafka,
     printer: Printer,
     follow: bool,
     reader: Reader,
@@ -143,6 +145,12 @@ impl<W: Write> Tail<'_, W> {
                 self.take(stored);
             } else if let Some(trouble) = self.reader.take_trouble() {
                 note(&trouble);
+            }
+            if self.shown == 0
+                && let Some(wider) = self.reader.wider(self.kafka)?
+            {
+                (self.reader, self.backlog, self.read) = (wider, Backlog::new(self.arguments.range.last()), 0);
+                continue;
             }
             self.show_ready(self.follow && arrived.elapsed() > ORDER_PATIENCE)?;
             if self.follow && searched.elapsed() > SEARCH_EVERY {

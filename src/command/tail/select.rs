@@ -59,7 +59,9 @@ impl Range {
         let start = match (self.since, self.offset.as_slice(), self.last) {
             (Some(time), ..) => Start::Time(time),
             (None, [_, ..], _) => offsets(&self.offset)?,
-            (None, [], Some(last)) if !filtered && until.is_none() && !self.from_beginning => Start::Last(last),
+            (None, [], Some(last)) if !filtered && until.is_none() && !self.from_beginning => {
+                Start::Last { records: last, offsets: last }
+            }
             (None, [], last) if last.is_some() || until.is_some() || self.from_beginning => Start::Beginning,
             _ => Start::End,
         };

@@ -61,7 +61,7 @@ fn flags_make_a_selection() {
     check("--from-beginning", &Start::Beginning, true);
     check("--from-beginning --exit", &Start::Beginning, false);
     check("--since 2026-11-22T10:00:00Z", &Start::Time(1_795_341_600_000), true);
-    check("--last 3", &Start::Last(3), true);
+    check("--last 3", &Start::Last { records: 3, offsets: 3 }, true);
     // The last three of those that match may lie anywhere.
     check("--last 3 --verdict infected", &Start::Beginning, true);
     check("--last 3 --since 2026-11-22T10:00:00Z", &Start::Time(1_795_341_600_000), true);
