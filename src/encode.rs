@@ -42,7 +42,12 @@ pub static HEADERS: &[Header] = &[
     Header { name: "ce_time", always: false, meaning: "The provider's time: `Event.occurred_at`; absent where it sends none." },
     Header { name: "ce_dataschema", always: true, meaning: "The message that the value holds." },
     Header { name: "content-type", always: true, meaning: "How the value is encoded." },
-    Header { name: "traceparent", always: false, meaning: "The W3C trace context of the request, where it had one." },
+    Header {
+        name: "traceparent",
+        always: false,
+        meaning: "W3C trace context: the sender's, or that of the span that published the record; absent where there is neither.",
+    },
+    Header { name: "tracestate", always: false, meaning: "What the sender's tracing systems put beside its `traceparent`." },
     Header { name: "hookgate-verdict", always: false, meaning: "The verdict of a scan, to filter without decoding." },
     Header { name: "hookgate-reason", always: false, meaning: "Why the delivery is in quarantine." },
     Header { name: "hookgate-detail", always: false, meaning: "Where in the body the fault is, and what was expected there." },

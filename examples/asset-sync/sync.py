@@ -6,6 +6,7 @@ environment: TOPIC_PREFIX (hookgate.), GROUP (asset-sync), FILESPIN_URL (https:/
              KAFKA_PROPERTIES: more settings of librdkafka, `name=value` separated by commas
 """
 
+import http.client
 import json
 import logging
 import os
@@ -104,7 +105,7 @@ def read_asset(asset_id):
             return None
         # 401 and 403 too: with the wrong key, every asset would look deleted.
         raise Unavailable(f"FileSpin answers {error.code}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise Unavailable(f"FileSpin cannot be read: {error}") from error
     if not isinstance(asset, dict) or asset.get("id") != asset_id:
         raise Unavailable("FileSpin's answer is not the asset")

@@ -11,6 +11,7 @@ environment: SINK_URL: else notifications are printed; TOPIC_PREFIX (hookgate.),
              KAFKA_PROPERTIES: more settings of librdkafka, `name=value` separated by commas
 """
 
+import http.client
 import json
 import logging
 import os
@@ -18,7 +19,6 @@ import queue
 import random
 import signal
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections import deque
@@ -26,7 +26,7 @@ from collections import deque
 import httpx
 from confluent_kafka import Consumer
 from frameio import Frameio
-from frameio.auth import ServerToServerAuth
+from frameio.auth import FrameioAuthError, ServerToServerAuth
 from frameio.core.api_error import ApiError
 from frameio.core.parse_error import ParsingError
 from google.protobuf.message import DecodeError
@@ -41,7 +41,7 @@ COMMENTS = {
     "comment.completed": "wrote what is now done",
     "comment.uncompleted": "wrote what is open again",
 }
-TOPICS = ["frameio.file.ready", *(f"frameio.{kind}" for kind in COMMENTS)]
+KINDS = ["file.ready", *COMMENTS]
 # Answers that say "not now" or "fix your set-up" and nothing about this event. It is tried again until it works.
 PASSING = {401, 403, 408, 409, 429}
 # How many records of a partition may wait here; at that many the partition is paused, at half of it, it goes on.
@@ -56,6 +56,8 @@ class Lane:
     def __init__(self):
         self.waiting = deque()
         self.paused = False
+        # Set when the partition is another's. Read by the worker, so that it does not try for ever what the new owner does now.
+        self.given_up = threading.Event()
 
 
 class Loop:
@@ -111,12 +113,18 @@ class Loop:
         lane.paused = paused
         log.info("%s %s[%s]", "paused" if paused else "resumed", *key)
 
+    def give_up(self, partition):
+        lane = self.lanes.pop((partition.topic, partition.partition), None)
+        if lane is not None:
+            lane.given_up.set()
+        return lane
+
     def revoked(self, consumer, partitions):
         """What is finished still counts; what waits, and what is being worked on, is the next owner's."""
         log.info("revoked %s", len(partitions))
         self.settle()
         for partition in partitions:
-            lane = self.lanes.pop((partition.topic, partition.partition), None)
+            lane = self.give_up(partition)
             if lane is not None and lane.paused:
                 consumer.resume([partition])
 
@@ -124,7 +132,7 @@ class Loop:
         """Already somebody else's: there is nothing to store any more."""
         log.warning("lost %s", len(partitions))
         for partition in partitions:
-            self.lanes.pop((partition.topic, partition.partition), None)
+            self.give_up(partition)
 
 
 def work(loop, notifier):
@@ -133,7 +141,7 @@ def work(loop, notifier):
         lane, message = loop.ready.get()
         error = None
         try:
-            notifier.handle(message)
+            notifier.handle(message, lane.given_up)
         except Exception as caught:  # noqa: BLE001
             error = caught
         loop.finished.put((lane, message, error))
@@ -153,24 +161,27 @@ class Notifier:
             token = os.environ["FRAMEIO_TOKEN"]
         self.frameio = Frameio(base_url=os.environ.get("FRAMEIO_URL", "https://api.frame.io"), token=token, timeout=20)
 
-    def handle(self, message):
-        """Returns when the notification is made, however often it has to be tried."""
+    def handle(self, message, given_up):
+        """Returns when the notification is made, however often it has to be tried, or when it is no longer ours to make."""
         try:
             event = Event.FromString(message.value() or b"")
         except DecodeError:
-            log.error("skipped %s[%s]@%s: it is no event", message.topic(), message.partition(), message.offset())
+            event = Event()
+        # Nothing at all is an event without fields, as protobuf has it.
+        if event.provider != "frameio" or event.type not in KINDS:
+            log.error("skipped %s[%s]@%s: it is no event for us", message.topic(), message.partition(), message.offset())
             return
         attempt = 0
-        while True:
+        while not given_up.is_set():
             try:
                 return post({"id": event.id, "type": event.type, "resource": event.subject, "text": self.text(event)})
-            except (ApiError, httpx.HTTPError, OSError) as error:
+            except (ApiError, FrameioAuthError, httpx.HTTPError, http.client.HTTPException, OSError) as error:
                 attempt += 1
                 # With chance, so that many workers do not come back in one moment.
                 pause = min(2**attempt / 4, LONGEST_PAUSE) * random.uniform(0.5, 1)
                 reason = f"Frame.io answers {error.status_code}" if isinstance(error, ApiError) else type(error).__name__
                 log.warning("%s of %s: attempt %s failed, again in %.1f s: %s", event.type, event.subject, attempt, pause, reason)
-                time.sleep(pause)
+                given_up.wait(pause)
 
     def text(self, event):
         account, resource = event.frameio_event.account_id, event.subject
@@ -230,7 +241,7 @@ def main():
     loop, notifier = Loop(consumer), Notifier()
     for _ in range(int(os.environ.get("WORKERS", "8"))):
         threading.Thread(target=work, args=(loop, notifier), daemon=True).start()
-    topics = [os.environ.get("TOPIC_PREFIX", "hookgate.") + topic for topic in TOPICS]
+    topics = [f"{os.environ.get('TOPIC_PREFIX', 'hookgate.')}frameio.{kind}" for kind in KINDS]
     consumer.subscribe(
         topics,
         on_assign=lambda _, given: log.info("assigned %s", len(given)),

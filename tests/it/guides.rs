@@ -84,6 +84,11 @@ fn every_record_header_is_in_the_contract() {
     let records = records();
     let sent: BTreeSet<String> = records.iter().flat_map(|record| record.headers.iter().map(|(name, _)| name.clone())).collect();
     assert_eq!(told, sent);
+    let described: Value = serde_json::from_str(&document("docs/asyncapi.json")).unwrap();
+    let parts =
+        ["messageTraits", "messages"].into_iter().flat_map(|kind| described["components"][kind].as_object().unwrap().values());
+    let described = parts.flat_map(|part| part["headers"]["properties"].as_object().unwrap().keys().cloned());
+    assert_eq!(described.collect::<BTreeSet<_>>(), sent, "the AsyncAPI document lacks one");
     for row in rows(under(&text, "The record")).filter(|row| row[1] == "every record") {
         // A cell that is one literal tells the value; the fields of the event stand for theirs.
         let literal = !row[2].contains(['`', '<']) && !["id", "subject"].contains(&row[2].as_str());

@@ -67,6 +67,10 @@ fn check_document(document: &Value, expected: &BTreeSet<String>) {
             assert_eq!(message["headers"]["properties"]["ce_type"]["const"], format!("hookgate.{name}"));
             assert_eq!(example["headers"]["ce_type"], format!("hookgate.{name}"), "the example of {name} is of another kind");
             assert_eq!(example["payload"]["id"], example["headers"]["ce_id"], "{name}");
+            // Both are RFC 3339 in UTC, of which the greater text is the later time.
+            let [received, occurred] =
+                ["received_at", "occurred_at"].map(|time| example["payload"][time].as_str().unwrap_or_default());
+            assert!(occurred < received, "the example of {name} was received before it occurred");
             let typed = !(name.ends_with(".unclassified") || name == "quarantine");
             assert_eq!(message["description"].as_str().unwrap().contains("typed reading is"), typed, "{name}");
         }

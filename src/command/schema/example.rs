@@ -18,8 +18,9 @@ use crate::{
 
 /// What the examples are signed with. It guards nothing.
 const SECRET: &str = "the-secret-of-the-examples";
-/// When they arrived, in milliseconds since the epoch: fixed, so that the same program prints the same examples.
-const RECEIVED_AT_MS: u64 = 1_760_000_000_123;
+/// When they arrived, in milliseconds since the epoch: after all times in the samples, and fixed, so that the same program prints the
+/// same examples.
+const RECEIVED_AT_MS: u64 = 1_790_000_000_123;
 /// A type that no provider knows.
 const UNKNOWN: &str = "something.new";
 

@@ -47,19 +47,28 @@ public final class StreamJob {
         KStream<String, Event> infected = events(builder, List.of(files + "infected"));
         KStream<String, Event> others = events(builder, List.of(files + "stored", files + "deleted", files + "info_updated"));
 
-        join(uploaded, infected).toStream().to(name + ".infected-files", Produced.with(STRING, INFECTED_FILE));
-        count(uploaded.merge(infected).merge(others)).to(name + ".counts", Produced.with(STRING, Serdes.Long()));
+        KStream<String, Event> all = uploaded.merge(infected).merge(others);
+
+        KTable<String, InfectedFile> infectedFiles = join(uploaded, all.filter((key, event) -> infected(event)));
+        infectedFiles.toStream().to(name + ".infected-files", Produced.with(STRING, INFECTED_FILE));
+        count(all).to(name + ".counts", Produced.with(STRING, Serdes.Long()));
         return builder.build();
     }
 
     private static KStream<String, Event> events(StreamsBuilder builder, List<String> topics) {
         var consumed = Consumed.with(STRING, ProtobufSerde.of(Event.parser())).withTimestampExtractor(new EventTime());
-        return builder.stream(topics, consumed).filter((key, event) -> key != null && event != null);
+        // A value without a byte is a message without fields, as protobuf has it, but no event.
+        return builder.stream(topics, consumed).filter((key, event) -> key != null && event != null && !event.getId().isEmpty());
+    }
+
+    /** The virus scan comes with every event that follows it, and Uploadcare means to retire file.infected for those. */
+    private static boolean infected(Event event) {
+        return event.getType().equals("file.infected") || event.getUploadcareFile().getVirusScan().getInfected();
     }
 
     /**
      * Both sides are tables, not streams: a table has one row per file however often its event is repeated, and waits for the other
-     * side however late that is. Both topics have the file's uuid as the key and lie on the same partitions, so nothing is sent
+     * side however late that is. All topics have the file's uuid as the key and lie on the same partitions, so nothing is sent
      * through Kafka once more to bring the sides together.
      */
     private static KTable<String, InfectedFile> join(KStream<String, Event> uploaded, KStream<String, Event> infected) {

@@ -110,6 +110,28 @@ class StreamJobTest {
     }
 
     @Test
+    void anInfectionIsOneWhicheverEventSaysSo() {
+        for (String type : List.of("file.uploaded", "file.stored", "file.deleted", "file.info_updated")) {
+            send(uploaded("1", type, NOON, "a.exe"));
+            var scan = UploadcareVirusScan.newBuilder().setInfected(true).setInfectedWith(type);
+            var file = UploadcareFile.newBuilder().setOriginalFilename("a.exe").setVirusScan(scan).build();
+            send(event(type, "2", type, NOON.plusSeconds(1), file));
+            assertEquals(Map.of(type, "a.exe: " + type), infectedFiles());
+        }
+        send(uploaded("3", "unsaid", NOON, "b.exe"));
+        send(event("file.infected", "4", "unsaid", NOON, UploadcareFile.getDefaultInstance()));
+        assertEquals(Map.of("unsaid", "b.exe: "), infectedFiles());
+    }
+
+    @Test
+    void aRecordWithoutAnythingIsNoEvent() {
+        send(new Sent("file.uploaded", "f", new byte[0]));
+        send(infected("1", "f", NOON, "Eicar"));
+        assertEquals(Map.of(), infectedFiles());
+        check(Map.of("file.infected@2026-05-01T12:00:00Z", 1L));
+    }
+
+    @Test
     void anEventIsCountedOnceInItsWindow() {
         send(plain("file.stored", "1", NOON.minusSeconds(3600)));
         send(plain("file.stored", "1", NOON.minusSeconds(3600)));
