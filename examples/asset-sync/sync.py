@@ -45,6 +45,10 @@ class Unavailable(Exception):
     """FileSpin's API gave no usable answer. That says nothing about the asset: the event must be tried again."""
 
 
+class Unusable(Exception):
+    """FileSpin's answer is the asset, but not as its documentation has it. It would be the same the next time."""
+
+
 class Content(NamedTuple):
     """What the table holds of an asset: its columns from `status` on, compared as a whole."""
 
@@ -74,22 +78,34 @@ def content_of_event(asset):
     )
 
 
+def field(asset, name, kind):
+    """A field of the API's answer; None where it is absent or null."""
+    value = asset.get(name)
+    # By the type itself, because Python takes true for a number.
+    if value is not None and type(value) is not kind:
+        raise Unusable(f"FileSpin's answer has no usable {name}")
+    return value
+
+
 def content_of_api(asset):
-    size = asset.get("size")
     return Content(
-        text(asset.get("status")),
-        text(asset.get("name")),
-        size if isinstance(size, int) else None,
-        text(asset.get("checksum")),
-        text(asset.get("content_type")),
-        sorted(text(name) for name in asset.get("conversions") or {}),
+        text(field(asset, "status", str)),
+        text(field(asset, "name", str)),
+        field(asset, "size", int),
+        text(field(asset, "checksum", str)),
+        text(field(asset, "content_type", str)),
+        sorted(text(name) for name in field(asset, "conversions", dict) or {}),
         asset.get("data"),
     )
 
 
 def time_of_api(asset):
     """As `occurred_at` of an event: when the asset was changed last, or else uploaded."""
-    moment = datetime.fromisoformat((asset.get("update_time") or asset.get("upload_time") or "none").replace("Z", "+00:00"))
+    written = field(asset, "update_time", str) or field(asset, "upload_time", str) or "none"
+    try:
+        moment = datetime.fromisoformat(written.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise Unusable("FileSpin's answer has no usable time") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
@@ -179,6 +195,8 @@ def handle(database, message):
         reason = reason_to_skip(event)
         if reason is None:
             apply(database, event)
+    except Unusable as error:
+        reason = str(error)
     except (DecodeError, ValueError, RecursionError, psycopg.DataError) as error:
         # It would fail for ever, and hold up all that is behind it.
         reason = f"{type(error).__name__} in the record"

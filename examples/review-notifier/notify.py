@@ -6,6 +6,7 @@ does not poll for max.poll.interval.ms is thrown out of its group, and what it w
 
 example: KAFKA_BROKERS=127.0.0.1:19092 SINK_URL=https://chat.example.org/hook FRAMEIO_TOKEN=... python3 notify.py
 environment: SINK_URL: else notifications are printed; TOPIC_PREFIX (hookgate.), GROUP (review-notifier), WORKERS (8),
+             PUT_ASIDE_TOPIC (review-notifier.put-aside): for what is refused for good; create it first,
              FRAMEIO_URL (https://api.frame.io), LONGEST_PAUSE_SECONDS (30): between attempts,
              FRAMEIO_CLIENT_ID and FRAMEIO_CLIENT_SECRET: instead of FRAMEIO_TOKEN, which ends after a day,
              KAFKA_PROPERTIES: more settings of librdkafka, `name=value` separated by commas
@@ -24,7 +25,7 @@ import urllib.request
 from collections import deque
 
 import httpx
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaException, Producer
 from frameio import Frameio
 from frameio.auth import FrameioAuthError, ServerToServerAuth
 from frameio.core.api_error import ApiError
@@ -42,8 +43,9 @@ COMMENTS = {
     "comment.uncompleted": "wrote what is open again",
 }
 KINDS = ["file.ready", *COMMENTS]
-# Answers that say "not now" or "fix your set-up" and nothing about this event. It is tried again until it works.
-PASSING = {401, 403, 408, 409, 429}
+# Answers that say "not now" or "fix your set-up" and nothing about this event, as those from 500 on. It is tried again until it works.
+PASSING = {401, 408, 429}
+PUT_ASIDE_TOPIC = os.environ.get("PUT_ASIDE_TOPIC", "review-notifier.put-aside")
 # How many records of a partition may wait here; at that many the partition is paused, at half of it, it goes on.
 LIMIT = 20
 LONGEST_PAUSE = float(os.environ.get("LONGEST_PAUSE_SECONDS", "30"))
@@ -147,10 +149,25 @@ def work(loop, notifier):
         loop.finished.put((lane, message, error))
 
 
+def answer(error):
+    """Who has answered what, if that is the trouble."""
+    if isinstance(error, ApiError):
+        return "Frame.io", error.status_code or 0
+    return ("the sink", error.code) if isinstance(error, urllib.error.HTTPError) else ("nobody", 0)
+
+
+def for_good(error):
+    """Whether another attempt would be refused like this one."""
+    _, status = answer(error)
+    return 400 <= status < 500 and status not in PASSING
+
+
 class Notifier:
     """What is done for each event."""
 
-    def __init__(self):
+    def __init__(self, producer):
+        self.producer = producer
+        self.putting = threading.Lock()
         if os.environ.get("FRAMEIO_CLIENT_ID"):
             # Gets a new token whenever the old one is about to end.
             auth = ServerToServerAuth(
@@ -162,7 +179,8 @@ class Notifier:
         self.frameio = Frameio(base_url=os.environ.get("FRAMEIO_URL", "https://api.frame.io"), token=token, timeout=20)
 
     def handle(self, message, given_up):
-        """Returns when the notification is made, however often it has to be tried, or when it is no longer ours to make."""
+        """Returns when the notification is made, however often it has to be tried, when the record is put aside because the notification
+        is refused for good, or when it is no longer ours to make."""
         try:
             event = Event.FromString(message.value() or b"")
         except DecodeError:
@@ -171,22 +189,43 @@ class Notifier:
         if event.provider != "frameio" or event.type not in KINDS:
             log.error("skipped %s[%s]@%s: it is no event for us", message.topic(), message.partition(), message.offset())
             return
-        attempt = 0
+        attempt, refusal = 0, None
         while not given_up.is_set():
             try:
+                if refusal is not None:
+                    return self.put_aside(message, refusal)
                 return post({"id": event.id, "type": event.type, "resource": event.subject, "text": self.text(event)})
-            except (ApiError, FrameioAuthError, httpx.HTTPError, http.client.HTTPException, OSError) as error:
+            except (ApiError, FrameioAuthError, httpx.HTTPError, http.client.HTTPException, OSError, KafkaException) as error:
+                who, status = answer(error)
+                reason = f"{who} answers {status}" if status else str(error) if refusal else type(error).__name__
+                if for_good(error):
+                    refusal = reason
+                    continue
                 attempt += 1
                 # With chance, so that many workers do not come back in one moment.
                 pause = min(2**attempt / 4, LONGEST_PAUSE) * random.uniform(0.5, 1)
-                reason = f"Frame.io answers {error.status_code}" if isinstance(error, ApiError) else type(error).__name__
                 log.warning("%s of %s: attempt %s failed, again in %.1f s: %s", event.type, event.subject, attempt, pause, reason)
                 given_up.wait(pause)
+
+    def put_aside(self, message, reason):
+        """The record as it is, for a person, on a topic: it outlives this machine. Returns when Kafka has it, or raises."""
+        where = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset(), "reason": reason}
+        headers = [*(message.headers() or []), *((f"put-aside-{name}", str(value).encode()) for name, value in where.items())]
+        delivered = []
+        # One at a time, so that `flush` returns with the answer for this one.
+        with self.putting:
+            self.producer.produce(
+                PUT_ASIDE_TOPIC, message.value(), message.key(), headers=headers, on_delivery=lambda error, _: delivered.append(error)
+            )
+            self.producer.flush()
+        if delivered[0] is not None:
+            raise KafkaException(delivered[0])
+        log.error("put aside %s[%s]@%s: %s", message.topic(), message.partition(), message.offset(), reason)
 
     def text(self, event):
         account, resource = event.frameio_event.account_id, event.subject
         # Where Frame.io refuses the question for good, because the thing is gone or the event is of the legacy API, the ids are told:
-        # a poor notification is better than none.
+        # a poor notification is better than none. Not where it forbids it: that is for a person to mend.
         bare = f"{event.type}: {resource}"
         if not account:
             return bare
@@ -203,7 +242,7 @@ class Notifier:
             # An answer without what is documented. The client does not check all of it.
             return bare
         except ApiError as error:
-            if error.status_code in PASSING or not 400 <= (error.status_code or 0) < 500:
+            if error.status_code == 403 or not for_good(error):
                 raise
             return bare
 
@@ -223,22 +262,27 @@ def main():
     # It logs the URL of each request.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     more = filter(None, os.environ.get("KAFKA_PROPERTIES", "").split(","))
+    kafka = {
+        "bootstrap.servers": os.environ.get("KAFKA_BROKERS", "127.0.0.1:19092"),
+        **dict(it.split("=", 1) for it in more),
+    }
     consumer = Consumer(
         {
-            "bootstrap.servers": os.environ.get("KAFKA_BROKERS", "127.0.0.1:19092"),
             "group.id": os.environ.get("GROUP", "review-notifier"),
             "auto.offset.reset": "earliest",
             "enable.auto.offset.store": False,
             "auto.commit.interval.ms": 1000,
             # In a rebalance, only the partitions that move stand still.
             "partition.assignment.strategy": "cooperative-sticky",
-            **dict(it.split("=", 1) for it in more),
+            **kafka,
         }
     )
+    # What cannot be put aside for so long is tried again.
+    producer = Producer({"message.timeout.ms": 10000, **kafka})
     stopping = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.append(True))
-    loop, notifier = Loop(consumer), Notifier()
+    loop, notifier = Loop(consumer), Notifier(producer)
     for _ in range(int(os.environ.get("WORKERS", "8"))):
         threading.Thread(target=work, args=(loop, notifier), daemon=True).start()
     topics = [f"{os.environ.get('TOPIC_PREFIX', 'hookgate.')}frameio.{kind}" for kind in KINDS]

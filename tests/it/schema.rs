@@ -53,6 +53,9 @@ fn references(value: &Value, found: &mut Vec<String>) {
 fn check_document(document: &Value, expected: &BTreeSet<String>) {
     let channels = document["channels"].as_object().unwrap();
     assert_eq!(&channels.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    let descriptions: BTreeSet<_> = channels.values().map(|channel| channel["description"].as_str().unwrap()).collect();
+    assert_eq!(descriptions.len(), channels.len(), "{descriptions:?}");
+    assert!(descriptions.contains("Bodies that cannot be read. Keyed by the event's id."), "{descriptions:?}");
     let mut found = Vec::new();
     references(document, &mut found);
     for reference in &found {

@@ -48,7 +48,7 @@ pub(super) fn of(config: &Config) -> Value {
         let refer = |name| (format!("{name}"), json!({ "$ref": format!("#/components/messages/{name}") }));
         let channel = json!({
             "address": &**topic,
-            "description": format!("Keyed by what an event is about. Kinds of events: {}.", names.clone().collect::<Vec<_>>().join(", ")),
+            "description": channel_description(kinds),
             "messages": names.map(refer).collect::<Map<_, _>>(),
             "bindings": { "kafka": topic_binding(config, topic) },
         });
@@ -75,6 +75,16 @@ pub(super) fn of(config: &Config) -> Value {
             },
         },
     })
+}
+
+fn channel_description(kinds: &[EventKind]) -> String {
+    let titles: Vec<String> = kinds.iter().map(|kind| title(*kind)).collect();
+    let key = match kinds {
+        [EventKind::Quarantine] => "the event's id",
+        _ if kinds.iter().all(|kind| matches!(kind, EventKind::Named { .. })) => "what an event is about",
+        _ => "what an event is about, or by the event's id where an unclassified delivery does not say it",
+    };
+    format!("{}. Keyed by {key}.", titles.join(", "))
 }
 
 fn info() -> Value {
