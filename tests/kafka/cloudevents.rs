@@ -3,17 +3,14 @@
 use serde_json::Value;
 
 use crate::{
-    harness::{Daemon, Setup},
     same::bodies,
-    support::{Site, one_topic_per_provider, plain, prefix, python, python_lines, topics},
+    support::{plain, prefix, publishing, python, python_lines},
 };
 
 #[test]
 fn the_sdk_reads_every_record() {
     let prefix = prefix("");
-    let tables = topics(&prefix, 1) + &one_topic_per_provider(&prefix);
-    Site::new(&format!("[kafka]\nbrokers = [\"{}\"]\n{tables}", plain())).create_topics();
-    let daemon = Daemon::with(Setup { tables: &tables, flags: vec![("kafka.brokers", plain())], ..Setup::default() });
+    let daemon = publishing(&prefix, 1);
     let bodies = bodies();
     for (endpoint, name, body) in &bodies {
         let answer = daemon.deliver(endpoint, body);

@@ -10,9 +10,9 @@ use prost::Message as _;
 use serde_json::Value;
 
 use crate::{
-    harness::{Daemon, NOW, SECRETS, Setup, fixture, request, secret, signed_with},
+    harness::{Daemon, NOW, SECRETS, fixture, request, secret, signed_with},
     partitions::partition_in_java,
-    support::{Site, consume_plain, one_topic_per_provider, plain, prefix, python_reads, topics},
+    support::{consume_plain, prefix, publishing, python_reads},
 };
 
 /// What the document's program says of each event, with each secret.
@@ -82,9 +82,7 @@ fn the_documented_program_refuses_what_was_changed() {
 fn retries_lie_in_one_partition_in_the_order_of_their_answers() {
     const PARTITIONS: u32 = 6;
     let prefix = prefix("");
-    let tables = topics(&prefix, PARTITIONS) + &one_topic_per_provider(&prefix);
-    Site::new(&format!("[kafka]\nbrokers = [\"{}\"]\n{tables}", plain())).create_topics();
-    let daemon = Daemon::with(Setup { tables: &tables, flags: vec![("kafka.brokers", plain())], ..Setup::default() });
+    let daemon = publishing(&prefix, PARTITIONS);
 
     for provider in provider::ALL {
         let body = (provider.sample)(provider.types[0]).unwrap();

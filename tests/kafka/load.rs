@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    harness::{Daemon, Setup, signed},
-    support::{Site, consume_plain, one_topic_per_provider, plain, prefix, topics},
+    harness::signed,
+    support::{consume_plain, prefix, publishing},
 };
 
 const DELIVERIES: usize = 10_000;
@@ -70,9 +70,7 @@ fn delivery(number: usize) -> (&'static str, String) {
 #[test]
 fn ten_thousand_deliveries_are_ten_thousand_records() {
     let prefix = prefix("");
-    let tables = topics(&prefix, 6) + &one_topic_per_provider(&prefix);
-    Site::new(&format!("[kafka]\nbrokers = [\"{}\"]\n{tables}", plain())).create_topics();
-    let daemon = Daemon::with(Setup { tables: &tables, flags: vec![("kafka.brokers", plain())], ..Setup::default() });
+    let daemon = publishing(&prefix, 6);
 
     let to = daemon.webhooks;
     let connections = (0..CONNECTIONS).map(|connection| {

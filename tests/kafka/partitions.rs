@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
-    harness::{Daemon, Setup},
-    support::{Site, consume_plain, one_topic_per_provider, plain, prefix, scan, topics},
-};
+use crate::support::{consume_plain, prefix, publishing, scan};
 
 /// The hash of Kafka's Java clients: `MurmurHash2`, 32 bits, little endian, with their seed.
 fn murmur2(key: &[u8]) -> u32 {
@@ -47,9 +44,7 @@ fn our_murmur2_gives_the_values_of_kafkas_own_tests() {
 fn keys_lie_where_the_java_clients_put_them() {
     const PARTITIONS: u32 = 6;
     let prefix = prefix("");
-    let tables = topics(&prefix, PARTITIONS) + &one_topic_per_provider(&prefix);
-    Site::new(&format!("[kafka]\nbrokers = [\"{}\"]\n{tables}", plain())).create_topics();
-    let daemon = Daemon::with(Setup { tables: &tables, flags: vec![("kafka.brokers", plain())], ..Setup::default() });
+    let daemon = publishing(&prefix, PARTITIONS);
 
     // Every length up to 60, so every remainder of the hash's words, and characters of two and four bytes.
     let plain_keys = (1..=60).flat_map(|length| (0..4).map(move |round| format!("{round}").repeat(length)));

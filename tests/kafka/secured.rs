@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, thread};
 
 use crate::{
     harness::{keep_secret, wait_until},
-    support::{Site, assert_503, consume, one_topic_per_provider, prefix, scan, script, variable},
+    support::{Site, assert_503, assert_kept_out, consume, one_topic_per_provider, prefix, scan, script, variable},
 };
 
 /// A secured test's topics; the brokers' permissions cover what begins with `hookgate.`.
@@ -95,17 +95,7 @@ fn each_way_to_log_in_delivers() {
 #[test]
 fn a_broker_that_cannot_be_used_is_a_503_and_the_cause_is_told() {
     let topics = Topics { prefix: prefix("hookgate.") };
-    // `cause` is part of what librdkafka says about it.
-    let check = |kafka: &str, cause: &str| {
-        let site = topics.site(kafka);
-        let daemon = site.serve();
-        daemon.wait_for_line(&["kafka client error", cause]);
-        assert_eq!(daemon.ready(), 503, "{cause}");
-        assert_503(&daemon.deliver("filesafety", &scan("never")), &["publish_failed"]);
-        let checked = site.run(&["check", "--cluster"]);
-        assert_eq!(checked.code, Some(1), "{checked:?}");
-        assert!(checked.stdout.contains("do not answer") && checked.stdout.contains(cause), "no {cause:?} in {checked:?}");
-    };
+    let check = |kafka: &str, cause: &str| assert_kept_out(&topics.site(kafka), cause);
     let untrusted = format!("[kafka]\nbrokers = [\"{}\"]\nsecurity = \"tls\"\n", brokers());
     let untrusted = untrusted + &credentials("SCRAM-SHA-512", "writer", "KAFKA_WRITER_PASSWORD");
     let wrong_password = MECHANISMS.map(|mechanism| sasl(mechanism, "writer", "KAFKA_READER_PASSWORD"));

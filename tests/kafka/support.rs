@@ -20,7 +20,7 @@ use rdkafka::{
 };
 use serde_json::Value;
 
-use crate::harness::{self, Answer, ENDPOINTS, SECRETS, assert_discreet, wait_until};
+use crate::harness::{self, Answer, Daemon, ENDPOINTS, SECRETS, Setup, assert_discreet, wait_until};
 
 /// How long a log line may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,6 +51,13 @@ pub fn topics(prefix: &str, partitions: u32) -> String {
 pub fn one_topic_per_provider(prefix: &str) -> String {
     let entries = ["filespin", "filesafety", "frameio", "uploadcare"].map(|it| format!("\"{it}.*\" = \"{prefix}{it}\"\n"));
     format!("[topics.map]\n{}", entries.concat())
+}
+
+/// A daemon of this process that publishes to the unsecured broker: a topic per provider, with this many partitions each.
+pub fn publishing(prefix: &str, partitions: u32) -> Daemon {
+    let tables = topics(prefix, partitions) + &one_topic_per_provider(prefix);
+    Site::new(&format!("[kafka]\nbrokers = [\"{}\"]\n{tables}", plain())).create_topics();
+    Daemon::with(Setup { tables: &tables, flags: vec![("kafka.brokers", plain())], ..Setup::default() })
 }
 
 /// A file of the repository.
@@ -284,6 +291,17 @@ pub fn assert_503(answer: &Answer, labels: &[&str]) {
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(labels.contains(&answer.label().as_str()), "not one of {labels:?}: {answer:?}");
     assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{answer:?}");
+}
+
+/// Asserts that a site whose brokers do not let it in stays unready, answers 503 and tells the cause: part of what librdkafka says of it.
+pub fn assert_kept_out(site: &Site, cause: &str) {
+    let daemon = site.serve();
+    daemon.wait_for_line(&["kafka client error", cause]);
+    assert_eq!(daemon.ready(), 503, "{cause}");
+    assert_503(&daemon.deliver("filesafety", &scan("never")), &["publish_failed"]);
+    let checked = site.run(&["check", "--cluster"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    assert!(checked.stdout.contains("do not answer") && checked.stdout.contains(cause), "no {cause:?} in {checked:?}");
 }
 
 /// Sets one setting of a topic at the unsecured broker, and waits until it shows; the others go back to their defaults.
