@@ -1,23 +1,36 @@
-//! A real schema registry: what is registered, and that Confluent's deserializer reads what is published.
+//! A real schema registry: what is registered, and that Confluent's deserializers read what is published.
+
+use serde_json::Value;
 
 use crate::{
     harness::fixture,
-    support::{Site, plain, prefix, python_lines, topics, variable},
+    support::{Site, java_lines, plain, prefix, python_lines, topics, variable},
 };
 
+/// Setting of Confluent's Java deserializer: the class that protoc generates, in place of one that is made of the registered schema.
+const GENERATED: &str = "specific.protobuf.value.type=hookgate.v1.EventOuterClass$Event";
+
 #[test]
-fn confluents_deserializer_reads_what_is_published() {
+fn confluents_deserializers_read_what_is_published() {
+    check("topic_name", |prefix| format!("{prefix}filespin-value"));
+    check("topic_record_name", |prefix| format!("{prefix}filespin-hookgate.v1.Event"));
+    check("record_name", |_prefix| "hookgate.v1.Event".to_owned());
+}
+
+/// With a strategy that names the subject of the FileSpin topic like this.
+fn check(strategy: &str, subject: fn(&str) -> String) {
     let (prefix, url) = (prefix(""), variable("HOOKGATE_TEST_REGISTRY"));
     let map = format!("[topics.map]\n\"filesafety.*\" = \"{prefix}filesafety\"\n\"filespin.*\" = \"{prefix}filespin\"\n");
     let kafka = format!("[kafka]\nbrokers = [\"{}\"]\n", plain());
-    let site = Site::new(&format!("{kafka}{}{map}[schema_registry]\nurls = [\"{url}\"]\n", topics(&prefix, 1)));
+    let registry = format!("[schema_registry]\nurls = [\"{url}\"]\nsubject_name_strategy = \"{strategy}\"\n");
+    let site = Site::new(&format!("{kafka}{}{map}{registry}", topics(&prefix, 1)));
 
     let before = site.run(&["check", "--cluster"]);
     assert_eq!(before.code, Some(1), "{before:?}");
     assert!(before.stdout.contains("hold no schema of this version"), "{before:?}");
     site.create_topics();
     let after = site.run(&["check", "--cluster"]);
-    assert!(after.stdout.contains(&format!("{prefix}filespin-value has the schema id")), "{after:?}");
+    assert!(after.stdout.contains(&format!("{} has the schema id", subject(&prefix))), "{after:?}");
     assert!(!after.stdout.contains("schema of this version"), "{after:?}");
 
     let served = site.serve();
@@ -27,12 +40,27 @@ fn confluents_deserializer_reads_what_is_published() {
     assert_eq!(served.deliver("filespin", b"not JSON").status, 200);
 
     let names = ["filespin", "filesafety", "quarantine"].map(|name| format!("{prefix}{name}")).join(",");
-    let records = python_lines(&["tests/kafka/deserialize.py", "--brokers", &plain(), "--registry", &url, "--topics", &names]);
-    assert_eq!(records.len(), 3, "{records:?}");
-    let of = |name: &str| &records.iter().find(|it| it["topic"] == format!("{prefix}{name}")).unwrap()["event"];
-    assert_eq!(of("filespin")["filespin_asset"]["id"], "a", "{records:?}");
-    assert!(of("filesafety")["filesafety_scan"].is_object(), "{records:?}");
-    assert_eq!(of("quarantine")["body"], "bm90IEpTT04=");
+    let python = python_lines(&["tests/kafka/deserialize.py", "--brokers", &plain(), "--registry", &url, "--topics", &names]);
+    let java = |settings: &[&str]| java_lines(&[&["tests/kafka/Deserialize.java", &plain(), &url, &names], settings].concat());
+    let (dynamic, generated) = (java(&[]), java(&[GENERATED]));
+    for (records, class) in [(&dynamic, "com.google.protobuf.DynamicMessage"), (&generated, "hookgate.v1.EventOuterClass$Event")]
+    {
+        assert_eq!(records.len(), 3, "{records:?}");
+        assert!(records.iter().all(|it| it["class"] == class), "{records:?}");
+    }
+
+    let of = |records: &[Value], name: &str| {
+        let found = records.iter().find(|it| it["topic"] == format!("{prefix}{name}"));
+        let found = found.unwrap_or_else(|| panic!("nothing of {name}: {records:?}"));
+        (found["key"].clone(), found["event"].clone())
+    };
+    for name in ["filespin", "filesafety", "quarantine"] {
+        assert_eq!(of(&python, name), of(&dynamic, name));
+        assert_eq!(of(&python, name), of(&generated, name));
+    }
+    assert_eq!(of(&python, "filespin").1["filespin_asset"]["id"], "a", "{python:?}");
+    assert!(of(&python, "filesafety").1["filesafety_scan"].is_object(), "{python:?}");
+    assert_eq!(of(&python, "quarantine").1["body"], "bm90IEpTT04=");
 
     let tail = site.run(&["tail", &format!("{prefix}filespin"), "--from-beginning", "--exit"]);
     assert!(tail.stdout.contains("\"schema_id\":") && tail.stdout.contains("\"subject\":\"a\""), "{tail:?}");

@@ -77,6 +77,10 @@ fn succeeded(what: &str, output: &Output) -> String {
     text(&output.stdout)
 }
 
+fn lines(what: &str, output: &Output) -> Vec<Value> {
+    succeeded(what, output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 /// The interpreter of the consumer's environment.
 static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/python-env", &[]).trim().to_owned());
 
@@ -87,11 +91,18 @@ pub fn python(arguments: &[&str]) -> Output {
 
 /// What one prints, which must succeed: one JSON object per line.
 pub fn python_lines(arguments: &[&str]) -> Vec<Value> {
-    let lines = succeeded(arguments[0], &python(arguments));
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines(arguments[0], &python(arguments))
 }
 
-/// Runs one to its end with this input; it must succeed.
+/// The same of a Java program, which is one file.
+pub fn java_lines(arguments: &[&str]) -> Vec<Value> {
+    static CLASS_PATH: LazyLock<String> = LazyLock::new(|| script("scripts/java-env", &[]).trim().to_owned());
+    let mut java = Command::new("java");
+    java.args(["-cp", &CLASS_PATH]).arg(repository(arguments[0])).args(&arguments[1..]);
+    lines(arguments[0], &java.output().unwrap())
+}
+
+/// Runs a Python program to its end with this input; it must succeed.
 pub fn python_reads(program: &str, input: &str) -> String {
     let mut child = Command::new(&*PYTHON)
         .arg(repository(program))
