@@ -98,7 +98,9 @@ fn inspect(config: &Config) -> (Vec<String>, Vec<String>) {
     let mut findings = missing(config, &cluster, &topics);
     for (name, topic) in &cluster.topics {
         findings.extend(misfits(config, name, topic));
-        match cluster::probe_write(config, name, topic) {
+    }
+    for (name, permission) in cluster::probe_writes(config, &cluster.topics) {
+        match permission {
             WritePermission::Granted => {}
             WritePermission::Denied => {
                 let mend = grant(config, &["Write", "Describe"], &[name]);

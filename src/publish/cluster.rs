@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -12,7 +13,7 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     error::RDKafkaErrorCode,
-    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer},
 };
 
 use super::{
@@ -213,47 +214,74 @@ fn administer<T>(
     runtime.block_on(call(&admin, options)).map_err(|error| error.to_string())
 }
 
-/// Finds out whether a topic may be written to, without writing: the broker gets one record that is larger than it takes, and it
+/// Finds out which topics may be written to, without writing: the broker gets one record for each that is larger than it takes, and it
 /// looks at the permission before the size. The record cannot be compressed, because brokers measure what they would store.
-pub fn probe_write(config: &Config, name: &str, topic: &Topic) -> WritePermission {
-    let unknown = |why: &str| WritePermission::Unknown(why.into());
-    let Some(limit) = topic.settings.max_message_bytes else {
-        return unknown("its settings may not be read, so no record is sure to be refused");
-    };
-    if limit > PROBE_BYTES_MAX {
-        return unknown("the topic takes records of any plausible size");
-    }
-    let Ok(length) = usize::try_from(limit + 64 * 1024) else { return unknown("the topic takes records of any size") };
-    let mut noise = vec![0; length];
-    if getrandom::fill(&mut noise).is_err() {
-        return unknown("no random bytes are to be had");
-    }
-    let (sender, outcome) = std::sync::mpsc::channel();
-    let mut client = client_config(config.kafka.connection_properties());
-    client.set("acks", "all").set("message.timeout.ms", TIMEOUT.as_millis().to_string());
-    client.set("message.max.bytes", (length + 64 * 1024).to_string()).set("message.send.max.retries", "0");
-    let producer: ThreadedProducer<Probe> = match client.create_with_context(Probe(sender)) {
-        Ok(producer) => producer,
-        Err(error) => return WritePermission::Unknown(context::explain(&error)),
-    };
-    if producer.send(BaseRecord::<(), [u8]>::to(name).payload(&noise)).is_err() {
-        return unknown("the probe could not be sent");
-    }
-    // Whatever comes, comes through the channel.
-    let _flushed = producer.flush(TIMEOUT);
-    match outcome.recv_timeout(Duration::from_secs(1)) {
-        Ok(Some(RDKafkaErrorCode::MessageSizeTooLarge)) => WritePermission::Granted,
-        Ok(Some(RDKafkaErrorCode::TopicAuthorizationFailed)) => WritePermission::Denied,
-        Ok(Some(code)) => WritePermission::Unknown(format!("the broker answered {code:?}")),
-        Ok(None) => {
-            unknown("the broker stored the probe, a record of random bytes, although it is above the limit that the topic tells")
+pub fn probe_writes<'a>(config: &Config, topics: &'a BTreeMap<String, Topic>) -> Vec<(&'a str, WritePermission)> {
+    let mut outcomes = Vec::new();
+    let mut lengths = Vec::new();
+    for (name, topic) in topics {
+        match probe_length(topic) {
+            Ok(length) => lengths.push((name.as_str(), length)),
+            Err(why) => outcomes.push((name.as_str(), WritePermission::Unknown(why.into()))),
         }
-        Err(_) => unknown("the broker did not answer"),
+    }
+    // One connection for all, and one record after the other: each has the whole time-out for its way.
+    match Prober::new(config, lengths.iter().map(|(_, length)| *length).max().unwrap_or_default()) {
+        Ok(prober) => outcomes.extend(lengths.into_iter().map(|(name, length)| (name, prober.probe(name, length)))),
+        Err(why) => outcomes.extend(lengths.into_iter().map(|(name, _)| (name, WritePermission::Unknown(why.clone())))),
+    }
+    outcomes
+}
+
+/// How large a record must be for a topic to refuse it, or why none is sent.
+fn probe_length(topic: &Topic) -> Result<usize, &'static str> {
+    match topic.settings.max_message_bytes {
+        None => Err("its settings may not be read, so no record is sure to be refused"),
+        Some(limit) if limit > PROBE_BYTES_MAX => Err("the topic takes records of any plausible size"),
+        Some(limit) => usize::try_from(limit + 64 * 1024).map_err(|_| "the topic takes records of any size"),
+    }
+}
+
+/// Sends probes.
+struct Prober {
+    producer: ThreadedProducer<Probe>,
+    outcome: mpsc::Receiver<Option<RDKafkaErrorCode>>,
+    noise: Vec<u8>,
+}
+
+impl Prober {
+    /// For probes of at most this length.
+    fn new(config: &Config, longest: usize) -> Result<Self, String> {
+        let mut noise = vec![0; longest];
+        getrandom::fill(&mut noise).map_err(|_| "no random bytes are to be had")?;
+        let (sender, outcome) = mpsc::channel();
+        let mut client = client_config(config.kafka.connection_properties());
+        client.set("acks", "all").set("message.timeout.ms", TIMEOUT.as_millis().to_string());
+        client.set("message.max.bytes", (longest + 64 * 1024).to_string()).set("message.send.max.retries", "0");
+        let producer = client.create_with_context(Probe(sender)).map_err(|error| context::explain(&error))?;
+        Ok(Self { producer, outcome, noise })
+    }
+
+    fn probe(&self, topic: &str, length: usize) -> WritePermission {
+        let unknown = |why: &str| WritePermission::Unknown(why.into());
+        if self.producer.send(BaseRecord::<(), [u8]>::to(topic).payload(&self.noise[..length])).is_err() {
+            return unknown("the probe could not be sent");
+        }
+        // The producer gives up after the time-out, and tells that too.
+        match self.outcome.recv_timeout(2 * TIMEOUT) {
+            Ok(Some(RDKafkaErrorCode::MessageSizeTooLarge)) => WritePermission::Granted,
+            Ok(Some(RDKafkaErrorCode::TopicAuthorizationFailed)) => WritePermission::Denied,
+            Ok(Some(code)) => WritePermission::Unknown(format!("the broker answered {code:?}")),
+            Ok(None) => unknown(
+                "the broker stored the probe, a record of random bytes, although it is above the limit that the topic tells",
+            ),
+            Err(_) => unknown("the broker did not answer"),
+        }
     }
 }
 
 /// Hands the outcome of the probe over.
-struct Probe(std::sync::mpsc::Sender<Option<RDKafkaErrorCode>>);
+struct Probe(mpsc::Sender<Option<RDKafkaErrorCode>>);
 
 impl rdkafka::ClientContext for Probe {}
 

@@ -307,10 +307,11 @@ fn credentials_are_sent_and_never_told() {
 #[test]
 fn check_says_what_is_in_the_way() {
     let mock = mock();
-    let check = |mood: Mood, more: &str, code: i32, told: &[&str]| {
+    let brokers = mock.brokers();
+    let check = &|mood: Mood, more: &str, code: i32, told: &[&str]| {
         let (folder, stub) = (Folder::new(), Stub::start(mood));
         let registry = format!("[schema_registry]\nurls = [\"http://{}\"]\n{more}", stub.address);
-        folder.write("hookgate.toml", serve_configuration(mock.brokers(), &registry));
+        folder.write("hookgate.toml", serve_configuration(brokers, &registry));
         let ran = hookgate(&folder, &["check", "--cluster"]);
         let lines: Vec<&str> = ran.out.lines().filter(|line| line.contains("registry") || line.contains("subject")).collect();
         for told in told {
@@ -320,10 +321,18 @@ fn check_says_what_is_in_the_way() {
         assert_eq!(lines.iter().any(|line| line.starts_with("problem")), code != 0, "{lines:#?}");
         assert_eq!(stub.registrations(), 0, "check writes nothing");
     };
-    check(Mood::Unavailable, "", 1, &["problem: schema registry: URL answered 503: not now"]);
-    check(Mood::Denies, "", 1, &["URL answered 403: not you; do the credentials permit it?"]);
-    check(Mood::NoRegistry, "", 1, &["is there a path missing, such as /apis/ccompat/v7?"]);
-    check(Mood::Incompatible, "register = true", 1, &["is incompatible with the newest one there: FIELD_REMOVED: body; "]);
-    check(Mood::Well, "", 1, &["hold no schema of this version", "`hookgate topics --apply`"]);
-    check(Mood::Well, "register = true", 0, &["has no id yet, the daemon will register its schema"]);
+    let cases: [(Mood, &str, i32, &[&str]); 6] = [
+        (Mood::Unavailable, "", 1, &["problem: schema registry: URL answered 503: not now"]),
+        (Mood::Denies, "", 1, &["URL answered 403: not you; do the credentials permit it?"]),
+        (Mood::NoRegistry, "", 1, &["is there a path missing, such as /apis/ccompat/v7?"]),
+        (Mood::Incompatible, "register = true", 1, &["is incompatible with the newest one there: FIELD_REMOVED: body; "]),
+        (Mood::Well, "", 1, &["hold no schema of this version", "`hookgate topics --apply`"]),
+        (Mood::Well, "register = true", 0, &["has no id yet, the daemon will register its schema"]),
+    ];
+    // At once: the embedded cluster has no administration, and each waits five seconds for it.
+    thread::scope(|scope| {
+        for (mood, more, code, told) in cases {
+            scope.spawn(move || check(mood, more, code, told));
+        }
+    });
 }
