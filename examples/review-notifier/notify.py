@@ -119,16 +119,16 @@ class Loop:
         lane = self.lanes.pop((partition.topic, partition.partition), None)
         if lane is not None:
             lane.given_up.set()
-        return lane
+            if lane.paused:
+                # Else it would still be paused when it comes back, with nothing waiting here that could end that.
+                self.consumer.resume([partition])
 
-    def revoked(self, consumer, partitions):
+    def revoked(self, _, partitions):
         """What is finished still counts; what waits, and what is being worked on, is the next owner's."""
         log.info("revoked %s", len(partitions))
         self.settle()
         for partition in partitions:
-            lane = self.give_up(partition)
-            if lane is not None and lane.paused:
-                consumer.resume([partition])
+            self.give_up(partition)
 
     def lost(self, _, partitions):
         """Already somebody else's: there is nothing to store any more."""
