@@ -247,6 +247,16 @@ class Notifier:
             return bare
 
 
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """By itself, urllib follows a redirected POST with a GET: whatever answers that has not been told."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+SINK = urllib.request.build_opener(NoRedirects)
+
+
 def post(notification):
     """The same id again is the same delivery again: a sink that knows this header can drop it."""
     if not os.environ.get("SINK_URL"):
@@ -254,7 +264,7 @@ def post(notification):
         return
     headers = {"Content-Type": "application/json", "Idempotency-Key": notification["id"]}
     request = urllib.request.Request(os.environ["SINK_URL"], json.dumps(notification).encode(), headers, method="POST")
-    urllib.request.urlopen(request, timeout=20).close()
+    SINK.open(request, timeout=20).close()
 
 
 def main():
