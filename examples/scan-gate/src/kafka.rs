@@ -64,6 +64,15 @@ pub(crate) fn assign_from_committed(consumer: &BaseConsumer, topics: &[String]) 
     Ok(consumer.assign(&committed)?)
 }
 
+/// Whether there are partitions that are not read, because they came later: what lies there, an infection too, would be overlooked.
+pub(crate) fn has_grown(consumer: &BaseConsumer, topics: &[String]) -> Result<bool, Box<dyn Error>> {
+    let mut there = 0;
+    for topic in topics {
+        there += partitions_of(consumer, topic)?.len();
+    }
+    Ok(there > consumer.assignment()?.count())
+}
+
 fn place(element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>) -> (String, i32) {
     (element.topic().to_owned(), element.partition())
 }
@@ -103,6 +112,7 @@ pub(crate) fn read_all(
     Ok(())
 }
 
+/// A topic that was created a moment ago is not known to every broker at once.
 fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, Box<dyn Error>> {
     let begin = Instant::now();
     loop {
@@ -121,7 +131,6 @@ fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, Box<d
 }
 
 /// Creates topics that keep the newest record of each key for ever. Those that exist stay what they are.
-/// A topic that was created a moment ago is not known to every broker at once.
 pub(crate) fn create_compacted(brokers: &str, topics: &[String], replicas: i32) -> Result<(), Box<dyn Error>> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     let new = |name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(replicas)).set("cleanup.policy", "compact");
