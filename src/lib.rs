@@ -21,4 +21,5 @@ pub mod app;
 pub mod command;
 pub mod config;
 pub mod metrics;
+mod printable;
 pub mod spans;

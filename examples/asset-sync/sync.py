@@ -167,9 +167,10 @@ def settle(database, event):
         database.execute("update assets set deleted = false where id = %s", (event.subject,))
         return
     deletion = event.filespin_deletion
-    # "Not found" has other causes than a deletion, such as the key's permissions. It is one only where FileSpin has also said that
-    # deleting (or restoring) the original itself went well: not a conversion, not ERROR, not MAYBE.
-    if deletion.original_affected and deletion.status == FILESPIN_DELETION_STATUS_OK:
+    # "Not found" has other causes than a deletion, such as the key's permissions, or a copy that is behind. It is one only where FileSpin
+    # has also said that deleting the original itself went well: not restoring it, not a conversion, not ERROR, not MAYBE.
+    original = deletion.original_affected and deletion.status == FILESPIN_DELETION_STATUS_OK
+    if original and event.type == "file-deleted":
         database.execute(
             "insert into assets (id, deleted) values (%s, true) on conflict (id) do update set deleted = true", (event.subject,)
         )

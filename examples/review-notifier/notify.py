@@ -119,16 +119,16 @@ class Loop:
         lane = self.lanes.pop((partition.topic, partition.partition), None)
         if lane is not None:
             lane.given_up.set()
-        return lane
+            if lane.paused:
+                # Else it would still be paused when it comes back, with nothing waiting here that could end that.
+                self.consumer.resume([partition])
 
-    def revoked(self, consumer, partitions):
+    def revoked(self, _, partitions):
         """What is finished still counts; what waits, and what is being worked on, is the next owner's."""
         log.info("revoked %s", len(partitions))
         self.settle()
         for partition in partitions:
-            lane = self.give_up(partition)
-            if lane is not None and lane.paused:
-                consumer.resume([partition])
+            self.give_up(partition)
 
     def lost(self, _, partitions):
         """Already somebody else's: there is nothing to store any more."""
@@ -247,6 +247,16 @@ class Notifier:
             return bare
 
 
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """By itself, urllib follows a redirected POST with a GET: whatever answers that has not been told."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+SINK = urllib.request.build_opener(NoRedirects)
+
+
 def post(notification):
     """The same id again is the same delivery again: a sink that knows this header can drop it."""
     if not os.environ.get("SINK_URL"):
@@ -254,7 +264,7 @@ def post(notification):
         return
     headers = {"Content-Type": "application/json", "Idempotency-Key": notification["id"]}
     request = urllib.request.Request(os.environ["SINK_URL"], json.dumps(notification).encode(), headers, method="POST")
-    urllib.request.urlopen(request, timeout=20).close()
+    SINK.open(request, timeout=20).close()
 
 
 def main():

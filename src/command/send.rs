@@ -12,9 +12,10 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use super::{Failure, Outcome, Source, printable, target};
+use super::{Failure, Outcome, Source, target};
 use crate::{
     config::Environment,
+    printable::printable,
     provider::{CredentialSource, Provider},
     signature::Secret,
 };

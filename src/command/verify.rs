@@ -11,10 +11,10 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, Outcome, Source, printable, target};
+use super::{Failure, Outcome, Source, target};
 use crate::{
-    config::Environment, delivery::Delivery, encode::delivery_id, error::Error, event::parse_time, http, provider::Provider,
-    signature::Verified,
+    config::Environment, delivery::Delivery, encode::delivery_id, error::Error, event::parse_time, http, printable::printable,
+    provider::Provider, signature::Verified,
 };
 
 /// Explain offline why a captured delivery passes or fails.

@@ -70,10 +70,11 @@ fn network(text: &str) -> Result<IpNet, String> {
     if network.addr() != network.network() {
         return Err(format!("{text:?} has more bits than its length says; write \"{}\"", network.trunc()));
     }
+    let network = canonical(network);
     if network.prefix_len() == 0 {
         return Err(format!("{text:?} would let every sender choose its address"));
     }
-    Ok(canonical(network))
+    Ok(network)
 }
 
 /// A network of IPv4 addresses that is written as IPv6 is one of IPv4.
@@ -124,6 +125,7 @@ mod tests {
         check("10.0.0.1/8", "10.0.0.0/8");
         check("0.0.0.0/0", "every sender");
         check("::/0", "every sender");
+        check("::ffff:0.0.0.0/96", "every sender");
         check("10.0.0.0/33", "not an address");
         check("proxy.example", "not an address");
         check("", "not an address");

@@ -88,7 +88,7 @@ impl SchemaRegistry {
             Some(Login::Basic { username, password }) => {
                 Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{}", current(password)?.reveal()))))
             }
-            Some(Login::Bearer(token)) => Some(format!("Bearer {}", current(token)?.reveal())),
+            Some(Login::Bearer(token)) => Some(format!("Bearer {}", sendable(current(token)?)?.reveal())),
         })
     }
 
@@ -134,6 +134,14 @@ fn legible(secret: SecretText) -> Result<SecretText, String> {
         return Err(format!("{} holds control characters", secret.source()));
     }
     Ok(secret)
+}
+
+/// A token stands in the header as it is.
+fn sendable(token: SecretText) -> Result<SecretText, String> {
+    if !token.reveal().bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return Err(format!("{} holds characters that cannot stand in a header", token.source()));
+    }
+    Ok(token)
 }
 
 /// Reads `[schema_registry]`.
@@ -188,16 +196,16 @@ fn urls(table: &mut Section<'_>) -> Option<Vec<(String, Origin)>> {
 fn login(table: &mut Section<'_>, environment: &Environment) -> Option<Login> {
     let origin = table.written("token");
     let username = table.text("username");
-    let mut secret = |key: &'static str| {
+    let mut secret = |key: &'static str, fit: fn(SecretText) -> Result<SecretText, String>| {
         let written = table.written(key).is_some();
         let resolved = table.text(key).and_then(|(text, origin)| {
-            let resolved = SecretSource::parse(&text).and_then(|source| source.text(environment)).and_then(legible);
+            let resolved = SecretSource::parse(&text).and_then(|source| source.text(environment)).and_then(legible).and_then(fit);
             resolved.map_err(|fault| table.complain(key, origin, &fault)).ok()
         });
         (written, resolved)
     };
-    let (password_written, password) = secret("password");
-    let (_, token) = secret("token");
+    let (password_written, password) = secret("password", Ok);
+    let (_, token) = secret("token", sendable);
     if let Some((name, origin)) = &username
         && (name.is_empty() || name.contains(':') || name.chars().any(char::is_control))
     {

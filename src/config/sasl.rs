@@ -1,6 +1,6 @@
 //! `[kafka.sasl]`: how this client proves itself to the brokers, by a password or by a token that a token endpoint issues for a secret.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use super::{
     problem::Origin,
     secrets::{SecretSource, SecretText},
     section::Section,
+    url::service,
 };
 
 /// `[kafka.sasl]`.
@@ -235,25 +236,25 @@ fn required_if_written(table: &mut Section<'_>, key: &'static str) -> Option<Str
     table.written(key).and_then(|_| required(table, key, "")).map(|(text, _)| text)
 }
 
-/// What is wrong with a token endpoint. It is not quoted: what is written there may be a secret.
+/// What is wrong with a token endpoint, which may have any path and query. It is not quoted: what is written there may be a secret.
 fn url_fault(url: &str) -> Option<&'static str> {
-    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    const SHAPE: &str = "is not a URL such as \"https://issuer.example/oauth2/token\"";
+    let Some((scheme, rest)) = url.split_once("://") else { return Some(SHAPE) };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(authority, |(host, _)| host);
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let here = host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !url.bytes().all(|b| b.is_ascii_graphic()) || host.is_empty() {
-        Some("is not a URL such as \"https://issuer.example/oauth2/token\"")
+    if !url.bytes().all(|b| b.is_ascii_graphic()) || authority.is_empty() {
+        Some(SHAPE)
     } else if authority.contains('@') {
         Some("holds a user or a password; write client_id and client_secret instead")
     } else if url.contains('#') {
         Some("holds a fragment, which is never sent")
-    } else if scheme == "https" || (scheme == "http" && here) {
-        None
-    } else if scheme == "http" {
-        Some("would send client_secret unencrypted; use https (http is only for this machine)")
-    } else {
+    } else if !matches!(scheme, "http" | "https") {
         Some("must begin with https://")
+    } else {
+        match service(&url[..scheme.len() + "://".len() + authority.len()]) {
+            None => Some(SHAPE),
+            Some(service) if service.encrypted || service.is_here() => None,
+            Some(_) => Some("would send client_secret unencrypted; use https (http is only for this machine)"),
+        }
     }
 }
 

@@ -19,7 +19,10 @@ use rdkafka::{
     statistics::{Broker, Statistics},
 };
 
-use crate::metrics::{self, Metrics};
+use crate::{
+    metrics::{self, Metrics},
+    printable::printable,
+};
 
 /// The same complaint is logged once in this time; librdkafka repeats it with every attempt to reconnect.
 const REPEAT_AFTER: Duration = Duration::from_secs(30);
@@ -93,7 +96,7 @@ impl ClientContext for Context {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // Not `message`, which is the line's own.
+        // Not `message`, which is the line's own. It quotes what brokers send.
         let text = printable(message);
         match level {
             // Errors come through `error` as well, with their code.
@@ -162,11 +165,6 @@ impl Complaints {
         said.insert(text.to_owned(), Instant::now());
         true
     }
-}
-
-/// librdkafka quotes what brokers send.
-fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// A failure to create a client: nearly always a property that librdkafka refuses. Its value may be a secret, and librdkafka quotes it.

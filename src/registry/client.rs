@@ -10,7 +10,7 @@ use ureq::{
 };
 
 use super::schema::SchemaFile;
-use crate::config::SchemaRegistry;
+use crate::{config::SchemaRegistry, printable::printable};
 
 /// The largest answer that is read. The largest schema has a few kilobytes.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -211,6 +211,5 @@ fn encoded(subject: &str) -> String {
 
 /// What a registry says goes to the log and to terminals: no longer than needed, on one line.
 fn quoted(text: &str) -> String {
-    let flat = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    flat.take(QUOTED_MAX).collect()
+    printable(&text.chars().take(QUOTED_MAX).collect::<String>())
 }

@@ -104,7 +104,7 @@ impl Stub {
         let missing = (404, json!({"error_code": 40401, "message": "no such subject"}));
         match state.mood {
             Mood::Unavailable => return (503, json!({"error_code": 50301, "message": "not now"})),
-            Mood::Denies => return (403, json!({"error_code": 40301, "message": "not you"})),
+            Mood::Denies => return (403, json!({"error_code": 40301, "message": "not you\u{1b}[2J\u{202e}"})),
             Mood::NoRegistry => return (404, json!("a page")),
             Mood::FailsAtOne if sick => return (500, json!({"error_code": 50001, "message": "a defect"})),
             Mood::Well | Mood::Hangs | Mood::Incompatible | Mood::FailsAtOne | Mood::HangsAtOne => {}
@@ -323,7 +323,7 @@ fn check_says_what_is_in_the_way() {
     };
     let cases: [(Mood, &str, i32, &[&str]); 6] = [
         (Mood::Unavailable, "", 1, &["problem: schema registry: URL answered 503: not now"]),
-        (Mood::Denies, "", 1, &["URL answered 403: not you; do the credentials permit it?"]),
+        (Mood::Denies, "", 1, &["URL answered 403: not you\\u001b[2J\\u202e; do the credentials permit it?"]),
         (Mood::NoRegistry, "", 1, &["is there a path missing, such as /apis/ccompat/v7?"]),
         (Mood::Incompatible, "register = true", 1, &["is incompatible with the newest one there: FIELD_REMOVED: body; "]),
         (Mood::Well, "", 1, &["hold no schema of this version", "`hookgate topics --apply`"]),

@@ -1,6 +1,11 @@
 //! Clients, and the two ways of reading.
 
-use std::{collections::BTreeSet, error::Error};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    thread,
+    time::{Duration, Instant},
+};
 
 use prost::DecodeError;
 use rdkafka::{
@@ -16,6 +21,8 @@ use crate::PATIENCE;
 
 /// Partitions of the topics that are created here.
 const PARTITIONS: i32 = 3;
+/// How long a topic may be missing that is there.
+const PROPAGATION: Duration = Duration::from_secs(5);
 
 /// A producer that belongs to one transactional id: of several processes only the newest can write.
 pub(crate) fn producer(brokers: &str, name: &str) -> KafkaResult<ThreadedProducer<DefaultProducerContext>> {
@@ -57,6 +64,15 @@ pub(crate) fn assign_from_committed(consumer: &BaseConsumer, topics: &[String]) 
     Ok(consumer.assign(&committed)?)
 }
 
+/// Whether there are partitions that are not read, because they came later: what lies there, an infection too, would be overlooked.
+pub(crate) fn has_grown(consumer: &BaseConsumer, topics: &[String]) -> Result<bool, Box<dyn Error>> {
+    let mut there = 0;
+    for topic in topics {
+        there += partitions_of(consumer, topic)?.len();
+    }
+    Ok(there > consumer.assignment()?.count())
+}
+
 fn place(element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>) -> (String, i32) {
     (element.topic().to_owned(), element.partition())
 }
@@ -96,12 +112,22 @@ pub(crate) fn read_all(
     Ok(())
 }
 
+/// A topic that was created a moment ago is not known to every broker at once.
 fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, Box<dyn Error>> {
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
-    let found = metadata.topics().iter().find(|it| it.name() == topic && it.error().is_none());
-    let partitions: Vec<_> =
-        found.map(|it| it.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect()).unwrap_or_default();
-    if partitions.is_empty() { Err(format!("there is no topic {topic}").into()) } else { Ok(partitions) }
+    let begin = Instant::now();
+    loop {
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+        let found = metadata.topics().iter().find(|it| it.name() == topic && it.error().is_none());
+        let partitions: Vec<_> =
+            found.map(|it| it.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect()).unwrap_or_default();
+        if !partitions.is_empty() {
+            return Ok(partitions);
+        }
+        if begin.elapsed() > PROPAGATION {
+            return Err(format!("there is no topic {topic}").into());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Creates topics that keep the newest record of each key for ever. Those that exist stay what they are.

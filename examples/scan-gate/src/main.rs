@@ -21,7 +21,10 @@ mod proto {
     }
 }
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
 
 use clap::Parser;
 use prost::Message as _;
@@ -45,6 +48,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A transaction costs a few round trips, whatever it holds: many records share one.
 const BATCH: usize = 1000;
 const BATCH_WAIT: Duration = Duration::from_millis(100);
+/// How often new partitions are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Approves, quarantines and has scanned again: one decision per asset.
 #[derive(Debug, Parser)]
@@ -102,10 +107,19 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     producer.init_transactions(PATIENCE)?;
     let mut gate = restore(arguments)?;
     let consumer = kafka::consumer(&arguments.brokers, &arguments.name)?;
-    kafka::assign_from_committed(&consumer, &arguments.inputs())?;
+    let inputs = arguments.inputs();
+    kafka::assign_from_committed(&consumer, &inputs)?;
     eprintln!("scan-gate is ready");
 
+    let mut looked = Instant::now();
     loop {
+        if looked.elapsed() > LOOK_EVERY {
+            // Where Kafka does not answer, there is nothing to read either.
+            if kafka::has_grown(&consumer, &inputs).unwrap_or(false) {
+                return Err("there are new partitions, which the next process will read".into());
+            }
+            looked = Instant::now();
+        }
         let offsets = read_batch(&consumer, &mut gate, &arguments.submissions())?;
         if offsets.count() == 0 {
             continue;

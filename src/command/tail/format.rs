@@ -6,12 +6,7 @@ use clap::{Args, ValueEnum};
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    command::{Failure, printable},
-    config::Environment,
-    proto,
-    publish::read::Stored,
-};
+use crate::{command::Failure, config::Environment, printable::printable, proto, publish::read::Stored};
 
 /// So much of a value that is no event is shown to people.
 const HEX_BYTES_MAX: usize = 64;
@@ -217,9 +212,41 @@ fn event_of(stored: &Stored) -> (Option<u32>, &[u8]) {
 
 /// A body line by line, fit for a terminal; JSON is laid out.
 fn lines(body: &[u8]) -> impl Iterator<Item = String> {
-    let laid_out = serde_json::from_slice::<Value>(body).and_then(|value| serde_json::to_string_pretty(&value));
-    let text = laid_out.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
+    let text = String::from_utf8_lossy(body);
+    // Also bounds how deep it is.
+    let text = if serde_json::from_str::<Value>(&text).is_ok() { laid_out(&text) } else { text.into_owned() };
     text.lines().map(printable).collect::<Vec<_>>().into_iter()
+}
+
+/// JSON with a line for each member, and each as it was written: keys that stand twice, which are a reason to be in quarantine, and numbers
+/// would not survive being read.
+fn laid_out(json: &str) -> String {
+    let (mut out, mut depth, mut before) = (String::with_capacity(json.len()), 0_usize, ' ');
+    let (mut in_string, mut escaped) = (false, false);
+    for c in json.chars() {
+        if in_string {
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            out.push(c);
+            continue;
+        }
+        if c.is_ascii_whitespace() {
+            continue;
+        }
+        let (opened, closes) = (matches!(before, '{' | '['), matches!(c, '}' | ']'));
+        depth -= usize::from(closes);
+        if before == ',' || opened != closes {
+            out.push('\n');
+            out.extend(std::iter::repeat_n("  ", depth));
+        }
+        depth += usize::from(matches!(c, '{' | '['));
+        out.push(c);
+        if c == ':' {
+            out.push(' ');
+        }
+        (in_string, before) = (c == '"', c);
+    }
+    out
 }
 
 /// A record as one JSON object. A value that is no event is told as such and kept as hex.

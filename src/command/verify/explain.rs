@@ -7,10 +7,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Delivery, Failure, Provider, printable};
+use super::{Delivery, Failure, Provider};
 use crate::{
     delivery::Credential,
     error::Error,
+    printable::printable,
     provider::CredentialSource,
     signature::{HmacScheme, Keys, is_signature},
 };

@@ -202,10 +202,14 @@ fn a_token_endpoint_gets_the_secret_encrypted() {
         ("issuer.example/token", shape),
         ("https://issuer.example/a b", shape),
         ("https://", shape),
+        ("https://issuer.example:99999/token", shape),
+        ("https://issuer.example:0443x/token", shape),
+        ("https://[::1/token", shape),
+        ("http://::1/token", shape),
     ] {
         check_kafka(&TOKENS.replace(url, refused), &[&format!("hookgate.toml:4: [kafka.sasl] token_url: {expected}")]);
     }
-    for good in ["https://issuer.example:8443/a?b=c", "http://localhost/token", "http://127.0.0.1:8080/", "http://[::1]:1/"] {
+    for good in ["https://issuer.example:8443/a@b?c=d", "http://localhost/token", "http://127.0.0.1:8080/", "http://[::1]:1/"] {
         accept(&MINIMAL.replacen("[kafka]\n", &format!("[kafka]\n{}\n", TOKENS.replace(url, good)), 1), &[], &[]);
     }
 }

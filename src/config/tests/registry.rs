@@ -10,7 +10,9 @@ fn with_registry(lines: &str) -> String {
 fn what_cannot_work_is_refused() {
     #[track_caller]
     fn check(lines: &str, expected: &[&str]) {
-        let report = read(&with_registry(lines), &[("PASSWORD", "p"), ("TWO", "a\nb")], &[]).expect_err("accepted").to_string();
+        let report = read(&with_registry(lines), &[("PASSWORD", "p"), ("TWO", "a\nb"), ("BEYOND", "t\u{f6}k")], &[])
+            .expect_err("accepted")
+            .to_string();
         let found: Vec<&str> =
             report.lines().filter_map(|line| line.split_once("[schema_registry] ")).map(|(_, told)| told).collect();
         assert_eq!(found.len(), expected.len(), "{report}");
@@ -40,6 +42,7 @@ fn what_cannot_work_is_refused() {
     check(&format!("{url}username = \"a:b\"\npassword = \"env:PASSWORD\""), &["username: must be text without a colon"]);
     check(&format!("{url}token = \"hunter2\""), &["token: a secret has no place here"]);
     check(&format!("{url}token = \"env:TWO\""), &["token: env:TWO holds control characters"]);
+    check(&format!("{url}token = \"env:BEYOND\""), &["token: env:BEYOND holds characters that cannot stand in a header"]);
     check(&format!("{url}token = \"env:PASSWORD\"\nusername = \"u\"\npassword = \"env:PASSWORD\""), &["token: stands beside"]);
     check(&format!("{url}ca_file = \"/no/such/file\""), &["ca_file: "]);
     check(&format!("{url}timeout = \"2m\""), &["timeout: must lie between"]);

@@ -111,6 +111,32 @@ fn bytes_are_given_as_they_are() {
 }
 
 #[test]
+fn a_body_is_laid_out_and_nothing_else() {
+    fn check(body: &str, shown: &[&str]) {
+        assert_eq!(lines(body.as_bytes()).collect::<Vec<_>>(), shown, "{body}");
+    }
+    check(
+        r#"{"a":1, "a":12345678901234567890.10,"é":{"\u00e9":"x, \"{\\"},"e":{ },"f":[ ]}"#,
+        &[
+            "{",
+            r#"  "a": 1,"#,
+            r#"  "a": 12345678901234567890.10,"#,
+            r#"  "é": {"#,
+            r#"    "\u00e9": "x, \"{\\""#,
+            "  },",
+            r#"  "e": {},"#,
+            r#"  "f": []"#,
+            "}",
+        ],
+    );
+    check("[[1],[]]", &["[", "  [", "    1", "  ],", "  []", "]"]);
+    check(r#""a,b""#, &[r#""a,b""#]);
+    check("{\"a\":1,}", &["{\"a\":1,}"]);
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    check(&deep, &[&deep]);
+}
+
+#[test]
 fn a_body_on_a_terminal_is_escaped() {
     let mut printer = Printer { format: Format::Body, body: false, colour: false, terminal: true, separator: b"" };
     let mut out = Vec::new();

@@ -1,0 +1,37 @@
+//! Text that others have written, made fit to be shown.
+
+/// Text from outside as it may go to a log or a terminal: escaped, in the way of JSON, are control characters, of which JSON itself escapes only some, and
+/// those that turn the direction of writing or break lines, with which a text can pretend to be another.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
+        match c {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            c if c.is_control() || turns(c) => safe.extend(format!("\\u{:04x}", u32::from(c)).chars()),
+            c => safe.push(c),
+        }
+        safe
+    })
+}
+
+/// Marks, embeddings, overrides and isolates of the direction of writing, and the separators of lines and paragraphs.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_printable_commands_a_terminal() {
+        fn check(text: &str, safe: &str) {
+            assert_eq!(printable(text), safe);
+        }
+        check("Käse 🧀 \"\\\"", "Käse 🧀 \"\\\"");
+        check("a\nb\r\tc", "a\\nb\\r\\tc");
+        check("\0\u{1b}[2J\u{7f}\u{9b}2J", "\\u0000\\u001b[2J\\u007f\\u009b2J");
+        check("\u{202e}gpj.exe\u{2066}\u{200f}\u{2028}", "\\u202egpj.exe\\u2066\\u200f\\u2028");
+    }
+}
