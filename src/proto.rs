@@ -69,8 +69,11 @@ pub static EVENT: LazyLock<MessageDescriptor> = LazyLock::new(|| {
 });
 
 /// A serialized `Event` as JSON with the field names of the schema. Unset fields are left out. None where the bytes are no event, or one
-/// with a time that protobuf does not allow, which somebody else must have written.
+/// with a time that protobuf does not allow, which somebody else must have written; or where there are none, as in a tombstone.
 pub fn event_to_json(bytes: &[u8]) -> Option<serde_json::Value> {
+    if bytes.is_empty() {
+        return None;
+    }
     let message = DynamicMessage::decode(EVENT.clone(), bytes).ok()?;
     let options = SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false);
     let mut json = message.serialize_with_options(serde_json::value::Serializer, &options).ok()?;
@@ -174,7 +177,7 @@ mod tests {
             let json = event_to_json(bytes).map(|json| json.to_string());
             assert_eq!(json.as_deref(), shown, "{bytes:?}");
         }
-        check(b"", Some("{}"));
+        check(b"", None);
         // occurred_at = {seconds: 1}
         check(b"\x3a\x02\x08\x01", Some(r#"{"occurred_at":"1970-01-01T00:00:01Z"}"#));
         // occurred_at = {seconds: 2^63 - 1}

@@ -112,7 +112,9 @@ def time_of_api(asset):
 def read_asset(asset_id):
     """The asset as FileSpin has it now, or None where it has none (any more)."""
     url = f"{os.environ.get('FILESPIN_URL', 'https://app.filespin.io')}/api/v1/assets/{asset_id}/data"
-    request = urllib.request.Request(url, headers={"X-FileSpin-Api-Key": os.environ["FILESPIN_API_KEY"]})
+    request = urllib.request.Request(url)
+    # A redirect to somewhere else does not get the key.
+    request.add_unredirected_header("X-FileSpin-Api-Key", os.environ["FILESPIN_API_KEY"])
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             asset = json.load(answer)

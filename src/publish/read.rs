@@ -339,7 +339,8 @@ impl Selection {
             Some(time) => at_time(time)?,
             None => highs.clone(),
         };
-        let clamped = starts.iter().zip(lows.iter().zip(&highs)).map(|(start, (low, high))| ((*start).clamp(*low, *high), *low));
+        // A topic that was created anew between two of these questions has its end before its beginning.
+        let clamped = starts.iter().zip(lows.iter().zip(&highs)).map(|(start, (low, high))| ((*start).min(*high).max(*low), *low));
         Ok(clamped.zip(ends).map(|((start, low), end)| (low, start, end)).collect())
     }
 }
