@@ -322,7 +322,7 @@ fn check_says_what_is_in_the_way() {
     };
     check(Mood::Unavailable, "", 1, &["problem: schema registry: URL answered 503: not now"]);
     check(Mood::Denies, "", 1, &["URL answered 403: not you; do the credentials permit it?"]);
-    check(Mood::NoRegistry, "", 1, &["is there a path missing, such as /apis/ccompat/v7?"]);
+    check(Mood::NoRegistry, "", 1, &["URL answered 404; is there a path missing, such as /apis/ccompat/v7?"]);
     check(Mood::Incompatible, "register = true", 1, &["is incompatible with the newest one there: FIELD_REMOVED: body; "]);
     check(Mood::Well, "", 1, &["hold no schema of this version", "`hookgate topics --apply`"]);
     check(Mood::Well, "register = true", 0, &["has no id yet, the daemon will register its schema"]);
