@@ -16,10 +16,14 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, ConsumerContext},
     error::KafkaError,
+    metadata::{Metadata, MetadataTopic},
     statistics::{Broker, Statistics},
 };
 
-use crate::metrics::{self, Metrics};
+use crate::{
+    config::suggestion,
+    metrics::{self, Metrics},
+};
 
 /// The same complaint is logged once in this time; librdkafka repeats it with every attempt to reconnect.
 const REPEAT_AFTER: Duration = Duration::from_secs(30);
@@ -178,4 +182,14 @@ pub(super) fn explain(error: &KafkaError) -> String {
         }
         other => format!("librdkafka cannot create the client: {other}"),
     }
+}
+
+/// Nothing of what is wanted is there: the name that is nearly the same, or where to look.
+pub(super) fn no_such_topic(wanted: &[String], there: &Metadata) -> String {
+    let names = || there.topics().iter().map(MetadataTopic::name);
+    let hint = match wanted.iter().find_map(|wanted| suggestion(wanted, names())) {
+        Some(close) => format!("did you mean {close}?"),
+        None => "`hookgate topics` lists the configured ones".into(),
+    };
+    format!("no such topic: {}; {hint}", wanted.join(" "))
 }

@@ -154,7 +154,7 @@ impl Reader {
             return Err(if there {
                 format!("no such partition in {topics}")
             } else {
-                format!("no such topic: {topics}; `hookgate topics` lists the configured ones")
+                context::no_such_topic(&selection.topics, &metadata)
             });
         }
         let bounds = selection
