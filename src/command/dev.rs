@@ -33,8 +33,8 @@ const READ_WAIT: Duration = Duration::from_millis(200);
 
 /// Try Hookgate out: the daemon with an embedded Kafka, generated secrets and sample traffic.
 ///
-/// Needs no configuration, no Kafka and no account. It prints a curl command for each provider, sends one sample of each, and prints
-/// every event as it is read back from its topic. Ctrl-C ends it.
+/// Needs no configuration, no Kafka and no account. It prints a curl command for each provider and the secrets of the session, sends one
+/// sample of each, and prints every event as it is read back from its topic. Ctrl-C ends it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate dev
@@ -42,7 +42,8 @@ const READ_WAIT: Duration = Duration::from_millis(200);
   hookgate dev --kafka localhost:9092 --schema-registry http://localhost:8081
   hookgate dev --exit")]
 pub(super) struct Arguments {
-    /// Use this Kafka instead of the embedded one. Missing topics are created in it.
+    /// Use this Kafka instead of the embedded one, which serves clients on librdkafka and not all others. Missing topics are
+    /// created in it.
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<String>,
     /// Take schema ids from this registry, and register what is missing in it: values are in Confluent's wire format then.
@@ -73,22 +74,27 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> Outcome {
     }
     let options = app::Options { environment, clock: SystemTime::now, origin: Origin::Sample };
     let running = app::start(&config, options)?;
-    wait_until_ready(&running, &config.kafka)?;
+    let shown = show(arguments, &config, &running, &secrets, Printer::pretty(terminal));
+    // Also after a failure: a daemon that is merely dropped takes its end for a defect.
+    let ending = running.stop(&config.shutdown);
+    drop(mock);
+    Ok(shown? && ending.unflushed == 0)
+}
 
-    let viewer = Viewer::start(&config, Printer::pretty(terminal))?;
-    introduce(&config, &running, &secrets, mock.is_some())?;
-    for (name, secret) in &secrets {
-        send_sample(name, secret, &running)?;
+/// Everything that there is to see. Whether every sample was read back.
+fn show(arguments: &Arguments, config: &Config, running: &Running, secrets: &[(&str, String)], printer: Printer) -> Outcome {
+    wait_until_ready(running, &config.kafka)?;
+    let viewer = Viewer::start(config, printer)?;
+    introduce(config, running, secrets, arguments.kafka.is_none())?;
+    for (name, secret) in secrets {
+        send_sample(name, secret, running)?;
     }
     let complete = viewer.wait_for(secrets.len());
     if !arguments.exit {
         writeln!(io::stdout(), "\nWaiting for deliveries. Ctrl-C ends it.")?;
         serve::wait_for_signal()?;
     }
-    viewer.stop();
-    let ending = running.stop(&config.shutdown);
-    drop(mock);
-    Ok(complete && ending.unflushed == 0)
+    Ok(complete)
 }
 
 /// A secret per provider, of 32 characters, which is the most that Uploadcare takes.
@@ -159,18 +165,25 @@ fn wait_until_ready(running: &Running, kafka: &Kafka) -> Result<(), Failure> {
 fn introduce(config: &Config, running: &Running, secrets: &[(&str, String)], embedded: bool) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let kind = if embedded { "embedded, for this session" } else { "yours" };
+    let (program, brokers) = (config::program(), config.kafka.brokers.join(","));
     writeln!(out, "Hookgate is running.\n")?;
     writeln!(out, "  webhooks  http://{}/webhooks/<endpoint>", running.webhooks)?;
     writeln!(out, "  admin     http://{}/metrics  /livez  /readyz", running.admin)?;
-    writeln!(out, "  kafka     {} ({kind})", config.kafka.brokers.join(","))?;
+    writeln!(out, "  kafka     {brokers} ({kind})")?;
     writeln!(out, "\nSend a delivery yourself, signed for this session:\n")?;
     for (name, secret) in secrets {
         let Some(provider) = provider::by_name(name) else { continue };
         writeln!(out, "# {}\n{}\n", provider.title, sample_request(provider, secret, running)?.curl(None))?;
     }
-    writeln!(out, "Read the topics with another client:\n")?;
-    writeln!(out, "kcat -b {} -L", config.kafka.brokers.join(","))?;
-    writeln!(out, "{} tail --brokers {} --from-beginning\n", config::program(), config.kafka.brokers.join(","))?;
+    writeln!(out, "Or any other sample (`{program} send <provider> --list` names them), with this session's secrets:\n")?;
+    let exported: Vec<String> = secrets.iter().map(|(name, secret)| format!("{}={secret}", variable(name))).collect();
+    writeln!(out, "export {}", exported.join(" "))?;
+    let url = format!("http://{}/webhooks/uploadcare", running.webhooks);
+    writeln!(out, "{program} send uploadcare file.stored --secret env:{} --url {url}\n", variable("uploadcare"))?;
+    let limits = if embedded { " (the embedded Kafka is not whole: Java and franz-go need a real one, see --kafka)" } else { "" };
+    writeln!(out, "Read the topics with another client{limits}:\n")?;
+    writeln!(out, "kcat -b {brokers} -L")?;
+    writeln!(out, "{program} tail --brokers {brokers} --from-beginning\n")?;
     writeln!(out, "One sample of each provider goes out now; these are the events, read back from their topics:")?;
     Ok(())
 }
@@ -192,11 +205,11 @@ fn send_sample(name: &str, secret: &str, running: &Running) -> Result<(), Failur
     Ok(())
 }
 
-/// The thread that reads the topics and prints what it finds.
+/// The thread that reads the topics and prints what it finds. It ends when this is dropped, before the Kafka that it reads goes.
 struct Viewer {
     seen: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Viewer {
@@ -218,7 +231,7 @@ impl Viewer {
             }
         };
         let thread = thread::Builder::new().name("viewer".into()).spawn(view)?;
-        Ok(Self { seen, stop, thread })
+        Ok(Self { seen, stop, thread: Some(thread) })
     }
 
     /// Whether so many events were seen in time.
@@ -229,9 +242,13 @@ impl Viewer {
         }
         self.seen.load(Ordering::Relaxed) >= events
     }
+}
 
-    fn stop(self) {
+impl Drop for Viewer {
+    fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        let _panicked = self.thread.join();
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
     }
 }

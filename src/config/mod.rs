@@ -40,7 +40,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::{
     kafka::{Kafka, Security},
-    problem::{Origin, Problem, Problems},
+    problem::{Origin, Problem, Problems, suggestion},
     properties::Properties,
     proxies::TrustedProxies,
     registry::{SchemaRegistry, SubjectNameStrategy},

@@ -61,7 +61,7 @@ impl fmt::Display for Problems {
 }
 
 /// The candidate that was probably meant: at most one edit in three characters away.
-pub(super) fn suggestion<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn suggestion<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (written.chars().count() / 3).max(1);
     candidates
         .into_iter()

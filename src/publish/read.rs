@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -12,14 +11,16 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
-    metadata::Metadata,
 };
 
+pub use self::selection::{Place, Selection, Start, matches};
 use super::{
     client_config,
     context::{self, Listener},
 };
 use crate::config::Kafka;
+
+mod selection;
 
 /// How long one question to the cluster may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,51 +28,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an outage must be over to be over: librdkafka reports the same one several times, with records in between.
 const CALM: Duration = Duration::from_secs(5);
-/// After how long a question is asked again.
-const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// So many times as many offsets are looked at where too few of them were records.
 const WIDER: u64 = 8;
-
-/// A topic and one of its partitions.
-pub type Place = (String, i32);
-
-/// Where to begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// With the oldest record.
-    Beginning,
-    /// With the next record to come.
-    End,
-    /// With the first record of this time or later, in milliseconds since the epoch.
-    Time(i64),
-    /// With so many records before the next one to come, in each partition that has them.
-    Last {
-        /// How many.
-        records: u64,
-        /// Among how many offsets: not each is that of a record, see [`Reader::wider`].
-        offsets: u64,
-    },
-    /// With this offset, in each partition, or the nearest that there is.
-    Offset(i64),
-    /// With an offset for each of these partitions; the others are not read.
-    Offsets(BTreeMap<i32, i64>),
-}
-
-/// What to read.
-#[derive(Clone, Debug)]
-pub struct Selection {
-    /// Names and patterns of topics: see [`matches()`].
-    pub topics: Vec<String>,
-    /// The partitions to read; all where empty.
-    pub partitions: Vec<i32>,
-    /// Where to begin.
-    pub start: Start,
-    /// The time of the first record that is not read any more, as its topic's time index says.
-    pub until: Option<i64>,
-    /// Whether records count that come after reading began.
-    pub follow: bool,
-}
 
 /// One record as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,13 +108,7 @@ impl Reader {
         let names = |topic: &&String| !topic.contains('*') && !metadata.topics().iter().any(|it| it.name() == topic.as_str());
         let missing: Vec<String> = selection.topics.iter().filter(names).cloned().collect();
         if places.is_empty() {
-            let there = metadata.topics().iter().any(|topic| selection.wants(topic.name()));
-            let topics = selection.topics.join(" ");
-            return Err(if there {
-                format!("no such partition in {topics}")
-            } else {
-                format!("no such topic: {topics}; `hookgate topics` lists the configured ones")
-            });
+            return Err(selection.nothing_there(&metadata));
         }
         let bounds = selection
             .bounds(&consumer, &places)
@@ -296,96 +249,6 @@ impl Reader {
     }
 }
 
-/// Of a partition the oldest offset, the first to read, and the one behind the last to read.
-type Bounds = (i64, i64, i64);
-
-impl Selection {
-    fn wants(&self, topic: &str) -> bool {
-        // Kafka's own topics are none that a pattern means.
-        let own = topic.starts_with("__");
-        self.topics.iter().any(|wanted| matches(wanted, topic) && (!own || wanted.starts_with("__")))
-    }
-
-    fn places(&self, metadata: &Metadata) -> Vec<Place> {
-        let topics = metadata.topics().iter().filter(|topic| self.wants(topic.name()));
-        let places = topics.flat_map(|topic| topic.partitions().iter().map(|it| (topic.name().to_owned(), it.id())));
-        let named = |partition: i32| match &self.start {
-            Start::Offsets(offsets) => offsets.contains_key(&partition),
-            _ => true,
-        };
-        places.filter(|(_, it)| named(*it) && (self.partitions.is_empty() || self.partitions.contains(it))).collect()
-    }
-
-    fn bounds(&self, consumer: &BaseConsumer<Listener>, places: &[Place]) -> Result<Vec<Bounds>, KafkaError> {
-        let lows = offsets(consumer, places, Offset::Beginning)?;
-        let highs = offsets(consumer, places, Offset::End)?;
-        let at_time = |time: i64| -> Result<Vec<i64>, KafkaError> {
-            // Below are the protocol's names for the beginning and the end.
-            let found = offsets(consumer, places, Offset::Offset(time.max(0)))?;
-            // There is none at a time that has not come.
-            Ok(found.iter().zip(&highs).map(|(found, high)| if *found < 0 { *high } else { *found.min(high) }).collect())
-        };
-        let starts = match &self.start {
-            Start::Beginning => lows.clone(),
-            Start::End => highs.clone(),
-            Start::Time(time) => at_time(*time)?,
-            Start::Last { offsets, .. } => {
-                highs.iter().map(|high| high.saturating_sub(i64::try_from(*offsets).unwrap_or(i64::MAX))).collect()
-            }
-            Start::Offset(offset) => vec![*offset; places.len()],
-            Start::Offsets(offsets) => places.iter().map(|(_, partition)| offsets[partition]).collect(),
-        };
-        let ends = match self.until {
-            Some(time) => at_time(time)?,
-            None => highs.clone(),
-        };
-        // A topic that was created anew between two of these questions has its end before its beginning.
-        let clamped = starts.iter().zip(lows.iter().zip(&highs)).map(|(start, (low, high))| ((*start).min(*high).max(*low), *low));
-        Ok(clamped.zip(ends).map(|((start, low), end)| (low, start, end)).collect())
-    }
-}
-
-/// Whether a text is what a pattern stands for: `*` for any characters, everything else for itself.
-pub fn matches(pattern: &str, text: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(text) = text.strip_prefix(start) else { return false };
-    match rest.rsplit_once('*') {
-        None => text.ends_with(rest),
-        Some((middle, end)) => {
-            let Some(mut text) = text.strip_suffix(end) else { return false };
-            // The first place of each part leaves the most for those behind it.
-            middle.split('*').all(|part| {
-                let found = text.find(part);
-                text = found.map_or("", |at| &text[at + part.len()..]);
-                found.is_some()
-            })
-        }
-    }
-}
-
-/// What the cluster answers for each place: the offset of its oldest record, of the next one, or of the first of a time. All places of a
-/// broker are one request. A topic that was just created, or whose leader has just moved, is listed before its leader knows of it.
-fn offsets(consumer: &BaseConsumer<Listener>, places: &[Place], at: Offset) -> Result<Vec<i64>, KafkaError> {
-    let begin = Instant::now();
-    let mut question = TopicPartitionList::with_capacity(places.len());
-    for (topic, partition) in places {
-        question.add_partition_offset(topic, *partition, at)?;
-    }
-    loop {
-        let answer = consumer.offsets_for_times(question.clone(), TIMEOUT).and_then(|answer| {
-            let of_place = |(topic, partition): &Place| {
-                let element = answer.find_partition(topic, *partition);
-                element.map_or(Ok(-1), |element| element.error().map(|()| element.offset().to_raw().unwrap_or(-1)))
-            };
-            places.iter().map(of_place).collect()
-        });
-        match answer {
-            Err(error) if passes(&error) && begin.elapsed() < TIMEOUT => thread::sleep(AGAIN_AFTER),
-            result => return result,
-        }
-    }
-}
-
 fn add(assignment: &mut TopicPartitionList, (topic, partition): &Place, offset: Offset) -> Result<(), String> {
     assignment.add_partition_offset(topic, *partition, offset).map_err(|error| error.to_string())
 }
@@ -396,12 +259,6 @@ fn some(places: &[Place]) -> String {
     let shown: Vec<&str> = topics.iter().take(3).copied().collect();
     let more = topics.len() - shown.len();
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
-}
-
-/// Whether an answer is only that of a cluster that is still finding out.
-fn passes(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownTopicOrPartition};
-    matches!(error.rdkafka_error_code(), Some(LeaderNotAvailable | NotLeaderForPartition | UnknownTopicOrPartition))
 }
 
 fn stored(message: &BorrowedMessage<'_>) -> Stored {
@@ -417,35 +274,5 @@ fn stored(message: &BorrowedMessage<'_>) -> Stored {
         key: message.key().unwrap_or_default().to_vec(),
         headers: headers.unwrap_or_default(),
         value: message.payload().unwrap_or_default().to_vec(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        fn check(pattern: &str, text: &str, matched: bool) {
-            assert_eq!(matches(pattern, text), matched, "{pattern} {text}");
-        }
-        check("a.b", "a.b", true);
-        check("a.b", "a.bc", false);
-        check("", "", true);
-        check("*", "", true);
-        check("a.*", "a.b", true);
-        check("a.*", "a.", true);
-        check("a.*", "b.a.", false);
-        check("*.infected", "hookgate.uploadcare.file.infected", true);
-        check("*.infected", "hookgate.uploadcare.file.infected.x", false);
-        check("*.scan.*", "hookgate.filesafety.scan.complete", true);
-        check("*.scan.*", "hookgate.filesafety.scan", false);
-        check("a*b*c", "a-b-b-c", true);
-        check("a*b*c", "a-c-b", false);
-        // Nothing counts twice.
-        check("ab*ba", "aba", false);
-        check("*a*a*", "a", false);
-        check("*a**a*", "xaay", true);
-        check("ü*ü", "üü", true);
     }
 }

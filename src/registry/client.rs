@@ -165,7 +165,11 @@ impl<'a> Client<'a> {
             };
             answered = true;
             let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let told = format!("{url} answered {}: {}", answer.status, quoted(&refusal.message));
+            // Whatever else answers there, a proxy or a wrong path, has no message in this form.
+            let told = match quoted(&refusal.message) {
+                empty if empty.is_empty() => format!("{url} answered {}", answer.status),
+                message => format!("{url} answered {}: {message}", answer.status),
+            };
             match (answer.status, refusal.error_code) {
                 (200, _) => {
                     let parsed = serde_json::from_slice(&answer.body);

@@ -125,7 +125,9 @@ fn a_line_selects_topics_partitions_offsets_and_records() {
     let partly = cluster.run("a.two none.such --from-beginning --exit");
     assert_eq!((partly.code, partly.err.as_str()), (Some(0), "hookgate: no such topic: none.such\n"), "{partly:?}");
     assert_eq!(keys(&partly), ["a4"]);
-    cluster.refuse("none.* --exit", 1, "no such topic: none.*");
+    cluster.refuse("none.* --exit", 1, "no such topic: none.*; ");
+    cluster.refuse("a.oen --exit", 1, "no such topic: a.oen; did you mean a.one?");
+    cluster.refuse("nothing.like.it --exit", 1, "no such topic: nothing.like.it; `hookgate topics` lists the configured ones");
     cluster.refuse("a.one --partition 7 --exit", 1, "no such partition in a.one");
     cluster.refuse("a.one --offset 1,2", 1, "--offset takes one offset");
     cluster.refuse("a.one --since tomorrow", 2, "a time is like");

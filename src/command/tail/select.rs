@@ -143,7 +143,8 @@ fn time(text: &str, now: i64) -> Option<i64> {
     if let Some(span) = span(earlier) {
         return now.checked_sub(span);
     }
-    let time = text.parse::<prost_types::Timestamp>().ok()?;
+    // People leave the seconds out.
+    let time = text.parse::<prost_types::Timestamp>().or_else(|_| format!("{text}:00").parse()).ok()?;
     time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)
 }
 
@@ -226,10 +227,11 @@ impl Filters {
         told && if open.contains(&true) { self.admits_decoded(stored, type_is_told) } else { type_is_told }
     }
 
+    /// Whether a type is wanted, by its own name, with the provider's in front, or as `ce_type` has it, which is what tail prints.
     fn takes_type(&self, provider: Option<&str>, name: Option<&str>) -> bool {
         let Some(name) = name else { return false };
-        let full = provider.map(|provider| format!("{provider}.{name}"));
-        wanted(&self.types, || Some(name)) || full.is_some_and(|full| wanted(&self.types, || Some(&full)))
+        let full = provider.map_or_else(|| name.to_owned(), |provider| format!("{provider}.{name}"));
+        [name, &full, &format!("hookgate.{full}")].iter().any(|name| wanted(&self.types, || Some(name)))
     }
 
     /// The same by the event itself. What is no event matches nothing.

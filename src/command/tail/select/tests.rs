@@ -26,6 +26,9 @@ fn times_are_read_as_people_write_them() {
     check("2026-11-22T11:00:00.25+01:00", Some(NOW + 250));
     check("2026-11-22T10:00:00", Some(NOW));
     check("2026-11-22 10:00:00Z", Some(NOW));
+    check("2026-11-22T10:00", Some(NOW));
+    check("2026-11-22 10:01", Some(NOW + 60_000));
+    check("2026-11-22T10:0", None);
     check("2026-11-22", Some(NOW - 10 * 3_600_000));
     check("1969-12-31T23:59:59.9Z", Some(-100));
     check("1795341600", Some(NOW));
@@ -155,6 +158,8 @@ fn filters_admit_what_they_name() {
         check(stored, "--type scan.complete", true);
         check(stored, "--type scan.*", true);
         check(stored, "--type filesafety.*", true);
+        check(stored, "--type hookgate.filesafety.scan.complete", true);
+        check(stored, "--type hookgate.filesafety.scan.verdict_updated", false);
         check(stored, "--type scan", false);
         check(stored, "--type frameio.*", false);
         check(stored, "--subject scn_1", true);
@@ -186,6 +191,8 @@ fn what_shares_a_topic_is_told_apart_by_its_event() {
     check(&unknown, "--type file.stored", false);
     let quarantined = stored("quarantine", &event("filespin", ""), &[]);
     check(&quarantined, "--type quarantine", true);
+    check(&quarantined, "--type hookgate.quarantine", true);
+    check(&quarantined, "--type hookgate.frameio.*", false);
     check(&quarantined, "--provider filespin", true);
     check(&quarantined, "--provider uploadcare", false);
 }
