@@ -3,7 +3,7 @@
 //! The path of a webhook, in reading order: [`http`] admits a [`delivery::Delivery`]; its [`provider`] proves the sender with
 //! [`signature`] and reads the body as an [`event::Event`]; [`encode`] makes the Kafka record; [`publish`] waits for Kafka's
 //! acknowledgement; only then is the answer 200. Around that path: [`registry`] asks for schema ids, [`config`] reads, [`app`] starts
-//! and stops, [`admin`], [`metrics`] and [`spans`] tell, and [`command`] is what people type.
+//! and stops, [`admin`], [`metrics`] and [`spans`] tell, [`outbound`] is how other services are asked, and [`command`] is what people type.
 
 pub mod http;
 pub mod delivery;
@@ -21,5 +21,6 @@ pub mod app;
 pub mod command;
 pub mod config;
 pub mod metrics;
+pub mod outbound;
 mod printable;
 pub mod spans;

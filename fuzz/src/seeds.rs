@@ -39,7 +39,7 @@ fn files(folder: &Path) -> Vec<Vec<u8>> {
 fn bodies() -> Vec<Vec<u8>> {
     let fixtures = folder().join("../tests/fixtures");
     let of = |(first, provider): (u8, &&'static provider::Provider)| {
-        let samples = provider.types.iter().filter_map(|name| (provider.sample)(name)).map(String::into_bytes);
+        let samples = provider.names().filter_map(provider.sample).map(String::into_bytes);
         // What is longer documents an API and is no delivery.
         let fixtures = files(&fixtures.join(provider.name)).into_iter().filter(|body| body.len() < 16 << 10);
         samples.chain(fixtures).map(move |body| [&[first], body.as_slice()].concat()).collect::<Vec<_>>()
@@ -89,7 +89,7 @@ fn configurations() -> Vec<Vec<u8>> {
 /// The records of the samples.
 fn records() -> Vec<Vec<u8>> {
     let one = |provider: &'static provider::Provider| {
-        let bodies = provider.types.iter().take(8).filter_map(|name| (provider.sample)(name));
+        let bodies = provider.names().take(8).filter_map(provider.sample);
         bodies.map(move |body| record(provider, body.as_bytes()).value)
     };
     provider::ALL.iter().copied().flat_map(one).collect()

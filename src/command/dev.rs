@@ -190,7 +190,7 @@ fn introduce(config: &Config, running: &Running, secrets: &[(&str, String)], emb
 
 /// The sample of a provider that says the most in the fewest words.
 fn sample_request(provider: &'static Provider, secret: &str, running: &Running) -> Result<send::Request, Failure> {
-    let shortest = provider.types.iter().filter_map(|event_type| (provider.sample)(event_type)).min_by_key(String::len);
+    let shortest = provider.names().filter_map(provider.sample).min_by_key(String::len);
     let body = shortest.unwrap_or_default().into_bytes();
     let url = format!("http://{}/webhooks/{}", running.webhooks, provider.name);
     Ok(send::Request::signed(provider, &url, secret, body)?)

@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     let mut out = io::stdout().lock();
     if arguments.list {
         let provider = target::provider(&arguments.target, &arguments.source, environment)?;
-        for event_type in provider.types.iter().filter(|it| (provider.sample)(it).is_some()) {
+        for event_type in provider.names().filter(|it| (provider.sample)(it).is_some()) {
             writeln!(out, "{event_type}")?;
         }
         return Ok(true);
@@ -96,7 +96,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
 /// A sample's bytes.
 pub(super) fn sample(provider: &Provider, event_type: &str) -> Result<Vec<u8>, String> {
     (provider.sample)(event_type).map(String::into_bytes).ok_or_else(|| {
-        let types = provider.types.join(" ");
+        let types = provider.names().collect::<Vec<_>>().join(" ");
         format!("{} has no event type {event_type:?}; there are: {types}", provider.title)
     })
 }

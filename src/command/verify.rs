@@ -6,15 +6,27 @@ use std::{
     fs,
     io::{self, Write},
     path::PathBuf,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use clap::Args;
+use serde_json::{Value, json};
 
-use super::{Failure, Outcome, Source, target};
+use super::{
+    Failure, Outcome, Source,
+    target::{self, Target},
+};
 use crate::{
-    config::Environment, delivery::Delivery, encode::delivery_id, error::Error, event::parse_time, http, printable::printable,
-    provider::Provider, signature::Verified,
+    config::Environment,
+    delivery::Delivery,
+    encode::delivery_id,
+    error::Error,
+    event::{Event, parse_time},
+    http,
+    printable::printable,
+    provider::Provider,
+    signature::Keys,
 };
 
 /// Explain offline why a captured delivery passes or fails.
@@ -25,7 +37,8 @@ use crate::{
   hookgate verify uploadcare --body captured.bin --header 'X-Uc-Signature: v1=…'
   hookgate verify frameio --body b.json --header 'X-Frameio-Signature: v0=…' --header 'X-Frameio-Request-Timestamp: 1760000000' \\
       --secret env:FRAMEIO_SECRET --at 2025-10-09T08:53:20Z
-  hookgate verify avatars --body b.json --url 'https://hooks.example.com/webhooks/avatars?token=…'")]
+  hookgate verify avatars --body b.json --url 'https://hooks.example.com/webhooks/avatars?token=…'
+  hookgate verify uploadcare --body captured.bin --header 'X-Uc-Signature: v1=…' --json | jq .refused")]
 pub(super) struct Arguments {
     #[command(flatten)]
     source: Source,
@@ -43,6 +56,19 @@ pub(super) struct Arguments {
     /// When it arrived, RFC 3339; by default now.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of a delivery; refused, the label of the answer.
+type Verdict = Result<Passed, &'static str>;
+
+/// What a delivery that verifies becomes.
+struct Passed {
+    slot: u32,
+    event: Event,
+    id: String,
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
@@ -52,56 +78,114 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     let headers = arguments.header.iter().map(|line| header(line)).collect::<Result<Vec<_>, _>>()?;
     let received_at = arguments.at.as_deref().map_or(Ok(SystemTime::now()), time)?;
     let keys = target.ring.keys();
+    let slots: Vec<u32> = keys.secrets.iter().map(|(slot, _)| *slot).collect();
 
-    let mut out = io::stdout().lock();
-    let slots = keys.secrets.iter().map(|(slot, _)| slot.to_string()).collect::<Vec<_>>().join(", ");
-    writeln!(out, "provider: {}, endpoint {}, secrets tried by slot: {slots}", provider.title, target.endpoint.name)?;
-    for missing in &target.missing {
-        writeln!(out, "not tried: {missing}")?;
-    }
-    let credential = match http::offered_proof(provider, arguments.url.as_deref(), &headers, &keys) {
-        Ok(credential) => credential,
+    let mut explanation = Vec::new();
+    let verdict = match http::offered_proof(provider, arguments.url.as_deref(), &headers, &keys) {
+        Ok(credential) => {
+            let delivery = Delivery {
+                endpoint: Arc::clone(&target.endpoint.name),
+                credential,
+                content_type: String::new(),
+                traceparent: None,
+                body: body.into(),
+                received_at,
+            };
+            judge(&mut explanation, provider, &delivery, &keys)?
+        }
         // What it was called with decides nothing else here.
         Err(Error::UnknownEndpoint) => {
             return Err(Failure::Failed("--url takes a URL as it was called, https://<host>/webhooks/<endpoint>?token=…".into()));
         }
         Err(error) => {
-            writeln!(out, "refused before the body is read: {} ({error})", error.answer().label)?;
-            return explain::proof(&mut out, provider, &headers, &error).map(|()| false);
+            let label = error.answer().label;
+            writeln!(explanation, "refused before the body is read: {label} ({error})")?;
+            explain::proof(&mut explanation, provider, &headers, &error)?;
+            Err(label)
         }
     };
-    let delivery = Delivery {
-        endpoint: target.endpoint.name,
-        credential,
-        content_type: String::new(),
-        traceparent: None,
-        body: body.into(),
-        received_at,
-    };
-    explain::signed_bytes(&mut out, provider, &delivery)?;
-    match provider.verify(delivery.clone(), &keys) {
-        Ok(verified) => passed(&mut out, provider, &verified).map(|()| true),
+    let explanation = String::from_utf8_lossy(&explanation);
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        let report = report(&target, &slots, &verdict, &explanation);
+        writeln!(out, "{}", printable(&report.to_string()))?;
+    } else {
+        let slots = slots.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        writeln!(out, "provider: {}, endpoint {}, secrets tried by slot: {slots}", provider.title, target.endpoint.name)?;
+        for missing in &target.missing {
+            writeln!(out, "not tried: {missing}")?;
+        }
+        out.write_all(explanation.as_bytes())?;
+        if let Ok(passed) = &verdict {
+            passed.tell(&mut out)?;
+        }
+    }
+    Ok(verdict.is_ok())
+}
+
+/// Verifies as the daemon does, and explains what is said of the bytes.
+fn judge(
+    explanation: &mut impl Write,
+    provider: &'static Provider,
+    delivery: &Delivery,
+    keys: &Keys,
+) -> Result<Verdict, Failure> {
+    explain::signed_bytes(explanation, provider, delivery)?;
+    match provider.verify(delivery.clone(), keys) {
+        Ok(verified) => {
+            let id = delivery_id(&delivery.endpoint, verified.timestamp_text(), &delivery.body);
+            let slot = verified.proof().secret_slot;
+            Ok(Ok(Passed { slot, event: (provider.classify)(&verified), id }))
+        }
         Err(error) => {
-            writeln!(out, "refused: {} ({error})", error.answer().label)?;
-            explain::refusal(&mut out, provider, &delivery, &keys, &error).map(|()| false)
+            let label = error.answer().label;
+            writeln!(explanation, "refused: {label} ({error})")?;
+            explain::refusal(explanation, provider, delivery, keys, &error)?;
+            Ok(Err(label))
         }
     }
 }
 
-/// What a delivery that verifies becomes.
-fn passed(out: &mut impl Write, provider: &'static Provider, verified: &Verified) -> Result<(), Failure> {
-    let delivery = verified.delivery();
-    let event = (provider.classify)(verified);
-    writeln!(out, "verified: the secret in slot {} matches", verified.proof().secret_slot)?;
-    writeln!(out, "kind: {}", event.kind.name())?;
-    if let Some(fault) = &event.fault {
-        writeln!(out, "quarantined: {}: {}", fault.reason.label(), fault.detail)?;
+/// The same for programs.
+fn report(target: &Target, slots: &[u32], verdict: &Verdict, explanation: &str) -> Value {
+    json!({
+        "provider": target.endpoint.provider.name,
+        "endpoint": &*target.endpoint.name,
+        "slots_tried": slots,
+        "not_tried": target.missing,
+        "refused": verdict.as_ref().err(),
+        "event": verdict.as_ref().ok().map(Passed::shown),
+        "explanation": explanation.lines().collect::<Vec<_>>(),
+    })
+}
+
+impl Passed {
+    fn key(&self) -> &str {
+        self.event.subject.as_deref().unwrap_or(&self.id)
     }
-    writeln!(out, "type: {}", printable(&event.event_type))?;
-    let id = delivery_id(&delivery.endpoint, verified.timestamp_text(), &delivery.body);
-    writeln!(out, "key: {}", printable(event.subject.as_deref().unwrap_or(&id)))?;
-    writeln!(out, "id: {id}")?;
-    Ok(())
+
+    fn tell(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "verified: the secret in slot {} matches", self.slot)?;
+        writeln!(out, "kind: {}", self.event.kind.name())?;
+        if let Some(fault) = &self.event.fault {
+            writeln!(out, "quarantined: {}: {}", fault.reason.label(), fault.detail)?;
+        }
+        writeln!(out, "type: {}", printable(&self.event.event_type))?;
+        writeln!(out, "key: {}", printable(self.key()))?;
+        writeln!(out, "id: {}", self.id)
+    }
+
+    fn shown(&self) -> Value {
+        let fault = self.event.fault.as_ref();
+        json!({
+            "slot": self.slot,
+            "kind": self.event.kind.name(),
+            "quarantined": fault.map(|fault| json!({ "reason": fault.reason.label(), "detail": fault.detail })),
+            "type": self.event.event_type,
+            "key": self.key(),
+            "id": self.id,
+        })
+    }
 }
 
 fn header(line: &str) -> Result<(String, String), String> {

@@ -6,16 +6,12 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{
     Environment,
-    kafka::readable_file,
     problem::Origin,
-    secrets::{SecretSource, SecretText, read_file},
+    secrets::{SecretSource, SecretText},
     section::Section,
     units::show_duration,
-    url::service,
+    url::{authorities, ca_file, service},
 };
-
-/// The largest bundle of authorities.
-const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// `[schema_registry]`.
 #[derive(Clone, Debug)]
@@ -94,10 +90,7 @@ impl SchemaRegistry {
 
     /// The authorities of `ca_file` as they are now. Blocks on the file system.
     pub fn authorities(&self) -> Result<Option<Vec<u8>>, String> {
-        let read = |path: &PathBuf| {
-            read_file(path, FILE_BYTES_MAX).map_err(|fault| format!("the file {:?} {fault}", path.display().to_string()))
-        };
-        self.ca_file.as_ref().map(read).transpose()
+        self.ca_file.as_deref().map(authorities).transpose()
     }
 
     /// How it looks in the redacted view.
@@ -152,7 +145,7 @@ pub(super) fn read(mut table: Section<'_>, environment: &Environment, warnings: 
     let strategy = table.choice("subject_name_strategy", &STRATEGIES, SubjectNameStrategy::TopicName);
     let proves_itself = ["username", "password", "token"].iter().any(|key| table.written(key).is_some());
     let login = login(&mut table, environment);
-    let ca_file = readable_file(&mut table, "ca_file");
+    let ca_file = ca_file(&mut table);
     let timeout = table.duration("timeout", second * 5, &(second / 100..=second * 60));
     for (url, origin) in urls.iter().flatten() {
         if service(url).is_some_and(|service| !service.encrypted && !service.is_here()) {

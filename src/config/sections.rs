@@ -38,7 +38,7 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
             .and_then(|table| registry::read(table, environment, &mut warnings)),
         shutdown: shutdown(root.table("shutdown")),
         log: log(root.table("log")),
-        tracing: root.optional_table("tracing").and_then(|table| tracing::read(table, environment)),
+        tracing: root.optional_table("tracing").and_then(|table| tracing::read(table, environment, &mut warnings)),
         endpoints: endpoints(root.table("endpoints"), environment, &mut warnings),
         warnings,
     };

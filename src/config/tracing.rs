@@ -1,13 +1,13 @@
 //! `[tracing]`: where spans go, if anywhere.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     Environment,
     secrets::{SecretSource, SecretText},
     section::Section,
     units::show_duration,
-    url::service,
+    url::{authorities, ca_file, service},
 };
 
 /// `[tracing]`.
@@ -17,6 +17,8 @@ pub struct Tracing {
     pub endpoint: String,
     /// Headers of every export, such as `authorization`: name and where the value is.
     pub headers: Vec<(String, SecretSource)>,
+    /// The authorities to trust instead of the built-in ones, as PEM.
+    pub ca_file: Option<PathBuf>,
     /// What the spans call this service.
     pub service_name: String,
     /// Further attributes of the resource that the spans are about.
@@ -38,6 +40,11 @@ impl Tracing {
         self.headers.iter().map(|(name, source)| Ok((name.clone(), source.text(environment)?))).collect()
     }
 
+    /// The authorities of `ca_file` as they are now. Blocks on the file system.
+    pub fn authorities(&self) -> Result<Option<Vec<u8>>, String> {
+        self.ca_file.as_deref().map(authorities).transpose()
+    }
+
     /// The variables that the headers need, without the others.
     pub fn environment_of(&self, environment: &Environment) -> Environment {
         let names = self.headers.iter().filter_map(|(_, source)| match source {
@@ -54,6 +61,7 @@ impl Tracing {
         serde_json::json!({
             "endpoint": self.endpoint,
             "headers": headers,
+            "ca_file": self.ca_file,
             "service_name": self.service_name,
             "resource": resource,
             "sample": self.sample,
@@ -63,19 +71,26 @@ impl Tracing {
 }
 
 /// Reads the table. Without a usable endpoint there is none.
-pub(super) fn read(mut section: Section<'_>, environment: &Environment) -> Option<Tracing> {
+pub(super) fn read(mut section: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Option<Tracing> {
     let second = Duration::from_secs(1);
     let endpoint = endpoint(&mut section);
     let tracing = Tracing {
         endpoint: endpoint.clone().unwrap_or_default(),
         headers: headers(&mut section, environment),
+        ca_file: ca_file(&mut section),
         service_name: service_name(&mut section),
         resource: resource(&mut section),
         sample: super::sections::whole(&mut section, "sample", 1),
         timeout: section.duration("timeout", second * 5, &(second / 10..=second * 60)),
     };
     section.finish();
-    endpoint.map(|_| tracing)
+    let endpoint = endpoint?;
+    let overheard = service(&endpoint).is_some_and(|service| !service.encrypted && !service.is_here());
+    // Spans hold no secret; what proves the daemon to the collector is one.
+    if overheard && !tracing.headers.is_empty() {
+        warnings.push(format!("[tracing] endpoint: {endpoint} is not encrypted: whoever is in between can read the headers"));
+    }
+    Some(tracing)
 }
 
 fn endpoint(section: &mut Section<'_>) -> Option<String> {

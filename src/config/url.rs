@@ -1,6 +1,16 @@
-//! URLs of services that are asked over HTTP.
+//! Services that are asked over HTTP: their URLs, and whom to trust there.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    path::{Path, PathBuf},
+};
+
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
+use super::{kafka::readable_file, secrets::read_file, section::Section};
+
+/// The largest bundle of authorities.
+const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// What decides who is asked, and whether others can listen.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,4 +45,22 @@ pub(super) fn service(url: &str) -> Option<Service<'_>> {
     };
     let reachable = port.is_empty() || port.strip_prefix(':')?.parse::<u16>().is_ok_and(|port| port > 0);
     (reachable && !host.is_empty()).then_some(Service { encrypted, host })
+}
+
+/// Reads the key `ca_file`: the authorities to trust instead of the built-in ones.
+pub(super) fn ca_file(table: &mut Section<'_>) -> Option<PathBuf> {
+    let origin = table.written("ca_file");
+    let path = readable_file(table, "ca_file")?;
+    // What cannot be read was complained about.
+    if let (Some(origin), Ok(pem)) = (origin, authorities(&path))
+        && !CertificateDer::pem_slice_iter(&pem).any(|certificate| certificate.is_ok())
+    {
+        table.complain("ca_file", origin, &format!("{:?} holds no certificate as PEM", path.display().to_string()));
+    }
+    Some(path)
+}
+
+/// What a `ca_file` holds now. Blocks on the file system.
+pub(super) fn authorities(path: &Path) -> Result<Vec<u8>, String> {
+    read_file(path, FILE_BYTES_MAX).map_err(|fault| format!("the file {:?} {fault}", path.display().to_string()))
 }

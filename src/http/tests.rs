@@ -13,6 +13,7 @@ static BROKEN: Provider = Provider {
     timeout: Duration::from_secs(5),
     credential: CredentialSource::UrlToken,
     types: &[],
+    subject: "scan_id",
     classify: |_| panic!("a defect"),
     sample: |_| None,
 };

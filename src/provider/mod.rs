@@ -33,11 +33,27 @@ pub struct Provider {
     /// Where the proof of the sender is, and how it is made.
     pub credential: CredentialSource,
     /// Every documented event type that has a topic of its own. `EventKind::Named` holds nothing else.
-    pub types: &'static [&'static str],
+    pub types: &'static [EventType],
+    /// Where a body has the subject, and so the record its key: names of objects' fields, with dots between them.
+    pub subject: &'static str,
     /// Reads a proven delivery. Total: what it does not know is unclassified, what it cannot read is quarantined.
     pub classify: fn(&Verified) -> Event,
     /// A sample body of a type: of every one in `types`, and of what has a payload of its own beside them.
     pub sample: fn(event_type: &str) -> Option<String>,
+}
+
+/// A documented event type. What consumers are told of it is derived from here: the AsyncAPI document, the tables of docs/consumers.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventType {
+    /// The provider's name of it.
+    pub name: &'static str,
+    /// What makes the provider send it: one sentence.
+    pub trigger: &'static str,
+}
+
+/// A row of a provider's table.
+const fn event_type(name: &'static str, trigger: &'static str) -> EventType {
+    EventType { name, trigger }
 }
 
 /// Where a provider puts the proof of the sender.
@@ -77,18 +93,35 @@ impl Provider {
         matches!(self.credential, CredentialSource::Hmac(HmacScheme { around_timestamp: Some(_), .. }))
     }
 
+    /// The names in `types`.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.types.iter().map(|it| it.name)
+    }
+
     /// Every kind that a delivery of this provider can be, except quarantine.
     pub fn kinds(&'static self) -> impl Iterator<Item = EventKind> {
-        (self.types.iter().map(|name| EventKind::Named { provider: self.name, name }))
+        (self.names().map(|name| EventKind::Named { provider: self.name, name }))
             .chain([EventKind::Unclassified { provider: self.name }])
     }
 
     /// The kind of an event type: named where it is on the list, unclassified where it is not.
     pub fn kind(&self, event_type: &str) -> EventKind {
-        match self.types.iter().find(|name| **name == event_type) {
+        match self.names().find(|name| *name == event_type) {
             Some(name) => EventKind::Named { provider: self.name, name },
             None => EventKind::Unclassified { provider: self.name },
         }
+    }
+}
+
+/// What makes a delivery one of this kind: one sentence.
+pub fn trigger(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Named { provider, name } => {
+            let types = by_name(provider).map_or(&[][..], |provider| provider.types);
+            types.iter().find(|it| it.name == name).map_or("", |it| it.trigger)
+        }
+        EventKind::Unclassified { .. } => "A proven delivery is of a type that has no topic of its own.",
+        EventKind::Quarantine => "The body of a proven delivery cannot be mapped.",
     }
 }
 

@@ -114,26 +114,38 @@ impl Reload {
     }
 }
 
-/// Whether a new producer is let in, and sees what the old one sees: a certificate of another name would, without a permission, turn
-/// every delivery away.
+/// Whether a new producer can take the old one's place.
 fn works(shared: &Shared, producer: &Producer) -> Result<(), String> {
-    let Some(any) = shared.topics.names().next() else { return Ok(()) };
-    if look_up_topic(producer, any, REACH_TIMEOUT).is_none() {
-        return Err("no broker lets them in; the log's \"kafka client error\" has the cause".into());
-    }
     let old = shared.producer();
-    for topic in shared.topics.present() {
-        let seen = |by: &Producer| look_up_topic(by, topic, REACH_TIMEOUT);
-        // What nobody answers is not shown to work; and the other topics would take as long each.
-        let Some(found) = seen(producer) else { return Err(format!("no broker answers for topic {topic}")) };
-        if matches!(found, Found::Missing) && matches!(seen(&old), Some(Found::Present)) {
-            return Err(format!("topic {topic} is not visible with them; grant Describe and Write"));
-        }
-    }
+    let seen = |by: &Producer, topic: &str| look_up_topic(by, topic, REACH_TIMEOUT);
+    let any = shared.topics.names().next();
+    let present = shared.topics.present().map(|topic| &**topic);
+    sees_as_much(any.map(|topic| &**topic), present, |topic| seen(producer, topic), |topic| seen(&old, topic))?;
     match producer.client().fatal_error() {
         Some((code, _)) => Err(format!("{code:?}")),
         None => Ok(()),
     }
+}
+
+/// Whether the new one is let in, which it asks about `any` topic, and sees what the old one sees of those that are `present`: a certificate
+/// of another name would, without a permission, turn every delivery away.
+fn sees_as_much<'a>(
+    any: Option<&'a str>,
+    present: impl Iterator<Item = &'a str>,
+    new: impl Fn(&str) -> Option<Found>,
+    old: impl Fn(&str) -> Option<Found>,
+) -> Result<(), String> {
+    if any.is_some_and(|topic| new(topic).is_none()) {
+        return Err("no broker lets them in; the log's \"kafka client error\" has the cause".into());
+    }
+    for topic in present {
+        // What nobody answers is not shown to work; and the other topics would take as long each.
+        let Some(found) = new(topic) else { return Err(format!("no broker answers for topic {topic}")) };
+        if matches!(found, Found::Missing) && matches!(old(topic), Some(Found::Present)) {
+            return Err(format!("topic {topic} is not visible with them; grant Describe and Write"));
+        }
+    }
+    Ok(())
 }
 
 /// Keeps a producer that is no longer used until what it holds is acknowledged or given up: those who wait for it get their answer.
@@ -152,5 +164,47 @@ fn retire(shared: &Shared, old: Arc<Producer>, message_timeout: Duration) {
     };
     if let Err(error) = thread::Builder::new().name("kafka-retired".into()).spawn(keep) {
         tracing::error!(%error, "cannot wait for the old producer, what it held is answered 503");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::{
+        Found::{self, Missing, Present, Unsure},
+        sees_as_much,
+    };
+
+    /// What is said of new credentials, of which the first answer lets them in and the others are for topics `a`, `b` and `c`, and how many
+    /// of these answers were needed. The old ones hear the same of every topic.
+    #[track_caller]
+    fn check(new: [Option<Found>; 4], old: Option<Found>, said: Result<(), &str>, asked: usize) {
+        let questions = RefCell::new(Vec::new());
+        let answer = |topic: &str| {
+            questions.borrow_mut().push(topic.to_owned());
+            new[questions.borrow().len() - 1]
+        };
+        let result = sees_as_much(Some("any"), ["a", "b", "c"].into_iter(), answer, |_| old);
+        let result = result.as_ref().copied().map_err(|why| why.split("; ").next().unwrap_or_default());
+        assert_eq!(result, said, "{new:?} {old:?}");
+        assert_eq!(*questions.borrow(), ["any", "a", "b", "c"][..asked], "{new:?} {old:?}");
+    }
+
+    #[test]
+    fn credentials_count_when_they_are_shown_to_work() {
+        let (yes, no) = (Some(Present), Some(Missing));
+        check([yes, yes, yes, yes], yes, Ok(()), 4);
+        check([None, yes, yes, yes], yes, Err("no broker lets them in"), 1);
+        // The broker goes away after it has let them in: nothing is shown, and nobody waits for it once per topic.
+        check([yes, None, yes, yes], yes, Err("no broker answers for topic a"), 2);
+        check([yes, yes, None, None], yes, Err("no broker answers for topic b"), 3);
+        check([yes, None, None, None], None, Err("no broker answers for topic a"), 2);
+        check([yes, yes, no, yes], yes, Err("topic b is not visible with them"), 3);
+        // A topic that is gone, or in an election, is so for both.
+        check([no, no, yes, yes], no, Ok(()), 4);
+        check([yes, yes, yes, Some(Unsure)], yes, Ok(()), 4);
+        // Those in force may be of no use any more: the new ones must not wait for them.
+        check([yes, no, yes, yes], None, Ok(()), 4);
     }
 }

@@ -272,6 +272,7 @@ pub(super) fn pause_after(last: Duration, lived: Duration) -> Duration {
 }
 
 /// What Kafka says of a topic.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
     Present,
     Missing,

@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use ureq::{
-    Agent,
-    tls::{PemItem, RootCerts, TlsConfig, parse_pem},
-};
+use ureq::Agent;
 
 use super::schema::SchemaFile;
-use crate::{config::SchemaRegistry, printable::printable};
+use crate::{config::SchemaRegistry, outbound, printable::printable};
 
 /// The largest answer that is read. The largest schema has a few kilobytes.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -85,29 +82,9 @@ impl<'a> Client<'a> {
     pub(super) fn new(config: &'a SchemaRegistry) -> Result<Self, Failure> {
         let refused = |fault: String| Failure::Refused(format!("[schema_registry]: {fault}"));
         let authorization = config.authorization().map_err(refused)?;
-        let mut tls = TlsConfig::builder();
-        if let Some(pem) = config.authorities().map_err(refused)? {
-            let certificates: Vec<_> = parse_pem(&pem)
-                .filter_map(|item| match item {
-                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                    _ => None,
-                })
-                .collect();
-            if certificates.is_empty() {
-                return Err(refused("ca_file holds no certificate as PEM".into()));
-            }
-            tls = tls.root_certs(RootCerts::from(certificates));
-        }
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .tls_config(tls.build())
-            // The environment is the configuration's matter, and credentials go nowhere else than to the URLs that it names.
-            .proxy(None)
-            .max_redirects(0)
-            .timeout_global(Some(config.timeout))
-            .max_idle_age(Duration::from_secs(1))
-            .user_agent(concat!("hookgate/", env!("CARGO_PKG_VERSION")))
-            .build();
+        let authorities = config.authorities().map_err(refused)?;
+        let agent = outbound::client(config.timeout, authorities.as_deref()).map_err(refused)?;
+        let agent = agent.max_idle_age(Duration::from_secs(1)).build();
         Ok(Self { config, agent: agent.into(), authorization })
     }
 

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -24,6 +24,7 @@ use prost::Message as _;
 use crate::{
     config::{Environment, Tracing},
     metrics::{Metrics, SpanResult},
+    outbound,
 };
 
 /// Spans that may wait for the collector; further ones are dropped and counted.
@@ -44,16 +45,11 @@ pub(super) fn processor(
 ) -> Result<Bounded, String> {
     let environment = tracing.environment_of(environment);
     tracing.read_headers(&environment).map_err(|fault| format!("[tracing] headers: {fault}"))?;
-    let agent = ureq::Agent::config_builder()
-        .timeout_global(Some(tracing.timeout))
-        .http_status_as_error(false)
-        // The headers are for this collector alone, and the environment does not choose another way to it.
-        .max_redirects(0)
-        .proxy(None)
-        .build();
+    let client = tracing.authorities().and_then(|authorities| Client::new(tracing, authorities));
+    let client = client.map_err(|fault| format!("[tracing] ca_file: {fault}"))?;
     let waiting = Arc::new(AtomicUsize::new(0));
     let exporter = Exporter {
-        agent: agent.into(),
+        client: Mutex::new(client),
         url: tracing.url(),
         tracing: tracing.clone(),
         environment,
@@ -106,9 +102,22 @@ impl SpanProcessor for Bounded {
     }
 }
 
+/// The HTTP client, and the authorities that it was made with.
+struct Client {
+    agent: ureq::Agent,
+    authorities: Option<Vec<u8>>,
+}
+
+impl Client {
+    fn new(tracing: &Tracing, authorities: Option<Vec<u8>>) -> Result<Self, String> {
+        let agent = outbound::client(tracing.timeout, authorities.as_deref())?.build().into();
+        Ok(Self { agent, authorities })
+    }
+}
+
 /// Posts batches. It runs on the processor's thread, which may block.
 struct Exporter {
-    agent: ureq::Agent,
+    client: Mutex<Client>,
     url: String,
     tracing: Tracing,
     environment: Environment,
@@ -153,9 +162,19 @@ impl SpanExporter for Exporter {
 }
 
 impl Exporter {
+    /// The client that trusts the authorities as they are now. Where they have not changed it keeps its connections.
+    fn agent(&self) -> Result<ureq::Agent, String> {
+        let authorities = self.tracing.authorities()?;
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if client.authorities != authorities {
+            *client = Client::new(&self.tracing, authorities)?;
+        }
+        Ok(client.agent.clone())
+    }
+
     /// Posts a request. Returns how many of its spans the collector did not take, or why it took none.
     fn post(&self, body: &[u8]) -> Result<usize, String> {
-        let mut request = self.agent.post(&self.url).header("content-type", "application/x-protobuf");
+        let mut request = self.agent()?.post(&self.url).header("content-type", "application/x-protobuf");
         for (name, value) in self.tracing.read_headers(&self.environment)? {
             // The library's own complaint about a value would not quote it, but need not be trusted to.
             let value = ureq::http::HeaderValue::try_from(value.reveal())
@@ -196,6 +215,7 @@ mod tests {
         let tracing = Tracing {
             endpoint: format!("http://{}", collector.local_addr().unwrap()),
             headers: Vec::new(),
+            ca_file: None,
             service_name: "hookgate".into(),
             resource: Vec::new(),
             sample: 1,

@@ -263,7 +263,7 @@ fn samples_of_every_type() {
     let mut table = Table::new();
     let mut sent = Vec::new();
     for provider in provider::ALL {
-        for name in provider.types {
+        for name in provider.names() {
             let body = (provider.sample)(name).unwrap_or_else(|| panic!("{}: no sample of {name}", provider.name));
             let answer = table.check(name, &Ask::signed(provider.name, body.as_bytes()), "200 published");
             sent.push((id(&answer), format!("hookgate.{}.{name}", provider.name), body));
@@ -284,7 +284,7 @@ fn the_same_delivery_twice_is_two_records_of_one_id() {
     let mut table = Table::new();
     let mut ids = BTreeSet::new();
     for provider in provider::ALL {
-        let body = (provider.sample)(provider.types[0]).unwrap();
+        let body = (provider.sample)(provider.types[0].name).unwrap();
         let ask = Ask::signed(provider.name, body.as_bytes());
         let [first, second] = [1, 2].map(|_| id(&table.check("again", &ask, "200 published")));
         assert_eq!(first, second, "{}", provider.name);
@@ -302,7 +302,7 @@ fn a_retry_that_is_signed_anew_has_another_id() {
     let mut signing = 0;
     for provider in provider::ALL.iter().filter(|provider| provider.signs_time()) {
         signing += 1;
-        let body = (provider.sample)(provider.types[0]).unwrap();
+        let body = (provider.sample)(provider.types[0].name).unwrap();
         let mut at = |time: u64| {
             let secret = secret(&provider.name.to_uppercase());
             let (path, headers) = signed_with(provider.name, secret, &time.to_string(), body.as_bytes());

@@ -343,6 +343,55 @@ fn verify_passes_the_vectors_of_the_providers() {
     assert!(fixtures().exists());
 }
 
+/// For programs: the same verdict and the same explanation, whatever is in the body.
+#[test]
+fn verify_tells_programs_the_same() {
+    let check = |first: &str, body: &str, sign: &str, code: i32, expected: serde_json::Value, explained: &str| {
+        let folder = Folder::new();
+        folder.write("body", body);
+        let signature = format!("X-Uc-Signature: v1={}", crate::harness::hmac_hex("7kMVZivndx0ErgvhRKAr", &[sign.as_bytes()]));
+        let headers: &[&str] = if sign.is_empty() { &[] } else { &["--header", &signature] };
+        let secrets = ["--secret", first, "--secret", "env:UPLOADCARE"];
+        let flags = [&["verify", "uploadcare", "--body", "body", "--json"], &secrets[..], headers].concat();
+        let finished = check(&folder, &flags, code, &[]);
+        assert_eq!(finished.out.lines().count(), 1, "{finished:?}");
+        assert!(!finished.out.trim_end().contains(char::is_control), "{finished:?}");
+        let mut told: serde_json::Value = serde_json::from_str(&finished.out).unwrap();
+        assert_eq!((&told["provider"], &told["endpoint"]), (&"uploadcare".into(), &"uploadcare".into()));
+        let (tried, not_tried) = match first {
+            "env:NOT_SET" => (vec![2], vec!["slot 1: the variable NOT_SET is not set"]),
+            _ => (vec![1, 2], Vec::new()),
+        };
+        assert_eq!((&told["slots_tried"], &told["not_tried"]), (&tried.into(), &not_tried.into()));
+        let lines = told["explanation"].as_array().unwrap();
+        assert!(lines.iter().any(|line| line.as_str().unwrap().contains(explained)), "{explained}: {told}");
+        if let Some(event) = told["event"].as_object_mut() {
+            assert_eq!(event.remove("id").unwrap().as_str().map(str::len), Some(36));
+        }
+        assert_eq!(serde_json::json!({"refused": told["refused"], "event": told["event"]}), expected);
+    };
+    let body = "{\"hook\":{\"event\":\"file.stored\"},\"data\":{\"uuid\":\"a\u{9b}b\"}}";
+    let quarantined = serde_json::json!({"reason": "bad_subject", "detail": "data.uuid: holds control characters"});
+    let event = |kind: &str, fault: serde_json::Value, name: &str, key: &str| serde_json::json!({"refused": null, "event": {"slot": 2, "kind": kind, "quarantined": fault, "type": name, "key": key}});
+    let good = body.replace('\u{9b}', "");
+    check(
+        "env:NOT_SET",
+        &good,
+        &good,
+        0,
+        event("uploadcare.file.stored", serde_json::Value::Null, "file.stored", "ab"),
+        "signed: ",
+    );
+    let refused = |label: &str| serde_json::json!({"refused": label, "event": null});
+    // The one that cannot be read may be right.
+    check("env:NOT_SET", &good, "another", 1, refused("no_secret"), "no_secret");
+    check("env:UPLOADCARE_OLD", &good, "another", 1, refused("bad_signature"), "none of the secrets signs these bytes");
+    check("env:UPLOADCARE_OLD", &good, "", 1, refused("missing_signature"), "x-uc-signature: missing");
+    // Its key is its id, which is another for each body.
+    let id = hookgate::encode::delivery_id("uploadcare", "", body.as_bytes());
+    check("env:UPLOADCARE_OLD", body, body, 0, event("quarantine", quarantined, "file.stored", &id), "signed: ");
+}
+
 #[test]
 fn verify_explains_what_changed_a_body() {
     let sign = |body: &[u8]| format!("X-Uc-Signature: v1={}", crate::harness::hmac_hex("7kMVZivndx0ErgvhRKAr", &[body]));

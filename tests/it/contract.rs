@@ -135,7 +135,7 @@ fn by_id(records: Vec<Stored>) -> BTreeMap<String, Vec<Stored>> {
 fn a_retry_of_the_same_bytes_is_the_same_record_again() {
     let mut table = Table::new();
     for provider in provider::ALL {
-        for name in provider.types {
+        for name in provider.names() {
             let ask = Ask::signed(provider.name, (provider.sample)(name).unwrap().as_bytes());
             let ids = [1, 2, 3].map(|_| id(&table.check(name, &ask, "200 published")));
             assert!(ids.iter().all(|id| *id == ids[0]), "{name}: {ids:?}");
@@ -227,7 +227,7 @@ fn no_key_is_empty() {
     let mut table = Table::new();
     let mut expected = BTreeMap::new();
     for provider in provider::ALL {
-        for name in provider.types {
+        for name in provider.names() {
             let body = (provider.sample)(name).unwrap();
             let subject = subject(provider.name, name, &body);
             let answer = table.check(name, &Ask::signed(provider.name, body.as_bytes()), "200 published");

@@ -290,6 +290,28 @@ fn every_metric_is_documented_with_its_type() {
     }
 }
 
+/// Scanners that read the bill of materials see the crates; the page tells what is in them, so it has to be about those of this build.
+#[test]
+fn the_c_libraries_are_those_of_the_lock_file() {
+    let locked = document("Cargo.lock");
+    let pairs = locked.split("[[package]]\nname = \"").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once("\"\nversion = \"")?;
+        Some((name.to_owned(), rest.split('"').next()?.to_owned()))
+    });
+    let locked: BTreeSet<(String, String)> = pairs.collect();
+    let text = document("SECURITY.md");
+    let (_, chapter) = text.split_once("### C libraries in the binary\n").expect("the chapter");
+    let chapter = chapter.split("\n#").next().unwrap_or_default();
+    let told: BTreeSet<(String, String)> =
+        rows(chapter).filter(|row| row[0] != "crate").map(|row| (row[0].clone(), row[1].clone())).collect();
+    assert_eq!(told.difference(&locked).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "not in Cargo.lock");
+    // Such crates tell the version of the library that they bring along.
+    let brings =
+        |(name, version): &&(String, String)| (name.ends_with("-sys") || name.ends_with("-src")) && version.contains('+');
+    let untold: Vec<_> = locked.iter().filter(brings).filter(|pair| !told.contains(*pair)).collect();
+    assert!(untold.is_empty() && locked.iter().any(|pair| brings(&pair)), "not in SECURITY.md: {untold:?}");
+}
+
 #[test]
 fn links_lead_somewhere() {
     let runbooks = fs::read_dir(root().join("docs/runbooks")).expect("the runbooks");

@@ -48,8 +48,9 @@ fn heavy(verified: &Verified) -> Event {
 fn read_by(config: &mut Config, classify: fn(&Verified) -> Event) {
     let of = &uploadcare::PROVIDER;
     let (name, title, timeout, credential) = (of.name, of.title, of.timeout, of.credential);
+    let (types, subject, sample) = (of.types, of.subject, of.sample);
     let provider: &'static Provider =
-        Box::leak(Box::new(Provider { name, title, timeout, credential, types: of.types, classify, sample: of.sample }));
+        Box::leak(Box::new(Provider { name, title, timeout, credential, types, subject, classify, sample }));
     for endpoint in config.endpoints.iter_mut().filter(|endpoint| endpoint.provider.name == name) {
         endpoint.provider = provider;
     }

@@ -37,8 +37,7 @@ fn any_provider() -> impl Strategy<Value = &'static Provider> {
 
 /// A provider with one of its samples.
 fn any_sample() -> impl Strategy<Value = (&'static Provider, String)> {
-    let samples =
-        |provider: &'static Provider| provider.types.iter().map(move |name| (provider, (provider.sample)(name).unwrap()));
+    let samples = |provider: &'static Provider| provider.names().map(move |name| (provider, (provider.sample)(name).unwrap()));
     select(provider::ALL.iter().copied().flat_map(samples).collect::<Vec<_>>())
 }
 

@@ -18,7 +18,7 @@ const FOREIGN: &str = "no-endpoint-has-this-secret";
 
 /// A body that every provider accepts from its sender.
 fn body(provider: &Provider) -> Vec<u8> {
-    (provider.sample)(provider.types[0]).unwrap().into_bytes()
+    (provider.sample)(provider.types[0].name).unwrap().into_bytes()
 }
 
 /// A body signed with a secret at a time.

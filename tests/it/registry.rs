@@ -3,9 +3,12 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +20,7 @@ use crate::{
     binary::{Folder, hookgate},
     harness::{Daemon, Setup, keep_secret, wait_until},
     life::{mock, serve_configuration},
+    tls,
 };
 
 const BODY: &[u8] = br#"{"id":"a","status":"OK"}"#;
@@ -58,21 +62,25 @@ struct Stub {
 
 impl Stub {
     fn start(mood: Mood) -> Self {
+        Self::of(mood, |stream| stream)
+    }
+
+    fn of<S: Read + Write>(mood: Mood, open: impl Fn(TcpStream) -> S + Clone + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let state = State { mood, subjects: BTreeMap::new(), schemas: Vec::new(), asked: Vec::new() };
         let stub = Self { address: listener.local_addr().unwrap(), state: Arc::new(Mutex::new(state)) };
         let serving = stub.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let stub = serving.clone();
-                thread::spawn(move || stub.serve(stream));
+                let (stub, open) = (serving.clone(), open.clone());
+                thread::spawn(move || stub.serve(open(stream)));
             }
         });
         stub
     }
 
-    fn serve(&self, mut stream: TcpStream) -> Option<()> {
-        let mut reader = BufReader::new(stream.try_clone().ok()?);
+    fn serve(&self, stream: impl Read + Write) -> Option<()> {
+        let mut reader = BufReader::new(stream);
         let (mut request, mut length, mut credentials) = (String::new(), 0, String::new());
         reader.read_line(&mut request).ok()?;
         loop {
@@ -90,7 +98,9 @@ impl Stub {
         let path = request.split(' ').nth(1)?.to_owned();
         let (status, answer) = self.answer(&path, credentials, serde_json::from_slice(&body).ok()?);
         let answer = answer.to_string();
-        write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}", answer.len()).ok()
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+        reader.get_mut().write_all((head + &answer).as_bytes()).ok()?;
+        reader.get_mut().flush().ok()
     }
 
     fn answer(&self, path: &str, credentials: String, schema: Value) -> (u16, Value) {
@@ -302,6 +312,31 @@ fn credentials_are_sent_and_never_told() {
     check(&format!("username = \"u\"\npassword = 'file:{file}'"), "Basic dTpvcGVuIHNlc2FtZQ==");
     check(&format!("token = 'file:{file}'"), "Bearer open sesame");
     check("", "");
+}
+
+/// Only a registry whose authority is trusted is asked anything, and the file is read again with each attempt.
+#[test]
+fn the_registry_is_trusted_for_its_authority() {
+    fn refused(more: &str, pair: &tls::Pair) -> (Stub, Daemon) {
+        let (config, connections) = (tls::server(pair), Arc::new(AtomicUsize::new(0)));
+        let counter = Arc::clone(&connections);
+        let stub = Stub::of(Mood::Well, move |stream| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            tls::serve(stream, &config)
+        });
+        let url = format!("urls = [\"https://localhost:{}\"]\nregister = true\n{more}", stub.address.port());
+        let daemon = start(&stub, &url, false);
+        wait_until("a second attempt", || connections.load(Ordering::SeqCst) > 1);
+        assert!(stub.state.lock().unwrap().asked.is_empty(), "{more}");
+        (stub, daemon)
+    }
+    let (folder, pair) = (Folder::new(), tls::pair());
+    refused("", &pair);
+    let file = folder.write("ca.pem", tls::pair().certificate);
+    let (_stub, daemon) = refused(&format!("ca_file = '{file}'"), &pair);
+    folder.replace("ca.pem", &pair.certificate);
+    daemon.wait_until("ready", |it| it.unready().is_none());
+    assert_eq!(framed(&daemon), 262);
 }
 
 #[test]

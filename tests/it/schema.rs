@@ -55,7 +55,8 @@ fn check_document(document: &Value, expected: &BTreeSet<String>) {
     assert_eq!(&channels.keys().cloned().collect::<BTreeSet<_>>(), expected);
     let descriptions: BTreeSet<_> = channels.values().map(|channel| channel["description"].as_str().unwrap()).collect();
     assert_eq!(descriptions.len(), channels.len(), "{descriptions:?}");
-    assert!(descriptions.contains("Bodies that cannot be read. Keyed by the event's id."), "{descriptions:?}");
+    let quarantine = "Bodies that cannot be read. The body of a proven delivery cannot be mapped. Keyed by the event's id.";
+    assert!(descriptions.contains(quarantine), "{descriptions:?}");
     let mut found = Vec::new();
     references(document, &mut found);
     for reference in &found {
@@ -76,6 +77,10 @@ fn check_document(document: &Value, expected: &BTreeSet<String>) {
             assert!(occurred < received, "the example of {name} was received before it occurred");
             let typed = !(name.ends_with(".unclassified") || name == "quarantine");
             assert_eq!(message["description"].as_str().unwrap().contains("typed reading is"), typed, "{name}");
+            let summary = message["summary"].as_str().unwrap();
+            assert!(summary.starts_with(char::is_uppercase) && summary.ends_with('.'), "{name}: {summary:?} is no sentence");
+            let alone = channel["messages"].as_object().unwrap().len() == 1;
+            assert_eq!(channel["description"].as_str().unwrap().contains(summary), alone, "{topic}: what triggers {name}");
         }
     }
 }
@@ -87,6 +92,16 @@ fn the_asyncapi_document_follows_the_configuration() {
     assert!(every.len() > 40);
     check_document(&of_defaults, &every);
     assert!(of_defaults.get("servers").is_none(), "nobody's brokers are known");
+    for (topic, said) in [
+        (
+            "filespin.file-processed",
+            "FileSpin: file-processed. An asset's conversions are done; or inferred from status OK. Keyed by `id` of the body.",
+        ),
+        ("uploadcare.unclassified", "Keyed by `data.uuid` of the body, or by the event's id where a delivery has none."),
+    ] {
+        let description = of_defaults["channels"][format!("hookgate.{topic}")]["description"].as_str().unwrap();
+        assert!(description.ends_with(said), "{topic}: {description}");
+    }
     assert!(
         of_defaults["components"]["messages"]["filesafety.scan.complete"]["headers"]["properties"]["hookgate-verdict"]
             .is_object()

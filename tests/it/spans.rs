@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -26,6 +26,7 @@ use crate::{
     harness::{Answer, Daemon, Setup, assert_discreet, hmac_hex, keep_secret, leak, request, secret, signed, wait_until},
     life::{mock, serve_configuration},
     table::header,
+    tls,
 };
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -38,6 +39,7 @@ const HANGS: u16 = 0;
 /// A collector. What it is sent stays, also from connections that it does not answer.
 struct Collector {
     address: SocketAddr,
+    scheme: &'static str,
     status: Arc<AtomicU16>,
     exports: Arc<Mutex<Vec<Export>>>,
 }
@@ -50,21 +52,34 @@ struct Export {
 
 impl Collector {
     fn start() -> Self {
+        Self::of("http", |stream| stream)
+    }
+
+    /// One that is only talked to over TLS.
+    fn encrypted(pair: &tls::Pair) -> Self {
+        let config = tls::server(pair);
+        Self::of("https", move |stream| tls::serve(stream, &config))
+    }
+
+    fn of<S: Read + Write + Send + 'static>(scheme: &'static str, open: impl Fn(TcpStream) -> S + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let collector = Self { address: listener.local_addr().unwrap(), status: Arc::new(200.into()), exports: Arc::default() };
+        let address = listener.local_addr().unwrap();
+        let collector = Self { address, scheme, status: Arc::new(200.into()), exports: Arc::default() };
         let (status, exports) = (Arc::clone(&collector.status), Arc::clone(&collector.exports));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (status, exports) = (Arc::clone(&status), Arc::clone(&exports));
-                thread::spawn(move || while answer(&stream, &status, &exports).is_some() {});
+                let mut reader = BufReader::new(open(stream));
+                thread::spawn(move || while answer(&mut reader, &status, &exports).is_some() {});
             }
         });
         collector
     }
 
-    /// The table that names it.
+    /// The table that names it. Certificates of the tests are for that name.
     fn table(&self, keys: &str) -> String {
-        format!("[tracing]\nendpoint = \"http://{}\"\n{keys}", self.address)
+        let host = if self.scheme == "https" { "localhost" } else { "127.0.0.1" };
+        format!("[tracing]\nendpoint = \"{}://{host}:{}\"\n{keys}", self.scheme, self.address.port())
     }
 
     fn answers(&self, status: u16) {
@@ -89,8 +104,7 @@ impl Collector {
 }
 
 /// Takes one request of a connection and answers it; `None` at its end.
-fn answer(stream: &TcpStream, status: &AtomicU16, exports: &Mutex<Vec<Export>>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
+fn answer<S: Read + Write>(reader: &mut BufReader<S>, status: &AtomicU16, exports: &Mutex<Vec<Export>>) -> Option<()> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head).ok()? == 0 {
@@ -108,8 +122,10 @@ fn answer(stream: &TcpStream, status: &AtomicU16, exports: &Mutex<Vec<Export>>) 
     if status == HANGS {
         thread::sleep(Duration::from_secs(60));
     }
-    let mut stream = stream;
-    write!(stream, "HTTP/1.1 {status} told\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n").ok()
+    let head = "content-type: application/x-protobuf\r\ncontent-length: 0";
+    let answer = format!("HTTP/1.1 {status} told\r\n{head}\r\n\r\n");
+    reader.get_mut().write_all(answer.as_bytes()).ok()?;
+    reader.get_mut().flush().ok()
 }
 
 fn attributes(of: &[KeyValue]) -> BTreeMap<String, String> {
@@ -345,6 +361,31 @@ fn headers_come_from_where_they_are_kept() {
     assert!(heads[0].contains("authorization: bearer first-of-the-exporter\r\n"));
     assert!(heads[0].contains(&format!("x-scope: {}\r\n", secret("UPLOADCARE").to_lowercase())));
     assert!(heads.last().unwrap().contains("authorization: bearer second-of-the-exporter\r\n"));
+}
+
+/// Only authorities that the configuration names are trusted with the headers, and the file is read again.
+#[test]
+fn the_collector_is_trusted_for_its_authority() {
+    let (folder, pair) = (Folder::new(), tls::pair());
+    let collector = Collector::encrypted(&pair);
+    let file = folder.write("ca.pem", tls::pair().certificate);
+    let daemon = traced(&collector, &format!("ca_file = '{file}'\nheaders = [\"x-scope=env:UPLOADCARE\"]\n"));
+    let export = |result: &str| {
+        assert_eq!(deliver(&daemon, &[]).status, 200);
+        wait_until(result, || daemon.metric(&format!("hookgate_spans_total{{result=\"{result}\"}}")) > Some(1.5));
+    };
+    export("failed");
+    assert!(collector.exports().is_empty(), "another authority's certificate");
+    folder.replace("ca.pem", &pair.certificate);
+    export("exported");
+    assert!(collector.exports()[0].head.contains(&format!("x-scope: {}\r\n", secret("UPLOADCARE").to_lowercase())));
+    daemon.stop();
+    // Without the key only what is built in counts.
+    let daemon = traced(&collector, "");
+    let before = collector.spans().len();
+    assert_eq!(deliver(&daemon, &[]).status, 200);
+    wait_until("failed", || daemon.metric("hookgate_spans_total{result=\"failed\"}") > Some(1.5));
+    assert_eq!(collector.spans().len(), before);
 }
 
 #[test]

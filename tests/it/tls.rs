@@ -14,9 +14,9 @@ use std::{
 use hookgate::config;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd};
 use tokio_rustls::rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
     crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     version::{TLS12, TLS13},
 };
 
@@ -96,6 +96,19 @@ pub fn shake(to: SocketAddr, config: &Arc<ClientConfig>) -> std::io::Result<Stre
         tls.complete_io(&mut tcp)?;
     }
     Ok(StreamOwned::new(tls, tcp))
+}
+
+/// What a stub shows that speaks TLS.
+pub fn server(pair: &Pair) -> Arc<ServerConfig> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+    let builder = builder.with_protocol_versions(BOTH).unwrap().with_no_client_auth();
+    Arc::new(builder.with_single_cert(vec![pair.der()], key).unwrap())
+}
+
+/// A connection that came in, whose handshake is part of the first read.
+pub fn serve(tcp: TcpStream, config: &Arc<ServerConfig>) -> StreamOwned<ServerConnection, TcpStream> {
+    StreamOwned::new(ServerConnection::new(Arc::clone(config)).unwrap(), tcp)
 }
 
 /// One HTTP/1.1 request and its answer, on a connection of its own.

@@ -26,7 +26,7 @@ fn shown(questions: &[(&[u8], &str)]) -> Vec<Value> {
 fn the_documented_program_proves_stored_events_again() {
     let daemon = Daemon::start();
     for provider in provider::ALL {
-        for name in provider.types {
+        for name in provider.names() {
             let body = (provider.sample)(name).unwrap();
             assert_eq!(daemon.deliver(provider.name, body.as_bytes()).status, 200, "{name}");
         }
@@ -85,7 +85,7 @@ fn retries_lie_in_one_partition_in_the_order_of_their_answers() {
     let daemon = publishing(&prefix, PARTITIONS);
 
     for provider in provider::ALL {
-        let body = (provider.sample)(provider.types[0]).unwrap();
+        let body = (provider.sample)(provider.types[0].name).unwrap();
         let mut answered = Vec::new();
         // Three attempts: the bytes as they were, then signed anew where the provider signs the time.
         for time in [NOW, NOW, NOW + 15] {

@@ -23,7 +23,7 @@ pub fn bodies() -> Vec<(&'static str, String, Vec<u8>)> {
             let body = fixture(&file);
             bodies.push((provider.name, file, body));
         }
-        for name in provider.types {
+        for name in provider.names() {
             let sample = (provider.sample)(name).unwrap();
             bodies.push((provider.name, format!("the sample of {name}"), sample.into_bytes()));
         }

@@ -1,6 +1,6 @@
 //! The AsyncAPI 3 document, from the tables that the daemon itself works by.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use prost_reflect::{Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ use crate::{
     encode::{DATA_SCHEMA, HEADERS, Header, Record},
     event::{EventKind, FaultReason},
     proto,
-    provider::{self, by_name},
+    provider::{self, by_name, trigger},
 };
 
 /// The version of AsyncAPI's bindings for Kafka.
@@ -77,14 +77,19 @@ pub(super) fn of(config: &Config) -> Value {
     })
 }
 
+/// What comes there and what its key is. A channel of one kind says what triggers it; on others each message does.
 fn channel_description(kinds: &[EventKind]) -> String {
     let titles: Vec<String> = kinds.iter().map(|kind| title(*kind)).collect();
-    let key = match kinds {
-        [EventKind::Quarantine] => "the event's id",
-        _ if kinds.iter().all(|kind| matches!(kind, EventKind::Named { .. })) => "what an event is about",
-        _ => "what an event is about, or by the event's id where an unclassified delivery does not say it",
+    let trigger = if let [kind] = kinds { format!(" {}", trigger(*kind)) } else { String::new() };
+    let fields: BTreeSet<&str> = kinds.iter().filter_map(|kind| Some(by_name(kind.provider()?)?.subject)).collect();
+    let fields: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
+    let without = kinds.iter().any(|kind| !matches!(kind, EventKind::Named { .. }));
+    let key = match (fields.is_empty(), without) {
+        (true, _) => "the event's id".to_owned(),
+        (false, false) => format!("{} of the body", fields.join(" or ")),
+        (false, true) => format!("{} of the body, or by the event's id where a delivery has none", fields.join(" or ")),
     };
-    format!("{}. Keyed by {key}.", titles.join(", "))
+    format!("{}.{trigger} Keyed by {key}.", titles.join(", "))
 }
 
 fn info() -> Value {
@@ -199,6 +204,7 @@ fn message(kind: EventKind, example: Option<&Record>) -> Value {
     let mut message = json!({
         "name": ce_type,
         "title": title(kind),
+        "summary": trigger(kind),
         "description": description(kind, &value),
         "headers": { "type": "object", "properties": headers },
         "payload": { "$ref": "#/components/schemas/Event" },
@@ -229,10 +235,8 @@ fn description(kind: EventKind, value: &Value) -> String {
         _ => None,
     });
     typed.unwrap_or_else(|| match kind {
-        EventKind::Quarantine => {
-            "A proven delivery whose body cannot be mapped: there is no typed reading, and the headers say why.".into()
-        }
-        _ => "A proven delivery of a type that has no topic of its own: there is no typed reading, `body` is all of it.".into(),
+        EventKind::Quarantine => "There is no typed reading, and the headers say why.".into(),
+        _ => "There is no typed reading, `body` is all of it.".into(),
     })
 }
 

@@ -42,9 +42,9 @@ pub(super) fn records(config: &Config) -> BTreeMap<EventKind, Record> {
 
 /// A body of each documented type, one of a type that is not on the list, and one that cannot be read.
 fn bodies(provider: &Provider) -> Vec<String> {
-    let samples = provider.types.iter().filter_map(|name| (provider.sample)(name));
+    let samples = provider.names().filter_map(provider.sample);
     // The first sample names its type, which not all do.
-    let first = provider.types.first().copied().unwrap_or_default();
+    let first = provider.names().next().unwrap_or_default();
     let unknown = (provider.sample)(first).unwrap_or_default().replace(first, UNKNOWN);
     samples.chain([unknown, "not JSON".into()]).collect()
 }

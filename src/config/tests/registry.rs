@@ -44,7 +44,8 @@ fn what_cannot_work_is_refused() {
     check(&format!("{url}token = \"env:TWO\""), &["token: env:TWO holds control characters"]);
     check(&format!("{url}token = \"env:BEYOND\""), &["token: env:BEYOND holds characters that cannot stand in a header"]);
     check(&format!("{url}token = \"env:PASSWORD\"\nusername = \"u\"\npassword = \"env:PASSWORD\""), &["token: stands beside"]);
-    check(&format!("{url}ca_file = \"/no/such/file\""), &["ca_file: "]);
+    check(&format!("{url}ca_file = \"/no/such/file\""), &["ca_file: \"/no/such/file\" cannot be read"]);
+    check(&format!("{url}ca_file = \"Cargo.toml\""), &["ca_file: \"Cargo.toml\" holds no certificate as PEM"]);
     check(&format!("{url}timeout = \"2m\""), &["timeout: must lie between"]);
 }
 

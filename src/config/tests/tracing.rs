@@ -13,7 +13,7 @@ fn tracing() {
     assert_eq!(tracing.url(), "http://collector:4318/v1/traces");
     assert_eq!(tracing.resource, [("deployment.environment.name".to_owned(), "a=b".to_owned())]);
     let shown = serde_json::json!({
-        "endpoint": "http://collector:4318/", "headers": ["authorization=env:OTLP"], "service_name": "hookgate",
+        "endpoint": "http://collector:4318/", "headers": ["authorization=env:OTLP"], "ca_file": null, "service_name": "hookgate",
         "resource": ["deployment.environment.name=a=b"], "sample": 10, "timeout": "5s",
     });
     assert_eq!(config.redacted()["tracing"], shown);
@@ -68,12 +68,32 @@ fn tracing_that_cannot_be() {
     check_key("headers = [\"a b=env:AVATARS_TOKEN\"]", "where its value is");
     check_key("headers = [\"authorization=env:NOT_SET\"]", "NOT_SET is not set");
     check_key("headers = [\"authorization=file:/nowhere\"]", "no such file");
+    check_key("ca_file = \"/nowhere\"", "\"/nowhere\" cannot be read: no such file");
+    check_key("ca_file = \"Cargo.toml\"", "holds no certificate as PEM");
     check_key("resource = [\"name\"]", "a name and a value");
     check_key("resource = [\"service.name=other\"]", "service_name");
     check_key("service_name = \"\"", "must be a name");
     check_key("sample = -1", "must lie between");
     check_key("timeout = \"0s\"", "must lie between");
     check_key("sampel = 1", "did you mean \"sample\"?");
+}
+
+#[test]
+fn headers_that_others_can_read_are_warned_of() {
+    let check_warned = |endpoint: &str, headers: &str, warned: bool| {
+        let table = format!("{MINIMAL}\n[tracing]\nendpoint = \"{endpoint}\"\n{headers}");
+        let expected = format!("[tracing] endpoint: {endpoint} is not encrypted: whoever is in between can read the headers");
+        let expected = if warned { vec![expected] } else { Vec::new() };
+        assert_eq!(accept(&table, &[("OTLP", "Bearer of-the-collector")], &[]).warnings, expected, "{endpoint} {headers}");
+    };
+    let headers = "headers = [\"authorization=env:OTLP\"]";
+    for endpoint in ["http://collector:4318", "http://10.0.0.1", "http://127.0.0.1.example.com:4318/otlp/"] {
+        check_warned(endpoint, headers, true);
+        check_warned(endpoint, "", false);
+    }
+    for endpoint in ["https://collector:4318", "http://localhost:4318", "http://127.0.0.1:4318", "http://[::1]:4318"] {
+        check_warned(endpoint, headers, false);
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(super) fn classify(body: &[u8]) -> Event {
     // The guide does not know `event`, and scan.complete was the only one before there was another.
     let event_type = body.event.0.take().filter(|name| !name.is_empty()).unwrap_or_else(|| SCAN_COMPLETE.to_owned());
     let kind = PROVIDER.kind(&event_type);
-    match (kind, subject(body.scan_id.0.as_deref(), "scan_id")) {
+    match (kind, subject(body.scan_id.0.as_deref(), PROVIDER.subject)) {
         (EventKind::Named { .. }, Ok(subject)) => {
             let scan = scan(body);
             Event {

@@ -9,7 +9,7 @@ mod wire;
 
 use std::time::Duration;
 
-use crate::provider::{CredentialSource, Provider};
+use crate::provider::{CredentialSource, Provider, event_type};
 
 const SCAN_COMPLETE: &str = "scan.complete";
 const SCAN_VERDICT_UPDATED: &str = "scan.verdict_updated";
@@ -21,7 +21,11 @@ pub static PROVIDER: Provider = Provider {
     // Its guide asks for an answer "within a few seconds".
     timeout: Duration::from_secs(5),
     credential: CredentialSource::UrlToken,
-    types: &[SCAN_COMPLETE, SCAN_VERDICT_UPDATED],
+    types: &[
+        event_type(SCAN_COMPLETE, "A scan has ended, also by failing; or the body names no event."),
+        event_type(SCAN_VERDICT_UPDATED, "The verdict of a scan was revised later."),
+    ],
+    subject: "scan_id",
     classify: |verified| classify::classify(&verified.delivery().body),
     sample: sample::sample,
 };

@@ -85,7 +85,7 @@ fn documented_bodies_have_their_type_and_verdict() {
 
 #[test]
 fn every_type_has_a_sample_of_itself() {
-    for (name, verdict) in PROVIDER.types.iter().zip(["clean", "infected"]) {
+    for (name, verdict) in PROVIDER.names().zip(["clean", "infected"]) {
         let body = (PROVIDER.sample)(name).unwrap();
         check(&body, name, name, Some("scn_01JQ4T8M6ZK3V0XW9B5RCD7YHN"), Some(verdict));
     }

@@ -26,7 +26,7 @@ pub(super) fn classify(body: &[u8]) -> Event {
     };
     let (event_type, type_inferred) = event_type(&mut body);
     let kind = PROVIDER.kind(&event_type);
-    let subject = subject(body.id.0.as_deref(), "id");
+    let subject = subject(body.id.0.as_deref(), PROVIDER.subject);
     match (kind, subject) {
         (EventKind::Named { name, .. }, Ok(subject)) => {
             let (payload, occurred_at) = if matches!(name, FILE_DELETED | FILE_UNDELETED) {

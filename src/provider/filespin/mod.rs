@@ -9,7 +9,7 @@ mod wire;
 
 use std::time::Duration;
 
-use crate::provider::{CredentialSource, Provider};
+use crate::provider::{CredentialSource, Provider, event_type};
 
 const FILE_SAVED: &str = "file-saved";
 const FILE_PROCESSED: &str = "file-processed";
@@ -28,15 +28,19 @@ pub static PROVIDER: Provider = Provider {
     timeout: Duration::from_secs(5),
     credential: CredentialSource::UrlToken,
     types: &[
-        FILE_SAVED,
-        FILE_PROCESSED,
-        FILE_DATA_UPDATED,
-        ADDON_PROCESSED,
-        FILE_ERROR,
-        FILE_ARCHIVED,
-        FILE_DELETED,
-        FILE_UNDELETED,
+        event_type(FILE_SAVED, "An asset was stored; or inferred from status NOT_READY."),
+        event_type(FILE_PROCESSED, "An asset's conversions are done; or inferred from status OK."),
+        event_type(FILE_DATA_UPDATED, "An asset's data was changed; only where the body names the event."),
+        event_type(ADDON_PROCESSED, "An add-on is done with an asset; only where the body names the event."),
+        event_type(FILE_ERROR, "Inferred from status ERROR; the name is ours."),
+        event_type(FILE_ARCHIVED, "Inferred from status ARCHIVED; the name is ours."),
+        event_type(
+            FILE_DELETED,
+            "An asset, or conversions of it, were deleted, or could not be; only where the body names the event.",
+        ),
+        event_type(FILE_UNDELETED, "A deletion was taken back; only where the body names the event."),
     ],
+    subject: "id",
     classify: |verified| classify::classify(&verified.delivery().body),
     sample: sample::sample,
 };

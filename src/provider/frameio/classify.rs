@@ -39,7 +39,7 @@ fn webhook(body: Body<'_>, resource: Resource, event_type: String) -> Event {
     if !matches!(kind, EventKind::Named { .. }) {
         return unclassified(&resource, event_type);
     }
-    let subject = match subject(resource.id.0.as_deref(), "resource.id") {
+    let subject = match subject(resource.id.0.as_deref(), PROVIDER.subject) {
         Ok(subject) => subject,
         Err(fault) => return quarantined(fault, event_type),
     };
@@ -59,7 +59,7 @@ fn action(body: Body<'_>, resource: Resource, event_type: String) -> Event {
     // A submitted form names no resource: the interaction is then what it is about.
     let (text, path) = match (&resource.id.0, &body.interaction_id.0) {
         (id, Some(interaction)) if !is_set(id.as_ref()) => (Some(interaction), "interaction_id"),
-        (id, _) => (id.as_ref(), "resource.id"),
+        (id, _) => (id.as_ref(), PROVIDER.subject),
     };
     let subject = match subject(text.map(String::as_str), path) {
         Ok(subject) => subject,
@@ -87,7 +87,7 @@ fn unclassified_kind() -> EventKind {
 
 /// An event of a type that is not listed; a resource id that cannot be a subject is left out.
 fn unclassified(resource: &Resource, event_type: String) -> Event {
-    let subject = subject(resource.id.0.as_deref(), "resource.id").ok();
+    let subject = subject(resource.id.0.as_deref(), PROVIDER.subject).ok();
     Event { subject, ..Event::new(unclassified_kind(), event_type) }
 }
 

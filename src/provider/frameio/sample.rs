@@ -10,7 +10,7 @@ pub(super) fn sample(event_type: &str) -> Option<String> {
     match event_type {
         ACTION => Some(ACTION_BODY.into()),
         FORM => Some(FORM_BODY.into()),
-        _ if PROVIDER.types.contains(&event_type) => Some(webhook(event_type)),
+        _ if PROVIDER.names().any(|name| name == event_type) => Some(webhook(event_type)),
         _ => None,
     }
 }

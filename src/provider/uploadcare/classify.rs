@@ -22,7 +22,7 @@ pub(super) fn classify(body: &[u8]) -> Event {
     };
     let event_type = body.hook.0.as_ref().and_then(|hook| hook.0.event.0.clone()).unwrap_or_default();
     let kind = PROVIDER.kind(&event_type);
-    let subject = subject(body.data.0.as_ref().and_then(|data| data.0.uuid.0.as_deref()), "data.uuid");
+    let subject = subject(body.data.0.as_ref().and_then(|data| data.0.uuid.0.as_deref()), PROVIDER.subject);
     match (kind, subject) {
         (EventKind::Named { .. }, Ok(subject)) => {
             let file = file(body);

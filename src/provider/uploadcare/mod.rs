@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::{
     proto::ProofScheme,
-    provider::{CredentialSource, Provider},
+    provider::{CredentialSource, Provider, event_type},
     signature::HmacScheme,
 };
 
@@ -33,7 +33,14 @@ pub static PROVIDER: Provider = Provider {
         headers: &["x-uc-signature"],
         around_timestamp: None,
     }),
-    types: &[UPLOADED, INFECTED, STORED, DELETED, INFO_UPDATED],
+    types: &[
+        event_type(UPLOADED, "A file was uploaded."),
+        event_type(INFECTED, "Malware was found in a file."),
+        event_type(STORED, "A file is kept for good."),
+        event_type(DELETED, "A file was deleted."),
+        event_type(INFO_UPDATED, "A file's metadata or application data changed."),
+    ],
+    subject: "data.uuid",
     classify: |verified| classify::classify(&verified.delivery().body),
     sample: sample::sample,
 };

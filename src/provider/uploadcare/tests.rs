@@ -107,7 +107,7 @@ fn older_descriptions_of_the_content_count_where_the_newer_lacks_theirs() {
 
 #[test]
 fn samples_are_read_whole() {
-    for name in PROVIDER.types {
+    for name in PROVIDER.names() {
         let event = classify((PROVIDER.sample)(name).unwrap().as_bytes());
         assert_eq!(event.kind, EventKind::Named { provider: "uploadcare", name });
         assert!(event.subject.is_some() && event.payload.is_some() && event.occurred_at.is_some(), "{name}");
