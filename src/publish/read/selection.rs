@@ -35,7 +35,7 @@ pub enum Start {
     Last {
         /// How many.
         records: u64,
-        /// Among how many offsets: not each is that of a record, see [`Reader::wider`].
+        /// Among how many offsets: not each is that of a record, see [`super::Reader::wider`].
         offsets: u64,
     },
     /// With this offset, in each partition, or the nearest that there is.
