@@ -10,10 +10,19 @@ use crate::{
 /// Setting of Confluent's Java deserializer: the class that protoc generates, in place of one that is made of the registered schema.
 const GENERATED: &str = "specific.protobuf.value.type=hookgate.v1.EventOuterClass$Event";
 
+// One for each strategy and no table: each starts a Python and two Javas.
 #[test]
-fn confluents_deserializers_read_what_is_published() {
+fn confluents_deserializers_read_what_is_published_by_topic() {
     check("topic_name", |prefix| format!("{prefix}filespin-value"));
+}
+
+#[test]
+fn confluents_deserializers_read_what_is_published_by_topic_and_record() {
     check("topic_record_name", |prefix| format!("{prefix}filespin-hookgate.v1.Event"));
+}
+
+#[test]
+fn confluents_deserializers_read_what_is_published_by_record() {
     check("record_name", |_prefix| "hookgate.v1.Event".to_owned());
 }
 
