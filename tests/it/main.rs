@@ -35,3 +35,4 @@ mod spans;
 mod tail;
 mod tidy;
 mod tls;
+mod verify;

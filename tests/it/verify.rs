@@ -1,0 +1,172 @@
+//! `hookgate verify`: why a captured delivery passes or fails.
+
+use crate::{
+    binary::Folder,
+    commands::check,
+    harness::{NOW, SECRETS, fixture, fixtures},
+};
+
+/// `verify` over one body and one set of flags; `at` is in seconds since the epoch.
+fn verify(target: &str, body: &[u8], flags: &[&str], code: i32, expected: &[&str]) {
+    let folder = Folder::new();
+    folder.write("body", body);
+    check(&folder, &[&["verify", target, "--body", "body"], flags].concat(), code, expected);
+}
+
+#[test]
+fn verify_passes_the_vectors_of_the_providers() {
+    let field = |file: &str, name: &str| {
+        let vector: serde_json::Value = serde_json::from_slice(&fixture(file)).unwrap();
+        vector[name].as_str().unwrap().to_owned()
+    };
+    let signature = format!("X-Uc-Signature: {}", field("uploadcare/vector1.json", "header_value"));
+    let body = fixture("uploadcare/vector1_body.bin");
+    verify("uploadcare", &body, &["--secret", "env:UPLOADCARE_OLD", "--header", &signature], 0, &["verified", "slot 1"]);
+    verify(
+        "uploadcare",
+        &body,
+        &["--secret", "env:FRAMEIO", "--secret", "env:UPLOADCARE_OLD", "--header", &signature],
+        0,
+        &["slot 2"],
+    );
+    verify(
+        "uploadcare",
+        &body,
+        &["--secret", "env:UPLOADCARE", "--header", &signature],
+        1,
+        &["bad_signature", "the secret is another one"],
+    );
+
+    let file = "frameio/vector1_legacy.json";
+    let signature = format!("X-Frameio-Signature: {}", field(file, "X-Frameio-Signature"));
+    let timestamp = format!("X-Frameio-Request-Timestamp: {}", field(file, "X-Frameio-Request-Timestamp"));
+    let body = fixture("frameio/vector1_legacy_body.bin");
+    let flags = ["--secret", "env:FRAMEIO", "--header", &signature, "--header", &timestamp];
+    let at = |time: &'static str| [&flags[..], &["--at", time]].concat();
+    verify("frameio", &body, &at("2020-10-29T20:48:19Z"), 0, &["verified"]);
+    verify("frameio", &body, &at("2020-10-29T20:53:19Z"), 0, &["verified"]);
+    verify("frameio", &body, &at("2020-10-29T20:53:20Z"), 1, &["stale", "signed 301 s before the arrival", "--at"]);
+    verify("frameio", &body, &at("2020-10-29T20:38:19Z"), 1, &["stale", "signed 600 s after the arrival"]);
+    verify("frameio", &body, &flags, 1, &["stale", "the signature is right"]);
+    verify("frameio", &body, &at("yesterday"), 1, &["--at takes a time"]);
+    assert!(fixtures().exists());
+}
+
+/// For programs: the same verdict and the same explanation, whatever is in the body.
+#[test]
+fn verify_tells_programs_the_same() {
+    let check = |first: &str, body: &str, sign: &str, code: i32, expected: serde_json::Value, explained: &str| {
+        let folder = Folder::new();
+        folder.write("body", body);
+        let signature = format!("X-Uc-Signature: v1={}", crate::harness::hmac_hex("7kMVZivndx0ErgvhRKAr", &[sign.as_bytes()]));
+        let headers: &[&str] = if sign.is_empty() { &[] } else { &["--header", &signature] };
+        let secrets = ["--secret", first, "--secret", "env:UPLOADCARE"];
+        let flags = [&["verify", "uploadcare", "--body", "body", "--json"], &secrets[..], headers].concat();
+        let finished = check(&folder, &flags, code, &[]);
+        assert_eq!(finished.out.lines().count(), 1, "{finished:?}");
+        assert!(!finished.out.trim_end().contains(char::is_control), "{finished:?}");
+        let mut told: serde_json::Value = serde_json::from_str(&finished.out).unwrap();
+        assert_eq!((&told["provider"], &told["endpoint"]), (&"uploadcare".into(), &"uploadcare".into()));
+        let (tried, not_tried) = match first {
+            "env:NOT_SET" => (vec![2], vec!["slot 1: the variable NOT_SET is not set"]),
+            _ => (vec![1, 2], Vec::new()),
+        };
+        assert_eq!((&told["slots_tried"], &told["not_tried"]), (&tried.into(), &not_tried.into()));
+        let lines = told["explanation"].as_array().unwrap();
+        assert!(lines.iter().any(|line| line.as_str().unwrap().contains(explained)), "{explained}: {told}");
+        if let Some(event) = told["event"].as_object_mut() {
+            assert_eq!(event.remove("id").unwrap().as_str().map(str::len), Some(36));
+        }
+        assert_eq!(serde_json::json!({"refused": told["refused"], "event": told["event"]}), expected);
+    };
+    let body = "{\"hook\":{\"event\":\"file.stored\"},\"data\":{\"uuid\":\"a\u{9b}b\"}}";
+    let quarantined = serde_json::json!({"reason": "bad_subject", "detail": "data.uuid: holds control characters"});
+    let event = |kind: &str, fault: serde_json::Value, name: &str, key: &str| serde_json::json!({"refused": null, "event": {"slot": 2, "kind": kind, "quarantined": fault, "type": name, "key": key}});
+    let good = body.replace('\u{9b}', "");
+    check(
+        "env:NOT_SET",
+        &good,
+        &good,
+        0,
+        event("uploadcare.file.stored", serde_json::Value::Null, "file.stored", "ab"),
+        "signed: ",
+    );
+    let refused = |label: &str| serde_json::json!({"refused": label, "event": null});
+    // The one that cannot be read may be right.
+    check("env:NOT_SET", &good, "another", 1, refused("no_secret"), "no_secret");
+    check("env:UPLOADCARE_OLD", &good, "another", 1, refused("bad_signature"), "none of the secrets signs these bytes");
+    check("env:UPLOADCARE_OLD", &good, "", 1, refused("missing_signature"), "x-uc-signature: missing");
+    // Its key is its id, which is another for each body.
+    let id = hookgate::encode::delivery_id("uploadcare", "", body.as_bytes());
+    check("env:UPLOADCARE_OLD", body, body, 0, event("quarantine", quarantined, "file.stored", &id), "signed: ");
+}
+
+#[test]
+fn verify_explains_what_changed_a_body() {
+    let sign = |body: &[u8]| format!("X-Uc-Signature: v1={}", crate::harness::hmac_hex("7kMVZivndx0ErgvhRKAr", &[body]));
+    let [utf8, escaped, spaced] = ["unicode_utf8", "unicode_escaped", "spaced"]
+        .map(|name| fixture(&format!("uploadcare/constructed/vector_{name}_body.bin")));
+    let pretty = serde_json::to_vec_pretty(&serde_json::from_slice::<serde_json::Value>(&utf8).unwrap()).unwrap();
+    let line = |body: &[u8]| [body, b"\n"].concat();
+    for (signed, stored, expected) in [
+        (&utf8, &utf8, None),
+        (&utf8, &line(&utf8), Some("the line break at the end is taken off")),
+        (&line(&utf8), &utf8, Some("a line break is put at the end")),
+        (&utf8, &pretty, Some("white space between the parts is taken out")),
+        (&spaced, &pretty, Some("with a space behind each colon and comma")),
+        (&escaped, &utf8, Some("all but ASCII as \\u escapes")),
+        (&utf8, &b"{\"another\": 1}".to_vec(), Some("it looks re-serialised")),
+        (&utf8, &b"{\"another\":1}".to_vec(), Some("the body is not the one that was signed")),
+    ] {
+        let (code, text) = expected.map_or((0, "verified"), |text| (1, text));
+        verify("uploadcare", stored, &["--secret", "env:UPLOADCARE", "--header", &sign(signed)], code, &[text]);
+    }
+}
+
+#[test]
+fn verify_explains_what_is_wrong_with_a_request() {
+    let body = br#"{"type":"file.ready"}"#;
+    let (seconds, milliseconds) = (NOW.to_string(), format!("{NOW}000"));
+    let frameio = |stamp: &str| {
+        let secret = SECRETS.iter().find(|(name, _)| *name == "FRAMEIO").unwrap().1;
+        let signature = crate::harness::hmac_hex(secret, &[b"v0:", stamp.as_bytes(), b":", body]);
+        [format!("X-Frameio-Signature: v0={signature}"), format!("X-Frameio-Request-Timestamp: {stamp}")]
+    };
+    let check = |headers: &[&str], code: i32, expected: &[&str]| {
+        let headers: Vec<&str> = headers.iter().flat_map(|header| ["--header", header]).collect();
+        let flags = [&["--secret", "env:FRAMEIO", "--at", "2025-10-09T08:53:20Z"], &headers[..]].concat();
+        verify("frameio", body, &flags, code, expected);
+    };
+    let [signature, stamp] = frameio(&seconds);
+    check(&[&signature, &stamp], 0, &["verified", "type: file.ready"]);
+    check(&[&signature], 1, &["missing_signature", "x-frameio-request-timestamp: missing"]);
+    check(&[&stamp], 1, &["missing_signature", "x-frameio-signature: missing"]);
+    check(&[&signature, &signature, &stamp], 1, &["bad_signature", "stands there 2 times"]);
+    check(&[&signature.to_uppercase().replace("V0=", "v0="), &stamp], 1, &["upper case"]);
+    check(&[&signature.replace("v0=", ""), &stamp], 1, &["the version in front"]);
+    check(&[&signature[..signature.len() - 1], &stamp], 1, &["not exactly 64 hex digits"]);
+    check(&[&signature, "X-Frameio-Request-Timestamp: noon"], 1, &["not a number of whole seconds"]);
+    let [signature, stamp] = frameio(&milliseconds);
+    check(&[&signature, &stamp], 1, &["the timestamp looks like milliseconds"]);
+}
+
+#[test]
+fn verify_knows_tokens_in_urls() {
+    let body = br#"{"event":"scan.complete","scan_id":"s-1"}"#;
+    let token = SECRETS.iter().find(|(name, _)| *name == "FILESAFETY").unwrap().1;
+    let check = |url: Option<&str>, code: i32, expected: &[&str]| {
+        let url: Vec<&str> = url.into_iter().flat_map(|url| ["--url", url]).collect();
+        verify("filesafety", body, &[&["--secret", "env:FILESAFETY"], &url[..]].concat(), code, expected);
+    };
+    check(
+        Some(&format!("https://hooks.example.com/webhooks/avatars?token={token}")),
+        0,
+        &["verified", "the token is the whole proof"],
+    );
+    check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}")), 0, &["verified"]);
+    check(Some("https://hooks.example.com/webhooks/avatars?token=another"), 1, &["bad_token", "is none of the secrets"]);
+    check(Some("::: no url"), 1, &["--url takes a URL"]);
+    check(Some("https://hooks.example.com/webhooks/avatars"), 1, &["missing_signature", "--url"]);
+    check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}?token={token}")), 1, &["bad_token"]);
+    check(None, 1, &["missing_signature", "--url"]);
+}
