@@ -14,10 +14,6 @@ const LINES_MAX: usize = 10_000;
 /// What SIGUSR1 lays over the configured level. Only our own lines: those of libraries may quote what they carry.
 const MORE: &str = "hookgate=debug";
 
-/// Never logged, whatever is asked for: the HTTP/2 library quotes paths that it cannot read, which may hold a token, and warns of frames that any peer
-/// may send as often as it likes.
-const NEVER: &str = "h2=off";
-
 /// Writes out what is still waiting when it is dropped.
 pub(super) struct Logging {
     _worker: WorkerGuard,
@@ -52,7 +48,7 @@ pub(super) fn init(log: &Log) -> Result<Logging, String> {
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(format!("{directives},{NEVER}")).map_err(|error| format!("[log] level: {error}"))
+    EnvFilter::try_new(directives).map_err(|error| format!("[log] level: {error}"))
 }
 
 impl Logging {

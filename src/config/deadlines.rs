@@ -115,8 +115,8 @@ const PROCESS_BYTES: u64 = 32 << 20;
 /// What a connection takes beside its header buffer: socket state, a task, hyper's connection.
 const CONNECTION_BYTES: u64 = 16 << 10;
 
-/// What TLS and HTTP/2 add to a connection: their buffers, and as much of bodies as a sender may send ahead.
-const TLS_CONNECTION_BYTES: u64 = 128 << 10;
+/// What TLS adds to a connection: its buffers.
+const TLS_CONNECTION_BYTES: u64 = 64 << 10;
 
 /// How much larger than its body a delivery can be while it is read: a body of nothing but empty objects (`"a":{},`), each of which becomes a
 /// message of its own, took 73 times its size.
@@ -149,9 +149,7 @@ pub fn memory_ceiling(config: &Config) -> Ceiling {
         ("requests to brokers", brokers * REQUESTS_PER_BROKER * wide(kafka.max_message_bytes)),
     ];
     if http.tls.is_some() {
-        // With HTTP/2 there are as many heads as deliveries, not as connections.
-        let heads = wide(http.max_in_flight).saturating_mul(wide(http.max_header_bytes));
-        parts.push(("TLS and HTTP/2", wide(http.max_connections).saturating_mul(TLS_CONNECTION_BYTES).saturating_add(heads)));
+        parts.push(("TLS", wide(http.max_connections).saturating_mul(TLS_CONNECTION_BYTES)));
     }
     let total = parts.iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes));
     Ceiling { parts, total }

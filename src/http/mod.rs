@@ -27,7 +27,7 @@ use std::{
 };
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Uri},
     response::Response,
 };
 use hyper::body::Incoming;
@@ -165,15 +165,13 @@ impl PhaseCell {
 /// Answers one request to the webhook port: every path is a delivery or a 404, so there is nothing to route.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -> Response {
     let source = source(peer, request.headers(), &shared.limits.trusted_proxies);
-    let others = source.proxied && request.version() == Version::HTTP_2;
     let mut outcome = Outcome::new(&shared, source);
     let result = deliver(&shared, request, &mut outcome).await.map_err(|error| shared.refusals.judge(source.address, error));
     outcome.finish(&result);
     let limited = matches!(result, Err(Error::SourceLimited));
-    // Room for another connection is only made by one that ends, and who only costs something shall not do so on and on. But the others of a
-    // proxy's connection must not pay for one sender: with HTTP/2 what was not read of a body is in nobody's way.
-    let makes_room = matches!(result, Err(Error::Overloaded)) || !others;
-    let ends = outcome.slow && makes_room || limited && !source.proxied;
+    // Room for another connection is only made by one that ends, and who only costs something shall not do so on and on. But the other
+    // senders behind a proxy must not pay for one.
+    let ends = outcome.slow || limited && !source.proxied;
     answer::answer(result, ends, shared.phase.get(), &shared.limits)
 }
 

@@ -1,4 +1,4 @@
-//! TLS on the webhook port: version 1.2 and later, HTTP/2 and HTTP/1.1 by ALPN, and a certificate that can be replaced while connections go on.
+//! TLS on the webhook port: version 1.2 and later, HTTP/1.1 alone by ALPN, and a certificate that can be replaced while connections go on.
 
 use std::{
     fmt,
@@ -16,9 +16,6 @@ use tokio_rustls::{
     },
 };
 
-/// What a peer chooses to speak HTTP/2.
-pub(super) const HTTP2: &[u8] = b"h2";
-
 /// The server's side of TLS.
 pub struct Tls {
     acceptor: TlsAcceptor,
@@ -34,7 +31,7 @@ impl Tls {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), shown })
     }
 

@@ -17,7 +17,6 @@ mod docs;
 mod flood;
 mod guides;
 mod hostile;
-mod http2;
 mod life;
 mod limits;
 mod logs;

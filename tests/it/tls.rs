@@ -1,4 +1,4 @@
-//! TLS on the webhook port: both versions of HTTP over it, what it refuses, and a certificate that is replaced while deliveries come in.
+//! TLS on the webhook port: HTTP/1.1 over it, what it refuses, and a certificate that is replaced while deliveries come in.
 
 use std::{
     io::{Read as _, Write as _},
@@ -23,8 +23,7 @@ use tokio_rustls::rustls::{
 use crate::{
     binary::Folder,
     harness::{Answer, Daemon, Setup, environment, fixture, parse, wait_until},
-    http2,
-    limits::{body, connect, rest, wait_for_faults, whole},
+    limits::{body, connect, next_answer, rest, wait_for_faults, whole},
     table::{Ask, id},
 };
 
@@ -125,19 +124,19 @@ fn expiry(daemon: &Daemon) -> Option<f64> {
 }
 
 #[test]
-fn deliveries_come_over_both_versions_of_tls_and_http() {
+fn deliveries_come_over_both_versions_of_tls() {
     let (daemon, pair, _folder) = daemon("");
     let ask = Ask::signed("frameio", &fixture("frameio/v4_file.ready.json"));
     let mut ids = Vec::new();
     for version in [&TLS12, &TLS13] {
-        for (offered, chosen) in [(&["http/1.1"][..], Some("http/1.1")), (&[], None), (&["h2", "http/1.1"], Some("h2"))] {
+        // HTTP/2 is not spoken: a sender that prefers it gets what it offers beside.
+        for (offered, chosen) in [(&["http/1.1"][..], Some("http/1.1")), (&[], None), (&["h2", "http/1.1"], Some("http/1.1"))] {
             let config = client(&[&pair], &[version], offered);
             let stream = shake(daemon.webhooks, &config).unwrap();
             assert_eq!(stream.conn.alpn_protocol(), chosen.map(str::as_bytes), "{offered:?}");
             assert_eq!(stream.conn.protocol_version(), Some(version.version));
-            let answer =
-                if chosen == Some("h2") { http2::deliver(daemon.webhooks, &config, &ask) } else { exchange(stream, &ask) };
-            assert_eq!(answer.status, 200, "{:?} {chosen:?}: {answer:?}", version.version);
+            let answer = exchange(stream, &ask);
+            assert_eq!(answer.status, 200, "{:?} {offered:?}: {answer:?}", version.version);
             ids.push(id(&answer));
         }
     }
@@ -145,32 +144,6 @@ fn deliveries_come_over_both_versions_of_tls_and_http() {
     assert_eq!(ids.len(), 1, "the same delivery by whatever way");
     assert_eq!(daemon.records_of(&["hookgate.frameio.file.ready"]).len(), 6);
     assert_eq!(expiry(&daemon), Some(2_208_988_800.0));
-}
-
-#[test]
-fn refusals_are_the_same_with_http2() {
-    let (daemon, pair, _folder) = daemon("max_body_bytes = \"2KiB\"\nmax_headers = 20");
-    let config = client(&[&pair], BOTH, &["h2"]);
-    let fields =
-        |count: usize| (0..count).fold(Ask::signed("filesafety", &body(100)), |ask, it| ask.header(&format!("x-{it}"), "x"));
-    let over = Ask::signed("filesafety", &body(2049));
-    for (what, ask, status, label) in [
-        ("right", Ask::signed("filesafety", &body(2048)), 200, ""),
-        ("no token", Ask::post("/webhooks/filesafety", vec![], b"{}"), 401, "missing_signature"),
-        ("a wrong token", Ask::post("/webhooks/filesafety?token=x", vec![], b"{}"), 401, "bad_token"),
-        ("nobody's", Ask::post("/webhooks/nobody", vec![], b"{}"), 404, "unknown_endpoint"),
-        ("no path of ours", Ask::post("/", vec![], b"{}"), 404, "unknown_endpoint"),
-        ("not posted", Ask::signed("filesafety", b"").method("GET"), 405, "method"),
-        ("too large", over, 413, "too_large"),
-        ("compressed", Ask::signed("filesafety", b"{}").header("content-encoding", "gzip"), 415, "encoded_body"),
-        ("many fields", fields(19), 200, ""),
-        ("too many fields", fields(20), 431, ""),
-        ("a large head", Ask::signed("filesafety", b"{}").header("x", &"x".repeat(17 << 10)), 431, ""),
-    ] {
-        let answer = http2::deliver(daemon.webhooks, &config, &ask);
-        assert_eq!((answer.status, answer.label().as_str()), (status, label), "{what}: {answer:?}");
-        assert_eq!(answer.header("connection"), None, "{what}");
-    }
 }
 
 #[test]
@@ -195,9 +168,11 @@ fn what_is_not_tls_is_refused_and_counted() {
     assert_eq!(too_old, [true, false]);
     wait_for_faults(&daemon, "tls", 3);
 
-    let nothing_in_common = shake(daemon.webhooks, &client(&[&pair], BOTH, &["h3"])).err().map(|error| error.to_string());
-    assert!(nothing_in_common.as_ref().is_some_and(|it| it.contains("NoApplicationProtocol")), "{nothing_in_common:?}");
-    wait_for_faults(&daemon, "tls", 4);
+    for (offered, faults) in [("h2", 4), ("h3", 5)] {
+        let nothing_in_common = shake(daemon.webhooks, &client(&[&pair], BOTH, &[offered])).err().map(|error| error.to_string());
+        assert!(nothing_in_common.as_ref().is_some_and(|it| it.contains("NoApplicationProtocol")), "{nothing_in_common:?}");
+        wait_for_faults(&daemon, "tls", faults);
+    }
     let answer = exchange(shake(daemon.webhooks, &client(&[&pair], BOTH, &[])).unwrap(), &Ask::signed("filesafety", &body(100)));
     assert_eq!(answer.status, 200, "{answer:?}");
 }
@@ -208,15 +183,12 @@ fn whoever_does_not_go_on_is_left() {
     let silent = connect(&daemon);
     let mut half = connect(&daemon);
     half.write_all(&[22, 3, 1, 0, 200, 1]).unwrap();
-    // Both protocols behind their handshake.
-    let mut idle = ["http/1.1", "h2"].map(|alpn| shake(daemon.webhooks, &client(&[&pair], BOTH, &[alpn])).unwrap());
+    let mut idle = shake(daemon.webhooks, &client(&[&pair], BOTH, &["http/1.1"])).unwrap();
     let begin = Instant::now();
     assert_eq!((rest(&silent).as_str(), rest(&half).as_str()), ("", ""));
-    for stream in &mut idle {
-        let _end = stream.read_to_end(&mut Vec::new());
-    }
+    let _end = idle.read_to_end(&mut Vec::new());
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
-    wait_for_faults(&daemon, "header_timeout", 4);
+    wait_for_faults(&daemon, "header_timeout", 3);
     wait_until("all are closed", || daemon.metric("hookgate_connections") == Some(0.0));
 }
 
@@ -244,17 +216,18 @@ fn a_new_certificate_is_shown_without_a_lost_delivery() {
     let (daemon, old, folder) = daemon("");
     let new = pair_until(2039);
     let config = client(&[&old, &new], BOTH, &["http/1.1"]);
-    let both = client(&[&old, &new], BOTH, &["h2"]);
     let ask = Ask::signed("filesafety", &body(100));
     let (stop, delivered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let shown =
         || shake(daemon.webhooks, &client(&[&old, &new], BOTH, &[])).unwrap().conn.peer_certificates().unwrap()[0].clone();
     thread::scope(|scope| {
         let load = scope.spawn(|| {
-            let mut kept = http2::Client::connect(daemon.webhooks, &both);
+            // One more connection that stays open across the change.
+            let mut kept = shake(daemon.webhooks, &config).unwrap();
             while !stop.load(Ordering::Relaxed) {
-                let answers = [exchange(shake(daemon.webhooks, &config).unwrap(), &ask), kept.deliver(&ask)];
-                assert_eq!(answers.map(|answer| answer.status), [200, 200]);
+                let fresh = exchange(shake(daemon.webhooks, &config).unwrap(), &ask);
+                kept.write_all(&whole(&ask)).unwrap();
+                assert_eq!((fresh.status, next_answer(&mut kept).status), (200, 200));
                 delivered.fetch_add(2, Ordering::Relaxed);
             }
         });

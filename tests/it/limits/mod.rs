@@ -47,7 +47,7 @@ pub fn raw(daemon: &Daemon, bytes: &[u8]) -> String {
 }
 
 /// One answer of a connection that may go on.
-pub fn next_answer(mut stream: &TcpStream) -> Answer {
+pub fn next_answer(mut stream: impl std::io::Read) -> Answer {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
