@@ -1,13 +1,15 @@
 //! From a body to an event.
 
+use std::collections::HashSet;
+
 use super::{
     ACTION, PROVIDER,
     wire::{Body, Resource},
 };
 use crate::{
     event::{Event, EventKind, Fault, subject},
-    proto::{FrameioAction, FrameioEvent, event::Payload},
-    provider::json,
+    proto::{FrameioAction, FrameioActionResource, FrameioEvent, event::Payload},
+    provider::json::{self, Object},
 };
 
 /// Reads a body. It carries no time, so no event has an `occurred_at`.
@@ -55,11 +57,14 @@ fn webhook(body: Body<'_>, resource: Resource, event_type: String) -> Event {
     Event { subject: Some(subject), payload: Some(Payload::FrameioEvent(payload)), ..Event::new(kind, event_type) }
 }
 
-fn action(body: Body<'_>, resource: Resource, event_type: String) -> Event {
+fn action(mut body: Body<'_>, resource: Resource, event_type: String) -> Event {
+    let resources = resources(&resource, body.resources.0.take().unwrap_or_default().as_slice());
     // A submitted form names no resource: the interaction is then what it is about.
-    let (text, path) = match (&resource.id.0, &body.interaction_id.0) {
-        (id, Some(interaction)) if !is_set(id.as_ref()) => (Some(interaction), "interaction_id"),
-        (id, _) => (id.as_ref(), PROVIDER.subject),
+    let (text, path) = match (resources.first(), &body.interaction_id.0) {
+        (Some(first), _) if resource.id.0.as_ref() == Some(&first.id) => (Some(&first.id), PROVIDER.subject),
+        (Some(first), _) => (Some(&first.id), "resources[].id"),
+        (None, Some(interaction)) => (Some(interaction), "interaction_id"),
+        (None, None) => (resource.id.0.as_ref(), PROVIDER.subject),
     };
     let subject = match subject(text.map(String::as_str), path) {
         Ok(subject) => subject,
@@ -76,9 +81,22 @@ fn action(body: Body<'_>, resource: Resource, event_type: String) -> Event {
         workspace_id: body.workspace.id(),
         team_id: body.team.id(),
         data_json: json::text(body.data),
+        resources,
     };
     let kind = EventKind::Named { provider: PROVIDER.name, name: ACTION };
     Event { subject: Some(subject), payload: Some(Payload::FrameioAction(payload)), ..Event::new(kind, event_type) }
+}
+
+/// Everything that an action names, each id once: `resource`, then the entries of `resources`. What has no id names nothing.
+fn resources(resource: &Resource, several: &[Object<Resource>]) -> Vec<FrameioActionResource> {
+    let several = several.iter().map(|entry| &entry.0);
+    let mut seen = HashSet::new();
+    let named = std::iter::once(resource).chain(several).filter_map(|it| {
+        let id = it.id.0.as_ref().filter(|id| !id.is_empty())?;
+        let r#type = it.resource_type.0.clone().unwrap_or_default();
+        seen.insert(id).then(|| FrameioActionResource { id: id.clone(), r#type })
+    });
+    named.collect()
 }
 
 fn unclassified_kind() -> EventKind {

@@ -63,7 +63,10 @@ pub static PROVIDER: Provider = Provider {
         event_type("share.updated", "A share was changed."),
         event_type("share.deleted", "A share was deleted."),
         event_type("share.viewed", "Somebody looked at a share, maybe without an account: then `user_id` is empty."),
-        event_type(ACTION, "A custom action was started; its form, which names no resource, has `interaction_id` for a key."),
+        event_type(
+            ACTION,
+            "A custom action was started, on one asset or several (then the first is the key); its form, which names no asset, has `interaction_id` for a key.",
+        ),
     ],
     subject: "resource.id",
     classify: |verified| classify::classify(&verified.delivery().body),

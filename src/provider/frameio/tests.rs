@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{ACTION, PROVIDER, classify::classify, sample};
 use crate::{
     event::{Event, EventKind},
-    proto::{FrameioAction, FrameioEvent, event::Payload},
+    proto::{FrameioAction, FrameioActionResource, FrameioEvent, event::Payload},
     provider::tests::{check_outline, deep},
 };
 
@@ -50,6 +50,7 @@ fn documented_bodies() {
             resource_type: "file".into(),
             user_id: "50d976e6-27d2-47cb-9388-45b38d55f4f0".into(),
             workspace_id: "382a1fe6-67cf-481e-9b65-79cfd9e9727f".into(),
+            resources: vec![FrameioActionResource { id: "f9d5728c-ac1a-4f48-92bb-ea2f9be3c58b".into(), r#type: "file".into() }],
             ..FrameioAction::default()
         }))
     );
@@ -122,6 +123,11 @@ fn the_types_are_the_documented_ones_and_the_kind_of_actions() {
     );
     let Some(Payload::FrameioAction(action)) = form.payload else { panic!("an action") };
     assert_eq!(action.data_json, r#"{"language":"fr-CA","title":"Première.mov"}"#);
+    let several = check(
+        (PROVIDER.sample)(sample::SEVERAL).unwrap(),
+        "frameio.action | transcribe.file | 5a1d7f60-3b92-4c8e-a4f7-e08b2d6c9143",
+    );
+    assert!(matches!(several.payload, Some(Payload::FrameioAction(action)) if action.resources.len() == 2));
     assert_eq!((PROVIDER.sample)("asset.ready"), None);
 }
 
@@ -149,6 +155,62 @@ fn what_is_an_action() {
     }
     let event = check(r#"{"action_id":"a","account":{"id":"b"},"resource":{"id":"r"}}"#, "frameio.action |  | r");
     assert!(matches!(event.payload, Some(Payload::FrameioAction(action)) if action.account_id == "b"));
+}
+
+/// `expected` is the subject, and `id type` of each resource in their order.
+#[track_caller]
+fn check_resources(more: &Value, subject: &str, expected: &[&str]) -> FrameioAction {
+    let mut body = json!({"type": "x", "action_id": "a", "interaction_id": "i"});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let event = check(body.to_string(), &format!("frameio.action | x | {subject}"));
+    let Some(Payload::FrameioAction(action)) = event.payload else { panic!("an action") };
+    let found: Vec<String> = action.resources.iter().map(|it| format!("{} {}", it.id, it.r#type)).collect();
+    assert_eq!(found, expected, "{more}");
+    action
+}
+
+#[test]
+fn an_action_names_one_asset_or_several() {
+    let entry = |id: &str| json!({"id": id, "type": "file"});
+    let only = check_resources(&json!({"resource": entry("r")}), "r", &["r file"]);
+    assert_eq!((only.resource_id.as_str(), only.resource_type.as_str()), ("r", "file"));
+    let several = json!([entry("b"), {"id": "a", "type": "folder"}, {"id": "c", "type": "version_stack"}]);
+    let named = ["b file", "a folder", "c version_stack"];
+    let action = check_resources(&json!({"resources": several}), "b", &named);
+    assert_eq!((action.resource_id.as_str(), action.resource_type.as_str()), ("", ""), "the body has no `resource`");
+    check_resources(&json!({"resources": several, "resource": null}), "b", &named);
+    check_resources(&json!({"resources": several, "resource": {"id": ""}}), "b", &named);
+    check_resources(&json!({"resources": [entry("b")]}), "b", &["b file"]);
+    // Beside `resource`: that one is what the event is about, and no asset is named twice.
+    let action = check_resources(
+        &json!({"resources": several, "resource": {"id": "c", "type": "version_stack"}}),
+        "c",
+        &["c version_stack", "b file", "a folder"],
+    );
+    assert_eq!(action.resource_id, "c");
+    check_resources(&json!({"resources": [entry("b"), entry("b")]}), "b", &["b file"]);
+    // A form: as ever, unless it names assets.
+    check_resources(&json!({"data": {"title": "t"}}), "i", &[]);
+    check_resources(&json!({"data": {"title": "t"}, "resources": []}), "i", &[]);
+    let form = check_resources(&json!({"data": {"title": "t"}, "resources": several}), "b", &named);
+    assert_eq!(form.data_json, r#"{"title":"t"}"#);
+    // What is no asset is left out.
+    for other in [json!(null), json!(7), json!("r"), json!({"id": "r"})] {
+        check_resources(&json!({"resources": other}), "i", &[]);
+    }
+    let mixed = json!([null, 7, "r", [], {}, {"type": "file"}, {"id": 7}, {"id": ""}, {"id": "b", "type": 7}]);
+    check_resources(&json!({"resources": mixed}), "b", &["b "]);
+    let many: Vec<Value> = (0..100).map(|number| entry(&format!("r{number}"))).collect();
+    let all: Vec<String> = (0..100).map(|number| format!("r{number} file")).collect();
+    check_resources(&json!({"resources": many}), "r0", &all.iter().map(String::as_str).collect::<Vec<_>>());
+    // The first is the key, so it must be able to be one.
+    let bad = json!({"type": "x", "action_id": "a", "resources": [{"id": "a\nb"}]});
+    check(bad.to_string(), "quarantine | x | bad_subject: resources[].id: holds control characters");
+    // A webhook has one resource, whatever stands beside it.
+    check(
+        json!({"type": "file.ready", "resources": several}).to_string(),
+        "quarantine | file.ready | no_subject: resource.id: a string was expected",
+    );
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(super) struct Body<'a> {
     pub(super) account: Reference,
     pub(super) project: Reference,
     pub(super) resource: Lenient<Object<Resource>>,
+    /// What an action on several assets names, instead of `resource` or beside it.
+    pub(super) resources: Lenient<Vec<Object<Resource>>>,
     pub(super) user: Reference,
     pub(super) workspace: Reference,
     pub(super) team: Reference,

@@ -8,7 +8,7 @@ use crate::{
     proto::{
         UploadcareAddon, UploadcareAudioStream, UploadcareColorMode, UploadcareContentInfo, UploadcareFile,
         UploadcareGeoLocation, UploadcareHook, UploadcareImage, UploadcareInitiator, UploadcareInitiatorType, UploadcareMime,
-        UploadcareVideo, UploadcareVideoStream, UploadcareVirusScan, event::Payload,
+        UploadcareTags, UploadcareVideo, UploadcareVideoStream, UploadcareVirusScan, event::Payload,
     },
     provider::json::{self, Lenient},
 };
@@ -56,6 +56,7 @@ fn occurred_at(event_type: &str, file: &UploadcareFile) -> Option<Timestamp> {
 
 fn file(body: wire::Body<'_>) -> UploadcareFile {
     let data = body.data.into_inner().unwrap_or_default();
+    let previous = body.previous_values.value.unwrap_or_default();
     UploadcareFile {
         uuid: or_empty(data.uuid),
         file_url: or_empty(body.file),
@@ -75,13 +76,20 @@ fn file(body: wire::Body<'_>) -> UploadcareFile {
         metadata_json: json::text(data.metadata),
         variations_json: json::text(data.variations),
         previous_values_json: json::text(body.previous_values.text),
-        previous_virus_scan: (body.previous_values.value).and_then(|previous| previous.appdata.into_inner()).and_then(virus_scan),
+        previous_virus_scan: previous.appdata.into_inner().and_then(virus_scan),
         initiator: body.initiator.into_inner().map(initiator),
         hook: body.hook.into_inner().map(hook),
         source: or_empty(data.source),
         rekognition_info_json: json::text(data.rekognition_info),
         payload_hash: or_empty(body.payload_hash),
+        tags: tags(data.tags),
+        previous_tags: tags(previous.tags),
     }
+}
+
+/// Absent is not empty: a body may leave the tags out.
+fn tags(tags: Lenient<Vec<String>>) -> Option<UploadcareTags> {
+    tags.0.map(|values| UploadcareTags { values })
 }
 
 fn hook(hook: wire::Hook) -> UploadcareHook {

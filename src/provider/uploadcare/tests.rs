@@ -106,6 +106,37 @@ fn older_descriptions_of_the_content_count_where_the_newer_lacks_theirs() {
 }
 
 #[test]
+fn tags_have_presence() {
+    fn check(event: &str, data: &Value, previous: &Value, tags: Option<&[&str]>, previous_tags: Option<&[&str]>) {
+        let mut body = json!({"hook": {"event": event}, "data": {"uuid": "u"}});
+        body["data"].as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
+        if !previous.is_null() {
+            body["previous_values"] = previous.clone();
+        }
+        let file = file(super::tests::check(body.to_string(), &format!("uploadcare.{event} | {event} | u")));
+        let owned = |tags: Option<&[&str]>| tags.map(|it| it.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>());
+        assert_eq!(file.tags.map(|it| it.values), owned(tags), "{body}");
+        assert_eq!(file.previous_tags.map(|it| it.values), owned(previous_tags), "{body}");
+        let exact = if previous.is_null() { String::new() } else { previous.to_string() };
+        assert_eq!(file.previous_values_json, exact, "the exact text");
+    }
+    let none = &json!(null);
+    check("file.uploaded", &json!({}), none, None, None);
+    check("file.uploaded", &json!({"tags": []}), none, Some(&[]), None);
+    check("file.uploaded", &json!({"tags": ["cat", "Ünï", ""]}), none, Some(&["cat", "Ünï", ""]), None);
+    let info = "file.info_updated";
+    check(info, &json!({"tags": ["cat"]}), &json!({"tags": null}), Some(&["cat"]), None);
+    check(info, &json!({"tags": []}), &json!({"tags": ["cat", "dog"]}), Some(&[]), Some(&["cat", "dog"]));
+    check(info, &json!({"tags": ["cat"]}), &json!({"tags": [], "metadata": {"a": "b"}}), Some(&["cat"]), Some(&[]));
+    check(info, &json!({}), &json!({"metadata": {}}), None, None);
+    // A wrong type empties the field, and within the array its element.
+    for wrong in [json!(null), json!("cat"), json!({"a": "cat"}), json!(7)] {
+        check("file.stored", &json!({"tags": wrong}), none, None, None);
+    }
+    check("file.stored", &json!({"tags": ["cat", 7, null, ["dog"]]}), none, Some(&["cat"]), None);
+}
+
+#[test]
 fn samples_are_read_whole() {
     for name in PROVIDER.names() {
         let event = classify((PROVIDER.sample)(name).unwrap().as_bytes());
@@ -148,6 +179,8 @@ fn every_field_goes_where_it_belongs() {
     body["hook"]["updated_at"] = json!("2026-02-04T00:00:00Z");
     body["previous_values"]["appdata"]["uc_clamav_virus_scan"]["version"] = json!("1.0.6");
     body["payload_hash"] = json!("1844671900");
+    body["data"]["tags"] = json!(["holiday", "2026"]);
+    body["previous_values"]["tags"] = json!(["holiday"]);
     let event = proto::Event { payload: classify(body.to_string().as_bytes()).payload, ..proto::Event::default() };
     let json = proto::event_to_json(&event.encode_to_vec()).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&json).unwrap());

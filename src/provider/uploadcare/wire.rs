@@ -88,12 +88,14 @@ pub(super) struct Data<'a> {
     pub(super) source: Lenient<String>,
     #[serde(borrow)]
     pub(super) rekognition_info: Option<&'a RawValue>,
+    pub(super) tags: Lenient<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PreviousValues {
     pub(super) appdata: Nested<Appdata>,
+    pub(super) tags: Lenient<Vec<String>>,
 }
 
 /// What add-ons know about the file; only the virus scan is read.
