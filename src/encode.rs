@@ -196,6 +196,7 @@ pub fn encode(verified: Verified, provider: &'static Provider, event: Event, enc
         content_type: delivery.content_type,
         type_inferred: event.type_inferred,
         payload_omitted: false,
+        text_repaired: event.text_repaired,
         payload: event.payload,
     };
     let topic = encoding.topics.topic(event.kind);

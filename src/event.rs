@@ -72,6 +72,8 @@ pub struct Event {
     pub verdict: Option<String>,
     /// Why it is in quarantine.
     pub fault: Option<Fault>,
+    /// Whether it is the reading of a repaired copy of the body.
+    pub text_repaired: bool,
 }
 
 impl Event {
@@ -86,6 +88,7 @@ impl Event {
             payload: None,
             verdict: None,
             fault: None,
+            text_repaired: false,
         }
     }
 
@@ -107,7 +110,8 @@ pub struct Fault {
 /// The classes of faults that quarantine a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultReason {
-    /// The body is not JSON that can be read: cut off, not UTF-8, a key twice, or no JSON at all.
+    /// The body is not JSON that can be read: cut off, a key twice, no JSON at all, or broken text in what decides the type, the subject or
+    /// the verdict.
     NotJson,
     /// The body is JSON but not an object.
     NotAnObject,

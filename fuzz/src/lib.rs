@@ -90,9 +90,20 @@ pub fn classify(data: &[u8]) {
     assert_eq!((&stored.id, &record.id), (&id, &id), "the id is of the bytes alone");
     assert_eq!(stored.subject, record.key);
     assert!(!record.key.is_empty() && !record.key.chars().any(char::is_control));
+    if stored.text_repaired {
+        // What was repaired shows as one of these, which no id of a sender's holds by itself.
+        let spelled = [&b"\\u"[..], "\u{fffd}".as_bytes()].iter().any(|it| body.windows(it.len()).any(|window| window == *it));
+        assert!(spelled || !stored.subject.contains('\u{fffd}'), "a repair made a subject");
+        assert!(!serde_json_takes_all(body), "nothing had to be repaired");
+    }
     event_to_json(&record.value).expect("a record is shown as JSON");
     // A header goes to consumers as it is.
     assert!(record.headers.iter().all(|(_, value)| !value.chars().any(char::is_control)));
+}
+
+/// Whether a reader that looks at everything takes a text.
+fn serde_json_takes_all(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(body).is_ok()
 }
 
 /// A provider's byte, the values of its signature headers, each with the separator behind it, and a body: nobody without the secret

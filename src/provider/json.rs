@@ -3,19 +3,20 @@
 //!
 //! Every wire struct derives `Deserialize` with `#[serde(default)]` on the struct and wraps each field in [`Lenient`]; a
 //! free-form field is `Option<&'a RawValue>`. A key that stands twice in one object is an error, because readers disagree on
-//! which one counts; so are text that is not UTF-8 and a number that no 64-bit type holds, in a field that is read. Half a character
-//! (a lone surrogate, as services cut off file names) is none: see [`mend`].
+//! which one counts. What is wrong with the text alone is repaired where that decides nothing: see [`classify`].
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
+mod repair;
 
-use memchr::memmem;
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
+
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::value::RawValue;
 
 use crate::event::{Fault, FaultReason};
+pub use repair::classify;
 
 /// Reads a body that must be a JSON object.
 pub fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
@@ -40,40 +41,6 @@ pub fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
 fn not_json(error: &serde_json::Error) -> Fault {
     let (line, column, class) = (error.line(), error.column(), class(error));
     Fault { reason: FaultReason::NotJson, detail: format!("line {line} column {column}: cannot be read as JSON ({class})") }
-}
-
-/// A body whose strings hold no lone surrogates: `\ud83d` without its other half is JSON, but no text. It becomes U+FFFD, also within
-/// the exact text of free-form fields; the event's `body` keeps what was received. Nearly every body is returned as it is.
-pub fn mend(body: &[u8]) -> Cow<'_, [u8]> {
-    let suspicious = |at: usize| matches!(body.get(at + 2..at + 4), Some([b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F']));
-    if !memmem::find_iter(body, "\\u").any(suspicious) {
-        return Cow::Borrowed(body);
-    }
-    // From the beginning: only a scan of the whole text tells an escape from an escaped backslash.
-    let (mut out, mut at) = (Vec::with_capacity(body.len()), 0);
-    while at < body.len() {
-        if body[at] != b'\\' {
-            out.push(body[at]);
-            at += 1;
-            continue;
-        }
-        let (escape, replace) = match (unit(body, at), unit(body, at + 6)) {
-            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
-            (Some(0xd800..=0xdfff), _) => (6, true),
-            // Two bytes at once: the second may be a backslash that escapes nothing.
-            _ => (2, false),
-        };
-        let end = body.len().min(at + escape);
-        out.extend_from_slice(if replace { b"\\ufffd" } else { &body[at..end] });
-        at = end;
-    }
-    Cow::Owned(out)
-}
-
-/// The UTF-16 unit that an escape stands for.
-fn unit(body: &[u8], at: usize) -> Option<u16> {
-    let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
-    u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
 }
 
 fn class(error: &serde_json::Error) -> &'static str {
@@ -253,8 +220,14 @@ pub fn text(raw: Option<&RawValue>) -> String {
 }
 
 /// A second, typed look at a free-form field whose exact text is kept as well; `None` where it is not of that type.
-pub fn typed<'a, T: Field<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
-    serde_json::from_str::<Lenient<T>>(raw?.get()).ok()?.0
+pub fn typed<T: for<'a> Field<'a>>(raw: Option<&RawValue>) -> Option<T> {
+    second_look::<Lenient<T>>(raw?).ok()?.0
+}
+
+/// Reads the exact text of a free-form field. A number that no 64-bit type holds is valid there, and must not cost more than its field.
+pub fn second_look<T: DeserializeOwned>(raw: &RawValue) -> serde_json::Result<T> {
+    let strict = serde_json::from_str(raw.get());
+    strict.or_else(|error| repair::numbers(raw.get()).map_or(Err(error), |text| serde_json::from_str(&text)))
 }
 
 #[cfg(test)]

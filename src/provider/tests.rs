@@ -1,5 +1,7 @@
 //! What tests deliver and prove with.
 
+mod broken_text;
+
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -7,6 +9,7 @@ use serde_json::Value;
 use crate::{
     delivery::{Credential, Delivery},
     event::{Event, EventKind},
+    provider::{CredentialSource, Provider},
     signature::{Keys, Secret},
 };
 
@@ -26,6 +29,19 @@ pub(crate) fn delivery(credential: Credential, body: &[u8]) -> Delivery {
 pub(crate) fn keys(secrets: &[&str]) -> Keys {
     let secrets = (1..).zip(secrets).map(|(slot, secret)| (slot, Secret::new(secret.as_bytes()).unwrap())).collect();
     Keys { secrets, incomplete: false, tolerance: Duration::from_secs(300) }
+}
+
+/// What a provider reads in a body that it has proven.
+pub(crate) fn classified(provider: &'static Provider, body: &[u8]) -> Event {
+    const SECRET: &str = "a-secret-of-thirty-two-characters";
+    let keys = keys(&[SECRET]);
+    let unproven = delivery(Credential::Token(SECRET.into()), body);
+    let signed = provider.sign(body, &keys.secrets[0].1, unproven.received_at);
+    let credential = match provider.credential {
+        CredentialSource::UrlToken => unproven.credential,
+        CredentialSource::Hmac(_) => Credential::Headers(signed.into_iter().map(|(_, value)| value).collect()),
+    };
+    (provider.classify)(&provider.verify(Delivery { credential, ..unproven }, &keys).unwrap())
 }
 
 /// Compares an event with `kind | type | subject`, or with `quarantine | type | reason: detail`.

@@ -19,8 +19,11 @@ const VERDICT_BYTES_MAX: usize = 64;
 
 /// Reads a body, whatever it is.
 pub(super) fn classify(body: &[u8]) -> Event {
-    let body = json::mend(body);
-    let mut body: Body<'_> = match json::object(&body) {
+    json::classify(body, read)
+}
+
+fn read(body: &[u8]) -> Event {
+    let mut body: Body<'_> = match json::object(body) {
         Ok(body) => body,
         Err(fault) => return Event::quarantined(fault),
     };

@@ -14,8 +14,11 @@ use crate::{
 
 /// Reads a body. It carries no time, so no event has an `occurred_at`.
 pub(super) fn classify(body: &[u8]) -> Event {
-    let body = json::mend(body);
-    let mut body: Body<'_> = match json::object(&body) {
+    json::classify(body, read)
+}
+
+fn read(body: &[u8]) -> Event {
+    let mut body: Body<'_> = match json::object(body) {
         Ok(body) => body,
         Err(fault) => return Event::quarantined(fault),
     };

@@ -15,8 +15,11 @@ use crate::{
 
 /// Reads a body.
 pub(super) fn classify(body: &[u8]) -> Event {
-    let body = json::mend(body);
-    let body: wire::Body<'_> = match json::object(&body) {
+    json::classify(body, read)
+}
+
+fn read(body: &[u8]) -> Event {
+    let body: wire::Body<'_> = match json::object(body) {
         Ok(body) => body,
         Err(fault) => return Event::quarantined(fault),
     };

@@ -286,7 +286,8 @@ fn what_cannot_be_read_is_quarantined() {
         let fault = classify(body.as_bytes()).fault.unwrap();
         assert!(fault.detail.ends_with("(a key twice)"), "{}", fault.detail);
     }
-    assert_eq!(classify(b"{\"data\":{\"metadata\":\"\xff\"}}").kind, EventKind::Quarantine);
+    let repaired = classify(b"{\"data\":{\"metadata\":\"\xff\"}}");
+    assert_eq!((repaired.kind, repaired.text_repaired), (EventKind::Unclassified { provider: "uploadcare" }, true));
 }
 
 /// Every place in a JSON value, as a pointer.

@@ -3,13 +3,13 @@
 use prost_types::Timestamp;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, SeqAccess},
+    de::{DeserializeOwned, Error as _, MapAccess, SeqAccess},
 };
 use serde_json::value::RawValue;
 
 use crate::{
     event::parse_time,
-    provider::json::{Field, Lenient, Object},
+    provider::json::{self, Field, Lenient, Object},
 };
 
 /// A nested object that may be absent.
@@ -234,11 +234,11 @@ impl<T> Default for Exact<'_, T> {
     }
 }
 
-impl<'de: 'a, 'a, T: Deserialize<'a>> Deserialize<'de> for Exact<'a, T> {
+impl<'de: 'a, 'a, T: DeserializeOwned> Deserialize<'de> for Exact<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text: Option<&'a RawValue> = Deserialize::deserialize(deserializer)?;
         let value = match text {
-            Some(text) => serde_json::from_str::<Nested<T>>(text.get()).map_err(D::Error::custom)?.into_inner(),
+            Some(text) => json::second_look::<Nested<T>>(text).map_err(D::Error::custom)?.into_inner(),
             None => None,
         };
         Ok(Self { text, value })

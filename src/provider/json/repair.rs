@@ -1,0 +1,145 @@
+//! Bodies that a strict reader does not take although nothing of what matters in them is in doubt: a byte order mark in front, `NaN` and
+//! `Infinity` (Python's encoder writes them), numbers beyond 64 bits, bytes that are not UTF-8, and half of a character (a lone surrogate,
+//! as services leave it where they cut off file names).
+//!
+//! An infected verdict must not end in quarantine for any of these. So a repaired copy goes through the same strict reader once more. What
+//! the sender did not write may decide nothing: where the type, the subject or the verdict depends on what stands in for a broken part, the
+//! delivery is quarantined as before.
+
+use std::fmt::Debug;
+
+use memchr::{memchr2, memmem};
+
+use crate::event::{Event, EventKind, Fault, FaultReason};
+
+/// What takes the place of a broken part.
+struct StandIn {
+    /// Of bytes that are not UTF-8, and of half a character.
+    text: &'static str,
+    /// The same as an escape, where an escape was.
+    escape: &'static str,
+    /// Of a number that JSON or a 64-bit type does not have.
+    number: &'static str,
+}
+
+/// What the copy holds that is read.
+const STAND_IN: StandIn = StandIn { text: "\u{fffd}", escape: "\\ufffd", number: "null" };
+
+/// What it might hold as well: a reading that these change depends on the broken part.
+const OTHERS: [StandIn; 2] = [
+    StandIn { text: "\u{fffc}", escape: "\\ufffc", number: "0" },
+    StandIn { text: "\u{fffc}", escape: "\\ufffc", number: "\"\\ufffc\"" },
+];
+
+/// Classifies a body by `read`, which quarantines what it cannot read. Where it cannot read the text as it is, a repaired copy is read
+/// instead; `Event::text_repaired` then says so.
+pub fn classify(body: &[u8], read: fn(&[u8]) -> Event) -> Event {
+    // A free-form field is not looked into, so half a character in it is found here alone. Its exact text goes to consumers, whose readers
+    // may refuse it.
+    if !may_hold_half_a_character(body) {
+        let strict = read(body);
+        if strict.fault.as_ref().is_none_or(|fault| fault.reason != FaultReason::NotJson) {
+            return strict;
+        }
+    }
+    let copy = repaired(body, &STAND_IN);
+    let event = read(&copy);
+    if copy == body {
+        return event;
+    }
+    if event.kind == EventKind::Quarantine {
+        // The place that the fault names is then one of the body as it was received, where it could not be read either.
+        let strict = read(body);
+        return if strict.kind == EventKind::Quarantine { strict } else { event };
+    }
+    if OTHERS.iter().any(|other| decided(&read(&repaired(body, other))) != decided(&event)) {
+        let detail = "the type, the subject or the verdict holds text that cannot be read".into();
+        return Event::quarantined(Fault { reason: FaultReason::NotJson, detail });
+    }
+    Event { text_repaired: true, ..event }
+}
+
+/// What must not depend on a repair.
+fn decided(event: &Event) -> impl PartialEq + Debug + '_ {
+    (event.kind, &event.event_type, event.type_inferred, &event.subject, &event.verdict)
+}
+
+/// The text of a free-form field without numbers that no 64-bit type holds; none where it has none.
+pub(super) fn numbers(text: &str) -> Option<String> {
+    let copy = repaired(text.as_bytes(), &STAND_IN);
+    (copy != text.as_bytes()).then(|| String::from_utf8(copy).ok()).flatten()
+}
+
+fn may_hold_half_a_character(body: &[u8]) -> bool {
+    let surrogate = |at: usize| matches!(body.get(at + 2..at + 4), Some([b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F']));
+    memmem::find_iter(body, "\\u").any(surrogate)
+}
+
+/// The body without what a strict reader stumbles over. What is not wrong stays as it is, byte by byte; what is no JSON for other reasons
+/// stays no JSON.
+fn repaired(body: &[u8], by: &StandIn) -> Vec<u8> {
+    let text = readable(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body), by);
+    let (mut out, mut at, mut in_string) = (Vec::with_capacity(text.len()), 0, false);
+    while let Some(first) = text.get(at) {
+        let rest = &text[at..];
+        let (length, stand_in) = match first {
+            b'"' => {
+                in_string = !in_string;
+                (1, None)
+            }
+            b'\\' if in_string => escape(rest, by),
+            _ if in_string => (memchr2(b'"', b'\\', rest).unwrap_or(rest.len()), None),
+            _ => number(rest, by),
+        };
+        let end = text.len().min(at + length);
+        out.extend_from_slice(stand_in.map_or(&text[at..end], str::as_bytes));
+        at = end;
+    }
+    out
+}
+
+/// Text that is UTF-8.
+fn readable(body: &[u8], by: &StandIn) -> Vec<u8> {
+    let mut text = Vec::with_capacity(body.len());
+    for chunk in body.utf8_chunks() {
+        text.extend_from_slice(chunk.valid().as_bytes());
+        if !chunk.invalid().is_empty() {
+            text.extend_from_slice(by.text.as_bytes());
+        }
+    }
+    text
+}
+
+/// How long the escape is that a string goes on with, and what stands in for it where it is half a character.
+fn escape(rest: &[u8], by: &StandIn) -> (usize, Option<&'static str>) {
+    match (unit(rest), rest.get(6..).and_then(unit)) {
+        (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, None),
+        (Some(0xd800..=0xdfff), _) => (6, Some(by.escape)),
+        // Two bytes at once: the second may be a quote or a backslash.
+        _ => (2, None),
+    }
+}
+
+/// The UTF-16 unit that an escape at the beginning of a text stands for.
+fn unit(text: &[u8]) -> Option<u16> {
+    let digits = text.get(..6)?.strip_prefix(b"\\u")?;
+    digits.iter().all(u8::is_ascii_hexdigit).then(|| u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()).flatten()
+}
+
+/// How long the next part outside of strings is, and what stands in for it where it is a number that JSON or a 64-bit type does not have.
+fn number(rest: &[u8], by: &StandIn) -> (usize, Option<&'static str>) {
+    for word in ["NaN", "Infinity", "-Infinity"] {
+        if rest.starts_with(word.as_bytes()) {
+            return (word.len(), Some(by.number));
+        }
+    }
+    if !matches!(rest[0], b'-' | b'0'..=b'9') {
+        return (1, None);
+    }
+    let length = rest.iter().take_while(|b| matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')).count();
+    let value = str::from_utf8(&rest[..length]).ok().and_then(|text| text.parse::<f64>().ok());
+    (length, value.filter(|value| value.is_infinite()).map(|_| by.number))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Bodies whose text is broken: what can be read all the same, and what must not be decided by a repair.
+
+use proptest::prelude::*;
+
+use super::classified;
+use crate::{
+    event::{Event, EventKind},
+    proto::{FilesafetyVerdict, event::Payload},
+    provider::{self, Provider, filesafety, filespin, frameio, uploadcare},
+};
+
+/// What a body is with these bytes in the place of its `@`.
+fn with(body: &str, broken: &[u8]) -> Vec<u8> {
+    let (before, after) = body.split_once('@').expect("there is a place");
+    [before.as_bytes(), broken, after.as_bytes()].concat()
+}
+
+/// `expected` is `kind | type | subject`, with `repaired` after it, or `quarantine | type`.
+#[track_caller]
+fn check(provider: &'static Provider, body: &[u8], expected: &str) -> Event {
+    let event = classified(provider, body);
+    let outline = match event.kind {
+        EventKind::Quarantine => format!("quarantine | {}", event.event_type),
+        kind => format!("{} | {} | {}", kind.name(), event.event_type, event.subject.as_deref().unwrap_or("-")),
+    };
+    let outline = outline + if event.text_repaired { " | repaired" } else { "" };
+    assert_eq!(outline, expected, "{}", String::from_utf8_lossy(body));
+    event
+}
+
+#[test]
+fn an_infected_verdict_is_read_although_its_text_is_broken() {
+    const WHOLE: &str = "filesafety.scan.complete | scan.complete | s";
+    const REPAIRED: &str = "filesafety.scan.complete | scan.complete | s | repaired";
+    fn infected(field: &str, broken: &[u8], expected: &str) {
+        let body = format!(r#"{{"event":"scan.complete","scan_id":"s",{field}"verdict":"infected"}}"#);
+        let event = check(&filesafety::PROVIDER, &with(&body, broken), expected);
+        assert_eq!(event.verdict.as_deref(), Some("infected"));
+        assert!(matches!(event.payload, Some(Payload::FilesafetyScan(scan)) if scan.verdict() == FilesafetyVerdict::Infected));
+    }
+    for number in ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"] {
+        infected(r#""nsfw":{"confidence":@},"#, number.as_bytes(), REPAIRED);
+        infected(r#""nsfw":@,"#, number.as_bytes(), REPAIRED);
+    }
+    // Beyond 64 bits, but not beyond a float.
+    infected(r#""text":{"pii":{"count":@}},"#, b"18446744073709551616", WHOLE);
+    // Valid JSON where nobody looks; `NaN` is valid nowhere.
+    infected(r#""unknown":@,"#, b"1e400", WHOLE);
+    infected(r#""metadata":{"user":@},"#, b"1e400", WHOLE);
+    infected(r#""unknown":@,"#, b"NaN", REPAIRED);
+    infected(r#""file_hash":"@","#, b"\xff", REPAIRED);
+    infected(r#""file_hash":"@","#, br"\ud83d", REPAIRED);
+    infected(r#""metadata":{"user":"@"},"#, b"\xe2\x82", REPAIRED);
+    infected(r#""metadata":{"user":"@"},"#, br"\udc00", REPAIRED);
+    infected(r#""metadata":{"user":"@"},"#, br"\ud83d\ude00", WHOLE);
+    let marked = [b"\xef\xbb\xbf".as_slice(), br#"{"event":"scan.complete","scan_id":"s","verdict":"infected"}"#].concat();
+    check(&filesafety::PROVIDER, &marked, REPAIRED);
+}
+
+#[test]
+fn a_virus_of_uploadcares_is_read_although_its_text_is_broken() {
+    let body = r#"{"hook":{"event":"file.infected"},"data":{"uuid":"u","size":@,"appdata":{"uc_clamav_virus_scan":{"data":{"infected":true}}}}}"#;
+    let scan = |event: Event| match event.payload {
+        Some(Payload::UploadcareFile(file)) => file.virus_scan.and_then(|scan| scan.infected),
+        other => panic!("a file was expected, not {other:?}"),
+    };
+    let event = check(&uploadcare::PROVIDER, &with(body, b"NaN"), "uploadcare.file.infected | file.infected | u | repaired");
+    assert_eq!(scan(event), Some(true));
+    // The exact text of an add-on holds a number that no type does: it costs its own field.
+    let body = r#"{"hook":{"event":"file.infected"},"data":{"uuid":"u","appdata":{"uc_clamav_virus_scan":{"version":@,"data":{"infected":true}}}}}"#;
+    let event = check(&uploadcare::PROVIDER, &with(body, b"1e400"), "uploadcare.file.infected | file.infected | u");
+    assert_eq!(scan(event), Some(true));
+    let body = r#"{"event":"file-processed","id":"a","metadata":{"width":@,"height":2}}"#;
+    let event = check(&filespin::PROVIDER, &with(body, b"1e400"), "filespin.file-processed | file-processed | a");
+    let Some(Payload::FilespinAsset(asset)) = event.payload else { panic!("an asset") };
+    let metadata = asset.metadata.unwrap();
+    assert_eq!(
+        (metadata.width, metadata.height.is_some(), asset.metadata_json.as_str()),
+        (None, true, r#"{"width":1e400,"height":2}"#)
+    );
+}
+
+#[test]
+fn a_good_verdict_is_never_that_of_a_repair() {
+    for broken in [
+        &b"\"cl\xffean\""[..],
+        b"\"clean\xff\"",
+        b"\"\xff\"",
+        br#""\ud800clean""#,
+        "\"\u{feff}clean\"".as_bytes(),
+        b"NaN",
+        b"Infinity",
+        b"1e400",
+        b"\"clean\",\"verdict\":NaN",
+    ] {
+        let event = classified(&filesafety::PROVIDER, &with(r#"{"event":"scan.complete","scan_id":"s","verdict":@}"#, broken));
+        let clean = matches!(&event.payload, Some(Payload::FilesafetyScan(scan)) if scan.verdict() == FilesafetyVerdict::Clean);
+        assert!(!clean && event.verdict.as_deref() != Some("clean"), "{event:?}");
+    }
+}
+
+#[test]
+fn a_repair_decides_neither_type_nor_subject() {
+    let broken: [&[u8]; 6] = [b"NaN", b"Infinity", b"1e400", b"\"\xff\"", br#""\ud83d""#, b"\"a\xc3\""];
+    for (provider, bodies) in [
+        // The guide does not know `event`, and its absence means one of the types.
+        (
+            &filesafety::PROVIDER,
+            &[r#"{"event":@,"scan_id":"s","verdict":"clean"}"#, r#"{"event":"scan.complete","scan_id":@}"#][..],
+        ),
+        // A status stands in for a type, and what describes a file tells a deletion from an asset.
+        (&filespin::PROVIDER, &[r#"{"event":@,"id":"a","status":"OK"}"#, r#"{"id":@,"event":"file-saved"}"#]),
+        (
+            &frameio::PROVIDER,
+            &[
+                r#"{"type":@,"resource":{"id":"r"}}"#,
+                r#"{"type":"file.ready","resource":{"id":@}}"#,
+                r#"{"type":"x","action_id":"a","interaction_id":"i","resource":{"id":@}}"#,
+                r#"{"type":"x","action_id":"a","interaction_id":"i","resources":[{"id":@},{"id":"b"}]}"#,
+            ],
+        ),
+        (
+            &uploadcare::PROVIDER,
+            &[r#"{"hook":{"event":@},"data":{"uuid":"u"}}"#, r#"{"hook":{"event":"file.stored"},"data":{"uuid":@}}"#],
+        ),
+    ] {
+        for body in bodies {
+            for broken in broken {
+                let body = with(body, broken);
+                let event = classified(provider, &body);
+                assert_eq!(event.kind, EventKind::Quarantine, "{}: {event:?}", String::from_utf8_lossy(&body));
+            }
+        }
+    }
+    // A status that is no status infers no type, as any other wrong one.
+    check(&filespin::PROVIDER, &with(r#"{"id":"a","status":@}"#, b"NaN"), "filespin.unclassified |  | a | repaired");
+    // An id in doubt would tell an action from a webhook; broken text is an id all the same.
+    let action = r#"{"type":"file.ready","action_id":@,"resource":{"id":"r"}}"#;
+    check(&frameio::PROVIDER, &with(action, b"NaN"), "quarantine | ");
+    check(&frameio::PROVIDER, &with(action, b"\"\xff\""), "frameio.action | file.ready | r | repaired");
+    for number in ["NaN", "1e400"] {
+        let body = with(r#"{"id":"a","status":"OK","keys":["original"],"size":@}"#, number.as_bytes());
+        check(&filespin::PROVIDER, &body, "quarantine | ");
+    }
+}
+
+#[test]
+fn what_readers_disagree_on_stays_refused() {
+    for (body, broken) in [
+        (r#"{"event":"scan.complete","scan_id":"s","verdict":"infected","verdict":"clean","nsfw":@}"#, "NaN"),
+        (r#"{"event":"scan.complete","scan_id":"s","verdict":"infected","nsfw":@"#, "NaN"),
+        (r#"{"event":"scan.complete","scan_id":"s","verdict":"infected","nsfw":@}"#, "nan"),
+        (r#"@{"event":"scan.complete","scan_id":"s","verdict":"infected"}"#, "\u{feff}\u{feff}"),
+        (r#"[{"event":"scan.complete","scan_id":"s","verdict":@}]"#, "NaN"),
+    ] {
+        check(&filesafety::PROVIDER, &with(body, broken.as_bytes()), "quarantine | ");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever bytes stand in for some of a sample's: what comes out as read has the sample's subject, or one that the body spells.
+    #[test]
+    fn broken_bytes_never_make_a_subject(provider in 0_usize..4, at in any::<prop::sample::Index>(), bytes in prop::collection::vec(any::<u8>(), 1..4)) {
+        let provider = provider::ALL[provider];
+        let name = provider.names().next().unwrap();
+        let mut body = (provider.sample)(name).unwrap().into_bytes();
+        let at = at.index(body.len());
+        body.splice(at..(at + bytes.len()).min(body.len()), bytes);
+        let event = classified(provider, &body);
+        if event.text_repaired {
+            let held = |text: &str| memchr::memmem::find(&body, text.as_bytes()).is_some();
+            prop_assert!(event.subject.as_deref().is_none_or(held), "{event:?}");
+            prop_assert!(event.type_inferred || event.event_type.is_empty() || held(&event.event_type), "{event:?}");
+        }
+    }
+}
