@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{Failure, Outcome, Source, target};
 use crate::{
     config::Environment,
+    http,
     printable::printable,
     provider::{CredentialSource, Provider},
     signature::Secret,
@@ -122,7 +123,9 @@ impl Request {
     pub(super) fn signed(provider: &Provider, url: &str, secret: &str, body: Vec<u8>) -> Result<Self, String> {
         let key = Secret::new(secret.as_bytes()).ok_or_else(|| "the secret is empty".to_owned())?;
         let mut url = url.to_owned();
-        if provider.credential == CredentialSource::UrlToken {
+        // A URL as it was registered has the token already, and a second one would be refused.
+        let has_token = url.parse().is_ok_and(|url| http::has_token(&url));
+        if provider.credential == CredentialSource::UrlToken && !has_token {
             let sign = if url.contains('?') { '&' } else { '?' };
             url = format!("{url}{sign}token={}", utf8_percent_encode(secret, NON_ALPHANUMERIC));
         }

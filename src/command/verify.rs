@@ -95,7 +95,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
         }
         // What it was called with decides nothing else here.
         Err(Error::UnknownEndpoint) => {
-            return Err(Failure::Failed("--url takes a URL as it was called, https://<host>/webhooks/<endpoint>?token=…".into()));
+            return Err(Failure::Failed("--url takes a URL as it was called, https://<host>/webhooks/<endpoint>?token=… or …/<endpoint>/<token>; the daemon answers any other path 404".into()));
         }
         Err(error) => {
             let label = error.answer().label;

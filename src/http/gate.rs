@@ -22,20 +22,47 @@ const CONTENT_TYPE_BYTES_MAX: usize = 256;
 const TRACESTATE_BYTES_MAX: usize = 512;
 const TRACESTATE_MEMBERS_MAX: usize = 32;
 
-/// The endpoint that a path names: `/webhooks/<name>`, with the token as a second segment where the provider has one.
-pub(super) fn endpoint<'a>(shared: &'a Shared, path: &str) -> Result<&'a Endpoint, Error> {
-    let rest = path.strip_prefix("/webhooks/").ok_or(Error::UnknownEndpoint)?;
-    let (name, behind) = rest.split_once('/').unwrap_or((rest, ""));
-    let endpoint = shared.endpoints.get(name).ok_or(Error::UnknownEndpoint)?;
-    let takes_token = endpoint.provider.credential == CredentialSource::UrlToken;
-    if behind.contains('/') || !(behind.is_empty() || takes_token) {
-        return Err(Error::UnknownEndpoint);
+/// What a path says: `/webhooks/<endpoint>`, or `/webhooks/<endpoint>/<token>`, each with or without a slash at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place<'a> {
+    pub(super) endpoint: &'a str,
+    /// As it is written, which may be percent-encoded.
+    pub(super) token: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    /// What this path says; nothing where it is none of ours. The daemon and the commands all ask here.
+    pub(super) fn of(path: &'a str) -> Result<Self, Error> {
+        let rest = path.strip_prefix("/webhooks/").ok_or(Error::UnknownEndpoint)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (endpoint, token) = rest.split_once('/').map_or((rest, None), |(endpoint, token)| (endpoint, Some(token)));
+        if endpoint.is_empty() || token.is_some_and(|token| token.is_empty() || token.contains('/')) {
+            return Err(Error::UnknownEndpoint);
+        }
+        Ok(Self { endpoint, token })
     }
-    Ok(endpoint)
+
+    /// The token, where this provider may have one in the path.
+    pub(super) fn token(self, provider: &Provider) -> Result<Option<&'a str>, Error> {
+        let takes_token = provider.credential == CredentialSource::UrlToken;
+        if self.token.is_some() && !takes_token { Err(Error::UnknownEndpoint) } else { Ok(self.token) }
+    }
+}
+
+/// The endpoint that a request is for, and the token in its path.
+pub(super) fn endpoint<'a, 'b>(shared: &'a Shared, path: &'b str) -> Result<(&'a Endpoint, Option<&'b str>), Error> {
+    let place = Place::of(path)?;
+    let endpoint = shared.endpoints.get(place.endpoint).ok_or(Error::UnknownEndpoint)?;
+    Ok((endpoint, place.token(endpoint.provider)?))
 }
 
 /// Everything else that the head decides: what the sender offers as proof, or why not.
-pub(super) fn pass(shared: &Shared, head: &Parts, endpoint: &Endpoint, keys: &Keys) -> Result<Credential, Error> {
+pub(super) fn pass(
+    shared: &Shared,
+    head: &Parts,
+    (endpoint, path_token): (&Endpoint, Option<&str>),
+    keys: &Keys,
+) -> Result<Credential, Error> {
     if head.method != Method::POST {
         return Err(Error::Method);
     }
@@ -45,14 +72,20 @@ pub(super) fn pass(shared: &Shared, head: &Parts, endpoint: &Endpoint, keys: &Ke
     if keys.secrets.is_empty() {
         return Err(Error::NoSecret);
     }
-    if head.headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if head.headers.get_all(CONTENT_ENCODING).iter().any(|value| codes(value.as_bytes())) {
         return Err(Error::EncodedBody);
     }
     let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > shared.limits.max_body_bytes as u64) {
         return Err(Error::TooLarge);
     }
-    credential(endpoint.provider, &head.headers, head.uri.query(), path_token(head.uri.path()), keys)
+    credential(endpoint.provider, &head.headers, head.uri.query(), path_token, keys)
+}
+
+/// Whether a body with this Content-Encoding is anything but what it looks like. An empty one is none: some proxies leave it behind.
+fn codes(content_encoding: &[u8]) -> bool {
+    let text = content_encoding.trim_ascii();
+    !text.is_empty() && !text.eq_ignore_ascii_case(b"identity")
 }
 
 /// What the sender offers as proof, if it is there once and well-formed.
@@ -102,12 +135,6 @@ fn token(query: Option<&str>, in_path: Option<&str>, keys: &Keys) -> Result<Cred
         return Err(keys.mismatch(Error::BadToken));
     }
     Ok(Credential::Token(token))
-}
-
-/// The token behind `/webhooks/<name>/`.
-pub(super) fn path_token(path: &str) -> Option<&str> {
-    let behind = path.strip_prefix("/webhooks/").and_then(|rest| rest.split_once('/')).map(|(_, behind)| behind);
-    behind.filter(|token| !token.is_empty())
 }
 
 fn decode(text: &str) -> Result<String, Error> {
@@ -162,6 +189,28 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+    use crate::provider::{filespin, frameio};
+
+    #[test]
+    fn a_path_says_one_thing() {
+        fn check(path: &str, with_token: Option<(&str, Option<&str>)>, signed: Option<&str>) {
+            let place = Place::of(path).ok();
+            let of = |provider| place.and_then(|it| Some((it.endpoint, it.token(provider).ok()?)));
+            assert_eq!(of(&filespin::PROVIDER), with_token, "{path}");
+            assert_eq!(of(&frameio::PROVIDER), signed.map(|endpoint| (endpoint, None)), "{path}");
+        }
+        check("/webhooks/a", Some(("a", None)), Some("a"));
+        check("/webhooks/a/", Some(("a", None)), Some("a"));
+        check("/webhooks/a/t", Some(("a", Some("t"))), None);
+        check("/webhooks/a/t/", Some(("a", Some("t"))), None);
+        check("/webhooks/a/%2F", Some(("a", Some("%2F"))), None);
+        for other in ["", "/", "/webhooks", "/webhooks/", "/webhooks//", "//webhooks/a", "/webhooks//a", "/webhooks/a//"] {
+            check(other, None, None);
+        }
+        for other in ["/webhooks/a/t/u", "/webhooks/a//t", "/webhooks/a/t//", "/x/webhooks/a", "webhooks/a", "/WEBHOOKS/a"] {
+            check(other, None, None);
+        }
+    }
 
     #[test]
     fn only_a_well_formed_trace_goes_on() {

@@ -182,8 +182,18 @@ pub fn offered_proof(
     headers: &[(String, String)],
     keys: &Keys,
 ) -> Result<Credential, Error> {
-    let uri = url.map_or_else(|| Ok(Uri::default()), str::parse).map_err(|_| Error::UnknownEndpoint)?;
-    gate::credential(provider, &header_map(headers), uri.query(), gate::path_token(uri.path()), keys)
+    let uri = url.map(str::parse::<Uri>).transpose().map_err(|_| Error::UnknownEndpoint)?;
+    let path_token = match &uri {
+        Some(uri) => gate::Place::of(uri.path())?.token(provider)?,
+        None => None,
+    };
+    gate::credential(provider, &header_map(headers), uri.as_ref().and_then(Uri::query), path_token, keys)
+}
+
+/// Whether a URL is that of an endpoint and has a token already, by the same rules as on the wire.
+pub fn has_token(url: &Uri) -> bool {
+    let in_query = url.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("token="));
+    in_query || gate::Place::of(url.path()).is_ok_and(|place| place.token.is_some())
 }
 
 /// What goes on from a captured request's head into the record: its content type, and its `traceparent` where it is well-formed.
@@ -212,11 +222,11 @@ struct Accepted {
 /// The path of a webhook.
 async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &mut Outcome<'a>) -> Result<Accepted, Error> {
     let (head, body) = request.into_parts();
-    let endpoint = gate::endpoint(shared, head.uri.path())?;
+    let (endpoint, path_token) = gate::endpoint(shared, head.uri.path())?;
     outcome.endpoint = Some(endpoint);
     outcome.trace = Trace::of(&head.headers);
     let keys = endpoint.keys();
-    let credential = gate::pass(shared, &head, endpoint, &keys)?;
+    let credential = gate::pass(shared, &head, (endpoint, path_token), &keys)?;
     shared.delay.admit(&endpoint.begun)?;
     if outcome.left().is_zero() {
         // After a stall of that length its sender has most likely given up.

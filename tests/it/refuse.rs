@@ -258,7 +258,7 @@ fn heads() {
         }
         let twice = good.clone().header("content-encoding", "identity").header("content-encoding", "gzip");
         table.check("two codings", &twice, "415 encoded_body");
-        for coding in ["identity", "Identity"] {
+        for coding in ["identity", "Identity", ""] {
             table.check(coding, &good.clone().header("content-encoding", coding), "200 published");
         }
         // Only the head is sent: the answer does not wait for the body.
@@ -278,7 +278,6 @@ fn heads() {
         "//webhooks/filespin",
         "/webhooks//filespin",
         "/webhooks/filespin/a/b",
-        "/webhooks/filespin/a/",
         "/webhooks/frameio/a",
         "/webhooks/%66ilespin",
         "/x/../webhooks/filespin",

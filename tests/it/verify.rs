@@ -165,7 +165,14 @@ fn verify_knows_tokens_in_urls() {
     );
     check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}")), 0, &["verified"]);
     check(Some("https://hooks.example.com/webhooks/avatars?token=another"), 1, &["bad_token", "is none of the secrets"]);
-    check(Some("::: no url"), 1, &["--url takes a URL"]);
+    check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}/")), 0, &["verified"]);
+    for url in [
+        "::: no url",
+        "https://hooks.example.com//webhooks/avatars?token=",
+        "https://hooks.example.com/x/webhooks/avatars?token=",
+    ] {
+        check(Some(&format!("{url}{token}")), 1, &["--url takes a URL"]);
+    }
     check(Some("https://hooks.example.com/webhooks/avatars"), 1, &["missing_signature", "--url"]);
     check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}?token={token}")), 1, &["bad_token"]);
     check(None, 1, &["missing_signature", "--url"]);
