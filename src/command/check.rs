@@ -16,6 +16,7 @@ use crate::{
         Config, Environment,
         deadlines::{chain, memory_ceiling},
     },
+    printable::printable,
     publish::cluster::{self, Cluster, Creation, Settings, Topic, WritePermission},
     registry::{self, State},
 };
@@ -58,12 +59,12 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
             "deadlines": links, "memory_ceiling_bytes": ceiling, "warnings": warnings, "brokers": brokers, "schema_ids": schema_ids,
             "findings": findings,
         });
-        writeln!(out, "{report}")?;
+        writeln!(out, "{}", printable(&report.to_string()))?;
         return Ok(findings.is_empty());
     }
-    writeln!(out, "configuration: {} is good", arguments.source.config.display())?;
+    writeln!(out, "configuration: {} is good", printable(&arguments.source.config.display().to_string()))?;
     for warning in warnings {
-        writeln!(out, "warning: {warning}")?;
+        writeln!(out, "warning: {}", printable(&warning))?;
     }
     writeln!(out, "deadlines, each longer than the next:")?;
     for link in chain(&config) {
@@ -71,7 +72,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     }
     writeln!(out, "memory ceiling: {}", memory_ceiling(&config))?;
     if arguments.cluster {
-        writeln!(out, "brokers: {}", brokers.join(" "))?;
+        writeln!(out, "brokers: {}", printable(&brokers.join(" ")))?;
         for (subject, id) in &schema_ids {
             match id {
                 Some(id) => writeln!(out, "subject: {subject} has the schema id {id}")?,
@@ -79,7 +80,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
             }
         }
         for finding in &findings {
-            writeln!(out, "problem: {finding}")?;
+            writeln!(out, "problem: {}", printable(finding))?;
         }
         if findings.is_empty() {
             writeln!(out, "cluster: fits the configuration")?;

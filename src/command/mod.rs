@@ -22,6 +22,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{self, Config, Environment},
+    printable::printable,
     publish,
 };
 
@@ -109,8 +110,10 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
+    // It may quote a key of the file or an argument.
+    let text: Vec<String> = text.lines().map(printable).collect();
     // Nothing is left to be told where even stderr is closed.
-    let _closed = writeln!(io::stderr(), "hookgate: {text}");
+    let _closed = writeln!(io::stderr(), "hookgate: {}", text.join("\n"));
     ExitCode::from(code)
 }
 

@@ -26,6 +26,7 @@ pub fn check(folder: &Folder, arguments: &[&str], code: i32, expected: &[&str]) 
     for text in expected {
         assert!(finished.both().contains(text), "{arguments:?}: {text:?} is not in {finished:?}");
     }
+    assert!(!finished.both().contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')), "{arguments:?}: {finished:?}");
     for (name, secret) in SECRETS {
         // A printed curl command is the one place where a token stands: it is what was asked for.
         assert!(arguments.contains(&"--curl") || !finished.both().contains(secret), "{arguments:?}: {name}: {finished:?}");
@@ -54,6 +55,20 @@ fn exit_codes() {
     }
     check(&good, &["serve", "--log-level", "hookgate=loud"], 64, &["level"]);
     check(&good, &["serve", "--listen", "nowhere"], 64, &["[http] listen", "is not an address"]);
+}
+
+/// What was typed or written is quoted, and must not command the terminal that it is quoted on.
+#[test]
+fn nothing_typed_commands_a_terminal() {
+    let (good, escape) = (configured("127.0.0.1:1"), "a\u{1b}[2J\u{202e}");
+    check(&good, &["send", "uploadcare", escape], 1, &["has no event type"]);
+    check(&good, &["send", escape, "file.uploaded"], 1, &["a\\u{1b}[2J"]);
+    check(&good, &["check", "--config", escape], 64, &["a\\u001b[2J\\u202e"]);
+    check(&good, &["tail", "--from", escape], 2, &["--from"]);
+    good.write(&format!("{escape}.toml"), serve_configuration("127.0.0.1:1", ""));
+    check(&good, &["check", "--config", &format!("{escape}.toml")], 0, &["a\\u001b[2J\\u202e.toml is good"]);
+    good.write("key.toml", serve_configuration("127.0.0.1:1", "[topics]\n\"a\\u001b[2J\" = 1\n"));
+    check(&good, &["check", "--config", "key.toml"], 64, &["a\\u001b[2J", "no such key"]);
 }
 
 /// Each waits for brokers as long as it may, so all wait together.

@@ -22,6 +22,7 @@ use self::{format::Output, order::Backlog, select::Filters, select::Range};
 use super::{Failure, Outcome, Source, serve};
 use crate::{
     config::{Environment, Kafka, kafka_alone},
+    printable::printable,
     publish::read::{Read, Reader, Stored},
 };
 
@@ -93,7 +94,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
 
 fn note(text: &str) {
     // Nothing is left to be told where stderr is closed.
-    let _closed = writeln!(io::stderr(), "hookgate: {text}");
+    let _closed = writeln!(io::stderr(), "hookgate: {}", printable(text));
 }
 
 /// The cluster and the topics. Brokers and topics on the command line need no configuration file.
