@@ -8,7 +8,7 @@ use std::{
 
 use prost_types::Timestamp;
 
-use crate::proto::event::Payload;
+use crate::{printable::is_deceptive, proto::event::Payload};
 
 /// The longest subject in bytes; a longer one is not a subject.
 pub const SUBJECT_BYTES_MAX: usize = 512;
@@ -117,7 +117,7 @@ pub enum FaultReason {
     NotAnObject,
     /// The field that names the asset, scan or resource is absent or not a string.
     NoSubject,
-    /// The subject is empty, too long or holds control characters.
+    /// The subject is empty, too long or holds control characters, those of the direction of writing included.
     BadSubject,
     /// Reading the body made Hookgate panic. It is a defect: please report it.
     Panic,
@@ -139,7 +139,8 @@ impl FaultReason {
     }
 }
 
-/// Checks that `text`, found at `path` in the body, can be a subject and so a record key.
+/// Checks that `text`, found at `path` in the body, can be a subject and so a record key. Characters that turn the direction of writing count
+/// as control characters: no id has them, and with them a key could be shown as another one.
 pub fn subject(text: Option<&str>, path: &str) -> Result<String, Fault> {
     let fault = |reason, detail: String| Err(Fault { reason, detail });
     match text {
@@ -148,7 +149,7 @@ pub fn subject(text: Option<&str>, path: &str) -> Result<String, Fault> {
         Some(text) if text.len() > SUBJECT_BYTES_MAX => {
             fault(FaultReason::BadSubject, format!("{path}: longer than {SUBJECT_BYTES_MAX} bytes"))
         }
-        Some(text) if text.chars().any(char::is_control) => {
+        Some(text) if text.chars().any(is_deceptive) => {
             fault(FaultReason::BadSubject, format!("{path}: holds control characters"))
         }
         Some(text) => Ok(text.to_owned()),

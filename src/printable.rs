@@ -8,16 +8,17 @@ pub(crate) fn printable(text: &str) -> String {
             '\n' => safe.push_str("\\n"),
             '\r' => safe.push_str("\\r"),
             '\t' => safe.push_str("\\t"),
-            c if c.is_control() || turns(c) => safe.extend(format!("\\u{:04x}", u32::from(c)).chars()),
+            c if is_deceptive(c) => safe.extend(format!("\\u{:04x}", u32::from(c)).chars()),
             c => safe.push(c),
         }
         safe
     })
 }
 
-/// Marks, embeddings, overrides and isolates of the direction of writing, and the separators of lines and paragraphs.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a character shows a text as another one: control characters, the marks, embeddings, overrides and isolates of the direction of
+/// writing, and the separators of lines and paragraphs.
+pub(crate) fn is_deceptive(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -42,5 +42,8 @@ fn subjects_can_be_keys() {
     check(Some(""), Some((FaultReason::BadSubject, "data.uuid: is empty")));
     check(Some("a\u{0}b"), Some((FaultReason::BadSubject, "data.uuid: holds control characters")));
     check(Some("a\u{85}b"), Some((FaultReason::BadSubject, "data.uuid: holds control characters")));
+    check(Some("a\u{202e}b"), Some((FaultReason::BadSubject, "data.uuid: holds control characters")));
+    check(Some("a\u{2028}b"), Some((FaultReason::BadSubject, "data.uuid: holds control characters")));
+    check(Some("אבג-Käse-🧀"), None);
     check(None, Some((FaultReason::NoSubject, "data.uuid: a string was expected")));
 }
