@@ -35,8 +35,15 @@ fn stored(accepted: &Accepted) -> Response {
     response
 }
 
+/// The answer on a connection for which there is no room.
+pub(super) fn turned_away(limits: &Http) -> Response {
+    let mut response = refused(&Error::Overloaded, limits);
+    response.headers_mut().insert(CONNECTION, CLOSE);
+    response
+}
+
 /// RFC 9457 problem details.
-pub(super) fn refused(error: &Error, limits: &Http) -> Response {
+fn refused(error: &Error, limits: &Http) -> Response {
     let answer = error.answer();
     let body = format!(
         r#"{{"type":"urn:hookgate:problem:{label}","title":"{title}","status":{status}}}"#,

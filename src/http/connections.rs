@@ -1,14 +1,17 @@
-//! The open connections of a port: how many there are, and which of them wait for a request.
+//! The open connections of a port: how many there are, which of them wait for their peer, and which make room for a newcomer.
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use tokio::sync::Notify;
 
-use super::waiting::{Among, Waiting};
+use super::waiting::{Among, For, Waiting};
 use crate::metrics::Metrics;
+
+/// Beyond the limit of connections so many more are told that there is no room. More are closed unheard.
+const TURNED_AWAY_MAX: usize = 256;
 
 /// The open connections of a port.
 pub(super) struct Connections {
@@ -17,27 +20,56 @@ pub(super) struct Connections {
     metrics: Option<Arc<Metrics>>,
 }
 
+/// What there is for a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It is served.
+    Served,
+    /// It hears that there is no room.
+    TurnedAway,
+    /// It is closed at once.
+    Unheard,
+}
+
 impl Connections {
-    /// None yet. With metrics their number is told.
+    /// None yet. With metrics their number is published.
     pub(super) fn new(waiting: Arc<Waiting>, metrics: Option<Arc<Metrics>>) -> Arc<Self> {
         Arc::new(Self { open: AtomicUsize::new(0), waiting, metrics })
     }
 
-    /// One more, and how many there were before. It counts for as long as it lives.
-    pub(super) fn open(self: &Arc<Self>) -> (Connection, usize) {
+    /// One more, and what room there is for it where `max` may be served. It counts for as long as it lives.
+    pub(super) fn open(self: &Arc<Self>, max: usize) -> (Connection, Room) {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         self.publish();
-        (Connection { all: Arc::clone(self), turn: AtomicU64::new(0), dismissal: Arc::default() }, before)
+        let connection = Connection {
+            all: Arc::clone(self),
+            turn: AtomicU64::new(0),
+            asked: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            dismissal: Arc::default(),
+        };
+        (connection, self.room(before, max))
+    }
+
+    /// Makes room beside those that were open before, where there is none.
+    fn room(&self, before: usize, max: usize) -> Room {
+        if before < max {
+            return Room::Served;
+        }
+        // Their answer is out. They are more than the served ones, so one that ends is not always a place among these.
+        let lingering = self.waiting.dismiss_lingering();
+        if before < max + lingering || self.waiting.dismiss(Among::Served) {
+            Room::Served
+        } else if lingering > 0 || before < max + TURNED_AWAY_MAX {
+            Room::TurnedAway
+        } else {
+            Room::Unheard
+        }
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.open.load(Ordering::Relaxed)
-    }
-
-    /// Ends the connection whose peer has been waited for the longest, one that is sending a body included; `false` where there is none.
-    pub(super) fn dismiss_one(&self) -> bool {
-        self.waiting.dismiss(Among::All)
     }
 
     fn publish(&self) {
@@ -52,30 +84,60 @@ pub(super) struct Connection {
     all: Arc<Connections>,
     /// Its place among those that wait; 0 while it does not.
     turn: AtomicU64,
+    /// Whether a request has ever come.
+    asked: AtomicBool,
+    /// Whether an answer has said that it ends.
+    closing: AtomicBool,
     dismissal: Arc<Notify>,
 }
 
 impl Connection {
     /// It waits for a request from now on.
     pub(super) fn wait(&self) {
-        self.turn.store(self.all.waiting.head(&self.dismissal), Ordering::Relaxed);
+        self.turn.store(self.all.waiting.join(self.request(), &self.dismissal), Ordering::Relaxed);
     }
 
     /// A request has come. It is in work until what this returns is dropped, be it answered or given up.
     pub(super) fn begin(self: &Arc<Self>) -> Working {
-        self.all.waiting.leave(self.turn.swap(0, Ordering::Relaxed));
+        self.leave();
+        self.asked.store(true, Ordering::Relaxed);
         Working(Arc::clone(self))
+    }
+
+    /// An answer says that the connection ends.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an answer has said that the connection ends.
+    pub(super) fn closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// It lingers until what this returns is dropped: its last answer is out, and it only waits for the peer to end.
+    pub(super) fn linger(&self) -> Lingering<'_> {
+        self.leave();
+        Lingering(self, self.all.waiting.join(For::End, &self.dismissal))
     }
 
     /// Ends when the connection has to make room.
     pub(super) async fn dismissed(&self) {
         self.dismissal.notified().await;
     }
+
+    fn leave(&self) {
+        self.all.waiting.leave(self.request(), self.turn.swap(0, Ordering::Relaxed));
+    }
+
+    /// Which request it waits for.
+    fn request(&self) -> For<'static> {
+        if self.asked.load(Ordering::Relaxed) { For::NextRequest } else { For::FirstRequest }
+    }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.all.waiting.leave(self.turn.load(Ordering::Relaxed));
+        self.leave();
         self.all.open.fetch_sub(1, Ordering::Relaxed);
         self.all.publish();
     }
@@ -87,5 +149,58 @@ pub(super) struct Working(Arc<Connection>);
 impl Drop for Working {
     fn drop(&mut self) {
         self.0.wait();
+    }
+}
+
+/// A connection that only waits for its peer to end.
+pub(super) struct Lingering<'a>(&'a Connection, u64);
+
+impl Drop for Lingering<'_> {
+    fn drop(&mut self) {
+        self.0.all.waiting.leave(For::End, self.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+
+    /// Connections of each kind, a newcomer, and what it gets.
+    #[test]
+    fn what_room_there_is() {
+        fn check(what: &str, (busy, fresh, idle, lingering): (usize, usize, usize, usize), room: Room) {
+            let all = Connections::new(Arc::default(), None);
+            let open = |count: usize| (0..count).map(|_| Arc::new(all.open(usize::MAX).0)).collect::<Vec<_>>();
+            let (busy, fresh, idle, ended) = (open(busy), open(fresh), open(idle), open(lingering));
+            let working: Vec<_> = busy.iter().chain(&idle).map(Connection::begin).collect();
+            for connection in &fresh {
+                connection.wait();
+            }
+            let _busy: Vec<_> = working.into_iter().take(busy.len()).collect();
+            let _lingering: Vec<_> = ended.iter().map(|connection| connection.linger()).collect();
+            assert_eq!(all.open(2).1, room, "{what}");
+        }
+        check("nobody", (0, 0, 0, 0), Room::Served);
+        check("one beside it", (1, 0, 0, 0), Room::Served);
+        check("all busy", (2, 0, 0, 0), Room::TurnedAway);
+        check("a silent one", (1, 1, 0, 0), Room::Served);
+        check("an idle one", (1, 0, 1, 0), Room::Served);
+        check("one lingers among those at the limit", (1, 0, 0, 1), Room::Served);
+        check("some linger beyond the limit", (2, 0, 0, 200), Room::TurnedAway);
+        check("some linger beyond the limit, and one is idle", (1, 0, 1, 200), Room::Served);
+        check("many are being turned away", (2 + 255, 0, 0, 0), Room::TurnedAway);
+        check("too many are being turned away", (2 + 256, 0, 0, 0), Room::Unheard);
+        check("too many, and one lingers", (2 + 255, 0, 0, 1), Room::TurnedAway);
+    }
+
+    #[test]
+    fn only_so_many_linger() {
+        let all = Connections::new(Arc::default(), None);
+        let connections: Vec<_> = (0..258).map(|_| all.open(usize::MAX).0).collect();
+        let _lingering: Vec<_> = connections.iter().map(Connection::linger).collect();
+        let dismissed: Vec<_> = connections.iter().map(|connection| pin!(connection.dismissal.notified()).enable()).collect();
+        assert_eq!(dismissed, (0..258).map(|place| place < 2).collect::<Vec<_>>(), "those that did so for longest");
     }
 }

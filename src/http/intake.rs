@@ -1,19 +1,28 @@
 //! Taking a body in: bounded in size, in time, and together with all others in memory.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
 };
 
+use axum::http::{HeaderMap, header::EXPECT};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::{
     Endpoint,
     waiting::{Among, Waiting},
 };
 use crate::{config::Http, error::Error};
+
+/// So much of a body that is not wanted may be read to keep its connection. A new one costs about as much.
+const UNWANTED_BYTES: usize = 64 << 10;
 
 /// What all deliveries together hold, and what they may hold.
 ///
@@ -140,7 +149,7 @@ impl Drop for Admitted<'_> {
 }
 
 /// Reads the whole body, within the limits.
-pub(super) async fn read(body: Incoming, limits: &Http, admitted: &mut Admitted<'_>) -> Result<Bytes, Error> {
+pub(super) async fn read(body: &mut Incoming, limits: &Http, admitted: &mut Admitted<'_>) -> Result<Bytes, Error> {
     let (in_flight, endpoint) = (admitted.in_flight, admitted.endpoint);
     let all = tokio::time::timeout(limits.body_timeout, read_all(body, limits.max_body_bytes, admitted));
     tokio::select! {
@@ -151,7 +160,7 @@ pub(super) async fn read(body: Incoming, limits: &Http, admitted: &mut Admitted<
     }
 }
 
-async fn read_all(mut body: Incoming, bytes_max: usize, admitted: &mut Admitted<'_>) -> Result<Bytes, Error> {
+async fn read_all(body: &mut Incoming, bytes_max: usize, admitted: &mut Admitted<'_>) -> Result<Bytes, Error> {
     // Nearly every body is one frame, and then nothing is copied.
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
@@ -172,6 +181,35 @@ async fn read_all(mut body: Incoming, bytes_max: usize, admitted: &mut Admitted<
         }
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// Whether a body that is not wanted is here as a whole, so that the next request can follow it. What has come of it is thrown away, and nothing
+/// is waited for.
+pub(super) async fn is_here(body: &mut Incoming, headers: &HeaderMap) -> bool {
+    // To ask for its first byte is what invites it.
+    let invites = headers.contains_key(EXPECT);
+    let (mut left, mut waited) = (UNWANTED_BYTES, false);
+    while !body.is_end_stream() {
+        if invites || left == 0 {
+            return false;
+        }
+        let frame = poll_fn(|context| Poll::Ready(Pin::new(&mut *body).poll_frame(context))).await;
+        match frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                waited = false;
+            }
+            Poll::Ready(Some(Err(_))) => return false,
+            Poll::Ready(None) => return true,
+            Poll::Pending if waited => return false,
+            // The connection reads on while this future waits, even if only for its next turn.
+            Poll::Pending => {
+                tokio::task::yield_now().await;
+                waited = true;
+            }
+        }
+    }
+    true
 }
 
 #[cfg(test)]

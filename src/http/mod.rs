@@ -27,7 +27,7 @@ use std::{
 };
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, Request, Uri},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, request::Parts},
     response::Response,
 };
 use hyper::body::Incoming;
@@ -164,14 +164,21 @@ impl PhaseCell {
 
 /// Answers one request to the webhook port: every path is a delivery or a 404, so there is nothing to route.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -> Response {
-    let source = source(peer, request.headers(), &shared.limits.trusted_proxies);
+    let (head, mut body) = request.into_parts();
+    let source = source(peer, &head.headers, &shared.limits.trusted_proxies);
     let mut outcome = Outcome::new(&shared, source);
-    let result = deliver(&shared, request, &mut outcome).await.map_err(|error| shared.refusals.judge(source.address, error));
+    let result = deliver(&shared, &head, &mut body, &mut outcome).await;
+    let result = result.map_err(|error| shared.refusals.judge(source.address, error));
     outcome.finish(&result);
     let limited = matches!(result, Err(Error::SourceLimited));
     // Room for another connection is only made by one that ends, and who only costs something shall not do so on and on. But the other
     // senders behind a proxy must not pay for one.
-    let ends = outcome.slow || limited && !source.proxied;
+    let unread = match outcome.body {
+        Reading::NotBegun => !intake::is_here(&mut body, &head.headers).await,
+        Reading::Begun => true,
+        Reading::Done => false,
+    };
+    let ends = unread || limited && !source.proxied;
     answer::answer(result, ends, shared.phase.get(), &shared.limits)
 }
 
@@ -220,22 +227,26 @@ struct Accepted {
 }
 
 /// The path of a webhook.
-async fn deliver<'a>(shared: &'a Shared, request: Request<Incoming>, outcome: &mut Outcome<'a>) -> Result<Accepted, Error> {
-    let (head, body) = request.into_parts();
+async fn deliver<'a>(
+    shared: &'a Shared,
+    head: &Parts,
+    body: &mut Incoming,
+    outcome: &mut Outcome<'a>,
+) -> Result<Accepted, Error> {
     let (endpoint, path_token) = gate::endpoint(shared, head.uri.path())?;
     outcome.endpoint = Some(endpoint);
     outcome.trace = Trace::of(&head.headers);
     let keys = endpoint.keys();
-    let credential = gate::pass(shared, &head, (endpoint, path_token), &keys)?;
+    let credential = gate::pass(shared, head, (endpoint, path_token), &keys)?;
     shared.delay.admit(&endpoint.begun)?;
     if outcome.left().is_zero() {
         // After a stall of that length its sender has most likely given up.
         return Err(Error::Overloaded);
     }
     let mut admitted = shared.in_flight.admit(endpoint).await?;
-    let body = intake::read(body, &shared.limits, &mut admitted).await.inspect_err(|error| {
-        outcome.slow = matches!(error, Error::SlowBody | Error::Overloaded);
-    })?;
+    outcome.body = Reading::Begun;
+    let body = intake::read(body, &shared.limits, &mut admitted).await?;
+    outcome.body = Reading::Done;
 
     let delivery = Delivery {
         endpoint: Arc::clone(&endpoint.name),
@@ -325,6 +336,14 @@ fn report_panic(provider: &Provider, doing: &str) -> Error {
     Error::Internal
 }
 
+/// How far the reading of a body has come.
+enum Reading {
+    NotBegun,
+    /// Begun, and perhaps given up.
+    Begun,
+    Done,
+}
+
 /// Counts and logs the one outcome of a request, also where the sender hangs up and this future is dropped.
 struct Outcome<'a> {
     shared: &'a Shared,
@@ -334,15 +353,14 @@ struct Outcome<'a> {
     started: Instant,
     /// How long the request may have waited for the event loop.
     late: Duration,
-    /// Whether its body was given up.
-    slow: bool,
+    body: Reading,
     finished: bool,
 }
 
 impl<'a> Outcome<'a> {
     fn new(shared: &'a Shared, source: Source) -> Self {
         let (started, late) = (Instant::now(), shared.delay.now());
-        Self { shared, endpoint: None, source, trace: Trace::default(), started, late, slow: false, finished: false }
+        Self { shared, endpoint: None, source, trace: Trace::default(), started, late, body: Reading::NotBegun, finished: false }
     }
 
     /// What is left until the answer is due.

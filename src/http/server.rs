@@ -6,19 +6,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Body, http::Request, response::Response};
-use hyper::body::Incoming;
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, header::CONNECTION},
+    response::Response,
+};
+use hyper::body::{Body as _, Incoming};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
 use tower::ServiceExt as _;
 
-use super::{Shared, connections::Connections, handle, serving::Accepted, tls::Tls, waiting::Waiting};
+use super::{
+    Shared, answer,
+    connections::{Connections, Room},
+    handle,
+    serving::Accepted,
+    tls::Tls,
+    waiting::Waiting,
+};
 use crate::{config::Http, metrics::Metrics};
 
-/// At the limit a connection whose peer is waited for makes room for a new one. Where there is none, new ones get a 503, up to this many at once; more are closed unheard.
-const TURNED_AWAY_MAX: usize = 256;
 /// This near to the limit connections are taken one at a time.
 const ONE_BY_ONE: usize = 256;
 /// A failed accept is mostly the process's limit of open files; connections that end make room.
@@ -80,12 +90,12 @@ fn connect(
     stopping: &watch::Sender<()>,
     connections: &Arc<Connections>,
 ) {
-    let (connection, before) = connections.open();
-    if before >= limits.max_connections + TURNED_AWAY_MAX {
-        fault(port.metrics(), "limit");
-        return;
-    }
-    let full = before >= limits.max_connections && !connections.dismiss_one();
+    let (connection, room) = connections.open(limits.max_connections);
+    let full = match room {
+        Room::Served => false,
+        Room::TurnedAway => true,
+        Room::Unheard => return fault(port.metrics(), "limit"),
+    };
     if !full {
         connection.wait();
     }
@@ -111,7 +121,15 @@ impl Port {
     pub(super) async fn answer(self, request: Request<Incoming>, peer: IpAddr) -> Response {
         match self {
             Self::Webhooks(shared) => handle(shared, request, peer).await,
-            Self::Admin(router) => router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+            Self::Admin(router) => {
+                // No route reads a body.
+                let unread = !request.body().is_end_stream();
+                let mut response = router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {});
+                if unread {
+                    response.headers_mut().insert(CONNECTION, answer::CLOSE);
+                }
+                response
+            }
         }
     }
 

@@ -1,16 +1,21 @@
-//! The life of one connection: a handshake where there is TLS, then HTTP/1.1 until one side ends it.
+//! The life of one connection: a handshake where there is TLS, HTTP/1.1 until one side ends it, and where an answer was given before the
+//! request had come to its end, a while of reading on.
 
-use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io::ErrorKind, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::{http::Request, response::Response};
-use hyper::{
-    body::Incoming,
-    rt::{Read, Write},
-    server::conn::http1,
-    service::service_fn,
+use axum::{
+    http::{Request, header::CONNECTION},
+    response::Response,
 };
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    time::Instant,
+};
+use tokio_rustls::server::TlsStream;
 
 use super::{
     answer,
@@ -18,10 +23,18 @@ use super::{
     inbound::Inbound,
     server::{Port, fault},
 };
-use crate::{config::Http, error::Error};
+use crate::config::Http;
 
 /// How long a connection above the limit may take to ask.
 const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How much of what comes after the last answer is thrown away: more than a whole body of the default size, sent by somebody who does not read meanwhile.
+const LINGER_BYTES: usize = 2 << 20;
+/// For how long in all, and for how long where nothing comes. A round trip around the world is a third of a second.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+const LINGER_SILENCE: Duration = Duration::from_millis(500);
+/// So much is read at once.
+const LINGER_READ: usize = 16 << 10;
 
 /// A connection that was accepted.
 pub(super) struct Accepted {
@@ -41,13 +54,24 @@ type Ended = Result<(), &'static str>;
 impl Accepted {
     /// Serves the connection to its end, and counts how it ended.
     pub(super) async fn serve(mut self, stream: TcpStream) {
-        let ended = match self.port.tls() {
-            None => self.http1(TokioIo::new(stream)).await,
-            Some(tls) => self.shake_hands(tls.accept(stream)).await,
+        let (ended, rest) = match self.port.tls() {
+            None => self.http1(stream, |stream| stream).await,
+            Some(tls) => match self.shake_hands(tls.accept(stream)).await {
+                Ok(Some(stream)) => self.http1(Inbound(stream), |stream| stream.0.into_inner().0).await,
+                Ok(None) => (Ok(()), None),
+                Err(reason) => (Err(reason), None),
+            },
         };
         let reason = if self.full { Some("limit") } else { ended.err() };
         if let Some(reason) = reason {
             fault(self.port.metrics(), reason);
+        }
+        if let Some(stream) = rest {
+            let _lingering = self.connection.linger();
+            tokio::select! {
+                () = self.connection.dismissed() => {}
+                () = linger(&stream) => {}
+            }
         }
     }
 
@@ -56,19 +80,26 @@ impl Accepted {
         if self.full { TURNED_AWAY_TIMEOUT } else { self.limits.header_timeout }
     }
 
-    async fn shake_hands(&mut self, handshake: tokio_rustls::Accept<TcpStream>) -> Ended {
+    /// None where the port stops before anything was asked.
+    async fn shake_hands(
+        &mut self,
+        handshake: tokio_rustls::Accept<TcpStream>,
+    ) -> Result<Option<TlsStream<TcpStream>>, &'static str> {
         let handshake = tokio::time::timeout(self.patience(), handshake);
-        let stream = tokio::select! {
+        tokio::select! {
             biased;
-            () = self.connection.dismissed() => return Err("limit"),
-            shaken = handshake => shaken.map_err(|_| "header_timeout")?.map_err(|_| "tls")?,
-            // Nothing was asked yet.
-            _ = self.stopping.changed() => return Ok(()),
-        };
-        self.http1(TokioIo::new(Inbound(stream))).await
+            () = self.connection.dismissed() => Err("limit"),
+            shaken = handshake => shaken.map_err(|_| "header_timeout")?.map_err(|_| "tls").map(Some),
+            _ = self.stopping.changed() => Ok(None),
+        }
     }
 
-    async fn http1(&mut self, io: impl Read + Write + Unpin) -> Ended {
+    /// Serves requests until one side ends. Where the peer may still be sending what nobody reads, its socket comes back with this side closed.
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: S,
+        socket: impl FnOnce(S) -> TcpStream,
+    ) -> (Ended, Option<TcpStream>) {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -80,29 +111,40 @@ impl Accepted {
             .keep_alive(!self.full);
         let (asked, connection) = (self.asked(), Arc::clone(&self.connection));
         let service = service_fn(move |request| {
+            let connection = Arc::clone(&connection);
             let working = (!asked.full).then(|| connection.begin());
             let answered = asked.clone().answer(request);
             async move {
                 let response = answered.await;
+                if response.headers().get(CONNECTION) == Some(&answer::CLOSE) {
+                    connection.close();
+                }
                 drop(working);
                 Ok::<_, Infallible>(response)
             }
         });
-        let mut serving = pin!(builder.serve_connection(io, service));
+        let mut serving = builder.serve_connection(TokioIo::new(stream), service);
         let mut stopping = self.stopping.clone();
         let mut finishing = false;
-        loop {
+        let result = loop {
             tokio::select! {
                 // First, so that no request is begun that would be cut off.
                 biased;
-                () = self.connection.dismissed() => return Err("limit"),
-                result = serving.as_mut() => return result.map_err(|error| classify(&error)),
+                () = self.connection.dismissed() => return (Err("limit"), None),
+                result = &mut serving => break result,
                 _ = stopping.changed(), if !finishing => {
-                    serving.as_mut().graceful_shutdown();
+                    std::pin::Pin::new(&mut serving).graceful_shutdown();
                     finishing = true;
                 }
             }
-        }
+        };
+        let ended = result.map_err(|error| classify(&error));
+        // A head that is no request is answered too, by hyper. By now the last answer is out and this side of the connection closed.
+        let unread = match ended {
+            Ok(()) => self.connection.closing(),
+            Err(reason) => matches!(reason, "bad_request" | "headers_too_large"),
+        };
+        (ended, unread.then(|| socket(serving.into_parts().io.into_inner())))
     }
 
     fn asked(&self) -> Asked {
@@ -121,7 +163,7 @@ struct Asked {
 
 impl Asked {
     async fn answer(self, request: Request<Incoming>) -> Response {
-        if self.full { answer::refused(&Error::Overloaded, &self.limits) } else { self.port.answer(request, self.peer).await }
+        if self.full { answer::turned_away(&self.limits) } else { self.port.answer(request, self.peer).await }
     }
 }
 
@@ -135,5 +177,21 @@ fn classify(error: &hyper::Error) -> &'static str {
         "bad_request"
     } else {
         "cut_off"
+    }
+}
+
+/// Throws away what a peer still sends, until it ends or takes too much. To close a socket with something unread in it resets the connection,
+/// and the reset overtakes the answer (RFC 9112, section 9.6).
+async fn linger(stream: &TcpStream) {
+    let (end, mut left) = (Instant::now() + LINGER_TIME, LINGER_BYTES);
+    while left > 0 {
+        let silence = end.min(Instant::now() + LINGER_SILENCE);
+        let Ok(Ok(())) = tokio::time::timeout_at(silence, stream.readable()).await else { return };
+        match stream.try_read(&mut [0; LINGER_READ]) {
+            Ok(0) => return,
+            Ok(bytes) => left = left.saturating_sub(bytes),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
     }
 }

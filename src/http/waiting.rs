@@ -1,5 +1,5 @@
-//! Whose peer is waited for: connections for the head of a request, deliveries for the rest of their body. At a limit whoever has waited
-//! longest makes room for a newcomer, so that peers who send little or nothing keep nobody out.
+//! Who waits for a peer: connections for the head of a request or for the end, deliveries for the rest of their body. At a limit they make
+//! room for a newcomer, so that peers who send little or nothing keep nobody out.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,6 +13,9 @@ use tokio::sync::Notify;
 /// slow link needs as long, and who loses a delivery to it is told to come back.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// The most connections at once that wait for the end of what is thrown away. One more takes the place of the one that does so for longest.
+const LINGERING_MAX: usize = 256;
+
 /// Everybody who waits for a peer, on one port.
 #[derive(Default)]
 pub(super) struct Waiting(Mutex<Queues>);
@@ -20,24 +23,46 @@ pub(super) struct Waiting(Mutex<Queues>);
 #[derive(Default)]
 struct Queues {
     last: u64,
-    heads: Queue,
+    /// The last answer is out, and what still comes is thrown away.
+    lingering: Queue,
+    /// Connections that have not brought a request yet.
+    fresh: Queue,
+    /// Connections between two requests.
+    idle: Queue,
     /// By endpoint, so that finding the longest at one of them does not mean looking through all.
     bodies: HashMap<Arc<str>, Queue>,
 }
 
 /// In the order in which they began to wait.
-type Queue = BTreeMap<u64, Waiter>;
+type Queue = BTreeMap<Turn, Waiter>;
+
+/// A place in a queue; 0 is nobody's.
+pub(super) type Turn = u64;
 
 struct Waiter {
     since: Instant,
     dismissal: Arc<Notify>,
 }
 
+/// What is waited for.
+#[derive(Clone, Copy)]
+pub(super) enum For<'a> {
+    /// The first request of a connection.
+    FirstRequest,
+    /// Another request of a connection.
+    NextRequest,
+    /// The rest of a body sent to an endpoint.
+    Body(&'a Arc<str>),
+    /// That the peer ends a connection which is closed on this side.
+    End,
+}
+
 /// Who may have to make room.
 #[derive(Clone, Copy)]
 pub(super) enum Among<'a> {
-    /// Whoever waits for a head or a body.
-    All,
+    /// Whoever waits for a request or a body: connections without any request first, because a proxy's are used again and again. Those in
+    /// the middle of a body come second, and idle ones last.
+    Served,
     /// Those that wait for a body.
     Bodies,
     /// Those that wait for a body sent to one endpoint.
@@ -45,53 +70,63 @@ pub(super) enum Among<'a> {
 }
 
 impl Waiting {
-    /// Tells the one among these that has waited longest to end; `false` where none has waited long enough.
+    /// Tells the first one among these to end; `false` where there is none. Of those that wait for the same it is the one that has waited
+    /// longest.
     pub(super) fn dismiss(&self, among: Among<'_>) -> bool {
         let mut queues = self.queues();
-        let Queues { heads, bodies, .. } = &mut *queues;
-        let heads = matches!(among, Among::All).then_some(heads);
-        let bodies = bodies.iter_mut().filter(|(name, _)| match among {
-            Among::All | Among::Bodies => true,
-            Among::BodiesOf(endpoint) => &***name == endpoint,
-        });
-        let slow = bodies.map(|(_, queue)| queue).filter(|queue| {
-            let longest = queue.first_key_value();
-            longest.is_some_and(|(_, waiter)| waiter.since.elapsed() > PATIENCE)
-        });
-        let first = |queue: &&mut Queue| queue.first_key_value().map(|(turn, _)| *turn);
-        let longest = slow.chain(heads).filter(|queue| !queue.is_empty()).min_by_key(first).and_then(BTreeMap::pop_first);
-        longest.inspect(|(_, waiter)| waiter.dismissal.notify_one()).is_some()
+        let first = match among {
+            Among::Served => {
+                queues.fresh.pop_first().or_else(|| queues.slowest_body(|_| true)).or_else(|| queues.idle.pop_first())
+            }
+            Among::Bodies => queues.slowest_body(|_| true),
+            Among::BodiesOf(endpoint) => queues.slowest_body(|name| name == endpoint),
+        };
+        end(first)
     }
 
-    /// Waits for a head from now on, until [`Waiting::leave`].
-    pub(super) fn head(&self, dismissal: &Arc<Notify>) -> Turn {
-        self.join(None, dismissal)
+    /// Tells the connection that has lingered longest to end. Returns how many lingered before.
+    pub(super) fn dismiss_lingering(&self) -> usize {
+        let lingering = &mut self.queues().lingering;
+        let before = lingering.len();
+        end(lingering.pop_first());
+        before
+    }
+
+    /// Waits from now on, until [`Waiting::leave`].
+    pub(super) fn join(&self, what: For<'_>, dismissal: &Arc<Notify>) -> Turn {
+        let mut queues = self.queues();
+        queues.last += 1;
+        let turn = queues.last;
+        if matches!(what, For::End) && queues.lingering.len() >= LINGERING_MAX {
+            end(queues.lingering.pop_first());
+        }
+        let waiter = Waiter { since: Instant::now(), dismissal: Arc::clone(dismissal) };
+        let queue = match what {
+            For::FirstRequest => &mut queues.fresh,
+            For::NextRequest => &mut queues.idle,
+            For::Body(endpoint) => queues.bodies.entry(Arc::clone(endpoint)).or_default(),
+            For::End => &mut queues.lingering,
+        };
+        queue.insert(turn, waiter);
+        turn
+    }
+
+    /// Does not wait any more, dismissed or not.
+    pub(super) fn leave(&self, what: For<'_>, turn: Turn) {
+        let mut queues = self.queues();
+        match what {
+            For::FirstRequest => queues.fresh.remove(&turn),
+            For::NextRequest => queues.idle.remove(&turn),
+            For::Body(endpoint) => queues.bodies.get_mut(endpoint).and_then(|queue| queue.remove(&turn)),
+            For::End => queues.lingering.remove(&turn),
+        };
     }
 
     /// Waits for a body to an endpoint, for as long as this future is polled. It ends when the delivery has to make room.
     pub(super) async fn body(&self, endpoint: &Arc<str>) {
-        let dismissal = Arc::default();
-        let turn = self.join(Some(endpoint), &dismissal);
-        let _leaves = Leaves(self, Some(endpoint), turn);
+        let (what, dismissal) = (For::Body(endpoint), Arc::default());
+        let _leaves = Leaves { waiting: self, what, turn: self.join(what, &dismissal) };
         dismissal.notified().await;
-    }
-
-    /// The head has come.
-    pub(super) fn leave(&self, turn: Turn) {
-        drop(Leaves(self, None, turn));
-    }
-
-    fn join(&self, endpoint: Option<&Arc<str>>, dismissal: &Arc<Notify>) -> Turn {
-        let mut queues = self.queues();
-        queues.last += 1;
-        let turn = queues.last;
-        let waiter = Waiter { since: Instant::now(), dismissal: Arc::clone(dismissal) };
-        let queue = match endpoint {
-            None => &mut queues.heads,
-            Some(endpoint) => queues.bodies.entry(Arc::clone(endpoint)).or_default(),
-        };
-        queue.insert(turn, waiter);
-        turn
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
@@ -99,19 +134,31 @@ impl Waiting {
     }
 }
 
-/// A place in the order; 0 is nobody's.
-pub(super) type Turn = u64;
+impl Queues {
+    /// The body that has been waited for longest at endpoints of these names, if it is for long enough.
+    fn slowest_body(&mut self, named: impl Fn(&str) -> bool) -> Option<(Turn, Waiter)> {
+        let slow = self.bodies.iter_mut().filter(|(name, _)| named(name)).map(|(_, queue)| queue).filter(|queue| {
+            let longest = queue.first_key_value();
+            longest.is_some_and(|(_, waiter)| waiter.since.elapsed() > PATIENCE)
+        });
+        slow.min_by_key(|queue| queue.first_key_value().map(|(turn, _)| *turn)).and_then(BTreeMap::pop_first)
+    }
+}
 
-/// Takes a waiter out at its end, dismissed or not.
-struct Leaves<'a>(&'a Waiting, Option<&'a Arc<str>>, Turn);
+/// Tells one that was taken out of its queue to end; `false` where there is none.
+fn end(first: Option<(Turn, Waiter)>) -> bool {
+    first.inspect(|(_, waiter)| waiter.dismissal.notify_one()).is_some()
+}
+
+/// Takes a waiter out of its queue when it is dropped.
+struct Leaves<'a> {
+    waiting: &'a Waiting,
+    what: For<'a>,
+    turn: Turn,
+}
 
 impl Drop for Leaves<'_> {
     fn drop(&mut self) {
-        let Self(waiting, endpoint, turn) = self;
-        let mut queues = waiting.queues();
-        match endpoint {
-            None => queues.heads.remove(turn),
-            Some(endpoint) => queues.bodies.get_mut(*endpoint).and_then(|queue| queue.remove(turn)),
-        };
+        self.waiting.leave(self.what, self.turn);
     }
 }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod connections;
+mod early;
 mod heads;
 mod in_flight;
 

@@ -1,0 +1,346 @@
+//! Answers that are given before the body is read. They arrive as themselves, whatever the sender still sends, and tell whether the connection
+//! goes on.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio_rustls::rustls::{ClientConfig, version::TLS13};
+
+use super::{KIB, PATIENCE, body, chunked, connect, handed_over, head, next_answer, table, wait_for_faults, whole};
+use crate::{
+    binary::Folder,
+    harness::{Answer, Daemon, Setup, parse, wait_until},
+    table::Ask,
+    tls::{client, pair, shake},
+};
+
+/// A connection, plain or over TLS.
+trait Wire: Read + Write {}
+impl<S: Read + Write> Wire for S {}
+
+/// How senders reach a daemon.
+struct Reach {
+    daemon: Daemon,
+    tls: Option<Arc<ClientConfig>>,
+    _folder: Folder,
+}
+
+impl Reach {
+    fn with(tls: bool, http: &str) -> Self {
+        let (folder, pair) = (Folder::new(), pair());
+        pair.write(&folder);
+        let files = if tls { crate::tls::table(&folder) } else { String::new() };
+        let later = "[endpoints.later]\nprovider = \"uploadcare\"\nsecrets = [\"file:/no/such/secret\"]";
+        let daemon = Daemon::with(Setup { tables: &format!("[http]\n{http}\n{files}\n{later}"), ..Setup::default() });
+        Self { daemon, tls: tls.then(|| client(&[&pair], &[&TLS13], &[])), _folder: folder }
+    }
+
+    fn dial(&self) -> Box<dyn Wire> {
+        match &self.tls {
+            None => Box::new(connect(&self.daemon)),
+            Some(config) => Box::new(shake(self.daemon.webhooks, config).unwrap()),
+        }
+    }
+}
+
+/// Expects an answer with that status and label, and what it tells of the connection to be true.
+fn expect(what: &str, wire: &mut dyn Wire, expected: &str) -> Answer {
+    let answer = next_answer(&mut *wire);
+    let label = if answer.body.is_empty() { String::new() } else { format!(" {}", answer.label()) };
+    assert_eq!(format!("{}{label}", answer.status), expected, "{what}: {answer:?}");
+    if answer.header("connection") == Some("close") {
+        let end = wire.read(&mut [0]);
+        assert!(matches!(end, Ok(0)), "{what}: said to close, then {end:?}");
+    } else {
+        wire.write_all(&whole(&Ask::signed("filesafety", &body(100)))).unwrap();
+        assert_eq!(next_answer(wire).status, 200, "{what}: the next one on its connection");
+    }
+    answer
+}
+
+/// What is refused at its head, and how.
+fn refusals(bytes: usize) -> Vec<(Ask, &'static str)> {
+    let body = body(bytes);
+    let post = |path: &str| Ask::post(path, Vec::new(), &body);
+    let signed = Ask::signed("filesafety", &body);
+    let mut refusals = vec![
+        (post("/nope"), "404 unknown_endpoint"),
+        (signed.clone().method("PUT"), "405 method"),
+        (signed.clone().header("content-encoding", "gzip"), "415 encoded_body"),
+        (post("/webhooks/later"), "503 no_secret"),
+    ];
+    // The size is looked at before the proof.
+    if bytes > 768 * KIB {
+        refusals.push((signed, "413 too_large"));
+    } else {
+        refusals.push((post("/webhooks/filespin"), "401 missing_signature"));
+        refusals.push((post("/webhooks/filespin?token=wrong-token"), "401 bad_token"));
+        refusals.push((post("/webhooks/uploadcare"), "401 missing_signature"));
+    }
+    refusals
+}
+
+#[test]
+fn a_refusal_arrives_whatever_is_still_sent() {
+    for tls in [false, true] {
+        let reach = Reach::with(tls, "");
+        for bytes in [KIB, 20 * KIB, 300 * KIB, 700 * KIB, 1500 * KIB] {
+            for (ask, expected) in refusals(bytes) {
+                let in_chunks = [chunked(&ask, 16 * KIB), b"0\r\n\r\n".to_vec()].concat();
+                for (framing, sent) in [("length", whole(&ask)), ("chunks", in_chunks)] {
+                    let what = format!("{} {} with {bytes} bytes by {framing}, TLS {tls}", ask.method, ask.path);
+                    let mut wire = reach.dial();
+                    wire.write_all(&sent).unwrap_or_else(|error| panic!("{what}: {error}"));
+                    let answer = expect(&what, &mut *wire, expected);
+                    // What came together with its head is there when the answer is given: nothing ends.
+                    let kept = answer.header("connection").is_none();
+                    assert!(kept || bytes > KIB, "{what}: {answer:?}");
+                    assert!(!kept || bytes < 300 * KIB, "{what}: {answer:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refusal_of_nothing_keeps_its_connection() {
+    let reach = Reach::with(false, "");
+    let mut wire = reach.dial();
+    for _ in 0..3 {
+        for (ask, expected) in refusals(KIB) {
+            let ask = Ask { body: Vec::new(), ..ask };
+            wire.write_all(&whole(&ask)).unwrap();
+            let answer = expect(&ask.path, &mut *wire, expected);
+            assert_eq!(answer.header("connection"), None, "{}: {answer:?}", ask.path);
+        }
+    }
+}
+
+/// Polling a body is what invites it, so a refused one is not polled; and a sender that waits for the invitation is not waited for.
+#[test]
+fn a_refused_body_is_not_invited() {
+    for tls in [false, true] {
+        let reach = Reach::with(tls, "");
+        for (ask, expected) in refusals(300 * KIB).into_iter().chain(refusals(1500 * KIB)) {
+            let ask = ask.header("expect", "100-continue");
+            let mut wire = reach.dial();
+            wire.write_all(format!("{}content-length: {}\r\n\r\n", head(&ask), ask.body.len()).as_bytes()).unwrap();
+            let answer = expect(&ask.path, &mut *wire, expected);
+            assert_eq!(answer.header("connection"), Some("close"), "{}", ask.path);
+            // One that does not wait for it gets the same.
+            let mut wire = reach.dial();
+            wire.write_all(&whole(&ask)).unwrap();
+            expect(&ask.path, &mut *wire, expected);
+        }
+    }
+}
+
+/// Sends a part, and the rest once the answer is there. A peer that is cut off for it has lost the answer.
+fn goes_on_after_its_answer(mut stream: &TcpStream, part: &[u8], rest: &[u8]) -> Answer {
+    stream.write_all(part).unwrap();
+    stream.peek(&mut [0]).unwrap();
+    for more in rest.chunks(16 * KIB) {
+        stream.write_all(more).unwrap();
+    }
+    next_answer(stream)
+}
+
+#[test]
+fn a_body_that_was_given_up_may_go_on() {
+    let mut table = table("body_timeout = \"300ms\"\nmax_in_flight = 1");
+    let ask = Ask::signed("uploadcare", &body(300 * KIB));
+    let bytes = whole(&ask);
+    let (part, rest) = bytes.split_at(bytes.len() / 2);
+    let answer = goes_on_after_its_answer(&connect(&table.daemon), part, rest);
+    table.expect("slow", &ask, &answer, "408 slow_body");
+    assert_eq!(answer.header("connection"), Some("close"));
+
+    // The chunks break in the middle.
+    let broken = [chunked(&ask, 16 * KIB), b"zz\r\n".to_vec(), vec![b'x'; 300 * KIB]].concat();
+    let stream = connect(&table.daemon);
+    (&stream).write_all(&broken).unwrap();
+    let answer = next_answer(&stream);
+    table.expect("broken", &ask, &answer, "400 malformed_body");
+    assert_eq!(answer.header("connection"), Some("close"));
+    table.finish();
+}
+
+#[test]
+fn a_connection_above_the_limit_hears_so() {
+    for tls in [false, true] {
+        let reach = Reach::with(tls, "max_connections = 1");
+        reach.daemon.slow(Duration::from_secs(1));
+        let mut busy = reach.dial();
+        busy.write_all(&whole(&Ask::signed("filesafety", &body(100)))).unwrap();
+        handed_over(&reach.daemon, 1);
+        let mut wire = reach.dial();
+        wire.write_all(&whole(&Ask::signed("filesafety", &body(300 * KIB)))).unwrap();
+        let answer = expect("above the limit", &mut *wire, "503 overloaded");
+        assert_eq!((answer.header("connection"), answer.header("retry-after")), (Some("close"), Some("5")));
+        reach.daemon.slow(Duration::ZERO);
+    }
+}
+
+#[test]
+fn what_is_no_request_is_answered_too() {
+    for tls in [false, true] {
+        let reach = Reach::with(tls, "max_header_bytes = \"8KiB\"");
+        let more = "x".repeat(300 * KIB);
+        for (number, (sent, expected, fault)) in [
+            (format!("nonsense\r\n\r\n{more}"), "400", "bad_request"),
+            (format!("POST /nope HTTP/1.1\r\nx-long: {more}\r\n\r\n"), "431", "headers_too_large"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mut wire = reach.dial();
+            wire.write_all(sent.as_bytes()).unwrap();
+            let answer = expect(fault, &mut *wire, expected);
+            assert_eq!(answer.header("connection"), Some("close"), "{number}");
+            wait_for_faults(&reach.daemon, fault, 1);
+        }
+    }
+}
+
+/// A request that is refused, of which the body is announced only.
+fn announced() -> Vec<u8> {
+    format!("{}content-length: {}\r\n\r\n", head(&Ask::post("/nope", Vec::new(), b"")), 1 << 30).into_bytes()
+}
+
+fn connections(daemon: &Daemon) -> Option<f64> {
+    daemon.metric("hookgate_connections")
+}
+
+#[test]
+fn what_is_thrown_away_has_bounds() {
+    for tls in [false, true] {
+        let reach = Reach::with(tls, "");
+        let closed = |what: &str| wait_until(what, || connections(&reach.daemon) == Some(0.0));
+        // Nothing more comes.
+        let mut silent = reach.dial();
+        silent.write_all(&announced()).unwrap();
+        assert_eq!(next_answer(&mut silent).status, 404);
+        closed("the silent one is closed");
+
+        // A little comes on and on.
+        let mut dripping = reach.dial();
+        dripping.write_all(&announced()).unwrap();
+        let begin = Instant::now();
+        while dripping.write_all(b"x").and_then(|()| dripping.flush()).is_ok() {
+            assert!(begin.elapsed() < Duration::from_secs(15), "it goes on");
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert!(begin.elapsed() > Duration::from_secs(1), "cut off after {:?}", begin.elapsed());
+        closed("the dripping one is closed");
+
+        // As much as fits through, on and on.
+        let mut endless = reach.dial();
+        endless.write_all(&announced()).unwrap();
+        let (mut sent, more) = (0, vec![b'x'; 16 * KIB]);
+        let end = loop {
+            match endless.write_all(&more) {
+                Ok(()) => sent += more.len(),
+                Err(error) => break error.kind(),
+            }
+            // What both kernels hold comes on top of the two mebibytes.
+            assert!(sent < 64 << 20, "it takes everything");
+        };
+        assert!(matches!(end, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted), "{end:?}");
+        assert!(sent >= 1 << 20, "cut off after {sent} bytes");
+        closed("the endless one is closed");
+    }
+}
+
+/// A stranger who is answered early costs no more than this many connections, and keeps nobody's answer from arriving.
+#[test]
+fn many_at_once() {
+    let reach = Reach::with(false, "");
+    let held: Vec<TcpStream> = (0..400)
+        .map(|_| {
+            let stream = connect(&reach.daemon);
+            (&stream).write_all(&announced()).unwrap();
+            assert_eq!(next_answer(&stream).status, 404);
+            stream
+        })
+        .collect();
+    wait_until("those that are too many are closed", || connections(&reach.daemon) <= Some(256.0));
+    let sent = whole(&Ask::post("/nope", Vec::new(), &body(300 * KIB)));
+    let mut wire = reach.dial();
+    wire.write_all(&sent).unwrap();
+    expect("beside them", &mut *wire, "404 unknown_endpoint");
+    drop(held);
+}
+
+/// Who makes room: first those that have their answer, then those that never asked, then those that are idle, longest first.
+#[test]
+fn who_makes_room_for_a_newcomer() {
+    let ask = Ask::signed("filesafety", &body(100));
+    let bytes = whole(&ask);
+    for attempt in 0.. {
+        let daemon = table("max_connections = 4").daemon;
+        let dial = |sent: &[u8]| {
+            let stream = connect(&daemon);
+            (&stream).write_all(sent).unwrap();
+            if !sent.is_empty() {
+                assert_ne!(next_answer(&stream).status, 503);
+            }
+            stream
+        };
+        let idle = dial(&bytes);
+        let younger = dial(&bytes);
+        let silent = dial(b"");
+        daemon.wait_until("accepted", |_| connections(&daemon) == Some(3.0));
+        let begin = Instant::now();
+        let lingering = dial(&announced());
+        let mut newcomers = vec![dial(&bytes)];
+        let in_time = begin.elapsed() < PATIENCE;
+        // It reads nothing any more: what is sent to it comes back as a reset.
+        wait_until("cut off", || (&lingering).write_all(b"x").is_err());
+        let open = |stream: &TcpStream| {
+            stream.set_nonblocking(true).unwrap();
+            let end = stream.peek(&mut [0]);
+            stream.set_nonblocking(false).unwrap();
+            matches!(end, Err(error) if error.kind() == ErrorKind::WouldBlock)
+        };
+        let all = [&silent, &idle, &younger];
+        assert_eq!(all.map(open), [true, true, true], "attempt {attempt}");
+        for gone in 1..=3 {
+            newcomers.push(dial(&bytes));
+            wait_until("closed", || !open(all[gone - 1]));
+            assert_eq!(all.map(open), [0, 1, 2].map(|place| place >= gone), "{gone} newcomers");
+        }
+        drop(newcomers);
+        // On a machine that stands still, the lingering one has ended by itself.
+        if in_time {
+            break;
+        }
+        assert!(attempt < 20);
+    }
+}
+
+/// Room that one makes who has its answer already is room for one more only where fewer than the limit are served.
+#[test]
+fn those_that_linger_give_no_more_room_than_there_is() {
+    let daemon = table("max_connections = 1").daemon;
+    assert_eq!(daemon.deliver("filesafety", &body(99)).status, 200);
+    daemon.slow(Duration::from_secs(1));
+    let bytes = whole(&Ask::signed("filesafety", &body(100)));
+    let busy = connect(&daemon);
+    (&busy).write_all(&bytes).unwrap();
+    handed_over(&daemon, 1);
+    let turned_away: Vec<_> = (0..20)
+        .map(|_| {
+            let stream = connect(&daemon);
+            (&stream).write_all(&announced()).unwrap();
+            assert_eq!(next_answer(&stream).label(), "overloaded");
+            stream
+        })
+        .collect();
+    assert_eq!(parse(super::rest(turned_away.last().unwrap()).as_bytes()).status, 0, "its answer was the last word");
+    assert_eq!(next_answer(&busy).status, 200);
+}
