@@ -18,8 +18,10 @@ pub struct Statistics {
     pub queue_bytes: u64,
     /// The most that there may be.
     pub queue_bytes_max: u64,
-    /// The brokers that it knows.
+    /// The brokers that the cluster names.
     pub brokers: Vec<BrokerStatistics>,
+    /// Whether Kafka could be reached when that was last tried; not before the first contact.
+    pub reachable: bool,
 }
 
 /// One broker in a report.
@@ -27,10 +29,12 @@ pub struct Statistics {
 pub struct BrokerStatistics {
     /// Its node id.
     pub id: i32,
-    /// Whether there is a connection to it that can be used.
+    /// Not while attempts to reach it fail; it needs no open connection.
     pub up: bool,
-    /// The median and the 99th percentile of its answers since the last report, in seconds, if there were any.
+    /// The median and the 99th percentile of its answers in the last minute, in seconds, if there were any.
     pub round_trip: Option<(f64, f64)>,
+    /// The longest time in the last minute for which it made us wait because of a quota, in seconds.
+    pub throttle: f64,
     /// Requests that failed or timed out since the last report.
     pub failures: u64,
 }
@@ -40,8 +44,9 @@ pub(super) struct KafkaMetrics {
     pub(super) rebuilds: Counter,
     pub(super) credentials_reloads: Counter,
     pub(super) credentials_pending: Gauge,
+    reachable: Gauge,
     queue: [Gauge; 4],
-    /// A broker that is in no report any more is not up.
+    /// Those in the last report. The series of one that is in no report any more end.
     known: Mutex<BTreeSet<i32>>,
 }
 
@@ -56,7 +61,8 @@ impl KafkaMetrics {
         let (errors, rebuilds) = (counter!("hookgate_kafka_errors_total"), counter!("hookgate_producer_rebuilds_total"));
         let credentials_reloads = counter!("hookgate_kafka_credentials_reloads_total");
         let credentials_pending = gauge!("hookgate_kafka_credentials_pending");
-        Self { errors, rebuilds, credentials_reloads, credentials_pending, queue, known: Mutex::default() }
+        let reachable = gauge!("hookgate_kafka_reachable");
+        Self { errors, rebuilds, credentials_reloads, credentials_pending, reachable, queue, known: Mutex::default() }
     }
 
     /// Within the recorder, because brokers come and go.
@@ -66,21 +72,26 @@ impl KafkaMetrics {
         for (gauge, value) in self.queue.iter().zip([queue_messages, queue_messages_max, queue_bytes, queue_bytes_max]) {
             gauge.set(value as f64);
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        for gone in known.iter().filter(|id| !statistics.brokers.iter().any(|broker| broker.id == **id)) {
-            gauge!("hookgate_kafka_broker_up", "broker" => gone.to_string()).set(0.0);
+        self.reachable.set(f64::from(u8::from(statistics.reachable)));
+        let now = statistics.brokers.iter().map(|broker| broker.id).collect();
+        let before = std::mem::replace(&mut *self.known.lock().unwrap_or_else(PoisonError::into_inner), now);
+        for id in before.into_iter().filter(|id| !statistics.brokers.iter().any(|broker| broker.id == *id)) {
+            set_broker(id, super::NO_VALUE, super::NO_VALUE, None);
         }
         for broker in &statistics.brokers {
-            known.insert(broker.id);
-            let id = || broker.id.to_string();
-            gauge!("hookgate_kafka_broker_up", "broker" => id()).set(f64::from(u8::from(broker.up)));
-            counter!("hookgate_kafka_broker_failures_total", "broker" => id()).increment(broker.failures);
-            if let Some((median, high)) = broker.round_trip {
-                for (quantile, seconds) in [("0.5", median), ("0.99", high)] {
-                    gauge!("hookgate_kafka_broker_round_trip_seconds", "broker" => id(), "quantile" => quantile).set(seconds);
-                }
-            }
+            set_broker(broker.id, f64::from(u8::from(broker.up)), broker.throttle, broker.round_trip);
+            counter!("hookgate_kafka_broker_failures_total", "broker" => broker.id.to_string()).increment(broker.failures);
         }
+    }
+}
+
+fn set_broker(id: i32, up: f64, throttle: f64, round_trip: Option<(f64, f64)>) {
+    let id = || id.to_string();
+    gauge!("hookgate_kafka_broker_up", "broker" => id()).set(up);
+    gauge!("hookgate_kafka_broker_throttle_seconds", "broker" => id()).set(throttle);
+    let (median, high) = round_trip.unwrap_or((super::NO_VALUE, super::NO_VALUE));
+    for (quantile, seconds) in [("0.5", median), ("0.99", high)] {
+        gauge!("hookgate_kafka_broker_round_trip_seconds", "broker" => id(), "quantile" => quantile).set(seconds);
     }
 }
 
@@ -99,10 +110,24 @@ pub(super) fn describe() {
     describe_gauge!("hookgate_kafka_queue_messages_max", "How many there may be; beyond, deliveries are answered 503.");
     describe_gauge!("hookgate_kafka_queue_bytes", "Bytes of the records in librdkafka's queue or on their way.");
     describe_gauge!("hookgate_kafka_queue_bytes_max", "How many there may be; kafka.queue_bytes.");
-    describe_gauge!("hookgate_kafka_broker_up", "1 while there is a usable connection to the broker, by its node id.");
+    describe_gauge!(
+        "hookgate_kafka_reachable",
+        "0 before the first contact with Kafka and while nothing that is tried succeeds, else 1."
+    );
+    describe_gauge!(
+        "hookgate_kafka_broker_up",
+        "0 while attempts to reach the broker fail, else 1, also while no connection is needed. Brokers that the cluster names."
+    );
     describe_gauge!(
         "hookgate_kafka_broker_round_trip_seconds",
-        "How long the broker took to answer requests in the last few seconds: median and 99th percentile."
+        "How long the broker took to answer requests in the last minute: median and 99th percentile. None without requests."
     );
-    describe_counter!("hookgate_kafka_broker_failures_total", "Requests to the broker that failed or timed out.");
+    describe_gauge!(
+        "hookgate_kafka_broker_throttle_seconds",
+        "The longest time in the last minute for which the broker made us wait because of a quota."
+    );
+    describe_counter!(
+        "hookgate_kafka_broker_failures_total",
+        "Requests to the broker that failed, timed out or lost their connection."
+    );
 }

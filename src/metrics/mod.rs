@@ -26,6 +26,10 @@ const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 /// The buckets of an event's age in seconds: from the same second to Uploadcare's last attempt after 72 hours.
 const AGES: [f64; 11] = [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 259_200.0];
 
+/// What a gauge is set to whose series ends, for instance of a broker that is gone: the recorder cannot forget one, so the exposition leaves
+/// it out.
+const NO_VALUE: f64 = f64::NAN;
+
 /// The daemon's metrics.
 pub struct Metrics {
     recorder: PrometheusRecorder,
@@ -285,7 +289,7 @@ impl Metrics {
     /// The exposition text.
     pub fn render(&self) -> String {
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
-        self.handle.render()
+        without_ended(self.handle.render())
     }
 
     /// Folds recorded samples into their buckets. To be called regularly: they pile up while nobody scrapes.
@@ -320,6 +324,12 @@ impl Series {
             spans: SPAN_RESULTS.map(|result| counter!("hookgate_spans_total", "result" => result)),
         }
     }
+}
+
+/// The exposition without the series that have [`NO_VALUE`].
+fn without_ended(text: String) -> String {
+    let ended = |line: &str| line.trim_end().ends_with(" NaN");
+    if text.lines().any(ended) { text.split_inclusive('\n').filter(|line| !ended(line)).collect() } else { text }
 }
 
 fn increment(counters: &[(&'static str, Counter)], label: &str) {

@@ -16,9 +16,10 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, ConsumerContext},
     error::KafkaError,
-    statistics::{Broker, Statistics},
+    statistics::Statistics,
 };
 
+use super::brokers::Brokers;
 use crate::{
     metrics::{self, Metrics},
     printable::printable,
@@ -46,26 +47,12 @@ pub(super) struct Context {
     stopping: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
     complaints: Complaints,
-    /// The failed requests of each broker as of the last report: librdkafka counts from the producer's beginning.
-    failures: Mutex<HashMap<i32, u64>>,
+    brokers: Mutex<Brokers>,
 }
 
 impl Context {
     pub(super) fn new(signals: mpsc::SyncSender<Signal>, stopping: Arc<AtomicBool>, metrics: Arc<Metrics>) -> Self {
-        Self { signals, stopping, metrics, complaints: Complaints::default(), failures: Mutex::default() }
-    }
-
-    fn broker(&self, broker: &Broker) -> metrics::BrokerStatistics {
-        let total = broker.txerrs + broker.rxerrs + broker.req_timeouts;
-        let before = self.failures.lock().unwrap_or_else(PoisonError::into_inner).insert(broker.nodeid, total).unwrap_or(0);
-        let seconds = |microseconds: i64| Duration::from_micros(u64::try_from(microseconds).unwrap_or(0)).as_secs_f64();
-        let answered = broker.rtt.as_ref().filter(|window| window.cnt > 0);
-        metrics::BrokerStatistics {
-            id: broker.nodeid,
-            up: broker.state == "UP",
-            round_trip: answered.map(|window| (seconds(window.p50), seconds(window.p99))),
-            failures: total.saturating_sub(before),
-        }
+        Self { signals, stopping, metrics, complaints: Complaints::default(), brokers: Mutex::default() }
     }
 }
 
@@ -85,13 +72,15 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
+        let (brokers, reachable) =
+            self.brokers.lock().unwrap_or_else(PoisonError::into_inner).report(statistics.ts, &statistics.brokers);
         self.metrics.kafka(&metrics::Statistics {
             queue_messages: statistics.msg_cnt,
             queue_messages_max: statistics.msg_max,
             queue_bytes: statistics.msg_size,
             queue_bytes_max: statistics.msg_size_max,
-            // Below 0 are the addresses that it was configured with, which it leaves once it knows the brokers.
-            brokers: statistics.brokers.values().filter(|broker| broker.nodeid >= 0).map(|broker| self.broker(broker)).collect(),
+            brokers,
+            reachable,
         });
     }
 

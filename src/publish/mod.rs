@@ -4,6 +4,7 @@
 //! A supervisor thread ([`supervisor`]) looks the topics up, and builds a new producer after a fatal error or where credentials have
 //! changed ([`reload`]), so that nothing here ever needs a restart. Every failure is a 503 by one total rule: [`failure`].
 
+mod brokers;
 pub mod cluster;
 mod context;
 pub mod mock;

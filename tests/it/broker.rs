@@ -233,21 +233,32 @@ fn a_missing_permission_at_the_start_heals_without_a_restart() {
 fn kafka_away_at_the_start_and_later() {
     let mock = mock();
     mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
-    let mut bench = Bench::new(Daemon::with(Setup { tables: SHORT, mock: Some(mock), wait: false, ..Setup::default() }));
+    let tables = SHORT.replace("[http]", "[kafka.properties]\n\"statistics.interval.ms\" = 100\n[http]");
+    let mut bench = Bench::new(Daemon::with(Setup { tables: &tables, mock: Some(mock), wait: false, ..Setup::default() }));
+    let shows = |bench: &Bench, series: &str, value: f64| {
+        wait_until(&format!("{series} {value}"), || bench.daemon.metric(series).is_some_and(|it| (it - value).abs() < 0.1));
+    };
     assert_eq!(bench.daemon.admin("/readyz").status, 503);
     assert_eq!(bench.daemon.admin("/livez").status, 200);
+    shows(&bench, "hookgate_kafka_reachable", 0.0);
     bench.refused(&["publish_failed"], "never reached");
     bench.cluster(|cluster| cluster.broker_up(1).unwrap());
     bench.daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().is_empty());
     bench.heals("up");
+    shows(&bench, "hookgate_kafka_reachable", 1.0);
+    shows(&bench, "hookgate_kafka_broker_up{broker=\"1\"}", 1.0);
 
     bench.cluster(|cluster| cluster.broker_down(1).unwrap());
     bench.refused(&PUBLISH, "down");
+    shows(&bench, "hookgate_kafka_reachable", 0.0);
+    shows(&bench, "hookgate_kafka_broker_up{broker=\"1\"}", 0.0);
     assert_eq!(bench.daemon.admin("/readyz").status, 200, "an outage does not empty the Service");
     bench.refused(&PUBLISH, "still down");
     assert!(bench.daemon.metric("hookgate_kafka_errors_total").unwrap() > 0.0, "what librdkafka says is counted");
     bench.cluster(|cluster| cluster.broker_up(1).unwrap());
     bench.heals("up again");
+    shows(&bench, "hookgate_kafka_reachable", 1.0);
+    shows(&bench, "hookgate_kafka_broker_up{broker=\"1\"}", 1.0);
     bench.kept();
 }
 

@@ -259,7 +259,7 @@ pub fn every_metric() -> String {
     let proven = Proven { slot: 1, body_bytes: 1, received_at: SystemTime::UNIX_EPOCH, clock_offset: Some(0), age: Some(1.0) };
     metrics.proven(&endpoint, &proven);
     metrics.certificate_expiry(CertificateUse::Inbound, SystemTime::UNIX_EPOCH);
-    let brokers = vec![BrokerStatistics { id: 1, up: true, round_trip: Some((0.1, 0.2)), failures: 0 }];
+    let brokers = vec![BrokerStatistics { id: 1, up: true, round_trip: Some((0.1, 0.2)), throttle: 0.0, failures: 0 }];
     metrics.kafka(&Statistics { brokers, ..Statistics::default() });
     metrics.render()
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, io::Write as _, net::TcpStream, time::Duration};
 
+use hookgate::metrics::{BrokerStatistics, Limits, Metrics, Statistics};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Daemon, NOW, Setup, fixture, secret, signed_with, wait_until};
@@ -120,4 +121,36 @@ fn waits_that_end_badly_are_measured_too() {
     assert!(sum(&series, "hookgate_publish_seconds_sum", &[]) > 0.1);
     check_sum(&series, "hookgate_events_total", "", 0.0);
     check_sum(&series, "hookgate_answer_deadline_seconds", "", 0.9);
+}
+
+/// A gauge that froze at its last value would be believed for ever.
+#[test]
+fn what_is_gone_leaves_the_exposition() {
+    let metrics = Metrics::new([], [], &Limits::default()).unwrap();
+    let broker = |id: i32| BrokerStatistics { id, up: id != 2, round_trip: Some((0.1, 0.2)), throttle: 0.5, failures: 3 };
+    let check = |what: &str, brokers: Vec<BrokerStatistics>, expected: &[&str]| {
+        metrics.kafka(&Statistics { brokers, reachable: true, ..Statistics::default() });
+        let text = metrics.render();
+        let mut lines: Vec<_> = text.lines().filter(|line| line.starts_with("hookgate_kafka_broker_")).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, expected, "{what}");
+    };
+    let failures = |id: i32, count: u64| format!("hookgate_kafka_broker_failures_total{{broker=\"{id}\"}} {count}");
+    let (one, two) = (failures(1, 3), failures(2, 3));
+    let round_trip = |quantile: &str, seconds: &str| {
+        format!("hookgate_kafka_broker_round_trip_seconds{{broker=\"1\",quantile=\"{quantile}\"}} {seconds}")
+    };
+    let (median, high) = (round_trip("0.5", "0.1"), round_trip("0.99", "0.2"));
+    let (throttle, up) = ("hookgate_kafka_broker_throttle_seconds{broker=\"1\"} 0.5", "hookgate_kafka_broker_up{broker=\"1\"} 1");
+    check("one", vec![broker(1)], &[&one, &median, &high, throttle, up]);
+    let quiet = |id: i32| BrokerStatistics { round_trip: None, throttle: 0.0, failures: 0, ..broker(id) };
+    let still = "hookgate_kafka_broker_throttle_seconds{broker=\"1\"} 0";
+    check("nothing was asked", vec![quiet(1)], &[&one, still, up]);
+    check(
+        "another instead",
+        vec![BrokerStatistics { round_trip: None, ..broker(2) }],
+        &[&one, &two, "hookgate_kafka_broker_throttle_seconds{broker=\"2\"} 0.5", "hookgate_kafka_broker_up{broker=\"2\"} 0"],
+    );
+    check("none", vec![], &[&one, &two]);
+    check("the first again", vec![quiet(1)], &[&one, &two, still, up]);
 }
