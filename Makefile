@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help build release dev fmt fmt-check lint doc test test-kafka bless kafka kafka-stop asyncapi codegen faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom deploy-check deploy-bless drill otel image e2e examples check
+.PHONY: help build release dev fmt fmt-check lint doc test test-kafka test-proxy bless kafka kafka-stop asyncapi codegen faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom deploy-check deploy-bless drill otel image e2e examples check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -25,10 +25,10 @@ fmt: ## format the code
 fmt-check: ## fail where the code is not formatted
 	$(CARGO) fmt --check
 
-# The Kafka suite is not among "all targets", because `cargo test` alone shall not run it.
+# The suites that need more than this are not among "all targets", because `cargo test` alone shall not run them.
 lint: ## clippy; a warning is an error
 	$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
-	$(CARGO) clippy --locked --test kafka --quiet -- -D warnings
+	$(CARGO) clippy --locked --test kafka --test proxy --quiet -- -D warnings
 
 # Private items are documented too, so a link to one of them leads somewhere.
 doc: ## build the API documentation, of private items too; a warning is an error
@@ -39,6 +39,9 @@ test: ## the fast ring: needs Rust, a C compiler and OpenSSL's headers, no Kafka
 
 test-kafka: ## the slow ring: starts real Kafka brokers (Java, Maven, Python), tests against them, stops them
 	tests/kafka/run
+
+test-proxy: ## behind real proxies: needs nginx and HAProxy, no Kafka and no root; half a minute
+	$(CARGO) test --locked --test proxy
 
 bless: ## run the fast ring and accept every changed snapshot; read the diff afterwards
 	INSTA_UPDATE=always $(CARGO) test --locked

@@ -1,0 +1,204 @@
+//! Hookgate behind the proxies that people put in front of it: the real nginx and HAProxy, as Debian and Ubuntu have them. `make test-proxy`
+//! runs it. It needs both programs, no Kafka and no root: everything listens on loopback, in folders that go with the test.
+
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../it/harness.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod harness;
+/// The proxies.
+mod support;
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness::{Answer, Daemon, Setup, configuration, parse, signed, topics};
+use hookgate::publish::mock::Mock;
+use support::{HAPROXY, Kind, NGINX, NGINX_KEPT, NGINX_UNBUFFERED, Proxy};
+
+const KIB: usize = 1024;
+
+/// Every way in which a proxy is set up here.
+const KINDS: [Kind; 4] = [NGINX, NGINX_KEPT, NGINX_UNBUFFERED, HAPROXY];
+
+/// An endpoint whose secret is never there.
+const TABLES: &str = "[endpoints.later]\nprovider = \"uploadcare\"\nsecrets = [\"file:/no/such/secret\"]\n";
+
+/// Daemons that publish to one cluster, as replicas do.
+fn replicas(count: usize) -> Vec<Daemon> {
+    let mock = Arc::new(Mock::start(&topics(&configuration(TABLES, &[]))).unwrap());
+    let start = |_| Daemon::with(Setup { tables: TABLES, mock: Some(Arc::clone(&mock)), ..Setup::default() });
+    (0..count).map(start).collect()
+}
+
+fn in_front_of(replicas: &[Daemon], kind: Kind) -> Proxy {
+    Proxy::start(kind, &replicas.iter().map(|replica| replica.webhooks).collect::<Vec<_>>())
+}
+
+/// A body of that many bytes that FileSafety could have sent.
+fn body(bytes: usize) -> Vec<u8> {
+    let frame = r#"{"scan_id":"s","verdict":"clean","metadata":""}"#;
+    frame.replace(r#""metadata":"""#, &format!(r#""metadata":"{}""#, "x".repeat(bytes - frame.len()))).into_bytes()
+}
+
+/// A request's head and what comes after it, framed by its length or in chunks.
+fn request(method: &str, path: &str, header: &str, body: &[u8], in_chunks: bool) -> Vec<u8> {
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n{header}");
+    if !in_chunks {
+        return [format!("{head}content-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat();
+    }
+    let mut bytes = format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes();
+    for chunk in body.chunks(8 * KIB) {
+        bytes.extend([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+    }
+    bytes.extend(b"0\r\n\r\n");
+    bytes
+}
+
+/// Sends on a new connection and reads meanwhile, as HTTP clients do: the answer may come before everything is sent.
+fn exchange(to: SocketAddr, sent: Vec<u8>) -> Answer {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut writing = stream.try_clone().unwrap();
+    // Once it is answered, the proxy need not take the rest.
+    let writer = thread::spawn(move || drop(writing.write_all(&sent)));
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4 * KIB];
+    let answer = loop {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let answer = parse(&bytes);
+            let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+            assert!(!head.contains("100 Continue"), "{text}");
+            if body.len() >= length {
+                break answer;
+            }
+        }
+        match stream.read(&mut buffer) {
+            Ok(read) if read > 0 => bytes.extend(&buffer[..read]),
+            _ => break parse(&bytes),
+        }
+    };
+    let _closed = stream.shutdown(std::net::Shutdown::Both);
+    writer.join().unwrap();
+    answer
+}
+
+/// What a request is made of: method, path, one more header, and the status and label that it is answered with.
+type Row = (&'static str, String, &'static str, &'static str);
+
+/// What the daemon answers to a body of that many bytes. Most of it is decided before the body is read.
+fn rows(body: &[u8], in_chunks: bool) -> Vec<Row> {
+    let good = signed("filesafety", body).0;
+    let (large, small) = (body.len() > 768 * KIB, body.len() <= 768 * KIB);
+    let mut rows = vec![
+        ("POST", "/nope".to_owned(), "", "404 unknown_endpoint"),
+        ("PUT", good.clone(), "", "405 method"),
+        ("POST", good.clone(), "content-encoding: gzip\r\n", "415 encoded_body"),
+        ("POST", "/webhooks/later".to_owned(), "", "503 no_secret"),
+        ("POST", good, "", if large { "413 too_large" } else { "200 " }),
+    ];
+    // The announced size of what is chunked is not known.
+    if small || in_chunks {
+        rows.push(("POST", "/webhooks/filespin?token=wrong-token".to_owned(), "", "401 bad_token"));
+        rows.push(("POST", "/webhooks/uploadcare".to_owned(), "", "401 missing_signature"));
+    }
+    rows
+}
+
+/// Every answer comes through as itself, whatever the size of the body and however it is framed.
+fn answers_come_through(kind: Kind) {
+    let replicas = replicas(1);
+    let proxy = in_front_of(&replicas, kind);
+    for bytes in [KIB, 20 * KIB, 100 * KIB, 300 * KIB, 700 * KIB, 1500 * KIB] {
+        let body = body(bytes);
+        for in_chunks in [false, true] {
+            // A proxy that takes the whole body first knows its length.
+            let counted = !in_chunks || kind.buffers();
+            for (method, path, header, expected) in rows(&body, !counted) {
+                for attempt in 1..=3 {
+                    let answer = exchange(proxy.address, request(method, &path, header, &body, in_chunks));
+                    let label = if answer.status == 200 { String::new() } else { answer.label() };
+                    let what = format!("{kind:?}: {method} {path} with {bytes} bytes, chunks {in_chunks}, attempt {attempt}");
+                    assert_eq!(format!("{} {label}", answer.status), expected, "{what}: {answer:?}\n{}", proxy.log());
+                    let retry = (answer.status == 503).then_some("5");
+                    assert_eq!(answer.header("retry-after"), retry, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_come_through_nginx() {
+    answers_come_through(NGINX);
+}
+
+#[test]
+fn answers_come_through_nginx_with_kept_connections() {
+    answers_come_through(NGINX_KEPT);
+}
+
+#[test]
+fn answers_come_through_nginx_that_does_not_buffer() {
+    answers_come_through(NGINX_UNBUFFERED);
+}
+
+#[test]
+fn answers_come_through_haproxy() {
+    answers_come_through(HAPROXY);
+}
+
+/// For how long deliveries are sent beside large requests that are refused.
+const BESIDE: Duration = Duration::from_secs(5);
+
+/// A stranger needs no secret for a large request. Two replicas answer every verified delivery beside it, so a proxy must not hold it against them.
+#[test]
+fn large_junk_costs_no_delivery() {
+    for kind in KINDS {
+        let replicas = replicas(2);
+        let proxy = in_front_of(&replicas, kind);
+        let over = AtomicBool::new(false);
+        let (delivered, junk) = thread::scope(|scope| {
+            let junk = scope.spawn(|| {
+                let mut sent = 0;
+                while !over.load(Ordering::Relaxed) {
+                    for (method, path, header, expected) in rows(&body(300 * KIB), false) {
+                        let answer = exchange(proxy.address, request(method, &path, header, &body(300 * KIB), sent % 2 == 1));
+                        assert_eq!(format!("{}", answer.status), expected[..3], "{kind:?}: {answer:?}\n{}", proxy.log());
+                        sent += 1;
+                    }
+                    thread::sleep(Duration::from_millis(100));
+                }
+                sent
+            });
+            let (begin, mut delivered) = (Instant::now(), 0);
+            while begin.elapsed() < BESIDE && !junk.is_finished() {
+                let small = body(100 + delivered % 1000);
+                let (path, _) = signed("filesafety", &small);
+                let answer = exchange(proxy.address, request("POST", &path, "", &small, false));
+                assert_eq!(answer.status, 200, "{kind:?}, delivery {delivered}: {answer:?}\n{}", proxy.log());
+                delivered += 1;
+            }
+            over.store(true, Ordering::Relaxed);
+            (delivered, junk.join().unwrap())
+        });
+        assert!(delivered >= 50 && junk >= 20, "{kind:?}: {delivered} deliveries beside {junk} large requests");
+        for replica in &replicas {
+            let metrics = replica.admin("/metrics").body;
+            let published = |line: &&str| line.starts_with("hookgate_deliveries_total{") && line.contains("\"published\"");
+            let counted =
+                metrics.lines().filter(published).map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap());
+            assert!(counted.sum::<usize>() * 4 > delivered, "{kind:?}: a replica was taken out: {metrics}");
+        }
+    }
+}

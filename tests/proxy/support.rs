@@ -1,0 +1,144 @@
+//! Proxies that are started for a test and end with it.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A proxy, and how it is set up.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// nginx, with these directives where it passes on.
+    Nginx(&'static str),
+    Haproxy,
+}
+
+/// As it is out of the box: HTTP/1.0, and a connection for each request.
+pub const NGINX: Kind = Kind::Nginx("");
+/// As its documentation has it for connections that are kept.
+pub const NGINX_KEPT: Kind = Kind::Nginx("proxy_http_version 1.1; proxy_set_header Connection \"\";");
+/// The same, where a body is passed on as it comes.
+pub const NGINX_UNBUFFERED: Kind =
+    Kind::Nginx("proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_request_buffering off;");
+/// HAProxy keeps connections and buffers nothing.
+pub const HAPROXY: Kind = Kind::Haproxy;
+
+impl Kind {
+    /// Whether it takes a whole body before it passes anything on.
+    pub fn buffers(self) -> bool {
+        matches!(self, Self::Nginx(directives) if !directives.contains("proxy_request_buffering off"))
+    }
+}
+
+/// A running proxy; dropping it ends it.
+pub struct Proxy {
+    pub address: SocketAddr,
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Proxy {
+    /// Starts one in front of these replicas.
+    pub fn start(kind: Kind, replicas: &[SocketAddr]) -> Self {
+        // Somebody else may take the port before the proxy does.
+        (0..5).find_map(|_| Self::try_start(kind, replicas)).expect("the proxy does not start")
+    }
+
+    fn try_start(kind: Kind, replicas: &[SocketAddr]) -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("proxy-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let file = folder.join("proxy.conf");
+        let mut command = match kind {
+            Kind::Nginx(directives) => {
+                fs::write(&file, nginx(&folder, address, replicas, directives)).unwrap();
+                let mut command = Command::new(program("nginx"));
+                command.arg("-p").arg(&folder).arg("-c").arg(&file).args(["-e", "stderr"]);
+                command
+            }
+            Kind::Haproxy => {
+                fs::write(&file, haproxy(address, replicas)).unwrap();
+                let mut command = Command::new(program("haproxy"));
+                command.arg("-db").arg("-f").arg(&file);
+                command
+            }
+        };
+        let log = fs::File::create(folder.join("log")).unwrap();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let mut proxy = Self { address, child: command.spawn().unwrap(), folder };
+        let begin = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = proxy.child.try_wait().unwrap() {
+                assert!(proxy.log().contains("in use"), "{kind:?} has ended with {status}:\n{}", proxy.log());
+                return None;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(20), "{kind:?} does not listen:\n{}", proxy.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+        Some(proxy)
+    }
+
+    /// What it has written.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // The worker of nginx ends with its master where that is asked to, not where it is killed.
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _gone = self.child.kill();
+        }
+        let _status = self.child.wait();
+        let _in_use = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Where a program is: Debian keeps these two where only root's PATH leads.
+fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not there: this suite needs the packages nginx and haproxy"))
+}
+
+/// Who runs this, or a worker of root's would be somebody who may not see the folder.
+fn myself(what: &str) -> String {
+    let output = Command::new("id").arg(what).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn nginx(folder: &Path, listen: SocketAddr, replicas: &[SocketAddr], directives: &str) -> String {
+    let (user, group, folder) = (myself("-un"), myself("-gn"), folder.display());
+    let mut text = format!("user {user} {group};\ndaemon off;\nworker_processes 1;\npid {folder}/pid;\nerror_log stderr;\n");
+    text += "events { worker_connections 256; }\nhttp {\naccess_log off;\nclient_max_body_size 8m;\n";
+    for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+        writeln!(text, "{kind}_temp_path {folder}/{kind};").unwrap();
+    }
+    text += "upstream replicas {\n";
+    for replica in replicas {
+        writeln!(text, "server {replica};").unwrap();
+    }
+    text += if directives.is_empty() { "}\n" } else { "keepalive 16;\n}\n" };
+    writeln!(text, "server {{ listen {listen}; location / {{ proxy_pass http://replicas; {directives} }} }}\n}}").unwrap();
+    text
+}
+
+fn haproxy(listen: SocketAddr, replicas: &[SocketAddr]) -> String {
+    let mut text = "global\n  maxconn 256\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n".to_owned();
+    writeln!(text, "  timeout server 30s\nfrontend in\n  bind {listen}\n  default_backend replicas\nbackend replicas").unwrap();
+    for (number, replica) in replicas.iter().enumerate() {
+        writeln!(text, "  server r{number} {replica}").unwrap();
+    }
+    text
+}
