@@ -21,10 +21,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    http::{Phase, Shared},
-    publish,
-};
+use crate::{http::Shared, publish};
 
 /// The admin port's routes. `configuration` is what `/configz` shows.
 pub fn router(shared: Arc<Shared>, configuration: &Value) -> Router {
@@ -52,22 +49,8 @@ fn version() -> Value {
     })
 }
 
-/// Why the daemon is not ready, if it is not. An outage of Kafka later on does not make it unready: an answer of 503 with
-/// `Retry-After` serves a sender better than no address to send to.
-pub fn unready(shared: &Shared) -> Option<&'static str> {
-    if shared.phase.get() != Phase::Serving {
-        Some("shutting down")
-    } else if !shared.publisher.reached() {
-        Some("kafka has not been reached yet")
-    } else if !shared.encoding.framing.missing().is_empty() {
-        Some("the schema registry has not given every schema id yet")
-    } else {
-        None
-    }
-}
-
 async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    match unready(&shared) {
+    match shared.unready() {
         None => (StatusCode::OK, "ready\n".into()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
@@ -84,5 +67,5 @@ fn observe(shared: &Shared) {
     shared.metrics.in_flight(deliveries, bytes);
     shared.metrics.topics_missing(shared.publisher.missing_topics().len());
     shared.metrics.schema_ids_missing(shared.encoding.framing.missing().len());
-    shared.metrics.ready(unready(shared).is_none());
+    shared.metrics.ready(shared.unready().is_none());
 }

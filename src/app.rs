@@ -187,7 +187,7 @@ fn metrics_of(config: &Config, topics: &[Arc<str>]) -> Result<Metrics, String> {
 impl Running {
     /// Why the daemon is not ready, if it is not.
     pub fn unready(&self) -> Option<&'static str> {
-        admin::unready(&self.shared)
+        self.shared.unready()
     }
 
     /// The topics that are missing or not visible.

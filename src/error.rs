@@ -19,6 +19,9 @@ pub enum Error {
     /// The token is wrong or given twice.
     #[error("the token does not match")]
     BadToken,
+    /// The request has no `Host`, two or an invalid one, or a transfer coding that is not `chunked`.
+    #[error("the request's head breaks HTTP/1.1")]
+    BadRequest,
     /// The HTTP framing broke within the body.
     #[error("the request body was cut off or badly framed")]
     MalformedBody,
@@ -61,11 +64,12 @@ pub enum Error {
 }
 
 /// Every label, for metrics that stand at zero from the start.
-pub const LABELS: [&str; 17] = [
+pub const LABELS: [&str; 18] = [
     "missing_signature",
     "bad_signature",
     "stale",
     "bad_token",
+    "bad_request",
     "malformed_body",
     "unknown_endpoint",
     "method",
@@ -99,6 +103,7 @@ impl Error {
             Self::BadSignature => (401, "bad_signature"),
             Self::Stale { .. } => (401, "stale"),
             Self::BadToken => (401, "bad_token"),
+            Self::BadRequest => (400, "bad_request"),
             Self::MalformedBody => (400, "malformed_body"),
             Self::UnknownEndpoint => (404, "unknown_endpoint"),
             Self::Method => (405, "method"),

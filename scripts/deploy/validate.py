@@ -43,7 +43,9 @@ def crd_schemas(paths):
     return schemas
 
 
-def faults(value, crds):
+def faults(value, crds, unchecked):
+    if f"{value.get('apiVersion')}/{value.get('kind')}" in unchecked:
+        return []
     schema = crds.get((value.get("apiVersion"), value.get("kind")))
     if schema:
         found = jsonschema.Draft7Validator(schema).iter_errors(value)
@@ -60,6 +62,7 @@ def faults(value, crds):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--crd", action="append", default=[], help="a CustomResourceDefinition to know beside Kubernetes' own kinds")
+    arguments.add_argument("--unchecked", action="append", default=[], help="GROUP/VERSION/KIND of a vendor's whose schema cannot be had")
     arguments.add_argument("--expect", default="", help="kinds (or Kind/name) that must be among the objects, comma-separated")
     arguments = arguments.parse_args()
     crds = crd_schemas(arguments.crd)
@@ -67,7 +70,7 @@ def main():
     names = collections.Counter((it["kind"], it["metadata"].get("namespace"), it["metadata"]["name"]) for it in objects)
     complaints = [f"{name}: there twice" for name, count in names.items() if count > 1]
     for value in objects:
-        complaints += [f"{value['kind']}/{value['metadata']['name']}: {fault}" for fault in faults(value, crds)]
+        complaints += [f"{value['kind']}/{value['metadata']['name']}: {fault}" for fault in faults(value, crds, arguments.unchecked)]
     there = {it["kind"] for it in objects} | {f"{it['kind']}/{it['metadata']['name']}" for it in objects}
     missing = {kind for kind in arguments.expect.split(",") if kind} - there
     complaints += [f"no {kind} among the objects" for kind in sorted(missing)]

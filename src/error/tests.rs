@@ -8,6 +8,7 @@ fn the_status_table_stands() {
         (Error::BadSignature, 401, "bad_signature"),
         (Error::Stale { offset: 301 }, 401, "stale"),
         (Error::BadToken, 401, "bad_token"),
+        (Error::BadRequest, 400, "bad_request"),
         (Error::MalformedBody, 400, "malformed_body"),
         (Error::UnknownEndpoint, 404, "unknown_endpoint"),
         (Error::Method, 405, "method"),

@@ -1,9 +1,10 @@
 //! What is decided on the request's head, before its body is read.
 
 use axum::http::{
-    HeaderMap, HeaderName, Method,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    HeaderMap, HeaderName, Method, Version,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING},
     request::Parts,
+    uri::Authority,
 };
 use percent_encoding::percent_decode_str;
 
@@ -21,6 +22,29 @@ const CONTENT_TYPE_BYTES_MAX: usize = 256;
 /// What of a `tracestate` has to be handed on by the standard; nobody signs it, and it lands in the record.
 const TRACESTATE_BYTES_MAX: usize = 512;
 const TRACESTATE_MEMBERS_MAX: usize = 32;
+
+/// Refuses a head that two HTTP servers in a row may read differently (RFC 9112, sections 3.2 and 6.1).
+fn well_formed(head: &Parts) -> Result<(), Error> {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked = codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let host = match hosts.next() {
+        Some(host) => is_host(host.as_bytes()),
+        // HTTP/1.0 has no such header; nginx speaks that to what is behind it by default.
+        None => head.version < Version::HTTP_11,
+    };
+    if chunked && codings.next().is_none() && host && hosts.next().is_none() { Ok(()) } else { Err(Error::BadRequest) }
+}
+
+/// Whether a `Host` names a host, perhaps with a port. Names with an underscore are in use within clusters.
+fn is_host(value: &[u8]) -> bool {
+    let Ok(authority) = Authority::try_from(value) else { return false };
+    let port = authority.as_str().strip_prefix(authority.host()).map(|rest| rest.strip_prefix(':').unwrap_or(rest));
+    // What stands before the host would be a user's name.
+    let port_fits = port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok());
+    // A comma may stand in a name by the grammar, and stands there where a proxy has joined two headers.
+    !authority.host().is_empty() && !authority.host().contains(',') && port_fits
+}
 
 /// What a path says: `/webhooks/<endpoint>`, or `/webhooks/<endpoint>/<token>`, each with or without a slash at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +87,7 @@ pub(super) fn pass(
     (endpoint, path_token): (&Endpoint, Option<&str>),
     keys: &Keys,
 ) -> Result<Credential, Error> {
+    well_formed(head)?;
     if head.method != Method::POST {
         return Err(Error::Method);
     }
@@ -190,6 +215,45 @@ mod tests {
 
     use super::*;
     use crate::provider::{filespin, frameio};
+
+    #[test]
+    fn a_host_is_a_host() {
+        fn check(value: &str, right: bool) {
+            assert_eq!(is_host(value.as_bytes()), right, "{value:?}");
+        }
+        for right in
+            ["a", "hooks.example.com", "a_b", "hookgate_webhooks.svc:8080", "192.0.2.1", "192.0.2.1:80", "[::1]", "[::1]:8080"]
+        {
+            check(right, true);
+        }
+        for right in
+            ["localhost:", "localhost:0", "localhost:65535", "xn--hxajbheg2az3al.xn--jxalpdlp", "EXAMPLE.com", "example.com."]
+        {
+            check(right, true);
+        }
+        for wrong in [
+            "",
+            " ",
+            ":80",
+            "a b",
+            "a/b",
+            "a@b",
+            "user:secret@b",
+            "http://a",
+            "a:b",
+            "a:65536",
+            "a:-1",
+            "a:80:81",
+            "[::1",
+            "::1]",
+            "a,b",
+        ] {
+            check(wrong, false);
+        }
+        for wrong in ["a?b", "a#b", "a\\b", "a\tb", "ä", "[::1]x", "a\"b", "<a>"] {
+            check(wrong, false);
+        }
+    }
 
     #[test]
     fn a_path_says_one_thing() {

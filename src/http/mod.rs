@@ -5,8 +5,10 @@ mod answer;
 mod connections;
 pub mod delay;
 mod gate;
+mod health;
 mod inbound;
 mod intake;
+mod phase;
 mod refusals;
 pub mod server;
 mod serving;
@@ -21,7 +23,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU8, AtomicU32, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -48,6 +50,7 @@ use crate::{
 use delay::Delay;
 use intake::Held;
 pub use intake::InFlight;
+pub use phase::{Phase, PhaseCell};
 pub use refusals::Refusals;
 use source::{Source, source};
 pub use tls::Tls;
@@ -95,6 +98,22 @@ pub struct Shared {
     pub overloads: AtomicU32,
 }
 
+impl Shared {
+    /// Why the daemon is not ready, if it is not. An outage of Kafka later on does not make it unready: an answer of 503 with
+    /// `Retry-After` serves a sender better than no address to send to.
+    pub fn unready(&self) -> Option<&'static str> {
+        if self.phase.get() != Phase::Serving {
+            Some("shutting down")
+        } else if !self.publisher.reached() {
+            Some("kafka has not been reached yet")
+        } else if !self.encoding.framing.missing().is_empty() {
+            Some("the schema registry has not given every schema id yet")
+        } else {
+            None
+        }
+    }
+}
+
 /// A configured endpoint.
 pub struct Endpoint {
     /// The name in the URL.
@@ -126,45 +145,12 @@ impl Endpoint {
     }
 }
 
-/// The life of the daemon after its start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Everything is served.
-    Serving = 0,
-    /// Shutting down: no longer ready, but everything is served, each answer closing its connection.
-    PreStop = 1,
-    /// Shutting down: what is in flight is finished, what begins is answered 503.
-    Draining = 2,
-}
-
-/// The phase, shared between threads.
-pub struct PhaseCell(AtomicU8);
-
-impl Default for PhaseCell {
-    fn default() -> Self {
-        Self(AtomicU8::new(Phase::Serving as u8))
-    }
-}
-
-impl PhaseCell {
-    /// The phase as of now.
-    pub fn get(&self) -> Phase {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Phase::Serving,
-            1 => Phase::PreStop,
-            _ => Phase::Draining,
-        }
-    }
-
-    /// Enters a phase.
-    pub fn set(&self, phase: Phase) {
-        self.0.store(phase as u8, Ordering::Relaxed);
-    }
-}
-
-/// Answers one request to the webhook port: every path is a delivery or a 404, so there is nothing to route.
+/// Answers one request to the webhook port: every path but that of the health is a delivery or a 404, so there is nothing to route.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -> Response {
     let (head, mut body) = request.into_parts();
+    if health::is_asked(&head) {
+        return health::answer(&shared);
+    }
     let source = source(peer, &head.headers, &shared.limits.trusted_proxies);
     let mut outcome = Outcome::new(&shared, source);
     let result = deliver(&shared, &head, &mut body, &mut outcome).await;
@@ -178,7 +164,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -
         Reading::Begun => true,
         Reading::Done => false,
     };
-    let ends = unread || limited && !source.proxied;
+    let ends = unread || matches!(result, Err(Error::BadRequest)) || limited && !source.proxied;
     answer::answer(result, ends, shared.phase.get(), &shared.limits)
 }
 

@@ -46,6 +46,8 @@ struct Series {
     publish_seconds: [(&'static str, Histogram); PUBLISH_RESULTS.len()],
     connections: Gauge,
     connection_faults: [(&'static str, Counter); CONNECTION_FAULTS.len()],
+    /// Ready, and not.
+    health_checks: [Counter; 2],
     in_flight: Gauge,
     in_flight_bytes: Gauge,
     event_loop_delay: Gauge,
@@ -203,6 +205,11 @@ impl Metrics {
         increment(&self.series.connection_faults, reason);
     }
 
+    /// A load balancer has asked for the health on the webhook port.
+    pub fn health_check(&self, ready: bool) {
+        self.series.health_checks[usize::from(!ready)].increment(1);
+    }
+
     /// How many connections are open.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub fn connections(&self, open: usize) {
@@ -313,6 +320,7 @@ impl Series {
             connections: gauge!("hookgate_connections"),
             connection_faults: CONNECTION_FAULTS
                 .map(|reason| (reason, counter!("hookgate_connection_faults_total", "reason" => reason))),
+            health_checks: ["ready", "unready"].map(|result| counter!("hookgate_health_checks_total", "result" => result)),
             in_flight: gauge!("hookgate_in_flight_deliveries"),
             in_flight_bytes: gauge!("hookgate_in_flight_bytes"),
             event_loop_delay: gauge!("hookgate_event_loop_delay_seconds"),
@@ -409,6 +417,7 @@ fn describe() {
         "hookgate_connection_faults_total",
         "Connections that broke before a request or were not taken, by reason; header_timeout and limit count idle ones as well."
     );
+    describe_counter!("hookgate_health_checks_total", "Requests for /healthz on the webhook port, by what they were answered.");
     describe_gauge!("hookgate_in_flight_deliveries", "Deliveries that are being read or wait for Kafka.");
     describe_gauge!("hookgate_in_flight_deliveries_max", "http.max_in_flight.");
     describe_gauge!("hookgate_in_flight_bytes", "Body bytes held in memory for deliveries in flight.");

@@ -188,14 +188,15 @@ fn documented_configurations_are_accepted() {
 /// One of each: a new variant makes the match below fail to compile until it is listed.
 fn errors() -> Vec<Error> {
     use Error::{
-        BadSignature, BadToken, Draining, EncodedBody, Internal, MalformedBody, Method, MissingSignature, NoSecret, Overloaded,
-        PublishFailed, PublishTimeout, SlowBody, SourceLimited, Stale, TooLarge, UnknownEndpoint,
+        BadRequest, BadSignature, BadToken, Draining, EncodedBody, Internal, MalformedBody, Method, MissingSignature, NoSecret,
+        Overloaded, PublishFailed, PublishTimeout, SlowBody, SourceLimited, Stale, TooLarge, UnknownEndpoint,
     };
     let listed = vec![
         MissingSignature,
         BadSignature,
         Stale { offset: 0 },
         BadToken,
+        BadRequest,
         MalformedBody,
         UnknownEndpoint,
         Method,
@@ -216,6 +217,7 @@ fn errors() -> Vec<Error> {
             | BadSignature
             | Stale { .. }
             | BadToken
+            | BadRequest
             | MalformedBody
             | UnknownEndpoint
             | Method

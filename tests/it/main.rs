@@ -16,6 +16,7 @@ mod credentials;
 mod docs;
 mod flood;
 mod guides;
+mod health;
 mod hostile;
 mod life;
 mod limits;

@@ -63,6 +63,48 @@ fn no_second_delivery_hides_behind_the_first() {
     assert_eq!(parse(raw(&daemon, sent.as_bytes()).as_bytes()).status, 200);
 }
 
+/// Heads that two servers in a row read differently, each of a delivery that is proven otherwise.
+#[test]
+fn a_head_that_breaks_http_is_refused() {
+    let mut table = Table::new();
+    let ask = scan("s");
+    let mut check = |version: &str, lines: &[&str], expected: &str| {
+        let end = if lines.iter().any(|line| line.to_lowercase().starts_with("transfer-encoding")) {
+            format!("\r\n{:x}\r\n{}\r\n0\r\n\r\n", ask.body.len(), String::from_utf8_lossy(&ask.body))
+        } else {
+            format!("content-length: {}\r\n\r\n{}", ask.body.len(), String::from_utf8_lossy(&ask.body))
+        };
+        let lines = lines.iter().flat_map(|line| [line, "\r\n"]).collect::<String>();
+        let connection = if expected.starts_with("200") { "connection: close\r\n" } else { "" };
+        let text = raw(&table.daemon, format!("POST {} {version}\r\n{lines}{connection}{end}", ask.path).as_bytes());
+        let answer = parse(text.as_bytes());
+        table.expect(&format!("{version} {lines:?}"), &ask, &answer, expected);
+        if expected.starts_with("400") {
+            assert_eq!(answer.header("connection"), Some("close"), "{lines}");
+        }
+    };
+    let bad = "400 bad_request";
+    for host in ["a", "hooks_behind.nginx", "localhost:8080", "[::1]:8080", "192.0.2.1:"] {
+        check("HTTP/1.1", &[&format!("Host: {host}")], "200 published");
+    }
+    check("HTTP/1.0", &[], "200 published");
+    check("HTTP/1.0", &["host: hooks_behind"], "200 published");
+    check("HTTP/1.1", &[], bad);
+    check("HTTP/1.1", &["host: a", "host: a"], bad);
+    check("HTTP/1.0", &["host: a", "host: b"], bad);
+    for host in ["", " ", "a b", "a/b", "a@b", "a:b", "a:65536", "http://a", "a,b", "[::1"] {
+        check("HTTP/1.1", &[&format!("host: {host}")], bad);
+    }
+    for coding in ["chunked", "Chunked", " chunked "] {
+        check("HTTP/1.1", &["host: a", &format!("transfer-encoding: {coding}")], "200 published");
+    }
+    for coding in ["gzip, chunked", "chunked, chunked", "identity, chunked", ", chunked"] {
+        check("HTTP/1.1", &["host: a", &format!("transfer-encoding: {coding}")], bad);
+    }
+    check("HTTP/1.1", &["host: a", "transfer-encoding: gzip", "transfer-encoding: chunked"], bad);
+    table.finish();
+}
+
 /// Each is proven, so it is kept as it came, and answered 200.
 #[test]
 fn bodies_made_to_trip_a_reader() {

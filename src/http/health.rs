@@ -1,0 +1,33 @@
+//! `/healthz` on the webhook port, for load balancers that probe the port that they send to. It follows readiness, and is no delivery: no log
+//! line, no outcome, no limit but that of connections.
+
+use axum::{
+    body::Body,
+    http::{Method, StatusCode, header::RETRY_AFTER, request::Parts},
+    response::Response,
+};
+
+use super::{Phase, Shared, answer::CLOSE};
+
+const PATH: &str = "/healthz";
+
+/// Whether a request asks for the health. Any other method than GET and HEAD is a delivery to an endpoint that does not exist.
+pub(super) fn is_asked(head: &Parts) -> bool {
+    head.uri.path() == PATH && (head.method == Method::GET || head.method == Method::HEAD)
+}
+
+/// 200 while the daemon is ready, else 503. The body is empty, so that no part of a probe can be taken for a stored delivery.
+pub(super) fn answer(shared: &Shared) -> Response {
+    let ready = shared.unready().is_none();
+    shared.metrics.health_check(ready);
+    let mut response = Response::new(Body::empty());
+    if !ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().insert(RETRY_AFTER, shared.limits.retry_after.as_secs().max(1).into());
+    }
+    // A balancer's next probe shall reach another replica too.
+    if shared.phase.get() != Phase::Serving {
+        response.headers_mut().insert(axum::http::header::CONNECTION, CLOSE);
+    }
+    response
+}
