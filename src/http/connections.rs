@@ -129,9 +129,14 @@ impl Connection {
         self.all.waiting.leave(self.request(), self.turn.swap(0, Ordering::Relaxed));
     }
 
+    /// Whether a request has ever come on it.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// Which request it waits for.
     fn request(&self) -> For<'static> {
-        if self.asked.load(Ordering::Relaxed) { For::NextRequest } else { For::FirstRequest }
+        if self.has_asked() { For::NextRequest } else { For::FirstRequest }
     }
 }
 

@@ -50,7 +50,7 @@ pub enum Port {
 pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
     let connections = Connections::new(port.waiting(), port.metrics().cloned());
     let limits = Arc::new(limits.clone());
-    let (stopping, _) = watch::channel(());
+    let (stopping, _) = watch::channel(false);
     let mut complained: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
@@ -76,18 +76,32 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
             }
         }
     }
-    drop(listener);
+    // Whoever got through to the listener's queue believes that somebody is there. Nobody else gets there once it is closed.
+    for (stream, peer) in waiting_in_queue(listener) {
+        connect((stream, peer), &port, &limits, &stopping, &connections);
+    }
     // A drain that takes too long is cut off; the count tells.
-    stopping.send_replace(());
+    stopping.send_replace(true);
     let _timed_out = tokio::time::timeout(drain, stopping.closed()).await;
     connections.count()
+}
+
+/// The connections that were made and not accepted yet. The listener is closed after the last of them.
+fn waiting_in_queue(listener: TcpListener) -> Vec<(TcpStream, IpAddr)> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accepted = std::iter::from_fn(|| listener.accept().ok());
+    let taken_over = accepted.filter_map(|(stream, peer)| {
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer.ip()))
+    });
+    taken_over.collect()
 }
 
 fn connect(
     (stream, peer): (TcpStream, IpAddr),
     port: &Port,
     limits: &Arc<Http>,
-    stopping: &watch::Sender<()>,
+    stopping: &watch::Sender<bool>,
     connections: &Arc<Connections>,
 ) {
     let (connection, room) = connections.open(limits.max_connections);

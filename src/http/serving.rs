@@ -28,6 +28,9 @@ use crate::config::Http;
 /// How long a connection above the limit may take to ask.
 const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a connection that has not asked yet may take to, once the port stops: what its peer has sent may be on its way.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// How much of what comes after the last answer is thrown away: more than a whole body of the default size, sent by somebody who does not read meanwhile.
 const LINGER_BYTES: usize = 2 << 20;
 /// For how long in all, and for how long where nothing comes. A round trip around the world is a third of a second.
@@ -44,8 +47,8 @@ pub(super) struct Accepted {
     pub(super) limits: Arc<Http>,
     /// There is no room for it: it hears that and is closed.
     pub(super) full: bool,
-    /// Changes when the port stops.
-    pub(super) stopping: watch::Receiver<()>,
+    /// Turns true when the port stops.
+    pub(super) stopping: watch::Receiver<bool>,
 }
 
 /// Why a connection ended badly, in the closed vocabulary of the metric.
@@ -53,7 +56,7 @@ type Ended = Result<(), &'static str>;
 
 impl Accepted {
     /// Serves the connection to its end, and counts how it ended.
-    pub(super) async fn serve(mut self, stream: TcpStream) {
+    pub(super) async fn serve(self, stream: TcpStream) {
         let (ended, rest) = match self.port.tls() {
             None => self.http1(stream, |stream| stream).await,
             Some(tls) => match self.shake_hands(tls.accept(stream)).await {
@@ -82,7 +85,7 @@ impl Accepted {
 
     /// None where the port stops before anything was asked.
     async fn shake_hands(
-        &mut self,
+        &self,
         handshake: tokio_rustls::Accept<TcpStream>,
     ) -> Result<Option<TlsStream<TcpStream>>, &'static str> {
         let handshake = tokio::time::timeout(self.patience(), handshake);
@@ -90,13 +93,13 @@ impl Accepted {
             biased;
             () = self.connection.dismissed() => Err("limit"),
             shaken = handshake => shaken.map_err(|_| "header_timeout")?.map_err(|_| "tls").map(Some),
-            _ = self.stopping.changed() => Ok(None),
+            () = stopped(self.stopping.clone(), || LAST_WORDS) => Ok(None),
         }
     }
 
     /// Serves requests until one side ends. Where the peer may still be sending what nobody reads, its socket comes back with this side closed.
     async fn http1<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
+        &self,
         stream: S,
         socket: impl FnOnce(S) -> TcpStream,
     ) -> (Ended, Option<TcpStream>) {
@@ -124,7 +127,9 @@ impl Accepted {
             }
         });
         let mut serving = builder.serve_connection(TokioIo::new(stream), service);
-        let mut stopping = self.stopping.clone();
+        // Between requests it is enough that hyper gets to read once more: what had come by then is answered.
+        let last_words = || if self.connection.has_asked() { Duration::from_millis(1) } else { LAST_WORDS };
+        let mut stopped = std::pin::pin!(stopped(self.stopping.clone(), last_words));
         let mut finishing = false;
         let result = loop {
             tokio::select! {
@@ -132,7 +137,7 @@ impl Accepted {
                 biased;
                 () = self.connection.dismissed() => return (Err("limit"), None),
                 result = &mut serving => break result,
-                _ = stopping.changed(), if !finishing => {
+                () = &mut stopped, if !finishing => {
                     std::pin::Pin::new(&mut serving).graceful_shutdown();
                     finishing = true;
                 }
@@ -150,6 +155,13 @@ impl Accepted {
     fn asked(&self) -> Asked {
         Asked { port: self.port.clone(), limits: Arc::clone(&self.limits), peer: self.peer, full: self.full }
     }
+}
+
+/// Ends when the port has stopped, and as long after that as `then` says at that moment.
+async fn stopped(mut stopping: watch::Receiver<bool>, then: impl FnOnce() -> Duration) {
+    // The other end goes only after it has said so.
+    drop(stopping.wait_for(|stopping| *stopping).await);
+    tokio::time::sleep(then()).await;
 }
 
 /// What every request of a connection is answered with.

@@ -14,6 +14,7 @@ mod commands;
 mod contract;
 mod credentials;
 mod docs;
+mod farewell;
 mod flood;
 mod guides;
 mod health;
