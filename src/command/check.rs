@@ -17,7 +17,10 @@ use crate::{
         deadlines::{chain, memory_ceiling},
     },
     printable::printable,
-    publish::cluster::{self, Cluster, Creation, Settings, Topic, WritePermission},
+    publish::{
+        cluster::{self, Cluster, Creation, Topic, Unread, WritePermission},
+        guarantee::Guarantee,
+    },
     registry::{self, State},
 };
 
@@ -198,24 +201,30 @@ fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> Vec<String>
     findings
 }
 
-/// What is wrong with a topic that is there.
-fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String> {
+/// What is wrong with a topic that is there, with the command that changes it.
+pub(super) fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String> {
     let mut findings = Vec::new();
-    if topic.settings == Settings::default() {
-        let mend = grant(config, &["DescribeConfigs"], &[name]);
-        findings.push(format!(
-            "topic {name}: no permission to read its settings, so size and min.insync.replicas are not compared; grant it with {mend}"
-        ));
+    match &topic.settings {
+        Ok(_) => {}
+        Err(Unread::Denied) => {
+            let mend = grant(config, &["DescribeConfigs"], &[name]);
+            findings.push(format!(
+                "topic {name}: no permission to read its settings, so size and min.insync.replicas are not compared; grant it with {mend}"
+            ));
+        }
+        Err(Unread::Failed(why)) => {
+            findings.push(format!("topic {name}: its settings cannot be read: {why}"));
+        }
     }
-    let limit = topic.settings.max_message_bytes;
-    if let Some(limit) = limit.filter(|limit| *limit < config.topics.max_message_bytes as u64) {
-        let wanted = config.topics.max_message_bytes;
+    let settings = topic.settings.clone().unwrap_or_default();
+    let wanted = config.topics.max_message_bytes;
+    if let Some(limit) = settings.max_message_bytes.filter(|limit| *limit < wanted as u64) {
         let mend = alter(config, name, &format!("max.message.bytes={wanted}"));
         findings.push(format!(
             "topic {name}: max.message.bytes is {limit}, below [topics] max_message_bytes ({wanted}); mend it with {mend}"
         ));
     }
-    let least = topic.settings.min_insync_replicas.unwrap_or(1) as usize;
+    let least = settings.min_insync_replicas.unwrap_or(1) as usize;
     if topic.in_sync < least {
         let mend = if topic.replicas < least {
             format!("it has {} replicas: add some, or mend it with {}", topic.replicas, {
@@ -229,13 +238,20 @@ fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String> {
             topic.in_sync
         ));
     }
-    // Where the cluster has no such setting (Redpanda) it is not known to be 1.
-    if topic.replicas > 1 && topic.settings.min_insync_replicas.is_some() && least < 2 {
-        findings.push(format!(
-            "topic {name}: min.insync.replicas is 1 with {} replicas, so an acknowledged event can be lost with one broker; mend it with {}",
-            topic.replicas,
-            alter(config, name, "min.insync.replicas=2")
-        ));
+    let wanted = config.topics.in_sync_wanted();
+    let alter = || alter(config, name, &format!("min.insync.replicas={wanted}"));
+    match Guarantee::of(topic, wanted) {
+        Guarantee::Kept | Guarantee::Unknown => {}
+        Guarantee::FewReplicas(replicas) => findings.push(format!(
+            "topic {name}: it has {replicas} replicas where {wanted} must be in sync, so an acknowledged event can be lost with a broker; \
+             add replicas with `kafka-reassign-partitions.sh`, then run {}",
+            alter()
+        )),
+        Guarantee::FewInSync(least) => findings.push(format!(
+            "topic {name}: min.insync.replicas is {least} where {wanted} are wanted, so an acknowledged event can be lost with a broker; \
+             mend it with {}",
+            alter()
+        )),
     }
     findings
 }
@@ -244,32 +260,70 @@ fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String> {
 mod tests {
     use crate::{
         config::{self, Environment},
-        publish::cluster::{Settings, Topic},
+        publish::cluster::{Settings, Topic, Unread},
     };
 
-    /// What is found about a topic of three replicas with these settings, by a word of each finding.
-    fn check(in_sync: usize, limit: Option<u64>, least: Option<u32>, found: &[&str]) {
-        let text = "[kafka]\nbrokers = [\"kafka:9092\"]\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:S\"]\n";
+    /// What is found about a topic, by a word of each finding. The first line is of `[topics]`.
+    fn check_with(topics: &str, replicas: usize, in_sync: usize, settings: Result<Settings, Unread>, found: &[&str]) {
+        let text = format!(
+            "[kafka]\nbrokers = [\"kafka:9092\"]\n[topics]\n{topics}\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:S\"]\n"
+        );
         let environment: Environment = [("S", "secret")].into_iter().collect();
-        let config = config::parse(text, "a.toml", &environment, &[]).expect("it is good");
-        let settings = Settings { max_message_bytes: limit, min_insync_replicas: least };
-        let findings = super::misfits(&config, "t", &Topic { partitions: 1, replicas: 3, in_sync, settings });
+        let config = config::parse(&text, "a.toml", &environment, &[]).expect("it is good");
+        let findings = super::misfits(&config, "t", &Topic { partitions: 1, replicas, in_sync, settings });
         assert_eq!(findings.len(), found.len(), "{findings:?}");
         for (finding, word) in findings.iter().zip(found) {
             assert!(finding.contains(word), "{word:?} is not in {finding:?}");
         }
     }
 
+    fn settings(limit: Option<u64>, least: Option<u32>) -> Settings {
+        Settings { max_message_bytes: limit, min_insync_replicas: least }
+    }
+
     #[test]
     fn only_what_can_be_read_is_found_fault_with() {
+        let check = |in_sync: usize, limit: Option<u64>, least: Option<u32>, found: &[&str]| {
+            check_with("", 3, in_sync, Ok(settings(limit, least)), found);
+        };
         check(3, Some(1_000_000), Some(2), &[]);
         check(3, Some(999_999), Some(2), &["max.message.bytes is 999999"]);
         check(3, Some(1_000_000), Some(1), &["min.insync.replicas is 1"]);
         check(1, Some(1_000_000), Some(2), &["1 of 2 replicas"]);
-        // Nothing may be read: whether they fit cannot be told.
-        check(3, None, None, &["no permission to read its settings"]);
         // The cluster has no such setting.
         check(3, Some(1_000_000), None, &[]);
         check(0, Some(1_000_000), None, &["0 of 1 replicas"]);
+        // Nothing may be read or was: whether they fit cannot be told.
+        check_with("", 3, 3, Err(Unread::Denied), &["no permission to read its settings"]);
+        check_with("", 3, 3, Err(Unread::Failed("timed out".into())), &["cannot be read: timed out"]);
+    }
+
+    /// The rule of `publish::guarantee`, and the command that changes what it finds.
+    #[test]
+    fn a_topic_that_can_lose_what_it_acknowledged_is_found() {
+        let check = |topics: &str, replicas: usize, least: Option<u32>, found: &[&str]| {
+            check_with(topics, replicas, replicas, Ok(settings(None, least)), found);
+        };
+        let alter = |number: u32| format!("--topic t --add-config min.insync.replicas={number} --bootstrap-server kafka:9092");
+        // 2 of three by default, also where the brokers decide.
+        for topics in ["", "replication = -1", "min_insync_replicas = -1", "min_insync_replicas = 2"] {
+            check(topics, 3, Some(2), &[]);
+            check(topics, 2, Some(2), &[]);
+            check(topics, 3, Some(3), &[]);
+            check(topics, 3, None, &[]);
+            check(topics, 3, Some(1), &[&alter(2)]);
+            check(topics, 2, Some(1), &[&alter(2)]);
+            check(topics, 1, Some(1), &["1 replicas where 2 must be in sync"]);
+            check(topics, 1, None, &["1 replicas where 2 must be in sync"]);
+        }
+        check("min_insync_replicas = 3", 3, Some(2), &[&alter(3)]);
+        check("min_insync_replicas = 3", 3, Some(3), &[]);
+        // Chosen, which is warned of when the configuration is read.
+        check("min_insync_replicas = 1", 3, Some(1), &[]);
+        check("replication = 1", 1, Some(1), &[]);
+        check("replication = 2", 2, Some(1), &[]);
+        // How many replicas there are may be known where the settings are not.
+        let found = ["no permission", "1 replicas where 2 must be in sync"];
+        check_with("", 1, 1, Err(Unread::Denied), &found);
     }
 }

@@ -118,9 +118,11 @@ fn configuration(arguments: &Arguments, environment: &Environment) -> Result<Con
     // The embedded broker's address is not known yet.
     let brokers = arguments.kafka.as_deref().unwrap_or("127.0.0.1:1");
     let create = arguments.kafka.is_some();
+    // The embedded broker is one, and keeps nothing: that is no news to anybody.
+    let replication = if create { -1 } else { 1 };
     let mut text = format!(
         "[kafka]\nauto_create = {create}\n[http]\nlisten = \"{listen}\"\n[admin]\nlisten = \"{admin}\"\n\
-         [topics]\npartitions = 1\nreplication = -1\n[log]\nformat = \"text\"\nlevel = \"warn\"\n\
+         [topics]\npartitions = 1\nreplication = {replication}\n[log]\nformat = \"text\"\nlevel = \"warn\"\n\
          [shutdown]\npre_stop = \"0s\"\n"
     );
     for provider in provider::ALL {

@@ -9,19 +9,21 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, Outcome, Source};
+use super::{Failure, Outcome, Source, check::misfits};
 use crate::{
     app::topic_table,
     config::{Config, Environment},
     event::EventKind,
+    printable::printable,
     publish::cluster,
     registry::{self, State},
 };
 
 /// List, print as commands, or create the topics of this configuration.
 ///
-/// A topic that exists stays as it is: partitions are never added, because then keys would move to other partitions. Where there is a
-/// schema registry, each topic's subject is told too, and --apply registers the schemas that are missing.
+/// A topic that exists stays as it is: partitions are never added, because then keys would move to other partitions. Where its settings
+/// do not fit the configuration, --apply prints what does not and the command that changes it. Where there is a schema registry, each
+/// topic's subject is told too, and --apply registers the schemas that are missing.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate topics
@@ -94,9 +96,13 @@ fn create_command(config: &Config, topic: &str) -> String {
         -1 => String::new(),
         replicas => format!(" --replication-factor {replicas}"),
     };
+    let in_sync = match config.topics.min_insync_replicas {
+        -1 => String::new(),
+        replicas => format!(" --config min.insync.replicas={replicas}"),
+    };
     format!(
         "kafka-topics.sh --bootstrap-server {brokers} --create --if-not-exists --topic {topic} --partitions {partitions}{replication} \
-         --config retention.ms={retention} --config max.message.bytes={limit}",
+         --config retention.ms={retention} --config max.message.bytes={limit}{in_sync}",
         brokers = config.kafka.brokers.join(","),
         partitions = config.topics.partitions,
         retention = config.topics.retention.as_millis(),
@@ -112,17 +118,25 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
         [] => BTreeMap::new(),
         missing => cluster::create_topics(config, missing)?.into_iter().collect(),
     };
-    let mut out = io::stdout().lock();
+    let (mut out, mut problems) = (io::stdout().lock(), Vec::new());
     for name in &names {
         let result = match results.get(name) {
             None => "exists",
             Some(None) => "created",
             Some(Some(error)) => error,
         };
+        let findings = before.topics.get(name).map_or_else(Vec::new, |topic| misfits(config, name, topic));
         if as_json {
-            writeln!(out, "{}", json!({ "topic": name, "result": result }))?;
+            writeln!(out, "{}", json!({ "topic": name, "result": result, "findings": findings }))?;
         } else {
             writeln!(out, "{name}\t{result}")?;
+        }
+        // It stays as it is: changing it is for somebody who knows why it differs.
+        problems.extend(findings);
+    }
+    if !as_json {
+        for problem in problems {
+            writeln!(out, "problem: {}", printable(&problem))?;
         }
     }
     if results.values().all(Option::is_none) {

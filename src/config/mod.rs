@@ -325,6 +325,7 @@ impl Config {
                 "map": topics.map,
                 "partitions": topics.partitions,
                 "replication": topics.replication,
+                "min_insync_replicas": topics.min_insync_replicas,
                 "retention": show(topics.retention),
                 "max_message_bytes": size(topics.max_message_bytes),
             },

@@ -26,7 +26,7 @@ const RECORD_OVERHEAD_BYTES: usize = 64 << 10;
 pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment) -> Config {
     let mut root = Section::root(reader, entries);
     let mut warnings = Vec::new();
-    let topics = topics::read(root.table("topics"));
+    let topics = topics::read(root.table("topics"), &mut warnings);
     let kafka = kafka::read(root.table("kafka"), environment, topics.max_message_bytes, &mut warnings);
     let config = Config {
         kafka,
@@ -50,7 +50,7 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
 /// Reads `[kafka]` alone.
 pub(super) fn kafka_alone(reader: &Reader, entries: Entries, environment: &Environment) -> Kafka {
     let mut root = Section::root(reader, entries);
-    let topics = topics::read(root.table("topics"));
+    let topics = topics::read(root.table("topics"), &mut Vec::new());
     kafka::read(root.table("kafka"), environment, topics.max_message_bytes, &mut Vec::new())
 }
 

@@ -23,6 +23,8 @@ pub struct Topics {
     pub partitions: i32,
     /// How many replicas it gives it; -1 is the broker's default.
     pub replication: i32,
+    /// `min.insync.replicas` of a new topic: how many replicas have an event before the sender gets its 200; -1 is the broker's default.
+    pub min_insync_replicas: i32,
     /// How long it lets the topic keep records.
     pub retention: Duration,
     /// `max.message.bytes` of the topics: the largest record, in bytes.
@@ -40,6 +42,12 @@ impl Topics {
             None => format!("{}{name}", self.prefix),
         }
     }
+
+    /// How many replicas have to have an event before it is acknowledged, whoever created the topic. Where the brokers decide, two: with
+    /// one, an acknowledged event can be lost with one broker.
+    pub fn in_sync_wanted(&self) -> usize {
+        usize::try_from(self.min_insync_replicas).unwrap_or(2)
+    }
 }
 
 /// Every key that `[topics.map]` takes.
@@ -52,15 +60,17 @@ pub(super) fn map_names() -> Vec<String> {
     names
 }
 
-/// Reads `[topics]`.
-pub(super) fn read(mut section: Section<'_>) -> Topics {
+/// Reads `[topics]`. Warnings go to `warnings`.
+pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Topics {
     let day = Duration::from_secs(86_400);
     let narrow = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
+    let replication = replication(&mut section);
     let topics = Topics {
         prefix: prefix(&mut section),
         map: map(section.table("map")),
         partitions: narrow(section.integer("partitions", 6, &(1..=10_000))),
-        replication: replication(&mut section),
+        replication,
+        min_insync_replicas: min_insync_replicas(&mut section, replication, warnings),
         retention: section.duration("retention", day * 14, &(Duration::from_secs(60)..=day * 3650)),
         // A smaller one could not hold any body beside the record's own fields; Kafka's sizes are 32 bits.
         max_message_bytes: usize::try_from(section.size("max_message_bytes", 1_000_000, &(128 << 10..=1_000_000_000)))
@@ -106,6 +116,38 @@ fn replication(section: &mut Section<'_>) -> i32 {
         );
     }
     i32::try_from(replication).unwrap_or(i32::MAX)
+}
+
+/// How many replicas must have a record, for topics of so many. Warns of each choice that costs something.
+fn min_insync_replicas(section: &mut Section<'_>, replication: i32, warnings: &mut Vec<String>) -> i32 {
+    let default = match replication {
+        // What the brokers give is not made worse.
+        -1 => -1,
+        3.. => 2,
+        _ => 1,
+    };
+    let origin = section.written("min_insync_replicas").unwrap_or_else(|| section.origin.clone());
+    let number = section.integer("min_insync_replicas", default.into(), &(-1..=1000));
+    let number = i32::try_from(number).unwrap_or(i32::MAX);
+    match (number, replication) {
+        (0, _) => section.complain("min_insync_replicas", origin, "must be 1 or more, or -1 for the broker's default"),
+        (_, 1..) if number > replication => {
+            let message = format!("is above replication ({replication}), so that nothing could ever be written");
+            section.complain("min_insync_replicas", origin, &message);
+        }
+        (1, 1) => warnings.push(
+            "[topics] replication is 1: an acknowledged event can be lost with one broker; three replicas prevent that".into(),
+        ),
+        (1, _) => warnings.push(
+            "[topics] min_insync_replicas is 1: an acknowledged event can be lost with one broker; 2 of three replicas prevent that"
+                .into(),
+        ),
+        (2.., _) if number == replication => warnings.push(format!(
+            "[topics] min_insync_replicas is {number}, as is replication: while one broker is away, deliveries are answered 503"
+        )),
+        _ => {}
+    }
+    number
 }
 
 fn map(mut section: Section<'_>) -> BTreeMap<String, String> {

@@ -1,4 +1,4 @@
-//! What librdkafka tells of itself.
+//! What librdkafka tells of itself and of topics.
 
 use std::{
     collections::BTreeSet,
@@ -6,6 +6,8 @@ use std::{
 };
 
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+
+use super::{GUARANTEES, Metrics};
 
 /// One report of librdkafka's.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,8 @@ pub(super) struct KafkaMetrics {
     pub(super) credentials_pending: Gauge,
     reachable: Gauge,
     queue: [Gauge; 4],
+    /// In the order of [`GUARANTEES`].
+    topics_guarantee: [Gauge; GUARANTEES.len()],
     /// Those in the last report. The series of one that is in no report any more end.
     known: Mutex<BTreeSet<i32>>,
 }
@@ -62,7 +66,17 @@ impl KafkaMetrics {
         let credentials_reloads = counter!("hookgate_kafka_credentials_reloads_total");
         let credentials_pending = gauge!("hookgate_kafka_credentials_pending");
         let reachable = gauge!("hookgate_kafka_reachable");
-        Self { errors, rebuilds, credentials_reloads, credentials_pending, reachable, queue, known: Mutex::default() }
+        let topics_guarantee = GUARANTEES.map(|guarantee| gauge!("hookgate_topics_guarantee", "guarantee" => guarantee));
+        Self {
+            errors,
+            rebuilds,
+            credentials_reloads,
+            credentials_pending,
+            reachable,
+            queue,
+            topics_guarantee,
+            known: Mutex::default(),
+        }
     }
 
     /// Within the recorder, because brokers come and go.
@@ -95,7 +109,27 @@ fn set_broker(id: i32, up: f64, throttle: f64, round_trip: Option<(f64, f64)>) {
     }
 }
 
+impl Metrics {
+    /// How many topics are missing.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    pub fn topics_missing(&self, topics: usize) {
+        self.series.topics_missing.set(topics as f64);
+    }
+
+    /// How many topics keep what they acknowledge on as many replicas as is wanted, how many do not, and of how many it is not known.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    pub fn topics_guarantee(&self, kept: usize, weak: usize, unknown: usize) {
+        for (gauge, topics) in self.kafka.topics_guarantee.iter().zip([kept, weak, unknown]) {
+            gauge.set(topics as f64);
+        }
+    }
+}
+
 pub(super) fn describe() {
+    describe_gauge!(
+        "hookgate_topics_guarantee",
+        "Topics by what is known of what they acknowledge: kept on as many replicas as [topics] min_insync_replicas wants, weak, or unknown."
+    );
     describe_counter!("hookgate_kafka_errors_total", "Errors that librdkafka reported on its own account.");
     describe_counter!("hookgate_producer_rebuilds_total", "Producers replaced after a fatal error.");
     describe_counter!(

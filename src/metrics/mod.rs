@@ -17,7 +17,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use crate::error;
 use kafka::KafkaMetrics;
 pub use kafka::{BrokerStatistics, Statistics};
-pub use labels::{CONNECTION_FAULTS, CertificateUse, OUTCOMES, PUBLISH_RESULTS, SPAN_RESULTS, SpanResult, UNMATCHED};
+pub use labels::{CONNECTION_FAULTS, CertificateUse, GUARANTEES, OUTCOMES, PUBLISH_RESULTS, SPAN_RESULTS, SpanResult, UNMATCHED};
 
 /// The buckets of answers and acknowledgements in seconds: fine around the linger of a few milliseconds, and one bound on each limit of
 /// the deadline chain.
@@ -148,7 +148,10 @@ impl Metrics {
             set_limits(limits);
             (Series::new(endpoints, topics), KafkaMetrics::new())
         });
-        Ok(Self { handle: recorder.handle(), recorder, process, series, kafka })
+        let metrics = Self { handle: recorder.handle(), recorder, process, series, kafka };
+        // Nobody has looked at any of them yet.
+        metrics.topics_guarantee(0, 0, metrics.series.topics.len());
+        Ok(metrics)
     }
 
     /// Counts the one outcome of a request.
@@ -226,12 +229,6 @@ impl Metrics {
     /// How late the webhooks' event loop is, in seconds.
     pub fn event_loop_delay(&self, seconds: f64) {
         self.series.event_loop_delay.set(seconds);
-    }
-
-    /// How many topics are missing.
-    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-    pub fn topics_missing(&self, topics: usize) {
-        self.series.topics_missing.set(topics as f64);
     }
 
     /// How many topics have no schema id yet.

@@ -13,6 +13,7 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     error::RDKafkaErrorCode,
+    metadata::{MetadataPartition, MetadataTopic},
     producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer},
 };
 
@@ -39,7 +40,7 @@ pub struct Cluster {
 }
 
 /// One topic.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
     /// How many partitions it has.
     pub partitions: usize,
@@ -47,11 +48,20 @@ pub struct Topic {
     pub replicas: usize,
     /// The smallest number of in-sync replicas of a partition.
     pub in_sync: usize,
-    /// The settings, as far as they may be read.
-    pub settings: Settings,
+    /// The settings, or why they are not known.
+    pub settings: Result<Settings, Unread>,
 }
 
-/// The settings of a topic that matter to us; absent where they may not be read.
+/// Why the settings of a topic are not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// The client may not read them.
+    Denied,
+    /// The cluster did not answer or does not know the topic, and how it said so.
+    Failed(String),
+}
+
+/// The settings of a topic that matter to us; absent where the cluster has no such setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// `max.message.bytes`.
@@ -96,53 +106,69 @@ pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
         format!("the brokers {} do not answer: {}", config.kafka.brokers.join(","), listener.explain(&consumer, &error))
     })?;
     let brokers = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
-    let mut topics = BTreeMap::new();
-    for topic in metadata.topics().iter().filter(|topic| names.iter().any(|name| name == topic.name())) {
-        let partitions = topic.partitions();
-        if topic.error().is_none() && !partitions.is_empty() {
-            let smallest = |count: fn(&rdkafka::metadata::MetadataPartition) -> usize| {
-                partitions.iter().map(count).min().unwrap_or_default()
-            };
-            topics.insert(
-                topic.name().to_owned(),
-                Topic {
-                    partitions: partitions.len(),
-                    replicas: smallest(|partition| partition.replicas().len()),
-                    in_sync: smallest(|partition| partition.isr().len()),
-                    settings: Settings::default(),
-                },
-            );
-        }
-    }
-    let present: Vec<String> = topics.keys().cloned().collect();
-    for (name, settings) in describe_topics(config, &present).unwrap_or_default() {
-        if let Some(topic) = topics.get_mut(&name) {
-            topic.settings = settings;
-        }
-    }
+    let ours = metadata.topics().iter().filter(|topic| names.iter().any(|name| name == topic.name()));
+    let mut topics: BTreeMap<String, Topic> = ours.filter_map(Topic::of).collect();
+    describe(config, &mut topics);
     Ok(Cluster { brokers, topics })
 }
 
-/// The settings of topics; a topic whose settings may not be read is there with empty ones.
-pub fn describe_topics(config: &Config, topics: &[String]) -> Result<BTreeMap<String, Settings>, String> {
-    if topics.is_empty() {
-        return Ok(BTreeMap::new());
+/// Those of `names` that exist, without asking for any other topic.
+pub fn look_at(config: &Config, names: &[String]) -> Result<BTreeMap<String, Topic>, String> {
+    let consumer: BaseConsumer =
+        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&error))?;
+    let mut topics = BTreeMap::new();
+    for name in names {
+        let metadata = consumer.fetch_metadata(Some(name), TIMEOUT).map_err(|error| error.to_string())?;
+        topics.extend(metadata.topics().iter().filter_map(Topic::of));
     }
-    let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-    let results = administer(config, async |admin, options| admin.describe_configs(&resources, &options).await)?;
-    let described = topics.iter().zip(results).map(|(topic, result)| {
-        let entries = result.map(|resource| resource.entries).unwrap_or_default();
-        let value = |name: &str| entries.iter().find(|entry| entry.name == name)?.value.clone();
-        let settings = Settings {
-            max_message_bytes: value("max.message.bytes").and_then(|text| text.parse().ok()),
-            min_insync_replicas: value("min.insync.replicas").and_then(|text| text.parse().ok()),
-        };
-        (topic.clone(), settings)
-    });
-    Ok(described.collect())
+    describe(config, &mut topics);
+    Ok(topics)
 }
 
-/// Creates topics with the partitions, replication, retention and size limit of the configuration. One result per topic: an error,
+impl Topic {
+    /// A topic that exists and is visible, with its name. Its settings are not known yet.
+    fn of(topic: &MetadataTopic) -> Option<(String, Self)> {
+        let partitions = topic.partitions();
+        let smallest = |count: fn(&MetadataPartition) -> usize| partitions.iter().map(count).min();
+        let replicas = smallest(|partition| partition.replicas().len())?;
+        let in_sync = smallest(|partition| partition.isr().len())?;
+        let settings = Err(Unread::Failed("nobody has asked for them".into()));
+        topic
+            .error()
+            .is_none()
+            .then(|| (topic.name().to_owned(), Self { partitions: partitions.len(), replicas, in_sync, settings }))
+    }
+}
+
+/// Reads the settings of topics.
+fn describe(config: &Config, topics: &mut BTreeMap<String, Topic>) {
+    if topics.is_empty() {
+        return;
+    }
+    let resources: Vec<_> = topics.keys().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+    let results = administer(config, async |admin, options| admin.describe_configs(&resources, &options).await);
+    let results = match results {
+        Ok(results) => results,
+        Err(why) => return topics.values_mut().for_each(|topic| topic.settings = Err(Unread::Failed(why.clone()))),
+    };
+    for (topic, result) in topics.values_mut().zip(results) {
+        topic.settings = match result {
+            // That is all that rdkafka says of a topic whose settings may not be read.
+            Ok(resource) if resource.entries.is_empty() => Err(Unread::Denied),
+            Ok(resource) => {
+                let value = |name: &str| resource.entries.iter().find(|entry| entry.name == name)?.value.as_deref();
+                Ok(Settings {
+                    max_message_bytes: value("max.message.bytes").and_then(|text| text.parse().ok()),
+                    min_insync_replicas: value("min.insync.replicas").and_then(|text| text.parse().ok()),
+                })
+            }
+            Err(RDKafkaErrorCode::TopicAuthorizationFailed) => Err(Unread::Denied),
+            Err(code) => Err(Unread::Failed(code.to_string())),
+        };
+    }
+}
+
+/// Creates topics with the partitions, replication, in-sync replicas, retention and size limit of the configuration. One result per topic: an error,
 /// or none. A topic that exists is no error, and stays as it is.
 pub fn create_topics(config: &Config, topics: &[String]) -> Result<Vec<(String, Option<String>)>, String> {
     let outcome = |(topic, creation)| match creation {
@@ -161,12 +187,15 @@ pub fn may_create(config: &Config, topics: &[String]) -> Result<Vec<(String, Cre
 fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<Vec<(String, Creation)>, String> {
     let retention = config.topics.retention.as_millis().to_string();
     let limit = config.topics.max_message_bytes.to_string();
+    // Kafka's own default is 1, and -1 leaves it to the brokers.
+    let in_sync = Some(config.topics.min_insync_replicas).filter(|number| *number > 0).map(|number| number.to_string());
     let new: Vec<_> = topics
         .iter()
         .map(|topic| {
-            NewTopic::new(topic, config.topics.partitions, TopicReplication::Fixed(config.topics.replication))
+            let new = NewTopic::new(topic, config.topics.partitions, TopicReplication::Fixed(config.topics.replication))
                 .set("retention.ms", &retention)
-                .set("max.message.bytes", &limit)
+                .set("max.message.bytes", &limit);
+            in_sync.iter().fold(new, |new, number| new.set("min.insync.replicas", number))
         })
         .collect();
     let results = administer(config, async |admin, options| admin.create_topics(&new, &options.validate_only(only_ask)).await)?;
@@ -235,7 +264,7 @@ pub fn probe_writes<'a>(config: &Config, topics: &'a BTreeMap<String, Topic>) ->
 
 /// How large a record must be for a topic to refuse it, or why none is sent.
 fn probe_length(topic: &Topic) -> Result<usize, &'static str> {
-    match topic.settings.max_message_bytes {
+    match topic.settings.as_ref().ok().and_then(|settings| settings.max_message_bytes) {
         None => Err("its settings may not be read, so no record is sure to be refused"),
         Some(limit) if limit > PROBE_BYTES_MAX => Err("the topic takes records of any plausible size"),
         Some(limit) => usize::try_from(limit + 64 * 1024).map_err(|_| "the topic takes records of any size"),

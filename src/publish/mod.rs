@@ -7,6 +7,7 @@
 mod brokers;
 pub mod cluster;
 mod context;
+pub mod guarantee;
 pub mod mock;
 pub mod read;
 mod reload;

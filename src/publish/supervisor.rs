@@ -16,12 +16,10 @@ use rdkafka::{ClientConfig, error::RDKafkaErrorCode, producer::Producer as _};
 use super::{
     Producer, Shared, build, cluster,
     context::Signal,
+    guarantee::Watch,
     reload::{self, Reload},
 };
-use crate::{
-    config::{Config, Topics},
-    error::Error,
-};
+use crate::{config::Config, error::Error};
 
 /// How often topics are looked up while one is missing.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(2);
@@ -99,7 +97,7 @@ struct Supervisor {
     built: Instant,
     missing_logged: Option<Instant>,
     doubts: BTreeMap<Arc<str>, Instant>,
-    limits_compared: bool,
+    watch: Watch,
 }
 
 pub(super) fn spawn(
@@ -109,6 +107,7 @@ pub(super) fn spawn(
     credentials: Option<Reload>,
     inbox: mpsc::Receiver<Signal>,
 ) -> std::io::Result<()> {
+    let watch = Watch::spawn(config, &shared)?;
     let mut supervisor = Supervisor {
         shared,
         client,
@@ -118,7 +117,7 @@ pub(super) fn spawn(
         built: Instant::now(),
         missing_logged: None,
         doubts: BTreeMap::new(),
-        limits_compared: false,
+        watch,
     };
     let thread = std::thread::Builder::new().name("kafka-supervisor".into());
     thread.spawn(move || supervisor.run(&inbox)).map(drop)
@@ -160,6 +159,7 @@ impl Supervisor {
         let Some((kafka, client)) = credentials.run(&self.shared, &self.config.kafka) else { return false };
         self.config.kafka = kafka;
         (self.client, self.built) = (client, Instant::now());
+        self.watch.wake(&self.config);
         true
     }
 
@@ -182,27 +182,27 @@ impl Supervisor {
     fn look_up(&mut self) {
         let producer = self.shared.producer();
         let topics: Vec<Arc<str>> = self.shared.topics.unsettled().map(Arc::clone).collect();
+        // Whether there is something new to compare.
+        let mut seen = false;
         for topic in topics {
             // Where Kafka does not answer, the other topics would only wait as well.
             let Some(found) = look_up_topic(&producer, &topic, LOOK_UP_TIMEOUT) else { break };
             self.shared.topics.reached.store(true, Ordering::Relaxed);
             match found {
                 Found::Present => {
+                    seen = true;
                     if self.shared.topics.set(&topic, PRESENT) == MISSING {
                         tracing::info!(%topic, "the topic is there now");
                     }
                 }
-                Found::Missing => {
-                    self.shared.topics.set(&topic, MISSING);
-                }
+                Found::Missing => seen |= self.shared.topics.set(&topic, MISSING) != MISSING,
                 // It is asked for again, and until then its deliveries find out for themselves.
                 Found::Unsure => {}
             }
         }
         self.report_missing();
-        if self.shared.topics.reached() && !self.limits_compared {
-            self.limits_compared = true;
-            compare_limits(&self.config, self.shared.topics.states.keys().map(ToString::to_string).collect());
+        if seen {
+            self.watch.wake(&self.config);
         }
     }
 
@@ -295,27 +295,4 @@ pub(super) fn look_up_topic(producer: &Producer, topic: &str, timeout: Duration)
         ) => Found::Missing,
         Some(_) => Found::Unsure,
     })
-}
-
-/// Warns once where a topic takes smaller records than we may send. On a thread of its own: a cluster that denies the question
-/// must not hold up anything.
-fn compare_limits(config: &Config, topics: Vec<String>) {
-    let config = config.clone();
-    let thread = std::thread::Builder::new().name("kafka-limits".into());
-    let spawned = thread.spawn(move || {
-        let Topics { max_message_bytes, .. } = config.topics;
-        for (topic, settings) in cluster::describe_topics(&config, &topics).unwrap_or_default() {
-            if settings.max_message_bytes.is_some_and(|limit| limit < max_message_bytes as u64) {
-                tracing::warn!(
-                    topic,
-                    max_message_bytes = settings.max_message_bytes,
-                    configured = max_message_bytes,
-                    "the topic takes smaller records than [topics] max_message_bytes says: large deliveries are answered 503",
-                );
-            }
-        }
-    });
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "cannot compare the topics' size limits");
-    }
 }

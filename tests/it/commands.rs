@@ -146,6 +146,28 @@ fn topics_are_listed_for_people_shells_and_programs() {
     }
 }
 
+/// Kafka's own default is 1, with which an event that was answered 200 can be lost.
+#[test]
+fn topics_are_created_with_replicas_that_must_be_in_sync() {
+    let created = |topics: &str| {
+        let folder = Folder::new();
+        folder.write("hookgate.toml", serve_configuration("kafka-1:9092", &format!("[topics]\n{topics}\n")));
+        check(&folder, &["topics", "--commands"], 0, &[]).out
+    };
+    let check = |topics: &str, expected: Option<&str>| {
+        for line in created(topics).lines() {
+            let setting = line.split_once(" --config min.insync.replicas=").map(|(_, rest)| rest.split(' ').next().unwrap());
+            assert_eq!(setting, expected, "{topics}: {line}");
+        }
+    };
+    check("", Some("2"));
+    check("replication = 5", Some("2"));
+    check("replication = 5\nmin_insync_replicas = 3", Some("3"));
+    check("replication = 1", Some("1"));
+    check("replication = -1", None);
+    check("min_insync_replicas = -1", None);
+}
+
 /// A daemon of this process, and a folder whose configuration points at it.
 fn with_daemon() -> (Daemon, Folder) {
     let daemon = Daemon::with(Setup { clock: std::time::SystemTime::now, ..Setup::default() });

@@ -79,6 +79,8 @@ fn a_scripted_run_is_counted_exactly() {
     wait_until("the broken connection is counted", || sum(&scrape(&daemon), "hookgate_connection_faults_total", &[]) > 0.0);
     wait_until("all are closed", || sum(&scrape(&daemon), "hookgate_connections", &[]) < 1.0);
     wait_until("librdkafka has reported", || sum(&scrape(&daemon), "hookgate_kafka_broker_up", &[]) > 0.0);
+    // The topics of the mock have one replica each, and the configuration wants two.
+    wait_until("the topics are compared", || sum(&scrape(&daemon), "hookgate_topics_guarantee", &["weak"]) > 0.0);
 
     let series = scrape(&daemon);
     // Everything is there from the start, at zero; what has happened is the rest.

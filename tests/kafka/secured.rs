@@ -118,21 +118,48 @@ fn a_port_that_speaks_something_else_is_hinted_at() {
     assert!(checked.stdout.contains("are host, port and [kafka] security right?"), "{checked:?}");
 }
 
+/// Gives the user `stranger` these permissions on what the pattern says.
+fn grant(operations: &[&str], pattern: &[&str]) {
+    let port = brokers().rsplit(':').next().unwrap().to_owned();
+    let mut arguments = vec!["tool", "--secured", "--port", &port, "AclCommand", "--add"];
+    arguments.extend(["--allow-principal", "User:stranger"]);
+    for operation in operations {
+        arguments.extend(["--operation", operation]);
+    }
+    arguments.extend(pattern);
+    script("scripts/kafka", &arguments);
+}
+
+/// Whether topics keep what they acknowledge cannot be known without their settings, and is not guessed.
+#[test]
+fn settings_that_may_not_be_read_are_unknown_until_they_may() {
+    let topics = Topics::create();
+    let all = ["--resource-pattern-type", "prefixed", "--topic", &topics.prefix];
+    grant(&["Describe"], &all);
+    let daemon = topics.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD")).serve();
+    let unread = ["WARN", "the settings of topics may not be read", &format!("{}filesafety", topics.prefix)];
+    daemon.wait_for_line(&unread);
+    let topics_of = |guarantee: &str| {
+        let name = format!("hookgate_topics_guarantee{{guarantee=\"{guarantee}\"}} ");
+        let number = daemon.metrics().lines().find_map(|line| line.strip_prefix(&name).map(ToOwned::to_owned));
+        number.unwrap_or_else(|| panic!("there is no {name}"))
+    };
+    assert_eq!(["kept", "weak", "unknown"].map(topics_of), ["0", "0", "5"]);
+    grant(&["DescribeConfigs"], &all);
+    // A topic that refuses a record is looked up and compared again.
+    wait_until("compared", || {
+        daemon.deliver("filesafety", &scan("denied"));
+        topics_of("kept") == "5"
+    });
+    assert_eq!(["weak", "unknown"].map(topics_of), ["0", "0"]);
+    assert_eq!(daemon.lines(&unread), 1);
+}
+
 #[test]
 fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     let topics = Topics::create();
     let topic = format!("{}filesafety", topics.prefix);
     let site = topics.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD"));
-    let port = brokers().rsplit(':').next().unwrap().to_owned();
-    let grant = |operations: &[&str], pattern: &[&str]| {
-        let mut arguments = vec!["tool", "--secured", "--port", &port, "AclCommand", "--add"];
-        arguments.extend(["--allow-principal", "User:stranger"]);
-        for operation in operations {
-            arguments.extend(["--operation", operation]);
-        }
-        arguments.extend(pattern);
-        script("scripts/kafka", &arguments);
-    };
     let all = ["--resource-pattern-type", "prefixed", "--topic", &topics.prefix];
 
     // Without any permission a topic looks as if it were not there.

@@ -12,7 +12,61 @@ fn apply(site: &Site) -> BTreeMap<String, String> {
     let ran = site.run(&["topics", "--apply"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let pair = |line: &str| line.split_once('\t').map(|(topic, result)| (topic.to_owned(), result.to_owned()));
-    ran.stdout.lines().map(|line| pair(line).unwrap()).collect()
+    ran.stdout.lines().filter_map(pair).collect()
+}
+
+/// On a broker whose own default is 1, as Kafka's is.
+#[test]
+fn topics_are_created_with_replicas_that_must_be_in_sync_and_others_are_told() {
+    let prefix = prefix("");
+    let map = one_topic_per_provider(&prefix);
+    let site = |lines: &str| {
+        let kafka = format!("[kafka]\nbrokers = [\"{}\"]\n", plain());
+        Site::new(&format!("{kafka}[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = -1\n{lines}{map}"))
+    };
+    let all = ["filespin", "filesafety", "frameio", "uploadcare", "quarantine"].map(|name| format!("{prefix}{name}"));
+    let settings = || all.each_ref().map(|topic| topic_setting(topic, "min.insync.replicas").unwrap());
+    site("min_insync_replicas = 2\n").create_topics();
+    assert_eq!(settings(), ["2"; 5]);
+
+    // The brokers decide, and give less than what is wanted. That is told, and nothing is changed.
+    for topic in &all {
+        set_topic(topic, "min.insync.replicas", "1");
+    }
+    let ran = site("").run(&["topics", "--apply"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for topic in &all {
+        assert!(ran.stdout.contains(&format!("{topic}\texists\n")), "{ran:?}");
+        let problem = ran.stdout.lines().find(|line| line.starts_with(&format!("problem: topic {topic}: ")));
+        assert!(problem.is_some_and(|line| line.contains("--add-config min.insync.replicas=2")), "{topic}: {ran:?}");
+    }
+    assert_eq!(settings(), ["1"; 5]);
+    let check = |lines: &str, code: i32, guarantee: &str| {
+        let site = site(lines);
+        assert_eq!(site.run(&["check", "--cluster"]).code, Some(code), "{lines}");
+        let daemon = site.serve();
+        let told = |line: &str| daemon.metrics().contains(line);
+        wait_until("compared", || told(&format!("hookgate_topics_guarantee{{guarantee=\"{guarantee}\"}} 5\n")));
+        let lines = ["WARN", "an event that was answered 200 can be lost", &all[0], &all[4]];
+        assert_eq!(daemon.lines(&lines), usize::from(guarantee == "weak"));
+    };
+    check("", 1, "weak");
+    check("min_insync_replicas = 1\n", 0, "kept");
+}
+
+#[test]
+fn a_daemon_that_may_create_topics_creates_them_with_replicas_that_must_be_in_sync() {
+    let prefix = prefix("");
+    let map = one_topic_per_provider(&prefix);
+    let kafka = format!("[kafka]\nbrokers = [\"{}\"]\nauto_create = true\n", plain());
+    let topics = format!("[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = -1\nmin_insync_replicas = 2\n");
+    let daemon = Site::new(&(kafka + &topics + &map)).serve();
+    for name in ["filespin", "quarantine"] {
+        let topic = format!("{prefix}{name}");
+        daemon.wait_for_line(&["created the topic", &topic]);
+        wait_until("seen", || topic_setting(&topic, "min.insync.replicas").is_some());
+        assert_eq!(topic_setting(&topic, "min.insync.replicas").as_deref(), Some("2"), "{topic}");
+    }
 }
 
 #[test]
@@ -87,7 +141,7 @@ fn missing_topics_cost_their_own_deliveries_a_503_and_heal_without_a_restart() {
     set_topic(&format!("{prefix}filesafety"), "max.message.bytes", "500000");
     set_topic(&format!("{prefix}frameio"), "min.insync.replicas", "2");
     // A daemon tells as well, at its next start.
-    site.serve().wait_for_line(&["WARN", "takes smaller records", &format!("{prefix}filesafety")]);
+    site.serve().wait_for_line(&["WARN", "topics take smaller records", &format!("{prefix}filesafety")]);
     let altered = check();
     assert_eq!(altered.code, Some(1), "{altered:?}");
     let problems: Vec<&str> = altered.stdout.lines().filter(|line| line.starts_with("problem: ")).collect();

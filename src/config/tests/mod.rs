@@ -1,6 +1,7 @@
 //! What the configuration accepts, what it refuses, and in which words.
 
 mod credentials;
+mod in_sync;
 mod kafka;
 mod registry;
 mod secrets;
@@ -91,7 +92,7 @@ fn defaults() {
         },
         "admin": {"listen": "0.0.0.0:9090"},
         "topics": {
-            "prefix": "hookgate.", "map": {}, "partitions": 6, "replication": 3, "retention": "14d",
+            "prefix": "hookgate.", "map": {}, "partitions": 6, "replication": 3, "min_insync_replicas": 2, "retention": "14d",
             "max_message_bytes": "1000000",
         },
         "schema_registry": null,
@@ -182,6 +183,14 @@ fn values() {
         (
             "[topics]\nreplication = 0",
             "hookgate.toml:14: [topics] replication: must be 1 or more, or -1 for the broker's default",
+        ),
+        (
+            "[topics]\nmin_insync_replicas = 0",
+            "hookgate.toml:14: [topics] min_insync_replicas: must be 1 or more, or -1 for the broker's default",
+        ),
+        (
+            "[topics]\nmin_insync_replicas = 4",
+            "hookgate.toml:14: [topics] min_insync_replicas: is above replication (3), so that nothing could ever be written",
         ),
         (
             "[topics]\nprefix = \"a/\"",
