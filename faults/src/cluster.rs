@@ -128,11 +128,10 @@ impl Cluster {
         Ok(())
     }
 
-    /// Sets the size limit of a topic, or takes it back to the broker's own.
-    pub(crate) fn limit(topic: &str, bytes: Option<u32>) -> Result<(), String> {
-        let value = bytes.map(|bytes| bytes.to_string());
+    /// Sets these of a topic's settings, and takes all others back to the broker's own.
+    pub(crate) fn set(topic: &str, settings: &[(&str, &str)]) -> Result<(), String> {
         let change = AlterConfig::new(ResourceSpecifier::Topic(topic));
-        let change = value.iter().fold(change, |change, value| change.set("max.message.bytes", value));
+        let change = settings.iter().fold(change, |change, (name, value)| change.set(name, value));
         let results = administer(async |admin, options| admin.alter_configs([&change], options).await)?;
         results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| code.to_string()))
     }
@@ -146,12 +145,25 @@ impl Cluster {
         results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| format!("{topic}: {code}")))
     }
 
+    /// Deletes a topic, and waits until no client sees it any more.
     pub(crate) fn delete(topic: &str) -> Result<(), String> {
         let results = administer(async |admin, options| admin.delete_topics(&[topic], options).await)?;
-        results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| code.to_string()))
+        results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| code.to_string()))?;
+        let consumer: BaseConsumer = client().create().map_err(|error| error.to_string())?;
+        let begin = Instant::now();
+        loop {
+            let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5)).map_err(|error| error.to_string())?;
+            if metadata.topics().iter().all(|it| it.partitions().is_empty()) {
+                return Ok(());
+            }
+            if begin.elapsed() > Duration::from_secs(20) {
+                return Err(format!("{topic} is there 20 s after it was deleted"));
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
-    /// Creates a topic; while the old one of its name is still on its way out, again and again.
+    /// Creates a topic with Kafka's own settings; while the old one of its name is still on its way out, again and again.
     pub(crate) fn create(topic: &str) -> Result<(), String> {
         let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(3));
         let mut last = String::new();

@@ -62,6 +62,22 @@ impl Site {
         Cluster::wait_in_sync(&self.topics())
     }
 
+    /// Fails where the cluster does not fit the configuration: the ledger shall rest on what Hookgate asks for, and not on the brokers' settings.
+    pub(crate) fn check_cluster(&self) -> Result<(), String> {
+        // Where the configuration has a user, that one may not read settings.
+        let arguments = ["check", "--cluster", "--brokers", &Cluster::brokers()];
+        output(Command::new(&self.program).args(arguments).current_dir(&self.folder).stdin(Stdio::null())).map(drop)
+    }
+
+    /// What replica `n` has logged.
+    pub(crate) fn log(&self, n: u16) -> Result<String, String> {
+        fs::read_to_string(self.log_file(n)).map_err(|error| error.to_string())
+    }
+
+    fn log_file(&self, n: u16) -> PathBuf {
+        self.folder.join(format!("hookgate-{n}.log"))
+    }
+
     fn write(&self, brokers: &str, secrets: &Secrets) -> io::Result<()> {
         // The logs of an earlier run would only confuse.
         let _absent = fs::remove_dir_all(&self.folder);
@@ -120,7 +136,7 @@ impl Site {
     /// Starts replica `n` (from 0) and waits until it is ready.
     pub(crate) fn start(&self, replica: u16) -> Result<Daemon, String> {
         let (webhooks, admin) = addresses(replica);
-        let log = File::options().create(true).append(true).open(self.folder.join(format!("hookgate-{replica}.log")));
+        let log = File::options().create(true).append(true).open(self.log_file(replica));
         let log = log.map_err(|error| error.to_string())?;
         let (listen, admin_listen) = (webhooks.to_string(), admin.to_string());
         let mut command = self.command(&["serve", "--listen", &listen, "--admin-listen", &admin_listen]);

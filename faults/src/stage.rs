@@ -148,6 +148,10 @@ impl Stage {
             }
         }
         site.create_topics()?;
+        // One replica cannot be two.
+        if scenario.setup != Setup::Apart {
+            site.check_cluster()?;
+        }
         if scenario.setup == Setup::Secured {
             Cluster::access(&site.topics(), true)?;
         }

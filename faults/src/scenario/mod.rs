@@ -69,6 +69,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("disk-full", Direct, Refusals, brokers::disk_full),
     scenario("slow-topic", Apart, RefusalsOf(VICTIM), brokers::slow_topic).resends(),
     scenario("topic-recreated", Direct, RefusalsOf(VICTIM), topics::topic_recreated),
+    scenario("topic-recreated-by-hand", Direct, RefusalsOf(VICTIM), topics::topic_recreated_by_hand),
     scenario("topic-vanishes-from-metadata", Proxied, RefusalsOf(VICTIM), topics::topic_vanishes_from_metadata)
         .with(METADATA_OFTEN),
     scenario("limit-lowered", Direct, RefusalsOf(VICTIM), topics::limit_lowered),

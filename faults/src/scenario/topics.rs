@@ -1,27 +1,56 @@
 //! Topics that go, that are not to be seen, and that may not be written to.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{VICTIM, pause};
 use crate::{cluster::Cluster, delivery::PROVIDERS, expect::answered, load::Outcome, proxy::Mode, stage::Stage};
+
+/// What `hookgate topics --apply` gives each topic.
+const IN_SYNC: (&str, &str) = ("min.insync.replicas", "2");
 
 /// What was on the topic is gone with it; what is answered 200 afterwards is not.
 pub(super) fn topic_recreated(stage: &mut Stage) -> Result<(), String> {
     let topic = stage.site.topic(VICTIM);
     Cluster::delete(&topic)?;
     pause(4.0);
-    Cluster::create(&topic)?;
+    stage.site.create_topics()?;
     stage.excuse(VICTIM);
     stage.healed();
     Ok(())
 }
 
+/// By somebody who leaves the settings to Kafka: its records would be lost with one broker. Nobody can see that in a delivery, so the
+/// daemon has to say it, and `check --cluster` with it.
+pub(super) fn topic_recreated_by_hand(stage: &mut Stage) -> Result<(), String> {
+    let topic = stage.site.topic(VICTIM);
+    Cluster::delete(&topic)?;
+    pause(4.0);
+    Cluster::create(&topic)?;
+    stage.excuse(VICTIM);
+    stage.healed();
+    let said = |line: &str| line.contains("acknowledge what fewer replicas have") && line.contains(&topic);
+    let begin = Instant::now();
+    while !stage.site.log(0)?.lines().any(said) {
+        if begin.elapsed() > Duration::from_secs(30) {
+            return Err(format!("the daemon does not say that {topic} acknowledges what one replica has"));
+        }
+        pause(0.2);
+    }
+    let found = stage.site.check_cluster().err().unwrap_or_default();
+    let problems = found.lines().filter(|line| line.starts_with("problem: ")).collect::<Vec<_>>();
+    if !matches!(problems.as_slice(), [one] if one.contains(&topic) && one.contains("--add-config min.insync.replicas=2")) {
+        return Err(format!("hookgate check --cluster finds something else than {topic}'s min.insync.replicas: {found}"));
+    }
+    Cluster::set(&topic, &[IN_SYNC])?;
+    stage.site.check_cluster()
+}
+
 /// No record fits any more, which no sender can mend.
 pub(super) fn limit_lowered(stage: &mut Stage) -> Result<(), String> {
     let topic = stage.site.topic(VICTIM);
-    Cluster::limit(&topic, Some(100))?;
+    Cluster::set(&topic, &[("max.message.bytes", "100"), IN_SYNC])?;
     pause(5.0);
-    Cluster::limit(&topic, None)?;
+    Cluster::set(&topic, &[IN_SYNC])?;
     stage.healed();
     Ok(())
 }
