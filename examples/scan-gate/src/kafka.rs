@@ -133,7 +133,12 @@ fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, Box<d
 /// Creates topics that keep the newest record of each key for ever. Those that exist stay what they are.
 pub(crate) fn create_compacted(brokers: &str, topics: &[String], replicas: i32) -> Result<(), Box<dyn Error>> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
-    let new = |name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(replicas)).set("cleanup.policy", "compact");
+    // Kafka's own default is 1: then what was acknowledged can be lost with one broker.
+    let in_sync = if replicas >= 3 { "2" } else { "1" };
+    let new = |name| {
+        let new = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(replicas));
+        new.set("cleanup.policy", "compact").set("min.insync.replicas", in_sync)
+    };
     let topics: Vec<_> = topics.iter().map(|name| new(name)).collect();
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
