@@ -29,7 +29,7 @@ const UNWANTED_BYTES: usize = 64 << 10;
 /// Endpoints share fairly: one that holds more than its share gets more only while at least half of the whole is free. So one alone may
 /// take half, and however noisy it is the others find theirs.
 pub struct InFlight {
-    held: Held,
+    held: Arc<Held>,
     deliveries: Limit,
     bytes: Limit,
     /// Who waits for a peer, and therefore makes room for who does not.
@@ -72,7 +72,7 @@ impl InFlight {
         let (deliveries, bytes, endpoints) = (limits.max_in_flight, limits.max_in_flight_bytes, endpoints.max(1));
         // A share that does not hold one body would be none.
         Self {
-            held: Held::default(),
+            held: Arc::default(),
             deliveries: Limit { max: deliveries, share: (deliveries / endpoints).max(1) },
             bytes: Limit { max: bytes, share: (bytes / endpoints).max(limits.max_body_bytes) },
             waiting: Arc::default(),
@@ -87,8 +87,9 @@ impl InFlight {
     /// Takes one more delivery of an endpoint in, or refuses it before its body is read.
     pub(super) async fn admit<'a>(&'a self, endpoint: &'a Endpoint) -> Result<Admitted<'a>, Error> {
         // The guard is there first, so that a refusal gives back what it took.
-        let admitted = Admitted { in_flight: self, endpoint, bytes: 0 };
-        admitted.each(|held| held.deliveries.fetch_add(1, Ordering::Relaxed));
+        let share = Share { all: Arc::clone(&self.held), own: Arc::clone(&endpoint.held), bytes: 0 };
+        share.each(|held| held.deliveries.fetch_add(1, Ordering::Relaxed));
+        let admitted = Admitted { in_flight: self, endpoint, share };
         admitted.fit(&self.deliveries, |held| held.deliveries.load(Ordering::Relaxed)).await?;
         // Where no byte would fit any more, the body need not be read to find out.
         admitted.fit(&self.bytes, |held| held.bytes.load(Ordering::Relaxed) + 1).await?;
@@ -96,24 +97,45 @@ impl InFlight {
     }
 }
 
-/// One delivery in flight; dropping it gives everything back.
-pub(super) struct Admitted<'a> {
-    in_flight: &'a InFlight,
-    endpoint: &'a Endpoint,
+/// What one delivery holds; dropping it gives everything back.
+pub(super) struct Share {
+    all: Arc<Held>,
+    own: Arc<Held>,
     bytes: usize,
 }
 
-impl Admitted<'_> {
+impl Share {
     /// Does the same to what all hold and to what the endpoint holds.
     fn each(&self, change: impl Fn(&Held) -> usize) -> (usize, usize) {
-        (change(&self.in_flight.held), change(&self.endpoint.held))
+        (change(&self.all), change(&self.own))
     }
 
+    fn release_bytes(&mut self) {
+        self.each(|held| held.bytes.fetch_sub(self.bytes, Ordering::Relaxed));
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.release_bytes();
+        self.each(|held| held.deliveries.fetch_sub(1, Ordering::Relaxed));
+    }
+}
+
+/// One delivery in flight whose body is still to be read or to be handed on.
+pub(super) struct Admitted<'a> {
+    in_flight: &'a InFlight,
+    endpoint: &'a Endpoint,
+    share: Share,
+}
+
+impl Admitted<'_> {
     /// Ends well where there is room. Where there is none, deliveries whose bodies are waited for too long make some: those of the endpoint
     /// if it holds more than its share, else any.
     async fn fit(&self, limit: &Limit, count: impl Fn(&Held) -> usize) -> Result<(), Error> {
         loop {
-            let (all, own) = self.each(&count);
+            let (all, own) = self.share.each(&count);
             let among = match limit.full(all, own) {
                 None => return Ok(()),
                 Some(Full::Endpoint) => Among::BodiesOf(&self.endpoint.name),
@@ -129,22 +151,16 @@ impl Admitted<'_> {
 
     /// Bytes count when they have arrived, not when they are announced: an announcement costs a hostile sender nothing.
     async fn grow(&mut self, bytes: usize) -> Result<(), Error> {
-        self.bytes += bytes;
-        self.each(|held| held.bytes.fetch_add(bytes, Ordering::Relaxed));
+        self.share.bytes += bytes;
+        self.share.each(|held| held.bytes.fetch_add(bytes, Ordering::Relaxed));
         self.fit(&self.in_flight.bytes, |held| held.bytes.load(Ordering::Relaxed)).await
     }
 
-    /// The body is no longer held.
-    pub(super) fn release_bytes(&mut self) {
-        self.each(|held| held.bytes.fetch_sub(self.bytes, Ordering::Relaxed));
-        self.bytes = 0;
-    }
-}
-
-impl Drop for Admitted<'_> {
-    fn drop(&mut self) {
-        self.release_bytes();
-        self.each(|held| held.deliveries.fetch_sub(1, Ordering::Relaxed));
+    /// What the delivery holds from now on, which outlives the request. The body is no longer held.
+    pub(super) fn into_share(self) -> Share {
+        let mut share = self.share;
+        share.release_bytes();
+        share
     }
 }
 

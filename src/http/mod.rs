@@ -123,7 +123,7 @@ pub struct Endpoint {
     /// Replaced when a secret file changes.
     keys: RwLock<Arc<Keys>>,
     /// What its deliveries hold.
-    held: Held,
+    held: Arc<Held>,
     /// How many of them [`delay`] has seen in its window.
     begun: AtomicU32,
 }
@@ -131,7 +131,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint with its first keys.
     pub fn new(name: Arc<str>, provider: &'static Provider, keys: Keys) -> Self {
-        Self { name, provider, keys: RwLock::new(Arc::new(keys)), held: Held::default(), begun: AtomicU32::new(0) }
+        Self { name, provider, keys: RwLock::new(Arc::new(keys)), held: Arc::default(), begun: AtomicU32::new(0) }
     }
 
     /// The keys as of now.
@@ -260,11 +260,11 @@ async fn deliver<'a>(
         tracing::warn!(endpoint = %endpoint.name, id = record.id, trace_id, "the typed payload was left out, the record would be too large");
     }
 
-    let pending = shared.publisher.enqueue(&record);
-    // librdkafka has its own copy by now, within its own limit: ours must not be held through the wait as well.
+    // librdkafka has its own copy, within its own limit: ours must not be held through the wait as well. The delivery stays in flight until
+    // Kafka has taken or refused the record, also where its sender does not wait for that.
+    let pending = shared.publisher.enqueue(&record, admitted.into_share());
     let Record { id, kind, value, .. } = record;
     drop(value);
-    admitted.release_bytes();
     let stored = match pending {
         Ok(pending) => shared.publisher.wait(pending, outcome.left().min(shared.publish_timeout)).await,
         Err(error) => Err(error),

@@ -44,6 +44,7 @@ pub struct BrokerStatistics {
 pub(super) struct KafkaMetrics {
     pub(super) errors: Counter,
     pub(super) rebuilds: Counter,
+    pub(super) late_acknowledgements: Counter,
     pub(super) credentials_reloads: Counter,
     pub(super) credentials_pending: Gauge,
     reachable: Gauge,
@@ -52,6 +53,53 @@ pub(super) struct KafkaMetrics {
     topics_guarantee: [Gauge; GUARANTEES.len()],
     /// Those in the last report. The series of one that is in no report any more end.
     known: Mutex<BTreeSet<i32>>,
+}
+
+impl Metrics {
+    /// How many topics are missing.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    pub fn topics_missing(&self, topics: usize) {
+        self.series.topics_missing.set(topics as f64);
+    }
+
+    /// How many topics keep what they acknowledge on as many replicas as is wanted, how many do not, and of how many it is not known.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    pub fn topics_guarantee(&self, kept: usize, weak: usize, unknown: usize) {
+        for (gauge, topics) in self.kafka.topics_guarantee.iter().zip([kept, weak, unknown]) {
+            gauge.set(topics as f64);
+        }
+    }
+
+    /// Kafka has acknowledged a record for which nobody waited any more.
+    pub fn late_acknowledgement(&self) {
+        self.kafka.late_acknowledgements.increment(1);
+    }
+
+    /// librdkafka reported an error.
+    pub fn kafka_error(&self) {
+        self.kafka.errors.increment(1);
+    }
+
+    /// A producer was replaced after a fatal error.
+    pub fn producer_rebuilt(&self) {
+        self.kafka.rebuilds.increment(1);
+    }
+
+    /// A producer was replaced because its credentials have changed.
+    pub fn credentials_reloaded(&self) {
+        self.kafka.credentials_reloads.increment(1);
+        self.credentials_pending(false);
+    }
+
+    /// Whether there are changed credentials that are not in force.
+    pub fn credentials_pending(&self, pending: bool) {
+        self.kafka.credentials_pending.set(f64::from(u8::from(pending)));
+    }
+
+    /// What librdkafka tells of itself every few seconds.
+    pub fn kafka(&self, statistics: &Statistics) {
+        metrics::with_local_recorder(&self.recorder, || self.kafka.set(statistics));
+    }
 }
 
 impl KafkaMetrics {
@@ -63,6 +111,7 @@ impl KafkaMetrics {
             gauge!("hookgate_kafka_queue_bytes_max"),
         ];
         let (errors, rebuilds) = (counter!("hookgate_kafka_errors_total"), counter!("hookgate_producer_rebuilds_total"));
+        let late_acknowledgements = counter!("hookgate_late_acknowledgements_total");
         let credentials_reloads = counter!("hookgate_kafka_credentials_reloads_total");
         let credentials_pending = gauge!("hookgate_kafka_credentials_pending");
         let reachable = gauge!("hookgate_kafka_reachable");
@@ -70,6 +119,7 @@ impl KafkaMetrics {
         Self {
             errors,
             rebuilds,
+            late_acknowledgements,
             credentials_reloads,
             credentials_pending,
             reachable,
@@ -109,22 +159,6 @@ fn set_broker(id: i32, up: f64, throttle: f64, round_trip: Option<(f64, f64)>) {
     }
 }
 
-impl Metrics {
-    /// How many topics are missing.
-    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-    pub fn topics_missing(&self, topics: usize) {
-        self.series.topics_missing.set(topics as f64);
-    }
-
-    /// How many topics keep what they acknowledge on as many replicas as is wanted, how many do not, and of how many it is not known.
-    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-    pub fn topics_guarantee(&self, kept: usize, weak: usize, unknown: usize) {
-        for (gauge, topics) in self.kafka.topics_guarantee.iter().zip([kept, weak, unknown]) {
-            gauge.set(topics as f64);
-        }
-    }
-}
-
 pub(super) fn describe() {
     describe_gauge!(
         "hookgate_topics_guarantee",
@@ -132,6 +166,10 @@ pub(super) fn describe() {
     );
     describe_counter!("hookgate_kafka_errors_total", "Errors that librdkafka reported on its own account.");
     describe_counter!("hookgate_producer_rebuilds_total", "Producers replaced after a fatal error.");
+    describe_counter!(
+        "hookgate_late_acknowledgements_total",
+        "Events that Kafka has acknowledged after their sender was answered 503 or had hung up: what it sends again is a duplicate."
+    );
     describe_counter!(
         "hookgate_kafka_credentials_reloads_total",
         "Producers replaced because a password, certificate, key or authority has changed."

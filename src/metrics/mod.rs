@@ -264,32 +264,6 @@ impl Metrics {
         self.series.spans[result as usize].increment(count as u64);
     }
 
-    /// librdkafka reported an error.
-    pub fn kafka_error(&self) {
-        self.kafka.errors.increment(1);
-    }
-
-    /// A producer was replaced after a fatal error.
-    pub fn producer_rebuilt(&self) {
-        self.kafka.rebuilds.increment(1);
-    }
-
-    /// A producer was replaced because its credentials have changed.
-    pub fn credentials_reloaded(&self) {
-        self.kafka.credentials_reloads.increment(1);
-        self.credentials_pending(false);
-    }
-
-    /// Whether there are changed credentials that are not in force.
-    pub fn credentials_pending(&self, pending: bool) {
-        self.kafka.credentials_pending.set(f64::from(u8::from(pending)));
-    }
-
-    /// What librdkafka tells of itself every few seconds.
-    pub fn kafka(&self, statistics: &Statistics) {
-        metrics::with_local_recorder(&self.recorder, || self.kafka.set(statistics));
-    }
-
     /// The exposition text.
     pub fn render(&self) -> String {
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
@@ -415,7 +389,7 @@ fn describe() {
         "Connections that broke before a request or were not taken, by reason; header_timeout and limit count idle ones as well."
     );
     describe_counter!("hookgate_health_checks_total", "Requests for /healthz on the webhook port, by what they were answered.");
-    describe_gauge!("hookgate_in_flight_deliveries", "Deliveries that are being read or wait for Kafka.");
+    describe_gauge!("hookgate_in_flight_deliveries", "Deliveries being read, and records that Kafka has not decided on yet.");
     describe_gauge!("hookgate_in_flight_deliveries_max", "http.max_in_flight.");
     describe_gauge!("hookgate_in_flight_bytes", "Body bytes held in memory for deliveries in flight.");
     describe_gauge!("hookgate_in_flight_bytes_max", "http.max_in_flight_bytes.");

@@ -16,10 +16,13 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, ConsumerContext},
     error::KafkaError,
+    message::Message as _,
+    producer::{DeliveryResult, ProducerContext},
     statistics::Statistics,
 };
+use tokio::sync::oneshot;
 
-use super::brokers::Brokers;
+use super::{Acknowledgement, brokers::Brokers, waiting::Waits};
 use crate::{
     metrics::{self, Metrics},
     printable::printable,
@@ -38,6 +41,18 @@ pub(super) enum Signal {
     Complaint,
     /// The publisher closes.
     Stop,
+}
+
+/// What became of a record.
+pub(super) type Report = Result<Acknowledgement, KafkaError>;
+
+/// What goes into librdkafka with a record and comes back with its delivery report.
+pub(super) struct Handed {
+    pub(super) waits: Waits,
+    /// What the record holds elsewhere.
+    pub(super) share: Box<dyn Send + Sync>,
+    /// To whoever waits for the report, and may have given up by then.
+    pub(super) sender: oneshot::Sender<Report>,
 }
 
 /// The callbacks of our producers.
@@ -100,6 +115,27 @@ impl ClientContext for Context {
             }
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(facility, text, "librdkafka"),
             RDKafkaLogLevel::Debug => tracing::debug!(facility, text, "librdkafka"),
+        }
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = Box<Handed>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, handed: Box<Handed>) {
+        let Handed { waits, share, sender } = *handed;
+        let report = match result {
+            Ok(message) => Ok(Acknowledgement { partition: message.partition(), offset: message.offset() }),
+            Err((error, _)) => Err(error.clone()),
+        };
+        let stored = report.is_ok();
+        if stored {
+            self.metrics.event(&waits.topic, waits.bytes);
+        }
+        // Given back first: a sender that has its answer holds nothing any more.
+        drop((waits, share));
+        if sender.send(report).is_err() && stored {
+            self.metrics.late_acknowledgement();
         }
     }
 }

@@ -27,8 +27,9 @@ use rdkafka::{
     ClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _},
+    producer::{BaseRecord, Producer as _, ThreadedProducer},
 };
+use tokio::sync::oneshot;
 
 use crate::{
     config::{Config, Kafka, credentials::Ends},
@@ -36,15 +37,15 @@ use crate::{
     error::Error,
     metrics::{CertificateUse, Metrics},
 };
-use context::{Context, Signal};
+use context::{Context, Handed, Report, Signal};
 use reload::Reload;
 use supervisor::TopicStates;
-use waiting::{Waiting, Waits};
+use waiting::Waiting;
 
 /// Signals to the supervisor that may wait; during an outage there is one per failed delivery.
 const SIGNALS_MAX: usize = 64;
 
-type Producer = FutureProducer<Context>;
+type Producer = ThreadedProducer<Context>;
 
 /// The way to Kafka; [`Publisher::close`] ends it.
 pub struct Publisher {
@@ -75,8 +76,8 @@ pub struct Acknowledgement {
 
 /// A record that librdkafka holds, not acknowledged yet.
 pub struct Pending {
-    future: DeliveryFuture,
-    waits: Waits,
+    report: oneshot::Receiver<Report>,
+    topic: Arc<str>,
     measured: Measured,
 }
 
@@ -129,22 +130,27 @@ impl Publisher {
     }
 
     /// Hands a record to librdkafka, which copies it, unless too many wait for its topic already. Never blocks.
-    pub fn enqueue(&self, record: &Record) -> Result<Pending, Error> {
+    ///
+    /// `share` is what the delivery holds of limits elsewhere. It is dropped with the record's delivery report, and not before: a sender that
+    /// hangs up, or whose wait is over, takes nothing out of librdkafka.
+    pub fn enqueue(&self, record: &Record, share: impl Send + Sync + 'static) -> Result<Pending, Error> {
         self.shared.topics.usable(&record.topic)?;
         let waits = self.shared.waiting.begin(&record.topic, record.value.len())?;
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(&**value) });
         }
-        let message = FutureRecord::to(&record.topic)
-            .key(&record.key)
-            .payload(&record.value)
+        let (sender, report) = oneshot::channel();
+        let handed = Box::new(Handed { waits, share: Box::new(share), sender });
+        let message = BaseRecord::with_opaque_to(&record.topic, handed)
+            .key(&*record.key)
+            .payload(&*record.value)
             .timestamp(record.timestamp_ms)
             .headers(headers);
-        match self.shared.producer().send_result(message) {
-            Ok(future) => {
+        match self.shared.producer().send(message) {
+            Ok(()) => {
                 let measured = Measured { metrics: Arc::clone(&self.shared.metrics), begun: Instant::now(), result: "cancelled" };
-                Ok(Pending { future, waits, measured })
+                Ok(Pending { report, topic: Arc::clone(&record.topic), measured })
             }
             Err((error, _)) => Err(self.failed(&error, &record.topic)),
         }
@@ -152,14 +158,14 @@ impl Publisher {
 
     /// Waits for the acknowledgement, at most `wait`.
     pub async fn wait(&self, pending: Pending, wait: Duration) -> Result<Acknowledgement, Error> {
-        let Pending { future, waits, mut measured } = pending;
-        let result = match tokio::time::timeout(wait, future).await {
-            Ok(Ok(Ok(delivery))) => Ok(Acknowledgement { partition: delivery.partition, offset: delivery.offset }),
-            Ok(Ok(Err((error, _)))) => Err(self.failed(&error, &waits.topic)),
+        let Pending { report, topic, mut measured } = pending;
+        let result = match tokio::time::timeout(wait, report).await {
+            Ok(Ok(Ok(acknowledgement))) => Ok(acknowledgement),
+            Ok(Ok(Err(error))) => Err(self.failed(&error, &topic)),
             // The producer went away with the record: it was rebuilt or is being closed.
             Ok(Err(_)) => Err(Error::PublishFailed("the producer was closed".into())),
             Err(_) => {
-                self.shared.signal(Signal::Doubt(Arc::clone(&waits.topic)));
+                self.shared.signal(Signal::Doubt(topic));
                 Err(Error::PublishTimeout)
             }
         };
@@ -168,9 +174,6 @@ impl Publisher {
             Err(Error::PublishTimeout) => "timed_out",
             Err(_) => "refused",
         };
-        if result.is_ok() {
-            self.shared.metrics.event(&waits.topic, waits.bytes);
-        }
         result
     }
 

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{PATIENCE, body, connect, handed_over, head, next_answer, table, whole};
-use crate::table::{Ask, Table, outcomes};
+use crate::{
+    harness::{Daemon, Setup},
+    table::{Ask, Table, outcomes},
+};
 
 /// Sends a part of a request, and beside it another, for which there is no room. Returns the connection of the first one.
 fn held_beside(table: &mut Table, ask: &Ask, part: &[u8], (gauge, value): (&str, f64), other: &Ask) -> TcpStream {
@@ -90,4 +93,45 @@ fn a_sender_that_hangs_up_is_counted_and_leaves_nothing() {
     // Whether the body counts as cut off or the request as cancelled depends on who notices first; it counts once.
     assert_eq!(outcomes(&table.daemon).values().sum::<u64>(), 1);
     assert!(table.daemon.records().is_empty());
+}
+
+/// Nobody can take a record out of librdkafka by hanging up, so a flood of senders that do must not get past the limit.
+#[test]
+fn a_record_is_in_flight_until_its_report_whoever_waits_for_it() {
+    let daemon = Daemon::with(Setup {
+        tables: "[http]\nmax_in_flight = 2",
+        // librdkafka gives up nothing while this test runs: only Kafka ends what is in flight.
+        change: |config| config.kafka.message_timeout = Duration::from_secs(120),
+        ..Setup::default()
+    });
+    let held = || daemon.metric("hookgate_in_flight_deliveries").unwrap().to_string();
+    let outcome = |endpoint: &str, label: &str| outcomes(&daemon).get(&(endpoint.into(), label.into())).copied().unwrap_or(0);
+    assert_eq!(daemon.deliver("filesafety", &body(100)).status, 200);
+    assert_eq!(held(), "0", "whoever has its 200 holds nothing");
+
+    daemon.slow(Duration::from_secs(120));
+    let stream = connect(&daemon);
+    (&stream).write_all(&whole(&Ask::signed("filesafety", &body(100)))).unwrap();
+    handed_over(&daemon, 1);
+    // A reset: an end of what it sends would still be answered.
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+    let late = daemon.deliver("uploadcare", br#"{"hook":{"event":"file.uploaded"}}"#);
+    assert_eq!((late.status, &*late.label()), (503, "publish_timeout"), "{late:?}");
+    // With half-closed connections served, the daemon may notice the reset only when it answers.
+    daemon.wait_until("nobody waits", |_| outcome("filesafety", "cancelled") + outcome("filesafety", "publish_timeout") == 1);
+    assert_eq!(held(), "2", "nobody waits, and Kafka has both");
+    let refused = daemon.deliver("filespin", b"{}");
+    assert_eq!((refused.status, &*refused.label()), (503, "overloaded"), "{refused:?}");
+    assert_eq!(held(), "2", "a refusal holds nothing");
+    assert_eq!(daemon.metric("hookgate_late_acknowledgements_total"), Some(0.0));
+
+    let mock = daemon.mock.as_ref().unwrap();
+    mock.run(|cluster| cluster.broker_down(1).unwrap()).unwrap();
+    daemon.slow(Duration::ZERO);
+    mock.run(|cluster| cluster.broker_up(1).unwrap()).unwrap();
+    daemon.wait_until("reported", |_| held() == "0");
+    assert_eq!(daemon.metric("hookgate_late_acknowledgements_total"), Some(2.0));
+    assert_eq!(daemon.deliver("filespin", b"{}").status, 200, "there is room again");
+    assert_eq!(daemon.metric("hookgate_late_acknowledgements_total"), Some(2.0), "this one was waited for");
 }
