@@ -130,6 +130,7 @@ impl ProducerContext for Context {
         };
         let stored = report.is_ok();
         if stored {
+            waits.acknowledged();
             self.metrics.event(&waits.topic, waits.bytes);
         }
         // Given back first: a sender that has its answer holds nothing any more.

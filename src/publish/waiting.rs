@@ -1,5 +1,5 @@
 //! What waits for the acknowledgement of each topic, and how much may: a topic that does not acknowledge must not take what the others need,
-//! neither deliveries in flight nor librdkafka's queue.
+//! neither deliveries in flight nor librdkafka's queue. One that does may take what nobody else needs.
 
 use std::{
     collections::HashMap,
@@ -7,20 +7,26 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
-use crate::{config::Config, error::Error};
+use crate::{config::Config, error::Error, http::milliseconds};
 
-/// Beyond its share a topic gets more only while all of them together hold no more than this part of the whole. It is half of what an
-/// endpoint may hold by the same rule, so that the endpoint's other topics go on.
+/// A topic that does not acknowledge gets more than its share only while all of them together hold no more than this part of the whole. It
+/// is half of what an endpoint may hold by the same rule, so that the endpoint's other topics go on. As large a part is kept free of a topic
+/// that does acknowledge, for the others.
 const PART: u64 = 4;
+
+/// A topic whose latest acknowledgement is younger than this acknowledges.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// What all topics hold together, and what they may hold.
 pub(super) struct Waiting {
     all: Held,
-    topics: HashMap<Arc<str>, Held>,
+    topics: HashMap<Arc<str>, Topic>,
     deliveries: Limit,
     bytes: Limit,
+    begun: Instant,
 }
 
 #[derive(Default)]
@@ -29,37 +35,72 @@ struct Held {
     bytes: AtomicU64,
 }
 
-/// How much there is of something, and what each topic may have of it, whatever the others do.
+#[derive(Default)]
+struct Topic {
+    held: Held,
+    /// When Kafka last acknowledged one of its records: milliseconds after `begun`, counted from 1. 0 before the first.
+    acknowledged: AtomicU64,
+}
+
+impl Topic {
+    fn acknowledges(&self, now: Duration) -> bool {
+        let last = self.acknowledged.load(Ordering::Relaxed);
+        last > 0 && (milliseconds(now) + 1).saturating_sub(last) < milliseconds(RECENT)
+    }
+}
+
+/// How much there is of something, for how many topics.
 #[derive(Clone, Copy)]
 struct Limit {
     whole: u64,
-    share: u64,
+    topics: u64,
 }
 
 impl Limit {
     fn new(whole: u64, topics: usize) -> Self {
-        Self { whole, share: whole / topics.max(1) as u64 }
+        Self { whole, topics: topics.max(1) as u64 }
     }
 
-    /// Whether a topic may hold `own` while all of them hold `all`. One record always fits.
-    fn fits(self, own: u64, all: u64, first: bool) -> bool {
-        first || own <= self.share || all <= self.whole / PART
+    /// What a topic may hold whatever the others do.
+    fn share(self) -> u64 {
+        self.whole / self.topics
+    }
+
+    /// Whether a topic may hold `own` while all of them hold `all`, and each of the others what `others` says. One that acknowledges leaves
+    /// each other topic an equal share of [`PART`], as far as that one does not hold it yet.
+    fn fits(self, own: u64, all: u64, acknowledges: bool, others: impl Iterator<Item = u64>) -> bool {
+        if own <= self.share() || all <= self.whole / PART {
+            return true;
+        }
+        // Divided at the end, because a share may be less than one.
+        let parts = PART * self.topics;
+        let unused = || others.map(|held| self.whole.saturating_sub(held.saturating_mul(parts))).sum::<u64>() / parts;
+        acknowledges && all + unused() <= self.whole
     }
 }
 
 impl Waiting {
     /// Nothing waits yet.
     pub(super) fn new(config: &Config, topics: &[Arc<str>]) -> Arc<Self> {
+        Self::of(config.http.max_in_flight as u64, config.kafka.queue_bytes, topics)
+    }
+
+    fn of(deliveries: u64, bytes: u64, topics: &[Arc<str>]) -> Arc<Self> {
         Arc::new(Self {
             all: Held::default(),
-            topics: topics.iter().map(|topic| (Arc::clone(topic), Held::default())).collect(),
-            deliveries: Limit::new(config.http.max_in_flight as u64, topics.len()),
-            bytes: Limit::new(config.kafka.queue_bytes, topics.len()),
+            topics: topics.iter().map(|topic| (Arc::clone(topic), Topic::default())).collect(),
+            deliveries: Limit::new(deliveries, topics.len()),
+            bytes: Limit::new(bytes, topics.len()),
+            begun: Instant::now(),
         })
     }
 
     /// One more record for a topic, or why not.
     pub(super) fn begin(self: &Arc<Self>, topic: &Arc<str>, bytes: usize) -> Result<Waits, Error> {
+        self.begin_at(self.begun.elapsed(), topic, bytes)
+    }
+
+    fn begin_at(self: &Arc<Self>, now: Duration, topic: &Arc<str>, bytes: usize) -> Result<Waits, Error> {
         // The guard is there first, so that a refusal gives back what it took.
         let waits = Waits { waiting: Arc::clone(self), topic: Arc::clone(topic), bytes: bytes as u64 };
         let add = |held: &Held| {
@@ -67,12 +108,24 @@ impl Waiting {
             (deliveries, held.bytes.fetch_add(waits.bytes, Ordering::Relaxed) + waits.bytes)
         };
         let all = add(&self.all);
-        let own = self.topics.get(topic).map_or((1, waits.bytes), add);
-        let first = own.0 == 1;
-        if self.deliveries.fits(own.0, all.0, first) && self.bytes.fits(own.1, all.1, first) {
-            Ok(waits)
-        } else {
-            Err(Error::Overloaded)
+        let own = self.topics.get(topic).map_or((1, waits.bytes), |topic| add(&topic.held));
+        // One record always fits.
+        if own.0 == 1 {
+            return Ok(waits);
+        }
+        let acknowledges = self.topics.get(topic).is_some_and(|topic| topic.acknowledges(now));
+        let others = |held: fn(&Held) -> &AtomicU64| {
+            let others = self.topics.iter().filter(|(name, _)| *name != topic);
+            others.map(move |(_, topic)| held(&topic.held).load(Ordering::Relaxed))
+        };
+        let fits = self.deliveries.fits(own.0, all.0, acknowledges, others(|held| &held.deliveries))
+            && self.bytes.fits(own.1, all.1, acknowledges, others(|held| &held.bytes));
+        if fits { Ok(waits) } else { Err(Error::Overloaded) }
+    }
+
+    fn acknowledged_at(&self, now: Duration, topic: &str) {
+        if let Some(topic) = self.topics.get(topic) {
+            topic.acknowledged.store(milliseconds(now) + 1, Ordering::Relaxed);
         }
     }
 }
@@ -84,9 +137,17 @@ pub(super) struct Waits {
     pub(super) bytes: u64,
 }
 
+impl Waits {
+    /// Kafka has acknowledged it.
+    pub(super) fn acknowledged(&self) {
+        self.waiting.acknowledged_at(self.waiting.begun.elapsed(), &self.topic);
+    }
+}
+
 impl Drop for Waits {
     fn drop(&mut self) {
-        for held in [Some(&self.waiting.all), self.waiting.topics.get(&self.topic)].into_iter().flatten() {
+        let topic = self.waiting.topics.get(&self.topic).map(|topic| &topic.held);
+        for held in [Some(&self.waiting.all), topic].into_iter().flatten() {
             held.deliveries.fetch_sub(1, Ordering::Relaxed);
             held.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         }
@@ -99,19 +160,21 @@ mod tests {
 
     fn waiting(topics: &[&str]) -> (Arc<Waiting>, Vec<Arc<str>>) {
         let names: Vec<Arc<str>> = topics.iter().map(|topic| Arc::from(*topic)).collect();
-        let whole = |whole| Limit::new(whole, names.len());
-        let topics = names.iter().map(|name| (Arc::clone(name), Held::default())).collect();
-        (Arc::new(Waiting { all: Held::default(), topics, deliveries: whole(100), bytes: whole(100_000) }), names)
+        (Waiting::of(100, 100_000, &names), names)
     }
+
+    const TEN: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    /// A moment at which no topic has acknowledged anything for long.
+    const LATER: Duration = Duration::from_secs(3600);
 
     /// As many records of a size as fit.
     fn fill(waiting: &Arc<Waiting>, topic: &Arc<str>, bytes: usize) -> Vec<Waits> {
-        (0..1000).map_while(|_| waiting.begin(topic, bytes).ok()).collect()
+        (0..1000).map_while(|_| waiting.begin_at(LATER, topic, bytes).ok()).collect()
     }
 
     #[test]
     fn a_topic_that_does_not_acknowledge_leaves_the_others_theirs() {
-        let (waiting, topics) = waiting(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+        let (waiting, topics) = waiting(&TEN);
         let first = fill(&waiting, &topics[0], 1);
         assert_eq!(first.len(), 25, "a quarter");
         let second = fill(&waiting, &topics[1], 1);
@@ -120,9 +183,63 @@ mod tests {
         assert_eq!(fill(&waiting, &topics[2], 1).len(), 25, "what has ended is given back");
     }
 
+    /// What the first of ten topics may hold whose latest acknowledgement is so many milliseconds old, while others hold what they do.
+    #[track_caller]
+    fn check(age: Option<u64>, others: &[(usize, usize)], bytes: usize, expected: usize) {
+        let (waiting, topics) = waiting(&TEN);
+        let held: Vec<_> =
+            others.iter().flat_map(|(topic, held)| (0..*held).map(|_| waiting.begin_at(LATER, &topics[*topic], bytes))).collect();
+        assert!(held.iter().all(Result::is_ok), "the others' share");
+        if let Some(age) = age {
+            waiting.acknowledged_at(LATER.saturating_sub(Duration::from_millis(age)), &topics[0]);
+        }
+        assert_eq!(fill(&waiting, &topics[0], bytes).len(), expected, "{age:?} {others:?}");
+    }
+
+    #[test]
+    fn a_topic_that_acknowledges_may_use_what_nobody_else_needs() {
+        // Each of the nine others keeps a tenth of a quarter.
+        for age in [0, 999] {
+            check(Some(age), &[], 1, 78);
+        }
+        for age in [Some(1000), Some(60_000), None] {
+            check(age, &[], 1, 25);
+        }
+        // What another topic holds it needs no more, and is not there.
+        check(Some(0), &[(1, 1)], 1, 78);
+        check(Some(0), &[(1, 10)], 1, 70);
+        check(Some(0), &[(1, 10), (2, 10), (3, 10)], 1, 55);
+        check(None, &[(1, 10)], 1, 15);
+        check(None, &[(1, 10), (2, 10)], 1, 10);
+        // Nor does one that does not acknowledge take more than a quarter of the bytes.
+        check(Some(0), &[], 5000, 15);
+        check(None, &[], 5000, 5);
+    }
+
+    /// Only what this topic acknowledges counts for it.
+    #[test]
+    fn another_topics_acknowledgement_is_no_reason() {
+        let (waiting, topics) = waiting(&TEN);
+        waiting.acknowledged_at(LATER, &topics[1]);
+        let mute = fill(&waiting, &topics[0], 1);
+        assert_eq!(mute.len(), 25, "a quarter");
+        let healthy = fill(&waiting, &topics[1], 1);
+        assert_eq!(healthy.len(), 55, "beside the mute one's quarter");
+        assert!(waiting.begin_at(LATER, &topics[2], 1).is_ok(), "the others have theirs");
+    }
+
+    /// A share of less than one record is kept as well, taken together.
+    #[test]
+    fn many_topics_share_little() {
+        let names: Vec<String> = (0..64).map(|number| format!("topic-{number}")).collect();
+        let (waiting, topics) = waiting(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        waiting.acknowledged_at(LATER, &topics[0]);
+        assert_eq!(fill(&waiting, &topics[0], 1).len(), 76);
+    }
+
     #[test]
     fn bytes_count_as_well() {
-        let (waiting, topics) = waiting(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+        let (waiting, topics) = waiting(&TEN);
         let first = fill(&waiting, &topics[0], 5000);
         assert_eq!(first.len(), 5, "a quarter");
         assert_eq!(fill(&waiting, &topics[1], 5000).len(), 2, "its share");

@@ -225,6 +225,40 @@ fn a_topic_that_does_not_acknowledge_stops_itself_alone() {
     daemon.wait_until("back", |_| daemon.deliver("uploadcare", &event("file.uploaded", SENT)).status == 200);
 }
 
+/// What nobody else needs is there for a topic that acknowledges, and more than a quarter of it.
+#[test]
+fn a_topic_that_acknowledges_may_use_what_nobody_else_needs() {
+    const SENT: u32 = 28;
+    // Room for 64, half of it for one endpoint; a quarter would be 16.
+    let tables = "[http]\nmax_in_flight = 64\nanswer_deadline = \"4.9s\"\n\
+                  [kafka]\nmessage_timeout = \"4s\"\nsocket_timeout = \"3.5s\"\nreconnect_backoff_max = \"50ms\"\npublish_timeout = \"4.8s\"";
+    let daemon = Daemon::with(Setup { tables, ..Setup::default() });
+    let held = || daemon.metric("hookgate_in_flight_deliveries").unwrap().to_string();
+    // Whether all of a burst that comes right behind an acknowledgement is taken. A machine that stands still for a second lets it grow old.
+    wait_until("taken", || {
+        daemon.slow(Duration::ZERO);
+        let refused = overloaded(&daemon, "uploadcare");
+        assert_eq!(daemon.deliver("uploadcare", &event("file.uploaded", SENT)).status, 200);
+        daemon.slow(Duration::from_secs(2));
+        let streams: Vec<_> = (0..SENT)
+            .map(|number| {
+                let stream = connect(&daemon);
+                (&stream).write_all(&whole(&Ask::signed("uploadcare", &event("file.uploaded", number)))).unwrap();
+                stream
+            })
+            .collect();
+        let now_refused = || overloaded(&daemon, "uploadcare") - refused;
+        daemon.wait_until("all waiting or refused", |_| held() == (SENT - now_refused()).to_string());
+        let all_taken = now_refused() == 0;
+        for stream in &streams {
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let answer = parse(rest(stream).as_bytes());
+            assert!(answer.status == 200 || answer.label() == "overloaded", "{answer:?}");
+        }
+        all_taken
+    });
+}
+
 /// A body that trips a defect of ours is kept, and who sends beside it notices nothing.
 #[test]
 fn a_body_that_makes_the_classifier_panic() {
