@@ -99,10 +99,10 @@ pub struct Http {
     pub max_in_flight: usize,
     /// How many requests of one address may be refused in a second; 0 is no limit.
     pub max_refusals_per_source: u32,
-    /// How long a request head may take. hyper knows one limit for this and for idle keep-alive connections: behind a proxy
-    /// that pools connections, set it above the proxy's idle time (75 s for a pool of 60 s), or the proxy will now and then
-    /// send into a connection that is just being closed. It also bounds how long a peer may leave an answer unread.
+    /// How long a request head may take once it has begun, a TLS handshake may take, and a peer may leave an answer unread.
     pub header_timeout: Duration,
+    /// How long a connection may be silent before its first request and between two.
+    pub idle_timeout: Duration,
     /// How long a body may take.
     pub body_timeout: Duration,
     /// How long after the request head the answer is due.
@@ -313,6 +313,7 @@ impl Config {
                 "max_in_flight": http.max_in_flight,
                 "max_refusals_per_source": http.max_refusals_per_source,
                 "header_timeout": show(http.header_timeout),
+                "idle_timeout": show(http.idle_timeout),
                 "body_timeout": show(http.body_timeout),
                 "answer_deadline": show(http.answer_deadline),
                 "retry_after": show(http.retry_after),

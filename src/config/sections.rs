@@ -11,7 +11,7 @@ use super::{
     secrets::{self, SecretRing, SecretSource},
     section::Section,
     tls, topics, tracing,
-    units::show_size,
+    units::{show_duration, show_size},
 };
 use crate::provider;
 
@@ -19,6 +19,8 @@ use crate::provider;
 const NAME_BYTES_MAX: usize = 64;
 /// The most secrets of one endpoint: each is tried on every delivery.
 const SECRETS_MAX: usize = 16;
+/// nginx and the load balancers of AWS keep a connection for 60 s by default. A quarter on top covers timers and the way.
+const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(75);
 /// What a record holds beside the body and its reading: DESIGN's allowance for fields and record headers.
 const RECORD_OVERHEAD_BYTES: usize = 64 << 10;
 
@@ -69,6 +71,8 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
         max_in_flight: section.count("max_in_flight", 8192),
         max_refusals_per_source: whole(&mut section, "max_refusals_per_source", 0),
         header_timeout: section.duration("header_timeout", second * 10, &positive),
+        // Longer than the longest pool that is known: Google's load balancers keep a connection for 600 s.
+        idle_timeout: section.duration("idle_timeout", second * 620, &positive),
         body_timeout: section.duration("body_timeout", second * 3, &positive),
         answer_deadline: section.duration("answer_deadline", second * 4, &positive),
         retry_after: retry_after(&mut section),
@@ -76,6 +80,13 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
         tls: section.optional_table("tls").and_then(|table| tls::read(table, warnings)),
     };
     section.finish();
+    if http.idle_timeout < IDLE_TIMEOUT_MIN {
+        warnings.push(format!(
+            "[http] idle_timeout: {} is less than {}: a proxy that keeps connections for a minute will now and then send into one that is just closing, and answer 502",
+            show_duration(http.idle_timeout),
+            show_duration(IDLE_TIMEOUT_MIN),
+        ));
+    }
     http
 }
 

@@ -1,13 +1,13 @@
 //! The open connections of a port: how many there are, which of them wait for their peer, and which make room for a newcomer.
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
-use super::waiting::{Among, For, Waiting};
+use super::waiting::{Among, For, Turn, Waiting};
 use crate::metrics::Metrics;
 
 /// Beyond the limit of connections so many more are told that there is no room. More are closed unheard.
@@ -41,13 +41,8 @@ impl Connections {
     pub(super) fn open(self: &Arc<Self>, max: usize) -> (Connection, Room) {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         self.publish();
-        let connection = Connection {
-            all: Arc::clone(self),
-            turn: AtomicU64::new(0),
-            asked: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
-            dismissal: Arc::default(),
-        };
+        let state = State { stage: Stage::Silent(Instant::now()), turn: 0, asked: false, closing: false };
+        let connection = Connection { all: Arc::clone(self), state: Mutex::new(state), dismissal: Arc::default() };
         (connection, self.room(before, max))
     }
 
@@ -82,36 +77,77 @@ impl Connections {
 /// One open connection. It waits while no request of it is in work.
 pub(super) struct Connection {
     all: Arc<Connections>,
-    /// Its place among those that wait; 0 while it does not.
-    turn: AtomicU64,
-    /// Whether a request has ever come.
-    asked: AtomicBool,
-    /// Whether an answer has said that it ends.
-    closing: AtomicBool,
+    /// Only its own task looks at it, so nobody waits for anybody.
+    state: Mutex<State>,
     dismissal: Arc<Notify>,
+}
+
+/// What a connection is at, and since when.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stage {
+    /// Nothing of a request has come.
+    Silent(Instant),
+    /// The head of a request has begun.
+    Head(Instant),
+    /// A request is in work.
+    Working,
+}
+
+struct State {
+    stage: Stage,
+    /// Its place among those that wait; 0 while it does not.
+    turn: Turn,
+    /// Whether a request has ever come.
+    asked: bool,
+    /// Whether an answer has said that it ends.
+    closing: bool,
+}
+
+impl State {
+    /// Which request it waits for.
+    fn request(&self) -> For<'static> {
+        if self.asked { For::NextRequest } else { For::FirstRequest }
+    }
 }
 
 impl Connection {
     /// It waits for a request from now on.
     pub(super) fn wait(&self) {
-        self.turn.store(self.all.waiting.join(self.request(), &self.dismissal), Ordering::Relaxed);
+        let mut state = self.state();
+        state.stage = Stage::Silent(Instant::now());
+        state.turn = self.all.waiting.join(state.request(), &self.dismissal);
+    }
+
+    /// Something has come. Where that is before the end of the request in work, it belongs to that one: a head that begins together with the
+    /// end of another request counts as silence until more of it comes.
+    pub(super) fn heard(&self) {
+        let mut state = self.state();
+        if let Stage::Silent(_) = state.stage {
+            state.stage = Stage::Head(Instant::now());
+        }
     }
 
     /// A request has come. It is in work until what this returns is dropped, be it answered or given up.
     pub(super) fn begin(self: &Arc<Self>) -> Working {
         self.leave();
-        self.asked.store(true, Ordering::Relaxed);
+        let mut state = self.state();
+        (state.stage, state.asked) = (Stage::Working, true);
         Working(Arc::clone(self))
+    }
+
+    /// What it is at.
+    pub(super) fn stage(&self) -> Stage {
+        self.state().stage
     }
 
     /// An answer says that the connection ends.
     pub(super) fn close(&self) {
-        self.closing.store(true, Ordering::Relaxed);
+        self.state().closing = true;
     }
 
     /// Whether an answer has said that the connection ends.
     pub(super) fn closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed)
+        self.state().closing
     }
 
     /// It lingers until what this returns is dropped: its last answer is out, and it only waits for the peer to end.
@@ -126,17 +162,17 @@ impl Connection {
     }
 
     fn leave(&self) {
-        self.all.waiting.leave(self.request(), self.turn.swap(0, Ordering::Relaxed));
+        let mut state = self.state();
+        self.all.waiting.leave(state.request(), std::mem::take(&mut state.turn));
     }
 
     /// Whether a request has ever come on it.
     pub(super) fn has_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+        self.state().asked
     }
 
-    /// Which request it waits for.
-    fn request(&self) -> For<'static> {
-        if self.has_asked() { For::NextRequest } else { For::FirstRequest }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,7 +194,7 @@ impl Drop for Working {
 }
 
 /// A connection that only waits for its peer to end.
-pub(super) struct Lingering<'a>(&'a Connection, u64);
+pub(super) struct Lingering<'a>(&'a Connection, Turn);
 
 impl Drop for Lingering<'_> {
     fn drop(&mut self) {

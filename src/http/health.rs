@@ -3,7 +3,11 @@
 
 use axum::{
     body::Body,
-    http::{Method, StatusCode, header::RETRY_AFTER, request::Parts},
+    http::{
+        Method, StatusCode,
+        header::{CONNECTION, RETRY_AFTER},
+        request::Parts,
+    },
     response::Response,
 };
 
@@ -16,8 +20,8 @@ pub(super) fn is_asked(head: &Parts) -> bool {
     head.uri.path() == PATH && (head.method == Method::GET || head.method == Method::HEAD)
 }
 
-/// 200 while the daemon is ready, else 503. The body is empty, so that no part of a probe can be taken for a stored delivery.
-pub(super) fn answer(shared: &Shared) -> Response {
+/// 200 while the daemon is ready, else 503; `ends` where its connection shall. The body is empty, so that no part of a probe can be taken for a stored delivery.
+pub(super) fn answer(shared: &Shared, ends: bool) -> Response {
     let ready = shared.unready().is_none();
     shared.metrics.health_check(ready);
     let mut response = Response::new(Body::empty());
@@ -26,8 +30,8 @@ pub(super) fn answer(shared: &Shared) -> Response {
         response.headers_mut().insert(RETRY_AFTER, shared.limits.retry_after.as_secs().max(1).into());
     }
     // A balancer's next probe shall reach another replica too.
-    if shared.phase.get() != Phase::Serving {
-        response.headers_mut().insert(axum::http::header::CONNECTION, CLOSE);
+    if ends || shared.phase.get() != Phase::Serving {
+        response.headers_mut().insert(CONNECTION, CLOSE);
     }
     response
 }

@@ -1,19 +1,29 @@
-//! What comes in over TLS, and how it ends.
+//! What comes in: when it does, and how it ends over TLS.
 
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A TLS stream whose inbound side may end without TLS saying so.
-pub(super) struct Inbound<S>(pub(super) S);
+use super::connections::Connection;
+
+/// A stream that reports to its connection when something comes, and whose inbound side may end without TLS saying so.
+pub(super) struct Inbound<S> {
+    pub(super) stream: S,
+    pub(super) connection: Arc<Connection>,
+}
 
 impl<S: AsyncRead + Unpin> AsyncRead for Inbound<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let result = std::task::ready!(Pin::new(&mut self.0).poll_read(context, buffer));
+        let before = buffer.filled().len();
+        let result = std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        if buffer.filled().len() > before {
+            self.connection.heard();
+        }
         Poll::Ready(match result {
             // Many a sender ends its side without telling so in TLS. Whether it had said everything is for HTTP to see, which frames
             // what it carries.
@@ -25,19 +35,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inbound<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Inbound<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -45,6 +55,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Inbound<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, slices)
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 }

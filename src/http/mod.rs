@@ -8,6 +8,7 @@ mod gate;
 mod health;
 mod inbound;
 mod intake;
+mod patience;
 mod phase;
 mod refusals;
 pub mod server;
@@ -149,7 +150,8 @@ impl Endpoint {
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -> Response {
     let (head, mut body) = request.into_parts();
     if health::is_asked(&head) {
-        return health::answer(&shared);
+        let unread = !intake::is_here(&mut body, &head.headers).await;
+        return health::answer(&shared, unread);
     }
     let source = source(peer, &head.headers, &shared.limits.trusted_proxies);
     let mut outcome = Outcome::new(&shared, source);

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -21,6 +21,7 @@ use super::{
     answer,
     connections::Connection,
     inbound::Inbound,
+    patience::{Overdue, Patience},
     server::{Port, fault},
 };
 use crate::config::Http;
@@ -60,7 +61,7 @@ impl Accepted {
         let (ended, rest) = match self.port.tls() {
             None => self.http1(stream, |stream| stream).await,
             Some(tls) => match self.shake_hands(tls.accept(stream)).await {
-                Ok(Some(stream)) => self.http1(Inbound(stream), |stream| stream.0.into_inner().0).await,
+                Ok(Some(stream)) => self.http1(stream, |stream| stream.into_inner().0).await,
                 Ok(None) => (Ok(()), None),
                 Err(reason) => (Err(reason), None),
             },
@@ -78,9 +79,13 @@ impl Accepted {
         }
     }
 
-    /// How long the peer may take to ask.
-    fn patience(&self) -> Duration {
-        if self.full { TURNED_AWAY_TIMEOUT } else { self.limits.header_timeout }
+    /// How long the peer may take for a head or a handshake, and how long it may be silent before.
+    fn patience(&self) -> (Duration, Duration) {
+        if self.full {
+            (TURNED_AWAY_TIMEOUT, TURNED_AWAY_TIMEOUT)
+        } else {
+            (self.limits.header_timeout, self.limits.idle_timeout)
+        }
     }
 
     /// None where the port stops before anything was asked.
@@ -88,7 +93,7 @@ impl Accepted {
         &self,
         handshake: tokio_rustls::Accept<TcpStream>,
     ) -> Result<Option<TlsStream<TcpStream>>, &'static str> {
-        let handshake = tokio::time::timeout(self.patience(), handshake);
+        let handshake = tokio::time::timeout(self.patience().0, handshake);
         tokio::select! {
             biased;
             () = self.connection.dismissed() => Err("limit"),
@@ -105,8 +110,8 @@ impl Accepted {
     ) -> (Ended, Option<TcpStream>) {
         let mut builder = http1::Builder::new();
         builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.patience())
+            // It has one for a head and for the silence before it: ours tells the two apart.
+            .header_read_timeout(None)
             .max_buf_size(self.limits.max_header_bytes)
             .max_headers(self.limits.max_headers)
             // A sender that closes its side behind the request still gets its answer.
@@ -126,22 +131,29 @@ impl Accepted {
                 Ok::<_, Infallible>(response)
             }
         });
-        let mut serving = builder.serve_connection(TokioIo::new(stream), service);
+        let inbound = Inbound { stream, connection: Arc::clone(&self.connection) };
+        let mut serving = builder.serve_connection(TokioIo::new(inbound), service);
+        let (head, silence) = self.patience();
+        let mut patience = Patience::new(head, silence);
         // Between requests it is enough that hyper gets to read once more: what had come by then is answered.
         let last_words = || if self.connection.has_asked() { Duration::from_millis(1) } else { LAST_WORDS };
         let mut stopped = std::pin::pin!(stopped(self.stopping.clone(), last_words));
-        let mut finishing = false;
+        let (mut finishing, mut silent) = (false, false);
         let result = loop {
             tokio::select! {
                 // First, so that no request is begun that would be cut off.
                 biased;
                 () = self.connection.dismissed() => return (Err("limit"), None),
                 result = &mut serving => break result,
-                () = &mut stopped, if !finishing => {
-                    std::pin::Pin::new(&mut serving).graceful_shutdown();
-                    finishing = true;
-                }
+                // After what has come was looked at.
+                overdue = patience.over(&self.connection), if !silent => match overdue {
+                    Overdue::Head => return (Err("header_timeout"), None),
+                    Overdue::Request => silent = true,
+                },
+                () = &mut stopped, if !finishing => finishing = true,
             }
+            // In either case what has come is still answered.
+            std::pin::Pin::new(&mut serving).graceful_shutdown();
         };
         let ended = result.map_err(|error| classify(&error));
         // A head that is no request is answered too, by hyper. By now the last answer is out and this side of the connection closed.
@@ -149,7 +161,7 @@ impl Accepted {
             Ok(()) => self.connection.closing(),
             Err(reason) => matches!(reason, "bad_request" | "headers_too_large"),
         };
-        (ended, unread.then(|| socket(serving.into_parts().io.into_inner())))
+        (ended, unread.then(|| socket(serving.into_parts().io.into_inner().stream)))
     }
 
     fn asked(&self) -> Asked {
@@ -183,8 +195,6 @@ impl Asked {
 fn classify(error: &hyper::Error) -> &'static str {
     if error.is_parse_too_large() {
         "headers_too_large"
-    } else if error.is_timeout() {
-        "header_timeout"
     } else if error.is_parse() {
         "bad_request"
     } else {

@@ -386,7 +386,7 @@ fn describe() {
     describe_gauge!("hookgate_connections_max", "http.max_connections.");
     describe_counter!(
         "hookgate_connection_faults_total",
-        "Connections that broke before a request or were not taken, by reason; header_timeout and limit count idle ones as well."
+        "Connections that broke before a request or were not taken, by reason; limit counts those that made room as well."
     );
     describe_counter!("hookgate_health_checks_total", "Requests for /healthz on the webhook port, by what they were answered.");
     describe_gauge!("hookgate_in_flight_deliveries", "Deliveries being read, and records that Kafka has not decided on yet.");

@@ -87,7 +87,7 @@ fn defaults() {
         "http": {
             "listen": "0.0.0.0:8080", "max_body_bytes": "768KiB", "max_header_bytes": "16KiB", "max_headers": 100,
             "max_connections": 4096, "max_in_flight_bytes": "64MiB", "max_in_flight": 8192,
-            "max_refusals_per_source": 0, "header_timeout": "10s",
+            "max_refusals_per_source": 0, "header_timeout": "10s", "idle_timeout": "620s",
             "body_timeout": "3s", "answer_deadline": "4s", "retry_after": "5s", "trusted_proxies": [], "tls": null,
         },
         "admin": {"listen": "0.0.0.0:9090"},
@@ -108,6 +108,19 @@ fn defaults() {
     assert_eq!(config.warnings, Vec::<String>::new());
     let names: Vec<&str> = config.endpoints.iter().map(|endpoint| &*endpoint.name).collect();
     assert_eq!(names, ["avatars", "uploadcare"]);
+}
+
+#[test]
+fn a_connection_shorter_than_a_proxys_is_warned_of() {
+    fn check(timeout: &str, warned: bool) {
+        let config = accept(&format!("{MINIMAL}\n[http]\nidle_timeout = \"{timeout}\""), &[], &[]);
+        let about = |warning: &String| warning.starts_with(&format!("[http] idle_timeout: {timeout} is less than 75s: "));
+        assert_eq!((config.warnings.len(), config.warnings.iter().all(about)), (usize::from(warned), true), "{timeout}");
+    }
+    check("10s", true);
+    check("74s", true);
+    check("75s", false);
+    check("3600s", false);
 }
 
 #[test]

@@ -73,6 +73,7 @@ fn refusals(bytes: usize) -> Vec<(Ask, &'static str)> {
         (signed.clone().method("PUT"), "405 method"),
         (signed.clone().header("content-encoding", "gzip"), "415 encoded_body"),
         (post("/webhooks/later"), "503 no_secret"),
+        (post("/healthz").method("GET"), "200"),
     ];
     // The size is looked at before the proof.
     if bytes > 768 * KIB {

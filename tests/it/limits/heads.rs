@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{KIB, body, connect, raw, rest, table, wait_for_faults, whole};
+use super::{KIB, body, connect, next_answer, raw, rest, table, wait_for_faults, whole};
 use crate::{harness::parse, table::Ask};
 
 #[test]
@@ -35,11 +35,67 @@ fn slow_bodies() {
 #[test]
 fn heads_that_do_not_end() {
     let table = table("header_timeout = \"300ms\"");
-    for (number, begun) in ["", "P", "POST /webhooks/filesafety HTTP/1.1\r\nhost: x\r\n"].iter().enumerate() {
+    for (number, begun) in ["P", "POST /webhooks/filesafety HTTP/1.1\r\nhost: x\r\n", "\r\n"].iter().enumerate() {
         assert_eq!(raw(&table.daemon, begun.as_bytes()), "", "{begun:?}: closed without a word");
         wait_for_faults(&table.daemon, "header_timeout", number + 1);
     }
+    // One byte now and then does not prolong it, on a connection that has carried a request either.
+    let stream = connect(&table.daemon);
+    (&stream).write_all(&whole(&nobody())).unwrap();
+    assert_eq!(next_answer(&stream).status, 404);
+    let begin = Instant::now();
+    while (&stream).write_all(b"x").is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(15), "it goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    wait_for_faults(&table.daemon, "header_timeout", 4);
+}
+
+fn nobody() -> Ask {
+    Ask::post("/nope", Vec::new(), b"")
+}
+
+/// A proxy keeps connections for a minute and more, and may open some before it needs them.
+#[test]
+fn silence_may_last_longer_than_a_head() {
+    let mut table = table("header_timeout = \"200ms\"\nidle_timeout = \"60s\"");
+    let ask = Ask::signed("filesafety", &body(100));
+    let bytes = whole(&ask);
+    table.check("before", &ask, "200 published");
+    let stream = connect(&table.daemon);
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_millis(500));
+        (&stream).write_all(&bytes).unwrap();
+        table.expect("after a silence", &ask, &next_answer(&stream), "200 published");
+    }
+    // Neither counts while a request is in work.
+    table.daemon.slow(Duration::from_millis(600));
+    (&stream).write_all(&bytes).unwrap();
+    table.expect("a slow one", &ask, &next_answer(&stream), "200 published");
+    table.daemon.slow(Duration::ZERO);
+    let faults = table.daemon.metric("hookgate_connection_faults_total{reason=\"header_timeout\"}");
+    assert_eq!(faults, Some(0.0));
     table.finish();
+}
+
+#[test]
+fn silence_ends_in_order() {
+    let daemon = table("idle_timeout = \"300ms\"").daemon;
+    let never = connect(&daemon);
+    let idle = connect(&daemon);
+    (&idle).write_all(&whole(&nobody())).unwrap();
+    assert_eq!(next_answer(&idle).status, 404);
+    // What has come with the request before is no head of its own until more of it comes.
+    let half = connect(&daemon);
+    (&half).write_all(&[whole(&nobody()), b"POST /no".to_vec()].concat()).unwrap();
+    assert_eq!(next_answer(&half).status, 404);
+    for stream in [&never, &idle, &half] {
+        assert_eq!(rest(stream), "");
+    }
+    daemon.wait_until("closed", |_| daemon.metric("hookgate_connections") == Some(0.0));
+    let faults = daemon.admin("/metrics").body;
+    let faults: Vec<_> = faults.lines().filter(|line| line.starts_with("hookgate_connection_faults_total")).collect();
+    assert!(faults.iter().all(|line| line.ends_with(" 0")), "{faults:?}");
 }
 
 #[test]
