@@ -100,7 +100,7 @@ deploy-check: build ## check the chart, the manifests, compose.yaml and the imag
 deploy-bless: ## write anew what under deploy/ is derived: schema and table of the values, plain manifests
 	scripts/deploy-check --bless
 
-drill: build ## try the alerts and the dashboard: a real Kafka that goes away, a real Prometheus; four minutes
+drill: build ## try the alerts and the dashboard: a real Kafka that goes away, a real Prometheus; five minutes
 	scripts/drill
 
 otel: build ## send spans to a real OpenTelemetry Collector, which is built first (Go)
