@@ -23,8 +23,9 @@ const CONTENT_TYPE_BYTES_MAX: usize = 256;
 const TRACESTATE_BYTES_MAX: usize = 512;
 const TRACESTATE_MEMBERS_MAX: usize = 32;
 
-/// Refuses a head that two HTTP servers in a row may read differently (RFC 9112, sections 3.2 and 6.1).
-fn well_formed(head: &Parts) -> Result<(), Error> {
+/// Refuses a head that two HTTP servers in a row may read differently (RFC 9112, sections 3.2 and 6.1). Asked first and of every request: they may not
+/// agree on its path either.
+pub(super) fn well_formed(head: &Parts) -> Result<(), Error> {
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     let chunked = codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
     let mut hosts = head.headers.get_all(HOST).iter();
@@ -87,7 +88,6 @@ pub(super) fn pass(
     (endpoint, path_token): (&Endpoint, Option<&str>),
     keys: &Keys,
 ) -> Result<Credential, Error> {
-    well_formed(head)?;
     if head.method != Method::POST {
         return Err(Error::Method);
     }

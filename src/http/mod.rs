@@ -149,7 +149,7 @@ impl Endpoint {
 /// Answers one request to the webhook port: every path but that of the health is a delivery or a 404, so there is nothing to route.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -> Response {
     let (head, mut body) = request.into_parts();
-    if health::is_asked(&head) {
+    if health::is_asked(&head) && gate::well_formed(&head).is_ok() {
         let unread = !intake::is_here(&mut body, &head.headers).await;
         return health::answer(&shared, unread);
     }
@@ -221,6 +221,7 @@ async fn deliver<'a>(
     body: &mut Incoming,
     outcome: &mut Outcome<'a>,
 ) -> Result<Accepted, Error> {
+    gate::well_formed(head)?;
     let (endpoint, path_token) = gate::endpoint(shared, head.uri.path())?;
     outcome.endpoint = Some(endpoint);
     outcome.trace = Trace::of(&head.headers);

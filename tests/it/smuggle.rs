@@ -105,6 +105,37 @@ fn a_head_that_breaks_http_is_refused() {
     table.finish();
 }
 
+/// Wherever it leads: two readers may not agree on where the next request begins either.
+#[test]
+fn a_head_that_breaks_http_ends_its_connection() {
+    let daemon = Daemon::start();
+    let behind = whole(&scan("behind").header("connection", "close"));
+    let delivery = scan("s").path;
+    let places = [("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/nope"), ("GET", "/"), ("PUT", &delivery)];
+    let ask = |method: &str, path: &str, lines: &str| {
+        let sent = [format!("{method} {path} HTTP/1.1\r\n{lines}\r\n").as_bytes(), &behind].concat();
+        raw(&daemon, &sent)
+    };
+    let mut stored = 0;
+    for (method, path) in places {
+        for lines in ["", "host: a\r\nhost: b\r\n", "host: a b\r\n", "host: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n"] {
+            let text = ask(method, path, lines);
+            let answer = parse(text.as_bytes());
+            assert_eq!((answer.status, answer.header("connection")), (400, Some("close")), "{method} {path} {lines:?}: {text}");
+            assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{method} {path} {lines:?}: {text}");
+        }
+        for lines in ["host: a\r\n", "host: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"] {
+            let text = ask(method, path, lines);
+            assert_eq!(text.matches("HTTP/1.1 ").count(), 2, "{method} {path} {lines:?}: {text}");
+            assert_ne!(parse(text.as_bytes()).status, 400, "{method} {path} {lines:?}: {text}");
+            stored += 1;
+        }
+    }
+    assert_eq!(daemon.records().len(), stored, "what follows on a head that is well formed, and nothing else");
+    let healthy = daemon.metric("hookgate_health_checks_total{result=\"ready\"}");
+    assert_eq!(healthy, Some(4.0), "a broken head is no health check");
+}
+
 /// Each is proven, so it is kept as it came, and answered 200.
 #[test]
 fn bodies_made_to_trip_a_reader() {

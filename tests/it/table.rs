@@ -76,7 +76,7 @@ impl Table {
             problem(&what, ask, answer, outcome);
         }
         let named = ask.path.strip_prefix("/webhooks/").and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
-        let endpoint = if outcome == "unknown_endpoint" { "_unmatched" } else { named };
+        let endpoint = if matches!(outcome, "unknown_endpoint" | "bad_request") { "_unmatched" } else { named };
         *self.outcomes.entry((endpoint.into(), outcome.into())).or_default() += 1;
     }
 
