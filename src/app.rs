@@ -201,7 +201,6 @@ impl Running {
         self.shared.metrics.shutdown_started();
         tracing::info!(pre_stop_ms = crate::http::milliseconds(config.pre_stop), "shutting down: no longer ready, still serving");
         thread::sleep(config.pre_stop);
-        self.shared.phase.set(Phase::Draining);
         // Either end of these channels may be gone already, where its thread failed.
         let _gone = self.stop.webhooks.send(true);
         let cut_off = self.threads.webhooks.join().unwrap_or(0);

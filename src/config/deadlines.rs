@@ -11,6 +11,9 @@ use super::{
 /// What librdkafka needs beyond its own two deadlines before it reports a record as failed (measured with a frozen broker).
 const REPORT_SLACK: Duration = Duration::from_millis(500);
 
+/// How long a connection that has not asked yet may take to, once the listener is closed: what its peer has sent may be on its way.
+pub const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// One deadline and what it must leave room for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -90,7 +93,10 @@ fn shutdown(config: &Config) -> [Link; 2] {
     let (http, shutdown) = (&config.http, &config.shutdown);
     let grace = link(
         ("shutdown.grace", shutdown.grace),
-        ("shutdown.pre_stop + shutdown.drain + shutdown.flush", shutdown.pre_stop + shutdown.drain + shutdown.flush),
+        (
+            "shutdown.pre_stop + 0.25s + shutdown.drain + shutdown.flush",
+            shutdown.pre_stop + LAST_WORDS + shutdown.drain + shutdown.flush,
+        ),
         &["shutdown.grace", "shutdown.pre_stop", "shutdown.drain", "shutdown.flush"],
     );
     let drain = link(

@@ -20,14 +20,17 @@ use tokio::{
 use tower::ServiceExt as _;
 
 use super::{
-    Shared, answer,
+    Phase, Shared, answer,
     connections::{Connections, Room},
     handle,
     serving::Accepted,
     tls::Tls,
     waiting::Waiting,
 };
-use crate::{config::Http, metrics::Metrics};
+use crate::{
+    config::{Http, deadlines::LAST_WORDS},
+    metrics::Metrics,
+};
 
 /// This near to the limit connections are taken one at a time.
 const ONE_BY_ONE: usize = 256;
@@ -45,8 +48,8 @@ pub enum Port {
     Admin(Router),
 }
 
-/// Serves a port until `stop` turns true, then lets what is in flight finish for at most `drain`. Returns how many connections
-/// were still open then.
+/// Serves a port until `stop` turns true, then whoever got through to it by then and asks in time, then lets what is in flight finish for at
+/// most `drain`. Returns how many connections were still open then.
 pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
     let connections = Connections::new(port.waiting(), port.metrics().cloned());
     let limits = Arc::new(limits.clone());
@@ -80,8 +83,11 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
     for (stream, peer) in waiting_in_queue(listener) {
         connect((stream, peer), &port, &limits, &stopping, &connections);
     }
-    // A drain that takes too long is cut off; the count tells.
     stopping.send_replace(true);
+    // Whoever has got through before may still ask, and is served like everybody before.
+    let _timed_out = tokio::time::timeout(LAST_WORDS, stopping.closed()).await;
+    port.drain();
+    // A drain that takes too long is cut off; the count tells.
     let _timed_out = tokio::time::timeout(drain, stopping.closed()).await;
     connections.count()
 }
@@ -144,6 +150,14 @@ impl Port {
                 }
                 response
             }
+        }
+    }
+
+    /// From now on a delivery that begins is refused.
+    fn drain(&self) {
+        match self {
+            Self::Webhooks(shared) => shared.phase.set(Phase::Draining),
+            Self::Admin(_) => {}
         }
     }
 

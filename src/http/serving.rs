@@ -19,18 +19,19 @@ use tokio_rustls::server::TlsStream;
 
 use super::{
     answer,
-    connections::Connection,
+    connections::{Connection, Stage},
     inbound::Inbound,
     patience::{Overdue, Patience},
     server::{Port, fault},
 };
-use crate::config::Http;
+use crate::config::{Http, deadlines::LAST_WORDS};
 
 /// How long a connection above the limit may take to ask.
 const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a connection that has not asked yet may take to, once the port stops: what its peer has sent may be on its way.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+/// How long a head that has begun may take to its end, once the port stops. A slow sender's needs a round trip or two; one that never ends must
+/// not hold up the shutdown.
+const LAST_HEAD: Duration = Duration::from_secs(2);
 
 /// How much of what comes after the last answer is thrown away: more than a whole body of the default size, sent by somebody who does not read meanwhile.
 const LINGER_BYTES: usize = 2 << 20;
@@ -98,7 +99,7 @@ impl Accepted {
             biased;
             () = self.connection.dismissed() => Err("limit"),
             shaken = handshake => shaken.map_err(|_| "header_timeout")?.map_err(|_| "tls").map(Some),
-            () = stopped(self.stopping.clone(), || LAST_WORDS) => Ok(None),
+            () = self.stopped() => Ok(None),
         }
     }
 
@@ -135,9 +136,7 @@ impl Accepted {
         let mut serving = builder.serve_connection(TokioIo::new(inbound), service);
         let (head, silence) = self.patience();
         let mut patience = Patience::new(head, silence);
-        // Between requests it is enough that hyper gets to read once more: what had come by then is answered.
-        let last_words = || if self.connection.has_asked() { Duration::from_millis(1) } else { LAST_WORDS };
-        let mut stopped = std::pin::pin!(stopped(self.stopping.clone(), last_words));
+        let mut stopped = std::pin::pin!(self.stopped());
         let (mut finishing, mut silent) = (false, false);
         let result = loop {
             tokio::select! {
@@ -164,16 +163,21 @@ impl Accepted {
         (ended, unread.then(|| socket(serving.into_parts().io.into_inner().stream)))
     }
 
+    /// Ends when the port has stopped, and what was on its way by then has had its time.
+    async fn stopped(&self) {
+        // The other end goes only after it has said so.
+        drop(self.stopping.clone().wait_for(|stopping| *stopping).await);
+        // Between requests it is enough that hyper gets to read once more: what had come by then is answered.
+        let words = if self.connection.has_asked() { Duration::from_millis(1) } else { LAST_WORDS };
+        tokio::time::sleep(words).await;
+        if let Stage::Head(_) = self.connection.stage() {
+            tokio::time::sleep(LAST_HEAD).await;
+        }
+    }
+
     fn asked(&self) -> Asked {
         Asked { port: self.port.clone(), limits: Arc::clone(&self.limits), peer: self.peer, full: self.full }
     }
-}
-
-/// Ends when the port has stopped, and as long after that as `then` says at that moment.
-async fn stopped(mut stopping: watch::Receiver<bool>, then: impl FnOnce() -> Duration) {
-    // The other end goes only after it has said so.
-    drop(stopping.wait_for(|stopping| *stopping).await);
-    tokio::time::sleep(then()).await;
 }
 
 /// What every request of a connection is answered with.

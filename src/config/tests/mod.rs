@@ -263,7 +263,7 @@ fn combinations() {
         ),
         (
             "[shutdown]\npre_stop = \"15s\"",
-            "hookgate.toml:14: deadlines: shutdown.grace (30s) is not more than shutdown.pre_stop + shutdown.drain + shutdown.flush (30s)",
+            "hookgate.toml:14: deadlines: shutdown.grace (30s) is not more than shutdown.pre_stop + 0.25s + shutdown.drain + shutdown.flush (30.25s)",
         ),
         ("[shutdown]\ndrain = \"3s\"", "hookgate.toml:14: deadlines: shutdown.drain (3s) is less than http.answer_deadline (4s)"),
     ] {
