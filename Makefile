@@ -40,7 +40,7 @@ test: ## the fast ring: needs Rust, a C compiler and OpenSSL's headers, no Kafka
 test-kafka: ## the slow ring: starts real Kafka brokers (Java, Maven, Python), tests against them, stops them
 	tests/kafka/run
 
-test-proxy: ## behind real proxies: needs nginx and HAProxy, no Kafka and no root; half a minute
+test-proxy: ## behind real proxies: needs nginx and HAProxy, no Kafka and no root; a minute or two
 	$(CARGO) test --locked --test proxy
 
 bless: ## run the fast ring and accept every changed snapshot; read the diff afterwards

@@ -11,6 +11,7 @@ mod harness;
 mod support;
 
 use std::{
+    collections::VecDeque,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::{
@@ -21,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Answer, Daemon, Setup, configuration, parse, signed, topics};
+use harness::{Answer, Daemon, Setup, configuration, parse, signed, topics, wait_until};
 use hookgate::publish::mock::Mock;
 use support::{HAPROXY, Kind, NGINX, NGINX_KEPT, NGINX_UNBUFFERED, Proxy};
 
@@ -36,8 +37,11 @@ const TABLES: &str = "[endpoints.later]\nprovider = \"uploadcare\"\nsecrets = [\
 /// Daemons that publish to one cluster, as replicas do.
 fn replicas(count: usize) -> Vec<Daemon> {
     let mock = Arc::new(Mock::start(&topics(&configuration(TABLES, &[]))).unwrap());
-    let start = |_| Daemon::with(Setup { tables: TABLES, mock: Some(Arc::clone(&mock)), ..Setup::default() });
-    (0..count).map(start).collect()
+    (0..count).map(|_| replica(&mock, Vec::new())).collect()
+}
+
+fn replica(mock: &Arc<Mock>, flags: Vec<(&str, String)>) -> Daemon {
+    Daemon::with(Setup { tables: TABLES, flags, mock: Some(Arc::clone(mock)), ..Setup::default() })
 }
 
 fn in_front_of(replicas: &[Daemon], kind: Kind) -> Proxy {
@@ -194,11 +198,70 @@ fn large_junk_costs_no_delivery() {
         });
         assert!(delivered >= 50 && junk >= 20, "{kind:?}: {delivered} deliveries beside {junk} large requests");
         for replica in &replicas {
-            let metrics = replica.admin("/metrics").body;
-            let published = |line: &&str| line.starts_with("hookgate_deliveries_total{") && line.contains("\"published\"");
-            let counted =
-                metrics.lines().filter(published).map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap());
-            assert!(counted.sum::<usize>() * 4 > delivered, "{kind:?}: a replica was taken out: {metrics}");
+            assert!(published(replica) * 4 > delivered, "{kind:?}: a replica was taken out");
         }
     }
+}
+
+/// How many deliveries a replica has stored.
+fn published(replica: &Daemon) -> usize {
+    let metrics = replica.admin("/metrics").body;
+    let published = |line: &&str| line.starts_with("hookgate_deliveries_total{") && line.contains("\"published\"");
+    metrics.lines().filter(published).map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum()
+}
+
+/// How long before its end a replica says that it is not ready. HAProxy notices after 0.3 s; nginx does not ask.
+const PRE_STOP: &str = "2s";
+/// nginx leaves out for 10 s who has refused a connection, and twice that where it was refused again.
+const RESTARTS_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Sends one delivery after the other, each of which has to be stored, and returns how many there were.
+fn deliver_until(over: &AtomicBool, kind: Kind, proxy: &Proxy) -> usize {
+    let (begin, mut delivered) = (Instant::now(), 0);
+    while !over.load(Ordering::Relaxed) && begin.elapsed() < RESTARTS_TIMEOUT {
+        let body = body(100 + delivered % 1000);
+        let answer = exchange(proxy.address, request("POST", &signed("filesafety", &body).0, "", &body, false));
+        assert_eq!(answer.status, 200, "{kind:?}, delivery {delivered}: {answer:?}\n{}", proxy.log());
+        delivered += 1;
+    }
+    delivered
+}
+
+/// One replica after the other ends and begins again, as in an update, while deliveries come: each is 200.
+fn a_rolling_restart_costs_no_delivery(kind: Kind) {
+    let mock = Arc::new(Mock::start(&topics(&configuration(TABLES, &[]))).unwrap());
+    let start = |address: String| replica(&mock, vec![("shutdown.pre_stop", PRE_STOP.into()), ("http.listen", address)]);
+    let mut replicas: VecDeque<_> = (0..2).map(|_| start("127.0.0.1:0".into())).collect();
+    let proxy = in_front_of(replicas.make_contiguous(), kind);
+    let over = AtomicBool::new(false);
+    let delivered: usize = thread::scope(|scope| {
+        let senders: Vec<_> = (0..4).map(|_| scope.spawn(|| deliver_until(&over, kind, &proxy))).collect();
+        for _ in 0..2 {
+            let old = replicas.pop_front().unwrap();
+            let address = old.webhooks.to_string();
+            let ending = old.stop();
+            assert_eq!((ending.cut_off, ending.unflushed), (0, 0), "{kind:?}");
+            let new = start(address);
+            wait_until("in use again", || published(&new) > 0);
+            replicas.push_back(new);
+        }
+        over.store(true, Ordering::Relaxed);
+        senders.into_iter().map(|sender| sender.join().unwrap()).sum()
+    });
+    assert!(delivered >= 200, "{kind:?}: {delivered} deliveries");
+}
+
+#[test]
+fn a_rolling_restart_behind_nginx() {
+    a_rolling_restart_costs_no_delivery(NGINX);
+}
+
+#[test]
+fn a_rolling_restart_behind_nginx_with_kept_connections() {
+    a_rolling_restart_costs_no_delivery(NGINX_KEPT);
+}
+
+#[test]
+fn a_rolling_restart_behind_haproxy() {
+    a_rolling_restart_costs_no_delivery(HAPROXY);
 }

@@ -26,7 +26,7 @@ pub const NGINX_KEPT: Kind = Kind::Nginx("proxy_http_version 1.1; proxy_set_head
 /// The same, where a body is passed on as it comes.
 pub const NGINX_UNBUFFERED: Kind =
     Kind::Nginx("proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_request_buffering off;");
-/// HAProxy keeps connections and buffers nothing.
+/// HAProxy keeps connections, buffers nothing and asks for the health.
 pub const HAPROXY: Kind = Kind::Haproxy;
 
 impl Kind {
@@ -137,6 +137,8 @@ fn nginx(folder: &Path, listen: SocketAddr, replicas: &[SocketAddr], directives:
 fn haproxy(listen: SocketAddr, replicas: &[SocketAddr]) -> String {
     let mut text = "global\n  maxconn 256\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n".to_owned();
     writeln!(text, "  timeout server 30s\nfrontend in\n  bind {listen}\n  default_backend replicas\nbackend replicas").unwrap();
+    text += "  option httpchk\n  http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host replicas\n";
+    text += "  timeout check 5s\n  default-server check inter 100ms\n";
     for (number, replica) in replicas.iter().enumerate() {
         writeln!(text, "  server r{number} {replica}").unwrap();
     }
