@@ -100,6 +100,11 @@ impl Site {
         fs::write(self.folder.join("hookgate.toml"), text)
     }
 
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the secret of a slot, 1 or 2, is read from.
     pub(crate) fn secret_file(&self, provider: Provider, slot: u8) -> PathBuf {
         self.folder.join(format!("{}-{slot}", provider.name()))

@@ -9,6 +9,7 @@ mod expect;
 mod judge;
 mod ledger;
 mod load;
+mod nginx;
 mod proxy;
 mod scenario;
 mod soak;

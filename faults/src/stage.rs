@@ -19,6 +19,7 @@ use crate::{
     judge::{self, Bounds},
     ledger::{self, Books, Excuse, read, reconcile},
     load::{Attempt, Kind, Load},
+    nginx::{self, Nginx},
     proxy::{Carries, Mode, Proxy},
     scenario::{Scenario, VICTIM, wait_for_recovery},
     witness::Witness,
@@ -38,6 +39,8 @@ pub(crate) enum Setup {
     Proxied,
     /// A balancer before two daemons.
     Balanced,
+    /// nginx before two daemons.
+    Nginx,
     /// The brokers ask for a user, and allow that only what it was granted.
     Secured,
     /// Nothing, but one topic lies on the third broker alone, and the others on the first two.
@@ -51,11 +54,12 @@ pub(crate) struct Stage {
     daemons: Vec<Option<Daemon>>,
     networks: Vec<Proxy>,
     _balancer: Option<Proxy>,
+    _nginx: Option<Nginx>,
     healed: Option<Instant>,
     excuse: Option<Excuse>,
     seen: Vec<Seen>,
     short: bool,
-    entrance: SocketAddr,
+    pub(crate) entrance: SocketAddr,
     /// What floods have sent, and the longest that they were late.
     flooded: Vec<Attempt>,
     stall: Duration,
@@ -78,8 +82,18 @@ pub(crate) struct Verdict {
     pub(crate) not_staged: Option<&'static str>,
 }
 
+impl Verdict {
+    fn not_staged(why: &'static str) -> Self {
+        let (books, notes) = (Books::default(), Vec::new());
+        Self { void: false, books, stall: Duration::ZERO, rss_peak: 0, recovery: None, notes, not_staged: Some(why) }
+    }
+}
+
 /// Plays a scenario from its beginning to its reckoning.
 pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool, turn: u32) -> Result<Verdict, String> {
+    if scenario.setup == Setup::Nginx && nginx::program().is_none() {
+        return Ok(Verdict::not_staged("there is no nginx"));
+    }
     let bounds = if short { Bounds::SHORT } else { Bounds::FULL };
     let mut stage = Stage::new(scenario, program, short, turn)?;
     let ceiling = stage.site.ceiling()?;
@@ -134,11 +148,11 @@ impl Stage {
                 BROKERS.map(|broker| local(Cluster::proxied(broker).1).to_string()).join(",")
             }
             Setup::Secured => Cluster::secured(),
-            Setup::Direct | Setup::Balanced | Setup::Apart => Cluster::brokers(),
+            Setup::Direct | Setup::Balanced | Setup::Nginx | Setup::Apart => Cluster::brokers(),
         };
-        let replicas = if scenario.setup == Setup::Balanced { 2 } else { 1 };
-        let balancer = (replicas > 1).then(|| balancer(replicas)).transpose()?;
-        let entrance = if balancer.is_some() { local(BALANCER) } else { addresses(0).0 };
+        let replicas = if matches!(scenario.setup, Setup::Balanced | Setup::Nginx) { 2 } else { 1 };
+        let balancer = (scenario.setup == Setup::Balanced).then(|| balancer(replicas)).transpose()?;
+        let entrance = if replicas > 1 { local(BALANCER) } else { addresses(0).0 };
         // Topics that no other turn has written to.
         let name = if turn == 1 { scenario.name.to_owned() } else { format!("{}-{turn}", scenario.name) };
         let site = Site::new(program, &name, &brokers, &secrets, scenario.settings)?;
@@ -156,12 +170,15 @@ impl Stage {
             Cluster::access(&site.topics(), true)?;
         }
         let daemons = (0..replicas).map(|replica| site.start(replica).map(Some)).collect::<Result<_, _>>()?;
+        let behind = || (0..replicas).map(|replica| addresses(replica).0).collect::<Vec<_>>();
+        let nginx = (scenario.setup == Setup::Nginx).then(|| Nginx::start(site.folder(), entrance, &behind())).transpose()?;
         Ok(Self {
             site,
             secrets,
             daemons,
             networks,
             _balancer: balancer,
+            _nginx: nginx,
             healed: None,
             excuse: None,
             seen: Vec::new(),

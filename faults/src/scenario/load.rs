@@ -1,9 +1,15 @@
-//! More than can be held, of all or of one.
+//! More than can be held, of all or of one, and larger than is taken.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{VICTIM, pause};
 use crate::{
+    delivery,
     expect::{answered, overloaded},
     load::{Kind, Outcome},
     proxy::Mode,
@@ -33,4 +39,65 @@ pub(super) fn noisy_endpoint(stage: &mut Stage) -> Result<(), String> {
     stage.expect(answered(&[VICTIM], Outcome::Refused, begin..Instant::now()));
     stage.healed();
     stage.collect(flood)
+}
+
+/// What a stranger sends, in bytes: less than nginx takes.
+const JUNK_BYTES: usize = 300_000;
+/// What a fair sender sends too much, in bytes: less than nginx takes, and more than Hookgate does.
+const OVERSIZED_BYTES: usize = 900_000;
+
+/// A large body for nobody and a fair sender's oversized delivery, once a second each. Both are refused before their bodies are read. Where
+/// such an answer is lost on its way, nginx takes the replica for a failed one, and verified deliveries get a 502.
+pub(super) fn stranger_floods_large_bodies(stage: &mut Stage) -> Result<(), String> {
+    let junk = format!("POST /nope HTTP/1.1\r\nhost: faults\r\ncontent-length: {JUNK_BYTES}\r\n\r\n{}", "~".repeat(JUNK_BYTES));
+    let oversized = "~".repeat(OVERSIZED_BYTES);
+    let (entrance, secrets, seconds) = (stage.entrance, stage.secrets.clone(), stage.seconds(30.0, 10.0));
+    let (strangers, fair) = thread::scope(|scope| {
+        let strangers = scope.spawn(|| once_a_second(entrance, seconds, || junk.clone()));
+        let fair = scope.spawn(|| {
+            once_a_second(entrance, seconds, || {
+                let head = delivery::head(VICTIM, &oversized, &secrets.of(VICTIM), secrets.now());
+                format!("{head}content-length: {OVERSIZED_BYTES}\r\n\r\n{oversized}")
+            })
+        });
+        (strangers.join(), fair.join())
+    });
+    stage.healed();
+    for (what, statuses, expected) in [("a stranger", strangers, 404), ("the fair sender", fair, 413)] {
+        let statuses = statuses.map_err(|_| "the senders have panicked")?;
+        let wrong = statuses.iter().filter(|status| **status != Ok(expected)).collect::<Vec<_>>();
+        let fault = match wrong.first() {
+            Some(first) => {
+                Err(format!("{what} got {first:?} instead of {expected}, {} of {} times", wrong.len(), statuses.len()))
+            }
+            None => Ok(Some(format!("{what} got {expected}, {} times", statuses.len()))),
+        };
+        stage.expect(Box::new(move |_, _| fault));
+    }
+    Ok(())
+}
+
+/// Sends a request once a second, each on a connection of its own, for so many seconds. Returns how each was answered.
+fn once_a_second(address: SocketAddr, seconds: f32, request: impl Fn() -> String) -> Vec<Result<u16, String>> {
+    let begin = Instant::now();
+    let mut statuses = Vec::new();
+    while begin.elapsed().as_secs_f32() < seconds {
+        let sent = Instant::now();
+        statuses.push(exchange(address, request().as_bytes()).map_err(|error| error.to_string()));
+        thread::sleep(Duration::from_secs(1).saturating_sub(sent.elapsed()));
+    }
+    statuses
+}
+
+/// The status of one answer.
+fn exchange(address: SocketAddr, request: &[u8]) -> io::Result<u16> {
+    let patience = Duration::from_secs(5);
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    stream.write_all(request)?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head)?;
+    let status = str::from_utf8(&head[9..]).ok().and_then(|status| status.parse().ok());
+    status.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }

@@ -56,7 +56,7 @@ pub(crate) const VICTIM: Provider = Provider::Uploadcare;
 const CLOCKED: Provider = Provider::FrameIo;
 
 use Allowed::{Only200, Refusals, RefusalsOf, Silence, UnauthorizedOf};
-use Setup::{Apart, Balanced, Direct, Proxied, Secured};
+use Setup::{Apart, Balanced, Direct, Nginx, Proxied, Secured};
 
 /// The most important ones first.
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -84,6 +84,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("network-slow", Proxied, Refusals, network::network_slow),
     scenario("network-half-open", Proxied, Refusals, network::network_half_open).short(),
     scenario("overload", Proxied, Refusals, load::overload).with(ROOM_FOR_16).at(20),
+    scenario("stranger-floods-large-bodies", Nginx, Only200, load::stranger_floods_large_bodies).at(50),
     scenario("noisy-endpoint", Direct, RefusalsOf(VICTIM), load::noisy_endpoint).with(ROOM_FOR_256),
 ];
 
