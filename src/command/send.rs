@@ -16,13 +16,16 @@ use super::{Failure, Outcome, Source, target};
 use crate::{
     config::Environment,
     http,
+    outbound::{Client, Fault},
     printable::printable,
     provider::{CredentialSource, Provider},
     signature::Secret,
 };
 
-/// Longer than any daemon of ours takes to answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request and its answer may take by default, in seconds: longer than any daemon of ours takes.
+pub(super) const TIMEOUT_SECONDS: u64 = 30;
+/// The longest answer that is read; one of ours has less than a kilobyte.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// Post a correctly signed sample, or a file of yours, to any URL.
 ///
@@ -48,6 +51,9 @@ pub(super) struct Arguments {
     /// Where to send it; by default to the daemon of the configuration on this machine.
     #[arg(long)]
     url: Option<String>,
+    /// How long the request and its answer may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT_SECONDS, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
     /// List the types that there are samples of.
     #[arg(long)]
     list: bool,
@@ -85,7 +91,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
         writeln!(out, "{}", request.curl(arguments.file.as_deref()))?;
         return Ok(true);
     }
-    let (status, answer) = request.send()?;
+    let (status, answer) = request.send(arguments.timeout)?;
     if arguments.json {
         writeln!(out, "{}", printable(&json!({ "status": status, "body": answer }).to_string()))?;
     } else {
@@ -134,26 +140,25 @@ impl Request {
     }
 
     /// Sends it: the status and the body of the answer.
-    pub(super) fn send(&self) -> Result<(u16, String), Failure> {
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
-        let mut request = ureq::Agent::from(agent).post(&self.url).header("content-type", "application/json");
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
-        // The URL may hold a token: the message must not repeat more of it than the host.
+    pub(super) fn send(&self, timeout_seconds: u64) -> Result<(u16, String), Failure> {
+        // The URL may hold a token: a message must not repeat more of it than the host.
         let uri: ureq::http::Uri = self.url.parse().unwrap_or_default();
         let (Some("http" | "https"), Some(host)) = (uri.scheme_str(), uri.host()) else {
             return Err(Failure::Failed("--url takes a URL like http://127.0.0.1:8080/webhooks/<endpoint>".into()));
         };
         let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
-        let refused = |error: ureq::Error| {
-            Failure::Failed(format!(
-                "the request to {host}{port} failed: {error}; is the daemon there? --url names another place"
-            ))
-        };
-        let mut response = request.send(&self.body[..]).map_err(refused)?;
-        let status = response.status().as_u16();
-        Ok((status, response.body_mut().read_to_string().map_err(refused)?))
+        let headers = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let headers: Vec<(&str, &str)> = [("content-type", "application/json")].into_iter().chain(headers).collect();
+        let answer =
+            Client::new(Duration::from_secs(timeout_seconds), None)?.post(&self.url, &headers, &self.body, ANSWER_BYTES_MAX);
+        let answer = answer.map_err(|fault| {
+            let hint = match fault {
+                Fault::Unreachable(_) => "; is the daemon there? --url names another place",
+                Fault::Unusable(_) => "",
+            };
+            Failure::Failed(format!("the request to {host}{port} failed: {fault}{hint}"))
+        })?;
+        Ok((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
     }
 
     /// The same request as a command line; a body that came from a file is read from it again, because not every byte has a place in one.

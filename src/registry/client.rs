@@ -1,13 +1,14 @@
 //! The questions to a registry, over Confluent's REST interface, which all of them speak.
 
-use std::time::Duration;
-
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use ureq::Agent;
 
 use super::schema::SchemaFile;
-use crate::{config::SchemaRegistry, outbound, printable::printable};
+use crate::{
+    config::SchemaRegistry,
+    outbound::{self, Answer, Fault},
+    printable::printable,
+};
 
 /// The largest answer that is read. The largest schema has a few kilobytes.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -69,13 +70,8 @@ struct Refusal {
 /// A client with the credentials and authorities as they were when it was made.
 pub(super) struct Client<'a> {
     config: &'a SchemaRegistry,
-    agent: Agent,
+    http: outbound::Client,
     authorization: Option<String>,
-}
-
-struct Answer {
-    status: u16,
-    body: Vec<u8>,
 }
 
 impl<'a> Client<'a> {
@@ -83,9 +79,8 @@ impl<'a> Client<'a> {
         let refused = |fault: String| Failure::Refused(format!("[schema_registry]: {fault}"));
         let authorization = config.authorization().map_err(refused)?;
         let authorities = config.authorities().map_err(refused)?;
-        let agent = outbound::client(config.timeout, authorities.as_deref()).map_err(refused)?;
-        let agent = agent.max_idle_age(Duration::from_secs(1)).build();
-        Ok(Self { config, agent: agent.into(), authorization })
+        let http = outbound::Client::new(config.timeout, authorities.as_deref()).map_err(refused)?;
+        Ok(Self { config, http, authorization })
     }
 
     /// Whether a subject holds this schema, and under which id.
@@ -135,8 +130,13 @@ impl<'a> Client<'a> {
         for url in &self.config.urls {
             let answer = match self.post(&format!("{url}{path}"), &body) {
                 Ok(answer) => answer,
-                Err(error) => {
-                    failures.push(format!("{url} cannot be reached: {error}"));
+                Err(Fault::Unreachable(why)) => {
+                    failures.push(format!("{url} cannot be reached: {why}"));
+                    continue;
+                }
+                Err(Fault::Unusable(why)) => {
+                    failures.push(format!("{url} is no schema registry: {why}"));
+                    answered = true;
                     continue;
                 }
             };
@@ -174,14 +174,10 @@ impl<'a> Client<'a> {
         Err(if answered { Failure::Unable(why) } else { Failure::Unreachable(why) })
     }
 
-    fn post(&self, url: &str, body: &[u8]) -> Result<Answer, ureq::Error> {
-        let mut request = self.agent.post(url).header("content-type", MEDIA_TYPE).header("accept", MEDIA_TYPE);
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        let mut response = request.send(body)?;
-        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec()?;
-        Ok(Answer { status: response.status().as_u16(), body })
+    fn post(&self, url: &str, body: &[u8]) -> Result<Answer, Fault> {
+        let mut headers = vec![("content-type", MEDIA_TYPE), ("accept", MEDIA_TYPE)];
+        headers.extend(self.authorization.as_deref().map(|it| ("authorization", it)));
+        self.http.post(url, &headers, body, ANSWER_BYTES_MAX)
     }
 }
 

@@ -104,14 +104,14 @@ impl SpanProcessor for Bounded {
 
 /// The HTTP client, and the authorities that it was made with.
 struct Client {
-    agent: ureq::Agent,
+    http: outbound::Client,
     authorities: Option<Vec<u8>>,
 }
 
 impl Client {
     fn new(tracing: &Tracing, authorities: Option<Vec<u8>>) -> Result<Self, String> {
-        let agent = outbound::client(tracing.timeout, authorities.as_deref())?.build().into();
-        Ok(Self { agent, authorities })
+        let http = outbound::Client::new(tracing.timeout, authorities.as_deref())?;
+        Ok(Self { http, authorities })
     }
 }
 
@@ -162,31 +162,22 @@ impl SpanExporter for Exporter {
 }
 
 impl Exporter {
-    /// The client that trusts the authorities as they are now. Where they have not changed it keeps its connections.
-    fn agent(&self) -> Result<ureq::Agent, String> {
+    /// Posts a request. Returns how many of its spans the collector did not take, or why it took none.
+    fn post(&self, body: &[u8]) -> Result<usize, String> {
+        let headers = self.tracing.read_headers(&self.environment)?;
+        let headers = headers.iter().map(|(name, value)| (&**name, value.reveal()));
+        let headers: Vec<(&str, &str)> = [("content-type", "application/x-protobuf")].into_iter().chain(headers).collect();
         let authorities = self.tracing.authorities()?;
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where the authorities have not changed it keeps its connections.
         if client.authorities != authorities {
             *client = Client::new(&self.tracing, authorities)?;
         }
-        Ok(client.agent.clone())
-    }
-
-    /// Posts a request. Returns how many of its spans the collector did not take, or why it took none.
-    fn post(&self, body: &[u8]) -> Result<usize, String> {
-        let mut request = self.agent()?.post(&self.url).header("content-type", "application/x-protobuf");
-        for (name, value) in self.tracing.read_headers(&self.environment)? {
-            // The library's own complaint about a value would not quote it, but need not be trusted to.
-            let value = ureq::http::HeaderValue::try_from(value.reveal())
-                .map_err(|_| format!("the value of the header {name} cannot be sent"))?;
-            request = request.header(name, value);
+        let answer = client.http.post(&self.url, &headers, body, ANSWER_BYTES_MAX).map_err(|fault| fault.to_string())?;
+        if !(200..300).contains(&answer.status) {
+            return Err(format!("the collector answered {}", answer.status));
         }
-        let mut response = request.send(body).map_err(|error| error.to_string())?;
-        if !response.status().is_success() {
-            return Err(format!("the collector answered {}", response.status().as_u16()));
-        }
-        let answer = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().unwrap_or_default();
-        let answer = ExportTraceServiceResponse::decode(&answer[..]).unwrap_or_default();
+        let answer = ExportTraceServiceResponse::decode(&answer.body[..]).unwrap_or_default();
         let rejected = answer.partial_success.map_or(0, |it| it.rejected_spans);
         Ok(usize::try_from(rejected).unwrap_or(0))
     }

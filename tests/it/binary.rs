@@ -133,6 +133,12 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// The most memory that it has had so far, in KiB.
+    pub fn peak_kib(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse().ok()).unwrap()
+    }
+
     /// Waits for its end.
     pub fn finish(mut self) -> Finished {
         let begin = Instant::now();

@@ -24,6 +24,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod operations;
+mod outbound;
 mod overload;
 mod properties;
 mod refuse;

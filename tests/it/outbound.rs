@@ -1,0 +1,348 @@
+//! Whoever Hookgate asks may be hostile: every caller of the outbound client against every kind of answer. The callers are those of the real
+//! binary: `serve`, which asks a schema registry and exports spans, and `hookgate send`.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    binary::{Folder, Process, hookgate},
+    harness::{hmac_hex, request, secret, wait_until},
+    life::{mock, serve_configuration},
+};
+
+/// What the daemon may need at most while hostile peers answer it, in KiB. It needs about a third of that; each bomb holds twice as much.
+const PEAK_KIB_MAX: usize = 128 << 10;
+/// What one answer may cost at most in bytes taken from the wire: the limit of 1 MiB, and what lies in the kernel's buffers.
+const TAKEN_MAX: usize = 16 << 20;
+/// What hostile answers are made of.
+const FILL: &[u8] = &[b'a'; 4096];
+
+/// Writes one answer. It returns an error where the client has gone, which ends an endless one.
+type Script = fn(&mut Wire) -> io::Result<()>;
+
+/// A connection, the bytes that its client has taken, and where a redirect would lead.
+struct Wire {
+    stream: TcpStream,
+    taken: usize,
+    trap: SocketAddr,
+}
+
+impl Wire {
+    fn say(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.taken += bytes.as_ref().len();
+        self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Says the same until the client goes.
+    fn repeat(&mut self, bytes: &[u8]) -> io::Result<()> {
+        loop {
+            self.say(bytes)?;
+        }
+    }
+
+    /// Says single bytes for as long as the client waits.
+    fn drip(&mut self) -> io::Result<()> {
+        loop {
+            self.say("a")?;
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// A peer that answers every request by one script.
+struct Hostile {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+    /// The most that one connection has taken.
+    taken: Arc<AtomicUsize>,
+}
+
+impl Hostile {
+    fn start(trap: SocketAddr, script: Script) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (requests, taken) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default());
+        let hostile =
+            Self { address: listener.local_addr().unwrap(), requests: Arc::clone(&requests), taken: Arc::clone(&taken) };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (requests, taken) = (Arc::clone(&requests), Arc::clone(&taken));
+                thread::spawn(move || {
+                    let mut wire = Wire { stream, taken: 0, trap };
+                    let Some(head) = head(&mut wire.stream) else { return };
+                    requests.lock().unwrap().push(head);
+                    let _gone = script(&mut wire);
+                    taken.fetch_max(wire.taken, Ordering::SeqCst);
+                });
+            }
+        });
+        hostile
+    }
+
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+/// Reads a request to its end and gives its head, in lower case.
+fn head(stream: &mut TcpStream) -> Option<String> {
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+    loop {
+        let length = stream.read(&mut chunk).ok().filter(|length| *length > 0)?;
+        bytes.extend_from_slice(&chunk[..length]);
+        let Some(end) = bytes.windows(4).position(|it| it == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+        let body: usize = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())?;
+        if bytes.len() >= end + 4 + body {
+            return Some(head);
+        }
+    }
+}
+
+/// 256 MiB of zeros, packed.
+fn bomb() -> &'static [u8] {
+    static BOMB: OnceLock<Vec<u8>> = OnceLock::new();
+    BOMB.get_or_init(|| {
+        let packed = Command::new("sh").args(["-c", "head -c 268435456 /dev/zero | gzip -1"]).output().unwrap().stdout;
+        assert!((100_000..4 << 20).contains(&packed.len()), "no gzip: {} bytes", packed.len());
+        packed
+    })
+}
+
+fn coded(wire: &mut Wire, coding: &str, body: &[u8]) -> io::Result<()> {
+    wire.say(format!("HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {}\r\n\r\n", body.len()))?;
+    wire.say(body)
+}
+
+fn redirect(wire: &mut Wire, status: u16) -> io::Result<()> {
+    let trap = wire.trap;
+    wire.say(format!("HTTP/1.1 {status} X\r\nlocation: http://{trap}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"))
+}
+
+fn whole(wire: &mut Wire, head: &str, body: &[u8]) -> io::Result<()> {
+    wire.say(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len()))?;
+    wire.say(body)
+}
+
+/// How the three callers take an answer: the reason, of which each tells one.
+struct Case {
+    name: &'static str,
+    script: Script,
+    /// What stands in the registry's log line, the exporter's, and on the stderr of `send`; nothing where the answer counts.
+    registry: &'static str,
+    spans: Option<&'static str>,
+    send: Option<&'static str>,
+}
+
+impl Case {
+    /// Long enough for a busy machine, except where it is what is waited for.
+    fn timeout_seconds(&self) -> u64 {
+        if self.registry == LATE { 1 } else { 15 }
+    }
+}
+
+/// An answer that no caller can use, for one reason.
+const fn unusable(name: &'static str, why: &'static str, script: Script) -> Case {
+    Case { name, script, registry: why, spans: Some(why), send: Some(why) }
+}
+
+const ENCODED: &str = "encoded as";
+const REDIRECT: &str = "a redirect, which is not followed";
+const LONG_HEAD: &str = "the head of its answer is longer than";
+const LONG: &str = "its answer is longer than";
+const LATE: &str = "timeout";
+
+const CASES: &[Case] = &[
+    unusable("a bomb", ENCODED, |wire| coded(wire, "gzip", bomb())),
+    unusable("a bomb in another coding", ENCODED, |wire| coded(wire, "identity, GZip", bomb())),
+    unusable("a coded transfer", ENCODED, |wire| {
+        wire.say("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n")?;
+        wire.say(format!("{:x}\r\n", bomb().len()))?;
+        wire.say(bomb())?;
+        wire.say("\r\n0\r\n\r\n")
+    }),
+    unusable("endless headers", LONG_HEAD, |wire| {
+        wire.say("HTTP/1.1 200 OK\r\n")?;
+        wire.repeat(&[b"x: ", FILL, b"\r\n"].concat())
+    }),
+    unusable("an endless header", LONG_HEAD, |wire| {
+        wire.say("HTTP/1.1 200 OK\r\nx: ")?;
+        wire.repeat(FILL)
+    }),
+    unusable("endless interim answers", LONG_HEAD, |wire| wire.repeat(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(4096))),
+    unusable("a slow head", LATE, |wire| {
+        wire.say("HTTP/1.1 200 OK\r\nx: ")?;
+        wire.drip()
+    }),
+    unusable("a slow body", LATE, |wire| {
+        wire.say("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")?;
+        wire.drip()
+    }),
+    unusable("no answer", LATE, |_| {
+        thread::sleep(Duration::from_secs(5));
+        Ok(())
+    }),
+    unusable("a redirect that makes a GET of it", REDIRECT, |wire| redirect(wire, 302)),
+    unusable("another one", REDIRECT, |wire| redirect(wire, 303)),
+    unusable("a redirect that repeats the request", REDIRECT, |wire| redirect(wire, 307)),
+    unusable("a permanent one", REDIRECT, |wire| redirect(wire, 308)),
+    unusable("a redirect without an end", LATE, |wire| {
+        let trap = wire.trap;
+        wire.say(format!("HTTP/1.1 302 X\r\nlocation: http://{trap}/\r\n"))?;
+        thread::sleep(Duration::from_secs(5));
+        Ok(())
+    }),
+    unusable("half an answer", "", |wire| wire.say("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"id\":")),
+    unusable("half a chunk", "", |wire| wire.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n64\r\n{\"id\":")),
+    unusable("half a head", "", |wire| wire.say("HTTP/1.1 200 OK\r\ncontent-le")),
+    unusable("no HTTP", "", |wire| wire.say("\x16\x03\x01 no HTTP\r\n\r\n")),
+    unusable("an endless body", LONG, |wire| {
+        wire.say("HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n")?;
+        wire.repeat(FILL)
+    }),
+    unusable("an endless body until the connection ends", LONG, |wire| {
+        wire.say("HTTP/1.0 200 OK\r\n\r\n")?;
+        wire.repeat(FILL)
+    }),
+    unusable("endless chunks", LONG, |wire| {
+        wire.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+        wire.repeat(&[b"1000\r\n", FILL, b"\r\n"].concat())
+    }),
+    unusable("an endless chunk", LONG, |wire| {
+        wire.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffff\r\n")?;
+        wire.repeat(FILL)
+    }),
+    unusable("endless trailers", LATE, |wire| {
+        wire.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")?;
+        wire.repeat(b"x: y\r\n")
+    }),
+    // These are answers, and what they mean is each caller's matter: a collector's and a daemon's status decides.
+    Case {
+        name: "a page",
+        script: |wire| whole(wire, "200 OK\r\ncontent-type: text/html", b"<html>sign in</html>"),
+        registry: "is no schema registry",
+        spans: None,
+        send: None,
+    },
+    Case {
+        name: "no JSON",
+        script: |wire| whole(wire, "200 OK\r\ncontent-type: application/json", b"{\"id\":"),
+        registry: "is no schema registry",
+        spans: None,
+        send: None,
+    },
+    Case {
+        name: "a refusal that is no JSON",
+        script: |wire| whole(wire, "500 X\r\ncontent-type: application/json", &[0xff, 0x1b, b'[']),
+        registry: "answered 500",
+        spans: Some("the collector answered 500"),
+        send: Some("500 "),
+    },
+];
+
+/// Nobody must come here.
+fn trap() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, caught) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&caught);
+    thread::spawn(move || listener.incoming().flatten().for_each(|_| _ = counter.fetch_add(1, Ordering::SeqCst)));
+    (address, caught)
+}
+
+/// The daemon, whose registry and collector answer by a script: it stays up, small and talkative.
+fn check_serve(case: &Case, brokers: &str, trap: SocketAddr) {
+    let (registry, collector) = (Hostile::start(trap, case.script), Hostile::start(trap, case.script));
+    let timeout = case.timeout_seconds();
+    let mut tables = "[log]\nlevel = \"info\"\n[shutdown]\npre_stop = \"0s\"\n".to_owned();
+    write!(tables, "[schema_registry]\nurls = [\"http://{}\"]\ntimeout = \"{timeout}s\"\n", registry.address).unwrap();
+    write!(tables, "[tracing]\nendpoint = \"http://{}\"\ntimeout = \"{timeout}s\"\n", collector.address).unwrap();
+    let folder = Folder::new();
+    folder.write("hookgate.toml", serve_configuration(brokers, &tables));
+    let process = Process::spawn(&folder, &["serve"]);
+    let (webhooks, admin) = process.addresses();
+    wait_until("the registry's answer is told", || process.err().contains("schema ids are missing"));
+    wait_until("it is asked again", || registry.requests().len() > 1);
+    // Refused for want of an id, and traced all the same, because its sender is proven.
+    let signature = format!("v1={}", hmac_hex(secret("UPLOADCARE"), &[b"{}"]));
+    let status = || request(webhooks, "POST", "/webhooks/uploadcare", &[("x-uc-signature", &signature)], b"{}").status;
+    assert_eq!(status(), 503, "{}", case.name);
+    wait_until("an export", || !collector.requests().is_empty());
+    let counted = |result: &str| {
+        let metrics = request(admin, "GET", "/metrics", &[], b"").body;
+        let series = format!("hookgate_spans_total{{result=\"{result}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse::<f64>().ok()).unwrap() > 0.0
+    };
+    wait_until("the export's end", || counted("exported") || counted("failed"));
+    assert_eq!(counted("failed"), case.spans.is_some(), "{}: {}", case.name, process.err());
+    let log = process.err();
+    let line = |message: &str| log.lines().find(|line| line.contains(message)).unwrap_or_default().to_owned();
+    assert!(line("schema ids are missing").contains(case.registry), "{}: {log}", case.name);
+    if let Some(why) = case.spans {
+        assert!(line("spans cannot be exported").contains(why), "{}: {log}", case.name);
+    }
+    assert!(process.peak_kib() < PEAK_KIB_MAX, "{}: {} KiB", case.name, process.peak_kib());
+    assert_eq!(request(admin, "GET", "/livez", &[], b"").status, 200, "{}", case.name);
+    process.signal("TERM");
+    assert_eq!(process.finish().code, Some(0), "{}", case.name);
+    check_wire(case, &[&registry, &collector]);
+}
+
+/// A delivery by hand: whatever it meets, it ends, and with 0 only where the answer was 200.
+fn check_send(case: &Case, trap: SocketAddr) {
+    let (folder, peer) = (Folder::new(), Hostile::start(trap, case.script));
+    let url = format!("http://{}/webhooks/filesafety", peer.address);
+    let timeout = case.timeout_seconds().to_string();
+    let arguments = ["send", "filesafety", "scan.complete", "--secret", "env:FILESAFETY", "--url", &url, "--timeout", &timeout];
+    let ran = hookgate(&folder, &arguments);
+    match case.send {
+        None => assert_eq!(ran.code, Some(0), "{}: {ran:?}", case.name),
+        Some(why) => {
+            assert_eq!(ran.code, Some(1), "{}: {ran:?}", case.name);
+            assert!(ran.both().contains(why), "{}: {ran:?}", case.name);
+        }
+    }
+    assert!(!ran.both().contains("HTTP/1"), "{}: {ran:?}", case.name);
+    check_wire(case, &[&peer]);
+}
+
+/// What the peers have seen: no coding asked for, and not more taken than an answer may have.
+fn check_wire(case: &Case, peers: &[&Hostile]) {
+    for peer in peers {
+        for head in peer.requests() {
+            assert!(head.starts_with("post ") && !head.contains("accept-encoding"), "{}: {head}", case.name);
+        }
+        // Those that end by time alone may be read until then.
+        let bounded = case.registry != LATE;
+        let taken = peer.taken.load(Ordering::SeqCst);
+        assert!(!bounded || taken < TAKEN_MAX, "{}: {taken} bytes taken", case.name);
+    }
+}
+
+#[test]
+fn every_caller_bounds_and_refuses_what_a_hostile_peer_answers() {
+    let (mock, (address, caught)) = (mock(), trap());
+    let brokers = mock.brokers();
+    let begin = Instant::now();
+    // Made first, as it takes longer than a client waits.
+    bomb();
+    // A few at once: each mostly waits.
+    for cases in CASES.chunks(5) {
+        thread::scope(|scope| {
+            for case in cases {
+                scope.spawn(move || check_serve(case, brokers, address));
+                scope.spawn(move || check_send(case, address));
+            }
+        });
+    }
+    assert_eq!(caught.load(Ordering::SeqCst), 0, "a redirect was followed");
+    assert!(begin.elapsed() < Duration::from_secs(300), "{:?}", begin.elapsed());
+}
