@@ -13,6 +13,7 @@ use std::{
 };
 
 use tokio::{runtime, sync::watch};
+use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::{
     admin,
@@ -24,7 +25,7 @@ use crate::{
     },
     encode::{Encoding, TopicTable},
     http::{
-        self, Clock, Endpoint, InFlight, Phase, PhaseCell, Refusals, Shared,
+        self, Clock, Endpoint, InFlight, Lines, Phase, PhaseCell, Refusals, Shared,
         delay::{self, Delay},
         server::Port,
     },
@@ -144,7 +145,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         clock,
         success_sample: config.log.success_sample,
         successes: AtomicU32::new(0),
-        overloads: AtomicU32::new(0),
+        refused_lines: Lines::default(),
     });
 
     let pair = config.http.tls.clone().zip(pair).map(|(tls, pair)| PairWatch::new(tls, &pair));
@@ -185,6 +186,11 @@ fn metrics_of(config: &Config, topics: &[Arc<str>]) -> Result<Metrics, String> {
 }
 
 impl Running {
+    /// Counts the log lines that are dropped because their reader is too slow.
+    pub fn count_dropped_lines(&self, dropped: ErrorCounter) {
+        self.shared.metrics.count_dropped_lines(dropped);
+    }
+
     /// Why the daemon is not ready, if it is not.
     pub fn unready(&self) -> Option<&'static str> {
         self.shared.unready()

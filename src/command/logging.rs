@@ -3,7 +3,7 @@
 use std::{io, panic, thread};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
 use crate::config::{Log, LogFormat};
@@ -17,6 +17,8 @@ const MORE: &str = "hookgate=debug";
 /// Writes out what is still waiting when it is dropped.
 pub(super) struct Logging {
     _worker: WorkerGuard,
+    /// Counts the lines that stderr did not take in time.
+    pub(super) dropped: ErrorCounter,
     level: Level,
 }
 
@@ -32,6 +34,7 @@ pub(super) fn init(log: &Log) -> Result<Logging, String> {
     let filter = filter(&log.level)?;
     let (filter, handle) = reload::Layer::new(filter);
     let (writer, worker) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).finish(io::stderr());
+    let dropped = writer.error_counter();
     let lines = fmt::layer().with_writer(writer).with_target(false);
     let lines = match log.format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -44,7 +47,7 @@ pub(super) fn init(log: &Log) -> Result<Logging, String> {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
-    Ok(Logging { _worker: worker, level: Level { filter: handle, configured: log.level.clone() } })
+    Ok(Logging { _worker: worker, dropped, level: Level { filter: handle, configured: log.level.clone() } })
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, String> {

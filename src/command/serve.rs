@@ -55,6 +55,7 @@ pub(super) fn run(arguments: &Arguments, environment: Environment) -> Outcome {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints, brokers = config.kafka.brokers.join(","), "starting");
     raise_open_files(&config);
     let running = app::start(&config, app::Options::production(environment))?;
+    running.count_dropped_lines(logging.dropped.clone());
     tracing::info!(webhooks = %running.webhooks, admin = %running.admin, "listening");
     wait_for_signal()?;
     let ending = running.stop(&config.shutdown);

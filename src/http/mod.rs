@@ -8,6 +8,7 @@ mod gate;
 mod health;
 mod inbound;
 mod intake;
+mod lines;
 mod patience;
 mod phase;
 mod refusals;
@@ -51,14 +52,13 @@ use crate::{
 use delay::Delay;
 use intake::Held;
 pub use intake::InFlight;
+use lines::Line;
+pub use lines::Lines;
 pub use phase::{Phase, PhaseCell};
 pub use refusals::Refusals;
 use source::{Source, source};
 pub use tls::Tls;
 use trace::Trace;
-
-/// One line per this many deliveries for which there was no room.
-const OVERLOAD_SAMPLE: u32 = 100;
 
 /// The clock, handed in so that tests can freeze it.
 pub type Clock = fn() -> SystemTime;
@@ -95,8 +95,8 @@ pub struct Shared {
     pub success_sample: u32,
     /// Successes so far.
     pub successes: AtomicU32,
-    /// Deliveries so far for which there was no room.
-    pub overloads: AtomicU32,
+    /// The log lines of refusals.
+    pub refused_lines: Lines,
 }
 
 impl Shared {
@@ -378,22 +378,17 @@ impl<'a> Outcome<'a> {
                     _ => None,
                 };
                 let (source, trace_id, duration_ms) = (self.source.address, self.trace.id(), milliseconds(elapsed));
-                if self.worth_a_line(error) {
-                    tracing::warn!(endpoint, provider, outcome, status, %source, duration_ms, reason = %error, cause, trace_id, "refused a delivery");
+                let line = self.shared.refused_lines.judge(error);
+                if let Line::Written { suppressed } = line {
+                    let suppressed = (suppressed > 0).then_some(suppressed);
+                    tracing::warn!(endpoint, provider, outcome, status, %source, duration_ms, reason = %error, cause, suppressed, trace_id, "refused a delivery");
                 } else {
                     tracing::debug!(endpoint, provider, outcome, status, %source, duration_ms, reason = %error, cause, trace_id, "refused a delivery");
                 }
+                if line == Line::Suppressed {
+                    self.shared.metrics.log_line_suppressed();
+                }
             }
-        }
-    }
-
-    /// Where there is too much to do already, a line for each refusal would be more of it; and the log is one of the things that a limit of
-    /// refusals protects.
-    fn worth_a_line(&self, error: &Error) -> bool {
-        match error {
-            Error::Overloaded => self.shared.overloads.fetch_add(1, Ordering::Relaxed).is_multiple_of(OVERLOAD_SAMPLE),
-            Error::SourceLimited => false,
-            _ => true,
         }
     }
 

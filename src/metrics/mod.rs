@@ -3,6 +3,7 @@
 
 mod kafka;
 mod labels;
+mod lines;
 
 use std::{
     collections::HashMap,
@@ -18,6 +19,7 @@ use crate::error;
 use kafka::KafkaMetrics;
 pub use kafka::{BrokerStatistics, Statistics};
 pub use labels::{CONNECTION_FAULTS, CertificateUse, GUARANTEES, OUTCOMES, PUBLISH_RESULTS, SPAN_RESULTS, SpanResult, UNMATCHED};
+use lines::LogLines;
 
 /// The buckets of answers and acknowledgements in seconds: fine around the linger of a few milliseconds, and one bound on each limit of
 /// the deadline chain.
@@ -37,6 +39,7 @@ pub struct Metrics {
     process: metrics_process::Collector,
     series: Series,
     kafka: KafkaMetrics,
+    lines: LogLines,
 }
 
 /// What is counted where deliveries pass.
@@ -142,13 +145,13 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Full("hookgate_event_age_seconds".into()), &AGES)?
             .build_recorder();
         let process = metrics_process::Collector::default();
-        let (series, kafka) = metrics::with_local_recorder(&recorder, || {
+        let (series, kafka, lines) = metrics::with_local_recorder(&recorder, || {
             describe();
             process.describe();
             set_limits(limits);
-            (Series::new(endpoints, topics), KafkaMetrics::new())
+            (Series::new(endpoints, topics), KafkaMetrics::new(), LogLines::new())
         });
-        let metrics = Self { handle: recorder.handle(), recorder, process, series, kafka };
+        let metrics = Self { handle: recorder.handle(), recorder, process, series, kafka, lines };
         // Nobody has looked at any of them yet.
         metrics.topics_guarantee(0, 0, metrics.series.topics.len());
         Ok(metrics)
@@ -266,6 +269,7 @@ impl Metrics {
 
     /// The exposition text.
     pub fn render(&self) -> String {
+        self.lines.collect();
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
         without_ended(self.handle.render())
     }
@@ -416,5 +420,6 @@ fn describe() {
     describe_counter!("hookgate_shutdowns_started_total", "Shutdowns that have begun: 1 from SIGTERM on.");
     describe_counter!("hookgate_shutdowns_completed_total", "Shutdowns that have cut off nothing and flushed everything.");
     describe_counter!("hookgate_spans_total", "Spans by what became of them; without [tracing] there are none.");
+    lines::describe();
     kafka::describe();
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::{BufRead as _, BufReader, Write as _},
     sync::atomic::Ordering,
 };
 
@@ -102,6 +103,7 @@ fn every_message_is_documented_with_its_fields() {
 struct Bench {
     process: Process,
     webhooks: std::net::SocketAddr,
+    admin: std::net::SocketAddr,
     _mock: hookgate::publish::mock::Mock,
     _folder: Folder,
 }
@@ -114,7 +116,7 @@ impl Bench {
         let process = Process::spawn(&folder, &["serve"]);
         let (webhooks, admin) = process.addresses();
         wait_until("ready", || request(admin, "GET", "/readyz", &[], b"").status == 200);
-        Self { process, webhooks, _mock: mock, _folder: folder }
+        Self { process, webhooks, admin, _mock: mock, _folder: folder }
     }
 
     fn deliver(&self, secret: &str, body: &str) -> u16 {
@@ -194,4 +196,40 @@ fn what_a_run_logs_is_what_is_documented() {
     for message in ["starting", "listening", "read a secret", "stored a delivery", "refused a delivery", "stopped"] {
         assert!(seen.contains(message), "{message} in {seen:?}");
     }
+}
+
+/// A stranger does not choose how fast the log grows, and what was left out is counted; what happens to the proven stays in it.
+#[test]
+fn a_flood_of_refusals_has_few_lines() {
+    const FLOOD: usize = 3000;
+    let bench = Bench::start("info");
+    let mut stream = std::net::TcpStream::connect(bench.webhooks).unwrap();
+    let reader = stream.try_clone().unwrap();
+    let reading = std::thread::spawn(move || {
+        let answers = BufReader::new(reader).lines().map_while(Result::ok).filter(|line| line.contains("HTTP/1.1 404"));
+        answers.take(FLOOD).count()
+    });
+    for _ in 0..FLOOD {
+        stream.write_all(b"GET /nothing HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    }
+    assert_eq!(reading.join().unwrap(), FLOOD);
+    assert_eq!(bench.deliver("another", "{}"), 401);
+    let dropped = |reason: &str| {
+        let series = format!("hookgate_log_lines_dropped_total{{reason=\"{reason}\"}} ");
+        let metrics = request(bench.admin, "GET", "/metrics", &[], b"").body;
+        metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse::<usize>().ok()).unwrap()
+    };
+    let (left_out, slow_reader) = (dropped("rate"), dropped("slow_reader"));
+    assert_eq!(slow_reader, 0);
+    // The rate is per second; a slow machine takes a few.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(request(bench.webhooks, "GET", "/nothing", &[], b"").status, 404);
+    let lines = bench.lines();
+    let refused = |outcome: &str| lines.iter().filter(|line| line["outcome"] == outcome).cloned().collect::<Vec<_>>();
+    let strangers = refused("unknown_endpoint");
+    assert_eq!(strangers.len() + left_out, FLOOD + 1, "each has a line or is counted");
+    assert!(left_out > FLOOD / 2, "{left_out} of {FLOOD} left out");
+    let told: u64 = strangers.iter().filter_map(|line| line["suppressed"].as_u64()).sum();
+    assert_eq!(told, left_out as u64, "the lines say how many were left out");
+    assert_eq!(refused("bad_signature").len(), 1, "another outcome is not hidden");
 }
