@@ -1,7 +1,7 @@
 //! The daemon as a whole: what `serve`, `dev` and the tests start and stop.
 //!
 //! Threads: the webhooks' event loop (one, because one carries far more than Kafka takes), the admin port's, the Kafka supervisor,
-//! librdkafka's own, and where there is `[tracing]` the one that exports spans.
+//! librdkafka's own, the one that reads files again, and where there is `[tracing]` the one that exports spans.
 
 use std::{
     collections::HashMap,
@@ -72,6 +72,8 @@ pub struct Running {
     threads: Threads,
     /// While it is there, the schema registry is asked for what is not known yet.
     _asking: Option<mpsc::Sender<()>>,
+    /// While it is there, files are read again.
+    _watching: mpsc::Sender<()>,
 }
 
 struct Stop {
@@ -154,8 +156,9 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let (stop_admin, admin_stopped) = watch::channel(false);
     let threads = Threads {
         webhooks: spawn_webhooks(webhooks, Arc::clone(&shared), config, webhooks_stopped)?,
-        admin: spawn_admin(admin, Arc::clone(&shared), config, watched, admin_stopped)?,
+        admin: spawn_admin(admin, Arc::clone(&shared), config, admin_stopped)?,
     };
+    let watching = spawn_files(Arc::clone(&shared), watched)?;
     Ok(Running {
         webhooks: addresses.0,
         admin: addresses.1,
@@ -163,6 +166,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         stop: Stop { webhooks: stop_webhooks, admin: stop_admin },
         threads,
         _asking: asking,
+        _watching: watching,
     })
 }
 
@@ -285,13 +289,12 @@ fn spawn_admin(
     listener: TcpListener,
     shared: Arc<Shared>,
     config: &Config,
-    watched: Watched,
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, String> {
     let (limits, configuration) = (config.http.clone(), config.redacted());
     event_loop("admin", async move || {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let upkeep = tokio::spawn(upkeep(Arc::clone(&shared), watched));
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&shared)));
         let router = admin::router(shared, &configuration);
         http::server::serve(listener, Port::Admin(router), &limits, stop, Duration::from_secs(1)).await;
         upkeep.abort();
@@ -305,17 +308,30 @@ struct Watched {
     pair: Option<PairWatch>,
 }
 
-/// Re-reads secret files and certificates, folds metrics and forgets addresses, for as long as the admin port runs.
-async fn upkeep(shared: Arc<Shared>, mut watched: Watched) {
+/// Folds metrics and forgets addresses, for as long as the admin port runs.
+async fn upkeep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(UPKEEP_EVERY).await;
         shared.metrics.upkeep();
         shared.refusals.forget();
-        refresh_secrets(&shared, &mut watched.rings);
-        if let (Some(tls), Some(pair)) = (&shared.tls, &mut watched.pair) {
-            refresh_certificate(&shared.metrics, tls, pair);
-        }
     }
+}
+
+/// Re-reads secret files and certificates on a thread of its own, because a file system may take its time. It ends when what is returned is
+/// dropped; nobody waits for it.
+fn spawn_files(shared: Arc<Shared>, mut watched: Watched) -> Result<mpsc::Sender<()>, String> {
+    let (alive, inbox) = mpsc::channel();
+    let watch = move || {
+        while inbox.recv_timeout(UPKEEP_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+            refresh_secrets(&shared, &mut watched.rings);
+            if let (Some(tls), Some(pair)) = (&shared.tls, &mut watched.pair) {
+                refresh_certificate(&shared.metrics, tls, pair);
+            }
+        }
+    };
+    let spawned = thread::Builder::new().name("files".into()).spawn(watch);
+    spawned.map_err(|error| format!("cannot start the thread that reads files: {error}"))?;
+    Ok(alive)
 }
 
 fn refresh_secrets(shared: &Shared, rings: &mut [SecretRing]) {

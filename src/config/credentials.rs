@@ -10,7 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Kafka, Sasl, Security,
-    secrets::{SecretSource, SecretText, read_file},
+    files::read_file,
+    secrets::{SecretSource, SecretText},
     tls,
 };
 

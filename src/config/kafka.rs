@@ -1,14 +1,17 @@
 //! `[kafka]`: how to reach the cluster, and every librdkafka property that a client of ours gets.
 
-use std::{collections::BTreeMap, fs::File, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
-    Environment,
+    Environment, files,
     properties::{self, Properties},
     sasl::{self, Sasl},
     section::Section,
     units::show_size,
-    why_unreadable,
 };
 
 /// How often librdkafka reports its queue and its brokers to the metrics.
@@ -231,14 +234,8 @@ fn security(section: &mut Section<'_>) -> Security {
 
 pub(super) fn readable_file(table: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
     let (path, origin) = table.text(key)?;
-    let is_file = std::fs::metadata(&path).map(|metadata| metadata.is_file());
-    let fault = match is_file {
-        Ok(true) => File::open(&path).err().map(|error| why_unreadable(&error)),
-        Ok(false) => Some("not a file".into()),
-        Err(error) => Some(why_unreadable(&error)),
-    };
-    if let Some(fault) = fault {
-        table.complain(key, origin, &format!("{path:?} cannot be read: {fault}"));
+    if let Err(fault) = files::open(Path::new(&path)) {
+        table.complain(key, origin, &format!("{path:?} {fault}"));
     }
     Some(path.into())
 }

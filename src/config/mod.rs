@@ -7,6 +7,7 @@
 
 pub mod credentials;
 pub mod deadlines;
+mod files;
 pub mod kafka;
 pub mod problem;
 pub mod properties;

@@ -1,15 +1,8 @@
 //! Secrets: references in the configuration, values in memory, and the files that are read again. No value is ever printed.
 
-use std::{
-    fmt,
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Endpoint, Environment, why_unreadable};
+use super::{Endpoint, Environment, files::read_file};
 use crate::{
     provider::{CredentialSource, Provider},
     signature::{Keys, Secret},
@@ -126,22 +119,6 @@ impl SecretSource {
         let text = String::from_utf8(self.bytes(environment)?).map_err(|_| format!("{self} is not UTF-8"))?;
         Ok(SecretText { text, source: self.to_string() })
     }
-}
-
-/// Reads a file of at most so many bytes. The error goes on where the file's name ends.
-pub(super) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {}", why_unreadable(&error));
-    // A pipe or a device could block the daemon for ever.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err("cannot be read: not a file".into());
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(format!("is larger than {bytes_max} bytes"));
-    }
-    Ok(bytes)
 }
 
 /// What became of one secret when it was read. Slots count from 1, in the order of the configuration.

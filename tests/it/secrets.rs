@@ -143,3 +143,30 @@ fn a_secret_that_two_endpoints_would_share_is_not_used() {
     assert_eq!(bench.deliver(OLD).status, 401);
     assert!(!bench.process.err().contains("another-one"), "{}", bench.process.err());
 }
+
+/// Whatever stands in the place of a secret's file, the admin port answers, the last good secret counts, and the log says what it is.
+#[test]
+fn what_is_no_file_in_the_place_of_a_secret_holds_up_nothing() {
+    let bench = Bench::start(&[("one", OLD), ("two", NEW), ("other", "another-one")]);
+    let path = std::path::PathBuf::from(bench.folder.path("one"));
+    let admin = bench.process.addresses().1;
+    let place = |arguments: &[&str]| {
+        let _missing = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+        let made = std::process::Command::new(arguments[0]).args(&arguments[1..]).arg(&path).status().unwrap();
+        assert!(made.success(), "{arguments:?}");
+    };
+    for (arguments, told) in [
+        (&["mkfifo"][..], "it is a named pipe, not a file"),
+        (&["mkdir"], "it is a directory, not a file"),
+        (&["ln", "-s", "/dev/zero"], "it is a device, not a file"),
+        (&["truncate", "-s", "8G"], "is larger than 4096 bytes"),
+    ] {
+        place(arguments);
+        bench.logged(told);
+        assert_eq!(request(admin, "GET", "/livez", &[], b"").status, 200, "{told}");
+        assert_eq!(bench.deliver(OLD).status, 200, "{told}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    bench.folder.replace("one", "a-third-one");
+    wait_until("the third one in force", || bench.deliver("a-third-one").status == 200);
+}

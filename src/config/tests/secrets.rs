@@ -170,7 +170,7 @@ fn secret_files_are_read_again() {
 
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert_eq!(ring.refresh(), kept("cannot be read: not a file"));
+    assert_eq!(ring.refresh(), kept("cannot be read: it is a directory, not a file"));
     assert!(holds(&ring, 2, &long[..32]));
     fs::remove_dir_all(path.parent().unwrap()).unwrap();
 }

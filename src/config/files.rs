@@ -1,0 +1,131 @@
+//! Files that are read again while the daemon runs. Whoever may write to their folder must not be able to stop it: what is not a regular file is
+//! never waited for.
+
+use std::{
+    fs::{File, FileType, Metadata, OpenOptions},
+    io::{Error, Read as _},
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use super::why_unreadable;
+
+/// Reads a regular file of at most `bytes_max` bytes. The error goes on where the file's name ends.
+pub(super) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let file = open(path)?;
+    let read = file.take(bytes_max + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("is larger than {bytes_max} bytes"));
+    }
+    Ok(bytes)
+}
+
+/// Opens a regular file. Anything else is an error that says what it is.
+pub(super) fn open(path: &Path) -> Result<File, String> {
+    // Opening a device may do something to it, so nothing is opened that is known to be one.
+    regular(std::fs::metadata(path))?;
+    // Between the two another thing may have come to this path. Without the flag, opening a pipe would wait for its writer for good.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    let file = file.map_err(|error| unreadable(&error))?;
+    regular(file.metadata())?;
+    Ok(file)
+}
+
+fn regular(metadata: Result<Metadata, Error>) -> Result<(), String> {
+    let kind = metadata.map_err(|error| unreadable(&error))?.file_type();
+    if kind.is_file() { Ok(()) } else { Err(format!("cannot be read: it is {}, not a file", name(kind))) }
+}
+
+fn name(kind: FileType) -> &'static str {
+    match kind {
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a named pipe",
+        kind if kind.is_socket() => "a socket",
+        kind if kind.is_char_device() || kind.is_block_device() => "a device",
+        _ => "something else",
+    }
+}
+
+fn unreadable(error: &Error) -> String {
+    format!("cannot be read: {}", why_unreadable(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::net::UnixListener,
+        process::Command,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use super::*;
+
+    const BYTES_MAX: u64 = 4096;
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        let folder = std::env::temp_dir().join(format!("hookgate-files-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn only_regular_files_of_a_bounded_size_are_read_and_nothing_is_waited_for() {
+        let folder = folder("kinds");
+        let check = |name: &str, expected: Result<usize, &str>| {
+            let read = read_file(&folder.join(name), BYTES_MAX);
+            assert_eq!(read.map(|bytes| bytes.len()), expected.map_err(str::to_owned), "{name}");
+        };
+        fs::write(folder.join("file"), [b'a'; 4096]).unwrap();
+        fs::write(folder.join("large"), [b'a'; 4097]).unwrap();
+        File::create(folder.join("huge")).unwrap().set_len(1 << 40).unwrap();
+        assert!(Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
+        let _listener = UnixListener::bind(folder.join("socket")).unwrap();
+        std::os::unix::fs::symlink("pipe", folder.join("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.join("device")).unwrap();
+        std::os::unix::fs::symlink("file", folder.join("linked")).unwrap();
+        check("file", Ok(4096));
+        check("linked", Ok(4096));
+        check("large", Err("is larger than 4096 bytes"));
+        check("huge", Err("is larger than 4096 bytes"));
+        check("missing", Err("cannot be read: no such file"));
+        check("", Err("cannot be read: it is a directory, not a file"));
+        check("pipe", Err("cannot be read: it is a named pipe, not a file"));
+        check("link", Err("cannot be read: it is a named pipe, not a file"));
+        check("socket", Err("cannot be read: it is a socket, not a file"));
+        check("device", Err("cannot be read: it is a device, not a file"));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// Nobody ever writes to the pipe, so one open that waits for a writer would be the last.
+    #[test]
+    fn a_path_that_flips_between_a_file_and_a_pipe_blocks_nothing() {
+        let (folder, stop) = (folder("flips"), AtomicBool::new(false));
+        let (path, pipe, file) = (folder.join("path"), folder.join("pipe"), folder.join("file"));
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        fs::write(&file, "secret").unwrap();
+        fs::hard_link(&file, &path).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let next = folder.join("next");
+                for target in [&pipe, &file].into_iter().cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
+                    fs::hard_link(target, &next).unwrap();
+                    fs::rename(&next, &path).unwrap();
+                    // Where both are the same file already, it stays.
+                    let _renamed = fs::remove_file(&next);
+                }
+            });
+            let reads: Vec<_> = (0..20_000).map(|_| read_file(&path, BYTES_MAX)).collect();
+            stop.store(true, Ordering::Relaxed);
+            assert!(reads.iter().any(Result::is_ok) && reads.iter().any(Result::is_err), "it did not flip");
+            for read in reads {
+                let expected = "cannot be read: it is a named pipe, not a file";
+                assert!(read == Ok(b"secret".to_vec()) || read == Err(expected.into()), "{read:?}");
+            }
+        });
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
