@@ -3,13 +3,19 @@
 use std::{io, panic, thread};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, Registry, filter::filter_fn, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
 use crate::config::{Log, LogFormat};
 
 /// Lines that may wait for a slow reader of stderr; what comes on top of them is dropped. A full pipe must not stop the deliveries.
 const LINES_MAX: usize = 10_000;
+
+/// Libraries that quote the requests that they send, with whatever proves us in them. They never log, whatever is asked for.
+const NEVER: [&str; 2] = ["ureq", "ureq_proto"];
 
 /// What SIGUSR1 lays over the configured level. Only our own lines: those of libraries may quote what they carry.
 const MORE: &str = "hookgate=debug";
@@ -19,12 +25,12 @@ pub(super) struct Logging {
     _worker: WorkerGuard,
     /// Counts the lines that stderr did not take in time.
     pub(super) dropped: ErrorCounter,
-    level: Level,
+    level: Levels,
 }
 
 /// The level in force.
 #[derive(Clone)]
-struct Level {
+struct Levels {
     filter: reload::Handle<EnvFilter, Registry>,
     configured: String,
 }
@@ -41,13 +47,19 @@ pub(super) fn init(log: &Log) -> Result<Logging, String> {
         LogFormat::Text => lines.with_ansi(false).boxed(),
     };
     // Somebody else may have installed a subscriber first, in tests.
-    let _already_installed = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _already_installed = tracing_subscriber::registry().with(filter).with(filter_fn(speakable)).with(lines).try_init();
     panic::set_hook(Box::new(|info| {
         // Only the place: a panic's text may quote a payload.
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
-    Ok(Logging { _worker: worker, dropped, level: Level { filter: handle, configured: log.level.clone() } })
+    Ok(Logging { _worker: worker, dropped, level: Levels { filter: handle, configured: log.level.clone() } })
+}
+
+/// Whether a line may be written at any level. A directive of the configuration cannot overrule it. Beyond debugging, libraries tell what they carry.
+fn speakable(line: &Metadata<'_>) -> bool {
+    let library = line.target().split("::").next().unwrap_or_default();
+    library == "hookgate" || (!NEVER.contains(&library) && *line.level() <= Level::DEBUG)
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, String> {
@@ -69,7 +81,7 @@ impl Logging {
     }
 }
 
-impl Level {
+impl Levels {
     async fn follow(self, mut signals: Signal) {
         while signals.recv().await.is_some() {
             let directives = format!("{},{MORE}", self.configured);

@@ -25,6 +25,10 @@ use hookgate::{
 };
 use sha2::Sha256;
 
+#[allow(unused_imports, reason = "not every suite has secrets of its own")]
+pub use crate::search::keep_secret;
+pub use crate::search::{assert_discreet, leak};
+
 /// The secrets of the endpoints that every daemon under test has: two for each, the one that [`signed`] uses in the second slot.
 pub const SECRETS: &[(&str, &str)] = &[
     ("FILESPIN_OLD", "filespin-old-0123456789"),
@@ -56,41 +60,19 @@ provider = "uploadcare"
 secrets = ["env:UPLOADCARE_OLD", "env:UPLOADCARE"]
 "#;
 
-/// Further secrets that tests of this process have given to daemons.
-static MORE_SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// What the daemons in this process have logged and nobody has searched yet.
+static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 /// Log lines of the daemons in this process that hold a secret.
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// How many lines were looked at.
 pub static LINES_SEARCHED: AtomicUsize = AtomicUsize::new(0);
 
-/// From now on nothing may tell this either.
-pub fn keep_secret(secret: &str) {
-    MORE_SECRETS.lock().unwrap().push(secret.to_owned());
-}
-
-/// The first line of what was told that holds a secret of any test of this process.
-pub fn leak(told: &str) -> Option<String> {
-    let more = MORE_SECRETS.lock().unwrap();
-    let secrets = SECRETS.iter().map(|(_, secret)| *secret).chain(more.iter().map(String::as_str));
-    let found = secrets.filter(|secret| !secret.is_empty()).find(|secret| told.contains(secret))?;
-    Some(told.lines().find(|line| line.contains(found)).unwrap_or(told).to_owned())
-}
-
-/// Fails where what a daemon or a command has told holds a secret.
-pub fn assert_discreet(what: &str, told: &str) {
-    // While a test fails already, a second panic would hide why.
-    if !std::thread::panicking() {
-        assert_eq!(leak(told), None, "{what} tells a secret");
-    }
-}
-
-/// What the daemons in this process log: every line is searched for secrets, and goes nowhere.
+/// What the daemons in this process log. It is searched for secrets when one of them ends, because their event loops must not wait for that.
 struct Searched;
 
 impl std::io::Write for Searched {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        LINES_SEARCHED.fetch_add(1, Ordering::Relaxed);
-        LEAKS.lock().unwrap().extend(leak(&String::from_utf8_lossy(line)));
+        LOGGED.lock().unwrap().extend_from_slice(line);
         Ok(line.len())
     }
 
@@ -260,7 +242,10 @@ impl Drop for Daemon {
             running.stop(&shutdown);
         }
         if !std::thread::panicking() {
-            // A copy, because whoever logs next needs the lock.
+            let logged = std::mem::take(&mut *LOGGED.lock().unwrap());
+            let logged = String::from_utf8_lossy(&logged);
+            LINES_SEARCHED.fetch_add(logged.lines().count(), Ordering::Relaxed);
+            LEAKS.lock().unwrap().extend(leak(&logged));
             let leaks = LEAKS.lock().unwrap().clone();
             assert_eq!(leaks, Vec::<String>::new(), "the log tells a secret");
         }

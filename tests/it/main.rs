@@ -5,6 +5,7 @@
 
 mod binary;
 mod harness;
+mod search;
 mod table;
 
 mod accept;

@@ -16,7 +16,7 @@ use std::{
 
 use crate::{
     binary::{Folder, Process, hookgate},
-    harness::{hmac_hex, request, secret, wait_until},
+    harness::{hmac_hex, keep_secret, request, secret, wait_until},
     life::{mock, serve_configuration},
 };
 
@@ -345,4 +345,43 @@ fn every_caller_bounds_and_refuses_what_a_hostile_peer_answers() {
     }
     assert_eq!(caught.load(Ordering::SeqCst), 0, "a redirect was followed");
     assert!(begin.elapsed() < Duration::from_secs(300), "{:?}", begin.elapsed());
+}
+
+/// At no level, and with no directive, does the log tell what proves us to those who are asked. That it tells nothing is checked where the process ends.
+#[test]
+fn no_level_of_the_log_tells_what_is_sent() {
+    let (mock, (address, _caught)) = (mock(), trap());
+    let secrets = ["password-for-the-registry", "Bearer token-for-the-collector", "password-for-kafka"];
+    secrets.into_iter().for_each(keep_secret);
+    let check = |level: &str| {
+        let answer: Script = |wire| whole(wire, "200 OK\r\ncontent-type: application/json", b"{}");
+        let (registry, collector) = (Hostile::start(address, answer), Hostile::start(address, answer));
+        let folder = Folder::new();
+        let [registry_file, collector_file, kafka_file] = ["registry", "collector", "kafka"].map(|name| folder.path(name));
+        for (name, secret) in ["registry", "collector", "kafka"].into_iter().zip(secrets) {
+            folder.write(name, secret);
+        }
+        let tables = format!(
+            "[log]\nlevel = \"{level}\"\n[shutdown]\npre_stop = \"0s\"\n\
+             [kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"u\"\npassword = \"file:{kafka_file}\"\n\
+             [kafka.properties]\ndebug = \"all\"\n\
+             [schema_registry]\nurls = [\"http://{}\"]\nusername = \"u\"\npassword = \"file:{registry_file}\"\n\
+             [tracing]\nendpoint = \"http://{}\"\nheaders = [\"authorization=file:{collector_file}\"]\n",
+            registry.address, collector.address
+        );
+        folder.write("hookgate.toml", serve_configuration(mock.brokers(), &tables));
+        let process = Process::spawn(&folder, &["serve"]);
+        let (webhooks, _admin) = process.addresses();
+        let signature = format!("v1={}", hmac_hex(secret("UPLOADCARE"), &[b"{}"]));
+        request(webhooks, "POST", "/webhooks/uploadcare", &[("x-uc-signature", &signature)], b"{}");
+        let asked = |peer: &Hostile, proof: &str| peer.requests().iter().any(|head| head.contains(proof));
+        wait_until("the registry is asked", || asked(&registry, "authorization: basic dtpwyxnzd29y"));
+        wait_until("spans are exported", || asked(&collector, "authorization: bearer token-for-the-collector"));
+        process.signal("TERM");
+        let told = process.finish().err;
+        assert!(told.contains("\"level\":\"DEBUG\""), "{level}: nothing was told: {told}");
+    };
+    for level in ["debug", "trace", "trace,ureq=trace,ureq_proto=trace,ureq_proto::util=trace,log=trace"] {
+        check(level);
+    }
 }

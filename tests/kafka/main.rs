@@ -7,6 +7,8 @@
 #[path = "../it/harness.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod harness;
+#[path = "../it/search.rs"]
+mod search;
 /// Brokers, the real binary, and the independent consumer.
 mod support;
 

@@ -7,6 +7,9 @@
 #[path = "../it/harness.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod harness;
+#[path = "../it/search.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod search;
 /// The proxies.
 mod support;
 
