@@ -10,34 +10,58 @@
 //!
 //! It takes no command: nothing that is asked here changes anything.
 
-use std::sync::Arc;
+mod host;
+pub mod server;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::IntoResponse,
+    http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
+use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::{http::Shared, publish};
+use crate::{config::Config, http::Shared, publish};
 
-/// The admin port's routes. `configuration` is what `/configz` shows.
-pub fn router(shared: Arc<Shared>, configuration: &Value) -> Router {
+/// What the routes answer from.
+struct Admin {
+    shared: Arc<Shared>,
+    hosts: Vec<String>,
+    scrape: Scrape,
+}
+
+/// The admin port's routes for a daemon with this configuration.
+pub fn router(shared: Arc<Shared>, config: &Config) -> Router {
+    let scrape = Scrape { max_age: config.admin.scrape_max_age, kept: Mutex::default() };
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/configz", fixed(configuration))
+        .route("/configz", fixed(&config.redacted()))
         .route("/version", fixed(&version()))
-        .with_state(shared)
+        .with_state(Arc::new(Admin { shared, hosts: config.admin.hosts.clone(), scrape }))
 }
 
-/// Always the same answer, set out for people: `curl` is what asks for it.
-fn fixed(value: &Value) -> MethodRouter<Arc<Shared>> {
-    let text: Arc<str> = format!("{value:#}\n").into();
-    get(async move || ([(CONTENT_TYPE, "application/json")], text.to_string()))
+/// Always the same answer, set out for people: `curl` is what asks for it. Only who calls this port by one of its names gets it, because the
+/// browser of somebody inside lends itself to any page that has its own name resolved to this address.
+fn fixed(value: &Value) -> MethodRouter<Arc<Admin>> {
+    let text = Bytes::from(format!("{value:#}\n"));
+    get(async move |State(admin): State<Arc<Admin>>, uri: Uri, headers: HeaderMap| -> Response {
+        if host::is_ours(&admin.hosts, &uri, &headers) {
+            ([(CONTENT_TYPE, "application/json")], text.clone()).into_response()
+        } else {
+            let why =
+                "this path answers addresses, localhost and the names in [admin] hosts, and the request's Host is none of them\n";
+            (StatusCode::MISDIRECTED_REQUEST, why).into_response()
+        }
+    })
 }
 
 fn version() -> Value {
@@ -49,16 +73,40 @@ fn version() -> Value {
     })
 }
 
-async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    match shared.unready() {
+async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
+    match admin.shared.unready() {
         None => (StatusCode::OK, "ready\n".into()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    observe(&shared);
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.metrics.render())
+async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    let text = admin.scrape.text(|| {
+        observe(&admin.shared);
+        admin.shared.metrics.render()
+    });
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// The latest rendered scrape. Whoever asks within its time gets the same bytes: rendering is what costs, and copies for peers who are slow to
+/// take theirs would add up.
+struct Scrape {
+    max_age: Duration,
+    kept: Mutex<Option<(Instant, Bytes)>>,
+}
+
+impl Scrape {
+    fn text(&self, render: impl FnOnce() -> String) -> Bytes {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((when, text)) if when.elapsed() < self.max_age => text.clone(),
+            _ => {
+                let text = Bytes::from(render());
+                *kept = Some((Instant::now(), text.clone()));
+                text
+            }
+        }
+    }
 }
 
 /// Sets the gauges that are read off the state.

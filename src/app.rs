@@ -27,7 +27,6 @@ use crate::{
     http::{
         self, Clock, Endpoint, InFlight, Lines, Phase, PhaseCell, Refusals, Shared,
         delay::{self, Delay},
-        server::Port,
     },
     metrics::{CertificateUse, EndpointLabels, Limits, Metrics},
     proto::Origin,
@@ -278,10 +277,9 @@ fn spawn_webhooks(
     let drain = config.shutdown.drain;
     event_loop("webhooks", async move || {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let limits = shared.limits.clone();
         let _last_resort = LastResort(Arc::clone(&shared));
         tokio::spawn(delay::watch(Arc::clone(&shared)));
-        Ok(http::server::serve(listener, Port::Webhooks(shared), &limits, stop, drain).await)
+        Ok(http::server::serve(listener, shared, stop, drain).await)
     })
 }
 
@@ -291,12 +289,11 @@ fn spawn_admin(
     config: &Config,
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, String> {
-    let (limits, configuration) = (config.http.clone(), config.redacted());
+    let router = admin::router(Arc::clone(&shared), config);
     event_loop("admin", async move || {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let upkeep = tokio::spawn(upkeep(Arc::clone(&shared)));
-        let router = admin::router(shared, &configuration);
-        http::server::serve(listener, Port::Admin(router), &limits, stop, Duration::from_secs(1)).await;
+        let upkeep = tokio::spawn(upkeep(shared));
+        admin::server::serve(listener, router, stop).await;
         upkeep.abort();
         Ok(())
     })

@@ -5,6 +5,7 @@
 //! `kafka`, `topics` and `sections`), check what must hold between tables ([`deadlines`] and `sections`). Every step collects its complaints, so that
 //! one run reports them all.
 
+pub mod admin;
 pub mod credentials;
 pub mod deadlines;
 mod files;
@@ -40,6 +41,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 pub use self::{
+    admin::Admin,
     kafka::{Kafka, Security},
     problem::{Origin, Problem, Problems, suggestion},
     properties::Properties,
@@ -114,13 +116,6 @@ pub struct Http {
     pub trusted_proxies: TrustedProxies,
     /// `[http.tls]`; without it the port speaks plain HTTP.
     pub tls: Option<Tls>,
-}
-
-/// `[admin]`.
-#[derive(Clone, Debug)]
-pub struct Admin {
-    /// Where to listen for probes and metrics.
-    pub listen: SocketAddr,
 }
 
 /// `[shutdown]`.
@@ -321,7 +316,11 @@ impl Config {
                 "trusted_proxies": http.trusted_proxies.shown(),
                 "tls": http.tls.as_ref().map(Tls::shown),
             },
-            "admin": {"listen": self.admin.listen.to_string()},
+            "admin": {
+                "listen": self.admin.listen.to_string(),
+                "hosts": self.admin.hosts,
+                "scrape_max_age": show(self.admin.scrape_max_age),
+            },
             "topics": {
                 "prefix": topics.prefix,
                 "map": topics.map,

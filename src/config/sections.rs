@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    Admin, Config, Endpoint, Environment, Http, Kafka, Log, LogFormat, Shutdown, deadlines, kafka,
+    Config, Endpoint, Environment, Http, Kafka, Log, LogFormat, Shutdown, admin, deadlines, kafka,
     problem::{Origin, suggestion},
     proxies,
     reader::{Entries, Reader},
@@ -33,7 +33,7 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
     let config = Config {
         kafka,
         http: http(root.table("http"), &mut warnings),
-        admin: admin(root.table("admin")),
+        admin: admin::read(root.table("admin")),
         topics,
         schema_registry: root
             .optional_table("schema_registry")
@@ -102,13 +102,8 @@ fn retry_after(section: &mut Section<'_>) -> Duration {
     retry_after
 }
 
-fn admin(mut section: Section<'_>) -> Admin {
-    let admin = Admin { listen: address(&mut section, "0.0.0.0:9090") };
-    section.finish();
-    admin
-}
-
-fn address(section: &mut Section<'_>, default: &'static str) -> SocketAddr {
+/// `listen`.
+pub(super) fn address(section: &mut Section<'_>, default: &'static str) -> SocketAddr {
     let (text, origin) = section.text("listen").unwrap_or_else(|| (default.into(), section.origin.clone()));
     text.parse().unwrap_or_else(|_| {
         section.complain("listen", origin, &format!("{text:?} is not an address and a port, such as \"{default}\""));

@@ -6,31 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{
-    Router,
-    body::Body,
-    http::{Request, header::CONNECTION},
-    response::Response,
-};
-use hyper::body::{Body as _, Incoming};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
-use tower::ServiceExt as _;
 
 use super::{
-    Phase, Shared, answer,
+    Phase, Shared,
     connections::{Connections, Room},
-    handle,
     serving::Accepted,
-    tls::Tls,
-    waiting::Waiting,
 };
-use crate::{
-    config::{Http, deadlines::LAST_WORDS},
-    metrics::Metrics,
-};
+use crate::config::{Http, deadlines::LAST_WORDS};
 
 /// This near to the limit connections are taken one at a time.
 const ONE_BY_ONE: usize = 256;
@@ -39,20 +25,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// It would go on twenty times a second: one line in this time is enough.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 
-/// What a port answers.
-#[derive(Clone)]
-pub enum Port {
-    /// Webhooks.
-    Webhooks(Arc<Shared>),
-    /// The admin routes.
-    Admin(Router),
-}
-
-/// Serves a port until `stop` turns true, then whoever got through to it by then and asks in time, then lets what is in flight finish for at
-/// most `drain`. Returns how many connections were still open then.
-pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
-    let connections = Connections::new(port.waiting(), port.metrics().cloned());
-    let limits = Arc::new(limits.clone());
+/// Serves the webhook port until `stop` turns true, then whoever got through to it by then and asks in time, then lets what is in flight finish
+/// for at most `drain`. Returns how many connections were still open then.
+pub async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
+    let connections = Connections::new(Arc::clone(&shared.in_flight.waiting), Some(Arc::clone(&shared.metrics)));
+    let limits = Arc::new(shared.limits.clone());
     let (stopping, _) = watch::channel(false);
     let mut complained: Option<Instant> = None;
     loop {
@@ -62,7 +39,7 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
         };
         match accepted {
             Ok((stream, peer)) => {
-                connect((stream, peer.ip()), &port, &limits, &stopping, &connections);
+                connect((stream, peer.ip()), &shared, &limits, &stopping, &connections);
                 // In a burst near the limit, who has to make room ends before the next newcomer is counted, and who brings a request begins with
                 // it before he could be the one that has waited longest. Below, a busy loop takes in what is there, up to tokio's budget of 128:
                 // one at a time they would wait for seconds, and where `delay` does not see them.
@@ -81,12 +58,13 @@ pub async fn serve(listener: TcpListener, port: Port, limits: &Http, mut stop: w
     }
     // Whoever got through to the listener's queue believes that somebody is there. Nobody else gets there once it is closed.
     for (stream, peer) in waiting_in_queue(listener) {
-        connect((stream, peer), &port, &limits, &stopping, &connections);
+        connect((stream, peer), &shared, &limits, &stopping, &connections);
     }
     stopping.send_replace(true);
     // Whoever has got through before may still ask, and is served like everybody before.
     let _timed_out = tokio::time::timeout(LAST_WORDS, stopping.closed()).await;
-    port.drain();
+    // A delivery that begins now is refused.
+    shared.phase.set(Phase::Draining);
     // A drain that takes too long is cut off; the count tells.
     let _timed_out = tokio::time::timeout(drain, stopping.closed()).await;
     connections.count()
@@ -105,7 +83,7 @@ fn waiting_in_queue(listener: TcpListener) -> Vec<(TcpStream, IpAddr)> {
 
 fn connect(
     (stream, peer): (TcpStream, IpAddr),
-    port: &Port,
+    shared: &Arc<Shared>,
     limits: &Arc<Http>,
     stopping: &watch::Sender<bool>,
     connections: &Arc<Connections>,
@@ -114,7 +92,7 @@ fn connect(
     let full = match room {
         Room::Served => false,
         Room::TurnedAway => true,
-        Room::Unheard => return fault(port.metrics(), "limit"),
+        Room::Unheard => return shared.metrics.connection_fault("limit"),
     };
     if !full {
         connection.wait();
@@ -123,8 +101,8 @@ fn connect(
     let _refused = stream.set_nodelay(true);
     give_up_after(&stream, limits.header_timeout);
     let connection = Arc::new(connection);
-    let (port, limits, stopping) = (port.clone(), Arc::clone(limits), stopping.subscribe());
-    tokio::spawn(Accepted { connection, peer, port, limits, full, stopping }.serve(stream));
+    let (shared, limits, stopping) = (Arc::clone(shared), Arc::clone(limits), stopping.subscribe());
+    tokio::spawn(Accepted { connection, peer, shared, limits, full, stopping }.serve(stream));
 }
 
 /// A peer that takes none of an answer for this long loses its connection: hyper waits for it without an end. The kernel counts it; where
@@ -134,61 +112,4 @@ fn give_up_after(stream: &TcpStream, patience: Duration) {
     let _refused = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(patience));
     #[cfg(not(target_os = "linux"))]
     let _ = (stream, patience);
-}
-
-impl Port {
-    /// Answers a request.
-    pub(super) async fn answer(self, request: Request<Incoming>, peer: IpAddr) -> Response {
-        match self {
-            Self::Webhooks(shared) => handle(shared, request, peer).await,
-            Self::Admin(router) => {
-                // No route reads a body.
-                let unread = !request.body().is_end_stream();
-                let mut response = router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {});
-                if unread {
-                    response.headers_mut().insert(CONNECTION, answer::CLOSE);
-                }
-                response
-            }
-        }
-    }
-
-    /// From now on a delivery that begins is refused.
-    fn drain(&self) {
-        match self {
-            Self::Webhooks(shared) => shared.phase.set(Phase::Draining),
-            Self::Admin(_) => {}
-        }
-    }
-
-    /// Who waits for a peer on this port.
-    fn waiting(&self) -> Arc<Waiting> {
-        match self {
-            Self::Webhooks(shared) => Arc::clone(&shared.in_flight.waiting),
-            Self::Admin(_) => Arc::default(),
-        }
-    }
-
-    /// The admin port has none: probes and scrapes come from inside of the cluster.
-    pub(super) fn tls(&self) -> Option<&Tls> {
-        match self {
-            Self::Webhooks(shared) => shared.tls.as_ref(),
-            Self::Admin(_) => None,
-        }
-    }
-
-    /// Connections to the admin port are not counted: the metrics are about what senders see.
-    pub(super) fn metrics(&self) -> Option<&Arc<Metrics>> {
-        match self {
-            Self::Webhooks(shared) => Some(&shared.metrics),
-            Self::Admin(_) => None,
-        }
-    }
-}
-
-/// Counts a connection that ended badly.
-pub(super) fn fault(metrics: Option<&Arc<Metrics>>, reason: &'static str) {
-    if let Some(metrics) = metrics {
-        metrics.connection_fault(reason);
-    }
 }

@@ -18,11 +18,11 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    answer,
+    Shared, answer,
     connections::{Connection, Stage},
+    handle,
     inbound::Inbound,
     patience::{Overdue, Patience},
-    server::{Port, fault},
 };
 use crate::config::{Http, deadlines::LAST_WORDS};
 
@@ -45,7 +45,7 @@ const LINGER_READ: usize = 16 << 10;
 pub(super) struct Accepted {
     pub(super) connection: Arc<Connection>,
     pub(super) peer: IpAddr,
-    pub(super) port: Port,
+    pub(super) shared: Arc<Shared>,
     pub(super) limits: Arc<Http>,
     /// There is no room for it: it hears that and is closed.
     pub(super) full: bool,
@@ -59,7 +59,8 @@ type Ended = Result<(), &'static str>;
 impl Accepted {
     /// Serves the connection to its end, and counts how it ended.
     pub(super) async fn serve(self, stream: TcpStream) {
-        let (ended, rest) = match self.port.tls() {
+        let shared = Arc::clone(&self.shared);
+        let (ended, rest) = match &shared.tls {
             None => self.http1(stream, |stream| stream).await,
             Some(tls) => match self.shake_hands(tls.accept(stream)).await {
                 Ok(Some(stream)) => self.http1(stream, |stream| stream.into_inner().0).await,
@@ -69,7 +70,7 @@ impl Accepted {
         };
         let reason = if self.full { Some("limit") } else { ended.err() };
         if let Some(reason) = reason {
-            fault(self.port.metrics(), reason);
+            shared.metrics.connection_fault(reason);
         }
         if let Some(stream) = rest {
             let _lingering = self.connection.linger();
@@ -176,14 +177,14 @@ impl Accepted {
     }
 
     fn asked(&self) -> Asked {
-        Asked { port: self.port.clone(), limits: Arc::clone(&self.limits), peer: self.peer, full: self.full }
+        Asked { shared: Arc::clone(&self.shared), limits: Arc::clone(&self.limits), peer: self.peer, full: self.full }
     }
 }
 
 /// What every request of a connection is answered with.
 #[derive(Clone)]
 struct Asked {
-    port: Port,
+    shared: Arc<Shared>,
     limits: Arc<Http>,
     peer: IpAddr,
     full: bool,
@@ -191,7 +192,7 @@ struct Asked {
 
 impl Asked {
     async fn answer(self, request: Request<Incoming>) -> Response {
-        if self.full { answer::turned_away(&self.limits) } else { self.port.answer(request, self.peer).await }
+        if self.full { answer::turned_away(&self.limits) } else { handle(self.shared, request, self.peer).await }
     }
 }
 

@@ -1,8 +1,26 @@
-//! What the admin port tells of the daemon itself.
+//! What the admin port tells of the daemon itself, to whom, and how it keeps room for probes.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use axum::{Router, routing::get};
+use hookgate::admin::server;
 use serde_json::Value;
+use tokio::sync::watch;
 
-use crate::harness::{Daemon, SECRETS, Setup, request};
+use crate::{
+    harness::{Daemon, SECRETS, Setup, exchange, request},
+    limits::{next_answer, rest},
+};
 
 /// One value of each kind that must not be shown, beside the endpoints' secrets: a password, and a property that may be one.
 const TABLES: &str = "[kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"somebody\"\npassword = \"env:FRAMEIO_KIT\"\n\
@@ -59,4 +77,154 @@ fn it_takes_no_command() {
         }
         assert_ne!(request(daemon.webhooks, "GET", path, &[], b"").status, 200, "{path} on the webhook port");
     }
+}
+
+/// A page of a stranger can have its own name resolved to an address in here, and the browser of somebody inside then reads it for the page.
+#[test]
+fn names_that_are_not_ours_learn_nothing() {
+    let flags = vec![("kafka.brokers", "127.0.0.1:1".to_owned()), ("admin.hosts", "hookgate-admin.hooks.svc,Other".to_owned())];
+    let daemon = Daemon::with(Setup { flags, wait: false, ..Setup::default() });
+    let ask = |path: &str, target: &str, headers: &str| {
+        let text = format!("GET {target}{path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+        exchange(daemon.admin, &[text.as_bytes()])
+    };
+    let check = |target: &str, headers: &str, status: u16| {
+        for path in ["/configz", "/version"] {
+            let answer = ask(path, target, headers);
+            assert_eq!(answer.status, status, "{target}{path} with {headers:?}: {answer:?}");
+            let told = if status == 200 { "\"" } else { "[admin] hosts" };
+            assert!(answer.body.contains(told), "{target}{path} with {headers:?}: {answer:?}");
+        }
+        for path in ["/livez", "/metrics"] {
+            assert_eq!(ask(path, target, headers).status, 200, "{target}{path} with {headers:?}");
+        }
+        assert_eq!(ask("/readyz", target, headers).status, 503, "{target}/readyz with {headers:?}");
+    };
+    for host in [
+        "127.0.0.1",
+        "127.0.0.1:9090",
+        "203.0.113.7",
+        "[::1]",
+        "[2001:db8::1]:9090",
+        "localhost",
+        "LocalHost:9090",
+        "localhost.",
+        "hookgate-admin.hooks.svc",
+        "HOOKGATE-admin.hooks.svc.:9090",
+        "other:1",
+    ] {
+        check("", &format!("host: {host}\r\n"), 200);
+    }
+    for host in [
+        "attacker.example",
+        "attacker.example:9090",
+        "127.0.0.1.attacker.example",
+        "localhost.attacker.example",
+        "attacker-localhost",
+        "hooks.svc",
+        "x.hookgate-admin.hooks.svc",
+        "localhost@attacker.example",
+        "localhost, attacker.example",
+        "2130706433.example",
+        "",
+    ] {
+        check("", &format!("host: {host}\r\n"), 421);
+    }
+    check("", "host: localhost\r\nhost: attacker.example\r\n", 421);
+    // A written-out URL counts in the place of the header.
+    check("http://attacker.example", "host: localhost\r\n", 421);
+    check("http://localhost:9090", "host: attacker.example\r\n", 200);
+    assert_eq!(exchange(daemon.admin, &[b"GET /configz HTTP/1.0\r\n\r\n"]).status, 421, "none at all");
+}
+
+#[test]
+fn a_scrape_is_kept_for_its_time() {
+    let seen = |max_age: &str| {
+        let flags = vec![("kafka.brokers", "127.0.0.1:1".to_owned()), ("admin.scrape_max_age", max_age.to_owned())];
+        let daemon = Daemon::with(Setup { flags, wait: false, ..Setup::default() });
+        let before = daemon.admin("/metrics").body;
+        assert_eq!(daemon.post("/nobody", &[], b"").status, 404);
+        let after = daemon.admin("/metrics").body;
+        assert!(before.contains("hookgate_ready 0"), "{before}");
+        before == after
+    };
+    assert!(seen("60s"), "rendered twice within its time");
+    assert!(!seen("0s"), "kept though it must not be");
+}
+
+/// So many scrapes on one connection, before any answer is read.
+const PIPELINED: usize = 100;
+
+fn pipelining(admin: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // It may have been closed already.
+    let _closed = stream.write_all(&b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n".repeat(PIPELINED));
+    stream
+}
+
+/// A connection that is silent, or slow, or asks without end holds its place no longer than until somebody else needs it.
+#[test]
+fn a_full_admin_port_has_room_for_a_probe() {
+    let daemon = unready();
+    let admin = daemon.admin;
+    let silent: Vec<_> = (0..server::CONNECTIONS_MAX).map(|_| TcpStream::connect(admin).unwrap()).collect();
+    assert_eq!(daemon.admin("/livez").status, 200);
+    assert_eq!(rest(&silent[0]), "", "the oldest one made room");
+    // The newest is still served.
+    let mut last = silent.last().unwrap();
+    last.write_all(b"GET /livez HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    let answer = next_answer(last);
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+
+    let greedy: Vec<_> = (0..4 * server::CONNECTIONS_MAX).map(|_| pipelining(admin)).collect();
+    assert_eq!((daemon.admin("/livez").status, daemon.admin("/readyz").status), (200, 503));
+    let answers = |mut stream: &TcpStream| {
+        let mut bytes = Vec::new();
+        let _reset = stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).matches("HTTP/1.1 200 OK").count()
+    };
+    let most = greedy.iter().map(answers).max();
+    assert!(most <= Some(1), "{most:?} answers on one connection");
+}
+
+/// Counted, not timed: the event loop is held in a handler until everybody has asked, the probe last. Each of the others gets one answer at
+/// most before it, however much it has asked for.
+#[test]
+fn a_probe_waits_for_one_answer_to_each_other_connection() {
+    let (scrapes, stopped_at) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (let_go, gate) = mpsc::channel::<()>();
+    let (gate, answered, arrived) = (Arc::new(Mutex::new(gate)), Arc::clone(&scrapes), Arc::clone(&stopped_at));
+    let hold = async move || {
+        arrived.fetch_add(1, Ordering::SeqCst);
+        let _gone = gate.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        "held"
+    };
+    let before_probe = Arc::clone(&scrapes);
+    let router = Router::new()
+        .route("/hold", get(hold))
+        .route("/metrics", get(async move || answered.fetch_add(1, Ordering::SeqCst).to_string()))
+        .route("/livez", get(async move || before_probe.load(Ordering::SeqCst).to_string()));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let serving = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        runtime.block_on(async { server::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router, stopped).await });
+    });
+
+    let holder = thread::spawn(move || request(address, "GET", "/hold", &[], b""));
+    crate::harness::wait_until("held", || stopped_at.load(Ordering::SeqCst) == 1);
+    let greedy: Vec<_> = (0..server::CONNECTIONS_MAX - 2).map(|_| pipelining(address)).collect();
+    let mut probe = TcpStream::connect(address).unwrap();
+    probe.write_all(b"GET /livez HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    let_go.send(()).unwrap();
+    let before: usize = next_answer(&probe).body.parse().unwrap();
+    assert!(before <= greedy.len(), "{before} scrapes before the probe, of {} connections", greedy.len());
+    assert_eq!(holder.join().unwrap().body, "held");
+    drop(greedy);
+    stop.send(true).unwrap();
+    serving.join().unwrap();
+    assert!(scrapes.load(Ordering::SeqCst) <= server::CONNECTIONS_MAX - 2);
 }

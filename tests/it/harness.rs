@@ -138,6 +138,8 @@ pub fn configuration(tables: &str, flags: &[(&str, String)]) -> Config {
         ("kafka.brokers", "127.0.0.1:1"),
         ("http.listen", "127.0.0.1:0"),
         ("admin.listen", "127.0.0.1:0"),
+        // What a test has done is in the metrics at once.
+        ("admin.scrape_max_age", "0s"),
         ("shutdown.pre_stop", "0s"),
     ];
     let defaults = defaults.into_iter().filter(|(key, _)| !flags.iter().any(|(flag, _)| flag == key));
@@ -349,7 +351,7 @@ impl Answer {
 
 /// One request on a connection of its own.
 pub fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
     if !headers
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("transfer-encoding"))

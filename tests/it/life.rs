@@ -206,7 +206,7 @@ pub fn serve_configuration(brokers: &str, tables: &str) -> String {
         endpoints.map(|(name, secret)| format!("[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [\"env:{secret}\"]\n"));
     let endpoints = endpoints.concat();
     format!(
-        "[kafka]\nbrokers = [\"{brokers}\"]\n[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{tables}\n{endpoints}"
+        "[kafka]\nbrokers = [\"{brokers}\"]\n[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\nscrape_max_age = \"0s\"\n{tables}\n{endpoints}"
     )
 }
 

@@ -156,7 +156,7 @@ impl Site {
 
     /// Writes the configuration anew.
     pub fn configure(&self, tables: &str) {
-        let ports = "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[shutdown]\npre_stop = \"0s\"\n";
+        let ports = "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\nscrape_max_age = \"0s\"\n[shutdown]\npre_stop = \"0s\"\n";
         self.write("hookgate.toml", format!("{tables}\n{ports}{ENDPOINTS}"));
     }
 

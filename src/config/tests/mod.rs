@@ -1,5 +1,6 @@
 //! What the configuration accepts, what it refuses, and in which words.
 
+mod admin;
 mod credentials;
 mod in_sync;
 mod kafka;
@@ -90,7 +91,7 @@ fn defaults() {
             "max_refusals_per_source": 0, "header_timeout": "10s", "idle_timeout": "620s",
             "body_timeout": "3s", "answer_deadline": "4s", "retry_after": "5s", "trusted_proxies": [], "tls": null,
         },
-        "admin": {"listen": "0.0.0.0:9090"},
+        "admin": {"listen": "0.0.0.0:9090", "hosts": [], "scrape_max_age": "1s"},
         "topics": {
             "prefix": "hookgate.", "map": {}, "partitions": 6, "replication": 3, "min_insync_replicas": 2, "retention": "14d",
             "max_message_bytes": "1000000",
@@ -156,7 +157,7 @@ fn shape() {
             "hookgate.toml:3: is not TOML: unclosed array, expected `]`",
         ],
     );
-    check_more("[admin]\nport = 1", &["hookgate.toml:14: [admin] port: no such key; there are listen"]);
+    check_more("[admin]\nport = 1", &["hookgate.toml:14: [admin] port: no such key; there are listen, hosts, scrape_max_age"]);
     check_more("[[admin]]", &["hookgate.toml:13: [admin]: a table was expected, a list was found"]);
 }
 

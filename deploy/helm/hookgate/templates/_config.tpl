@@ -3,12 +3,17 @@ hookgate.toml from `config`. Helm's own toToml writes every integer as a float, 
 references to Secrets.
 */}}
 
-{{/* The whole file. The grace period is that of the pod. */}}
+{{/* The whole file. The grace period is that of the pod, and the admin port answers to the names of its Service where nothing else is said. */}}
 {{- define "hookgate.toml" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $shutdown := $config.shutdown | default dict -}}
 {{- $_ := set $shutdown "grace" (printf "%ss" (include "hookgate.graceSeconds" .)) -}}
 {{- $_ := set $config "shutdown" $shutdown -}}
+{{- $admin := $config.admin | default dict -}}
+{{- if not (hasKey $admin "hosts") -}}
+{{- $_ := set $admin "hosts" (include "hookgate.adminHosts" . | fromJsonArray) -}}
+{{- end -}}
+{{- $_ := set $config "admin" $admin -}}
 {{- include "hookgate.tomlTable" (dict "path" "" "table" $config) | trim }}
 {{- end }}
 

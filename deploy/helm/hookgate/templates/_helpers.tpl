@@ -89,6 +89,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "hookgate.port" (dig "admin" "listen" "0.0.0.0:9090" .Values.config) }}
 {{- end }}
 
+{{/* Every name that the cluster's DNS gives to the Service of the admin port. */}}
+{{- define "hookgate.adminHosts" -}}
+{{- $name := printf "%s-admin" (include "hookgate.fullname" .) -}}
+{{- $space := printf "%s.%s" $name .Release.Namespace -}}
+{{ list $name $space (printf "%s.svc" $space) (printf "%s.svc.cluster.local" $space) | toJson }}
+{{- end }}
+
 {{/* Milliseconds of a duration as hookgate.toml writes it: "500ms", "3.5s", "5m". */}}
 {{- define "hookgate.milliseconds" -}}
 {{- $units := dict "ms" 1.0 "s" 1000.0 "m" 60000.0 "h" 3600000.0 "d" 86400000.0 -}}

@@ -1,0 +1,88 @@
+//! The admin port's connections: few, short, and one answer each.
+//!
+//! Probes and scrapes share one event loop, and a late probe restarts a healthy pod. So no peer can ask twice on a connection: between a probe's
+//! question and its answer every other connection has at most one answer, and there are at most [`CONNECTIONS_MAX`] of them. A full house does not
+//! keep a probe out either: the connection that has been open for longest ends, whatever it does.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use axum::{Router, body::Body, http::Request};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+};
+use tower::ServiceExt as _;
+
+/// The most connections at once: probes, a few scrapers, somebody who looks.
+pub const CONNECTIONS_MAX: usize = 64;
+/// How long a connection may take for its question and for its answer: as long as Prometheus waits by default.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest request head, in bytes. A proxy in front may add cookies and tokens.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// No route takes a body, but one that is left unread would reset the connection before its answer arrives.
+const BODY_BYTES_MAX: usize = 4 << 10;
+/// How long open connections may go on once the port stops.
+const DRAIN: Duration = Duration::from_secs(1);
+/// A failed accept is mostly the process's limit of open files; connections that end make room.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// One log line about it in this time is enough.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
+
+/// Serves the port until `stop` turns true.
+pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let mut tasks = JoinSet::new();
+    let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
+    let mut complained: Option<Instant> = None;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                while tasks.try_join_next().is_some() {}
+                oldest_first.retain(|task| !task.is_finished());
+                if oldest_first.len() >= CONNECTIONS_MAX
+                    && let Some(oldest) = oldest_first.pop_front()
+                {
+                    oldest.abort();
+                }
+                oldest_first.push_back(tasks.spawn(answer(stream, router.clone())));
+                // Who has to go is gone, and who has asked is answered, before the next one comes in.
+                tokio::task::yield_now().await;
+            }
+            Err(error) => {
+                if complained.is_none_or(|when| when.elapsed() > COMPLAIN_EVERY) {
+                    complained = Some(Instant::now());
+                    tracing::error!(%error, "cannot accept connections on the admin port; is the limit of open files too low?");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    // Whoever takes longer is cut off with the set.
+    let _timed_out = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+}
+
+/// One question and its answer.
+async fn answer(stream: TcpStream, router: Router) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let router = router.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            let _too_large = Limited::new(body, BODY_BYTES_MAX).collect().await;
+            router.oneshot(Request::from_parts(head, Body::empty())).await
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.keep_alive(false).max_buf_size(HEAD_BYTES_MAX).half_close(true);
+    let _ended = tokio::time::timeout(CONNECTION_TIMEOUT, builder.serve_connection(TokioIo::new(stream), service)).await;
+}

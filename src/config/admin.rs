@@ -1,0 +1,55 @@
+//! `[admin]`: the listener for probes and metrics, and the names that it answers to.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use super::{section::Section, sections::address};
+
+/// The longest name of a host, in bytes.
+const NAME_BYTES_MAX: usize = 253;
+
+/// `[admin]`.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where to listen for probes and metrics.
+    pub listen: SocketAddr,
+    /// The names that `/configz` and `/version` answer to, beside addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// How old a rendered scrape may be; at zero each is rendered anew.
+    pub scrape_max_age: Duration,
+}
+
+/// Reads the table.
+pub(super) fn read(mut section: Section<'_>) -> Admin {
+    let second = Duration::from_secs(1);
+    let admin = Admin {
+        listen: address(&mut section, "0.0.0.0:9090"),
+        hosts: hosts(&mut section),
+        scrape_max_age: section.duration("scrape_max_age", second, &(Duration::ZERO..=second * 60)),
+    };
+    section.finish();
+    admin
+}
+
+fn hosts(section: &mut Section<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    for (name, origin) in section.list("hosts").unwrap_or_default() {
+        if is_host_name(&name) {
+            names.push(name);
+        } else {
+            let message = format!("{name:?} is not a host's name, such as \"hookgate-admin.hooks.svc\", without a port");
+            section.complain("hosts", origin, &message);
+        }
+    }
+    names
+}
+
+/// Labels of letters, digits, `-` and `_`, with dots between them. An address needs no entry, so it is a mistake.
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    name.len() <= NAME_BYTES_MAX && name.parse::<IpAddr>().is_err() && name.split('.').all(label)
+}
