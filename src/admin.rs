@@ -3,7 +3,7 @@
 //! | route | answers |
 //! |---|---|
 //! | `/livez` | 200 while the process can answer at all |
-//! | `/readyz` | 200 once Kafka was reached, and the schema registry where there is one, and until the shutdown begins, else 503 with the reason |
+//! | `/readyz` | 200 once a leader in Kafka and, where there is one, the schema registry have answered, and until the shutdown begins, else 503 with the reason |
 //! | `/metrics` | the Prometheus exposition |
 //! | `/configz` | the configuration in force as JSON, without any secret |
 //! | `/version` | what this is, as JSON |
@@ -71,6 +71,17 @@ fn version() -> Value {
         "librdkafka": publish::librdkafka_version(),
         "debug_build": cfg!(debug_assertions),
     })
+}
+
+/// How often it is looked whether the replica has become ready.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Logs when the replica becomes ready, once.
+pub async fn announce(shared: Arc<Shared>) {
+    while shared.unready().is_some() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    tracing::info!("ready");
 }
 
 async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {

@@ -292,6 +292,8 @@ fn spawn_admin(
     let router = admin::router(Arc::clone(&shared), config);
     event_loop("admin", async move || {
         let listener = tokio::net::TcpListener::from_std(listener)?;
+        // It ends with the event loop.
+        tokio::spawn(admin::announce(Arc::clone(&shared)));
         let upkeep = tokio::spawn(upkeep(shared));
         admin::server::serve(listener, router, stop).await;
         upkeep.abort();

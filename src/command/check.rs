@@ -103,6 +103,7 @@ fn inspect(config: &Config) -> (Vec<String>, Vec<String>) {
     for (name, topic) in &cluster.topics {
         findings.extend(misfits(config, name, topic));
     }
+    let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (name, permission) in cluster::probe_writes(config, &cluster.topics) {
         match permission {
             WritePermission::Granted => {}
@@ -110,10 +111,11 @@ fn inspect(config: &Config) -> (Vec<String>, Vec<String>) {
                 let mend = grant(config, &["Write", "Describe"], &[name]);
                 findings.push(format!("topic {name}: no permission to write; grant it with {mend}"));
             }
-            WritePermission::Unknown(why) => {
-                findings.push(format!("topic {name}: cannot tell whether it may be written to: {why}"));
-            }
+            WritePermission::Unknown(why) => unknown.entry(why).or_default().push(name),
         }
+    }
+    for (why, names) in unknown {
+        findings.push(format!("cannot tell whether these topics may be written to: {}: {why}", names.join(" ")));
     }
     (cluster.brokers, findings)
 }

@@ -55,6 +55,7 @@ struct Series {
     in_flight_bytes: Gauge,
     event_loop_delay: Gauge,
     topics_missing: Gauge,
+    leaders_unreachable: Gauge,
     schema_ids_missing: Gauge,
     ready: Gauge,
     shutdowns_started: Counter,
@@ -234,6 +235,12 @@ impl Metrics {
         self.series.event_loop_delay.set(seconds);
     }
 
+    /// How many leaders do not answer.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    pub fn leaders_unreachable(&self, brokers: usize) {
+        self.series.leaders_unreachable.set(brokers as f64);
+    }
+
     /// How many topics have no schema id yet.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub fn schema_ids_missing(&self, topics: usize) {
@@ -300,6 +307,7 @@ impl Series {
             in_flight_bytes: gauge!("hookgate_in_flight_bytes"),
             event_loop_delay: gauge!("hookgate_event_loop_delay_seconds"),
             topics_missing: gauge!("hookgate_topics_missing"),
+            leaders_unreachable: gauge!("hookgate_kafka_leaders_unreachable"),
             schema_ids_missing: gauge!("hookgate_schema_ids_missing"),
             ready: gauge!("hookgate_ready"),
             shutdowns_started: counter!("hookgate_shutdowns_started_total"),
@@ -406,12 +414,16 @@ fn describe() {
     describe_gauge!("hookgate_publish_timeout_seconds", "kafka.publish_timeout.");
     describe_gauge!("hookgate_topics_missing", "Topics that do not exist or are not visible.");
     describe_gauge!(
+        "hookgate_kafka_leaders_unreachable",
+        "Brokers that lead a partition of ours and did not answer at their advertised address when they were last asked."
+    );
+    describe_gauge!(
         "hookgate_schema_ids_missing",
         "Topics whose schema id the registry has not given yet; 0 without a registry."
     );
     describe_gauge!(
         "hookgate_ready",
-        "1 while ready: Kafka was reached once, every schema id is known, and the daemon is not shutting down."
+        "1 while ready: a leader of a topic has answered once, every schema id is known, and the daemon is not shutting down."
     );
     describe_gauge!(
         "hookgate_certificate_expiry_timestamp_seconds",

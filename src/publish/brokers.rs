@@ -22,6 +22,8 @@ pub(super) struct Brokers {
     /// By librdkafka's names for them, because the addresses that were configured share one node id.
     known: HashMap<String, Known>,
     reachable: bool,
+    /// What the last report said of that by itself.
+    news: Option<bool>,
 }
 
 /// What is known of one broker after a report. Times are librdkafka's, in microseconds.
@@ -80,8 +82,14 @@ impl Brokers {
             known.insert(name.clone(), next);
         }
         self.known = known;
-        self.reachable = works(connected, before, now).unwrap_or(self.reachable);
+        self.news = works(connected, before, now);
+        self.reachable = self.news.unwrap_or(self.reachable);
         (statistics, self.reachable)
+    }
+
+    /// Whether Kafka works, where the last report said so; nothing where nothing was tried and nothing is connected.
+    pub(super) fn news(&self) -> Option<bool> {
+        self.news
     }
 }
 

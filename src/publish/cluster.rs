@@ -12,7 +12,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
-    error::RDKafkaErrorCode,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     metadata::{MetadataPartition, MetadataTopic},
     producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer},
 };
@@ -20,6 +20,7 @@ use rdkafka::{
 use super::{
     client_config,
     context::{self, Listener},
+    leaders::{self, Unreachable},
 };
 use crate::config::Config;
 
@@ -94,7 +95,8 @@ pub enum Creation {
     Impossible(String),
 }
 
-/// Asks the cluster for its brokers and for those of `names` that exist.
+/// Asks the cluster for its brokers and for those of `names` that exist. Fails where a broker that leads one of them, or where there is
+/// none of them any broker, does not answer at its advertised address: what else is asked would only time out.
 pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
     let listener = Listener::default();
     let consumer: BaseConsumer<Listener> = client_config(config.kafka.connection_properties())
@@ -102,9 +104,16 @@ pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
         .create_with_context(listener.clone())
         .map_err(|error| context::explain(&error))?;
     // Without a topic the look-up lists the brokers, and creates nothing.
-    let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| {
-        format!("the brokers {} do not answer: {}", config.kafka.brokers.join(","), listener.explain(&consumer, &error))
-    })?;
+    let metadata =
+        consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &config.kafka.brokers, &error))?;
+    let wanted = |name: &str| names.iter().any(|wanted| wanted == name);
+    let unreachable = leaders::unreachable(&consumer, &metadata, wanted, TIMEOUT);
+    if !unreachable.is_empty() {
+        return Err(leaders::sentence(&unreachable));
+    }
+    if !metadata.topics().iter().any(|topic| wanted(topic.name())) {
+        any_broker_answers(config)?;
+    }
     let brokers = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
     let ours = metadata.topics().iter().filter(|topic| names.iter().any(|name| name == topic.name()));
     let mut topics: BTreeMap<String, Topic> = ours.filter_map(Topic::of).collect();
@@ -231,16 +240,50 @@ pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<Stri
     }
 }
 
+/// Brokers that are asked for [`any_broker_answers`].
+const ANY: usize = 3;
+
+/// Whether a broker answers at the address that the cluster advertises for it, or why none does. The addresses of the configuration
+/// need not be those. Asks the first few, and writes nothing.
+pub fn any_broker_answers(config: &Config) -> Result<(), String> {
+    let listener = Listener::default();
+    let consumer: BaseConsumer<Listener> = client_config(config.kafka.connection_properties())
+        .create_with_context(listener.clone())
+        .map_err(|error| context::explain(&error))?;
+    let metadata =
+        consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &config.kafka.brokers, &error))?;
+    let mut unreachable = Vec::new();
+    for broker in metadata.brokers().iter().take(ANY) {
+        // What is asked of a broker by its id goes nowhere else. Whether it tells its settings does not matter.
+        let itself = [ResourceSpecifier::Broker(broker.id())];
+        let answer = run_administrative(config, async |admin, options| admin.describe_configs(&itself, &options).await)?;
+        match answer {
+            // The second one is known of a broker only when it has said which questions it answers.
+            Ok(_) | Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature)) => return Ok(()),
+            Err(error) => unreachable.push(Unreachable { address: leaders::address(broker), cause: error.to_string() }),
+        }
+    }
+    Err(leaders::sentence(&unreachable))
+}
+
 /// Runs one administrative call to its end.
 fn administer<T>(
     config: &Config,
-    call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> rdkafka::error::KafkaResult<T>,
+    call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> KafkaResult<T>,
 ) -> Result<T, String> {
+    run_administrative(config, call)?.map_err(|error| error.to_string())
+}
+
+/// The same, with the cluster's error as it is.
+fn run_administrative<T>(
+    config: &Config,
+    call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> KafkaResult<T>,
+) -> Result<KafkaResult<T>, String> {
     let admin: AdminClient<_> =
         client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&error))?;
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(call(&admin, options)).map_err(|error| error.to_string())
+    Ok(runtime.block_on(call(&admin, options)))
 }
 
 /// Finds out which topics may be written to, without writing: the broker gets one record for each that is larger than it takes, and it

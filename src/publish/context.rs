@@ -22,7 +22,7 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::{Acknowledgement, brokers::Brokers, waiting::Waits};
+use super::{Acknowledgement, brokers::Brokers, leaders::Causes, waiting::Waits};
 use crate::{
     metrics::{self, Metrics},
     printable::printable,
@@ -62,12 +62,45 @@ pub(super) struct Context {
     stopping: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
     complaints: Complaints,
+    causes: Causes,
+    contact: Arc<Contact>,
     brokers: Mutex<Brokers>,
 }
 
+/// What the log has said of the contact with Kafka; it outlives a producer.
+#[derive(Default)]
+pub(super) struct Contact {
+    reached: AtomicBool,
+    lost: AtomicBool,
+}
+
+impl Contact {
+    /// Kafka is reached. Before that it cannot be lost.
+    pub(super) fn begin(&self) {
+        self.reached.store(true, Ordering::Relaxed);
+    }
+
+    /// Says so when Kafka is lost and when it is back. A report in which nothing was tried and nothing is connected says neither.
+    fn report(&self, works: Option<bool>) {
+        match works {
+            Some(false) if self.reached.load(Ordering::Relaxed) && !self.lost.swap(true, Ordering::Relaxed) => {
+                tracing::error!("kafka is lost: nothing that is asked of it succeeds, deliveries are answered 503");
+            }
+            Some(true) if self.lost.swap(false, Ordering::Relaxed) => tracing::info!("kafka is back"),
+            _ => {}
+        }
+    }
+}
+
 impl Context {
-    pub(super) fn new(signals: mpsc::SyncSender<Signal>, stopping: Arc<AtomicBool>, metrics: Arc<Metrics>) -> Self {
-        Self { signals, stopping, metrics, complaints: Complaints::default(), brokers: Mutex::default() }
+    pub(super) fn new(
+        signals: mpsc::SyncSender<Signal>,
+        stopping: Arc<AtomicBool>,
+        metrics: Arc<Metrics>,
+        causes: Causes,
+        contact: Arc<Contact>,
+    ) -> Self {
+        Self { signals, stopping, metrics, complaints: Complaints::default(), causes, contact, brokers: Mutex::default() }
     }
 }
 
@@ -78,6 +111,7 @@ impl ClientContext for Context {
         }
         let code = error.rdkafka_error_code();
         self.metrics.kafka_error();
+        self.causes.note(reason);
         // Not every fatal error comes as `Fatal`, so any error makes the supervisor ask the producer. A full inbox wakes it as well.
         let _full_or_gone = self.signals.try_send(Signal::Complaint);
         let label = code.map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
@@ -87,8 +121,13 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let (brokers, reachable) =
-            self.brokers.lock().unwrap_or_else(PoisonError::into_inner).report(statistics.ts, &statistics.brokers);
+        let mut known = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (brokers, reachable) = known.report(statistics.ts, &statistics.brokers);
+        let news = known.news();
+        drop(known);
+        if !self.stopping.load(Ordering::Relaxed) {
+            self.contact.report(news);
+        }
         self.metrics.kafka(&metrics::Statistics {
             queue_messages: statistics.msg_cnt,
             queue_messages_max: statistics.msg_max,
@@ -144,21 +183,40 @@ impl ProducerContext for Context {
 /// The callbacks of a client that asks the cluster a question: they keep the cause of a failure, of which the failed call itself only
 /// says that nobody answered.
 #[derive(Clone, Default)]
-pub(super) struct Listener(Arc<Mutex<Option<String>>>);
+pub(super) struct Listener {
+    /// The first complaint.
+    first: Arc<Mutex<Option<String>>>,
+    /// The last one about each broker.
+    pub(super) causes: Causes,
+}
 
 impl Listener {
-    /// Why a call of this client failed, in librdkafka's own words where it said anything.
-    pub(super) fn explain(&self, client: &BaseConsumer<Self>, error: &KafkaError) -> String {
-        let said = || self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    /// Why the first call of this client failed, in librdkafka's own words where it said anything.
+    pub(super) fn explain(&self, client: &BaseConsumer<Self>, brokers: &[String], error: &KafkaError) -> String {
+        let said = || self.first.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let brokers = brokers.join(",");
         for _ in 0..10 {
+            // librdkafka may leave the configured addresses for those that the cluster advertises before it has an answer.
+            if let Some(sentence) = self.causes.sentence() {
+                return sentence;
+            }
             if let Some(cause) = said() {
-                return format!("{cause} ({error})");
+                return format!("the brokers {brokers} do not answer: {cause} ({error})");
             }
             // Callbacks come only while polling. There is nothing assigned, so no record can come.
             let _event = client.poll(Duration::from_millis(20));
         }
         // A port that speaks something else closes the connection without a word.
-        format!("{error}; are host, port and [kafka] security right?")
+        format!("the brokers {brokers} do not answer: {error}; are host, port and [kafka] security right?")
+    }
+}
+
+impl Listener {
+    /// Hears what librdkafka has to say so far, which comes only while polling. There is nothing assigned, so no record can come.
+    pub(super) fn hear(client: &BaseConsumer<Self>) {
+        for _ in 0..10 {
+            let _event = client.poll(Duration::from_millis(20));
+        }
     }
 }
 
@@ -167,8 +225,9 @@ impl ClientContext for Listener {
         if level as i32 <= RDKafkaLogLevel::Error as i32 {
             // In front of it stands the name of a thread.
             let message = message.split_once("]: ").map_or(message, |(_, message)| message);
+            self.causes.note(message);
             // The first one is the cause, what follows are its effects.
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| printable(message));
+            self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| printable(message));
         }
     }
 }

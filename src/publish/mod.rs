@@ -8,6 +8,7 @@ mod brokers;
 pub mod cluster;
 mod context;
 pub mod guarantee;
+pub mod leaders;
 pub mod mock;
 pub mod read;
 mod reload;
@@ -37,7 +38,8 @@ use crate::{
     error::Error,
     metrics::{CertificateUse, Metrics},
 };
-use context::{Context, Handed, Report, Signal};
+use context::{Contact, Context, Handed, Report, Signal};
+use leaders::Causes;
 use reload::Reload;
 use supervisor::TopicStates;
 use waiting::Waiting;
@@ -63,6 +65,9 @@ struct Shared {
     signals: mpsc::SyncSender<Signal>,
     stopping: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
+    /// What librdkafka last said of each broker.
+    causes: Causes,
+    contact: Arc<Contact>,
 }
 
 /// Where Kafka stored a record.
@@ -103,7 +108,10 @@ impl Publisher {
         show_ends(&metrics, &config.kafka);
         let client = client_config(config.kafka.client_properties());
         let stopping = Arc::new(AtomicBool::new(false));
-        let producer = build(&client, Context::new(signals.clone(), Arc::clone(&stopping), Arc::clone(&metrics)))?;
+        let (causes, contact) = (Causes::default(), Arc::<Contact>::default());
+        let (signal, stop, measure) = (signals.clone(), Arc::clone(&stopping), Arc::clone(&metrics));
+        let context = Context::new(signal, stop, measure, causes.clone(), Arc::clone(&contact));
+        let producer = build(&client, context)?;
         let topics: Vec<Arc<str>> = topics.into_iter().collect();
         let shared = Arc::new(Shared {
             producer: RwLock::new(Arc::new(producer)),
@@ -113,13 +121,15 @@ impl Publisher {
             signals,
             stopping,
             metrics,
+            causes,
+            contact,
         });
         supervisor::spawn(Arc::clone(&shared), client, config, credentials, inbox)
             .map_err(|error| format!("cannot start the Kafka supervisor thread: {error}"))?;
         Ok(Self { shared })
     }
 
-    /// Whether Kafka has answered once.
+    /// Whether a broker has answered once at the address that the cluster advertises: the leader of a partition of ours, where there is one.
     pub fn reached(&self) -> bool {
         self.shared.topics.reached()
     }
@@ -209,7 +219,8 @@ impl Shared {
     }
 
     fn context(&self) -> Context {
-        Context::new(self.signals.clone(), Arc::clone(&self.stopping), Arc::clone(&self.metrics))
+        let (stopping, metrics) = (Arc::clone(&self.stopping), Arc::clone(&self.metrics));
+        Context::new(self.signals.clone(), stopping, metrics, self.causes.clone(), Arc::clone(&self.contact))
     }
 
     fn signal(&self, signal: Signal) {

@@ -17,6 +17,7 @@ pub use self::selection::{Place, Selection, Start, matches};
 use super::{
     client_config,
     context::{self, Listener},
+    leaders,
 };
 use crate::config::Kafka;
 
@@ -101,14 +102,18 @@ impl Reader {
         let listener = Listener::default();
         let consumer: BaseConsumer<Listener> =
             client.create_with_context(listener.clone()).map_err(|error| context::explain(&error))?;
-        let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| {
-            format!("the brokers {} do not answer: {}", kafka.brokers.join(","), listener.explain(&consumer, &error))
-        })?;
+        let metadata =
+            consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &kafka.brokers, &error))?;
         let places = selection.places(&metadata);
         let names = |topic: &&String| !topic.contains('*') && !metadata.topics().iter().any(|it| it.name() == topic.as_str());
         let missing: Vec<String> = selection.topics.iter().filter(names).cloned().collect();
         if places.is_empty() {
             return Err(selection.nothing_there(&metadata));
+        }
+        let wanted = |name: &str| places.iter().any(|(topic, _)| topic == name);
+        let unreachable = leaders::unreachable(&consumer, &metadata, wanted, TIMEOUT);
+        if !unreachable.is_empty() {
+            return Err(leaders::sentence(&unreachable));
         }
         let bounds = selection
             .bounds(&consumer, &places)

@@ -2,6 +2,8 @@
 //! one's place when it has shown that it works, and the old one stays until what it holds is acknowledged: nobody is refused for a rotation.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeMap,
     sync::{Arc, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -10,7 +12,7 @@ use std::{
 use rdkafka::{ClientConfig, producer::Producer as _};
 
 use super::{
-    Producer, Shared, build, client_config, show_ends,
+    Producer, Shared, build, client_config, leaders, show_ends,
     supervisor::{Found, look_up_topic},
 };
 use crate::config::{
@@ -117,10 +119,17 @@ impl Reload {
 /// Whether a new producer can take the old one's place.
 fn works(shared: &Shared, producer: &Producer) -> Result<(), String> {
     let old = shared.producer();
-    let seen = |by: &Producer, topic: &str| look_up_topic(by, topic, REACH_TIMEOUT);
+    let leaders = RefCell::new(BTreeMap::new());
+    let seen = |topic: &str| look_up_topic(producer, topic, REACH_TIMEOUT, &mut leaders.borrow_mut());
+    let seen_before = |topic: &str| look_up_topic(&old, topic, REACH_TIMEOUT, &mut BTreeMap::new());
     let any = shared.topics.names().next();
     let present = shared.topics.present().map(|topic| &**topic);
-    sees_as_much(any.map(|topic| &**topic), present, |topic| seen(producer, topic), |topic| seen(&old, topic))?;
+    sees_as_much(any.map(|topic| &**topic), present, seen, seen_before)?;
+    let leaders = leaders.into_inner();
+    let silent = leaders::silent(producer.client(), leaders.values(), REACH_TIMEOUT);
+    if let Some(leader) = silent.first().filter(|_| silent.len() == leaders.len()) {
+        return Err(format!("no leader of a topic answers them, not even {}", shared.causes.of(leader)));
+    }
     match producer.client().fatal_error() {
         Some((code, _)) => Err(format!("{code:?}")),
         None => Ok(()),

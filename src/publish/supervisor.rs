@@ -2,27 +2,36 @@
 //! where [`super::reload`] finds changed credentials.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicU8, Ordering},
         mpsc,
     },
     time::{Duration, Instant},
 };
 
 use rdkafka::{ClientConfig, error::RDKafkaErrorCode, producer::Producer as _};
+use tokio::sync::watch;
 
 use super::{
     Producer, Shared, build, cluster,
     context::Signal,
     guarantee::Watch,
+    leaders::{self, Leader},
     reload::{self, Reload},
 };
 use crate::{config::Config, error::Error};
 
+/// How long after the start deliveries wait for the first contact with Kafka: a replica that has just come up beside others is sent to at
+/// once by some balancers.
+const FIRST_SECONDS: Duration = Duration::from_secs(5);
+/// The pause between two look-ups until Kafka is reached: deliveries may wait for it.
+const FIRST_LOOK_UPS_EVERY: Duration = Duration::from_millis(250);
 /// How often topics are looked up while one is missing.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(2);
+/// How often leaders are asked while one does not answer, once another one has.
+const ASK_LEADERS_EVERY: Duration = Duration::from_secs(10);
 /// One look-up waits this long for an answer; a broker that is there answers in milliseconds.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 /// A topic whose delivery failed is looked up again at most this often.
@@ -36,7 +45,8 @@ const REPEAT_MISSING: Duration = Duration::from_secs(60);
 
 /// What is known of each topic.
 pub(super) struct TopicStates {
-    reached: AtomicBool,
+    reached: watch::Sender<bool>,
+    started: Instant,
     states: BTreeMap<Arc<str>, AtomicU8>,
 }
 
@@ -47,11 +57,18 @@ const MISSING: u8 = 2;
 impl TopicStates {
     pub(super) fn new(topics: impl IntoIterator<Item = Arc<str>>) -> Self {
         let states = topics.into_iter().map(|topic| (topic, AtomicU8::new(UNKNOWN))).collect();
-        Self { reached: AtomicBool::new(false), states }
+        Self { reached: watch::Sender::new(false), started: Instant::now(), states }
     }
 
     pub(super) fn reached(&self) -> bool {
-        self.reached.load(Ordering::Relaxed)
+        *self.reached.borrow()
+    }
+
+    fn set_reached(&self) {
+        if !self.reached.send_replace(true) {
+            let after_ms = crate::http::milliseconds(self.started.elapsed());
+            tracing::info!(after_ms, "kafka is reached for the first time");
+        }
     }
 
     pub(super) fn missing(&self) -> Vec<Arc<str>> {
@@ -98,6 +115,8 @@ struct Supervisor {
     missing_logged: Option<Instant>,
     doubts: BTreeMap<Arc<str>, Instant>,
     watch: Watch,
+    leaders: leaders::Watch,
+    unproven_logged: Option<Instant>,
 }
 
 pub(super) fn spawn(
@@ -118,6 +137,8 @@ pub(super) fn spawn(
         missing_logged: None,
         doubts: BTreeMap::new(),
         watch,
+        leaders: leaders::Watch::default(),
+        unproven_logged: None,
     };
     let thread = std::thread::Builder::new().name("kafka-supervisor".into());
     thread.spawn(move || supervisor.run(&inbox)).map(drop)
@@ -127,9 +148,7 @@ impl Supervisor {
     fn run(&mut self, inbox: &mpsc::Receiver<Signal>) {
         loop {
             self.look_up();
-            let settled = self.shared.topics.unsettled().next().is_none();
-            let pause = if settled { Duration::from_secs(3600) } else { LOOK_UP_EVERY };
-            let deadline = Instant::now() + pause;
+            let deadline = Instant::now() + self.pause();
             while let Some(left) = deadline.checked_duration_since(Instant::now()) {
                 if self.reload() {
                     break;
@@ -150,6 +169,19 @@ impl Supervisor {
                     }
                 }
             }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        let topics = &self.shared.topics;
+        if !topics.reached() {
+            // Later on a cluster that is away for long is not asked that often.
+            return if topics.started.elapsed() < FIRST_SECONDS { FIRST_LOOK_UPS_EVERY } else { LOOK_UP_EVERY };
+        }
+        match (topics.unsettled().next(), self.leaders.topics().next()) {
+            (Some(_), _) => LOOK_UP_EVERY,
+            (None, Some(_)) => ASK_LEADERS_EVERY,
+            (None, None) => Duration::from_secs(3600),
         }
     }
 
@@ -178,31 +210,75 @@ impl Supervisor {
         true
     }
 
-    /// Looks up every topic that is not known to be there.
+    /// Looks up every topic that is not known to be there or whose leader is not known to answer, and asks their leaders.
     fn look_up(&mut self) {
         let producer = self.shared.producer();
-        let topics: Vec<Arc<str>> = self.shared.topics.unsettled().map(Arc::clone).collect();
+        let (reached, doubtful) = (self.shared.topics.reached(), self.doubtful());
+        let (begin, mut answered) = (Instant::now(), false);
         // Whether there is something new to compare.
         let mut seen = false;
-        for topic in topics {
+        for topic in &doubtful {
+            // Where no advertised address is right, each answer takes a new connection to a configured one.
+            if !reached && begin.elapsed() > LOOK_UP_TIMEOUT {
+                break;
+            }
+            let mut leaders = BTreeMap::new();
             // Where Kafka does not answer, the other topics would only wait as well.
-            let Some(found) = look_up_topic(&producer, &topic, LOOK_UP_TIMEOUT) else { break };
-            self.shared.topics.reached.store(true, Ordering::Relaxed);
+            let Some(found) = look_up_topic(&producer, topic, LOOK_UP_TIMEOUT, &mut leaders) else { break };
+            answered = true;
+            self.leaders.learn(topic, leaders);
             match found {
                 Found::Present => {
-                    seen = true;
-                    if self.shared.topics.set(&topic, PRESENT) == MISSING {
+                    let before = self.shared.topics.set(topic, PRESENT);
+                    seen |= before != PRESENT;
+                    if before == MISSING {
                         tracing::info!(%topic, "the topic is there now");
                     }
                 }
-                Found::Missing => seen |= self.shared.topics.set(&topic, MISSING) != MISSING,
+                Found::Missing => seen |= self.shared.topics.set(topic, MISSING) != MISSING,
                 // It is asked for again, and until then its deliveries find out for themselves.
                 Found::Unsure => {}
             }
         }
+        let proven = self.leaders.ask(&self.shared, producer.client(), &doubtful);
+        if !reached {
+            self.prove(answered, proven);
+            // What would be compared cannot be asked for before.
+            seen = self.shared.topics.reached();
+        }
         self.report_missing();
         if seen {
             self.watch.wake(&self.config);
+        }
+    }
+
+    /// The topics to look up.
+    fn doubtful(&self) -> BTreeSet<Arc<str>> {
+        let topics = &self.shared.topics;
+        if topics.reached() {
+            topics.unsettled().chain(self.leaders.topics()).cloned().collect()
+        } else {
+            topics.names().cloned().collect()
+        }
+    }
+
+    /// Notes that Kafka is reached, if it is: a leader has answered, or any broker where no topic has a leader to ask.
+    fn prove(&mut self, answered: bool, proven: bool) {
+        let why = match (proven, answered && self.leaders.is_empty()) {
+            (true, _) => None,
+            (false, true) => cluster::any_broker_answers(&self.config).err(),
+            // The leaders have their own line. Before one is known, librdkafka may have left the configured addresses for the advertised ones.
+            (false, false) if self.leaders.is_empty() => Some(self.shared.causes.sentence().unwrap_or_default()),
+            (false, false) => Some(String::new()),
+        };
+        let Some(why) = why else {
+            self.shared.contact.begin();
+            self.shared.topics.set_reached();
+            return;
+        };
+        if !why.is_empty() && self.unproven_logged.is_none_or(|when| when.elapsed() >= REPEAT_MISSING) {
+            self.unproven_logged = Some(Instant::now());
+            tracing::error!(why, "no broker answers where the cluster says it is");
         }
     }
 
@@ -280,10 +356,16 @@ pub(super) enum Found {
     Unsure,
 }
 
-/// Asks for one topic; `None` where Kafka does not answer.
-pub(super) fn look_up_topic(producer: &Producer, topic: &str, timeout: Duration) -> Option<Found> {
+/// Asks for one topic, and adds the leaders of its partitions to those that are known; `None` where Kafka does not answer.
+pub(super) fn look_up_topic(
+    producer: &Producer,
+    topic: &str,
+    timeout: Duration,
+    leaders: &mut BTreeMap<i32, Leader>,
+) -> Option<Found> {
     let metadata = producer.client().fetch_metadata(Some(topic), timeout).ok()?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Some(Found::Unsure) };
+    leaders::add(leaders, &metadata, found);
     Some(match found.error().map(RDKafkaErrorCode::from) {
         None if found.partitions().is_empty() => Found::Missing,
         None => Found::Present,

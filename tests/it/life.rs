@@ -65,6 +65,7 @@ fn probes_and_metrics() {
         ("hookgate_in_flight_bytes", "gauge"),
         ("hookgate_topics_missing", "gauge"),
         ("hookgate_topics_guarantee", "gauge"),
+        ("hookgate_kafka_leaders_unreachable", "gauge"),
         ("hookgate_ready", "gauge"),
         ("hookgate_kafka_errors_total", "counter"),
         ("hookgate_producer_rebuilds_total", "counter"),

@@ -22,6 +22,7 @@ mod health;
 mod hostile;
 mod life;
 mod limits;
+mod listener;
 mod logs;
 mod metrics;
 mod operations;

@@ -1,0 +1,263 @@
+//! Whether the brokers that lead our partitions answer where the cluster says that they are.
+//!
+//! The addresses of the configuration only lead to those addresses. Where the advertised listener is wrong, every look-up succeeds and no
+//! record can be stored.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientContext,
+    client::Client,
+    consumer::{BaseConsumer, Consumer as _},
+    error::{KafkaError, RDKafkaErrorCode},
+    metadata::{Metadata, MetadataBroker, MetadataTopic},
+};
+
+use super::{Shared, context::Listener};
+use crate::printable::printable;
+
+/// A broker that is there answers in milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// A leader that does not answer is logged this often.
+const REPEAT_AFTER: Duration = Duration::from_secs(60);
+/// So many brokers are asked at once: those that do not answer take the whole time-out each.
+const AT_ONCE: usize = 8;
+/// Brokers whose last complaint is remembered; their number is up to the cluster.
+const REMEMBERED_MAX: usize = 256;
+
+/// A broker that leads partitions of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Leader {
+    /// Its node id.
+    pub(super) id: i32,
+    /// Where the cluster says that clients reach it, as `host:port`.
+    pub(super) address: String,
+    /// The topics that it leads a partition of, each with one of those.
+    pub(super) topics: BTreeMap<Arc<str>, i32>,
+}
+
+/// A broker that does not answer at its advertised address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// `host:port`, as the cluster advertises it.
+    pub address: String,
+    /// Why, in librdkafka's words where it said anything.
+    pub cause: String,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.address, self.cause)
+    }
+}
+
+/// Where the cluster says that clients reach a broker.
+pub(super) fn address(broker: &MetadataBroker) -> String {
+    format!("{}:{}", printable(broker.host()), broker.port())
+}
+
+/// Adds the leaders of a topic's partitions to those that are known.
+pub(super) fn add(leaders: &mut BTreeMap<i32, Leader>, metadata: &Metadata, topic: &MetadataTopic) {
+    let name: Arc<str> = topic.name().into();
+    // What the cluster says of a topic or partition beside an error is not sure.
+    let sure = topic.partitions().iter().filter(|partition| topic.error().is_none() && partition.error().is_none());
+    for partition in sure {
+        // Without a leader it is -1, which is no broker.
+        let Some(broker) = metadata.brokers().iter().find(|broker| broker.id() == partition.leader()) else { continue };
+        let new = || Leader { id: broker.id(), address: address(broker), topics: BTreeMap::new() };
+        leaders.entry(broker.id()).or_insert_with(new).topics.insert(Arc::clone(&name), partition.id());
+    }
+}
+
+/// The leaders of some topics that do not answer a consumer that asks on behalf of a command, with what it has heard of each.
+pub(super) fn unreachable(
+    consumer: &BaseConsumer<Listener>,
+    metadata: &Metadata,
+    wanted: impl Fn(&str) -> bool,
+    timeout: Duration,
+) -> Vec<Unreachable> {
+    let mut leaders = BTreeMap::new();
+    for topic in metadata.topics().iter().filter(|topic| wanted(topic.name())) {
+        add(&mut leaders, metadata, topic);
+    }
+    let silent = silent(consumer.client(), leaders.values(), timeout);
+    if !silent.is_empty() {
+        Listener::hear(consumer);
+    }
+    silent.into_iter().map(|leader| consumer.context().causes.of(leader)).collect()
+}
+
+/// One sentence on brokers that do not answer.
+pub(super) fn sentence(unreachable: &[Unreachable]) -> String {
+    let each: Vec<String> = unreachable.iter().map(ToString::to_string).collect();
+    format!(
+        "brokers do not answer at the address that the cluster advertises for them: {}; \
+         is the brokers' advertised listener right, its port open, its name in the certificate?",
+        each.join("; ")
+    )
+}
+
+/// Asks each leader for an offset of a partition that it leads, which writes nothing. Returns those that do not answer. Blocks, for each
+/// eight of them at most `timeout`.
+pub(super) fn silent<'a, C: ClientContext>(
+    client: &Client<C>,
+    leaders: impl IntoIterator<Item = &'a Leader>,
+    timeout: Duration,
+) -> Vec<&'a Leader> {
+    let leaders: Vec<&Leader> = leaders.into_iter().collect();
+    let mut silent = Vec::new();
+    for some in leaders.chunks(AT_ONCE) {
+        thread::scope(|scope| {
+            let asked: Vec<_> = some.iter().map(|leader| (*leader, scope.spawn(|| answers(client, leader, timeout)))).collect();
+            silent.extend(asked.into_iter().filter_map(|(leader, answer)| (!answer.join().unwrap_or(false)).then_some(leader)));
+        });
+    }
+    silent
+}
+
+fn answers<C: ClientContext>(client: &Client<C>, leader: &Leader, timeout: Duration) -> bool {
+    leader.topics.first_key_value().is_some_and(|(topic, partition)| {
+        // Also where the broker denies the question, it has answered.
+        client.fetch_watermarks(topic, *partition, timeout).map_or_else(|error| !is_local(&error), |_| true)
+    })
+}
+
+/// Whether an error is librdkafka's own, and no broker's answer.
+fn is_local(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_none_or(|code| (code as i32) < RDKafkaErrorCode::End as i32)
+}
+
+/// The leaders of our topics as far as they are known, and those that did not answer when they were last asked.
+#[derive(Default)]
+pub(super) struct Watch {
+    known: BTreeMap<i32, Leader>,
+    /// When each was last logged.
+    silent: BTreeMap<i32, Instant>,
+}
+
+impl Watch {
+    /// The topics whose leaders are to be asked again.
+    pub(super) fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.silent.keys().filter_map(|id| self.known.get(id)).flat_map(|leader| leader.topics.keys())
+    }
+
+    /// Whether no topic has a leader, as far as is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Takes in who leads a topic now.
+    pub(super) fn learn(&mut self, topic: &str, leaders: BTreeMap<i32, Leader>) {
+        for leader in self.known.values_mut() {
+            leader.topics.remove(topic);
+        }
+        for (id, Leader { address, topics, .. }) in leaders {
+            let known = self.known.entry(id).or_insert_with(|| Leader { id, address: String::new(), topics: BTreeMap::new() });
+            known.address = address;
+            known.topics.extend(topics);
+        }
+        self.known.retain(|_, leader| !leader.topics.is_empty());
+    }
+
+    /// Asks the leaders of some topics, as last known: who leads cannot be looked up where nobody answers. Whether one of them answers.
+    pub(super) fn ask<C: ClientContext>(&mut self, shared: &Shared, client: &Client<C>, topics: &BTreeSet<Arc<str>>) -> bool {
+        let leads = |leader: &&Leader| leader.topics.keys().any(|topic| topics.contains(topic));
+        let asked: Vec<&Leader> = self.known.values().filter(leads).collect();
+        let silent = silent(client, asked.iter().copied(), TIMEOUT);
+        for leader in asked.iter().filter(|leader| !silent.contains(leader)) {
+            shared.causes.forget(leader.id);
+            if self.silent.remove(&leader.id).is_some() {
+                tracing::info!(broker = leader.id, address = leader.address, "the leader of topics answers now");
+            }
+        }
+        for leader in &silent {
+            if self.silent.get(&leader.id).is_none_or(|logged| logged.elapsed() >= REPEAT_AFTER) {
+                self.silent.insert(leader.id, Instant::now());
+                let Unreachable { address, cause } = shared.causes.of(leader);
+                let topics = leader.topics.len();
+                tracing::error!(
+                    broker = leader.id,
+                    address,
+                    cause,
+                    topics,
+                    "the leader of topics does not answer where the cluster says it is"
+                );
+            }
+        }
+        self.silent.retain(|id, _| self.known.contains_key(id));
+        shared.metrics.leaders_unreachable(self.silent.len());
+        silent.len() < asked.len()
+    }
+}
+
+/// The last complaint about each broker at its advertised address: why it does not answer. A question to it merely times out.
+#[derive(Clone, Default)]
+pub(super) struct Causes(Arc<Mutex<BTreeMap<i32, Unreachable>>>);
+
+impl Causes {
+    /// Notes a complaint of librdkafka's, if it is about a broker at its advertised address: `[protocol://]host:port/id: text`.
+    pub(super) fn note(&self, complaint: &str) {
+        let Some((name, cause)) = complaint.split_once(": ") else { return };
+        let Some((address, id)) = name.rsplit_once('/') else { return };
+        let Ok(id) = id.parse() else { return };
+        let address = address.split_once("://").map_or(address, |(_protocol, address)| address);
+        let mut causes = self.all();
+        if causes.len() >= REMEMBERED_MAX {
+            causes.clear();
+        }
+        causes.insert(id, Unreachable { address: printable(address), cause: printable(cause) });
+    }
+
+    /// Forgets what was said about a broker, because it has answered since.
+    pub(super) fn forget(&self, id: i32) {
+        self.all().remove(&id);
+    }
+
+    /// A broker that did not answer, and why.
+    pub(super) fn of(&self, leader: &Leader) -> Unreachable {
+        let cause = self.all().get(&leader.id).map(|it| it.cause.clone());
+        let cause =
+            cause.unwrap_or_else(|| "no answer in time, and no word of why; does a firewall drop what is sent there?".into());
+        Unreachable { address: leader.address.clone(), cause }
+    }
+
+    /// A sentence on all of them, if there are any.
+    pub(super) fn sentence(&self) -> Option<String> {
+        let all: Vec<Unreachable> = self.all().values().cloned().collect();
+        (!all.is_empty()).then(|| sentence(&all))
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<i32, Unreachable>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_is_kept_for_the_broker_that_it_names() {
+        let check = |complaint: &str, kept: Option<&str>| {
+            let causes = Causes::default();
+            causes.note(complaint);
+            let leader = Leader { id: 7, address: "kafka-7:9092".into(), topics: BTreeMap::new() };
+            let cause = causes.of(&leader).cause;
+            assert_eq!((!cause.starts_with("no answer")).then_some(&*cause), kept, "{complaint}");
+            causes.forget(7);
+            assert!(causes.of(&leader).cause.starts_with("no answer"), "{complaint}");
+        };
+        check("kafka-7:9092/7: Connect to ipv4#10.0.0.7:9092 failed", Some("Connect to ipv4#10.0.0.7:9092 failed"));
+        check("sasl_ssl://[::1]:9092/7: Failed to resolve: no\n", Some("Failed to resolve: no\\n"));
+        check("kafka-7:9092/8: another one", None);
+        check("kafka-7:9092/bootstrap: an address of the configuration", None);
+        check("1/1 brokers are down", None);
+        check("", None);
+    }
+}

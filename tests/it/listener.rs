@@ -1,0 +1,261 @@
+//! Kafka's bootstrap address answers, the address that it advertises does not: the daemon is ready once a delivery can be stored, and the
+//! commands name the address.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use hookgate::publish::mock::Mock;
+
+use crate::{
+    binary::{Folder, Process, hookgate},
+    harness::{Answer, Daemon, Setup, configuration, hmac_hex, request, secret, topics, wait_until},
+    life::serve_configuration,
+};
+
+/// Where the mock cluster says that it is, as it writes it.
+const HOST: &[u8] = b"127.0.0.1";
+/// A name of that length that never resolves (RFC 2606).
+const WRONG_NAME: &[u8] = b"x.invalid";
+const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
+const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"00000001-0000-4000-8000-000000000000"}}"#;
+const UNREACHABLE: &str = "hookgate_kafka_leaders_unreachable";
+
+/// A mock cluster that is reached through two relays alone: its bootstrap address, which always answers, and the address that it advertises.
+struct Cluster {
+    _mock: Mock,
+    bootstrap: SocketAddr,
+    state: Arc<Mutex<State>>,
+    /// The advertised port: taken, and closed until it listens.
+    socket: socket2::Socket,
+}
+
+struct State {
+    mock: SocketAddr,
+    /// The host that is advertised.
+    host: &'static [u8],
+    port: u16,
+    /// Connections through the advertised address, while they are let through.
+    open: Option<Vec<TcpStream>>,
+}
+
+impl Cluster {
+    fn start(topics: &[String], host: &'static [u8]) -> Self {
+        let mock = Mock::start(topics).unwrap();
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+        let state = Arc::new(Mutex::new(State { mock: mock.brokers().parse().unwrap(), host, port, open: None }));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let bootstrap = listener.local_addr().unwrap();
+        relay(listener, Arc::clone(&state), false);
+        Self { _mock: mock, bootstrap, state, socket }
+    }
+
+    /// From now on the advertised address is right, and answers.
+    fn mend(&self) {
+        self.socket.listen(128).unwrap();
+        relay(self.socket.try_clone().unwrap().into(), Arc::clone(&self.state), true);
+        self.let_through(true);
+        self.state.lock().unwrap().host = HOST;
+    }
+
+    /// Whether connections through the advertised address are let through or cut off.
+    fn let_through(&self, open: bool) {
+        let before = std::mem::replace(&mut self.state.lock().unwrap().open, open.then(Vec::new));
+        for stream in before.into_iter().flatten() {
+            let _gone = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn advertised(&self) -> String {
+        let now = self.state.lock().unwrap();
+        format!("{}:{}", String::from_utf8_lossy(now.host), now.port)
+    }
+
+    fn daemon(&self) -> Daemon {
+        // Without the address of the mock cluster itself.
+        let flags = vec![("kafka.brokers", self.bootstrap.to_string())];
+        Daemon::with(Setup { tables: "[kafka]\nreconnect_backoff_max = \"200ms\"\n", flags, wait: false, ..Setup::default() })
+    }
+}
+
+/// Connects whoever comes with the mock cluster.
+fn relay(listener: TcpListener, state: Arc<Mutex<State>>, advertised: bool) {
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let mut now = state.lock().unwrap();
+            let Ok(broker) = TcpStream::connect(now.mock) else { return };
+            if advertised {
+                let Some(open) = &mut now.open else { continue };
+                open.extend([client.try_clone().unwrap(), broker.try_clone().unwrap()]);
+            }
+            let (mut from, mut to) = (client.try_clone().unwrap(), broker.try_clone().unwrap());
+            thread::spawn(move || {
+                let _gone = io::copy(&mut from, &mut to);
+                let _gone = to.shutdown(Shutdown::Both);
+            });
+            let state = Arc::clone(&state);
+            thread::spawn(move || {
+                let _gone = answers(broker, &client, &state);
+                let _gone = client.shutdown(Shutdown::Both);
+            });
+        }
+    });
+}
+
+/// Hands the answers on, frame by frame, with the advertised address in the place of the real one.
+fn answers(mut broker: TcpStream, mut client: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
+    loop {
+        let mut length = [0; 4];
+        broker.read_exact(&mut length)?;
+        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+        broker.read_exact(&mut frame)?;
+        let (real, shown) = {
+            let now = state.lock().unwrap();
+            let address = |host: &[u8], port: u16| [host, &u32::from(port).to_be_bytes()].concat();
+            (address(HOST, now.mock.port()), address(now.host, now.port))
+        };
+        while let Some(at) = frame.windows(real.len()).position(|window| window == real) {
+            frame[at..at + real.len()].copy_from_slice(&shown);
+        }
+        client.write_all(&[&length[..], &frame].concat())?;
+    }
+}
+
+fn all_topics() -> Vec<String> {
+    topics(&configuration("", &[]))
+}
+
+/// The daemon is not ready while nothing answers where the brokers are said to be, and says why. Once something does, it is ready without a
+/// restart.
+fn check(topics: &[String], host: &'static [u8], cause: &str) {
+    let (cluster, folder) = (Cluster::start(topics, host), Folder::new());
+    let address = cluster.advertised();
+    folder.write("hookgate.toml", serve_configuration(&cluster.bootstrap.to_string(), "[shutdown]\npre_stop = \"0s\""));
+    let process = Process::spawn(&folder, &["serve"]);
+    let (webhooks, admin) = process.addresses();
+    let said = || {
+        let log = process.err();
+        log.lines().any(|line| line.contains("where the cluster says it is") && line.contains(&address) && line.contains(cause))
+    };
+    let ready = || request(admin, "GET", "/readyz", &[], b"").status;
+    wait_until("said", said);
+    assert_eq!(ready(), 503);
+    let refused = deliver(webhooks);
+    assert_eq!((refused.status, &*refused.label()), (503, "publish_failed"));
+    assert_eq!(ready(), 503, "still");
+
+    cluster.mend();
+    wait_until("ready", || ready() == 200);
+    assert_eq!(deliver(webhooks).status, if topics.is_empty() { 503 } else { 200 });
+}
+
+fn deliver(to: SocketAddr) -> Answer {
+    let signature = format!("v1={}", hmac_hex(secret("UPLOADCARE"), &[BODY]));
+    request(to, "POST", "/webhooks/uploadcare", &[("x-uc-signature", &signature)], BODY)
+}
+
+#[test]
+fn a_closed_listener_is_not_ready() {
+    check(&all_topics(), HOST, "Connection refused");
+}
+
+#[test]
+fn a_listener_of_a_wrong_name_is_not_ready() {
+    check(&all_topics(), WRONG_NAME, "resolve");
+}
+
+#[test]
+fn a_closed_listener_without_topics_is_not_ready() {
+    check(&[], HOST, "");
+}
+
+#[test]
+fn a_listener_that_answers_need_not_be_the_bootstrap_address() {
+    let cluster = Cluster::start(&all_topics(), HOST);
+    cluster.mend();
+    let daemon = cluster.daemon();
+    daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().is_empty());
+    assert_eq!(daemon.metric(UNREACHABLE), Some(0.0));
+    assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
+}
+
+/// Without any topic there is no leader to ask; what fails for them is another matter than readiness.
+#[test]
+fn without_topics_any_broker_at_its_advertised_address_will_do() {
+    let cluster = Cluster::start(&[], HOST);
+    cluster.mend();
+    let daemon = cluster.daemon();
+    daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().contains(&TOPIC.into()));
+    assert_eq!(daemon.deliver("uploadcare", BODY).status, 503, "there is no topic");
+}
+
+/// Later on an unreachable leader is told, and the replica stays ready.
+#[test]
+fn a_leader_that_goes_away_later_is_counted() {
+    let cluster = Cluster::start(&all_topics(), HOST);
+    cluster.mend();
+    let daemon = cluster.daemon();
+    daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().is_empty());
+    assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
+    cluster.let_through(false);
+    assert_eq!(daemon.deliver("uploadcare", BODY).status, 503);
+    wait_until("counted", || daemon.metric(UNREACHABLE) == Some(1.0));
+    assert_eq!(daemon.admin("/readyz").status, 200);
+    cluster.let_through(true);
+    wait_until("reached", || daemon.metric(UNREACHABLE) == Some(0.0));
+    assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
+}
+
+/// Each command names the address and why it does not answer, once, and makes nothing else of it.
+fn check_commands(topics: &[String], host: &'static [u8], cause: &str) {
+    let (cluster, folder) = (Cluster::start(topics, host), Folder::new());
+    folder.write("hookgate.toml", serve_configuration(&cluster.bootstrap.to_string(), ""));
+    let address = cluster.advertised();
+    let check = |arguments: &[&str]| {
+        let finished = hookgate(&folder, arguments);
+        let told = finished.both();
+        assert_eq!(finished.code, Some(1), "{arguments:?}: {told}");
+        assert_eq!(told.matches(&format!("{address}: ")).count(), 1, "{arguments:?}: {told}");
+        assert!(told.contains(cause), "{arguments:?}: {cause} is not in {told}");
+        assert!(!told.contains("permission") && !told.contains("written to"), "{arguments:?}: {told}");
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| check(&["check", "--cluster"]));
+        scope.spawn(|| check(&["topics", "--apply"]));
+        if !topics.is_empty() {
+            scope.spawn(|| check(&["tail"]));
+        }
+    });
+}
+
+#[test]
+fn the_commands_name_a_closed_listener() {
+    check_commands(&all_topics(), HOST, "Connection refused");
+}
+
+#[test]
+fn the_commands_name_a_listener_of_a_wrong_name() {
+    check_commands(&all_topics(), WRONG_NAME, "resolve");
+}
+
+#[test]
+fn the_commands_name_a_listener_where_there_are_no_topics() {
+    check_commands(&[], HOST, "");
+}
+
+/// The same cluster, with a listener that is right.
+#[test]
+fn the_commands_find_no_fault_with_a_listener_that_answers() {
+    let (cluster, folder) = (Cluster::start(&all_topics(), HOST), Folder::new());
+    cluster.mend();
+    folder.write("hookgate.toml", serve_configuration(&cluster.bootstrap.to_string(), ""));
+    for arguments in [&["check", "--cluster"][..], &["topics", "--apply"], &["tail", "--exit"]] {
+        let told = hookgate(&folder, arguments).both();
+        assert!(!told.contains("advertises"), "{arguments:?}: {told}");
+    }
+}
