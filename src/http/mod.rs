@@ -263,6 +263,7 @@ async fn deliver<'a>(
         tracing::warn!(endpoint = %endpoint.name, id = record.id, trace_id, "the typed payload was left out, the record would be too large");
     }
 
+    shared.publisher.first_contact(outcome.left().min(shared.publish_timeout)).await;
     // librdkafka has its own copy, within its own limit: ours must not be held through the wait as well. The delivery stays in flight until
     // Kafka has taken or refused the record, also where its sender does not wait for that.
     let pending = shared.publisher.enqueue(&record, admitted.into_share());

@@ -134,6 +134,11 @@ impl Publisher {
         self.shared.topics.reached()
     }
 
+    /// Waits for Kafka to be reached, in the first five seconds after the start alone, and at most `wait`.
+    pub async fn first_contact(&self, wait: Duration) {
+        self.shared.topics.first_contact(wait).await;
+    }
+
     /// The topics that are missing or not visible.
     pub fn missing_topics(&self) -> Vec<Arc<str>> {
         self.shared.topics.missing()

@@ -64,6 +64,15 @@ impl TopicStates {
         *self.reached.borrow()
     }
 
+    /// Waits until Kafka is reached, in the first seconds after the start alone, and at most `wait`.
+    pub(super) async fn first_contact(&self, wait: Duration) {
+        let left = FIRST_SECONDS.saturating_sub(self.started.elapsed()).min(wait);
+        if !left.is_zero() && !self.reached() {
+            let mut reached = self.reached.subscribe();
+            let _not_yet = tokio::time::timeout(left, reached.wait_for(|reached| *reached)).await;
+        }
+    }
+
     fn set_reached(&self) {
         if !self.reached.send_replace(true) {
             let after_ms = crate::http::milliseconds(self.started.elapsed());

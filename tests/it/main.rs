@@ -12,6 +12,7 @@ mod accept;
 mod admin;
 mod broker;
 mod commands;
+mod contact;
 mod contract;
 mod credentials;
 mod docs;
