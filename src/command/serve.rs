@@ -8,13 +8,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Failure, Outcome, Source, logging};
 use crate::{
     app,
-    config::{Config, Environment},
+    config::{self, Config, Environment},
 };
 
 /// Run the daemon.
 ///
-/// It takes webhooks on one port, answers 200 when Kafka has acknowledged the event, and has metrics and probes on another. SIGTERM and
-/// Ctrl-C shut it down in order; a second one ends it at once. SIGUSR1 makes it log every delivery, until the next SIGUSR1.
+/// It takes webhooks on one port, answers 200 when Kafka has acknowledged the event, and has metrics and probes on another. SIGTERM,
+/// SIGHUP and Ctrl-C shut it down in order; a second one ends it at once. SIGUSR1 makes it log every delivery, until the next SIGUSR1.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate serve --config /etc/hookgate/hookgate.toml
@@ -87,7 +87,7 @@ fn raise_open_files(config: &Config) {
     }
 }
 
-/// Waits for the first SIGTERM or SIGINT. From then on a second one ends the process at once.
+/// Waits for the first SIGTERM, SIGHUP or SIGINT. From then on a second one ends the process at once.
 pub(super) fn wait_for_signal() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
@@ -103,19 +103,29 @@ pub(super) fn wait_for_signal() -> Result<(), Failure> {
     Ok(())
 }
 
-/// SIGTERM and SIGINT. Made within a runtime; from then on they do not end the process by themselves.
-pub(super) struct Signals(Signal, Signal);
+/// SIGTERM, SIGINT and, unless `nohup` or the like has it ignored, SIGHUP. Made within a runtime; from then on they do not end the process
+/// by themselves.
+pub(super) struct Signals(Signal, Signal, Option<Signal>);
 
 impl Signals {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+        let hangup = if config::ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
+        Ok(Self(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, hangup))
     }
 
-    /// Waits for the next of either.
+    /// Waits for the next of any.
     pub(super) async fn next(&mut self) {
+        let Self(terminate, interrupt, hangup) = self;
+        let hangup = async {
+            match hangup {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.0.recv() => {}
-            _ = self.1.recv() => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup => {}
         }
     }
 }

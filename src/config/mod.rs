@@ -212,6 +212,14 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// Whether whoever started this process has SIGHUP ignored, as `nohup` does: it is to outlive the terminal. False where that cannot be told.
+pub fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // A bit for each signal, from 1 on.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
 /// What to type to run this program again: whoever tries it out does not have it on the path yet.
 pub fn program() -> String {
     std::env::args_os().next().map_or_else(|| "hookgate".into(), |name| name.to_string_lossy().into_owned())

@@ -3,6 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    process::Command,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -313,6 +314,32 @@ fn an_outage_is_told_once() {
     let log = process.finish().err;
     let told = |error: &str| log.lines().filter(|line| line.contains("kafka client error") && line.contains(error)).count();
     assert_eq!((told("BrokerTransportFailure"), told("AllBrokersDown")), (1, 1), "{log}");
+}
+
+/// Each of them stops a daemon in order. A terminal that goes away sends SIGHUP, unless `nohup` or the like stands in between.
+#[test]
+fn every_signal_to_stop_stops_in_order() {
+    let (folder, mock) = (Folder::new(), mock());
+    folder.write("hookgate.toml", serve_configuration(mock.brokers(), "[shutdown]\npre_stop = \"0s\""));
+    let check = |process: Process, signal: &str| {
+        let (webhooks, admin) = process.addresses();
+        ready(admin);
+        assert_eq!(deliver_kept_alive(webhooks).status, 200);
+        process.signal(signal);
+        let finished = process.finish();
+        assert_eq!(finished.code, Some(0), "{signal}: {}", finished.err);
+        assert!(finished.err.contains("\"stopped\""), "{signal}: {}", finished.err);
+    };
+    for signal in ["TERM", "INT", "HUP"] {
+        check(Process::spawn(&folder, &["serve"]), signal);
+    }
+    let mut command = Command::new("sh");
+    let script = format!("trap '' HUP; exec {} serve --config {}", env!("CARGO_BIN_EXE_hookgate"), folder.path("hookgate.toml"));
+    command.args(["-c", &script]).envs(SECRETS.iter().copied());
+    let process = Process::of(command);
+    ready(process.addresses().1);
+    process.signal("HUP");
+    check(process, "TERM");
 }
 
 #[test]
