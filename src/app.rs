@@ -141,7 +141,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         in_flight: InFlight::new(&config.http, config.endpoints.len()),
         tls,
         refusals: Refusals::new(config.http.max_refusals_per_source),
-        delay: Delay::new(&config.http, config.kafka.publish_timeout),
+        delay: Delay::new(&config.http),
         phase: PhaseCell::default(),
         clock,
         success_sample: config.log.success_sample,

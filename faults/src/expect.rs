@@ -30,6 +30,19 @@ pub(crate) fn answered(providers: &[Provider], outcome: Outcome, within: Range<I
     })
 }
 
+/// That the path has forgotten a connection each night, or none at all.
+pub(crate) fn forgotten(connections: usize, patience: f32, nights: Option<usize>) -> Expectation {
+    Box::new(move |_, _| match nights {
+        Some(nights) if connections < nights => {
+            Err(format!("the fault was none: after {patience} s the path forgot {connections} connections in {nights} nights"))
+        }
+        None if connections > 0 => {
+            Err(format!("{connections} connections were not closed before the path forgot them, after {patience} s"))
+        }
+        _ => Ok(Some(format!("a path that forgets after {patience} s forgot {connections} connections that were still used"))),
+    })
+}
+
 /// That all of these partitions took records before their leader was killed, from another one while it was away, and after it was back.
 pub(crate) fn led_by_another(led: Vec<Led>, away: Range<Instant>) -> Expectation {
     Box::new(move |attempts, records| {

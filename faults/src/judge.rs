@@ -60,13 +60,10 @@ fn allows(allowed: Allowed, attempt: &Attempt) -> bool {
     }
 }
 
-/// When Kafka takes so long without being broken on purpose, it may as well take longer than the daemon waits.
-const KAFKA_MAX: Duration = Duration::from_secs(1);
-
 /// Whether a run proves nothing, because Kafka itself did not keep up and all that is wrong is what follows from it. Otherwise what is
 /// wrong is a fault.
-pub(crate) fn is_void(books: &mut Books, kafka_took: Duration) -> bool {
-    let void = kafka_took > KAFKA_MAX && books.faults.is_empty() && !books.excusable.is_empty();
+pub(crate) fn is_void(books: &mut Books, kafka_took: Duration, kafka_max: Duration) -> bool {
+    let void = kafka_took > kafka_max && books.faults.is_empty() && !books.excusable.is_empty();
     books.faults.append(&mut books.excusable);
     void
 }

@@ -89,7 +89,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn start(address: SocketAddr, secrets: Secrets, kind: Kind) -> Self {
+    /// While `quiet` is set nothing is begun.
+    pub(crate) fn start(address: SocketAddr, secrets: Secrets, kind: Kind, quiet: Arc<AtomicBool>) -> Self {
         let (attempts, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
         let (written, stopped) = (Arc::clone(&attempts), Arc::clone(&stop));
         let stall_ms = Arc::new(AtomicU64::new(0));
@@ -98,9 +99,10 @@ impl Load {
             let senders = Rc::new(Senders { address, secrets, kept: Kept::new(address, CONNECTIONS), attempts: written });
             let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
             let work = async {
+                let switches = Switches { stop: &stopped, quiet: &quiet };
                 match kind {
-                    Kind::Steady(rate) => send(rate, 0, &stopped, &stalled, |it| Rc::clone(&senders).deliver(it)).await,
-                    Kind::Flood(rate) => send(rate, FLOOD_FROM, &stopped, &stalled, |it| Rc::clone(&senders).flood(it)).await,
+                    Kind::Steady(rate) => send(rate, 0, switches, &stalled, |it| Rc::clone(&senders).deliver(it)).await,
+                    Kind::Flood(rate) => send(rate, FLOOD_FROM, switches, &stalled, |it| Rc::clone(&senders).flood(it)).await,
                     Kind::Noise(provider, connections) => senders.noise(provider, connections, Arc::clone(&stopped)).await,
                 }
             };
@@ -142,23 +144,34 @@ struct Senders {
     attempts: Arc<Mutex<Vec<Attempt>>>,
 }
 
-/// Begins so many deliveries a second, numbered from `first`, until it is told to stop; then waits for the last one's end.
+/// What a scenario may do to its senders.
+#[derive(Clone, Copy)]
+struct Switches<'a> {
+    stop: &'a AtomicBool,
+    quiet: &'a AtomicBool,
+}
+
+/// Begins so many deliveries a second, numbered from `next`, until it is told to stop; then waits for the last one's end. What was not
+/// begun while it was quiet is not made up for.
 async fn send<F: Future<Output = ()> + 'static>(
     rate: u32,
-    first: u64,
-    stop: &AtomicBool,
+    mut next: u64,
+    switches: Switches<'_>,
     stall_ms: &AtomicU64,
     deliver: impl Fn(u64) -> F,
 ) {
-    let (begin, mut sent, mut deliveries) = (Instant::now(), 0_u64, JoinSet::new());
+    let (mut begin, mut sent, mut deliveries) = (Instant::now(), 0_u64, JoinSet::new());
     let mut tick = interval(Duration::from_millis(5));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    while !stop.load(Ordering::Relaxed) {
+    while !switches.stop.load(Ordering::Relaxed) {
         let due = tick.tick().await;
         stall_ms.fetch_max(u64::try_from(due.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if switches.quiet.load(Ordering::Relaxed) {
+            (begin, sent) = (Instant::now(), 0);
+        }
         while u128::from(sent) < begin.elapsed().as_millis() * u128::from(rate) / 1000 {
-            deliveries.spawn_local(deliver(first + sent));
-            sent += 1;
+            deliveries.spawn_local(deliver(next));
+            (next, sent) = (next + 1, sent + 1);
         }
         while deliveries.try_join_next().is_some() {}
     }

@@ -5,6 +5,10 @@ mod kafka;
 use std::{
     io,
     net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -26,6 +30,11 @@ pub(crate) enum Mode {
     Pass,
     /// Every byte comes so much later, in both directions.
     Slow(Duration),
+    /// Every byte of an answer does.
+    SlowAnswers(Duration),
+    /// As an address translator or a firewall does it: what has idled for longer is forgotten. From then on it swallows every byte, in both
+    /// directions, without a word to either side.
+    Forget(Duration),
     /// Connections stay open and nothing comes through; it comes later, as TCP would send it again.
     Stuck,
     /// Connections are closed, and so is every new one.
@@ -49,6 +58,7 @@ pub(crate) struct Proxy {
     /// Without it the thread ends.
     mode: Option<watch::Sender<Mode>>,
     thread: Option<JoinHandle<()>>,
+    forgotten: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -58,6 +68,8 @@ impl Proxy {
         listener.set_nonblocking(true).map_err(text)?;
         let (mode, watched) = watch::channel(Mode::Pass);
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
+        let forgotten = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&forgotten);
         let thread = thread::spawn(move || {
             runtime.block_on(async {
                 let Ok(listener) = TcpListener::from_std(listener) else { return };
@@ -65,7 +77,7 @@ impl Proxy {
                 loop {
                     tokio::select! {
                         accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                            tokio::spawn(connection(client, choose(), carries, watched.clone()));
+                            tokio::spawn(connection(client, choose(), carries, watched.clone(), Memory::new(&count)));
                         },
                         // It fails only where the sender is gone with its proxy.
                         changed = ended.changed() => if changed.is_err() { return },
@@ -73,7 +85,12 @@ impl Proxy {
                 }
             });
         });
-        Ok(Self { mode: Some(mode), thread: Some(thread) })
+        Ok(Self { mode: Some(mode), thread: Some(thread), forgotten })
+    }
+
+    /// How many connections it has forgotten that were still used.
+    pub(crate) fn forgotten(&self) -> usize {
+        self.forgotten.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set(&self, mode: &Mode) {
@@ -91,7 +108,44 @@ impl Drop for Proxy {
     }
 }
 
-async fn connection(client: TcpStream, target: SocketAddr, carries: Carries, mode: watch::Receiver<Mode>) {
+/// What the network knows of one connection.
+#[derive(Clone)]
+struct Memory {
+    /// When a byte was last seen; none when it is forgotten.
+    seen: Arc<Mutex<Option<Instant>>>,
+    forgotten: Arc<AtomicUsize>,
+}
+
+impl Memory {
+    fn new(forgotten: &Arc<AtomicUsize>) -> Self {
+        Self { seen: Arc::new(Mutex::new(Some(Instant::now()))), forgotten: Arc::clone(forgotten) }
+    }
+
+    /// Bytes have come. Whether they go on.
+    fn passes(&self, mode: &Mode) -> bool {
+        let mut seen = self.seen.lock().expect("nobody panics with it");
+        let Some(last) = *seen else { return false };
+        *seen = Some(Instant::now());
+        if matches!(mode, Mode::Forget(patience) if last.elapsed() > *patience) {
+            *seen = None;
+            self.forgotten.fetch_add(1, Ordering::Relaxed);
+        }
+        seen.is_some()
+    }
+
+    fn is_forgotten(&self) -> bool {
+        self.seen.lock().expect("nobody panics with it").is_none()
+    }
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    There,
+    Back,
+}
+
+async fn connection(client: TcpStream, target: SocketAddr, carries: Carries, mode: watch::Receiver<Mode>, memory: Memory) {
     let both = async {
         if *mode.borrow() == Mode::Cut {
             return Ok(());
@@ -100,8 +154,8 @@ async fn connection(client: TcpStream, target: SocketAddr, carries: Carries, mod
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        let there = pump(from_client, to_server, carries, kafka::hide, mode.clone());
-        tokio::try_join!(there, pump(from_server, to_client, carries, kafka::unhide, mode.clone())).map(drop)
+        let there = pump(from_client, to_server, carries, Way::There, mode.clone(), memory.clone());
+        tokio::try_join!(there, pump(from_server, to_client, carries, Way::Back, mode.clone(), memory)).map(drop)
     };
     let mut cut = mode.clone();
     tokio::select! {
@@ -116,8 +170,9 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     carries: Carries,
-    alter: fn(&mut [u8], &str),
+    way: Way,
     mut mode: watch::Receiver<Mode>,
+    memory: Memory,
 ) -> io::Result<()> {
     let (queue, mut queued) = mpsc::channel::<(Instant, Vec<u8>)>(64);
     let now = mode.clone();
@@ -126,18 +181,30 @@ async fn pump(
         loop {
             arrived.reserve(16 * 1024);
             if from.read_buf(&mut arrived).await? == 0 {
+                if memory.is_forgotten() {
+                    // Not even this end comes through.
+                    std::future::pending::<()>().await;
+                }
                 return Ok(());
+            }
+            if !memory.passes(&now.borrow()) {
+                arrived.clear();
+                continue;
             }
             let whole = if carries == Carries::Kafka { kafka::whole(&arrived) } else { arrived.len() };
             let rest = arrived.split_off(whole);
             let mut bytes = std::mem::replace(&mut arrived, rest);
             let delay = match &*now.borrow() {
                 Mode::Slow(delay) => *delay,
+                Mode::SlowAnswers(delay) if way == Way::Back => *delay,
                 Mode::Hide(topic) => {
-                    alter(&mut bytes, topic);
+                    match way {
+                        Way::There => kafka::hide(&mut bytes, topic),
+                        Way::Back => kafka::unhide(&mut bytes, topic),
+                    }
                     Duration::ZERO
                 }
-                Mode::Pass | Mode::Stuck | Mode::Cut => Duration::ZERO,
+                Mode::SlowAnswers(_) | Mode::Forget(_) | Mode::Pass | Mode::Stuck | Mode::Cut => Duration::ZERO,
             };
             if queue.send((Instant::now() + delay, bytes)).await.is_err() {
                 return Ok(());

@@ -65,6 +65,8 @@ pub(crate) struct Stage {
     stall: Duration,
     expectations: Vec<Expectation>,
     not_staged: Option<&'static str>,
+    /// While it is set the steady load begins nothing.
+    quiet: Arc<AtomicBool>,
 }
 
 /// How a scenario went.
@@ -98,7 +100,7 @@ pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool, turn: u32) 
     let mut stage = Stage::new(scenario, program, short, turn)?;
     let ceiling = stage.site.ceiling()?;
     let witness = scenario.spares_kafka().then(|| Witness::start(stage.site.witness())).transpose()?;
-    let load = Load::start(stage.entrance, stage.secrets.clone(), Kind::Steady(scenario.rate));
+    let load = Load::start(stage.entrance, stage.secrets.clone(), Kind::Steady(scenario.rate), Arc::clone(&stage.quiet));
     thread::sleep(STEADY);
     let played = (scenario.run)(&mut stage);
     let healed = stage.healed.unwrap_or_else(Instant::now);
@@ -127,7 +129,7 @@ pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool, turn: u32) 
             Err(fault) => books.faults.push(fault),
         }
     }
-    let void = judge::is_void(&mut books, kafka_took);
+    let void = judge::is_void(&mut books, kafka_took, scenario.kafka_max);
     Ok(Verdict { void, books, stall, rss_peak, recovery, notes, not_staged: stage.not_staged })
 }
 
@@ -188,6 +190,7 @@ impl Stage {
             stall: Duration::ZERO,
             expectations: Vec::new(),
             not_staged: None,
+            quiet: Arc::default(),
         })
     }
 
@@ -208,7 +211,7 @@ impl Stage {
 
     /// Sends this beside the steady load.
     pub(crate) fn flood(&self, kind: Kind) -> Load {
-        Load::start(self.entrance, self.secrets.clone(), kind)
+        Load::start(self.entrance, self.secrets.clone(), kind, Arc::default())
     }
 
     /// Ends a flood, and keeps what it has written down.
@@ -216,6 +219,16 @@ impl Stage {
         self.stall = self.stall.max(flood.stall());
         self.flooded.append(&mut flood.finish()?);
         Ok(())
+    }
+
+    /// Lets the steady load rest, or go on.
+    pub(crate) fn quiet(&self, quiet: bool) {
+        self.quiet.store(quiet, Ordering::Relaxed);
+    }
+
+    /// How many connections the network has forgotten.
+    pub(crate) fn forgotten(&self) -> usize {
+        self.networks.iter().map(Proxy::forgotten).sum()
     }
 
     /// The fault is over as of now.

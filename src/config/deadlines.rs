@@ -14,6 +14,10 @@ const REPORT_SLACK: Duration = Duration::from_millis(500);
 /// How long a connection that has not asked yet may take to, once the listener is closed: what its peer has sent may be on its way.
 pub const LAST_WORDS: Duration = Duration::from_millis(250);
 
+/// What it takes, from the moment at which a request to a broker counts as failed, to send it again over a new connection and to have it
+/// acknowledged. librdkafka looks for such requests once a second; the rest is for connecting, and for the second request.
+const RETRY_ROOM: Duration = Duration::from_millis(1500);
+
 /// One deadline and what it must leave room for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -74,11 +78,14 @@ pub fn chain(config: &Config) -> Vec<Link> {
             ),
             &["kafka.message_timeout", "kafka.reconnect_backoff_max", "kafka.publish_timeout"],
         ),
-        link(
-            ("kafka.message_timeout", kafka.message_timeout),
-            ("kafka.socket_timeout", kafka.socket_timeout),
-            &["kafka.socket_timeout", "kafka.message_timeout"],
-        ),
+        Link {
+            or_equal: true,
+            ..link(
+                ("kafka.message_timeout", kafka.message_timeout),
+                ("kafka.socket_timeout + 1.5s", kafka.socket_timeout + RETRY_ROOM),
+                &["kafka.socket_timeout", "kafka.message_timeout"],
+            )
+        },
         link(
             ("http.answer_deadline", http.answer_deadline),
             ("http.body_timeout", http.body_timeout),

@@ -40,6 +40,8 @@ pub struct Kafka {
     pub socket_timeout: Duration,
     /// The longest pause between two attempts to connect to a broker.
     pub reconnect_backoff_max: Duration,
+    /// After how long without traffic a connection to a broker is closed, before the path to it forgets it; whole milliseconds.
+    pub connections_max_idle: Duration,
     /// How many bytes of records may wait in the producer.
     pub queue_bytes: u64,
     /// Whether the daemon creates topics that are missing, with the settings of `[topics]`. For development only: where nobody
@@ -104,6 +106,7 @@ impl Kafka {
             ("client.id", self.client_id.clone()),
             ("socket.timeout.ms", self.socket_timeout.as_millis().to_string()),
             ("socket.nagle.disable", "true".into()),
+            ("connections.max.idle.ms", self.connections_max_idle.as_millis().to_string()),
             ("reconnect.backoff.max.ms", self.reconnect_backoff_max.as_millis().to_string()),
             // The default first pause of 100 ms may not exceed the longest one.
             ("reconnect.backoff.ms", self.reconnect_backoff_max.as_millis().min(100).to_string()),
@@ -154,11 +157,12 @@ pub(super) fn read(
         client_id: client_id(&mut section),
         compression: section.choice("compression", &codecs, "lz4").into(),
         linger: section.duration("linger", second / 200, &(Duration::ZERO..=second)),
-        publish_timeout: section.duration("publish_timeout", second * 7 / 2, &positive),
-        message_timeout: section.duration("message_timeout", second * 2, &positive),
+        publish_timeout: section.duration("publish_timeout", second * 19 / 5, &positive),
+        message_timeout: section.duration("message_timeout", second * 3, &positive),
         // librdkafka's bounds: socket.timeout.ms is 10 to 300000.
         socket_timeout: section.duration("socket_timeout", second * 3 / 2, &(second / 100..=second * 300)),
-        reconnect_backoff_max: section.duration("reconnect_backoff_max", second / 2, &positive),
+        reconnect_backoff_max: section.duration("reconnect_backoff_max", second / 4, &positive),
+        connections_max_idle: section.duration("connections_max_idle", second * 60, &(second..=second * 3600)),
         queue_bytes: section.size("queue_bytes", 64 << 20, &(1 << 20..=1 << 40)),
         auto_create: section.boolean("auto_create", false),
         max_message_bytes,
@@ -265,6 +269,7 @@ pub(super) fn redacted(kafka: &Kafka) -> serde_json::Value {
         "message_timeout": show(kafka.message_timeout),
         "socket_timeout": show(kafka.socket_timeout),
         "reconnect_backoff_max": show(kafka.reconnect_backoff_max),
+        "connections_max_idle": show(kafka.connections_max_idle),
         "queue_bytes": show_size(kafka.queue_bytes),
         "auto_create": kafka.auto_create,
         "properties": properties,

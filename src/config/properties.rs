@@ -43,6 +43,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["message.timeout.ms", "delivery.timeout.ms"], "a link of the deadline chain; use [kafka] message_timeout"),
     (&["socket.timeout.ms"], "a link of the deadline chain; use [kafka] socket_timeout"),
     (&["reconnect.backoff.max.ms", "reconnect.backoff.ms"], "a link of the deadline chain; use [kafka] reconnect_backoff_max"),
+    (&["connections.max.idle.ms"], "use [kafka] connections_max_idle"),
     (&["bootstrap.servers", "metadata.broker.list"], "use [kafka] brokers"),
     (&["client.id"], "use [kafka] client_id"),
     (

@@ -23,7 +23,7 @@ use lines::LogLines;
 
 /// The buckets of answers and acknowledgements in seconds: fine around the linger of a few milliseconds, and one bound on each limit of
 /// the deadline chain.
-const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.5, 4.0, 5.0];
+const SECONDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 3.8, 4.0, 5.0];
 
 /// The buckets of an event's age in seconds: from the same second to Uploadcare's last attempt after 72 hours.
 const AGES: [f64; 11] = [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 259_200.0];

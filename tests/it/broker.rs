@@ -7,25 +7,23 @@ use std::{
 
 use hookgate::{
     app::{self, Options},
-    config::Shutdown,
+    config::{Config, Shutdown},
     publish::mock::{Cluster, Mock},
 };
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
 
 use crate::harness::{Answer, Daemon, Setup, configuration, environment, request, signed, topics, wait_until};
 
-/// Every time in the chain of deadlines, short enough for a table.
-const SHORT: &str = r#"
-[kafka]
-socket_timeout = "300ms"
-message_timeout = "500ms"
-reconnect_backoff_max = "200ms"
-publish_timeout = "1300ms"
-[http]
-answer_deadline = "1500ms"
-body_timeout = "1s"
-"#;
-/// The deadline of [`SHORT`], and room for a busy machine.
+/// Every time in the chain of deadlines, short enough for a table. No configuration may leave so little room between the two: here no
+/// connection is to be lost without a word, and what counts is that a record is given up soon.
+fn short(config: &mut Config) {
+    config.kafka.socket_timeout = Duration::from_millis(300);
+    config.kafka.message_timeout = Duration::from_millis(500);
+    config.kafka.reconnect_backoff_max = Duration::from_millis(200);
+    config.kafka.publish_timeout = Duration::from_millis(1300);
+    config.http.answer_deadline = Duration::from_millis(1500);
+}
+/// The deadline of [`short`], and room for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(4);
 /// More than librdkafka tries within its time.
 const ALWAYS: usize = 200;
@@ -64,7 +62,7 @@ impl Bench {
     }
 
     fn short() -> Self {
-        Self::new(Daemon::with(Setup { tables: SHORT, ..Setup::default() }))
+        Self::new(Daemon::with(Setup { change: short, ..Setup::default() }))
     }
 
     fn cluster(&self, job: impl FnOnce(&Cluster) + Send + 'static) {
@@ -220,7 +218,7 @@ fn a_missing_permission_at_the_start_heals_without_a_restart() {
     let mock = mock();
     let denied = [Kafka::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; ALWAYS];
     mock.run(move |cluster| cluster.request_errors(Api::InitProducerId, &denied)).unwrap();
-    let mut bench = Bench::new(Daemon::with(Setup { tables: SHORT, mock: Some(mock), ..Setup::default() }));
+    let mut bench = Bench::new(Daemon::with(Setup { change: short, mock: Some(mock), ..Setup::default() }));
     bench.refused(&PUBLISH, "denied");
     wait_until("rebuilt", || bench.daemon.metric("hookgate_producer_rebuilds_total").unwrap() >= 1.0);
     bench.refused(&PUBLISH, "still denied");
@@ -233,8 +231,8 @@ fn a_missing_permission_at_the_start_heals_without_a_restart() {
 fn kafka_away_at_the_start_and_later() {
     let mock = mock();
     mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
-    let tables = SHORT.replace("[http]", "[kafka.properties]\n\"statistics.interval.ms\" = 100\n[http]");
-    let mut bench = Bench::new(Daemon::with(Setup { tables: &tables, mock: Some(mock), wait: false, ..Setup::default() }));
+    let tables = "[kafka.properties]\n\"statistics.interval.ms\" = 100";
+    let mut bench = Bench::new(Daemon::with(Setup { tables, change: short, mock: Some(mock), wait: false, ..Setup::default() }));
     let shows = |bench: &Bench, series: &str, value: f64| {
         wait_until(&format!("{series} {value}"), || bench.daemon.metric(series).is_some_and(|it| (it - value).abs() < 0.1));
     };
@@ -295,8 +293,8 @@ fn the_deadline_of_the_answer_counts_from_the_head() {
 
 #[test]
 fn a_full_queue_is_overloaded_and_empties() {
-    let tables = SHORT.replace("[http]", "queue_bytes = \"1MiB\"\n[http]");
-    let mut bench = Bench::new(Daemon::with(Setup { tables: &tables, ..Setup::default() }));
+    let mut bench =
+        Bench::new(Daemon::with(Setup { tables: "[kafka]\nqueue_bytes = \"1MiB\"", change: short, ..Setup::default() }));
     bench.cluster(|cluster| cluster.broker_down(1).unwrap());
     let large = format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":{{"uuid":"x"}},"x":"{}"}}"#, "x".repeat(300 << 10));
     let answers: Vec<Answer> = std::thread::scope(|scope| {
@@ -314,10 +312,10 @@ fn a_full_queue_is_overloaded_and_empties() {
 
 #[test]
 fn a_missing_topic_costs_only_its_own_deliveries() {
-    let all = topics(&configuration(SHORT, &[]));
+    let all = topics(&configuration("", &[]));
     let others: Vec<String> = all.into_iter().filter(|topic| topic != TOPIC).collect();
     let mock = Arc::new(Mock::start(&others).unwrap());
-    let mut bench = Bench::new(Daemon::with(Setup { tables: SHORT, mock: Some(mock), wait: false, ..Setup::default() }));
+    let mut bench = Bench::new(Daemon::with(Setup { change: short, mock: Some(mock), wait: false, ..Setup::default() }));
     bench.daemon.wait_until("missing", |it| it.unready().is_none() && !it.missing_topics().is_empty());
     assert_eq!(bench.daemon.running().missing_topics(), [TOPIC.into()]);
     assert_eq!(bench.daemon.admin("/readyz").status, 200);
@@ -359,9 +357,9 @@ fn a_topic_that_cannot_be_looked_up_costs_only_its_own_deliveries() {
     ] {
         let mock = mock();
         // The first one that is looked up.
-        let first = topics(&configuration(SHORT, &[])).remove(0);
+        let first = topics(&configuration("", &[])).remove(0);
         mock.run(move |cluster| cluster.topic_error(&first, error)).unwrap().unwrap();
-        let mut bench = Bench::new(Daemon::with(Setup { tables: SHORT, mock: Some(mock), wait: false, ..Setup::default() }));
+        let mut bench = Bench::new(Daemon::with(Setup { change: short, mock: Some(mock), wait: false, ..Setup::default() }));
         bench.daemon.wait_until("ready", |it| it.unready().is_none());
         assert_eq!(bench.deliver().status, 200, "{error:?}: another topic");
         bench.daemon.wait_until("settled", |it| it.missing_topics().is_empty() != refused);
@@ -371,8 +369,8 @@ fn a_topic_that_cannot_be_looked_up_costs_only_its_own_deliveries() {
 
 #[test]
 fn a_record_above_the_topics_limit_leaves_its_reading_out() {
-    let tables = format!("{SHORT}max_body_bytes = \"100KiB\"\n[topics]\nmax_message_bytes = \"192KiB\"\n");
-    let mut bench = Bench::new(Daemon::with(Setup { tables: &tables, ..Setup::default() }));
+    let tables = "[http]\nmax_body_bytes = \"100KiB\"\n[topics]\nmax_message_bytes = \"192KiB\"\n";
+    let mut bench = Bench::new(Daemon::with(Setup { tables, change: short, ..Setup::default() }));
     let fits = |kilobytes: usize| {
         let filler = "x".repeat(kilobytes << 10);
         format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":{{"uuid":"a","metadata":{{"note":"{filler}"}}}}}}"#)
@@ -393,5 +391,5 @@ fn a_record_above_the_topics_limit_leaves_its_reading_out() {
 
 /// A cluster with every topic.
 fn mock() -> Arc<Mock> {
-    Arc::new(Mock::start(&topics(&configuration(SHORT, &[]))).unwrap())
+    Arc::new(Mock::start(&topics(&configuration("", &[]))).unwrap())
 }

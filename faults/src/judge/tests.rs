@@ -55,7 +55,7 @@ fn only_what_follows_from_a_slow_kafka_is_void() {
         books.faults.extend(missing.then(|| "a delivery is on no topic".to_owned()));
         let scenario = named("secrets-rotated");
         answers(&mut books, scenario, &[attempt(Provider::FrameIo, outcome)], Duration::ZERO, Bounds::FULL);
-        let void = is_void(&mut books, Duration::from_millis(kafka_ms));
+        let void = is_void(&mut books, Duration::from_millis(kafka_ms), Duration::from_secs(1));
         (void, books.faults.is_empty())
     };
     let stored = || Outcome::Stored("a".into());

@@ -32,6 +32,8 @@ pub(crate) struct Scenario {
     pub(crate) settings: Settings,
     /// Whether it is one of the short set.
     pub(crate) short: bool,
+    /// How long Kafka itself may take. Beyond, a run that shows only what follows from it proves nothing.
+    pub(crate) kafka_max: Duration,
     pub(crate) run: fn(&mut Stage) -> Result<(), String>,
 }
 
@@ -83,6 +85,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("network-cut", Proxied, Refusals, network::network_cut),
     scenario("network-slow", Proxied, Refusals, network::network_slow),
     scenario("network-half-open", Proxied, Refusals, network::network_half_open).short(),
+    scenario("idle-path-dropped", Proxied, Only200, network::idle_path_dropped).with(IDLE_FOR_4S).at(20),
+    scenario("acknowledgements-late", Proxied, Only200, network::acknowledgements_late)
+        .at(50)
+        .kafka_within(Duration::from_millis(300)),
     scenario("overload", Proxied, Refusals, load::overload).with(ROOM_FOR_16).at(20),
     scenario("stranger-floods-large-bodies", Nginx, Only200, load::stranger_floods_large_bodies).at(50),
     scenario("noisy-endpoint", Direct, RefusalsOf(VICTIM), load::noisy_endpoint).with(ROOM_FOR_256),
@@ -101,13 +107,17 @@ const USER: Settings = &[
     ("HOOKGATE_KAFKA__SASL__PASSWORD", "env:FAULTS_KAFKA_PASSWORD"),
     ("FAULTS_KAFKA_PASSWORD", "hookgate-secret"),
 ];
+/// As short as librdkafka's jitter of two seconds allows.
+const IDLE_FOR_4S: Settings = &[("HOOKGATE_KAFKA__CONNECTIONS_MAX_IDLE", "4s")];
+/// When Kafka takes so long without being broken on purpose, it may as well take longer than the daemon waits.
+const KAFKA_MAX: Duration = Duration::from_secs(1);
 const ROOM_FOR_16: Settings = &[("HOOKGATE_HTTP__MAX_IN_FLIGHT", "16")];
 /// One endpoint's share is a quarter: more than a second's worth of what is sent to it otherwise.
 const ROOM_FOR_256: Settings = &[("HOOKGATE_HTTP__MAX_IN_FLIGHT", "256")];
 
 const fn scenario(name: &'static str, setup: Setup, allowed: Allowed, run: fn(&mut Stage) -> Result<(), String>) -> Scenario {
     let resends = matches!(allowed, Refusals);
-    Scenario { name, setup, allowed, resends, rate: 200, settings: &[], short: false, run }
+    Scenario { name, setup, allowed, resends, rate: 200, settings: &[], short: false, kafka_max: KAFKA_MAX, run }
 }
 
 impl Scenario {
@@ -121,6 +131,10 @@ impl Scenario {
 
     const fn with(self, settings: Settings) -> Self {
         Self { settings, ..self }
+    }
+
+    const fn kafka_within(self, kafka_max: Duration) -> Self {
+        Self { kafka_max, ..self }
     }
 
     const fn short(self) -> Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::pause;
-use crate::{proxy::Mode, stage::Stage};
+use crate::{expect::forgotten, proxy::Mode, stage::Stage};
 
 fn network(stage: &mut Stage, mode: &Mode, seconds: f32) -> Result<(), String> {
     stage.network(mode)?;
@@ -24,4 +24,29 @@ pub(super) fn network_slow(stage: &mut Stage) -> Result<(), String> {
 pub(super) fn network_half_open(stage: &mut Stage) -> Result<(), String> {
     let seconds = stage.seconds(8.0, 5.0);
     network(stage, &Mode::Stuck, seconds)
+}
+
+/// As at night: nothing for longer than the path remembers, then deliveries. The daemon gives idle connections up after 2 to 4 s, as it is
+/// configured here and librdkafka does it, and a second later at most.
+pub(super) fn idle_path_dropped(stage: &mut Stage) -> Result<(), String> {
+    // A path with more patience than the daemon, which closes first, and one with less, where it finds out by a request without an answer.
+    for (patience, nights, forgets) in [(6.0, 2, false), (1.0, 5, true)] {
+        let before = stage.forgotten();
+        stage.network(&Mode::Forget(Duration::from_secs_f32(patience)))?;
+        for _ in 0..nights {
+            stage.quiet(true);
+            pause(patience + 0.8);
+            stage.quiet(false);
+            pause(4.0);
+        }
+        let connections = stage.forgotten() - before;
+        stage.expect(forgotten(connections, patience, if forgets { Some(nights) } else { None }));
+    }
+    stage.network(&Mode::Pass)?;
+    stage.healed();
+    Ok(())
+}
+
+pub(super) fn acknowledgements_late(stage: &mut Stage) -> Result<(), String> {
+    network(stage, &Mode::SlowAnswers(Duration::from_millis(800)), 10.0)
 }

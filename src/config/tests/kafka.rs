@@ -81,6 +81,22 @@ fn refusals() {
 }
 
 #[test]
+fn how_long_a_connection_may_idle_has_one_place() {
+    for more in ["connections_max_idle = \"0s\"", "connections_max_idle = \"999ms\"", "connections_max_idle = \"3601s\""] {
+        check_kafka(more, &["hookgate.toml:3: [kafka] connections_max_idle: must lie between 1s and 3600s"]);
+    }
+    check_kafka(
+        "properties.\"connections.max.idle.ms\" = 1",
+        &["hookgate.toml:3: [kafka.properties] connections.max.idle.ms: is not passed through: use [kafka] connections_max_idle"],
+    );
+    let text = MINIMAL.replacen("[kafka]\n", "[kafka]\nconnections_max_idle = \"1s\"\n", 1);
+    let kafka = accept(&text, &[], &[]).kafka;
+    for properties in [kafka.client_properties(), kafka.connection_properties()] {
+        assert!(properties.contains(&("connections.max.idle.ms".into(), "1000".into())), "every client closes its own");
+    }
+}
+
+#[test]
 fn properties_of_clients() {
     let extra = "security = \"tls\"\nsasl = {mechanism = \"PLAIN\", username = \"u\", password = \"env:AVATARS_TOKEN\"}\nproperties = {\"batch.size\" = 5, debug = \"broker\"}";
     let config = accept(&MINIMAL.replacen("[kafka]\n", &format!("[kafka]\n{extra}\n"), 1), &[], &[]);
@@ -92,7 +108,8 @@ fn properties_of_clients() {
         "client.id=hookgate",
         "socket.timeout.ms=1500",
         "socket.nagle.disable=true",
-        "reconnect.backoff.max.ms=500",
+        "connections.max.idle.ms=60000",
+        "reconnect.backoff.max.ms=250",
         "reconnect.backoff.ms=100",
         "security.protocol=sasl_ssl",
         "enable.ssl.certificate.verification=true",
@@ -107,7 +124,7 @@ fn properties_of_clients() {
         "partitioner=murmur2_random",
         "compression.type=lz4",
         "linger.ms=5",
-        "message.timeout.ms=2000",
+        "message.timeout.ms=3000",
         "queue.buffering.max.kbytes=65536",
         "message.max.bytes=1000000",
         "allow.auto.create.topics=false",

@@ -82,8 +82,8 @@ fn defaults() {
     let expected = serde_json::json!({
         "kafka": {
             "brokers": ["kafka:9092"], "security": "plaintext", "tls": null, "sasl": null, "client_id": "hookgate",
-            "compression": "lz4", "linger": "5ms", "publish_timeout": "3.5s", "message_timeout": "2s", "socket_timeout": "1.5s",
-            "reconnect_backoff_max": "500ms", "queue_bytes": "64MiB", "auto_create": false, "properties": {},
+            "compression": "lz4", "linger": "5ms", "publish_timeout": "3.8s", "message_timeout": "3s", "socket_timeout": "1.5s",
+            "reconnect_backoff_max": "250ms", "connections_max_idle": "60s", "queue_bytes": "64MiB", "auto_create": false, "properties": {},
         },
         "http": {
             "listen": "0.0.0.0:8080", "max_body_bytes": "768KiB", "max_header_bytes": "16KiB", "max_headers": 100,
@@ -259,8 +259,8 @@ fn combinations() {
             "hookgate.toml:14: deadlines: http.answer_deadline (4s) is not more than http.body_timeout (4s)",
         ),
         (
-            "[http]\nanswer_deadline = \"3.5s\"",
-            "hookgate.toml:14: deadlines: http.answer_deadline (3.5s) is not more than kafka.publish_timeout (3.5s)",
+            "[http]\nanswer_deadline = \"3.8s\"",
+            "hookgate.toml:14: deadlines: http.answer_deadline (3.8s) is not more than kafka.publish_timeout (3.8s)",
         ),
         (
             "[shutdown]\npre_stop = \"15s\"",
@@ -271,14 +271,14 @@ fn combinations() {
         check_more(more, &[expected]);
     }
     check_kafka(
-        "message_timeout = \"2.5s\"",
+        "message_timeout = \"3050ms\"",
         &[
-            "hookgate.toml:3: deadlines: kafka.publish_timeout (3.5s) is not more than kafka.message_timeout + kafka.reconnect_backoff_max + 0.5s (3.5s)",
+            "hookgate.toml:3: deadlines: kafka.publish_timeout (3.8s) is not more than kafka.message_timeout + kafka.reconnect_backoff_max + 0.5s (3.8s)",
         ],
     );
     check_kafka(
-        "message_timeout = \"1.5s\"",
-        &["hookgate.toml:3: deadlines: kafka.message_timeout (1.5s) is not more than kafka.socket_timeout (1.5s)"],
+        "message_timeout = \"2999ms\"",
+        &["hookgate.toml:3: deadlines: kafka.message_timeout (2.999s) is less than kafka.socket_timeout + 1.5s (3s)"],
     );
     // The neighbours.
     accept(&format!("{MINIMAL}\n[shutdown]\ndrain = \"4s\"\npre_stop = \"14s\"\n[http]\nlisten = \"127.0.0.1:0\""), &[], &[]);
