@@ -334,7 +334,7 @@ fn those_that_linger_give_no_more_room_than_there_is() {
     let busy = connect(&daemon);
     (&busy).write_all(&bytes).unwrap();
     handed_over(&daemon, 1);
-    let turned_away: Vec<_> = (0..20)
+    let turned_away: Vec<_> = (0..5)
         .map(|_| {
             let stream = connect(&daemon);
             (&stream).write_all(&announced()).unwrap();
