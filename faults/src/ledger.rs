@@ -209,13 +209,13 @@ pub(crate) fn recovery(attempts: &[Attempt], healed: Instant, rate: u32) -> Opti
         attempts.iter().map(|it| (it.ended(), matches!(it.outcome, Outcome::Stored(_)))).filter(|it| it.0 >= healed).collect();
     answers.sort_unstable();
     let enough = rate as usize / 2;
-    let begins = answers.iter().filter(|(_, stored)| !stored).map(|(when, _)| *when);
-    std::iter::once(healed).chain(begins).find_map(|begin| {
+    // A second may begin right behind any answer, also where none was refused but too few came.
+    let begins = answers.iter().enumerate().map(|(index, (when, stored))| (*when, index + usize::from(!stored)));
+    std::iter::once((healed, 0)).chain(begins).find_map(|(begin, first)| {
         let end = begin + Duration::from_secs(1);
-        let mut second =
-            answers.iter().filter(|(when, stored)| *when >= begin && *when < end && (*when, *stored) != (begin, false));
+        let second = &answers[first..answers.partition_point(|(when, _)| *when < end)];
         let over = answers.last().is_some_and(|(last, _)| *last >= end);
-        (over && second.clone().all(|(_, stored)| *stored) && second.by_ref().count() >= enough).then(|| begin - healed)
+        (over && second.len() >= enough && second.iter().all(|(_, stored)| *stored)).then(|| begin - healed)
     })
 }
 

@@ -80,6 +80,12 @@ fn recovery_is_the_first_second_of_nothing_but_200() {
     assert_eq!(recovery(&answers(0..0, 2000), healed, 200), Some(Duration::ZERO));
     assert_eq!(recovery(&answers(700..800, 2000), healed, 200), Some(Duration::from_millis(795)));
     assert_eq!(recovery(&answers(700..800, 1500), healed, 200), None, "no full second yet");
+    // Nothing is refused, but for a while nothing is answered either.
+    let mut few = answers(0..0, 3000);
+    few.retain(|it| it.begun < healed + Duration::from_millis(300) || it.begun >= healed + Duration::from_millis(700));
+    assert_eq!(recovery(&few, healed, 200), Some(Duration::ZERO), "80 missing of 200 are not half");
+    few.retain(|it| it.begun >= healed + Duration::from_millis(1200));
+    assert_eq!(recovery(&few, healed, 200), Some(Duration::from_millis(1200)));
 }
 
 #[test]
