@@ -110,6 +110,8 @@ pub struct Http {
     pub body_timeout: Duration,
     /// How long after the request head the answer is due.
     pub answer_deadline: Duration,
+    /// How late the event loop may stay before load is shed: an eighth of `answer_deadline`, and no key.
+    pub event_loop_delay_max: Duration,
     /// The `Retry-After` of a 503; whole seconds.
     pub retry_after: Duration,
     /// Whose `X-Forwarded-For` is believed; nobody's, by default.

@@ -60,6 +60,7 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
     let second = Duration::from_secs(1);
     let positive = second / 1000..=second * 3600;
     let narrow = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+    let answer_deadline = section.duration("answer_deadline", second * 4, &positive);
     let http = Http {
         listen: address(&mut section, "0.0.0.0:8080"),
         max_body_bytes: narrow(section.size("max_body_bytes", 768 << 10, &(1 << 10..=1 << 30))),
@@ -74,7 +75,8 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
         // Longer than the longest pool that is known: Google's load balancers keep a connection for 600 s.
         idle_timeout: section.duration("idle_timeout", second * 620, &positive),
         body_timeout: section.duration("body_timeout", second * 3, &positive),
-        answer_deadline: section.duration("answer_deadline", second * 4, &positive),
+        answer_deadline,
+        event_loop_delay_max: answer_deadline / 8,
         retry_after: retry_after(&mut section),
         trusted_proxies: proxies::read(&mut section),
         tls: section.optional_table("tls").and_then(|table| tls::read(table, warnings)),

@@ -43,12 +43,12 @@ pub struct Delay {
 }
 
 impl Delay {
-    /// No delay yet. The target is an eighth of the deadline: what is begun no later can still be answered in time, unless Kafka takes nearly
-    /// all there is, and a late 200 serves its sender better than an early 503.
+    /// No delay yet. The target is a small part of the deadline: what is begun no later can still be answered in time, unless Kafka takes
+    /// nearly all there is, and a late 200 serves its sender better than an early 503.
     pub fn new(limits: &Http) -> Self {
         Self {
             start: Instant::now(),
-            target: limits.answer_deadline / 8,
+            target: limits.event_loop_delay_max,
             due: AtomicU64::new(u64::MAX),
             last: AtomicU64::new(0),
             cap: AtomicU32::new(NO_CAP),
