@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, header::EXPECT};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
@@ -177,26 +177,25 @@ pub(super) async fn read(body: &mut Incoming, limits: &Http, admitted: &mut Admi
 }
 
 async fn read_all(body: &mut Incoming, bytes_max: usize, admitted: &mut Admitted<'_>) -> Result<Bytes, Error> {
-    // Nearly every body is one frame, and then nothing is copied.
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
+    let mut all: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
         // The connection is broken or the chunks are: there is no other cause.
         let Ok(data) = frame.map_err(|_| Error::MalformedBody)?.into_data() else { continue };
-        if first.len() + all.len() + data.len() > bytes_max {
+        if all.len() + data.len() > bytes_max {
             return Err(Error::TooLarge);
         }
         admitted.grow(data.len()).await?;
-        if first.is_empty() && all.is_empty() {
-            first = data;
-        } else {
-            if all.is_empty() {
-                all.extend_from_slice(&std::mem::take(&mut first));
-            }
-            all.extend_from_slice(&data);
+        // Nearly every body is one frame, and then nothing is copied.
+        if all.is_empty() && body.is_end_stream() {
+            return Ok(data);
         }
+        // A frame keeps the whole buffer that it came in, and a vector that grows by itself doubles: neither counts as in flight.
+        if all.capacity() - all.len() < data.len() {
+            all.reserve_exact(data.len() + all.len() / 8);
+        }
+        all.extend_from_slice(&data);
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(all.into())
 }
 
 /// Whether a body that is not wanted is here as a whole, so that the next request can follow it. What has come of it is thrown away, and nothing

@@ -148,14 +148,14 @@ impl Endpoint {
 
 /// Answers one request to the webhook port: every path but that of the health is a delivery or a 404, so there is nothing to route.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>, peer: IpAddr) -> Response {
-    let (head, mut body) = request.into_parts();
+    let (mut head, mut body) = request.into_parts();
     if health::is_asked(&head) && gate::well_formed(&head).is_ok() {
         let unread = !intake::is_here(&mut body, &head.headers).await;
         return health::answer(&shared, unread);
     }
     let source = source(peer, &head.headers, &shared.limits.trusted_proxies);
     let mut outcome = Outcome::new(&shared, source);
-    let result = deliver(&shared, &head, &mut body, &mut outcome).await;
+    let result = deliver(&shared, &mut head, &mut body, &mut outcome).await;
     let result = result.map_err(|error| shared.refusals.judge(source.address, error));
     outcome.finish(&result);
     let limited = matches!(result, Err(Error::SourceLimited));
@@ -214,10 +214,17 @@ struct Accepted {
     kind: EventKind,
 }
 
+impl Accepted {
+    /// What is left of a record that librdkafka has.
+    fn of(record: Record) -> Self {
+        Self { id: record.id, kind: record.kind }
+    }
+}
+
 /// The path of a webhook.
 async fn deliver<'a>(
     shared: &'a Shared,
-    head: &Parts,
+    head: &mut Parts,
     body: &mut Incoming,
     outcome: &mut Outcome<'a>,
 ) -> Result<Accepted, Error> {
@@ -234,13 +241,16 @@ async fn deliver<'a>(
     }
     let mut admitted = shared.in_flight.admit(endpoint).await?;
     outcome.body = Reading::Begun;
+    let content_type = gate::content_type(&head.headers);
+    // The head keeps the whole buffer that it came in, and nobody needs it while the body and Kafka are waited for.
+    (head.headers, head.uri) = (HeaderMap::new(), Uri::default());
     let body = intake::read(body, &shared.limits, &mut admitted).await?;
     outcome.body = Reading::Done;
 
     let delivery = Delivery {
         endpoint: Arc::clone(&endpoint.name),
         credential,
-        content_type: gate::content_type(&head.headers),
+        content_type,
         traceparent: outcome.trace.parent(),
         body,
         received_at: (shared.clock)(),
@@ -255,7 +265,7 @@ async fn deliver<'a>(
     })?;
     shared.metrics.proven(&endpoint.name, &proven);
     let (spans, ago) = (shared.spans.as_ref(), outcome.started.elapsed());
-    outcome.trace.proven(spans, endpoint, &head.headers, ago);
+    outcome.trace.proven(spans, endpoint, ago);
     let mut record = record?;
     let publishing = outcome.trace.publishing(spans, &mut record);
     if record.payload_omitted {
@@ -267,8 +277,7 @@ async fn deliver<'a>(
     // librdkafka has its own copy, within its own limit: ours must not be held through the wait as well. The delivery stays in flight until
     // Kafka has taken or refused the record, also where its sender does not wait for that.
     let pending = shared.publisher.enqueue(&record, admitted.into_share());
-    let Record { id, kind, value, .. } = record;
-    drop(value);
+    let accepted = Accepted::of(record);
     let stored = match pending {
         Ok(pending) => shared.publisher.wait(pending, outcome.left().min(shared.publish_timeout)).await,
         Err(error) => Err(error),
@@ -276,7 +285,7 @@ async fn deliver<'a>(
     if let Some(publishing) = publishing {
         publishing.ended(&stored);
     }
-    stored.map(|_| Accepted { id, kind })
+    stored.map(|_| accepted)
 }
 
 /// Everything between the body and Kafka: pure and synchronous.

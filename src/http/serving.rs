@@ -123,7 +123,8 @@ impl Accepted {
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
             let working = (!asked.full).then(|| connection.begin());
-            let answered = asked.clone().answer(request);
+            // In a box, because it would lie twice in the future of every connection, of those that never ask as well.
+            let answered = Box::pin(asked.clone().answer(request));
             async move {
                 let response = answered.await;
                 if response.headers().get(CONNECTION) == Some(&answer::CLOSE) {

@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct Trace {
     /// The sender's `traceparent`, where there is a well-formed one. Nobody has signed it.
     parent: Option<String>,
-    /// The `tracestate` beside it, from the proof to the record.
+    /// The `tracestate` beside it, until the record has it.
     state: Option<String>,
     span: Option<DeliverySpan>,
 }
@@ -23,7 +23,9 @@ pub(super) struct Trace {
 impl Trace {
     /// What the head tells.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        Self { parent: gate::traceparent(headers), state: None, span: None }
+        let parent = gate::traceparent(headers);
+        let state = parent.as_ref().and_then(|_| gate::tracestate(headers));
+        Self { parent, state, span: None }
     }
 
     /// The sender's `traceparent`.
@@ -38,8 +40,7 @@ impl Trace {
     }
 
     /// The sender is proven: from here on there is a span, where there are any.
-    pub(super) fn proven(&mut self, spans: Option<&Spans>, endpoint: &Endpoint, headers: &HeaderMap, ago: Duration) {
-        self.state = self.parent.as_ref().and_then(|_| gate::tracestate(headers));
+    pub(super) fn proven(&mut self, spans: Option<&Spans>, endpoint: &Endpoint, ago: Duration) {
         self.span = spans.map(|spans| {
             let origin = Origin {
                 endpoint: &endpoint.name,
