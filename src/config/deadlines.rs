@@ -122,14 +122,34 @@ fn link(
     Link { name: name.into(), duration, must_exceed, floor, or_equal: false, keys }
 }
 
-/// What a process takes before it does anything: code, runtime, librdkafka's threads.
-const PROCESS_BYTES: u64 = 32 << 20;
+// What follows was measured, with a debug build, whose connections are larger; tests/it/memory.rs reaches all limits at once and compares.
 
-/// What a connection takes beside its header buffer: socket state, a task, hyper's connection.
-const CONNECTION_BYTES: u64 = 16 << 10;
+/// What a process takes before it does anything: code, runtime, librdkafka's threads. Idle ones had up to 45 MiB.
+const PROCESS_BYTES: u64 = 48 << 20;
 
-/// What TLS adds to a connection: its buffers.
-const TLS_CONNECTION_BYTES: u64 = 64 << 10;
+/// Connections beside `http.max_connections`: 256 that hear that there is no room, 256 that linger after their last answer.
+const CONNECTIONS_BESIDE: u64 = 512;
+
+/// What a connection takes beside its header buffer: with heads of 8, 16 and 64 KiB one took 22, 37 and 133 KiB.
+const CONNECTION_BYTES: u64 = 4 << 10;
+
+/// What TLS adds to a connection: one with a handshake or a record that does not end took 39 KiB more.
+const TLS_CONNECTION_BYTES: u64 = 40 << 10;
+
+/// What a record that waits for Kafka takes beside its value: headers and bookkeeping, here and in librdkafka.
+const RECORD_BYTES: u64 = 3 << 10;
+
+/// The 10,000 lines that may wait for a slow reader of stderr. What strangers write is bounded in each.
+const LOG_BYTES: u64 = 10 << 20;
+
+/// The admin port: 64 connections with a head of 16 KiB each, and the scrapes that some of them are slow to take.
+const ADMIN_BYTES: u64 = 4 << 20;
+
+/// What an endpoint adds: its series, and their text in a dozen of scrapes.
+const ENDPOINT_BYTES: u64 = 128 << 10;
+
+/// Spans that wait for the collector, and the batch that it is being sent.
+const SPANS_BYTES: u64 = 8 << 20;
 
 /// How much larger than its body a delivery can be while it is read: a body of nothing but empty objects (`"a":{},`), each of which becomes a
 /// message of its own, took 73 times its size.
@@ -153,16 +173,27 @@ pub fn memory_ceiling(config: &Config) -> Ceiling {
     let (http, kafka) = (&config.http, &config.kafka);
     // A bootstrap list may name one broker of many; three is the usual cluster.
     let brokers = wide(kafka.brokers.len().max(3));
+    let connections = wide(http.max_connections).saturating_add(CONNECTIONS_BESIDE);
+    // hyper doubles the buffer while a head is coming, and the allocator rounds up.
+    let connection = wide(http.max_header_bytes) * 9 / 4 + CONNECTION_BYTES;
+    // So does a body that comes in pieces, by an eighth.
+    let bodies = wide(http.max_in_flight_bytes).saturating_mul(5) / 4;
     let mut parts = vec![
         ("process", PROCESS_BYTES),
-        ("connections", wide(http.max_connections).saturating_mul(wide(http.max_header_bytes) + CONNECTION_BYTES)),
-        ("bodies in flight", wide(http.max_in_flight_bytes)),
+        ("connections", connections.saturating_mul(connection)),
+        ("bodies in flight", bodies),
         ("the delivery being read", wide(http.max_body_bytes).saturating_mul(READING_FACTOR)),
         ("producer queue", kafka.queue_bytes),
+        ("records that wait", wide(http.max_in_flight).saturating_mul(RECORD_BYTES)),
         ("requests to brokers", brokers * REQUESTS_PER_BROKER * wide(kafka.max_message_bytes)),
+        ("log", LOG_BYTES),
+        ("admin port", ADMIN_BYTES + wide(config.endpoints.len()) * ENDPOINT_BYTES),
     ];
     if http.tls.is_some() {
-        parts.push(("TLS", wide(http.max_connections).saturating_mul(TLS_CONNECTION_BYTES)));
+        parts.push(("TLS", connections.saturating_mul(TLS_CONNECTION_BYTES)));
+    }
+    if config.tracing.is_some() {
+        parts.push(("spans", SPANS_BYTES));
     }
     let total = parts.iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes));
     Ceiling { parts, total }

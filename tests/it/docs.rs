@@ -9,7 +9,7 @@ use std::{
 };
 
 use hookgate::{
-    config::{self, Config, Environment},
+    config::{self, Config, Environment, deadlines::memory_ceiling},
     error::{self, Error},
     metrics::{
         BrokerStatistics, CONNECTION_FAULTS, CertificateUse, EndpointLabels, Limits, Metrics, OUTCOMES, PUBLISH_RESULTS, Proven,
@@ -165,6 +165,18 @@ fn no_key_is_documented_that_is_refused() {
             assert!(!report.contains("no such"), "[{table}] {}: {report}", row[0]);
         }
     }
+}
+
+#[test]
+fn the_memory_ceiling_is_the_documented_one() {
+    let config =
+        parse(block(&document("README.md"), "toml"), &[("UPLOADCARE_SECRET", "a"), ("AVATARS_TOKEN", "0123456789abcdef")]);
+    let ceiling = memory_ceiling(&config).to_string();
+    let (_, total) = ceiling.rsplit_once(" = ").expect("a sum");
+    for path in ["docs/configuration.md", "docs/kubernetes.md", "deploy/helm/hookgate/values.yaml"] {
+        assert!(document(path).contains(total), "{path} has another ceiling than {ceiling}");
+    }
+    assert!(document("docs/configuration.md").contains(&ceiling), "{ceiling}");
 }
 
 #[test]

@@ -25,6 +25,8 @@ mod life;
 mod limits;
 mod listener;
 mod logs;
+#[cfg(target_os = "linux")]
+mod memory;
 mod metrics;
 mod operations;
 mod outbound;

@@ -69,7 +69,7 @@ pub fn daemon(http: &str) -> (Daemon, Pair, Folder) {
     (Daemon::with(Setup { tables: &tables, ..Setup::default() }), pair, folder)
 }
 
-const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
+pub const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
 
 /// What a sender trusts and speaks.
 pub fn client(trusted: &[&Pair], versions: &[&'static SupportedProtocolVersion], alpn: &[&str]) -> Arc<ClientConfig> {

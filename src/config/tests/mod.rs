@@ -413,6 +413,6 @@ fn memory() {
     assert_eq!(ceiling.total, ceiling.parts.iter().map(|(_, bytes)| bytes).sum::<u64>());
     assert_eq!(
         ceiling.to_string(),
-        "process 32MiB + connections 128MiB + bodies in flight 64MiB + the delivery being read 60MiB + producer queue 64MiB + requests to brokers 15MiB = 363MiB"
+        "process 48MiB + connections 180MiB + bodies in flight 80MiB + the delivery being read 60MiB + producer queue 64MiB + records that wait 24MiB + requests to brokers 15MiB + log 10MiB + admin port 5MiB = 485MiB"
     );
 }
