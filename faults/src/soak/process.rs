@@ -137,7 +137,7 @@ fn configure(folder: &Path, name: &str, secrets: &Secrets) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut text = format!(
         "[kafka]\nbrokers = [{:?}]\n[topics]\nprefix = {:?}\npartitions = 3\nreplication = 1\n\
-         [http]\nmax_body_bytes = \"{BODY_BYTES_MAX}B\"\n[shutdown]\npre_stop = \"0s\"\n[topics.map]\n",
+         [http]\nmax_body_bytes = \"{BODY_BYTES_MAX}B\"\n[admin]\nscrape_max_age = \"0s\"\n[shutdown]\npre_stop = \"0s\"\n[topics.map]\n",
         broker::address(),
         prefix(name),
     );
