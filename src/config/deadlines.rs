@@ -15,7 +15,7 @@ const REPORT_SLACK: Duration = Duration::from_millis(500);
 pub const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// What it takes, from the moment at which a request to a broker counts as failed, to send it again over a new connection and to have it
-/// acknowledged. librdkafka looks for such requests once a second; the rest is for connecting, and for the second request.
+/// acknowledged. librdkafka looks for such requests once a second, if it is kept awake; the rest is for connecting, and for the second request.
 const RETRY_ROOM: Duration = Duration::from_millis(1500);
 
 /// One deadline and what it must leave room for.

@@ -47,6 +47,9 @@ use waiting::Waiting;
 /// Signals to the supervisor that may wait; during an outage there is one per failed delivery.
 const SIGNALS_MAX: usize = 64;
 
+/// How often librdkafka is woken up while a record waits for longer than `socket_timeout`.
+const WAKE_EVERY: Duration = Duration::from_millis(100);
+
 type Producer = ThreadedProducer<Context>;
 
 /// The way to Kafka; [`Publisher::close`] ends it.
@@ -68,6 +71,9 @@ struct Shared {
     /// What librdkafka last said of each broker.
     causes: Causes,
     contact: Arc<Contact>,
+    /// From how long a wait on librdkafka is woken up, and when it last was.
+    wake_after: Duration,
+    woken: Mutex<Option<Instant>>,
 }
 
 /// Where Kafka stored a record.
@@ -123,6 +129,8 @@ impl Publisher {
             metrics,
             causes,
             contact,
+            wake_after: config.kafka.socket_timeout,
+            woken: Mutex::default(),
         });
         supervisor::spawn(Arc::clone(&shared), client, config, credentials, inbox)
             .map_err(|error| format!("cannot start the Kafka supervisor thread: {error}"))?;
@@ -174,7 +182,7 @@ impl Publisher {
     /// Waits for the acknowledgement, at most `wait`.
     pub async fn wait(&self, pending: Pending, wait: Duration) -> Result<Acknowledgement, Error> {
         let Pending { report, topic, mut measured } = pending;
-        let result = match tokio::time::timeout(wait, report).await {
+        let result = match tokio::time::timeout(wait, self.report(report)).await {
             Ok(Ok(Ok(acknowledgement))) => Ok(acknowledgement),
             Ok(Ok(Err(error))) => Err(self.failed(&error, &topic)),
             // The producer went away with the record: it was rebuilt or is being closed.
@@ -190,6 +198,19 @@ impl Publisher {
             Err(_) => "refused",
         };
         result
+    }
+
+    /// Waits for the report. librdkafka looks for requests without an answer when its broker thread is awake, which is anything between once a
+    /// second and once in two: too late for a retry within the deadline. So it is woken up once that time has come.
+    async fn report(&self, mut report: oneshot::Receiver<Report>) -> Result<Report, oneshot::error::RecvError> {
+        let mut late = tokio::time::interval_at(tokio::time::Instant::now() + self.shared.wake_after, WAKE_EVERY);
+        loop {
+            tokio::select! {
+                biased;
+                report = &mut report => return report,
+                _ = late.tick() => self.shared.wake(),
+            }
+        }
     }
 
     /// Flushes for at most `flush` and tells the supervisor to end. Returns how many records were not acknowledged. Blocks: not for
@@ -226,6 +247,15 @@ impl Shared {
     fn context(&self) -> Context {
         let (stopping, metrics) = (Arc::clone(&self.stopping), Arc::clone(&self.metrics));
         Context::new(self.signals.clone(), stopping, metrics, self.causes.clone(), Arc::clone(&self.contact))
+    }
+
+    /// Wakes up librdkafka's broker threads, however many wait for them. A flush that waits for nothing does that, and never blocks.
+    fn wake(&self) {
+        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        if woken.is_none_or(|when| when.elapsed() >= WAKE_EVERY) {
+            *woken = Some(Instant::now());
+            let _not_empty = self.producer().flush(Duration::ZERO);
+        }
     }
 
     fn signal(&self, signal: Signal) {

@@ -254,12 +254,12 @@ fn a_topic_that_acknowledges_may_use_what_nobody_else_needs() {
         let now_refused = || overloaded(&daemon, "uploadcare") - refused;
         daemon.wait_until("all waiting or refused", |_| held() == (SENT - now_refused()).to_string());
         let all_taken = now_refused() == 0;
-        for stream in &streams {
+        let stored = streams.iter().all(|stream| {
             stream.shutdown(std::net::Shutdown::Write).unwrap();
-            let answer = parse(rest(stream).as_bytes());
-            assert!(answer.status == 200 || answer.label() == "overloaded", "{answer:?}");
-        }
-        all_taken
+            parse(rest(stream).as_bytes()).status == 200
+        });
+        // A busy machine brings them in more requests than are on their way at once, and the last ones come too late.
+        all_taken && stored
     });
 }
 
