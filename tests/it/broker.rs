@@ -12,7 +12,7 @@ use hookgate::{
 };
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
 
-use crate::harness::{Answer, Daemon, Setup, configuration, environment, request, signed, topics, wait_until};
+use crate::harness::{Answer, Daemon, Setup, configuration, environment, request, signed, take_down, topics, wait_until};
 
 /// Every time in the chain of deadlines, short enough for a table. No configuration may leave so little room between the two: here no
 /// connection is to be lost without a word, and what counts is that a record is given up soon.
@@ -230,7 +230,7 @@ fn a_missing_permission_at_the_start_heals_without_a_restart() {
 #[test]
 fn kafka_away_at_the_start_and_later() {
     let mock = mock();
-    mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
+    take_down(&mock);
     let tables = "[kafka.properties]\n\"statistics.interval.ms\" = 100";
     let mut bench = Bench::new(Daemon::with(Setup { tables, change: short, mock: Some(mock), wait: false, ..Setup::default() }));
     let shows = |bench: &Bench, series: &str, value: f64| {
@@ -246,7 +246,7 @@ fn kafka_away_at_the_start_and_later() {
     shows(&bench, "hookgate_kafka_reachable", 1.0);
     shows(&bench, "hookgate_kafka_broker_up{broker=\"1\"}", 1.0);
 
-    bench.cluster(|cluster| cluster.broker_down(1).unwrap());
+    take_down(bench.daemon.mock.as_ref().unwrap());
     bench.refused(&PUBLISH, "down");
     shows(&bench, "hookgate_kafka_reachable", 0.0);
     shows(&bench, "hookgate_kafka_broker_up{broker=\"1\"}", 0.0);
@@ -295,7 +295,7 @@ fn the_deadline_of_the_answer_counts_from_the_head() {
 fn a_full_queue_is_overloaded_and_empties() {
     let mut bench =
         Bench::new(Daemon::with(Setup { tables: "[kafka]\nqueue_bytes = \"1MiB\"", change: short, ..Setup::default() }));
-    bench.cluster(|cluster| cluster.broker_down(1).unwrap());
+    take_down(bench.daemon.mock.as_ref().unwrap());
     let large = format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":{{"uuid":"x"}},"x":"{}"}}"#, "x".repeat(300 << 10));
     let answers: Vec<Answer> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..8).map(|_| scope.spawn(|| bench.daemon.deliver("uploadcare", large.as_bytes()))).collect();

@@ -10,7 +10,7 @@ use hookgate::publish::mock::Mock;
 
 use crate::{
     binary::{Folder, Process},
-    harness::{Answer, Daemon, Setup, configuration, hmac_hex, request, secret, topics, wait_until},
+    harness::{Answer, Daemon, Setup, configuration, hmac_hex, request, secret, take_down, topics, wait_until},
     life::serve_configuration,
 };
 
@@ -22,7 +22,7 @@ const SHORTLY_BEFORE: Duration = Duration::from_millis(4800);
 /// A cluster that is away.
 fn away() -> Arc<Mock> {
     let mock = Arc::new(Mock::start(&topics(&configuration("", &[]))).unwrap());
-    mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
+    take_down(&mock);
     mock
 }
 
@@ -90,7 +90,7 @@ fn the_log_says_when_kafka_is_reached_lost_and_back() {
     wait_until("ready", || lines() == [1, 1, 0, 0]);
     assert_eq!(deliver().status, 200);
 
-    mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
+    take_down(&mock);
     wait_until("lost", || deliver().status == 503 && lines()[2] == 1);
     mock.run(|cluster| cluster.broker_up(1)).unwrap().unwrap();
     wait_until("back", || {

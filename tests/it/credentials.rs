@@ -12,7 +12,7 @@ use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
 
 use crate::{
     binary::Folder,
-    harness::{Answer, Daemon, Setup, keep_secret, wait_until},
+    harness::{Answer, Daemon, Setup, keep_secret, take_down, wait_until},
 };
 
 const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
@@ -123,7 +123,7 @@ fn credentials_that_do_not_work_stay_out_until_they_do() {
     assert!(bench.is(RELOADS, 0.0));
 
     let mock = bench.daemon.mock.as_ref().unwrap();
-    mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
+    take_down(mock);
     bench.folder.replace("password", "second-password");
     wait_until("noticed", || bench.is(PENDING, 1.0));
     assert!(bench.is(RELOADS, 0.0), "no broker has let it in");

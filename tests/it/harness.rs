@@ -24,6 +24,7 @@ use hookgate::{
     },
 };
 use sha2::Sha256;
+use socket2::{Domain, Socket, Type};
 
 #[allow(unused_imports, reason = "not every suite has secrets of its own")]
 pub use crate::search::keep_secret;
@@ -390,4 +391,25 @@ pub fn parse(bytes: &[u8]) -> Answer {
     let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0);
     let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()));
     Answer { status, headers: lines.filter_map(header).collect(), body: body.to_owned() }
+}
+
+/// Takes the broker of a mock cluster away until `broker_up`. Its port stays ours: the mock aborts the process where it does not get it back, and
+/// the tests beside this one open ports all the time.
+pub fn take_down(mock: &Mock) {
+    static KEPT: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
+    let address = mock.brokers().parse::<SocketAddr>().unwrap().into();
+    mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
+    let keep = || {
+        let port = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
+        port.set_reuse_address(true).ok()?;
+        port.bind(&address).ok()?;
+        Some(port)
+    };
+    // Whoever took it in between has it for a moment.
+    wait_until("the port is kept", || {
+        keep().is_some_and(|port| {
+            KEPT.lock().unwrap().push(port);
+            true
+        })
+    });
 }

@@ -1,6 +1,6 @@
 //! `hookgate tail`: what is read, in which order, and when it ends. `commands` has what it prints of an event.
 
-use std::{collections::BTreeSet, net::SocketAddr, process::Command, time::Duration};
+use std::{collections::BTreeSet, process::Command, time::Duration};
 
 use hookgate::publish::mock::Mock;
 use prost::Message as _;
@@ -9,12 +9,11 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-use socket2::{Domain, Socket, Type};
 
 use crate::{
     binary::{Finished, Folder, Process, hookgate},
     docs::{document, rows},
-    harness::wait_until,
+    harness::{take_down, wait_until},
 };
 
 /// Topic, partition, key and verdict of a record.
@@ -194,11 +193,7 @@ fn an_outage_is_told_once_and_outlived() {
     let cluster = Cluster::new(&[("a", 1)]);
     let process = cluster.spawn("a");
     following(&cluster, &process, "a");
-    cluster.mock.run(|cluster| cluster.broker_down(1).unwrap()).unwrap();
-    // The mock aborts the process where it does not get its port back, so nobody else may take it.
-    let port = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    port.set_reuse_address(true).unwrap();
-    port.bind(&cluster.mock.brokers().parse::<SocketAddr>().unwrap().into()).unwrap();
+    take_down(&cluster.mock);
     wait_until("told", || process.err().contains("no broker answers; still trying"));
     cluster.mock.run(|cluster| cluster.broker_up(1).unwrap()).unwrap();
     cluster.write(&[("a", 0, "after", "clean")]);

@@ -8,7 +8,7 @@ use std::{
 
 use super::{PATIENCE, body, connect, handed_over, head, next_answer, table, whole};
 use crate::{
-    harness::{Daemon, Setup},
+    harness::{Daemon, Setup, take_down},
     table::{Ask, Table, outcomes},
 };
 
@@ -127,7 +127,7 @@ fn a_record_is_in_flight_until_its_report_whoever_waits_for_it() {
     assert_eq!(daemon.metric("hookgate_late_acknowledgements_total"), Some(0.0));
 
     let mock = daemon.mock.as_ref().unwrap();
-    mock.run(|cluster| cluster.broker_down(1).unwrap()).unwrap();
+    take_down(mock);
     daemon.slow(Duration::ZERO);
     mock.run(|cluster| cluster.broker_up(1).unwrap()).unwrap();
     daemon.wait_until("reported", |_| held() == "0");
