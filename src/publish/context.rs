@@ -139,6 +139,9 @@ impl ClientContext for Context {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if self.stopping.load(Ordering::Relaxed) {
+            return;
+        }
         // Not `message`, which is the line's own. It quotes what brokers send.
         let text = printable(message);
         match level {
