@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write as _},
+    io::{self, Write},
     sync::Arc,
 };
 
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, Outcome, Source};
+use super::{EXIT_CONFIGURATION, EXIT_FINDINGS, Failure, Outcome, Source};
 use crate::{
     app::{read_secrets, topic_table},
     config::{
@@ -27,11 +27,13 @@ use crate::{
 /// Check the configuration, and with --cluster that the cluster fits it.
 ///
 /// All problems are printed at once. Nothing is written anywhere: the permission to write is tried with a record that the broker must
-/// refuse for its size. Should one store it all the same, that is told.
+/// refuse for its size. Should one store it all the same, that is told. Exits with 0 if the configuration is good, 64 if `serve` would refuse
+/// it, 3 if the cluster does not fit it or, with --strict, something is warned of, and 1 if the cluster does not answer.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate check
   hookgate check --config /etc/hookgate/hookgate.toml --cluster
+  hookgate check --strict
   hookgate check --json | jq .memory_ceiling_bytes")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -39,67 +41,111 @@ pub(super) struct Arguments {
     /// Ask the cluster too: brokers, topics, partitions, sizes, permissions, min.insync.replicas; and the schema registry, if there is one.
     #[arg(long)]
     cluster: bool,
-    /// Print one JSON object.
+    /// Exit with 3 where there is a warning: works, but is probably not meant.
+    #[arg(long)]
+    strict: bool,
+    /// Print one JSON object, also of a configuration that cannot be used.
     #[arg(long)]
     json: bool,
 }
 
+/// What the cluster and the schema registry say.
+#[derive(Default)]
+struct Asked {
+    brokers: Vec<String>,
+    schema_ids: BTreeMap<String, Option<u32>>,
+    /// What does not fit.
+    findings: Vec<String>,
+    /// Why one of them could not be asked.
+    unreachable: Vec<String>,
+}
+
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
-    let config = arguments.source.load(environment)?;
-    let (rings, mut warnings) = (read_secrets(&config, environment).map_err(Failure::Configuration)?, config.warnings.clone());
-    for (ring, endpoint) in rings.iter().zip(&config.endpoints) {
-        if ring.keys().secrets.is_empty() {
-            warnings.push(format!("endpoint {} has no readable secret yet and will answer 503", endpoint.name));
+    let (config, warnings) = match examine(arguments, environment) {
+        Err(Failure::Configuration(text)) if arguments.json => {
+            let report = json!({ "problems": text.lines().collect::<Vec<_>>() });
+            writeln!(io::stdout(), "{}", printable(&report.to_string()))?;
+            return Err(Failure::Reported(EXIT_CONFIGURATION));
         }
+        examined => examined?,
+    };
+    let mut asked = Asked::default();
+    if arguments.cluster {
+        inspect(&config, &mut asked);
+        inspect_schemas(&config, &mut asked);
     }
-    let (brokers, mut findings) = if arguments.cluster { inspect(&config) } else { (Vec::new(), Vec::new()) };
-    let schema_ids = if arguments.cluster { inspect_schemas(&config, &mut findings) } else { BTreeMap::new() };
     let mut out = io::stdout().lock();
     if arguments.json {
         let links = chain(&config).iter().map(ToString::to_string).collect::<Vec<_>>();
         let ceiling = memory_ceiling(&config).total;
         let report = json!({
-            "deadlines": links, "memory_ceiling_bytes": ceiling, "warnings": warnings, "brokers": brokers, "schema_ids": schema_ids,
-            "findings": findings,
+            "problems": [], "deadlines": links, "memory_ceiling_bytes": ceiling, "warnings": warnings, "brokers": asked.brokers,
+            "schema_ids": asked.schema_ids, "findings": asked.findings, "unreachable": asked.unreachable,
         });
         writeln!(out, "{}", printable(&report.to_string()))?;
-        return Ok(findings.is_empty());
+    } else {
+        show(&mut out, arguments, &config, &warnings, &asked)?;
     }
+    if !asked.unreachable.is_empty() {
+        return Ok(false);
+    }
+    if !asked.findings.is_empty() || arguments.strict && !warnings.is_empty() {
+        return Err(Failure::Reported(EXIT_FINDINGS));
+    }
+    Ok(true)
+}
+
+/// The configuration and everything that is warned of, or what `serve` would refuse.
+fn examine(arguments: &Arguments, environment: &Environment) -> Result<(Config, Vec<String>), Failure> {
+    let config = arguments.source.load(environment)?;
+    let rings = read_secrets(&config, environment).map_err(Failure::Configuration)?;
+    let mut warnings = config.warnings.clone();
+    for (ring, endpoint) in rings.iter().zip(&config.endpoints) {
+        if ring.keys().secrets.is_empty() {
+            warnings.push(format!("endpoint {} has no readable secret yet and will answer 503", endpoint.name));
+        }
+    }
+    Ok((config, warnings))
+}
+
+fn show(out: &mut impl Write, arguments: &Arguments, config: &Config, warnings: &[String], asked: &Asked) -> io::Result<()> {
     writeln!(out, "configuration: {} is good", printable(&arguments.source.config.display().to_string()))?;
     for warning in warnings {
-        writeln!(out, "warning: {}", printable(&warning))?;
+        writeln!(out, "warning: {}", printable(warning))?;
     }
     writeln!(out, "deadlines, each longer than the next:")?;
-    for link in chain(&config) {
+    for link in chain(config) {
         writeln!(out, "  {link}")?;
     }
-    writeln!(out, "memory ceiling: {}", memory_ceiling(&config))?;
-    if arguments.cluster {
-        writeln!(out, "brokers: {}", printable(&brokers.join(" ")))?;
-        for (subject, id) in &schema_ids {
-            match id {
-                Some(id) => writeln!(out, "subject: {subject} has the schema id {id}")?,
-                None => writeln!(out, "subject: {subject} has no id yet, the daemon will register its schema")?,
-            }
-        }
-        for finding in &findings {
-            writeln!(out, "problem: {}", printable(finding))?;
-        }
-        if findings.is_empty() {
-            writeln!(out, "cluster: fits the configuration")?;
+    writeln!(out, "memory ceiling: {}", memory_ceiling(config))?;
+    if !arguments.cluster {
+        return Ok(());
+    }
+    writeln!(out, "brokers: {}", printable(&asked.brokers.join(" ")))?;
+    for (subject, id) in &asked.schema_ids {
+        match id {
+            Some(id) => writeln!(out, "subject: {subject} has the schema id {id}")?,
+            None => writeln!(out, "subject: {subject} has no id yet, the daemon will register its schema")?,
         }
     }
-    Ok(findings.is_empty())
+    for problem in asked.unreachable.iter().chain(&asked.findings) {
+        writeln!(out, "problem: {}", printable(problem))?;
+    }
+    if asked.unreachable.is_empty() && asked.findings.is_empty() {
+        writeln!(out, "cluster: fits the configuration")?;
+    }
+    Ok(())
 }
 
 /// The brokers, and everything about the cluster that does not fit.
-fn inspect(config: &Config) -> (Vec<String>, Vec<String>) {
+fn inspect(config: &Config, asked: &mut Asked) {
     let topics: Vec<String> = topic_table(config).by_topic().into_keys().map(|topic: Arc<str>| topic.to_string()).collect();
     let cluster = match cluster::inspect(config, &topics) {
         Ok(cluster) => cluster,
-        Err(error) => return (Vec::new(), vec![error]),
+        Err(error) => return asked.unreachable.push(error),
     };
-    let mut findings = missing(config, &cluster, &topics);
+    let findings = &mut asked.findings;
+    findings.extend(missing(config, &cluster, &topics));
     for (name, topic) in &cluster.topics {
         findings.extend(misfits(config, name, topic));
     }
@@ -117,22 +163,19 @@ fn inspect(config: &Config) -> (Vec<String>, Vec<String>) {
     for (why, names) in unknown {
         findings.push(format!("cannot tell whether these topics may be written to: {}: {why}", names.join(" ")));
     }
-    (cluster.brokers, findings)
+    asked.brokers = cluster.brokers;
 }
 
 /// The id of each subject that has one or will have one, and whatever is in the way as a finding. Nothing is registered.
-fn inspect_schemas(config: &Config, findings: &mut Vec<String>) -> BTreeMap<String, Option<u32>> {
-    let Some(schema_registry) = &config.schema_registry else { return BTreeMap::new() };
+fn inspect_schemas(config: &Config, asked: &mut Asked) {
+    let Some(schema_registry) = &config.schema_registry else { return };
     let topics = topic_table(config).by_topic();
     let topics: Vec<&str> = topics.keys().map(|topic| &**topic).collect();
     let mut states = match registry::inspect(schema_registry, &topics, false) {
         Ok(states) => states,
-        Err(why) => {
-            findings.push(why);
-            return BTreeMap::new();
-        }
+        Err(why) => return asked.unreachable.push(why),
     };
-    let mut ids = BTreeMap::new();
+    let ids = &mut asked.schema_ids;
     states.retain(|subject, state| {
         match state {
             State::Known { id } => drop(ids.insert(subject.clone(), Some(*id))),
@@ -141,8 +184,7 @@ fn inspect_schemas(config: &Config, findings: &mut Vec<String>) -> BTreeMap<Stri
         }
         false
     });
-    findings.extend(registry::obstacles(&states));
-    ids
+    asked.findings.extend(registry::obstacles(&states));
 }
 
 /// The command that gives this client permissions on topics.

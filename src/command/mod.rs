@@ -30,6 +30,8 @@ use crate::{
 const EXIT_CONFIGURATION: u8 = 64;
 /// The command failed. (Wrong usage is 2, by clap.)
 const EXIT_FAILED: u8 = 1;
+/// The command did what it was asked to, and what it looked at is not as it should be.
+const EXIT_FINDINGS: u8 = 3;
 
 /// Hookgate turns webhooks of FileSpin, FileSafety, Frame.io and Uploadcare into protobuf events on Kafka topics.
 #[derive(Debug, Parser)]
@@ -59,6 +61,8 @@ enum Failure {
     Configuration(String),
     /// Anything else, in one message that says what to do.
     Failed(String),
+    /// What is wrong has been printed; only the exit code is left.
+    Reported(u8),
     /// The reader of our output has gone, which is its right.
     OutputClosed,
 }
@@ -104,6 +108,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match outcome {
         Ok(true) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(EXIT_FAILED),
+        Err(Failure::Reported(code)) => ExitCode::from(code),
         Err(Failure::Configuration(text)) => complain(&text, EXIT_CONFIGURATION),
         Err(Failure::Failed(text)) => complain(&text, EXIT_FAILED),
     }
@@ -135,13 +140,15 @@ impl Source {
 
     /// Loads with further flags over the file and the environment, each a configuration key and its value.
     fn load_with(&self, environment: &Environment, flags: &[(&str, &Option<String>)]) -> Result<Config, Failure> {
-        let brokers = [("kafka.brokers", &self.brokers)];
-        let flags = flags.iter().chain(&brokers);
-        let overrides: Vec<(String, String)> =
-            flags.filter_map(|(key, value)| Some(((*key).to_owned(), (*value).clone()?))).collect();
-        let config = config::load(&self.config, environment, &overrides)?;
+        let config = config::load(&self.config, environment, &self.overrides(flags))?;
         publish::takes_properties(&config.kafka).map_err(Failure::Configuration)?;
         Ok(config)
+    }
+
+    fn overrides(&self, flags: &[(&str, &Option<String>)]) -> Vec<(String, String)> {
+        let brokers = [("kafka.brokers", &self.brokers)];
+        let flags = flags.iter().chain(&brokers);
+        flags.filter_map(|(key, value)| Some(((*key).to_owned(), (*value).clone()?))).collect()
     }
 
     fn exists(&self) -> bool {

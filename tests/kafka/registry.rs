@@ -35,7 +35,7 @@ fn check(strategy: &str, subject: fn(&str) -> String) {
     let site = Site::new(&format!("{kafka}{}{map}{registry}", topics(&prefix, 1)));
 
     let before = site.run(&["check", "--cluster"]);
-    assert_eq!(before.code, Some(1), "{before:?}");
+    assert_eq!(before.code, Some(3), "{before:?}");
     assert!(before.stdout.contains("hold no schema of this version"), "{before:?}");
     site.create_topics();
     let after = site.run(&["check", "--cluster"]);
