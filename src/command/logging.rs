@@ -1,6 +1,9 @@
 //! Where log lines go, how many there are, and what a panic may say.
 
-use std::{io, panic, thread};
+use std::{
+    io::{self, IsTerminal as _},
+    panic, thread,
+};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{Level, Metadata};
@@ -9,7 +12,11 @@ use tracing_subscriber::{
     EnvFilter, Layer as _, Registry, filter::filter_fn, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
-use crate::config::{Log, LogFormat};
+use super::Failure;
+use crate::{
+    config::{Log, LogFormat},
+    printable::printable,
+};
 
 /// Lines that may wait for a slow reader of stderr; what comes on top of them is dropped. A full pipe must not stop the deliveries.
 const LINES_MAX: usize = 10_000;
@@ -42,10 +49,7 @@ pub(super) fn init(log: &Log) -> Result<Logging, String> {
     let (writer, worker) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).finish(io::stderr());
     let dropped = writer.error_counter();
     let lines = fmt::layer().with_writer(writer).with_target(false);
-    let lines = match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
-        LogFormat::Text => lines.with_ansi(false).boxed(),
-    };
+    let lines = if is_json(log.format) { lines.json().flatten_event(true).boxed() } else { lines.with_ansi(false).boxed() };
     // Somebody else may have installed a subscriber first, in tests.
     let _already_installed = tracing_subscriber::registry().with(filter).with(filter_fn(speakable)).with(lines).try_init();
     panic::set_hook(Box::new(|info| {
@@ -54,6 +58,31 @@ pub(super) fn init(log: &Log) -> Result<Logging, String> {
         tracing::error!(place, "panic");
     }));
     Ok(Logging { _worker: worker, dropped, level: Levels { filter: handle, configured: log.level.clone() } })
+}
+
+fn is_json(format: LogFormat) -> bool {
+    match format {
+        LogFormat::Auto => !io::stderr().is_terminal(),
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+    }
+}
+
+/// Reports why the daemon does not run, in the form of its log: what collects the log shall find the reason in it. No level hides it.
+pub(super) fn report(format: LogFormat, failure: Failure) -> Failure {
+    let (text, code) = match &failure {
+        _ if !is_json(format) => return failure,
+        Failure::Configuration(text) => (text, super::EXIT_CONFIGURATION),
+        Failure::Failed(text) => (text, super::EXIT_FAILED),
+        Failure::Reported(_) | Failure::OutputClosed => return failure,
+    };
+    let lines = fmt().with_writer(io::stderr).with_target(false).json().flatten_event(true).finish();
+    tracing::subscriber::with_default(lines, || {
+        for problem in text.lines().map(printable) {
+            tracing::error!(problem, "cannot start");
+        }
+    });
+    Failure::Reported(code)
 }
 
 /// Whether a line may be written at any level. A directive of the configuration cannot overrule it. Beyond debugging, libraries tell what they carry.

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     /// Where the admin port is, over the configuration's `admin.listen`.
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin_listen: Option<String>,
-    /// `json` or `text`, over the configuration's `log.format`.
+    /// `auto`, `json` or `text`, over the configuration's `log.format`.
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
     /// For instance `info` or `info,hookgate=debug`, over the configuration's `log.level`.
@@ -45,16 +45,27 @@ pub(super) fn run(arguments: &Arguments, environment: Environment) -> Outcome {
         ("log.format", &arguments.log_format),
         ("log.level", &arguments.log_level),
     ];
-    let config = arguments.source.load_with(&environment, &flags)?;
+    let config = arguments.source.load_with(&environment, &flags).map_err(|failure| {
+        let overrides = arguments.source.overrides(&flags);
+        logging::report(config::log_format(&arguments.source.config, &environment, &overrides), failure)
+    })?;
     let logging = logging::init(&config.log).map_err(Failure::Configuration)?;
+    let outcome = serve(&config, environment, &logging);
+    // Its lines come before the reason for the end.
+    drop(logging);
+    outcome.map_err(|failure| logging::report(config.log.format, failure))
+}
+
+/// From the first line of the log to the last.
+fn serve(config: &Config, environment: Environment, logging: &logging::Logging) -> Outcome {
     logging.follow_signal()?;
     for warning in &config.warnings {
         tracing::warn!(warning, "the configuration works, but is probably not meant");
     }
     let endpoints = config.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>().join(" ");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoints, brokers = config.kafka.brokers.join(","), "starting");
-    raise_open_files(&config);
-    let running = app::start(&config, app::Options::production(environment))?;
+    raise_open_files(config);
+    let running = app::start(config, app::Options::production(environment))?;
     running.count_dropped_lines(logging.dropped.clone());
     tracing::info!(webhooks = %running.webhooks, admin = %running.admin, "listening");
     wait_for_signal()?;

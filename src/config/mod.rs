@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod deadlines;
 mod files;
 pub mod kafka;
+pub mod log;
 pub mod problem;
 pub mod properties;
 pub mod proxies;
@@ -43,6 +44,7 @@ use sha2::{Digest as _, Sha256};
 pub use self::{
     admin::Admin,
     kafka::{Kafka, Security},
+    log::{Log, LogFormat},
     problem::{Origin, Problem, Problems, suggestion},
     properties::Properties,
     proxies::TrustedProxies,
@@ -133,26 +135,6 @@ pub struct Shutdown {
     pub grace: Duration,
 }
 
-/// `[log]`.
-#[derive(Clone, Debug)]
-pub struct Log {
-    /// How a line looks.
-    pub format: LogFormat,
-    /// What is logged: filter directives such as `info` or `info,hookgate::publish=debug`.
-    pub level: String,
-    /// One line for every so many published deliveries; 0 is none.
-    pub success_sample: u32,
-}
-
-/// How a log line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
-
 /// `[endpoints.<name>]`: one URL, `/webhooks/<name>`, of one provider.
 #[derive(Clone)]
 pub struct Endpoint {
@@ -235,6 +217,17 @@ pub fn load(path: &Path, environment: &Environment, overrides: &[(String, String
         Problems(vec![Problem { origin, message: fault }])
     })?;
     parse(&text, &name, environment, overrides)
+}
+
+/// `[log] format` of a configuration that cannot be used, as far as it can be read: what is wrong is reported in that form.
+pub fn log_format(path: &Path, environment: &Environment, overrides: &[(String, String)]) -> LogFormat {
+    let reader = reader::Reader::new("");
+    let mut root = reader.parse(&read(path).unwrap_or_default());
+    reader.lay_variables(&mut root, environment, &[]);
+    for (path, value) in overrides {
+        reader.lay_flag(&mut root, path, value);
+    }
+    sections::log_alone(&reader, root).format
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -347,11 +340,7 @@ impl Config {
                 "flush": show(shutdown.flush),
                 "grace": show(shutdown.grace),
             },
-            "log": {
-                "format": match log.format { LogFormat::Json => "json", LogFormat::Text => "text" },
-                "level": log.level,
-                "success_sample": log.success_sample,
-            },
+            "log": log.shown(),
             "tracing": self.tracing.as_ref().map(Tracing::redacted),
             "endpoints": self.endpoints.iter().map(endpoint).collect::<serde_json::Map<_, _>>(),
         })

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    Config, Endpoint, Environment, Http, Kafka, Log, LogFormat, Shutdown, admin, deadlines, kafka,
+    Config, Endpoint, Environment, Http, Kafka, Shutdown, admin, deadlines, kafka, log,
     problem::{Origin, suggestion},
     proxies,
     reader::{Entries, Reader},
@@ -39,7 +39,7 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
             .optional_table("schema_registry")
             .and_then(|table| registry::read(table, environment, &mut warnings)),
         shutdown: shutdown(root.table("shutdown")),
-        log: log(root.table("log")),
+        log: log::read(root.table("log"), &mut warnings),
         tracing: root.optional_table("tracing").and_then(|table| tracing::read(table, environment, &mut warnings)),
         endpoints: endpoints(root.table("endpoints"), environment, &mut warnings),
         warnings,
@@ -54,6 +54,11 @@ pub(super) fn kafka_alone(reader: &Reader, entries: Entries, environment: &Envir
     let mut root = Section::root(reader, entries);
     let topics = topics::read(root.table("topics"), &mut Vec::new());
     kafka::read(root.table("kafka"), environment, topics.max_message_bytes, &mut Vec::new())
+}
+
+/// Reads `[log]` alone.
+pub(super) fn log_alone(reader: &Reader, entries: Entries) -> log::Log {
+    log::read(Section::root(reader, entries).table("log"), &mut Vec::new())
 }
 
 fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
@@ -129,22 +134,6 @@ fn shutdown(mut section: Section<'_>) -> Shutdown {
     };
     section.finish();
     shutdown
-}
-
-fn log(mut section: Section<'_>) -> Log {
-    let origin = section.written("level");
-    let log = Log {
-        format: section.choice("format", &[("json", LogFormat::Json), ("text", LogFormat::Text)], LogFormat::Json),
-        level: section.text("level").map_or_else(|| "info".into(), |(level, _)| level),
-        success_sample: whole(&mut section, "success_sample", 100),
-    };
-    if let Some(origin) = origin
-        && tracing_subscriber::EnvFilter::builder().parse(&log.level).is_err()
-    {
-        section.complain("level", origin, "is not a filter, such as \"info\" or \"info,hookgate::publish=debug\"");
-    }
-    section.finish();
-    log
 }
 
 fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Vec<Endpoint> {

@@ -53,8 +53,84 @@ fn exit_codes() {
     for command in ["serve", "check", "topics", "tail"] {
         check(&empty, &[command], 64, &["hookgate.toml", "--config", "hookgate dev"]);
     }
-    check(&good, &["serve", "--log-level", "hookgate=loud"], 64, &["level"]);
+    check(&good, &["serve", "--log-level", "hookgate=loud"], 64, &["[log] level: ", "is no level"]);
     check(&good, &["serve", "--listen", "nowhere"], 64, &["[http] listen", "is not an address"]);
+}
+
+/// 64 is only for what `serve` refuses as well. What is warned of is good, unless somebody asks for more.
+#[test]
+fn exit_codes_of_check() {
+    let folder = configured("127.0.0.1:1");
+    let check_both = |more: &str, codes: [i32; 2], expected: &str| {
+        folder.write("hookgate.toml", serve_configuration("127.0.0.1:1", more));
+        check(&folder, &["check"], codes[0], &[expected]);
+        check(&folder, &["check", "--strict"], codes[1], &[expected]);
+        let json = check(&folder, &["check", "--json"], codes[0], &[]).json_lines();
+        assert_eq!((json.len(), json[0]["problems"].as_array().unwrap().is_empty()), (1, codes[0] == 0), "{more}: {json:?}");
+        json.into_iter().next().unwrap()
+    };
+    check_both("", [0, 0], "is good");
+    let report = check_both("[topics]\nreplication = 1\n", [0, 3], "warning: [topics] replication is 1");
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 1, "{report}");
+    let late = "[endpoints.late]\nprovider = \"frameio\"\nsecrets = [\"file:missing\"]\n";
+    check_both(late, [0, 3], "warning: endpoint late has no readable secret yet");
+    let report = check_both("[log]\nlevel = \"warning\"\n[topics]\nreplication = \"3\"\n", [64, 64], "");
+    let problems: Vec<&str> = report["problems"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert!(
+        matches!(problems.as_slice(), [one, two] if one.contains("did you mean \"warn\"?") && two.contains("[topics] replication: ")),
+        "{problems:?}"
+    );
+    folder.write("hookgate.toml", "{");
+    assert_eq!(check(&folder, &["check", "--json"], 64, &[]).json_lines()[0]["problems"].as_array().unwrap().len(), 1);
+    check(&Folder::new(), &["check", "--json"], 64, &["{\"problems\":[\"hookgate.toml: cannot be read: no such file; "]);
+}
+
+/// Why the daemon does not run is read by whatever reads its log.
+#[test]
+fn failures_at_the_start_have_the_form_of_the_log() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("[http]\nlisten = \"{}\"\n", taken.local_addr().unwrap());
+    let folder = Folder::new();
+    let run = |text: &str, flags: &[&str], code: i32, expected: &str| {
+        folder.write("hookgate.toml", text);
+        let finished = check(&folder, &[&["serve"], flags].concat(), code, &[expected]);
+        assert!(finished.out.is_empty(), "{finished:?}");
+        finished.err
+    };
+    let good = serve_configuration("127.0.0.1:1", "").replacen("[http]\nlisten = \"127.0.0.1:0\"\n", &taken, 1);
+    for (text, code, expected) in [
+        (&*good, 1, "cannot listen on"),
+        ("[kafka]\nbrokers = [\"a:1\"]\nlinger = 1\n", 64, "[kafka] linger"),
+        ("[kafka", 64, "is not TOML"),
+    ] {
+        for flags in
+            [&[][..], &["--log-format", "json"], &["--log-format", "auto"], &["--log-format", "json", "--log-level", "off"]]
+        {
+            let told = run(text, flags, code, expected);
+            let lines: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let last = lines.last().unwrap();
+            assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"cannot start".into()), "{told}");
+            assert!(lines.iter().any(|line| line["problem"].as_str().is_some_and(|it| it.contains(expected))), "{told}");
+        }
+        let told = run(text, &["--log-format", "text"], code, expected);
+        assert!(told.lines().any(|line| line.starts_with("hookgate: ")) && !told.contains('{'), "{told}");
+        let told = run(&format!("[log]\nformat = \"text\"\n{text}"), &[], code, expected);
+        assert!(!told.contains('{'), "{told}");
+    }
+    // On a terminal people read it.
+    let script = |flags: &str| {
+        folder.write("hookgate.toml", "[kafka");
+        let line = format!("cd {} && {} serve {flags}", folder.path(""), env!("CARGO_BIN_EXE_hookgate"));
+        let mut terminal = Command::new("script");
+        terminal.args(["-qec", &line, "/dev/null"]).env_remove("HOOKGATE_LOG__FORMAT");
+        Process::of(terminal).finish().out
+    };
+    if Command::new("script").arg("--version").output().is_ok() {
+        assert!(script("").starts_with("hookgate: hookgate.toml:1: "), "{}", script(""));
+        assert!(script("--log-format json").starts_with("{\"timestamp\""), "{}", script("--log-format json"));
+    }
+    // A file that is missing is told in the form that the flag asks for.
+    assert!(check(&Folder::new(), &["serve"], 64, &[]).err.starts_with("{\"timestamp\""));
 }
 
 /// What was typed or written is quoted, and must not command the terminal that it is quoted on.

@@ -4,6 +4,7 @@ mod admin;
 mod credentials;
 mod in_sync;
 mod kafka;
+mod log;
 mod registry;
 mod secrets;
 mod tracing;
@@ -98,7 +99,7 @@ fn defaults() {
         },
         "schema_registry": null,
             "shutdown": {"pre_stop": "5s", "drain": "10s", "flush": "5s", "grace": "30s"},
-        "log": {"format": "json", "level": "info", "success_sample": 100},
+        "log": {"format": "auto", "level": "info", "success_sample": 100},
         "tracing": null,
         "endpoints": {
             "avatars": {"provider": "filesafety", "secrets": ["env:AVATARS_TOKEN"]},
@@ -189,10 +190,10 @@ fn values() {
             "[http]\nretry_after = \"1.5s\"",
             "hookgate.toml:14: [http] retry_after: must be whole seconds: the Retry-After header has no finer unit",
         ),
-        ("[log]\nformat = \"xml\"", "hookgate.toml:14: [log] format: must be one of json, text"),
+        ("[log]\nformat = \"xml\"", "hookgate.toml:14: [log] format: must be one of auto, json, text"),
         (
             "[log]\nlevel = \"a=b=c\"",
-            "hookgate.toml:14: [log] level: is not a filter, such as \"info\" or \"info,hookgate::publish=debug\"",
+            "hookgate.toml:14: [log] level: \"b=c\" is no level; there are off, error, warn, info, debug, trace",
         ),
         (
             "[topics]\nreplication = 0",
