@@ -261,8 +261,19 @@ fn report(endpoint: &str, events: &[SecretEvent]) {
         match event {
             SecretEvent::Loaded { slot } => tracing::info!(endpoint, slot, "read a secret"),
             SecretEvent::Changed { slot } => tracing::info!(endpoint, slot, "a secret has changed"),
-            SecretEvent::Kept { slot, why } => {
+            SecretEvent::Mistaken { slot, why } => {
+                tracing::warn!(endpoint, slot, why, "a secret was read that is probably written down wrongly");
+            }
+            SecretEvent::Kept { slot, in_force: true, why } => {
                 tracing::warn!(endpoint, slot, why, "a secret cannot be read, the last good one stays in force");
+            }
+            SecretEvent::Kept { slot, in_force: false, why } => {
+                tracing::warn!(
+                    endpoint,
+                    slot,
+                    why,
+                    "a secret cannot be read, what it would prove is answered 503 until it can be"
+                );
             }
         }
     }

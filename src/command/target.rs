@@ -66,7 +66,7 @@ pub(super) fn resolve(arguments: &Arguments, source: &Source, environment: &Envi
     }
     let mut ring = SecretRing::new(&endpoint, environment);
     let missing = ring.refresh().into_iter().filter_map(|event| match event {
-        crate::config::SecretEvent::Kept { slot, why } => Some(format!("slot {slot}: {why}")),
+        crate::config::SecretEvent::Kept { slot, why, .. } => Some(format!("slot {slot}: {why}")),
         _ => None,
     });
     let missing = missing.collect();

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -80,19 +81,18 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     let keys = target.ring.keys();
     let slots: Vec<u32> = keys.secrets.iter().map(|(slot, _)| *slot).collect();
 
+    let body = Bytes::from(body);
+    let deliver = |credential| Delivery {
+        endpoint: Arc::clone(&target.endpoint.name),
+        credential,
+        content_type: String::new(),
+        traceparent: None,
+        body: body.clone(),
+        received_at,
+    };
     let mut explanation = Vec::new();
     let verdict = match http::offered_proof(provider, arguments.url.as_deref(), &headers, &keys) {
-        Ok(credential) => {
-            let delivery = Delivery {
-                endpoint: Arc::clone(&target.endpoint.name),
-                credential,
-                content_type: String::new(),
-                traceparent: None,
-                body: body.into(),
-                received_at,
-            };
-            judge(&mut explanation, provider, &delivery, &keys)?
-        }
+        Ok(credential) => judge(&mut explanation, provider, &deliver(credential), &keys)?,
         // What it was called with decides nothing else here.
         Err(Error::UnknownEndpoint) => {
             return Err(Failure::Failed("--url takes a URL as it was called, https://<host>/webhooks/<endpoint>?token=… or …/<endpoint>/<token>; the daemon answers any other path 404".into()));
@@ -104,6 +104,15 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
             Err(label)
         }
     };
+    if verdict.is_err() {
+        for (remark, keys) in target.ring.cleaned() {
+            let keys = Keys { tolerance: explain::ANY_TIME, ..keys };
+            let offered = http::offered_proof(provider, arguments.url.as_deref(), &headers, &keys);
+            if offered.is_ok_and(|credential| provider.verify(deliver(credential), &keys).is_ok()) {
+                writeln!(explanation, "but the secret would fit without what is around it: {remark}; write the secret alone")?;
+            }
+        }
+    }
     let explanation = String::from_utf8_lossy(&explanation);
     let mut out = io::stdout().lock();
     if arguments.json {

@@ -11,6 +11,7 @@ pub mod deadlines;
 mod files;
 pub mod kafka;
 pub mod log;
+mod mistaken;
 pub mod problem;
 pub mod properties;
 pub mod proxies;

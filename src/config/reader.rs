@@ -56,6 +56,8 @@ impl Value {
 pub(super) struct Reader {
     file: Arc<str>,
     problems: RefCell<Vec<Problem>>,
+    /// What works but is probably not meant.
+    pub(super) warnings: RefCell<Vec<String>>,
     /// Keys (`http.listen`) that were written.
     pub(super) origins: RefCell<BTreeMap<String, Origin>>,
     /// Keys that have a complaint of their own.
@@ -64,7 +66,13 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(file_name: &str) -> Self {
-        Self { file: file_name.into(), problems: RefCell::default(), origins: RefCell::default(), faulty: RefCell::default() }
+        Self {
+            file: file_name.into(),
+            problems: RefCell::default(),
+            warnings: RefCell::default(),
+            origins: RefCell::default(),
+            faulty: RefCell::default(),
+        }
     }
 
     /// The file as a whole.
@@ -84,6 +92,11 @@ impl Reader {
         }
         let origin = keys.iter().find_map(|key| self.origins.borrow().get(*key).cloned());
         self.problem(origin.unwrap_or_else(|| self.file()), message);
+    }
+
+    /// Warns of what works but is probably not meant.
+    pub(super) fn warn(&self, warning: String) {
+        self.warnings.borrow_mut().push(warning);
     }
 
     /// Everything that was complained about, in order.

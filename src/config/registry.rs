@@ -7,7 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use super::{
     Environment,
     problem::Origin,
-    secrets::{SecretSource, SecretText},
+    secrets::{self, SecretSource, SecretText},
     section::Section,
     units::show_duration,
     url::{authorities, ca_file, service},
@@ -192,7 +192,7 @@ fn login(table: &mut Section<'_>, environment: &Environment) -> Option<Login> {
     let mut secret = |key: &'static str, fit: fn(SecretText) -> Result<SecretText, String>| {
         let written = table.written(key).is_some();
         let resolved = table.text(key).and_then(|(text, origin)| {
-            let resolved = SecretSource::parse(&text).and_then(|source| source.text(environment)).and_then(legible).and_then(fit);
+            let resolved = secrets::resolve(table, key, &text, environment).and_then(legible).and_then(fit);
             resolved.map_err(|fault| table.complain(key, origin, &fault)).ok()
         });
         (written, resolved)

@@ -9,7 +9,7 @@ use super::{
     Environment, Security,
     kafka::readable_file,
     problem::Origin,
-    secrets::{SecretSource, SecretText},
+    secrets::{self, SecretText},
     section::Section,
     url::service,
 };
@@ -204,7 +204,7 @@ fn secret(table: &mut Section<'_>, key: &'static str, environment: &Environment)
         table.missing(key, REFERENCE);
     }
     let (text, origin) = found?;
-    let resolved = SecretSource::parse(&text).and_then(|source| source.text(environment));
+    let resolved = secrets::resolve(table, key, &text, environment);
     resolved.map_err(|fault| table.complain(key, origin, &fault)).ok()
 }
 

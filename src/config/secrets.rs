@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Endpoint, Environment, files::read_file};
+use super::{Endpoint, Environment, files::read_file, mistaken, section::Section};
 use crate::{
     provider::{CredentialSource, Provider},
     signature::{Keys, Secret},
@@ -91,10 +91,17 @@ impl SecretSource {
         let mut bytes = match self {
             Self::Env(name) => match environment.get(name) {
                 Some(text) => text.as_bytes().to_vec(),
-                None => return Err(format!("the variable {name} is not set")),
+                None => {
+                    return Err(format!(
+                        "the variable {name} is not set; export it where Hookgate starts (systemd: EnvironmentFile=, Kubernetes: env)"
+                    ));
+                }
             },
-            Self::File(path) => read_file(path, SECRET_FILE_BYTES_MAX)
-                .map_err(|fault| format!("the file {:?} {fault}", path.display().to_string()))?,
+            Self::File(path) => {
+                let remark = self.path_remark().map_or_else(String::new, |remark| format!("; {remark}"));
+                read_file(path, SECRET_FILE_BYTES_MAX)
+                    .map_err(|fault| format!("the file {:?} {fault}{remark}", path.display().to_string()))?
+            }
             Self::Literal(text) => text.text.clone().into_bytes(),
         };
         // `echo secret > file` and Kubernetes manifests add one.
@@ -112,6 +119,27 @@ impl SecretSource {
             });
         }
         Ok(bytes)
+    }
+
+    fn path_remark(&self) -> Option<String> {
+        match self {
+            Self::File(path) => mistaken::path_remark(&path.display().to_string()),
+            Self::Env(_) | Self::Literal(_) => None,
+        }
+    }
+
+    /// What about a secret is probably not meant, a sentence each. No part of it is in them.
+    fn remarks(&self, bytes: &[u8]) -> Vec<String> {
+        let around = mistaken::look(bytes).map(|it| {
+            format!(
+                "{self} {}: all of that counts as a part of the secret; write the secret alone, with one line end at most",
+                it.remarks()
+            )
+        });
+        let path = self.path_remark().map(|remark| format!("{self}: {remark}"));
+        let placeholder = mistaken::is_placeholder(bytes)
+            .then(|| format!("{self} holds the placeholder of an example; write the secret in its place"));
+        path.into_iter().chain(around).chain(placeholder).collect()
     }
 
     /// The secret as text, for what is read once.
@@ -134,10 +162,19 @@ pub enum SecretEvent {
         /// Its slot.
         slot: u32,
     },
+    /// It was read, and is probably not what was meant to be written.
+    Mistaken {
+        /// Its slot.
+        slot: u32,
+        /// What about it, without any part of the value.
+        why: String,
+    },
     /// It cannot be read. The last good one stays; where there was none, the slot stays empty. Reported when the reason changes.
     Kept {
         /// Its slot.
         slot: u32,
+        /// Whether there is a last good one.
+        in_force: bool,
         /// Why, without any part of the value.
         why: String,
     },
@@ -186,6 +223,8 @@ impl SecretRing {
             unreported: Vec::new(),
         };
         ring.unreported = ring.read();
+        // That was said when the configuration was read.
+        ring.unreported.retain(|event| !matches!(event, SecretEvent::Mistaken { .. }));
         ring
     }
 
@@ -209,32 +248,45 @@ impl SecretRing {
 
     fn read(&mut self) -> Vec<SecretEvent> {
         let (provider, environment) = (self.provider, &self.environment);
-        self.slots.iter_mut().filter_map(|slot| slot.read(provider, environment)).collect()
+        self.slots.iter_mut().flat_map(|slot| slot.read(provider, environment)).collect()
+    }
+
+    /// The secrets that are probably written down wrongly: what is said of each, and what it would verify with otherwise. Reads them again.
+    pub fn cleaned(&self) -> Vec<(String, Keys)> {
+        let cleaned = |slot: &Slot| {
+            let mistaken = mistaken::look(&slot.source.bytes(&self.environment).ok()?)?;
+            let secrets = vec![(slot.number, Secret::new(&mistaken.cleaned)?)];
+            let keys = Keys { incomplete: false, secrets, tolerance: self.tolerance };
+            Some((format!("{} {}", slot.source, mistaken.remarks()), keys))
+        };
+        self.slots.iter().filter_map(cleaned).collect()
     }
 }
 
 impl Slot {
-    fn read(&mut self, provider: &str, environment: &Environment) -> Option<SecretEvent> {
+    fn read(&mut self, provider: &str, environment: &Environment) -> Vec<SecretEvent> {
         let slot = self.number;
         let read = self.source.bytes(environment).and_then(|bytes| match impossible(provider, &bytes) {
             Some(fault) => Err(format!("{} {fault}", self.source)),
-            None => Secret::new(&bytes).ok_or_else(|| "the secret is empty".to_owned()),
+            None => Ok((Secret::new(&bytes).ok_or_else(|| "the secret is empty".to_owned())?, self.source.remarks(&bytes))),
         });
         match read {
-            Ok(secret) => {
+            Ok((secret, remarks)) => {
                 let recovered = self.trouble.take().is_some();
                 let same = self.current.as_ref().map(|current| current.same(&secret));
                 self.current = Some(secret);
-                match same {
-                    Some(false) => Some(SecretEvent::Changed { slot }),
-                    Some(true) if !recovered => None,
-                    Some(true) | None => Some(SecretEvent::Loaded { slot }),
-                }
+                let event = match same {
+                    Some(false) => SecretEvent::Changed { slot },
+                    Some(true) if !recovered => return Vec::new(),
+                    Some(true) | None => SecretEvent::Loaded { slot },
+                };
+                let mistaken = remarks.into_iter().map(|why| SecretEvent::Mistaken { slot, why });
+                [event].into_iter().chain(mistaken).collect()
             }
-            Err(why) if self.trouble.as_ref() == Some(&why) => None,
+            Err(why) if self.trouble.as_ref() == Some(&why) => Vec::new(),
             Err(why) => {
                 self.trouble = Some(why.clone());
-                Some(SecretEvent::Kept { slot, why })
+                vec![SecretEvent::Kept { slot, in_force: self.current.is_some(), why }]
             }
         }
     }
@@ -254,23 +306,46 @@ fn impossible(provider: &str, bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// Checks a reference when the configuration is read: the problem with it, if it can never work, or else a warning. A file
-/// that is not there yet is neither: the endpoint answers `no_secret` until it is.
-pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &Environment) -> Result<Option<String>, String> {
+/// Reads a secret that a key of a table refers to. What is probably not meant about it is warned of.
+pub(super) fn resolve(table: &Section<'_>, key: &str, reference: &str, environment: &Environment) -> Result<SecretText, String> {
+    let source = SecretSource::parse(reference)?;
+    let text = source.text(environment)?;
+    for remark in source.remarks(text.reveal().as_bytes()) {
+        table.warn(key, &remark);
+    }
+    Ok(text)
+}
+
+/// Checks a reference when the configuration is read: the problem with it, if it can never work, or else warnings. A file
+/// that is not there yet is one of these: the endpoint answers `no_secret` until it is.
+pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &Environment) -> Result<Vec<String>, String> {
     let bytes = match (source.bytes(environment), source) {
         (Ok(bytes), _) => bytes,
-        (Err(fault), SecretSource::File(_)) => return Ok(Some(fault)),
+        (Err(fault), SecretSource::File(_)) => return Ok(vec![fault]),
         (Err(fault), _) => return Err(fault),
     };
+    let mistaken = mistaken::look(&bytes);
     if let Some(fault) = impossible(provider.name, &bytes) {
-        return Err(format!("{source} {fault}"));
+        let remark = mistaken.map_or_else(String::new, |it| format!("; it {}", it.remarks()));
+        return Err(format!("{source} {fault}{remark}"));
     }
-    let guessable = provider.credential == CredentialSource::UrlToken && characters(&bytes) < TOKEN_CHARACTERS_MIN;
-    Ok(guessable.then(|| {
-        format!(
-            "{source} is shorter than {TOKEN_CHARACTERS_MIN} characters, and the token in the URL is the only proof of the sender"
-        )
-    }))
+    let mut warnings = source.remarks(&bytes);
+    if provider.credential == CredentialSource::UrlToken {
+        let token = mistaken.map_or(bytes, |it| it.cleaned);
+        if characters(&token) < TOKEN_CHARACTERS_MIN {
+            warnings.push(format!(
+                "{source} is shorter than {TOKEN_CHARACTERS_MIN} characters, and the token in the URL is the only proof of the sender; \
+                 `openssl rand -hex 16` makes a good one"
+            ));
+        }
+        if mistaken::changes_in_a_url(&token) {
+            warnings.push(format!(
+                "{source} holds '+', '/', '%' or another character that URLs change or end at; take letters and digits alone, such as \
+                 from `openssl rand -hex 16`, or register the URL with each of them escaped (\"+\" is %2B)"
+            ));
+        }
+    }
+    Ok(warnings)
 }
 
 /// Every secret that two endpoints share, as a sentence each. A signature does not bind the URL, so what was signed for

@@ -84,6 +84,11 @@ impl<'a> Section<'a> {
         self.reader.problem(origin, format!("[{}] {key}: {message}", self.path));
     }
 
+    /// Warns of what a key of this table says.
+    pub(super) fn warn(&self, key: &str, warning: &str) {
+        self.reader.warn(format!("[{}] {key}: {warning}", self.path));
+    }
+
     /// Complains about a key that this table should have.
     pub(super) fn missing(&self, key: &str, message: &str) {
         self.complain(key, self.origin.clone(), message);

@@ -30,7 +30,7 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
     let mut warnings = Vec::new();
     let topics = topics::read(root.table("topics"), &mut warnings);
     let kafka = kafka::read(root.table("kafka"), environment, topics.max_message_bytes, &mut warnings);
-    let config = Config {
+    let mut config = Config {
         kafka,
         http: http(root.table("http"), &mut warnings),
         admin: admin::read(root.table("admin")),
@@ -46,6 +46,7 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
     };
     root.finish();
     combinations(reader, &config);
+    config.warnings.extend(reader.warnings.take());
     config
 }
 
@@ -169,8 +170,8 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
         let source = SecretSource::parse(&reference);
         let examined = source.and_then(|source| {
             // Whose secret it is, is complained about already.
-            let warning = provider.map_or(Ok(None), |provider| secrets::examine(&source, provider, environment))?;
-            warnings.extend(warning.map(|warning| format!("[endpoints.{name}] secrets: {warning}")));
+            let said = provider.map_or(Ok(Vec::new()), |provider| secrets::examine(&source, provider, environment))?;
+            warnings.extend(said.into_iter().map(|warning| format!("[endpoints.{name}] secrets: {warning}")));
             Ok(source)
         });
         match examined {

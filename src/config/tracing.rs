@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     Environment,
-    secrets::{SecretSource, SecretText},
+    secrets::{self, SecretSource, SecretText},
     section::Section,
     units::show_duration,
     url::{authorities, ca_file, service},
@@ -135,8 +135,8 @@ fn headers(section: &mut Section<'_>, environment: &Environment) -> Vec<(String,
             );
             continue;
         };
-        let source = SecretSource::parse(reference);
-        match source.and_then(|source| source.text(environment).map(|_| source)) {
+        let resolved = secrets::resolve(section, "headers", reference, environment);
+        match resolved.and_then(|_| SecretSource::parse(reference)) {
             Ok(source) => headers.push((name, source)),
             Err(fault) => section.complain("headers", origin, &fault),
         }

@@ -111,6 +111,23 @@ fn an_empty_or_missing_file_keeps_the_last_good_secret() {
     assert_eq!(bench.deliver(NEW).status, 401, "replaced for good");
 }
 
+/// It is said at the start and with each change, and used as it is.
+#[test]
+fn a_secret_that_is_written_down_wrongly_is_told() {
+    let bench = Bench::start(&[("one", "the-old-secret \n"), ("other", "another-one")]);
+    bench.logged("[endpoints.uploadcare] secrets: file:one ends with a blank: ");
+    assert_eq!(bench.deliver("the-old-secret ").status, 200);
+    // There never was a second one, so nothing is said of a last good one.
+    bench.logged("a secret cannot be read, what it would prove is answered 503 until it can be");
+    assert!(!bench.process.err().contains("the last good one"), "{}", bench.process.err());
+    bench.folder.replace("two", "'the-new-secret'\n");
+    bench.logged("file:two stands in quotes: ");
+    wait_until("in force as it is", || bench.deliver("'the-new-secret'").status == 200);
+    bench.folder.replace("two", "");
+    bench.logged("the last good one");
+    assert_eq!(bench.process.err().matches("file:two stands in quotes").count(), 1, "{}", bench.process.err());
+}
+
 #[test]
 fn an_endpoint_without_a_secret_is_our_fault_until_the_file_is_there() {
     let bench = Bench::start(&[("other", "another-one")]);

@@ -2,7 +2,7 @@
 
 use crate::{
     binary::Folder,
-    commands::check,
+    commands::{self, check},
     harness::{NOW, SECRETS, fixture, fixtures},
 };
 
@@ -68,7 +68,12 @@ fn verify_tells_programs_the_same() {
         let mut told: serde_json::Value = serde_json::from_str(&finished.out).unwrap();
         assert_eq!((&told["provider"], &told["endpoint"]), (&"uploadcare".into(), &"uploadcare".into()));
         let (tried, not_tried) = match first {
-            "env:NOT_SET" => (vec![2], vec!["slot 1: the variable NOT_SET is not set"]),
+            "env:NOT_SET" => (
+                vec![2],
+                vec![
+                    "slot 1: the variable NOT_SET is not set; export it where Hookgate starts (systemd: EnvironmentFile=, Kubernetes: env)",
+                ],
+            ),
             _ => (vec![1, 2], Vec::new()),
         };
         assert_eq!((&told["slots_tried"], &told["not_tried"]), (&tried.into(), &not_tried.into()));
@@ -99,6 +104,40 @@ fn verify_tells_programs_the_same() {
     // Its key is its id, which is another for each body.
     let id = hookgate::encode::delivery_id("uploadcare", "", body.as_bytes());
     check("env:UPLOADCARE_OLD", body, body, 0, event("quarantine", quarantined, "file.stored", &id), "signed: ");
+}
+
+/// A secret with something around it verifies nothing, and nobody can see a blank.
+#[test]
+fn verify_tries_the_secret_without_what_is_around_it() {
+    const HINT: &str = "but the secret would fit without what is around it: file:secret ";
+    let (secret, body) = ("hunter2-hunter2-hunter2", br#"{"hook":{"event":"file.stored"},"data":{"uuid":"a"}}"#);
+    crate::harness::keep_secret(secret);
+    let check = |content: &str, signed_with: &str, code: i32, remark: Option<&str>| {
+        let folder = Folder::new();
+        folder.write("body", body);
+        folder.write("secret", content);
+        let signature = format!("X-Uc-Signature: v1={}", crate::harness::hmac_hex(signed_with, &[body]));
+        let url = format!("https://a/webhooks/filesafety?token={signed_with}");
+        for (provider, proof) in [("uploadcare", ["--header", &*signature]), ("filesafety", ["--url", &*url])] {
+            for json in [&[][..], &["--json"]] {
+                let flags = ["verify", provider, "--body", "body", "--secret", "file:secret"];
+                let finished = commands::check(&folder, &[&flags, &proof[..], json].concat(), code, &[]);
+                let told = finished.out.replace("\\\"", "\"");
+                assert_eq!(told.contains(HINT), remark.is_some(), "{content:?}: {told}");
+                assert!(remark.is_none_or(|remark| told.contains(&format!("{HINT}{remark}; "))), "{content:?}: {told}");
+                assert!(!told.contains(secret), "{told}");
+            }
+        }
+    };
+    check(secret, secret, 0, None);
+    check(&format!("{secret}\n"), secret, 0, None);
+    check(&format!("{secret} \n"), secret, 1, Some("ends with a blank"));
+    check(&format!("\u{feff}{secret}"), secret, 1, Some("begins with a byte order mark"));
+    check(&format!("TOKEN='{secret}'\n"), secret, 1, Some("begins with a name and \"=\" and stands in quotes"));
+    check(&format!("{secret}\n\n"), secret, 1, Some("ends with a second line end"));
+    // It is another one all the same.
+    check(&format!("{secret} "), "another-one-another-one", 1, None);
+    check(secret, "another-one-another-one", 1, None);
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::{
 /// How much of the body is shown.
 const PREVIEW_CHARACTERS: usize = 60;
 
+/// A window that every signed time lies in: with it only the HMAC decides.
+pub(super) const ANY_TIME: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// Why the offered proof is not even looked at.
 pub(super) fn proof(
     out: &mut impl Write,
@@ -144,8 +147,7 @@ fn hmac<'a>(provider: &Provider, delivery: &'a Delivery) -> Option<(HmacScheme, 
 
 fn bad_signature(out: &mut impl Write, provider: &Provider, delivery: &Delivery, keys: &Keys) -> Result<(), Failure> {
     writeln!(out, "none of the secrets signs these bytes to this signature")?;
-    // The window is not the question here: with a wide one only the HMAC decides.
-    let keys = Keys { tolerance: Duration::from_secs(u64::from(u32::MAX)), ..keys.clone() };
+    let keys = Keys { tolerance: ANY_TIME, ..keys.clone() };
     for (change, body) in variants(&delivery.body) {
         let other = Delivery { body: body.into(), ..delivery.clone() };
         if provider.verify(other, &keys).is_ok() {

@@ -24,7 +24,7 @@ fn refusals() {
         ),
         (
             "sasl = {mechanism = \"SCRAM-SHA-512\", username = \"u\", password = \"env:GONE\"}",
-            "hookgate.toml:3: [kafka.sasl] password: the variable GONE is not set",
+            "hookgate.toml:3: [kafka.sasl] password: the variable GONE is not set; export it where Hookgate starts (systemd: EnvironmentFile=, Kubernetes: env)",
         ),
         (
             "sasl = {mechanism = \"SCRAM-SHA-512\", password = \"env:AVATARS_TOKEN\"}",

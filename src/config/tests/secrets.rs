@@ -26,7 +26,7 @@ fn endpoints() {
         (
             "provider = \"frameio\"\nsecrets = [\n\"env:GONE\",\n\"env:EMPTY\"]",
             vec![
-                "hookgate.toml:16: [endpoints.it] secrets: the variable GONE is not set",
+                "hookgate.toml:16: [endpoints.it] secrets: the variable GONE is not set; export it where Hookgate starts (systemd: EnvironmentFile=, Kubernetes: env)",
                 "hookgate.toml:17: [endpoints.it] secrets: the variable EMPTY is empty",
             ],
         ),
@@ -87,6 +87,81 @@ fn a_secret_file_may_come_later() {
     assert_eq!(config.warnings, ["[endpoints.avatars] secrets: the file \"/nowhere/token\" cannot be read: no such file"]);
 }
 
+/// What is around a secret counts, as it always has. It is said, once for each secret, and no part of the secret is.
+#[test]
+fn a_secret_that_is_written_down_wrongly_is_warned_of() {
+    let folder = directory("mistaken");
+    let file = folder.join("s");
+    let check = |provider: &str, content: &[u8], expected: &[&str]| {
+        fs::write(&file, content).unwrap();
+        let reference = format!("file:{}", file.display());
+        let text = format!("{MINIMAL}\n[endpoints.it]\nprovider = \"{provider}\"\nsecrets = [\"{reference}\"]");
+        let warnings = accept(&text, &[], &[]).warnings;
+        let shown = String::from_utf8_lossy(content);
+        assert_eq!(warnings.len(), expected.len(), "{shown:?}: {warnings:?}");
+        for (warning, expected) in warnings.iter().zip(expected) {
+            assert!(warning.starts_with(&format!("[endpoints.it] secrets: {reference} {expected}")), "{shown:?}: {warning}");
+            assert!(!warning.contains("hunter"), "{warning}");
+        }
+    };
+    for provider in ["frameio", "filesafety", "uploadcare"] {
+        check(provider, b"hunter2-hunter2-hunter2", &[]);
+        check(provider, b"hunter2-hunter2-hunter2\r\n", &[]);
+        check(provider, b"hunter2-hunter2-hunter2\n\n", &["ends with a second line end: "]);
+        check(provider, b" hunter2-hunter2-hunter2", &["begins with a blank: "]);
+        check(provider, b"hunter2-hunter2-hunter2 \n", &["ends with a blank: "]);
+        check(provider, b"\xef\xbb\xbfhunter2-hunter2-hunter2\n", &["begins with a byte order mark: "]);
+        check(provider, b"\"hunter2-hunter2-hunter2\"\n", &["stands in quotes: "]);
+        check(provider, b"A_B=hunter2-hunter2-hunter2\n", &["begins with a name and \"=\": "]);
+        check(
+            provider,
+            b"A='hunter2-hunter2-hunter' \n",
+            &["ends with a blank and begins with a name and \"=\" and stands in quotes: "],
+        );
+        check(provider, b"hunter2-changeme-hunter2", &["holds the placeholder"]);
+    }
+    // Only a token goes through a URL.
+    check("frameio", b"hunter2+hunter2/hunter2%", &[]);
+    check("filespin", b"hunter2+hunter2/hunter2%", &["holds '+', '/', '%' or another character that URLs change"]);
+    check("filespin", b"hunter2 +\n\n", &["ends with a second line end: ", "is shorter than 16", "holds '+'"]);
+    // It is too long for what is around it.
+    let text = format!("{MINIMAL}\n[endpoints.it]\nprovider = \"uploadcare\"\nsecrets = [\"env:A\"]");
+    let report = read(&text, &[("A", "UPLOADCARE_SECRET=hunter2-hunter2-hunter2")], &[]).expect_err("accepted").to_string();
+    assert!(report.ends_with("it can never match; it begins with a name and \"=\""), "{report}");
+    // Whatever a secret is for.
+    let sasl = "sasl = {mechanism = \"SCRAM-SHA-256\", username = \"u\", password = \"env:P\"}";
+    let registry = "[schema_registry]\nurls = [\"https://r\"]\ntoken = \"env:P\"\n[tracing]\nendpoint = \"https://c\"\nheaders = [\"a=env:P\"]";
+    let text = MINIMAL.replacen("[kafka]\n", &format!("[kafka]\nsecurity = \"tls\"\n{sasl}\n"), 1);
+    let warnings = accept(&format!("{text}\n{registry}"), &[("P", "'hunter2'")], &[]).warnings;
+    for (key, warning) in ["[kafka.sasl] password", "[schema_registry] token", "[tracing] headers"].iter().zip(&warnings) {
+        assert!(warning.starts_with(&format!("{key}: env:P stands in quotes: ")), "{warnings:?}");
+    }
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn paths_that_mean_something_else_are_explained() {
+    for (path, expected) in [
+        ("~/hunter", "cannot be read: no such file; \"~\" is not your home here but a name like any other; write the whole path"),
+        (
+            "//nowhere/hunter",
+            "cannot be read: no such file; this is a path and no URL, so it means \"/nowhere/hunter\"; write \"file:/nowhere/hunter\"",
+        ),
+        ("$HOME/hunter", "cannot be read: no such file; variables are not replaced in a path; write the whole path"),
+        ("/nowhere/hunter", "cannot be read: no such file"),
+    ] {
+        let text = MINIMAL.replace("env:AVATARS_TOKEN", &format!("file:{path}"));
+        assert_eq!(accept(&text, &[], &[]).warnings, [format!("[endpoints.avatars] secrets: the file {path:?} {expected}")]);
+    }
+    // It is there, and still looks like a URL.
+    let path = directory("url").join("s");
+    fs::write(&path, "hunter2-hunter2-hunter2").unwrap();
+    let text = MINIMAL.replace("env:AVATARS_TOKEN", &format!("file:/{}", path.display()));
+    let warnings = accept(&text, &[], &[]).warnings;
+    assert!(matches!(&*warnings, [one] if one.contains(&format!("; write \"file:{}\"", path.display()))), "{warnings:?}");
+}
+
 #[test]
 fn a_short_token_is_a_warning() {
     let config = accept(MINIMAL, &[("AVATARS_TOKEN", "123456789012345")], &[]);
@@ -133,10 +208,18 @@ fn secret_files_are_read_again() {
     let text = MINIMAL.replace("\"env:UPLOADCARE_SECRET\"", &format!("\"env:UPLOADCARE_SECRET\", \"{reference}\""));
     let config = accept(&text, &[], &[]);
     let mut ring = SecretRing::new(&config.endpoints[1], &environment(&[]));
-    let kept = |why: &str| vec![SecretEvent::Kept { slot: 2, why: format!("the file {path:?} {why}") }];
+    let unread =
+        |in_force: bool, why: &str| vec![SecretEvent::Kept { slot: 2, in_force, why: format!("the file {path:?} {why}") }];
+    let kept = |why: &str| unread(true, why);
+    let mistaken = |remark: &str| {
+        let why = format!(
+            "{reference} {remark}: all of that counts as a part of the secret; write the secret alone, with one line end at most"
+        );
+        vec![SecretEvent::Changed { slot: 2 }, SecretEvent::Mistaken { slot: 2, why }]
+    };
 
     let mut first = vec![SecretEvent::Loaded { slot: 1 }];
-    first.extend(kept("cannot be read: no such file"));
+    first.extend(unread(false, "cannot be read: no such file"));
     assert_eq!(ring.refresh(), first);
     assert_eq!(ring.keys().secrets.len(), 1);
 
@@ -148,14 +231,16 @@ fn secret_files_are_read_again() {
         (b"", vec![], b"one"),
         (b"\n", vec![], b"one"),
         (b"one", vec![SecretEvent::Loaded { slot: 2 }], b"one"),
-        (b"two\n\n", vec![SecretEvent::Changed { slot: 2 }], b"two\n"),
-        (b" two", vec![SecretEvent::Changed { slot: 2 }], b" two"),
+        (b"two\n\n", mistaken("ends with a second line end"), b"two\n"),
+        (b"two\n\n", vec![], b"two\n"),
+        (b" two", mistaken("begins with a blank"), b" two"),
         (&long, kept("is larger than 4096 bytes"), b" two"),
         (b"\xff\xfe", vec![SecretEvent::Changed { slot: 2 }], b"\xff\xfe"),
         (
             &long[..33],
             vec![SecretEvent::Kept {
                 slot: 2,
+                in_force: true,
                 why: format!("{reference} is longer than 32 characters, the most that Uploadcare takes: it can never match"),
             }],
             b"\xff\xfe",
