@@ -95,6 +95,21 @@ pub struct Answer {
 }
 
 impl Error {
+    /// What only the log says, beside the sentence.
+    pub fn cause(&self) -> Option<String> {
+        match self {
+            Self::PublishFailed(cause) => Some(cause.clone()),
+            Self::Stale { offset } => {
+                let side = if *offset < 0 { "behind" } else { "ahead of" };
+                Some(format!(
+                    "the clock here is {} s {side} the signed time; is it right, and is it a new delivery?",
+                    offset.unsigned_abs()
+                ))
+            }
+            _ => None,
+        }
+    }
+
     /// The status table. A 4xx says that the same bytes will never be accepted from this sender; whatever is our own,
     /// Kafka's or capacity's fault is 503.
     pub fn answer(&self) -> Answer {

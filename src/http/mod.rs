@@ -383,10 +383,7 @@ impl<'a> Outcome<'a> {
                 let Answer { label: outcome, status } = error.answer();
                 self.count(outcome, status, elapsed);
                 let (endpoint, provider) = self.names();
-                let cause = match error {
-                    Error::PublishFailed(cause) => Some(cause.as_str()),
-                    _ => None,
-                };
+                let cause = error.cause();
                 let (source, trace_id, duration_ms) = (self.source.address, self.trace.id(), milliseconds(elapsed));
                 let line = self.shared.refused_lines.judge(error);
                 if let Line::Written { suppressed } = line {
