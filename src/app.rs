@@ -236,7 +236,17 @@ fn bind(listen: SocketAddr, key: &str) -> Result<TcpListener, String> {
         socket2::SockRef::from(&listener).listen(BACKLOG)?;
         Ok(listener)
     });
-    bound.map_err(|error| format!("cannot listen on {listen} ({key}): {error}"))
+    bound.map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => "; another process has the port, `ss -ltnp` names it: end it, or write another port",
+            io::ErrorKind::PermissionDenied => {
+                "; ports below 1024 are not for every user: write another port, or grant CAP_NET_BIND_SERVICE"
+            }
+            io::ErrorKind::AddrNotAvailable => "; this machine has no such address: write 0.0.0.0 for all that it has",
+            _ => "",
+        };
+        format!("cannot listen on {listen} ({key}): {error}{hint}")
+    })
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, String> {

@@ -13,7 +13,7 @@ use super::{EXIT_CONFIGURATION, EXIT_FINDINGS, Failure, Outcome, Source};
 use crate::{
     app::{read_secrets, topic_table},
     config::{
-        Config, Environment,
+        Config, Environment, Needs,
         deadlines::{chain, memory_ceiling},
     },
     printable::printable,
@@ -97,7 +97,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
 
 /// The configuration and everything that is warned of, or what `serve` would refuse.
 fn examine(arguments: &Arguments, environment: &Environment) -> Result<(Config, Vec<String>), Failure> {
-    let config = arguments.source.load(environment)?;
+    let config = arguments.source.load(environment, Needs::Everything)?;
     let rings = read_secrets(&config, environment).map_err(Failure::Configuration)?;
     let mut warnings = config.warnings.clone();
     for (ring, endpoint) in rings.iter().zip(&config.endpoints) {

@@ -21,7 +21,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{self, Config, Environment},
+    config::{self, Config, Environment, Needs},
     printable::printable,
     publish,
 };
@@ -134,13 +134,13 @@ struct Source {
 }
 
 impl Source {
-    fn load(&self, environment: &Environment) -> Result<Config, Failure> {
-        self.load_with(environment, &[])
+    fn load(&self, environment: &Environment, needs: Needs) -> Result<Config, Failure> {
+        self.load_with(environment, &[], needs)
     }
 
     /// Loads with further flags over the file and the environment, each a configuration key and its value.
-    fn load_with(&self, environment: &Environment, flags: &[(&str, &Option<String>)]) -> Result<Config, Failure> {
-        let config = config::load(&self.config, environment, &self.overrides(flags))?;
+    fn load_with(&self, environment: &Environment, flags: &[(&str, &Option<String>)], needs: Needs) -> Result<Config, Failure> {
+        let config = config::load(&self.config, environment, &self.overrides(flags), needs)?;
         publish::takes_properties(&config.kafka).map_err(Failure::Configuration)?;
         Ok(config)
     }

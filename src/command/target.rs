@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Failure, Source};
 use crate::{
-    config::{Endpoint, Environment, SecretRing, SecretSource},
+    config::{Endpoint, Environment, Needs, SecretRing, SecretSource},
     provider::{self, Provider},
 };
 
@@ -37,7 +37,7 @@ pub(super) struct Target {
 pub(super) fn resolve(arguments: &Arguments, source: &Source, environment: &Environment) -> Result<Target, Failure> {
     let named = provider::by_name(&arguments.target);
     let (configured, listen) = if source.exists() {
-        let config = source.load(environment)?;
+        let config = source.load(environment, Needs::Names)?;
         let found = config.endpoints.iter().find(|endpoint| *endpoint.name == *arguments.target);
         // A provider's name stands for its endpoint where there is just one.
         let of_provider = || {

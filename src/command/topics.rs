@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Failure, Outcome, Source, check::misfits};
 use crate::{
     app::topic_table,
-    config::{Config, Environment},
+    config::{Config, Environment, Needs},
     event::EventKind,
     printable::printable,
     publish::cluster,
@@ -44,7 +44,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
-    let config = arguments.source.load(environment)?;
+    let config = arguments.source.load(environment, if arguments.apply { Needs::Cluster } else { Needs::Names })?;
     let topics = topic_table(&config).by_topic();
     if arguments.apply {
         return Ok(apply(&config, &topics, arguments.json)? && register(&config, &topics, arguments.json)?);

@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    Environment, files,
+    Environment, files, hints, mistaken,
     properties::{self, Properties},
+    reader::Value,
     sasl::{self, Sasl},
     section::Section,
     units::show_size,
@@ -190,7 +191,8 @@ fn brokers(section: &mut Section<'_>) -> Vec<String> {
     }
     for (broker, origin) in &brokers {
         if !is_host_port(broker) {
-            section.complain("brokers", origin.clone(), &format!("{broker:?} is not host:port, such as \"kafka:9092\""));
+            let hint = hints::broker(broker).map_or_else(String::new, |hint| format!("; {hint}"));
+            section.complain("brokers", origin.clone(), &format!("{broker:?} is not host:port, such as \"kafka:9092\"{hint}"));
         }
     }
     brokers.into_iter().map(|(broker, _)| broker).collect()
@@ -216,7 +218,7 @@ fn client_id(section: &mut Section<'_>) -> String {
 }
 
 fn security(section: &mut Section<'_>) -> Security {
-    let tls = section.choice("security", &[("plaintext", false), ("tls", true)], false);
+    let tls = encryption(section);
     let Some(mut table) = section.optional_table("tls") else {
         let none = Security::Tls { ca_file: None, certificate_file: None, key_file: None };
         return if tls { none } else { Security::Plaintext };
@@ -236,10 +238,28 @@ fn security(section: &mut Section<'_>) -> Security {
     if tls { Security::Tls { ca_file, certificate_file, key_file } } else { Security::Plaintext }
 }
 
+/// Whether `security` asks for TLS. Kafka's own words for it are not taken, because they say as well how a client proves itself.
+fn encryption(section: &mut Section<'_>) -> bool {
+    const WORDS: [(&str, bool); 2] = [("plaintext", false), ("tls", true)];
+    let word = match section.peek("security") {
+        Some(Value::Text(word) | Value::Given(word)) if !WORDS.iter().any(|(own, _)| own == word) => hints::protocol(word),
+        _ => None,
+    };
+    let (Some((encrypted, hint)), Some(origin)) = (word, section.written("security")) else {
+        return section.choice("security", &WORDS, false);
+    };
+    section.skip("security");
+    section.complain("security", origin, &hint);
+    encrypted
+}
+
 pub(super) fn readable_file(table: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
     let (path, origin) = table.text(key)?;
-    if let Err(fault) = files::open(Path::new(&path)) {
-        table.complain(key, origin, &format!("{path:?} {fault}"));
+    if table.is_needed()
+        && let Err(fault) = files::open(Path::new(&path))
+    {
+        let remark = mistaken::path_remark(&path).map_or_else(String::new, |remark| format!("; {remark}"));
+        table.complain(key, origin, &format!("{path:?} {fault}{remark}"));
     }
     Some(path.into())
 }

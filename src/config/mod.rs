@@ -9,6 +9,7 @@ pub mod admin;
 pub mod credentials;
 pub mod deadlines;
 mod files;
+mod hints;
 pub mod kafka;
 pub mod log;
 mod mistaken;
@@ -21,6 +22,7 @@ pub mod sasl;
 pub mod secrets;
 mod section;
 mod sections;
+mod syntax;
 #[cfg(test)]
 mod tests;
 pub mod tls;
@@ -210,19 +212,32 @@ pub fn program() -> String {
     std::env::args_os().next().map_or_else(|| "hookgate".into(), |name| name.to_string_lossy().into_owned())
 }
 
+/// What a command uses of a configuration, from less to more. Secrets and files of tables that it does not use need not be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// What stands in the file.
+    Names,
+    /// Kafka.
+    Kafka,
+    /// Kafka and the schema registry.
+    Cluster,
+    /// Everything: it is the daemon, or says what the daemon would do.
+    Everything,
+}
+
 /// Reads the configuration from a file. `overrides` are flags: `("http.listen", "127.0.0.1:8080")`.
-pub fn load(path: &Path, environment: &Environment, overrides: &[(String, String)]) -> Result<Config, Problems> {
+pub fn load(path: &Path, environment: &Environment, overrides: &[(String, String)], needs: Needs) -> Result<Config, Problems> {
     let name = path.display().to_string();
     let text = read(path).map_err(|fault| {
         let origin = Origin::File { name: name.as_str().into(), line: 0 };
         Problems(vec![Problem { origin, message: fault }])
     })?;
-    parse(&text, &name, environment, overrides)
+    parse_for(needs, &text, &name, environment, overrides)
 }
 
 /// `[log] format` of a configuration that cannot be used, as far as it can be read: what is wrong is reported in that form.
 pub fn log_format(path: &Path, environment: &Environment, overrides: &[(String, String)]) -> LogFormat {
-    let reader = reader::Reader::new("");
+    let reader = reader::Reader::new("", Needs::Names);
     let mut root = reader.parse(&read(path).unwrap_or_default());
     reader.lay_variables(&mut root, environment, &[]);
     for (path, value) in overrides {
@@ -239,20 +254,39 @@ fn read(path: &Path) -> Result<String, String> {
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("is larger than {FILE_BYTES_MAX} bytes"));
     }
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8".into())
+    // Half of the bytes of UTF-16 are zeros where a text is in Latin letters.
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.iter().take(64).any(|byte| *byte == 0) {
+        return Err("is UTF-16, or no text at all; save it as UTF-8".into());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..good]).count() + 1;
+        format!("is not UTF-8 in line {line}; save it as UTF-8")
+    })
 }
 
 /// Why a file cannot be read, in words that do not repeat its path.
 fn why_unreadable(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file".into(),
+        io::ErrorKind::PermissionDenied => "permission denied: the user that runs this may not read it".into(),
         kind => kind.to_string(),
     }
 }
 
 /// Reads the configuration from the text of a file of that name. The error is everything that is wrong.
 pub fn parse(text: &str, file_name: &str, environment: &Environment, overrides: &[(String, String)]) -> Result<Config, Problems> {
-    let reader = reader::Reader::new(file_name);
+    parse_for(Needs::Everything, text, file_name, environment, overrides)
+}
+
+fn parse_for(
+    needs: Needs,
+    text: &str,
+    file_name: &str,
+    environment: &Environment,
+    overrides: &[(String, String)],
+) -> Result<Config, Problems> {
+    let reader = reader::Reader::new(file_name, needs);
     let mut root = reader.parse(text);
     if reader.has_problems() {
         return Err(reader.into_problems());
@@ -267,7 +301,7 @@ pub fn parse(text: &str, file_name: &str, environment: &Environment, overrides: 
 
 /// `[kafka]` where there is no configuration file: brokers from a flag, everything else from variables or the defaults.
 pub fn kafka_alone(brokers: &str, environment: &Environment) -> Result<Kafka, Problems> {
-    let reader = reader::Reader::new("--brokers");
+    let reader = reader::Reader::new("--brokers", Needs::Kafka);
     let mut root = reader.parse("");
     let names = environment.0.keys().map(String::as_str).filter(|name| name.starts_with("HOOKGATE_KAFKA__"));
     reader.lay_variables(&mut root, &environment.only(names), &[]);

@@ -10,8 +10,9 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Environment,
+    Environment, Needs,
     problem::{Origin, Problem, Problems},
+    syntax,
 };
 
 /// A table before its keys are known to be right.
@@ -55,6 +56,7 @@ impl Value {
 /// Collects problems and remembers which keys were written where.
 pub(super) struct Reader {
     file: Arc<str>,
+    pub(super) needs: Needs,
     problems: RefCell<Vec<Problem>>,
     /// What works but is probably not meant.
     pub(super) warnings: RefCell<Vec<String>>,
@@ -65,9 +67,10 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(file_name: &str) -> Self {
+    pub(super) fn new(file_name: &str, needs: Needs) -> Self {
         Self {
             file: file_name.into(),
+            needs,
             problems: RefCell::default(),
             warnings: RefCell::default(),
             origins: RefCell::default(),
@@ -114,9 +117,8 @@ impl Reader {
     /// The file's tables. Syntax errors are complained about, and what they leave is not worth reading.
     pub(super) fn parse(&self, text: &str) -> Entries {
         let (table, errors) = DeTable::parse_recoverable(text);
-        for error in errors {
-            let start = error.span().map_or(0, |span| span.start);
-            self.problem(self.line(text, start), format!("is not TOML: {}", error.message().replace('\n', ", ")));
+        for (line, fault) in syntax::faults(text, &errors) {
+            self.problem(Origin::File { name: self.file.clone(), line }, fault);
         }
         self.entries(text, table.get_ref())
     }

@@ -82,6 +82,7 @@ impl SecretSource {
         match reference.strip_prefix("file:") {
             Some("") => Err("what follows \"file:\" must be a path".into()),
             Some(path) => Ok(Self::File(path.into())),
+            None if reference.starts_with('$') => Err("a variable is written \"env:NAME\", not $NAME".into()),
             None => Err("a secret has no place here; write \"env:NAME\" or \"file:/path\", which say where it is".into()),
         }
     }
@@ -309,6 +310,9 @@ fn impossible(provider: &str, bytes: &[u8]) -> Option<String> {
 /// Reads a secret that a key of a table refers to. What is probably not meant about it is warned of.
 pub(super) fn resolve(table: &Section<'_>, key: &str, reference: &str, environment: &Environment) -> Result<SecretText, String> {
     let source = SecretSource::parse(reference)?;
+    if !table.is_needed() {
+        return Ok(SecretText { text: String::new(), source: source.to_string() });
+    }
     let text = source.text(environment)?;
     for remark in source.remarks(text.reveal().as_bytes()) {
         table.warn(key, &remark);

@@ -3,6 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
+    Needs, hints,
     problem::{Origin, suggestion},
     reader::{Entries, Item, Reader, Value},
     units::{parse_duration, parse_size, show_duration, show_size},
@@ -73,6 +74,21 @@ impl<'a> Section<'a> {
         Some(item)
     }
 
+    /// A value that has not been taken out.
+    pub(super) fn peek(&self, key: &str) -> Option<&Value> {
+        self.entries.get(key).map(|item| &item.value)
+    }
+
+    /// Whether the secrets and files that this table names are used by who reads the configuration.
+    pub(super) fn is_needed(&self) -> bool {
+        let needs = match self.path.split('.').next() {
+            Some("kafka") => Needs::Kafka,
+            Some("schema_registry") => Needs::Cluster,
+            _ => Needs::Everything,
+        };
+        self.reader.needs >= needs
+    }
+
     /// Takes a key out without reading it; where it was written, if it was.
     pub(super) fn skip(&mut self, key: &'static str) -> Option<Origin> {
         self.take(key).map(|item| item.origin)
@@ -129,6 +145,11 @@ impl<'a> Section<'a> {
                 }
                 Some(texts)
             }
+            Value::Text(text) => {
+                let message = format!("a list of strings was expected, a string was found; {}", hints::list(key, &text));
+                self.complain(key, item.origin, &message);
+                None
+            }
             _ => {
                 self.mistyped(key, &item, "a list of strings");
                 None
@@ -143,6 +164,10 @@ impl<'a> Section<'a> {
             Value::Boolean(boolean) => *boolean,
             Value::Given(text) if text == "true" => true,
             Value::Given(text) if text == "false" => false,
+            Value::Text(text) if matches!(text.as_str(), "true" | "false") => {
+                self.complain(key, item.origin, &format!("stands in quotes; write {key} = {text}"));
+                default
+            }
             _ => {
                 self.mistyped(key, &item, "true or false");
                 default
@@ -158,10 +183,15 @@ impl<'a> Section<'a> {
             Value::Given(text) => text.parse().ok(),
             _ => None,
         };
-        match value {
-            None => self.mistyped(key, &item, "an integer"),
-            Some(value) if range.contains(&value) => return value,
-            Some(_) => {
+        let quoted: Option<i64> = match &item.value {
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        match (value, quoted) {
+            (None, Some(number)) => self.complain(key, item.origin, &format!("stands in quotes; write {key} = {number}")),
+            (None, None) => self.mistyped(key, &item, "an integer"),
+            (Some(value), _) if range.contains(&value) => return value,
+            (Some(_), _) => {
                 self.complain(key, item.origin, &format!("must lie between {} and {}", range.start(), range.end()));
             }
         }
@@ -185,7 +215,14 @@ impl<'a> Section<'a> {
         let message = match value {
             Some(value) if range.contains(&value) => return value,
             Some(_) => format!("must lie between {} and {}", show_size(*range.start()), show_size(*range.end())),
-            None => "a size in bytes was expected: an integer, or a string such as \"768KiB\" or \"64MiB\"".into(),
+            None => {
+                let hint = match &item.value {
+                    Value::Text(text) | Value::Given(text) => hints::size(text),
+                    _ => None,
+                };
+                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+                format!("a size in bytes was expected: an integer, or a string such as \"768KiB\" or \"64MiB\"{hint}")
+            }
         };
         self.complain(key, item.origin, &message);
         default
@@ -217,7 +254,10 @@ impl<'a> Section<'a> {
             return *choice;
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        self.complain(key, origin, &format!("must be one of {}", names.join(", ")));
+        let other_case = names.iter().find(|name| name.eq_ignore_ascii_case(&text)).copied();
+        let hint = other_case.or_else(|| suggestion(&text, names.iter().copied()));
+        let hint = hint.map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"));
+        self.complain(key, origin, &format!("must be one of {}{hint}", names.join(", ")));
         default
     }
 
@@ -226,8 +266,9 @@ impl<'a> Section<'a> {
         for (key, item) in &self.entries {
             let kind = if self.path.is_empty() { "table" } else { "key" };
             let known = self.known.iter().copied();
-            let hint = match suggestion(key, known) {
-                Some(name) => format!("did you mean \"{name}\"?"),
+            let close = suggestion(key, known).map(|name| format!("did you mean \"{name}\"?"));
+            let hint = match close.or_else(|| hints::foreign_key(&self.path, key)) {
+                Some(hint) => hint,
                 None if self.known.is_empty() => String::new(),
                 None => format!("there are {}", self.known.join(", ")),
             };

@@ -3,10 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    Config, Endpoint, Environment, Http, Kafka, Shutdown, admin, deadlines, kafka, log,
+    Config, Endpoint, Environment, Http, Kafka, Shutdown, admin, deadlines, hints, kafka, log,
     problem::{Origin, suggestion},
     proxies,
-    reader::{Entries, Reader},
+    reader::{Entries, Reader, Value},
     registry,
     secrets::{self, SecretRing, SecretSource},
     section::Section,
@@ -112,9 +112,16 @@ fn retry_after(section: &mut Section<'_>) -> Duration {
 
 /// `listen`.
 pub(super) fn address(section: &mut Section<'_>, default: &'static str) -> SocketAddr {
+    if let (Some(Value::Integer(port)), Some(origin)) = (section.peek("listen"), section.written("listen")) {
+        let message = format!("a string was expected, an integer was found; {}", hints::address(&port.to_string(), default));
+        section.skip("listen");
+        section.complain("listen", origin, &message);
+        return SocketAddr::from(([0, 0, 0, 0], 0));
+    }
     let (text, origin) = section.text("listen").unwrap_or_else(|| (default.into(), section.origin.clone()));
     text.parse().unwrap_or_else(|_| {
-        section.complain("listen", origin, &format!("{text:?} is not an address and a port, such as \"{default}\""));
+        let hint = hints::address(&text, default);
+        section.complain("listen", origin, &format!("{text:?} is not an address and a port, such as \"{default}\"; {hint}"));
         SocketAddr::from(([0, 0, 0, 0], 0))
     })
 }
@@ -149,6 +156,9 @@ fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut
         let message = "[endpoints]: there is none; for example [endpoints.uploadcare] with provider = \"uploadcare\" and secrets = [\"env:UPLOADCARE_SECRET\"]";
         section.reader.problem(section.origin.clone(), message);
     }
+    if !section.is_needed() {
+        return endpoints;
+    }
     let rings: Vec<SecretRing> = endpoints.iter().map(|it| SecretRing::new(it, environment)).collect();
     for shared in secrets::shared_secrets(&rings) {
         section.reader.problem(section.origin.clone(), format!("[endpoints]: {shared}"));
@@ -169,6 +179,9 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
     for (reference, origin) in references {
         let source = SecretSource::parse(&reference);
         let examined = source.and_then(|source| {
+            if !table.is_needed() {
+                return Ok(source);
+            }
             // Whose secret it is, is complained about already.
             let said = provider.map_or(Ok(Vec::new()), |provider| secrets::examine(&source, provider, environment))?;
             warnings.extend(said.into_iter().map(|warning| format!("[endpoints.{name}] secrets: {warning}")));
@@ -238,7 +251,7 @@ fn is_name(name: &str) -> bool {
 fn combinations(reader: &Reader, config: &Config) {
     for link in deadlines::chain(config) {
         if !link.holds() {
-            reader.complain(link.keys, format!("deadlines: {link}"));
+            reader.complain(link.keys, format!("deadlines: {link}; change {}", link.keys.join(" or ")));
         }
     }
     let (http, topics) = (&config.http, &config.topics);

@@ -227,6 +227,7 @@ pub(super) fn read(mut table: Section<'_>, warnings: &mut Vec<String>) -> Option
     let tls = certificate.zip(key).map(|((certificate, certificate_origin), (key, key_origin))| {
         let tls = Tls { certificate_file: certificate.into(), key_file: key.into() };
         match tls.load() {
+            _ if !table.is_needed() => {}
             Ok(pair) => {
                 let late = pair.out_of_time(SystemTime::now());
                 warnings.extend(late.map(|late| format!("[http.tls] certificate_file: {late}, so senders refuse it")));

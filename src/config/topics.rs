@@ -87,8 +87,26 @@ pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Topi
         );
         section.reader.problem(key, message);
     }
+    if let Some((one, other)) = collision(&topics) {
+        let message = format!(
+            "{one:?} and {other:?} differ in \".\" and \"_\" alone, and Kafka refuses the second of two such topics; rename one of them"
+        );
+        let origin = section.written("map").or_else(|| section.written("prefix")).unwrap_or_else(|| section.origin.clone());
+        section.reader.problem(origin, format!("[topics.map]: {message}"));
+    }
     section.finish();
     topics
+}
+
+/// Two topics that Kafka takes for one in the names of its metrics, and so does not have side by side.
+fn collision(topics: &Topics) -> Option<(String, String)> {
+    let mut names = BTreeMap::new();
+    let kinds = provider::ALL.iter().copied().flat_map(provider::Provider::kinds).chain([EventKind::Quarantine]);
+    let mut each = kinds.map(|kind| topics.name(kind));
+    each.find_map(|name| {
+        let other = names.insert(name.replace('.', "_"), name.clone()).filter(|other| *other != name)?;
+        Some((other, name))
+    })
 }
 
 fn prefix(section: &mut Section<'_>) -> String {

@@ -52,7 +52,8 @@ pub(super) fn ca_file(table: &mut Section<'_>) -> Option<PathBuf> {
     let origin = table.written("ca_file");
     let path = readable_file(table, "ca_file")?;
     // What cannot be read was complained about.
-    if let (Some(origin), Ok(pem)) = (origin, authorities(&path))
+    if table.is_needed()
+        && let (Some(origin), Ok(pem)) = (origin, authorities(&path))
         && !CertificateDer::pem_slice_iter(&pem).any(|certificate| certificate.is_ok())
     {
         table.complain("ca_file", origin, &format!("{:?} holds no certificate as PEM", path.display().to_string()));

@@ -101,7 +101,7 @@ fn failures_at_the_start_have_the_form_of_the_log() {
     for (text, code, expected) in [
         (&*good, 1, "cannot listen on"),
         ("[kafka]\nbrokers = [\"a:1\"]\nlinger = 1\n", 64, "[kafka] linger"),
-        ("[kafka", 64, "is not TOML"),
+        ("[kafka", 64, "the name of the table does not end"),
     ] {
         for flags in
             [&[][..], &["--log-format", "json"], &["--log-format", "auto"], &["--log-format", "json", "--log-level", "off"]]

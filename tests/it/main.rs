@@ -28,6 +28,7 @@ mod logs;
 #[cfg(target_os = "linux")]
 mod memory;
 mod metrics;
+mod mistakes;
 mod operations;
 mod outbound;
 mod overload;

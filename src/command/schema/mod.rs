@@ -12,7 +12,10 @@ use std::{
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 
 use super::{Failure, Outcome, Source};
-use crate::{config::Environment, proto};
+use crate::{
+    config::{Environment, Needs},
+    proto,
+};
 
 /// Print the schema of the records: .proto files, descriptors, or an AsyncAPI document.
 #[derive(Debug, Args)]
@@ -87,7 +90,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
             let document = match config {
                 Some(config) => {
                     let source = Source { config: config.clone(), brokers: None };
-                    asyncapi::of(&source.load(environment)?)
+                    asyncapi::of(&source.load(environment, Needs::Names)?)
                 }
                 None => asyncapi::of_the_defaults()?,
             };

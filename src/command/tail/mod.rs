@@ -21,7 +21,7 @@ use tokio::{io::Interest, net::unix::pipe};
 use self::{format::Output, order::Backlog, select::Filters, select::Range};
 use super::{Failure, Outcome, Source, serve};
 use crate::{
-    config::{Environment, Kafka, kafka_alone},
+    config::{Environment, Kafka, Needs, kafka_alone},
     printable::printable,
     publish::read::{Read, Reader, Stored},
 };
@@ -106,7 +106,7 @@ fn resolve(arguments: &Arguments, environment: &Environment) -> Result<(Kafka, V
         };
         return Ok((kafka_alone(brokers, environment)?, topics));
     }
-    let config = arguments.source.load(environment)?;
+    let config = arguments.source.load(environment, Needs::Kafka)?;
     let topics = match arguments.topics.as_slice() {
         [] => crate::app::topic_table(&config).by_topic().keys().map(ToString::to_string).collect(),
         topics => topics.to_vec(),

@@ -14,10 +14,6 @@ fn endpoints() {
         ),
         ("provider = \"frameio\"\nsecrets = [\"hunter2\"]", vec![NO_LITERAL]),
         (
-            "provider = \"frameio\"\nsecrets = \"env:OTHER\"",
-            vec!["hookgate.toml:15: [endpoints.it] secrets: a list of strings was expected, a string was found"],
-        ),
-        (
             "provider = \"frameio\"\nsecrets = []",
             vec![
                 "hookgate.toml:15: [endpoints.it] secrets: is empty: nobody could prove anything; write \"env:NAME\" or \"file:/path\"",

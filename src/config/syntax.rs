@@ -1,0 +1,146 @@
+//! What is wrong with the text of a configuration file, in words for somebody who wrote something else than TOML. The parser's own words say what it
+//! expected at a place; mistakes that people make are recognised here. No value is ever quoted: it may be a secret.
+
+use toml::de::Error;
+
+/// What editors make of a straight quote.
+const TYPOGRAPHIC_QUOTES: [char; 10] = ['“', '”', '„', '‟', '‘', '’', '‚', '«', '»', '″'];
+
+/// The faults of a text that the parser found errors in: the line of each, counted from 1 (0 is the whole file), and what to change.
+pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
+    if errors.is_empty() {
+        return Vec::new();
+    }
+    if let Some(fault) = other_language(text) {
+        return vec![(0, fault)];
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let line = |at: usize| lines.get(at).copied().unwrap_or_default();
+    let place = |error: &Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        // What is missing at the end of the file is missing in its last line.
+        before.matches('\n').count().min(lines.len().saturating_sub(1))
+    };
+    let mut places: Vec<(usize, &Error)> = errors.iter().map(|error| (place(error), error)).collect();
+    places.sort_by_key(|(at, _)| *at);
+    // Whatever else was found comes of them, as likely as not.
+    let typographic: Vec<usize> = places.iter().map(|(at, _)| *at).filter(|at| line(*at).contains(TYPOGRAPHIC_QUOTES)).collect();
+    if !typographic.is_empty() {
+        let told = "holds typographic quotes (“ ” or ‘ ’), as word processors write them; write straight ones: \"";
+        return typographic.into_iter().map(|at| (at + 1, told.to_owned())).collect();
+    }
+    // A list that does not end takes everything behind it for its entries.
+    if errors.iter().any(|error| error.message().contains("unclosed array")) {
+        let (at, error) = places[0];
+        return vec![unclosed(&lines, at, error)];
+    }
+    let mut faults: Vec<(usize, String)> = Vec::new();
+    let mut doubled_header = None;
+    for (at, error) in places {
+        if faults.last().is_some_and(|(last, _)| *last == at + 1) {
+            continue;
+        }
+        let is_double = error.message().contains("duplicate key");
+        // The keys of a table that is there twice are doubled, too.
+        if is_double && doubled_header.is_some_and(|header| header == header_of(&lines, at)) {
+            continue;
+        }
+        if is_double && line(at).trim_start().starts_with('[') {
+            doubled_header = Some(Some(at));
+        }
+        let fault = if is_double { doubled(&lines, at) } else { of_line(line(at), error.message()) };
+        faults.push((at + 1, fault));
+    }
+    faults
+}
+
+/// What the file is instead of TOML, as far as its first line shows.
+fn other_language(text: &str) -> Option<String> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let first = lines.next()?;
+    let is_yaml = first == "---" || first.starts_with("- ") || key_before(first, ':').is_some();
+    let name = match first {
+        _ if first.starts_with('{') => "JSON",
+        _ if is_yaml => "YAML",
+        _ => return None,
+    };
+    Some(format!(
+        "is {name}, and Hookgate reads TOML; write a table as [kafka] on a line of its own and a key as brokers = [\"kafka:9092\"] \
+         (docs/configuration.md has an example)"
+    ))
+}
+
+/// The key in front of a sign, where the line begins with one.
+fn key_before(line: &str, sign: char) -> Option<&str> {
+    let (key, rest) = line.trim_start().split_once(sign)?;
+    let key = key.trim_end();
+    let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    let ends = sign != ':' || rest.is_empty() || rest.starts_with([' ', '[', '"']);
+    (is_key && ends).then_some(key)
+}
+
+/// The header that a line stands under.
+fn header_of(lines: &[&str], at: usize) -> Option<usize> {
+    (0..=at).rev().find(|index| lines.get(*index).is_some_and(|line| line.trim_start().starts_with('[')))
+}
+
+/// Names both places of what is there twice.
+fn doubled(lines: &[&str], at: usize) -> String {
+    let line = lines.get(at).copied().unwrap_or_default();
+    let without_comment = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
+    if line.trim_start().starts_with('[') {
+        let header = without_comment(line);
+        let first = lines[..at].iter().position(|earlier| without_comment(earlier) == header);
+        let place = first.map_or_else(String::new, |first| format!(" and in line {}", first + 1));
+        return format!(
+            "the table {header} is there twice, here{place}; put their keys into one, or give one of them another name"
+        );
+    }
+    let key = |line: &str| line.split_once('=').map(|(key, _)| key.trim().to_owned());
+    let (wanted, header) = (key(line), header_of(lines, at));
+    let first = lines[..at]
+        .iter()
+        .enumerate()
+        .find(|(index, earlier)| wanted.is_some() && key(earlier) == wanted && header_of(lines, *index) == header);
+    let place = first.map_or_else(String::new, |(first, _)| format!(" and in line {}", first + 1));
+    match wanted {
+        Some(key) => format!("{key} is there twice in the same table, here{place}; take one of them out"),
+        None => "a key is there twice in the same table; take one of them out".into(),
+    }
+}
+
+/// Where a list begins that does not end, or a text within it.
+fn unclosed(lines: &[&str], at: usize, error: &Error) -> (usize, String) {
+    if error.message().contains("basic string") || error.message().contains("literal string, expected `'`") {
+        return (at + 1, "a text does not end: a quote is missing".into());
+    }
+    let begins = |line: &str| line.split_once('=').is_some_and(|(_, value)| value.contains('[') && !value.contains(']'));
+    let begin = (0..=at).rev().find(|index| lines.get(*index).is_some_and(|line| begins(line)));
+    (begin.unwrap_or(at) + 1, "the list that begins here does not end: a \"]\" is missing".into())
+}
+
+/// What is wrong with one line.
+fn of_line(line: &str, message: &str) -> String {
+    let trimmed = line.trim();
+    if trimmed.starts_with("//") || trimmed.starts_with(';') {
+        return "a comment begins with \"#\"".into();
+    }
+    if let Some(key) = key_before(trimmed, ':') {
+        return format!("a key and its value have \"=\" between them; write {key} = … for {key}: …");
+    }
+    if message.contains("basic string") {
+        return "a text does not end: a quote is missing".into();
+    }
+    if message.contains("unclosed table") {
+        return "the name of the table does not end: a \"]\" is missing".into();
+    }
+    if trimmed.ends_with([';', ',']) && message.contains("unexpected key or value") {
+        return "nothing may follow a value; take the last character of the line off".into();
+    }
+    let value = trimmed.split_once('=').map(|(_, value)| value.trim_start());
+    let is_bare = value.is_some_and(|value| value.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '/' | '$' | '~')));
+    match key_before(trimmed, '=') {
+        Some(key) if is_bare => format!("a text stands in quotes; write {key} = \"…\""),
+        _ => format!("is not TOML: {}", message.replace('\n', ", ")),
+    }
+}

@@ -1,0 +1,387 @@
+//! Mistakes that people made who configured Hookgate for the first time, and what it says of each: what is wrong, and what to write. None goes without a word.
+
+use std::process::Command;
+
+use crate::{
+    binary::{Finished, Folder, Process},
+    harness::{SECRETS, keep_secret},
+};
+
+/// A good configuration, line by line; a mistake replaces one of these or comes at the end.
+const GOOD: &str = "[kafka]\nbrokers = [\"a:1\"]\n[endpoints.care]\nprovider = \"uploadcare\"\nsecrets = [\"env:UPLOADCARE\"]\n";
+
+fn run(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+    command
+        .args(arguments)
+        .current_dir(folder.path(""))
+        .env_clear()
+        .envs(SECRETS.iter().copied())
+        .envs(variables.iter().copied());
+    Process::of(command).finish()
+}
+
+/// `hookgate check` of a file: its exit code and, once, this sentence.
+#[track_caller]
+fn check_file(what: &str, file: impl AsRef<[u8]>, variables: &[(&str, &str)], code: i32, sentence: &str) {
+    let folder = Folder::new();
+    folder.write("hookgate.toml", file);
+    let finished = run(&folder, variables, &["check"]);
+    let told = finished.both();
+    assert_eq!(finished.code, Some(code), "{what}: {told}");
+    assert_eq!(told.matches(sentence).count(), 1, "{what}: {sentence:?} in {told}");
+    assert!(!told.contains("hunter"), "{what} shows a value: {told}");
+    if code == 64 {
+        assert_eq!(told.lines().count(), sentence.lines().count(), "{what} is one mistake: {told}");
+    }
+}
+
+/// The same where lines of [`GOOD`] are replaced.
+#[track_caller]
+fn check(what: &str, good: &str, bad: &str, code: i32, sentence: &str) {
+    assert!(GOOD.contains(good), "{what}: {good:?}");
+    check_file(what, GOOD.replacen(good, bad, 1), &[], code, sentence);
+}
+
+/// The same where lines come at the end, of which the first is line 6.
+#[track_caller]
+fn check_more(what: &str, more: &str, code: i32, sentence: &str) {
+    check_file(what, format!("{GOOD}{more}\n"), &[], code, sentence);
+}
+
+#[test]
+fn files_that_are_no_toml() {
+    let check_all = |what: &str, file: &str, sentence: &str| check_file(what, file, &[], 64, &format!("hookgate.toml{sentence}"));
+    let yaml = "kafka:\n  brokers:\n    - a:1\nendpoints:\n  care:\n    provider: uploadcare\n";
+    check_all("YAML", yaml, ": is YAML, and Hookgate reads TOML; write a table as [kafka]");
+    check_all("YAML with a mark", &format!("---\n# ours\n{yaml}"), ": is YAML, and Hookgate reads TOML");
+    check_all("JSON", "{\n  \"kafka\": {\"brokers\": [\"a:1\"]}\n}\n", ": is JSON, and Hookgate reads TOML");
+    check("typographic quotes", "[\"a:1\"]", "[“a:1”]", 64, "hookgate.toml:2: holds typographic quotes (“ ” or ‘ ’)");
+    check("typographic single quotes", "\"uploadcare\"", "‘uploadcare’", 64, "hookgate.toml:4: holds typographic quotes");
+    check(
+        "a list that does not end",
+        "[\"a:1\"]",
+        "[\"a:1\"",
+        64,
+        "hookgate.toml:2: the list that begins here does not end: a \"]\" is missing",
+    );
+    check("a text that does not end", "[\"a:1\"]", "[\"a:1]", 64, "hookgate.toml:2: a text does not end: a quote is missing");
+    check(
+        "a table's name that does not end",
+        "[kafka]",
+        "[kafka",
+        64,
+        "hookgate.toml:1: the name of the table does not end: a \"]\" is missing",
+    );
+    check("no quotes", "\"uploadcare\"", "uploadcare", 64, "hookgate.toml:4: a text stands in quotes; write provider = \"…\"");
+    check_more(
+        "no quotes, of a word like a number",
+        "[log]\nlevel = info",
+        64,
+        "hookgate.toml:7: a text stands in quotes; write level = \"…\"",
+    );
+    check_more(
+        "no quotes around a path",
+        "[log]\nlevel = /hunter2",
+        64,
+        "hookgate.toml:7: a text stands in quotes; write level = \"…\"",
+    );
+    check(
+        "a colon",
+        "brokers = ",
+        "brokers: ",
+        64,
+        "hookgate.toml:2: a key and its value have \"=\" between them; write brokers = …",
+    );
+    check("a comment of another language", "[kafka]", "// ours\n[kafka]", 64, "hookgate.toml:1: a comment begins with \"#\"");
+    check(
+        "a semicolon",
+        "[\"a:1\"]",
+        "[\"a:1\"];",
+        64,
+        "hookgate.toml:2: nothing may follow a value; take the last character of the line off",
+    );
+    let twice = "the table [endpoints.care] is there twice, here and in line 3; put their keys into one";
+    check_more(
+        "a table twice",
+        "[endpoints.care]\nprovider = \"frameio\"\nsecrets = [\"env:FRAMEIO\"]",
+        64,
+        &format!("hookgate.toml:6: {twice}"),
+    );
+    let twice = "brokers is there twice in the same table, here and in line 2; take one of them out";
+    check("a key twice", "[\"a:1\"]", "[\"a:1\"]\nbrokers = [\"b:1\"]", 64, &format!("hookgate.toml:3: {twice}"));
+}
+
+#[test]
+fn files_in_other_encodings() {
+    let utf16 =
+        |mark: &[u8], bytes: fn(u16) -> [u8; 2]| [mark, &GOOD.encode_utf16().flat_map(bytes).collect::<Vec<_>>()].concat();
+    let told = "hookgate.toml: is UTF-16, or no text at all; save it as UTF-8";
+    check_file("UTF-16", utf16(b"\xff\xfe", u16::to_le_bytes), &[], 64, told);
+    check_file("UTF-16, the other way round", utf16(b"\xfe\xff", u16::to_be_bytes), &[], 64, told);
+    check_file("UTF-16 without a mark", utf16(b"", u16::to_le_bytes), &[], 64, told);
+    let latin = [GOOD.as_bytes(), b"# Stra\xdfe\n"].concat();
+    check_file("Latin-1", latin, &[], 64, "hookgate.toml: is not UTF-8 in line 6; save it as UTF-8");
+    let marked = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
+    check_file("a mark, and lines of Windows", marked, &[], 0, "hookgate.toml is good");
+}
+
+#[test]
+fn values_of_another_shape() {
+    let broker = "[kafka] brokers: ";
+    check(
+        "brokers as a text",
+        "[\"a:1\"]",
+        "\"a:1,b:2\"",
+        64,
+        &format!("{broker}a list of strings was expected, a string was found; write brokers = [\"a:1\", \"b:2\"]"),
+    );
+    check("brokers in one text", "[\"a:1\"]", "[\"a:1,b:2\"]", 64, "each broker is a text of its own; write \"a:1\", \"b:2\"");
+    check(
+        "a broker of Kafka's",
+        "a:1",
+        "PLAINTEXT://a:1",
+        64,
+        "it takes no \"PLAINTEXT://\"; write \"a:1\" and write security = \"plaintext\"",
+    );
+    let tls = "it takes no \"SASL_SSL://\"; write \"a:1\" and write security = \"tls\", and mechanism, username and password in [kafka.sasl]";
+    check("a broker of Kafka's, with SASL", "a:1", "SASL_SSL://a:1", 64, tls);
+    check("a broker's URL", "a:1", "http://a:1/", 64, "it takes no \"http://\"; write \"a:1\"");
+    check("no port", "a:1", "a", 64, "\"a\" is not host:port, such as \"kafka:9092\"");
+    check(
+        "secrets as a text",
+        "[\"env:UPLOADCARE\"]",
+        "\"env:UPLOADCARE\"",
+        64,
+        "a string was found; write secrets = [\"env:UPLOADCARE\"]",
+    );
+    check("a secret as a text", "[\"env:UPLOADCARE\"]", "\"hunter2\"", 64, "a string was found; write secrets = [\"env:NAME\"]");
+    check("a secret", "env:UPLOADCARE", "hunter2", 64, "a secret has no place here; write \"env:NAME\" or \"file:/path\"");
+    check("a variable of the shell", "env:UPLOADCARE", "$HUNTER", 64, "a variable is written \"env:NAME\", not $NAME");
+    check_more(
+        "a number in quotes",
+        "[topics]\nreplication = \"3\"",
+        64,
+        "[topics] replication: stands in quotes; write replication = 3",
+    );
+    check(
+        "true in quotes",
+        "brokers",
+        "auto_create = \"true\"\nbrokers",
+        64,
+        "[kafka] auto_create: stands in quotes; write auto_create = true",
+    );
+    for (size, own) in [("64MB", "64MiB"), ("64M", "64MiB"), ("64Mi", "64MiB"), ("2 gb", "2GiB"), ("900k", "900KiB")] {
+        check_more("a size", &format!("[http]\nmax_in_flight_bytes = \"{size}\""), 64, &format!("; write \"{own}\""));
+    }
+    check_more("a duration without a unit", "[http]\nanswer_deadline = 4", 64, "a unit is missing; write \"4s\" or \"4ms\"");
+    let late = "http.answer_deadline (4s) is not more than kafka.publish_timeout (10s); change kafka.publish_timeout or http.answer_deadline";
+    check("a timeout beyond the deadline", "brokers", "publish_timeout = \"10s\"\nbrokers", 64, late);
+    check_more("a list of endpoints", "[[endpoints]]", 64, "hookgate.toml:6: ");
+}
+
+#[test]
+fn addresses() {
+    for (value, told) in [
+        ("8080", "a string was expected, an integer was found; write \"0.0.0.0:8080\""),
+        ("\"8080\"", "; write \"0.0.0.0:8080\""),
+        ("\":8081\"", "; write \"0.0.0.0:8081\""),
+        ("\"*:8081\"", "; write \"0.0.0.0:8081\""),
+        ("\"0.0.0.0\"", "; write \"0.0.0.0:8080\""),
+        ("\"localhost:8080\"", "; names are not looked up; write \"127.0.0.1:8080\""),
+        ("\"http://localhost:8080/\"", "; names are not looked up; write \"127.0.0.1:8080\""),
+        ("\"hooks.example:8080\"", "; names are not looked up; write \"0.0.0.0:8080\" for every address of this machine"),
+        ("\"::1:8080\"", "; write \"[::1]:8080\""),
+        ("\"127.0.0.1:99999\"", "; a port is 1 to 65535; write \"127.0.0.1:8080\""),
+    ] {
+        check_more(value, &format!("[http]\nlisten = {value}"), 64, told);
+    }
+    check_more(
+        "one port for both",
+        "[admin]\nlisten = \"0.0.0.0:8080\"",
+        64,
+        "[admin] listen: port 8080 is [http] listen's already",
+    );
+}
+
+#[test]
+fn words_of_other_programs() {
+    let unknown = |table: &str, key: &str| format!("[{table}] {key}: no such key; did you mean ");
+    for word in ["bootstrap_servers", "bootstrap-servers", "servers", "broker"] {
+        check(
+            "brokers",
+            "[kafka]",
+            &format!("[kafka]\n{word} = [\"a:1\"]"),
+            64,
+            &format!("{}\"brokers\"?", unknown("kafka", word)),
+        );
+    }
+    check(
+        "acks",
+        "brokers",
+        "acks = 1\nbrokers",
+        64,
+        "[kafka] acks: no such key; it is fixed: an event counts when every in-sync replica has it",
+    );
+    check("sasl in one word", "brokers", "sasl_username = \"u\"\nbrokers", 64, "did you mean username in [kafka.sasl]?");
+    for (word, told) in [
+        ("PLAINTEXT", "\"PLAINTEXT\" is Kafka's word for it; write security = \"plaintext\""),
+        ("SSL", "\"SSL\" is Kafka's word for it; write security = \"tls\""),
+        (
+            "SASL_SSL",
+            "\"SASL_SSL\" is Kafka's word for it; write security = \"tls\", and mechanism, username and password in [kafka.sasl]",
+        ),
+        ("sasl_plaintext", "\"sasl_plaintext\" is Kafka's word for it; write security = \"plaintext\", and mechanism"),
+        ("TLS", "must be one of plaintext, tls; did you mean \"tls\"?"),
+    ] {
+        check(
+            word,
+            "brokers",
+            &format!("security = \"{word}\"\nbrokers"),
+            64,
+            &format!("hookgate.toml:2: [kafka] security: {told}"),
+        );
+    }
+    let scram =
+        "security = \"tls\"\nsasl = {mechanism = \"scram-sha-512\", username = \"u\", password = \"env:FRAMEIO\"}\nbrokers";
+    check("a mechanism", "brokers", scram, 64, "; did you mean \"SCRAM-SHA-512\"?");
+    check_more("a port", "[http]\nport = 8080", 64, "[http] port: no such key; did you mean \"listen\"?");
+    check_more("replicas", "[topics]\nreplication_factor = 3", 64, "no such key; did you mean \"replication\"?");
+    check_more("a server", "[server]", 64, "[server]: no such table; did you mean \"http\"?");
+    check(
+        "a type",
+        "provider",
+        "type = \"webhook\"\nprovider",
+        64,
+        "[endpoints.care] type: no such key; did you mean \"provider\"?",
+    );
+    check(
+        "a token",
+        "provider",
+        "token = \"hunter2\"\nprovider",
+        64,
+        "[endpoints.care] token: no such key; did you mean \"secrets\"?",
+    );
+    check_more("a level", "[log]\nlevel = \"warning\"", 64, "[log] level: \"warning\" is no level; did you mean \"warn\"?");
+    check_more("no level", "[log]\nlevel = \"off\"", 0, "[log] level: \"off\" hides errors of Hookgate's own; write \"error\"");
+    let map = "[topics.map]\n\"uploadcare.file.stored\" = \"a.b\"\n\"uploadcare.file.uploaded\" = \"a_b\"";
+    check_more(
+        "topics that collide",
+        map,
+        64,
+        "differ in \".\" and \"_\" alone, and Kafka refuses the second of two such topics; rename one of them",
+    );
+}
+
+#[test]
+fn secrets() {
+    let token = "62409229dbe062409229dbe062409229";
+    keep_secret(token);
+    let endpoint = "[endpoints.av]\nprovider = \"filesafety\"\nsecrets = [\"file:s\"]\n";
+    let check = |what: &str, content: &[u8], warning: &str| {
+        let folder = Folder::new();
+        folder.write("s", content);
+        folder.write("hookgate.toml", format!("{GOOD}{endpoint}"));
+        for (arguments, code) in [(&["check"][..], 0), (&["check", "--strict"], if warning.is_empty() { 0 } else { 3 })] {
+            let finished = run(&folder, &[], arguments);
+            assert_eq!(finished.code, Some(code), "{what}: {finished:?}");
+            let warnings: Vec<&str> = finished.out.lines().filter(|line| line.starts_with("warning: ")).collect();
+            assert_eq!(warnings.len(), usize::from(!warning.is_empty()), "{what}: {warnings:?}");
+            assert!(warnings.iter().all(|line| line.contains(warning)), "{what}: {warnings:?}");
+        }
+    };
+    let around = |before: &str, after: &str| format!("{before}{token}{after}").into_bytes();
+    check("a line end", &around("", "\n"), "");
+    check("a line end of Windows", &around("", "\r\n"), "");
+    check(
+        "a blank at the end",
+        &around("", " "),
+        "file:s ends with a blank: all of that counts as a part of the secret; write the secret alone",
+    );
+    check("a blank in front", &around(" ", ""), "file:s begins with a blank: ");
+    check("two line ends", &around("", "\n\n"), "file:s ends with a second line end: ");
+    check("a byte order mark", &around("\u{feff}", "\n"), "file:s begins with a byte order mark: ");
+    check("quotes", &around("\"", "\""), "file:s stands in quotes: ");
+    check("a name", &around("AVATARS_TOKEN=", "\n"), "file:s begins with a name and \"=\": ");
+    check("base64", b"NjI0MDkyMjlkYmUwNjI0MDkyMjlkYmUwNjI0MDkyMjkK", "file:s is the base64 of a text: ");
+    check("a placeholder", b"changeme-changeme-changeme", "placeholder of an example; write the secret in its place");
+    check("what URLs change", &around("", "+a/b"), "file:s holds '+', '/', '%' or another character that URLs change");
+    check(
+        "few characters",
+        b"a1b",
+        "file:s is shorter than 16 characters, and the token in the URL is the only proof of the sender; `openssl rand -hex 16`",
+    );
+}
+
+#[test]
+fn secrets_that_are_not_where_they_should_be() {
+    let warn = |what: &str, path: &str, told: &str| {
+        let file = GOOD.replace("env:UPLOADCARE", &format!("file:{path}"));
+        check_file(what, file, &[], 0, &format!("warning: [endpoints.care] secrets: the file {path:?} cannot be read: {told}"));
+    };
+    warn("a home", "~/secret", "no such file; \"~\" is not your home here but a name like any other; write the whole path");
+    warn(
+        "a URL",
+        "//nowhere/secret",
+        "no such file; this is a path and no URL, so it means \"/nowhere/secret\"; write \"file:/nowhere/secret\"",
+    );
+    warn("a variable", "$HOME/secret", "no such file; variables are not replaced in a path; write the whole path");
+    warn("a blank", " /nowhere/secret", "no such file; the blank at its end or beginning is a part of the path; take it off");
+    warn("no file", "/nowhere/secret", "no such file");
+    warn("a folder", "/tmp", "it is a directory, not a file");
+    let unset = "the variable NOT_SET is not set; export it where Hookgate starts (systemd: EnvironmentFile=, Kubernetes: env)";
+    check("a variable that is not set", "env:UPLOADCARE", "env:NOT_SET", 64, unset);
+    let ca = "security = \"tls\"\ntls = {ca_file = \"~/ca.pem\"}\nbrokers";
+    check("authorities at home", "brokers", ca, 64, "\"~/ca.pem\" cannot be read: no such file; \"~\" is not your home here");
+}
+
+/// Whoever lists topics, reads them or describes them needs no secret of an endpoint.
+#[test]
+fn commands_need_no_secrets_that_they_do_not_use() {
+    let folder = Folder::new();
+    let tls = "security = \"tls\"\ntls = {ca_file = \"gone\", certificate_file = \"gone\", key_file = \"gone\"}\n\
+               sasl = {mechanism = \"SCRAM-SHA-512\", username = \"u\", password = \"env:GONE_KAFKA\"}\n";
+    let rest = "[http.tls]\ncertificate_file = \"gone\"\nkey_file = \"gone\"\n[schema_registry]\nurls = [\"https://r\"]\ntoken = \"env:GONE_REGISTRY\"\n\
+                [tracing]\nendpoint = \"https://c\"\nheaders = [\"a=env:GONE_TRACING\"]\n";
+    let file = format!("{}{rest}", GOOD.replace("env:UPLOADCARE", "env:GONE").replace("[kafka]\n", &format!("[kafka]\n{tls}")));
+    folder.write("all.toml", &file);
+    let told = |arguments: &[&str], code: i32| {
+        let finished = run(&folder, &[], &[arguments, &["--config", "all.toml"]].concat());
+        assert_eq!(finished.code, Some(code), "{arguments:?}: {finished:?}");
+        finished
+    };
+    assert!(told(&["topics"], 0).out.contains("hookgate.uploadcare.file.stored"));
+    assert!(told(&["topics", "--commands"], 0).out.contains("--create"));
+    assert!(told(&["schema", "asyncapi"], 0).out.contains("\"asyncapi\""));
+    assert!(told(&["send", "care", "--list"], 0).out.contains("file.stored"));
+    let needed = |arguments: &[&str], variables: &[&str]| {
+        let err = told(arguments, 64).err;
+        for name in ["GONE", "GONE_KAFKA", "GONE_REGISTRY", "GONE_TRACING"] {
+            assert_eq!(err.contains(&format!("the variable {name} is")), variables.contains(&name), "{arguments:?}: {err}");
+        }
+        assert_eq!(err.contains("[http.tls]"), variables.contains(&"GONE"), "{arguments:?}: {err}");
+    };
+    needed(&["tail"], &["GONE_KAFKA"]);
+    needed(&["topics", "--apply"], &["GONE_KAFKA", "GONE_REGISTRY"]);
+    needed(&["check"], &["GONE", "GONE_KAFKA", "GONE_REGISTRY", "GONE_TRACING"]);
+    needed(&["serve"], &["GONE", "GONE_KAFKA", "GONE_REGISTRY", "GONE_TRACING"]);
+    // What is no reference is a mistake whoever reads it.
+    folder.write("all.toml", file.replace("env:GONE\"", "hunter2\""));
+    assert!(told(&["topics"], 64).err.contains("a secret has no place here"));
+}
+
+#[test]
+fn ports_that_cannot_be_had() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let check = |listen: &str, told: &str| {
+        let folder = Folder::new();
+        folder.write("hookgate.toml", format!("{GOOD}[http]\nlisten = \"{listen}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"));
+        let finished = run(&folder, &[], &["serve", "--log-format", "text"]);
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(finished.err.contains(&format!("hookgate: cannot listen on {listen} (http.listen): ")), "{finished:?}");
+        assert!(finished.err.contains(told), "{finished:?}");
+    };
+    check(&taken, "; another process has the port, `ss -ltnp` names it: end it, or write another port");
+    check("192.0.2.1:8080", "; this machine has no such address: write 0.0.0.0 for all that it has");
+}
