@@ -30,6 +30,7 @@ pub mod topics;
 pub mod tracing;
 mod units;
 mod url;
+mod variables;
 
 use std::{
     collections::BTreeMap,

@@ -62,6 +62,8 @@ pub(super) struct Reader {
     pub(super) warnings: RefCell<Vec<String>>,
     /// Keys (`http.listen`) that were written.
     pub(super) origins: RefCell<BTreeMap<String, Origin>>,
+    /// Every key (`http.listen`) that was asked for.
+    pub(super) known: RefCell<BTreeSet<String>>,
     /// Keys that have a complaint of their own.
     pub(super) faulty: RefCell<BTreeSet<String>>,
 }
@@ -74,6 +76,7 @@ impl Reader {
             problems: RefCell::default(),
             warnings: RefCell::default(),
             origins: RefCell::default(),
+            known: RefCell::default(),
             faulty: RefCell::default(),
         }
     }
@@ -194,7 +197,7 @@ impl Reader {
 }
 
 /// A name as a variable can spell it.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     name.to_ascii_lowercase().replace(['-', '.'], "_")
 }
 

@@ -69,6 +69,7 @@ impl<'a> Section<'a> {
 
     fn take(&mut self, key: &'static str) -> Option<Item> {
         self.known.push(key);
+        self.reader.known.borrow_mut().insert(format!("{}.{key}", self.path));
         let item = self.entries.remove(key)?;
         self.reader.origins.borrow_mut().insert(format!("{}.{key}", self.path), item.origin.clone());
         Some(item)

@@ -12,6 +12,7 @@ use super::{
     section::Section,
     tls, topics, tracing,
     units::{show_duration, show_size},
+    variables,
 };
 use crate::provider;
 
@@ -46,6 +47,7 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
     };
     root.finish();
     combinations(reader, &config);
+    variables::warn(reader, environment);
     config.warnings.extend(reader.warnings.take());
     config
 }

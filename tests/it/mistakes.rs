@@ -335,6 +335,48 @@ fn secrets_that_are_not_where_they_should_be() {
     check("authorities at home", "brokers", ca, 64, "\"~/ca.pem\" cannot be read: no such file; \"~\" is not your home here");
 }
 
+#[test]
+fn variables_that_are_not_read() {
+    let warn = |name: &str, hint: &str| {
+        check_file(name, GOOD, &[(name, "hunter2")], 0, &format!("warning: the variable {name} is not read; {hint}\n"));
+    };
+    let underscores = |name: &str, own: &str| warn(name, &format!("two underscores stand between table and key; write {own}"));
+    underscores("HOOKGATE_KAFKA_BROKERS", "HOOKGATE_KAFKA__BROKERS");
+    underscores("HOOKGATE_LOG_LEVEL", "HOOKGATE_LOG__LEVEL");
+    underscores("HOOKGATE_HTTP_MAX_BODY_BYTES", "HOOKGATE_HTTP__MAX_BODY_BYTES");
+    underscores("HOOKGATE_KAFKA_SASL_USERNAME", "HOOKGATE_KAFKA__SASL__USERNAME");
+    underscores("HOOKGATE_SCHEMA_REGISTRY_URLS", "HOOKGATE_SCHEMA_REGISTRY__URLS");
+    underscores("HOOKGATE_ENDPOINTS_CARE_SECRETS", "HOOKGATE_ENDPOINTS__CARE__SECRETS");
+    warn("hookgate_kafka__brokers", "names of variables are in capitals; write HOOKGATE_KAFKA__BROKERS");
+    warn("HOOKGATE_CONFIG", "--config names the file");
+    // Kubernetes sets them for Services that are called hookgate, hookgate-kafka, hookgate-log and hookgate-tracing.
+    for name in [
+        "HOOKGATE_PORT",
+        "HOOKGATE_SERVICE_HOST",
+        "HOOKGATE_SERVICE_PORT_HTTP",
+        "HOOKGATE_PORT_8080_TCP_ADDR",
+        "HOOKGATE_KAFKA_SERVICE_HOST",
+        "HOOKGATE_KAFKA_SASL_PORT_9092_TCP",
+        "HOOKGATE_LOG_PORT",
+        "HOOKGATE_TRACING_SERVICE_PORT",
+        "HOOKGATE_TRACING_PORT_4318_TCP_PROTO",
+        "HOOKGATE_ANYTHING_ELSE",
+        "MY_HOOKGATE_KAFKA_BROKERS",
+    ] {
+        let folder = Folder::new();
+        folder.write("hookgate.toml", GOOD);
+        let finished = run(&folder, &[(name, "hunter2")], &["check", "--strict"]);
+        assert_eq!(finished.code, Some(0), "{name}: {finished:?}");
+    }
+    check_file(
+        "a key that is not there",
+        GOOD,
+        &[("HOOKGATE_KAFKA__BROKER", "a:1")],
+        64,
+        "HOOKGATE_KAFKA__BROKER: [kafka] broker: no such key; did you mean \"brokers\"?",
+    );
+}
+
 /// Whoever lists topics, reads them or describes them needs no secret of an endpoint.
 #[test]
 fn commands_need_no_secrets_that_they_do_not_use() {
