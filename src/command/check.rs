@@ -102,7 +102,10 @@ fn examine(arguments: &Arguments, environment: &Environment) -> Result<(Config, 
     let mut warnings = config.warnings.clone();
     for (ring, endpoint) in rings.iter().zip(&config.endpoints) {
         if ring.keys().secrets.is_empty() {
-            warnings.push(format!("endpoint {} has no readable secret yet and will answer 503", endpoint.name));
+            warnings.push(format!(
+                "endpoint {} has no readable secret yet and will answer 503 until it has; files are looked at every two seconds",
+                endpoint.name
+            ));
         }
     }
     Ok((config, warnings))

@@ -195,6 +195,11 @@ fn brokers(section: &mut Section<'_>) -> Vec<String> {
             section.complain("brokers", origin.clone(), &format!("{broker:?} is not host:port, such as \"kafka:9092\"{hint}"));
         }
     }
+    for (index, (broker, _)) in brokers.iter().enumerate() {
+        if brokers[..index].iter().any(|(earlier, _)| earlier == broker) {
+            section.warn("brokers", &format!("{broker:?} is there twice; was another broker meant?"));
+        }
+    }
     brokers.into_iter().map(|(broker, _)| broker).collect()
 }
 

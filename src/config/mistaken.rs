@@ -1,5 +1,7 @@
 //! Secrets and paths that were probably written down wrongly. They are used as they are, since a secret may be anything; what is noticed is said.
 
+use std::path::Path;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// The fewest characters of which to say that they are the base64 of a text; fewer may be by chance.
@@ -118,6 +120,12 @@ pub(super) fn path_remark(path: &str) -> Option<String> {
     } else {
         None
     }
+}
+
+/// Where a relative path begins.
+pub(super) fn relative_path_remark(path: &Path) -> Option<String> {
+    let folder = if path.is_relative() { std::env::current_dir().ok() } else { None }?;
+    Some(format!("a path without \"/\" in front begins in {}", folder.display()))
 }
 
 #[cfg(test)]

@@ -83,6 +83,10 @@ impl SecretSource {
             Some("") => Err("what follows \"file:\" must be a path".into()),
             Some(path) => Ok(Self::File(path.into())),
             None if reference.starts_with('$') => Err("a variable is written \"env:NAME\", not $NAME".into()),
+            None if reference.starts_with(['/', '~', '.']) => Err("a path is written \"file:/path\"".into()),
+            None if reference.split_once(':').is_some_and(|(kind, _)| matches!(&*kind.to_ascii_lowercase(), "env" | "file")) => {
+                Err("\"env:\" and \"file:\" are written in small letters".into())
+            }
             None => Err("a secret has no place here; write \"env:NAME\" or \"file:/path\", which say where it is".into()),
         }
     }
@@ -99,7 +103,8 @@ impl SecretSource {
                 }
             },
             Self::File(path) => {
-                let remark = self.path_remark().map_or_else(String::new, |remark| format!("; {remark}"));
+                let remark = self.path_remark().or_else(|| mistaken::relative_path_remark(path));
+                let remark = remark.map_or_else(String::new, |remark| format!("; {remark}"));
                 read_file(path, SECRET_FILE_BYTES_MAX)
                     .map_err(|fault| format!("the file {:?} {fault}{remark}", path.display().to_string()))?
             }
@@ -250,6 +255,19 @@ impl SecretRing {
     fn read(&mut self) -> Vec<SecretEvent> {
         let (provider, environment) = (self.provider, &self.environment);
         self.slots.iter_mut().flat_map(|slot| slot.read(provider, environment)).collect()
+    }
+
+    /// Secrets of this endpoint that are the same, as a sentence each: a rotation needs two.
+    pub(super) fn doubled(&self) -> Vec<String> {
+        let same = |(at, slot): (usize, &Slot)| {
+            let secret = slot.current.as_ref()?;
+            let first = self.slots[..at].iter().find(|other| other.current.as_ref().is_some_and(|it| it.same(secret)))?;
+            Some(format!(
+                "secret {} is the same as secret {}; in a rotation they are the new and the old one",
+                slot.number, first.number
+            ))
+        };
+        self.slots.iter().enumerate().filter_map(same).collect()
     }
 
     /// The secrets that are probably written down wrongly: what is said of each, and what it would verify with otherwise. Reads them again.

@@ -162,6 +162,9 @@ fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut
         return endpoints;
     }
     let rings: Vec<SecretRing> = endpoints.iter().map(|it| SecretRing::new(it, environment)).collect();
+    for ring in &rings {
+        warnings.extend(ring.doubled().into_iter().map(|same| format!("[endpoints.{}] secrets: {same}", ring.endpoint())));
+    }
     for shared in secrets::shared_secrets(&rings) {
         section.reader.problem(section.origin.clone(), format!("[endpoints]: {shared}"));
     }

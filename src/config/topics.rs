@@ -119,6 +119,11 @@ fn prefix(section: &mut Section<'_>) -> String {
             NAME_BYTES_MAX - longest
         );
         section.complain("prefix", origin, &message);
+    } else if prefix.ends_with(|c: char| c.is_ascii_alphanumeric()) {
+        section.warn(
+            "prefix",
+            &format!("topics are called {prefix}frameio.file.ready and so on; if {prefix}.frameio.file.ready is meant, write \"{prefix}.\""),
+        );
     }
     prefix
 }

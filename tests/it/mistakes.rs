@@ -158,6 +158,13 @@ fn values_of_another_shape() {
     check("a secret as a text", "[\"env:UPLOADCARE\"]", "\"hunter2\"", 64, "a string was found; write secrets = [\"env:NAME\"]");
     check("a secret", "env:UPLOADCARE", "hunter2", 64, "a secret has no place here; write \"env:NAME\" or \"file:/path\"");
     check("a variable of the shell", "env:UPLOADCARE", "$HUNTER", 64, "a variable is written \"env:NAME\", not $NAME");
+    check("a path", "env:UPLOADCARE", "/run/hunter2", 64, "[endpoints.care] secrets: a path is written \"file:/path\"");
+    check("capitals", "env:UPLOADCARE", "ENV:HUNTER", 64, "\"env:\" and \"file:\" are written in small letters");
+    let twice =
+        "warning: [endpoints.care] secrets: secret 2 is the same as secret 1; in a rotation they are the new and the old one";
+    check("a secret twice", "[\"env:UPLOADCARE\"]", "[\"env:UPLOADCARE\", \"env:UPLOADCARE\"]", 0, twice);
+    let twice = "warning: [kafka] brokers: \"a:1\" is there twice; was another broker meant?";
+    check("a broker twice", "[\"a:1\"]", "[\"a:1\", \"a:1\"]", 0, twice);
     check_more(
         "a number in quotes",
         "[topics]\nreplication = \"3\"",
@@ -264,6 +271,8 @@ fn words_of_other_programs() {
     );
     check_more("a level", "[log]\nlevel = \"warning\"", 64, "[log] level: \"warning\" is no level; did you mean \"warn\"?");
     check_more("no level", "[log]\nlevel = \"off\"", 0, "[log] level: \"off\" hides errors of Hookgate's own; write \"error\"");
+    let prefix = "warning: [topics] prefix: topics are called acmeframeio.file.ready and so on; if acme.frameio";
+    check_more("a prefix without a dot", "[topics]\nprefix = \"acme\"", 0, prefix);
     let map = "[topics.map]\n\"uploadcare.file.stored\" = \"a.b\"\n\"uploadcare.file.uploaded\" = \"a_b\"";
     check_more(
         "topics that collide",
@@ -328,6 +337,7 @@ fn secrets_that_are_not_where_they_should_be() {
     warn("a variable", "$HOME/secret", "no such file; variables are not replaced in a path; write the whole path");
     warn("a blank", " /nowhere/secret", "no such file; the blank at its end or beginning is a part of the path; take it off");
     warn("no file", "/nowhere/secret", "no such file");
+    warn("no file here", "secret", "no such file; a path without \"/\" in front begins in /");
     warn("a folder", "/tmp", "it is a directory, not a file");
     let unset = "the variable NOT_SET is not set; export it where Hookgate starts (systemd: EnvironmentFile=, Kubernetes: env)";
     check("a variable that is not set", "env:UPLOADCARE", "env:NOT_SET", 64, unset);
@@ -396,6 +406,10 @@ fn commands_need_no_secrets_that_they_do_not_use() {
     assert!(told(&["topics", "--commands"], 0).out.contains("--create"));
     assert!(told(&["schema", "asyncapi"], 0).out.contains("\"asyncapi\""));
     assert!(told(&["send", "care", "--list"], 0).out.contains("file.stored"));
+    let unset = "the variable GONE is not set; export it";
+    assert!(told(&["send", "care", "file.stored"], 1).err.contains(unset));
+    folder.write("body", "{}");
+    assert!(told(&["verify", "care", "--body", "body"], 1).out.contains(unset));
     let needed = |arguments: &[&str], variables: &[&str]| {
         let err = told(arguments, 64).err;
         for name in ["GONE", "GONE_KAFKA", "GONE_REGISTRY", "GONE_TRACING"] {
