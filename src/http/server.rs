@@ -88,6 +88,8 @@ fn connect(
     stopping: &watch::Sender<bool>,
     connections: &Arc<Connections>,
 ) {
+    // A socket of both families shows an IPv4 peer as `::ffff:192.0.2.1`. It is one sender, whatever the address that we listen on.
+    let peer = peer.to_canonical();
     let (connection, room) = connections.open(limits.max_connections);
     let full = match room {
         Room::Served => false,

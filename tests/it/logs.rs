@@ -173,6 +173,27 @@ fn the_search_for_secrets_has_not_gone_blind() {
     assert_eq!(leak(&format!("first\n{line}\nthird")), Some(line));
 }
 
+/// A listener of both families sees IPv4 senders under mapped addresses. The log and the trusted proxies know them by their own.
+#[test]
+fn an_ipv4_sender_is_itself_on_a_listener_of_both_families() {
+    let check = |trusted: &str, source: &str| {
+        let (folder, mock) = (Folder::new(), mock());
+        let configuration = serve_configuration(mock.brokers(), "[shutdown]\npre_stop = \"0s\"");
+        let trusted = format!("[http]\ntrusted_proxies = [{trusted}]");
+        folder.write("hookgate.toml", configuration.replace("[http]", &trusted));
+        let process = Process::spawn(&folder, &["serve", "--listen", "[::]:0"]);
+        let address = (std::net::Ipv4Addr::LOCALHOST, process.addresses().0.port()).into();
+        assert_eq!(request(address, "GET", "/webhooks/nobody", &[("x-forwarded-for", "192.0.2.1")], b"").status, 404);
+        process.signal("TERM");
+        let log = process.finish().err;
+        let line = log.lines().find(|line| line.contains("refused a delivery")).unwrap_or_else(|| panic!("{log}"));
+        assert!(line.contains(&format!("\"source\":\"{source}\"")), "{trusted}: {line}");
+    };
+    check("", "127.0.0.1");
+    check("\"127.0.0.1\"", "192.0.2.1");
+    check("\"10.0.0.0/8\"", "127.0.0.1");
+}
+
 #[test]
 fn what_a_run_logs_is_what_is_documented() {
     let bench = Bench::start("info");
