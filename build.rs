@@ -8,6 +8,7 @@ use prost::Message as _;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto/hookgate");
     tell_of_oauth();
+    keep_runbooks()?;
     let descriptors = protox::compile(["hookgate/v1/event.proto"], ["proto"])?;
     #[expect(clippy::disallowed_methods, reason = "cargo passes this to build scripts through the environment")]
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -20,6 +21,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         // By far the largest payload: every event would be moved about at its size.
         .boxed(".hookgate.v1.Event.payload.uploadcare_file")
         .compile_fds(descriptors)?;
+    Ok(())
+}
+
+/// Writes the pages of docs/runbooks as one list of names and texts, by name: the admin port serves them.
+fn keep_runbooks() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=docs/runbooks");
+    let folder = env::current_dir()?.join("docs/runbooks");
+    let mut pages = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>, std::io::Error>>()?;
+    pages.sort();
+    let entry = |page: &PathBuf| Some(format!("({:?}, include_str!({:?})),\n", page.file_stem()?.to_str()?, page.to_str()?));
+    let list: String = pages.iter().filter_map(entry).collect();
+    #[expect(clippy::disallowed_methods, reason = "cargo passes this to build scripts through the environment")]
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("runbooks.rs"), format!("&[\n{list}]\n"))?;
     Ok(())
 }
 

@@ -7,10 +7,12 @@
 //! | `/metrics` | the Prometheus exposition |
 //! | `/configz` | the configuration in force as JSON, without any secret |
 //! | `/version` | what this is, as JSON |
+//! | `/runbooks`, `/runbooks/<alert>` | what to do about an alert |
 //!
 //! It takes no command: nothing that is asked here changes anything.
 
 mod host;
+mod runbooks;
 pub mod server;
 
 use std::{
@@ -46,6 +48,8 @@ pub fn router(shared: Arc<Shared>, config: &Config) -> Router {
         .route("/metrics", get(metrics))
         .route("/configz", fixed(&config.redacted()))
         .route("/version", fixed(&version()))
+        .route("/runbooks", get(runbooks::names))
+        .route("/runbooks/{name}", get(runbooks::page))
         .with_state(Arc::new(Admin { shared, hosts: config.admin.hosts.clone(), scrape }))
 }
 

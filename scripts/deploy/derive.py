@@ -29,7 +29,7 @@ HEADER = f"""\
 
 
 def config_schema(document):
-    """The tables and keys of hookgate.toml. Their values are checked by `hookgate check`, and only roughly here."""
+    """The tables and keys of hookgate.toml, with the kinds and the words of their values. Numbers have their limits in `hookgate check` alone."""
     schema = {"type": "object", "additionalProperties": False, "properties": {}}
     for chapter in re.split(r"^#{2,3} ", document, flags=re.M)[1:]:
         heading = re.match(r"`\[([a-z.<>_]+)\]`", chapter)
@@ -46,8 +46,8 @@ def config_schema(document):
             # Maps with keys of their own.
             table["additionalProperties"] = {"type": ["string", "number", "boolean"]}
             continue
-        for key, meaning in re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| (.*) \|$", chapter, flags=re.M):
-            table["properties"][key] = value_schema(key, meaning)
+        for key, default, meaning in re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \| (.*) \|$", chapter, flags=re.M):
+            table["properties"][key] = value_schema(default.strip("`"), meaning)
     if len(schema["properties"]) < 7:
         sys.exit("docs/configuration.md: its chapters have lost their shape")
     return schema
@@ -57,12 +57,28 @@ def closed():
     return {"type": "object", "additionalProperties": False, "properties": {}}
 
 
-def value_schema(key, meaning):
+def value_schema(default, meaning):
+    """By what the document says: where a secret is, one of a few words, or a value of the default's kind."""
     if re.search(r"\breferences\b", meaning):
         return {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/secret"}}
     if re.search(r"\b[Aa] reference\b", meaning):
         return {"$ref": "#/definitions/secret"}
-    return {"$ref": "#/definitions/value"}
+    if words := words_of(meaning):
+        return {"enum": [*words, None]}
+    kinds = {
+        r"[0-9.]+(ms|s|m|h|d)": {"$ref": "#/definitions/configDuration"},
+        r"[0-9]+[KMG]iB": {"$ref": "#/definitions/configSize"},
+        r"-?[0-9]+": {"type": ["integer", "null"]},
+        r"true|false": {"type": ["boolean", "null"]},
+    }
+    return next((schema for kind, schema in kinds.items() if re.fullmatch(kind, default)), {"$ref": "#/definitions/value"})
+
+
+def words_of(meaning):
+    """The words of a meaning that begins with all of them: `a`, `b` or `c`. What stands in parentheses after one is left out."""
+    plain = re.sub(r"\]\([^)]*\)|\[", "", re.sub(r" \([^)]*\)", "", meaning))
+    list_of_words = re.match(r"((?:`[\w-]+`, )*`[\w-]+` or `[\w-]+`)[ .,]", plain)
+    return re.findall(r"`([\w-]+)`", list_of_words[1]) if list_of_words else []
 
 
 def derived_schema():

@@ -59,6 +59,11 @@ def faults(value, crds, unchecked):
     return found
 
 
+def is_hook(value):
+    """Whether helm makes and deletes an object on its own; then another one of the release may have its name."""
+    return "helm.sh/hook" in (value["metadata"].get("annotations") or {})
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--crd", action="append", default=[], help="a CustomResourceDefinition to know beside Kubernetes' own kinds")
@@ -67,7 +72,7 @@ def main():
     arguments = arguments.parse_args()
     crds = crd_schemas(arguments.crd)
     objects = [value for value in yaml.safe_load_all(sys.stdin) if value]
-    names = collections.Counter((it["kind"], it["metadata"].get("namespace"), it["metadata"]["name"]) for it in objects)
+    names = collections.Counter((it["kind"], it["metadata"].get("namespace"), it["metadata"]["name"], is_hook(it)) for it in objects)
     complaints = [f"{name}: there twice" for name, count in names.items() if count > 1]
     for value in objects:
         complaints += [f"{value['kind']}/{value['metadata']['name']}: {fault}" for fault in faults(value, crds, arguments.unchecked)]
@@ -79,4 +84,5 @@ def main():
     print(f"{len(objects)} objects are valid: {json.dumps(collections.Counter(it['kind'] for it in objects))}")
 
 
-main()
+if __name__ == "__main__":
+    main()

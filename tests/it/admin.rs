@@ -45,6 +45,29 @@ fn it_tells_what_is_running() {
     assert_eq!(version["debug_build"], cfg!(debug_assertions), "{version}");
 }
 
+/// The links of the alerts lead here, also while the daemon is not ready.
+#[test]
+fn it_has_the_page_of_every_alert() {
+    let daemon = unready();
+    let check = |path: &str, status: u16, begins: &str| {
+        let answer = daemon.admin(path);
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, Some("text/plain; charset=utf-8")),
+            "{path}: {answer:?}"
+        );
+        assert!(answer.body.starts_with(begins), "{path}: {answer:?}");
+    };
+    let names = daemon.admin("/runbooks").body;
+    assert!(names.lines().count() > 15, "{names}");
+    for name in names.lines() {
+        check(&format!("/runbooks/{name}"), 200, &format!("# {name}\n"));
+        check(&format!("/runbooks/{name}.md"), 200, &format!("# {name}\n"));
+    }
+    check("/runbooks/HookgateNoSuchAlert", 404, "there is no such page");
+    check("/runbooks/..%2f..%2fCargo.toml", 404, "there is no such page");
+}
+
 #[test]
 fn it_tells_the_configuration_in_force_without_any_secret() {
     let daemon = unready();

@@ -31,7 +31,10 @@ fn every_alert_has_a_runbook_and_a_test() {
     assert_eq!(pages, alerts.iter().map(ToString::to_string).collect(), "runbooks and alerts");
     for alert in alerts {
         let page = read(&format!("docs/runbooks/{alert}.md"));
-        assert!(rules.contains(&format!("runbook_url: docs/runbooks/{alert}.md\n")), "{alert} links its runbook");
+        assert!(
+            rules.contains(&format!("runbook_url: http://localhost:9090/runbooks/{alert}.md\n")),
+            "{alert} links its runbook"
+        );
         let severity = page.lines().nth(2).unwrap().trim_start_matches("Severity: ").trim_end_matches('.');
         let rule = rules.split(&format!("- alert: {alert}\n")).nth(1).unwrap();
         assert!(rule.split("severity: ").nth(1).unwrap().starts_with(severity), "the severity of {alert}");

@@ -3,7 +3,8 @@ hookgate.toml from `config`. Helm's own toToml writes every integer as a float, 
 references to Secrets.
 */}}
 
-{{/* The whole file. The grace period is that of the pod, and the admin port answers to the names of its Service where nothing else is said. */}}
+{{/* The whole file. The grace period is that of the pod. Where nothing else is said, the admin port answers to the names of its Service, and both ports listen
+on IPv6 too where the Services have it. */}}
 {{- define "hookgate.toml" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $shutdown := $config.shutdown | default dict -}}
@@ -12,6 +13,12 @@ references to Secrets.
 {{- $admin := $config.admin | default dict -}}
 {{- if not (hasKey $admin "hosts") -}}
 {{- $_ := set $admin "hosts" (include "hookgate.adminHosts" . | fromJsonArray) -}}
+{{- end -}}
+{{- if include "hookgate.ipv6" . -}}
+{{- $http := $config.http | default dict -}}
+{{- if not $http.listen }}{{ $_ := set $http "listen" "[::]:8080" }}{{ end -}}
+{{- $_ := set $config "http" $http -}}
+{{- if not $admin.listen }}{{ $_ := set $admin "listen" "[::]:9090" }}{{ end -}}
 {{- end -}}
 {{- $_ := set $config "admin" $admin -}}
 {{- include "hookgate.tomlTable" (dict "path" "" "table" $config) | trim }}

@@ -1,17 +1,30 @@
 {{/* Names and labels. */}}
 
+{{/*
+A text as the value of a label: letters, digits, `-`, `_` and `.`, at most 63, a letter or digit at both ends. The digest of an image is left out.
+*/}}
+{{- define "hookgate.label" -}}
+{{- $text := regexReplaceAll "@.*$" . "" | replace "+" "_" -}}
+{{ regexReplaceAll "[^A-Za-z0-9._-]" $text "-" | trunc 63 | trimAll "-_." }}
+{{- end }}
+
 {{- define "hookgate.name" -}}
-{{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{ include "hookgate.label" (default .Chart.Name .Values.nameOverride) }}
+{{- end }}
+
+{{/* Releases may have dots in their names, and Services may not. */}}
+{{- define "hookgate.objectName" -}}
+{{ . | replace "." "-" | trunc 52 | trimAll "-" }}
 {{- end }}
 
 {{- define "hookgate.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
-{{ .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{ include "hookgate.objectName" .Values.fullnameOverride }}
 {{- else if contains $name .Release.Name -}}
-{{ .Release.Name | trunc 52 | trimSuffix "-" }}
+{{ include "hookgate.objectName" .Release.Name }}
 {{- else -}}
-{{ printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
+{{ include "hookgate.objectName" (printf "%s-%s" .Release.Name $name) }}
 {{- end -}}
 {{- end }}
 
@@ -29,7 +42,7 @@ app.kubernetes.io/part-of: {{ include "hookgate.name" . }}
 {{/* Not the chart's version: a new chart alone is no reason for new pods. */}}
 {{- define "hookgate.commonLabels" -}}
 app.kubernetes.io/part-of: {{ include "hookgate.name" . }}
-app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/version: {{ include "hookgate.label" (.Values.image.tag | default .Chart.AppVersion) | quote }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
@@ -39,7 +52,7 @@ app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | tr
 {{ include "hookgate.selectorLabels" . }}
 {{ include "hookgate.commonLabels" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+helm.sh/chart: {{ include "hookgate.label" (printf "%s-%s" .Chart.Name .Chart.Version) }}
 {{- end }}
 
 {{- define "hookgate.podLabels" -}}
@@ -79,6 +92,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* The port of an address such as 0.0.0.0:8080 or [::]:8080. */}}
 {{- define "hookgate.port" -}}
 {{ regexFind "[0-9]+$" . }}
+{{- end }}
+
+{{/* Whether the Services may have IPv6 addresses. Then 0.0.0.0 would leave half of the senders, or the probes, without an answer. */}}
+{{- define "hookgate.ipv6" -}}
+{{ if or (has "IPv6" .Values.service.ipFamilies) (hasSuffix "DualStack" .Values.service.ipFamilyPolicy) }}yes{{ end }}
 {{- end }}
 
 {{- define "hookgate.webhookPort" -}}
@@ -133,4 +151,20 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ fail (printf "a grace period of %d s would kill pods that still drain: config.shutdown's pre_stop, drain and flush take %d s" $grace $needed) }}
 {{- end -}}
 {{ $grace }}
+{{- end }}
+
+{{/* Of both Services. */}}
+{{- define "hookgate.ipFamilies" -}}
+{{- with .Values.service.ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.service.ipFamilies }}
+ipFamilies:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Where the pages of the alerts can be read: the pods have them. */}}
+{{- define "hookgate.runbooks" -}}
+{{ .Values.metrics.rules.runbooks | default (printf "http://%s-admin.%s.svc:9090/runbooks" (include "hookgate.fullname" .) .Release.Namespace) | trimSuffix "/" }}
 {{- end }}
