@@ -98,6 +98,7 @@ PROVEN = STORED | {"publish_timeout"}
 NEVER = "unclassified quarantined publish_failed internal overloaded no_secret bad_signature bad_token stale too_large encoded_body".split()
 CONSTANT = {
     "hookgate_kafka_credentials_pending": 0,
+    "hookgate_kafka_leaders_unreachable": 0,
     "hookgate_producer_rebuilds_total": 0,
     "hookgate_topics_missing": 0,
     "hookgate_in_flight_deliveries": 0,
