@@ -1,6 +1,6 @@
 //! `[kafka]`: what it refuses, and the properties that clients get.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use super::*;
 
@@ -137,6 +137,20 @@ fn properties_of_clients() {
     assert!(lines(limit.client_properties()).contains(&"message.max.bytes=2097152".to_owned()));
     let consumer = ["allow.auto.create.topics=false", "debug=broker"];
     assert_eq!(lines(config.kafka.connection_properties()), [&shared[..], &consumer[..]].concat());
+}
+
+/// The benchmark compares programs, so its bare one has the same client as the daemon.
+#[test]
+fn the_floor_of_the_benchmark_has_the_settings_of_the_daemon() {
+    let script = include_str!("../../../bench/run");
+    let list = script.split_once("\nlibrdkafka=(\n").expect("the list begins").1.split_once("\n)").expect("and ends").0;
+    let floor: BTreeSet<&str> = list.lines().map(str::trim).filter(|line| *line != "statistics.interval.ms=0").collect();
+    // The script sets the address and the codec elsewhere, and the floor measures nothing of its own.
+    let elsewhere = ["bootstrap.servers", "client.id", "security.protocol", "compression.type", "statistics.interval.ms"];
+    let properties = accept(MINIMAL, &[], &[]).kafka.client_properties();
+    let daemon = properties.iter().filter(|(name, _)| !elsewhere.contains(&name.as_str()));
+    let daemon: Vec<String> = daemon.map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(floor, daemon.iter().map(String::as_str).collect());
 }
 
 /// A whole and good `[kafka.sasl]` with tokens.
