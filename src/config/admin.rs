@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{section::Section, sections::address};
+use super::section::Section;
 
 /// The longest name of a host, in bytes.
 const NAME_BYTES_MAX: usize = 253;
@@ -25,7 +25,7 @@ pub struct Admin {
 pub(super) fn read(mut section: Section<'_>) -> Admin {
     let second = Duration::from_secs(1);
     let admin = Admin {
-        listen: address(&mut section, "0.0.0.0:9090"),
+        listen: section.listen("0.0.0.0:9090"),
         hosts: hosts(&mut section),
         scrape_max_age: section.duration("scrape_max_age", second, &(Duration::ZERO..=second * 60)),
     };

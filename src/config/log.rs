@@ -2,7 +2,7 @@
 
 use tracing::level_filters::LevelFilter;
 
-use super::{problem::suggestion, section::Section, sections::whole};
+use super::{problem::suggestion, section::Section};
 
 /// `[log]`.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Log 
     let log = Log {
         format: section.choice("format", &FORMATS, LogFormat::Auto),
         level: level(&mut section, warnings),
-        success_sample: whole(&mut section, "success_sample", 100),
+        success_sample: section.whole("success_sample", 100),
     };
     section.finish();
     log

@@ -1,6 +1,6 @@
 //! Typed getters over one table: each takes its key out, checks it, and complains with the place where it was written.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use super::{
     Needs, hints,
@@ -203,6 +203,28 @@ impl<'a> Section<'a> {
     pub(super) fn count(&mut self, key: &'static str, default: u32) -> usize {
         let count = self.integer(key, i64::from(default), &(1..=1_000_000));
         usize::try_from(count).unwrap_or(usize::MAX)
+    }
+
+    /// A number of things, of which there may be none.
+    pub(super) fn whole(&mut self, key: &'static str, default: u32) -> u32 {
+        u32::try_from(self.integer(key, default.into(), &(0..=1_000_000))).unwrap_or(default)
+    }
+
+    /// The address and port under `listen`.
+    pub(super) fn listen(&mut self, default: &'static str) -> SocketAddr {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        if let (Some(Value::Integer(port)), Some(origin)) = (self.peek("listen"), self.written("listen")) {
+            let hint = hints::address(&port.to_string(), default);
+            self.skip("listen");
+            self.complain("listen", origin, &format!("a string was expected, an integer was found; {hint}"));
+            return nowhere;
+        }
+        let (text, origin) = self.text("listen").unwrap_or_else(|| (default.into(), self.origin.clone()));
+        text.parse().unwrap_or_else(|_| {
+            let hint = hints::address(&text, default);
+            self.complain("listen", origin, &format!("{text:?} is not an address and a port, such as \"{default}\"; {hint}"));
+            nowhere
+        })
     }
 
     /// A size in bytes: an integer, or a string with a unit.

@@ -1,12 +1,12 @@
 //! The tables beside `[kafka]` and `[topics]`, and what must hold between them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use super::{
-    Config, Endpoint, Environment, Http, Kafka, Shutdown, admin, deadlines, hints, kafka, log,
+    Config, Endpoint, Environment, Http, Kafka, Shutdown, admin, deadlines, kafka, log,
     problem::{Origin, suggestion},
     proxies,
-    reader::{Entries, Reader, Value},
+    reader::{Entries, Reader},
     registry,
     secrets::{self, SecretRing, SecretSource},
     section::Section,
@@ -70,7 +70,7 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
     let narrow = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
     let answer_deadline = section.duration("answer_deadline", second * 4, &positive);
     let http = Http {
-        listen: address(&mut section, "0.0.0.0:8080"),
+        listen: section.listen("0.0.0.0:8080"),
         max_body_bytes: narrow(section.size("max_body_bytes", 768 << 10, &(1 << 10..=1 << 30))),
         // hyper takes no smaller buffer than 8 KiB.
         max_header_bytes: narrow(section.size("max_header_bytes", 16 << 10, &(8 << 10..=1 << 20))),
@@ -78,7 +78,7 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
         max_connections: section.count("max_connections", 4096),
         max_in_flight_bytes: narrow(section.size("max_in_flight_bytes", 64 << 20, &(1 << 10..=1 << 40))),
         max_in_flight: section.count("max_in_flight", 8192),
-        max_refusals_per_source: whole(&mut section, "max_refusals_per_source", 0),
+        max_refusals_per_source: section.whole("max_refusals_per_source", 0),
         header_timeout: section.duration("header_timeout", second * 10, &positive),
         // Longer than the longest pool that is known: Google's load balancers keep a connection for 600 s.
         idle_timeout: section.duration("idle_timeout", second * 620, &positive),
@@ -110,27 +110,6 @@ fn retry_after(section: &mut Section<'_>) -> Duration {
         section.complain("retry_after", origin, "must be whole seconds: the Retry-After header has no finer unit");
     }
     retry_after
-}
-
-/// `listen`.
-pub(super) fn address(section: &mut Section<'_>, default: &'static str) -> SocketAddr {
-    if let (Some(Value::Integer(port)), Some(origin)) = (section.peek("listen"), section.written("listen")) {
-        let message = format!("a string was expected, an integer was found; {}", hints::address(&port.to_string(), default));
-        section.skip("listen");
-        section.complain("listen", origin, &message);
-        return SocketAddr::from(([0, 0, 0, 0], 0));
-    }
-    let (text, origin) = section.text("listen").unwrap_or_else(|| (default.into(), section.origin.clone()));
-    text.parse().unwrap_or_else(|_| {
-        let hint = hints::address(&text, default);
-        section.complain("listen", origin, &format!("{text:?} is not an address and a port, such as \"{default}\"; {hint}"));
-        SocketAddr::from(([0, 0, 0, 0], 0))
-    })
-}
-
-/// How many of something; none is allowed.
-pub(super) fn whole(section: &mut Section<'_>, key: &'static str, default: u32) -> u32 {
-    u32::try_from(section.integer(key, default.into(), &(0..=1_000_000))).unwrap_or(default)
 }
 
 fn shutdown(mut section: Section<'_>) -> Shutdown {

@@ -80,7 +80,7 @@ pub(super) fn read(mut section: Section<'_>, environment: &Environment, warnings
         ca_file: ca_file(&mut section),
         service_name: service_name(&mut section),
         resource: resource(&mut section),
-        sample: super::sections::whole(&mut section, "sample", 1),
+        sample: section.whole("sample", 1),
         timeout: section.duration("timeout", second * 5, &(second / 10..=second * 60)),
     };
     section.finish();
