@@ -30,17 +30,32 @@ use axum::{
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::{config::Config, http::Shared, publish};
+use crate::{
+    config::Config,
+    http::{InFlight, Readiness},
+    metrics::Metrics,
+    publish,
+};
+
+/// What of the daemon the routes look at.
+pub struct Observed {
+    /// Whether a delivery can be stored.
+    pub readiness: Readiness,
+    /// What is held in memory.
+    pub in_flight: Arc<InFlight>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
 
 /// What the routes answer from.
 struct Admin {
-    shared: Arc<Shared>,
+    observed: Observed,
     hosts: Vec<String>,
     scrape: Scrape,
 }
 
 /// The admin port's routes for a daemon with this configuration.
-pub fn router(shared: Arc<Shared>, config: &Config) -> Router {
+pub fn router(observed: Observed, config: &Config) -> Router {
     let scrape = Scrape { max_age: config.admin.scrape_max_age, kept: Mutex::default() };
     Router::new()
         .route("/livez", get(async || "alive\n"))
@@ -50,7 +65,7 @@ pub fn router(shared: Arc<Shared>, config: &Config) -> Router {
         .route("/version", fixed(&version()))
         .route("/runbooks", get(runbooks::names))
         .route("/runbooks/{name}", get(runbooks::page))
-        .with_state(Arc::new(Admin { shared, hosts: config.admin.hosts.clone(), scrape }))
+        .with_state(Arc::new(Admin { observed, hosts: config.admin.hosts.clone(), scrape }))
 }
 
 /// Always the same answer, set out for people: `curl` is what asks for it. Only who calls this port by one of its names gets it, because the
@@ -81,15 +96,15 @@ fn version() -> Value {
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Logs when the replica becomes ready, once.
-pub async fn announce(shared: Arc<Shared>) {
-    while shared.unready().is_some() {
+pub async fn announce(readiness: Readiness) {
+    while readiness.unready().is_some() {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     tracing::info!("ready");
 }
 
 async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
-    match admin.shared.unready() {
+    match admin.observed.readiness.unready() {
         None => (StatusCode::OK, "ready\n".into()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
@@ -97,8 +112,8 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let text = admin.scrape.text(|| {
-        observe(&admin.shared);
-        admin.shared.metrics.render()
+        observe(&admin.observed);
+        admin.observed.metrics.render()
     });
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
@@ -125,10 +140,10 @@ impl Scrape {
 }
 
 /// Sets the gauges that are read off the state.
-fn observe(shared: &Shared) {
-    let (deliveries, bytes) = shared.in_flight.held();
-    shared.metrics.in_flight(deliveries, bytes);
-    shared.metrics.topics_missing(shared.publisher.missing_topics().len());
-    shared.metrics.schema_ids_missing(shared.encoding.framing.missing().len());
-    shared.metrics.ready(shared.unready().is_none());
+fn observe(Observed { readiness, in_flight, metrics }: &Observed) {
+    let (deliveries, bytes) = in_flight.held();
+    metrics.in_flight(deliveries, bytes);
+    metrics.topics_missing(readiness.publisher.missing_topics().len());
+    metrics.schema_ids_missing(readiness.framing.missing().len());
+    metrics.ready(readiness.unready().is_none());
 }

@@ -4,7 +4,6 @@
 //! librdkafka's own, the one that reads files again, and where there is `[tracing]` the one that exports spans.
 
 use std::{
-    collections::HashMap,
     io,
     net::{SocketAddr, TcpListener},
     sync::{Arc, atomic::AtomicU32, mpsc},
@@ -16,7 +15,7 @@ use tokio::{runtime, sync::watch};
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::{
-    admin,
+    admin::{self, Observed},
     config::{
         Config, Environment,
         deadlines::memory_ceiling,
@@ -25,7 +24,7 @@ use crate::{
     },
     encode::{Encoding, TopicTable},
     http::{
-        self, Clock, Endpoint, InFlight, Lines, Phase, PhaseCell, Refusals, Shared,
+        self, Clock, Endpoint, InFlight, Lines, Phase, PhaseCell, Readiness, Refusals, Webhooks,
         delay::{self, Delay},
     },
     metrics::{CertificateUse, EndpointLabels, Limits, Metrics},
@@ -66,7 +65,7 @@ pub struct Running {
     pub webhooks: SocketAddr,
     /// Where the admin port is.
     pub admin: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<Webhooks>,
     stop: Stop,
     threads: Threads,
     /// While it is there, the schema registry is asked for what is not known yet.
@@ -127,22 +126,24 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let framing = registry::framing(config, &names);
     let asking = registry::spawn(config, framing.clone())?;
     let publisher = Publisher::start(config, names, Arc::clone(&metrics))?;
-    let endpoints = config.endpoints.iter().zip(&rings).map(|(endpoint, ring)| {
-        (Arc::clone(&endpoint.name), Endpoint::new(Arc::clone(&endpoint.name), endpoint.provider, ring.keys()))
-    });
-    let shared = Arc::new(Shared {
-        endpoints: endpoints.collect::<HashMap<_, _>>(),
+    let endpoints = config.endpoints.iter().zip(&rings);
+    let endpoints = endpoints.map(|(it, ring)| Endpoint::new(Arc::clone(&it.name), it.provider, ring.keys()));
+    let phase = Arc::<PhaseCell>::default();
+    let readiness = Readiness { phase: Arc::clone(&phase), publisher: publisher.clone(), framing: framing.clone() };
+    let shared = Arc::new(Webhooks {
+        endpoints: Arc::new(endpoints.collect()),
         limits: config.http.clone(),
         encoding: Encoding { topics, framing, record_bytes_max: config.topics.max_message_bytes, origin },
         publish_timeout: config.kafka.publish_timeout,
         publisher,
         metrics,
         spans,
-        in_flight: InFlight::new(&config.http, config.endpoints.len()),
+        in_flight: Arc::new(InFlight::new(&config.http, config.endpoints.len())),
         tls,
         refusals: Refusals::new(config.http.max_refusals_per_source),
-        delay: Delay::new(&config.http),
-        phase: PhaseCell::default(),
+        delay: Arc::new(Delay::new(&config.http)),
+        phase,
+        readiness,
         clock,
         success_sample: config.log.success_sample,
         successes: AtomicU32::new(0),
@@ -196,7 +197,7 @@ impl Running {
 
     /// Why the daemon is not ready, if it is not.
     pub fn unready(&self) -> Option<&'static str> {
-        self.shared.unready()
+        self.shared.readiness.unready()
     }
 
     /// The topics that are missing or not visible.
@@ -208,7 +209,10 @@ impl Running {
     pub fn stop(self, config: &crate::config::Shutdown) -> Ending {
         self.shared.phase.set(Phase::PreStop);
         self.shared.metrics.shutdown_started();
-        tracing::info!(pre_stop_ms = crate::http::milliseconds(config.pre_stop), "shutting down: no longer ready, still serving");
+        tracing::info!(
+            pre_stop_ms = crate::printable::milliseconds(config.pre_stop),
+            "shutting down: no longer ready, still serving"
+        );
         thread::sleep(config.pre_stop);
         // Either end of these channels may be gone already, where its thread failed.
         let _gone = self.stop.webhooks.send(true);
@@ -291,7 +295,7 @@ fn report(endpoint: &str, events: &[SecretEvent]) {
 
 fn spawn_webhooks(
     listener: TcpListener,
-    shared: Arc<Shared>,
+    shared: Arc<Webhooks>,
     config: &Config,
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<usize>, String> {
@@ -299,22 +303,24 @@ fn spawn_webhooks(
     event_loop("webhooks", async move || {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let _last_resort = LastResort(Arc::clone(&shared));
-        tokio::spawn(delay::watch(Arc::clone(&shared)));
-        Ok(http::server::serve(listener, shared, stop, drain).await)
+        tokio::spawn(delay::watch(Arc::clone(&shared.delay), Arc::clone(&shared.endpoints), Arc::clone(&shared.metrics)));
+        Ok(http::serve(listener, shared, stop, drain).await)
     })
 }
 
 fn spawn_admin(
     listener: TcpListener,
-    shared: Arc<Shared>,
+    shared: Arc<Webhooks>,
     config: &Config,
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, String> {
-    let router = admin::router(Arc::clone(&shared), config);
+    let readiness = shared.readiness.clone();
+    let (in_flight, metrics) = (Arc::clone(&shared.in_flight), Arc::clone(&shared.metrics));
+    let router = admin::router(Observed { readiness: readiness.clone(), in_flight, metrics }, config);
     event_loop("admin", async move || {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         // It ends with the event loop.
-        tokio::spawn(admin::announce(Arc::clone(&shared)));
+        tokio::spawn(admin::announce(readiness));
         let upkeep = tokio::spawn(upkeep(shared));
         admin::server::serve(listener, router, stop).await;
         upkeep.abort();
@@ -329,7 +335,7 @@ struct Watched {
 }
 
 /// Folds metrics and forgets addresses, for as long as the admin port runs.
-async fn upkeep(shared: Arc<Shared>) {
+async fn upkeep(shared: Arc<Webhooks>) {
     loop {
         tokio::time::sleep(UPKEEP_EVERY).await;
         shared.metrics.upkeep();
@@ -339,7 +345,7 @@ async fn upkeep(shared: Arc<Shared>) {
 
 /// Re-reads secret files and certificates on a thread of its own, because a file system may take its time. It ends when what is returned is
 /// dropped; nobody waits for it.
-fn spawn_files(shared: Arc<Shared>, mut watched: Watched) -> Result<mpsc::Sender<()>, String> {
+fn spawn_files(shared: Arc<Webhooks>, mut watched: Watched) -> Result<mpsc::Sender<()>, String> {
     let (alive, inbox) = mpsc::channel();
     let watch = move || {
         while inbox.recv_timeout(UPKEEP_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -354,7 +360,7 @@ fn spawn_files(shared: Arc<Shared>, mut watched: Watched) -> Result<mpsc::Sender
     Ok(alive)
 }
 
-fn refresh_secrets(shared: &Shared, rings: &mut [SecretRing]) {
+fn refresh_secrets(shared: &Webhooks, rings: &mut [SecretRing]) {
     let mut changed = false;
     for ring in &mut *rings {
         let events = ring.refresh();
@@ -395,7 +401,7 @@ fn refresh_certificate(metrics: &Metrics, tls: &http::Tls, pair: &mut PairWatch)
 
 /// Ends the process where the webhooks' event loop ends by itself, through a defect: without it, a daemon that takes nothing any more
 /// would go on looking alive.
-struct LastResort(Arc<Shared>);
+struct LastResort(Arc<Webhooks>);
 
 impl Drop for LastResort {
     fn drop(&mut self) {

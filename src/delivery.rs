@@ -13,8 +13,6 @@ pub struct Delivery {
     pub credential: Credential,
     /// The `Content-Type` header, empty where none was sent.
     pub content_type: String,
-    /// A well-formed W3C `traceparent` header, where one was sent.
-    pub traceparent: Option<String>,
     /// The raw body, exactly as it came off the wire.
     pub body: Bytes,
     /// When the last byte of the body arrived. Every time window is measured against this, so that no provider reads a clock.

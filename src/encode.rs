@@ -78,16 +78,6 @@ pub struct Record {
     pub payload_omitted: bool,
 }
 
-impl Record {
-    /// Sets a header that is not the event's own, such as `traceparent`.
-    pub fn set_header(&mut self, name: &'static str, value: String) {
-        match self.headers.iter_mut().find(|(it, _)| *it == name) {
-            Some((_, old)) => *old = value.into(),
-            None => self.headers.push((name, value.into())),
-        }
-    }
-}
-
 /// The topic of every kind that the configured providers can produce.
 #[derive(Clone, Debug)]
 pub struct TopicTable(HashMap<EventKind, Arc<str>>);
@@ -239,9 +229,6 @@ fn headers(id: &str, key: &str, event: &Event, delivery: &Delivery) -> Vec<(&'st
     }
     headers.push(("ce_dataschema", DATA_SCHEMA.into()));
     headers.push(("content-type", "application/protobuf".into()));
-    if let Some(traceparent) = &delivery.traceparent {
-        headers.push(("traceparent", traceparent.clone().into()));
-    }
     if let Some(verdict) = &event.verdict {
         headers.push(("hookgate-verdict", verdict.clone().into()));
     }

@@ -1,4 +1,6 @@
-//! Text that others have written, made fit to be shown.
+//! Values as logs and terminals show them: text that others have written, and times.
+
+use std::time::Duration;
 
 /// Text from outside as it may go to a log or a terminal: escaped, in the way of JSON, are control characters, of which JSON itself escapes only some, and
 /// those that turn the direction of writing or break lines, with which a text can pretend to be another.
@@ -19,6 +21,11 @@ pub(crate) fn printable(text: &str) -> String {
 /// writing, and the separators of lines and paragraphs.
 pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A time as the log has it, in whole milliseconds.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -13,11 +13,15 @@ use hookgate::{
     config::{self, Environment},
     delivery::{Credential, Delivery},
     encode::{Encoding, Framing, Record, TopicTable, delivery_id, encode},
-    http::{handed_on, offered_proof},
+    http::{
+        gate::{self, Place},
+        trace::traceparent,
+    },
     proto::{self, Origin, event_to_json},
     provider::{self, CredentialSource, Provider},
     signature::{Keys, Secret, Verified},
 };
+use ::http::{HeaderName, HeaderValue, Method, Request};
 use prost::Message as _;
 
 /// A target.
@@ -54,7 +58,6 @@ fn delivery(credential: Credential, body: &[u8]) -> Delivery {
         endpoint: "endpoint".into(),
         credential,
         content_type: "application/json".into(),
-        traceparent: None,
         body: body.to_vec().into(),
         received_at: SystemTime::UNIX_EPOCH + NOW,
     }
@@ -131,16 +134,24 @@ pub fn gate(data: &[u8]) {
     let Some((provider, rest)) = pick(data) else { return };
     let text = String::from_utf8_lossy(rest);
     let mut lines = text.split(char::from(SEPARATOR));
-    let url = lines.next();
-    let headers: Vec<_> =
-        lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_lowercase(), value.trim().into())).collect();
-    let (content_type, traceparent) = handed_on(&headers);
-    assert!(content_type.len() <= 256, "a content type of {} bytes", content_type.len());
+    let mut request = Request::builder().method(Method::POST).uri(lines.next().unwrap_or_default());
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        // What HTTP would not let through is left out.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value.trim())) {
+            request = request.header(name, value);
+        }
+    }
+    let Ok(request) = request.body(()) else { return };
+    let (head, ()) = request.into_parts();
+    let _refused = gate::well_formed(&head);
     let is_trace = |text: &String| text.len() == 55 && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit());
-    assert!(traceparent.as_ref().is_none_or(is_trace), "{traceparent:?}");
-    if let Ok(credential) = offered_proof(provider, url, &headers, &KEYS) {
-        assert!(matches!(credential, Credential::Headers(_)), "a forged token");
-        assert!(provider.verify(delivery(credential, b""), &KEYS).is_err(), "a forgery");
+    let parent = traceparent(&head.headers);
+    assert!(parent.as_ref().is_none_or(is_trace), "{parent:?}");
+    let Ok(token) = Place::of(head.uri.path()).and_then(|place| place.token(provider)) else { return };
+    if let Ok(offered) = gate::pass(&head, (provider, token), &KEYS, 1 << 20, false) {
+        assert!(offered.content_type.len() <= 256, "a content type of {} bytes", offered.content_type.len());
+        assert!(matches!(offered.credential, Credential::Headers(_)), "a forged token");
+        assert!(provider.verify(delivery(offered.credential, b""), &KEYS).is_err(), "a forgery");
     }
 }
 

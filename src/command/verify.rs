@@ -86,7 +86,6 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
         endpoint: Arc::clone(&target.endpoint.name),
         credential,
         content_type: String::new(),
-        traceparent: None,
         body: body.clone(),
         received_at,
     };

@@ -26,9 +26,8 @@ fn ids_are_known_answers() {
 const TOKEN: &str = "token-of-sixteen-characters-or-more";
 
 /// A delivery of FileSafety, proven: the shortest way to a `Verified`.
-fn verified(body: &'static [u8], traceparent: Option<&str>) -> Verified {
-    let delivery = Delivery { traceparent: traceparent.map(str::to_owned), ..delivery(Credential::Token(TOKEN.into()), body) };
-    filesafety::PROVIDER.verify(delivery, &keys(&["old", "older", TOKEN])).unwrap()
+fn verified(body: &'static [u8]) -> Verified {
+    filesafety::PROVIDER.verify(delivery(Credential::Token(TOKEN.into()), body), &keys(&["old", "older", TOKEN])).unwrap()
 }
 
 fn encoding(record_bytes_max: usize) -> Encoding {
@@ -55,7 +54,7 @@ const COMPLETE: EventKind = EventKind::Named { provider: "filesafety", name: "sc
 #[test]
 fn records_carry_what_the_contract_says() {
     fn check(event: Event, topic: &str, key: &str, headers: &[(&str, &str)]) {
-        let record = encode(verified(b"{}", None), &filesafety::PROVIDER, event, &encoding(1_000_000));
+        let record = encode(verified(b"{}"), &filesafety::PROVIDER, event, &encoding(1_000_000));
         assert_eq!((&*record.topic, &*record.key), (topic, key));
         let fixed = [
             ("ce_specversion", "1.0"),
@@ -114,10 +113,10 @@ fn a_payload_that_does_not_fit_is_left_out_and_nothing_else() {
         payload: Some(Payload::FilesafetyScan(proto::FilesafetyScan { scan_id: "s".repeat(5000), ..Default::default() })),
         ..event(COMPLETE)
     };
-    let whole = encode(verified(b"{}", None), &filesafety::PROVIDER, with_payload(), &encoding(usize::MAX));
+    let whole = encode(verified(b"{}"), &filesafety::PROVIDER, with_payload(), &encoding(usize::MAX));
     let fits = whole.value.len() + OVERHEAD_BYTES_MAX;
     let check = |record_bytes_max, omitted| {
-        let record = encode(verified(b"{}", None), &filesafety::PROVIDER, with_payload(), &encoding(record_bytes_max));
+        let record = encode(verified(b"{}"), &filesafety::PROVIDER, with_payload(), &encoding(record_bytes_max));
         let message = decode(&record);
         assert_eq!((record.payload_omitted, message.payload_omitted, message.payload.is_none()), (omitted, omitted, omitted));
         assert_eq!(&message.body[..], b"{}");
@@ -130,18 +129,11 @@ fn a_payload_that_does_not_fit_is_left_out_and_nothing_else() {
 fn a_type_of_any_length_is_bounded() {
     let check = |length: usize, kept: bool| {
         let event = Event::new(EventKind::Unclassified { provider: "filesafety" }, "t".repeat(length));
-        let record = encode(verified(b"{}", None), &filesafety::PROVIDER, event, &encoding(1_000_000));
+        let record = encode(verified(b"{}"), &filesafety::PROVIDER, event, &encoding(1_000_000));
         assert_eq!(decode(&record).r#type.len(), if kept { length } else { 0 });
     };
     check(512, true);
     check(513, false);
-}
-
-#[test]
-fn a_trace_goes_on() {
-    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let record = encode(verified(b"{}", Some(trace)), &filesafety::PROVIDER, event(COMPLETE), &encoding(1_000_000));
-    assert!(record.headers.contains(&("traceparent", trace.into())));
 }
 
 #[test]
@@ -157,7 +149,7 @@ fn every_kind_has_a_topic_of_its_own() {
 #[test]
 fn a_frame_stands_in_front_of_the_same_bytes() {
     let event = || event(COMPLETE);
-    let encode = |encoding: &Encoding| encode(verified(b"{}", None), &filesafety::PROVIDER, event(), encoding);
+    let encode = |encoding: &Encoding| encode(verified(b"{}"), &filesafety::PROVIDER, event(), encoding);
     let plain = encode(&encoding(1_000_000));
     let framing = Framing::awaiting([Arc::clone(&plain.topic), "another".into()]);
     assert_eq!((framing.prefix(&plain.topic), framing.prefix("no such topic")), (None, None));
@@ -176,7 +168,7 @@ fn a_frame_stands_in_front_of_the_same_bytes() {
 fn a_frame_counts_for_the_size() {
     let sized = |framing: Framing, max: usize| {
         let event = Event { payload: Some(Payload::FilesafetyScan(proto::FilesafetyScan::default())), ..event(COMPLETE) };
-        encode(verified(b"{}", None), &filesafety::PROVIDER, event, &Encoding { framing, ..encoding(max) })
+        encode(verified(b"{}"), &filesafety::PROVIDER, event, &Encoding { framing, ..encoding(max) })
     };
     let plain = sized(Framing::default(), 1_000_000);
     let (just, framing) = (plain.value.len() + OVERHEAD_BYTES_MAX, Framing::awaiting([plain.topic]));

@@ -9,16 +9,16 @@ use axum::{
     response::Response,
 };
 
-use super::{Accepted, Phase};
+use super::{Phase, outcome::Stored};
 use crate::{config::Http, error::Error};
 
 /// The value of `Connection` with which a connection ends.
 pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// The answer to a delivery; `ends` where its connection shall.
-pub(super) fn answer(result: Result<Accepted, Error>, ends: bool, phase: Phase, limits: &Http) -> Response {
+pub(super) fn answer(result: Result<Stored, Error>, ends: bool, phase: Phase, limits: &Http) -> Response {
     let mut response = match result {
-        Ok(accepted) => stored(&accepted),
+        Ok(delivery) => stored(&delivery),
         Err(error) => refused(&error, limits),
     };
     // When shutting down, the sender's next delivery shall go to another replica.
@@ -29,8 +29,8 @@ pub(super) fn answer(result: Result<Accepted, Error>, ends: bool, phase: Phase, 
 }
 
 /// Always 200: it is the one code that all four providers document as success.
-fn stored(accepted: &Accepted) -> Response {
-    let mut response = Response::new(Body::from(format!(r#"{{"id":"{}"}}"#, accepted.id)));
+fn stored(delivery: &Stored) -> Response {
+    let mut response = Response::new(Body::from(format!(r#"{{"id":"{}"}}"#, delivery.id)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

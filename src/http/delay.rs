@@ -16,8 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Shared;
-use crate::{config::Http, error::Error};
+use super::Endpoints;
+use crate::{config::Http, error::Error, metrics::Metrics};
 
 /// The least length of a window.
 const WINDOW: Duration = Duration::from_millis(200);
@@ -79,16 +79,15 @@ impl Delay {
 }
 
 /// Watches the event loop that it runs on, for as long as that runs.
-pub async fn watch(shared: Arc<Shared>) {
-    let delay = &shared.delay;
+pub async fn watch(delay: Arc<Delay>, endpoints: Arc<Endpoints>, metrics: Arc<Metrics>) {
     let mut window = Window::begin(Instant::now());
     loop {
         let late = delay.look().await;
         let Some(standing) = window.add(late, Instant::now()) else { continue };
-        let busiest = shared.endpoints.values().map(|endpoint| endpoint.begun.swap(0, Ordering::Relaxed)).max();
+        let busiest = endpoints.each().map(|endpoint| endpoint.begun.swap(0, Ordering::Relaxed)).max();
         let cap = next_cap(delay.cap.load(Ordering::Relaxed), busiest.unwrap_or(0), standing > delay.target);
         delay.cap.store(cap, Ordering::Relaxed);
-        shared.metrics.event_loop_delay(standing.as_secs_f64());
+        metrics.event_loop_delay(standing.as_secs_f64());
     }
 }
 

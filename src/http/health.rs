@@ -11,7 +11,7 @@ use axum::{
     response::Response,
 };
 
-use super::{Phase, Shared, answer::CLOSE};
+use super::{Phase, Webhooks, answer::CLOSE};
 
 const PATH: &str = "/healthz";
 
@@ -21,16 +21,16 @@ pub(super) fn is_asked(head: &Parts) -> bool {
 }
 
 /// 200 while the daemon is ready, else 503; `ends` where its connection shall. The body is empty, so that no part of a probe can be taken for a stored delivery.
-pub(super) fn answer(shared: &Shared, ends: bool) -> Response {
-    let ready = shared.unready().is_none();
-    shared.metrics.health_check(ready);
+pub(super) fn answer(webhooks: &Webhooks, ends: bool) -> Response {
+    let ready = webhooks.readiness.unready().is_none();
+    webhooks.metrics.health_check(ready);
     let mut response = Response::new(Body::empty());
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response.headers_mut().insert(RETRY_AFTER, shared.limits.retry_after.as_secs().max(1).into());
+        response.headers_mut().insert(RETRY_AFTER, webhooks.limits.retry_after.as_secs().max(1).into());
     }
     // A balancer's next probe shall reach another replica too.
-    if ends || shared.phase.get() != Phase::Serving {
+    if ends || webhooks.phase.get() != Phase::Serving {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
     response

@@ -15,10 +15,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
-use super::{
-    Endpoint,
-    waiting::{Among, Waiting},
-};
+use super::waiting::{Among, Waiting};
 use crate::{config::Http, error::Error};
 
 /// So much of a body that is not wanted may be read to keep its connection. A new one costs about as much.
@@ -67,7 +64,7 @@ impl Limit {
 }
 
 impl InFlight {
-    /// Nothing in flight yet, to be shared by that many endpoints.
+    /// Nothing in flight yet, to be webhooks by that many endpoints.
     pub fn new(limits: &Http, endpoints: usize) -> Self {
         let (deliveries, bytes, endpoints) = (limits.max_in_flight, limits.max_in_flight_bytes, endpoints.max(1));
         // A share that does not hold one body would be none.
@@ -84,10 +81,10 @@ impl InFlight {
         (self.held.deliveries.load(Ordering::Relaxed), self.held.bytes.load(Ordering::Relaxed))
     }
 
-    /// Takes one more delivery of an endpoint in, or refuses it before its body is read.
-    pub(super) async fn admit<'a>(&'a self, endpoint: &'a Endpoint) -> Result<Admitted<'a>, Error> {
+    /// Takes one more delivery of the endpoint that holds `own` in, or refuses it before its body is read.
+    pub(super) async fn admit<'a>(&'a self, endpoint: &'a Arc<str>, own: &Arc<Held>) -> Result<Admitted<'a>, Error> {
         // The guard is there first, so that a refusal gives back what it took.
-        let share = Share { all: Arc::clone(&self.held), own: Arc::clone(&endpoint.held), bytes: 0 };
+        let share = Share { all: Arc::clone(&self.held), own: Arc::clone(own), bytes: 0 };
         share.each(|held| held.deliveries.fetch_add(1, Ordering::Relaxed));
         let admitted = Admitted { in_flight: self, endpoint, share };
         admitted.fit(&self.deliveries, |held| held.deliveries.load(Ordering::Relaxed)).await?;
@@ -126,7 +123,7 @@ impl Drop for Share {
 /// One delivery in flight whose body is still to be read or to be handed on.
 pub(super) struct Admitted<'a> {
     in_flight: &'a InFlight,
-    endpoint: &'a Endpoint,
+    endpoint: &'a Arc<str>,
     share: Share,
 }
 
@@ -138,7 +135,7 @@ impl Admitted<'_> {
             let (all, own) = self.share.each(&count);
             let among = match limit.full(all, own) {
                 None => return Ok(()),
-                Some(Full::Endpoint) => Among::BodiesOf(&self.endpoint.name),
+                Some(Full::Endpoint) => Among::BodiesOf(self.endpoint),
                 Some(Full::Whole) => Among::Bodies,
             };
             if !self.in_flight.waiting.dismiss(among) {
@@ -172,7 +169,7 @@ pub(super) async fn read(body: &mut Incoming, limits: &Http, admitted: &mut Admi
         // Nearly every body is there already, and then nobody begins to wait for it.
         biased;
         all = all => all.unwrap_or(Err(Error::SlowBody)),
-        () = in_flight.waiting.body(&endpoint.name) => Err(Error::Overloaded),
+        () = in_flight.waiting.body(endpoint) => Err(Error::Overloaded),
     }
 }
 

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 
-use super::{Endpoint, gate};
+use super::Endpoint;
 use crate::{
     encode::Record,
     spans::{DeliverySpan, Origin, PublishSpan, Spans},
 };
+
+/// What of a `tracestate` has to be handed on by the standard; nobody signs it, and it lands in the record.
+const TRACESTATE_BYTES_MAX: usize = 512;
+const TRACESTATE_MEMBERS_MAX: usize = 32;
 
 /// The trace of one request.
 #[derive(Default)]
@@ -23,14 +27,9 @@ pub(super) struct Trace {
 impl Trace {
     /// What the head tells.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let parent = gate::traceparent(headers);
-        let state = parent.as_ref().and_then(|_| gate::tracestate(headers));
+        let parent = traceparent(headers);
+        let state = parent.as_ref().and_then(|_| tracestate(headers));
         Self { parent, state, span: None }
-    }
-
-    /// The sender's `traceparent`.
-    pub(super) fn parent(&self) -> Option<String> {
-        self.parent.clone()
     }
 
     /// The trace's id, for the log.
@@ -52,16 +51,13 @@ impl Trace {
         });
     }
 
-    /// This is the record, which is about to be sent: it tells the trace to its readers.
+    /// Writes the trace into the headers of the record that is about to be sent: the sender's own, or that of the span that begins here, which is
+    /// returned.
     pub(super) fn publishing(&mut self, spans: Option<&Spans>, record: &mut Record) -> Option<PublishSpan> {
-        let publishing = spans.zip(self.span.as_ref()).map(|(spans, span)| {
-            let publishing = spans.publish(span, record);
-            record.set_header("traceparent", publishing.traceparent());
-            publishing
-        });
-        if let Some(state) = self.state.take() {
-            record.set_header("tracestate", state);
-        }
+        let publishing = spans.zip(self.span.as_ref()).map(|(spans, span)| spans.publish(span, record));
+        let traceparent = publishing.as_ref().map(PublishSpan::traceparent).or_else(|| self.parent.clone());
+        let headers = [("traceparent", traceparent), ("tracestate", self.state.take())];
+        record.headers.extend(headers.into_iter().filter_map(|(name, value)| Some((name, value?.into()))));
         publishing
     }
 
@@ -70,5 +66,95 @@ impl Trace {
         if let Some(span) = &mut self.span {
             span.answered(outcome, status);
         }
+    }
+}
+
+/// A W3C `traceparent` of version 00, for the record's header; anything else is left out.
+pub fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let mut parts = text.split('-');
+    let mut hex = |length: usize| {
+        let part = parts.next()?;
+        let is_hex = part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_hex.then_some(part)
+    };
+    let (version, trace, parent, _flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
+    let zero = |part: &str| part.bytes().all(|b| b == b'0');
+    (version == "00" && !zero(trace) && !zero(parent) && parts.next().is_none()).then(|| text.to_owned())
+}
+
+/// A W3C `tracestate`, for the record's header beside a `traceparent`; what is longer than it has to be handed on, or malformed, is left out.
+fn tracestate(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all("tracestate").iter();
+    let mut text = lines.next()?.to_str().ok()?.to_owned();
+    for line in lines {
+        text.push(',');
+        text.push_str(line.to_str().ok()?);
+    }
+    let members: Vec<&str> = text.split(',').map(str::trim).filter(|member| !member.is_empty()).collect();
+    let text = members.join(",");
+    let usable = !members.is_empty() && members.len() <= TRACESTATE_MEMBERS_MAX && text.len() <= TRACESTATE_BYTES_MAX;
+    (usable && members.into_iter().all(is_tracestate_member)).then_some(text)
+}
+
+fn is_tracestate_member(member: &str) -> bool {
+    let Some((key, value)) = member.split_once('=') else { return false };
+    let in_key = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'*' | b'/' | b'@');
+    key.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && key.bytes().all(in_key)
+        && !value.is_empty()
+        && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=')
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn only_a_well_formed_trace_goes_on() {
+        fn check(text: &str, taken: bool) {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static("traceparent"), HeaderValue::from_str(text).unwrap())]);
+            assert_eq!(traceparent(&headers), taken.then(|| text.to_owned()), "{text}");
+        }
+        check("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", true);
+        check("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", true);
+        check("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", false);
+        check("00-00000000000000000000000000000000-b7ad6b7169203331-01", false);
+        check("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", false);
+        check("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", false);
+        check("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x", false);
+        check("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331", false);
+        check("", false);
+    }
+
+    #[test]
+    fn only_a_well_formed_trace_state_goes_on() {
+        fn check(lines: &[&str], taken: Option<&str>) {
+            let name = HeaderName::from_static("tracestate");
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(&name, HeaderValue::from_str(line).unwrap());
+            }
+            assert_eq!(tracestate(&headers).as_deref(), taken, "{lines:?}");
+        }
+        check(&["rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"], Some("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"));
+        check(&["a=1", "b=2 , tenant@system=3"], Some("a=1,b=2,tenant@system=3"));
+        check(&["a=1,,b=2"], Some("a=1,b=2"));
+        check(&[], None);
+        check(&[""], None);
+        check(&["a"], None);
+        check(&["A=1"], None);
+        check(&["=1"], None);
+        check(&["a="], None);
+        check(&["a=1=2"], None);
+        check(&["a=\t1"], None);
+        let long = |bytes: usize| format!("a={}", "x".repeat(bytes - 2));
+        check(&[&long(512)], Some(&long(512)));
+        check(&[&long(513)], None);
+        let many = |count: usize| (0..count).map(|number| format!("k{number}=1")).collect::<Vec<_>>().join(",");
+        check(&[&many(32)], Some(&many(32)));
+        check(&[&many(33)], None);
     }
 }

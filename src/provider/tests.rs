@@ -19,7 +19,6 @@ pub(crate) fn delivery(credential: Credential, body: &[u8]) -> Delivery {
         endpoint: "avatars".into(),
         credential,
         content_type: "application/json".into(),
-        traceparent: None,
         body: body.to_vec().into(),
         received_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_760_000_000_123),
     }

@@ -52,7 +52,8 @@ const WAKE_EVERY: Duration = Duration::from_millis(100);
 
 type Producer = ThreadedProducer<Context>;
 
-/// The way to Kafka; [`Publisher::close`] ends it.
+/// The way to Kafka; [`Publisher::close`] ends it. Clones share it.
+#[derive(Clone)]
 pub struct Publisher {
     shared: Arc<Shared>,
 }

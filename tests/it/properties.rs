@@ -78,7 +78,6 @@ fn verify(provider: &Provider, proof: Vec<String>, body: &[u8], keys: &Keys) -> 
         endpoint: "endpoint".into(),
         credential: if token { Credential::Token(proof.concat()) } else { Credential::Headers(proof) },
         content_type: "application/json".into(),
-        traceparent: None,
         body: body.to_vec().into(),
         received_at: frozen(),
     };

@@ -63,7 +63,6 @@ fn record(provider: &'static Provider, endpoint: &str, body: String, encoding: &
         endpoint: endpoint.into(),
         credential,
         content_type: "application/json".into(),
-        traceparent: None,
         body: body.into_bytes().into(),
         received_at,
     };

@@ -18,9 +18,9 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    Shared, answer,
+    Webhooks, answer,
     connections::{Connection, Stage},
-    handle,
+    deliver::handle,
     inbound::Inbound,
     patience::{Overdue, Patience},
 };
@@ -45,7 +45,7 @@ const LINGER_READ: usize = 16 << 10;
 pub(super) struct Accepted {
     pub(super) connection: Arc<Connection>,
     pub(super) peer: IpAddr,
-    pub(super) shared: Arc<Shared>,
+    pub(super) webhooks: Arc<Webhooks>,
     pub(super) limits: Arc<Http>,
     /// There is no room for it: it hears that and is closed.
     pub(super) full: bool,
@@ -59,8 +59,8 @@ type Ended = Result<(), &'static str>;
 impl Accepted {
     /// Serves the connection to its end, and counts how it ended.
     pub(super) async fn serve(self, stream: TcpStream) {
-        let shared = Arc::clone(&self.shared);
-        let (ended, rest) = match &shared.tls {
+        let webhooks = Arc::clone(&self.webhooks);
+        let (ended, rest) = match &webhooks.tls {
             None => self.http1(stream, |stream| stream).await,
             Some(tls) => match self.shake_hands(tls.accept(stream)).await {
                 Ok(Some(stream)) => self.http1(stream, |stream| stream.into_inner().0).await,
@@ -70,7 +70,7 @@ impl Accepted {
         };
         let reason = if self.full { Some("limit") } else { ended.err() };
         if let Some(reason) = reason {
-            shared.metrics.connection_fault(reason);
+            webhooks.metrics.connection_fault(reason);
         }
         if let Some(stream) = rest {
             let _lingering = self.connection.linger();
@@ -178,14 +178,14 @@ impl Accepted {
     }
 
     fn asked(&self) -> Asked {
-        Asked { shared: Arc::clone(&self.shared), limits: Arc::clone(&self.limits), peer: self.peer, full: self.full }
+        Asked { webhooks: Arc::clone(&self.webhooks), limits: Arc::clone(&self.limits), peer: self.peer, full: self.full }
     }
 }
 
 /// What every request of a connection is answered with.
 #[derive(Clone)]
 struct Asked {
-    shared: Arc<Shared>,
+    webhooks: Arc<Webhooks>,
     limits: Arc<Http>,
     peer: IpAddr,
     full: bool,
@@ -193,7 +193,7 @@ struct Asked {
 
 impl Asked {
     async fn answer(self, request: Request<Incoming>) -> Response {
-        if self.full { answer::turned_away(&self.limits) } else { handle(self.shared, request, self.peer).await }
+        if self.full { answer::turned_away(&self.limits) } else { handle(self.webhooks, request, self.peer).await }
     }
 }
 

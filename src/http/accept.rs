@@ -12,9 +12,9 @@ use tokio::{
 };
 
 use super::{
-    Phase, Shared,
+    Phase, Webhooks,
     connections::{Connections, Room},
-    serving::Accepted,
+    protocol::Accepted,
 };
 use crate::config::{Http, deadlines::LAST_WORDS};
 
@@ -27,9 +27,9 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 
 /// Serves the webhook port until `stop` turns true, then whoever got through to it by then and asks in time, then lets what is in flight finish
 /// for at most `drain`. Returns how many connections were still open then.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
-    let connections = Connections::new(Arc::clone(&shared.in_flight.waiting), Some(Arc::clone(&shared.metrics)));
-    let limits = Arc::new(shared.limits.clone());
+pub async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
+    let connections = Connections::new(Arc::clone(&webhooks.in_flight.waiting), Some(Arc::clone(&webhooks.metrics)));
+    let limits = Arc::new(webhooks.limits.clone());
     let (stopping, _) = watch::channel(false);
     let mut complained: Option<Instant> = None;
     loop {
@@ -39,7 +39,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::
         };
         match accepted {
             Ok((stream, peer)) => {
-                connect((stream, peer.ip()), &shared, &limits, &stopping, &connections);
+                connect((stream, peer.ip()), &webhooks, &limits, &stopping, &connections);
                 // In a burst near the limit, who has to make room ends before the next newcomer is counted, and who brings a request begins with
                 // it before he could be the one that has waited longest. Below, a busy loop takes in what is there, up to tokio's budget of 128:
                 // one at a time they would wait for seconds, and where `delay` does not see them.
@@ -58,13 +58,13 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::
     }
     // Whoever got through to the listener's queue believes that somebody is there. Nobody else gets there once it is closed.
     for (stream, peer) in waiting_in_queue(listener) {
-        connect((stream, peer), &shared, &limits, &stopping, &connections);
+        connect((stream, peer), &webhooks, &limits, &stopping, &connections);
     }
     stopping.send_replace(true);
     // Whoever has got through before may still ask, and is served like everybody before.
     let _timed_out = tokio::time::timeout(LAST_WORDS, stopping.closed()).await;
     // A delivery that begins now is refused.
-    shared.phase.set(Phase::Draining);
+    webhooks.phase.set(Phase::Draining);
     // A drain that takes too long is cut off; the count tells.
     let _timed_out = tokio::time::timeout(drain, stopping.closed()).await;
     connections.count()
@@ -83,7 +83,7 @@ fn waiting_in_queue(listener: TcpListener) -> Vec<(TcpStream, IpAddr)> {
 
 fn connect(
     (stream, peer): (TcpStream, IpAddr),
-    shared: &Arc<Shared>,
+    webhooks: &Arc<Webhooks>,
     limits: &Arc<Http>,
     stopping: &watch::Sender<bool>,
     connections: &Arc<Connections>,
@@ -94,7 +94,7 @@ fn connect(
     let full = match room {
         Room::Served => false,
         Room::TurnedAway => true,
-        Room::Unheard => return shared.metrics.connection_fault("limit"),
+        Room::Unheard => return webhooks.metrics.connection_fault("limit"),
     };
     if !full {
         connection.wait();
@@ -103,8 +103,8 @@ fn connect(
     let _refused = stream.set_nodelay(true);
     give_up_after(&stream, limits.header_timeout);
     let connection = Arc::new(connection);
-    let (shared, limits, stopping) = (Arc::clone(shared), Arc::clone(limits), stopping.subscribe());
-    tokio::spawn(Accepted { connection, peer, shared, limits, full, stopping }.serve(stream));
+    let (webhooks, limits, stopping) = (Arc::clone(webhooks), Arc::clone(limits), stopping.subscribe());
+    tokio::spawn(Accepted { connection, peer, webhooks, limits, full, stopping }.serve(stream));
 }
 
 /// A peer that takes none of an answer for this long loses its connection: hyper waits for it without an end. The kernel counts it; where

@@ -1,6 +1,10 @@
+use std::time::{Duration, SystemTime};
+
 use super::*;
 use crate::{
+    delivery::Credential,
     encode::{Framing, TopicTable},
+    event::EventKind,
     proto::Origin,
     provider::{CredentialSource, filesafety},
     signature::Secret,
@@ -29,16 +33,15 @@ fn a_body_that_trips_a_defect_is_quarantined_once_its_sender_is_proven() {
             endpoint: "avatars".into(),
             credential: Credential::Token(token.into()),
             content_type: String::new(),
-            traceparent: None,
             body: "what trips it".into(),
             received_at: SystemTime::UNIX_EPOCH,
         };
         prepare(&BROKEN, delivery, &keys, &encoding)
     };
-    let (record, proven) = prepare_with("token-of-sixteen-characters").unwrap();
+    let Prepared { proven, record } = prepare_with("token-of-sixteen-characters").unwrap();
     let record = record.unwrap();
     assert_eq!((&*record.topic, record.kind, &record.key), ("quarantine", EventKind::Quarantine, &record.id));
     assert_eq!((proven.slot, proven.body_bytes, proven.clock_offset, proven.age), (1, 13, None, None));
     assert!(record.headers.contains(&("hookgate-reason", "panic".into())));
-    assert_eq!(prepare_with("another-token").unwrap_err(), Error::BadToken);
+    assert_eq!(prepare_with("another-token").err(), Some(Error::BadToken));
 }

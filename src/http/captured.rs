@@ -1,0 +1,38 @@
+//! What the commands ask of a captured request, by the same rules as on the wire.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+use super::gate;
+use crate::{delivery::Credential, error::Error, provider::Provider, signature::Keys};
+
+/// What a captured request offers as proof, by the same rules as on the wire. Header names are lower case.
+pub fn offered_proof(
+    provider: &Provider,
+    url: Option<&str>,
+    headers: &[(String, String)],
+    keys: &Keys,
+) -> Result<Credential, Error> {
+    let uri = url.map(str::parse::<Uri>).transpose().map_err(|_| Error::UnknownEndpoint)?;
+    let path_token = match &uri {
+        Some(uri) => gate::Place::of(uri.path())?.token(provider)?,
+        None => None,
+    };
+    gate::credential(provider, &header_map(headers), uri.as_ref().and_then(Uri::query), path_token, keys)
+}
+
+/// Whether a URL is that of an endpoint and has a token already, by the same rules as on the wire.
+pub fn has_token(url: &Uri) -> bool {
+    let in_query = url.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("token="));
+    in_query || gate::Place::of(url.path()).is_ok_and(|place| place.token.is_some())
+}
+
+/// What HTTP would not let through is left out.
+fn header_map(headers: &[(String, String)]) -> HeaderMap {
+    let each =
+        headers.iter().filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));
+    let mut map = HeaderMap::new();
+    for (name, value) in each {
+        map.append(name, value);
+    }
+    map
+}

@@ -1,0 +1,186 @@
+//! The books of one request: what it is counted and logged as, and the trace that it belongs to.
+
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use axum::http::HeaderMap;
+use prost_types::Timestamp;
+
+use super::{Endpoint, Webhooks, lines::Line, source::Source, trace::Trace};
+use crate::{
+    encode::Record,
+    error::{Answer, Error},
+    event::{Event, EventKind, timestamp},
+    metrics::{Proven, UNMATCHED},
+    printable::milliseconds,
+    signature::Verified,
+    spans::PublishSpan,
+};
+
+/// A delivery that Kafka has acknowledged.
+pub(super) struct Stored {
+    /// The event's id.
+    pub(super) id: String,
+    kind: EventKind,
+}
+
+impl Stored {
+    /// What is left of a record that librdkafka has.
+    pub(super) fn of(record: Record) -> Self {
+        Self { id: record.id, kind: record.kind }
+    }
+}
+
+/// How far the reading of a body has come.
+pub(super) enum Reading {
+    NotBegun,
+    /// Begun, and perhaps given up.
+    Begun,
+    Done,
+}
+
+/// Counts and logs the one outcome of a request, also where the sender hangs up and this future is dropped.
+pub(super) struct Outcome<'a> {
+    webhooks: &'a Webhooks,
+    endpoint: Option<&'a Endpoint>,
+    source: Source,
+    trace: Trace,
+    started: Instant,
+    /// How long the request may have waited for the event loop.
+    late: Duration,
+    pub(super) body: Reading,
+    finished: bool,
+}
+
+impl<'a> Outcome<'a> {
+    pub(super) fn new(webhooks: &'a Webhooks, source: Source) -> Self {
+        let (started, late) = (Instant::now(), webhooks.delay.now());
+        Self {
+            webhooks,
+            endpoint: None,
+            source,
+            trace: Trace::default(),
+            started,
+            late,
+            body: Reading::NotBegun,
+            finished: false,
+        }
+    }
+
+    /// The request is for this endpoint, and belongs to the trace that its headers name.
+    pub(super) fn is_for(&mut self, endpoint: &'a Endpoint, headers: &HeaderMap) {
+        self.endpoint = Some(endpoint);
+        self.trace = Trace::of(headers);
+    }
+
+    /// The proof does not hold. A signed time outside of the window is worth a gauge: one of the two clocks is wrong.
+    pub(super) fn not_proven(&self, endpoint: &Endpoint, error: &Error) {
+        if let Error::Stale { offset } = error {
+            self.webhooks.metrics.clock_offset(&endpoint.name, *offset);
+        }
+    }
+
+    /// The sender is proven: counts what is known of the delivery by now, and begins a span, where there are any.
+    pub(super) fn proven(&mut self, endpoint: &Endpoint, proven: &Proven) {
+        self.webhooks.metrics.proven(&endpoint.name, proven);
+        self.trace.proven(self.webhooks.spans.as_ref(), endpoint, self.started.elapsed());
+    }
+
+    /// The record is about to be sent. Returns its span, where there are any.
+    pub(super) fn publishing(&mut self, record: &mut Record) -> Option<PublishSpan> {
+        if record.payload_omitted {
+            let (endpoint, trace_id) = (self.names().0, self.trace.id());
+            tracing::warn!(endpoint, id = record.id, trace_id, "the typed payload was left out, the record would be too large");
+        }
+        self.trace.publishing(self.webhooks.spans.as_ref(), record)
+    }
+
+    /// What is left until the answer is due.
+    pub(super) fn left(&self) -> Duration {
+        self.webhooks.limits.answer_deadline.saturating_sub(self.late + self.started.elapsed())
+    }
+
+    pub(super) fn finish(&mut self, result: &Result<Stored, Error>) {
+        let elapsed = self.started.elapsed();
+        match result {
+            Ok(stored) => {
+                let label = match stored.kind {
+                    EventKind::Named { .. } => "published",
+                    EventKind::Unclassified { .. } => "unclassified",
+                    EventKind::Quarantine => "quarantined",
+                };
+                self.count(label, 200, elapsed);
+                self.log_success(label, stored, elapsed);
+            }
+            Err(error) => {
+                let Answer { label: outcome, status } = error.answer();
+                self.count(outcome, status, elapsed);
+                let (endpoint, provider) = self.names();
+                let cause = error.cause();
+                let (source, trace_id, duration_ms) = (self.source.address, self.trace.id(), milliseconds(elapsed));
+                let line = self.webhooks.refused_lines.judge(error);
+                if let Line::Written { suppressed } = line {
+                    let suppressed = (suppressed > 0).then_some(suppressed);
+                    tracing::warn!(endpoint, provider, outcome, status, %source, duration_ms, reason = %error, cause, suppressed, trace_id, "refused a delivery");
+                } else {
+                    tracing::debug!(endpoint, provider, outcome, status, %source, duration_ms, reason = %error, cause, trace_id, "refused a delivery");
+                }
+                if line == Line::Suppressed {
+                    self.webhooks.metrics.log_line_suppressed();
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, label: &'static str, status: u16, elapsed: Duration) {
+        self.finished = true;
+        self.trace.answered(label, status);
+        self.webhooks.metrics.delivery(self.names().0, label, elapsed.as_secs_f64());
+    }
+
+    fn log_success(&self, outcome: &str, stored: &Stored, elapsed: Duration) {
+        let sample = self.webhooks.success_sample;
+        // What nobody planned for is always worth a line.
+        let planned = matches!(stored.kind, EventKind::Named { .. });
+        let turn = sample > 0 && self.webhooks.successes.fetch_add(1, Ordering::Relaxed).is_multiple_of(sample);
+        let ((endpoint, provider), duration_ms) = (self.names(), milliseconds(elapsed));
+        let (kind, id, trace_id) = (&stored.kind, &stored.id, self.trace.id());
+        if turn || !planned {
+            tracing::info!(endpoint, provider, outcome, kind = &*kind.name(), id, duration_ms, trace_id, "stored a delivery");
+        } else {
+            tracing::debug!(endpoint, provider, outcome, kind = &*kind.name(), id, duration_ms, trace_id, "stored a delivery");
+        }
+    }
+
+    fn names(&self) -> (&str, &'static str) {
+        self.endpoint.map_or((UNMATCHED, ""), |endpoint| (&endpoint.name, endpoint.provider.name))
+    }
+}
+
+impl Drop for Outcome<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            let elapsed = self.started.elapsed();
+            self.count("cancelled", 0, elapsed);
+        }
+    }
+}
+
+/// What is counted of a delivery once its sender is proven.
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below what a float tells apart")]
+pub(super) fn proven(verified: &Verified, event: &Event) -> Proven {
+    let (delivery, proof) = (verified.delivery(), verified.proof());
+    let received_at = timestamp(delivery.received_at);
+    let age = |occurred_at: &Timestamp| {
+        (received_at.seconds - occurred_at.seconds) as f64 + f64::from(received_at.nanos - occurred_at.nanos) / 1e9
+    };
+    Proven {
+        slot: proof.secret_slot,
+        body_bytes: delivery.body.len(),
+        received_at: delivery.received_at,
+        clock_offset: verified.clock_offset(),
+        age: event.occurred_at.as_ref().map(age),
+    }
+}
