@@ -12,7 +12,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
 };
 
-use crate::root;
+use crate::repository::root;
 
 /// How many there are, and their numbers.
 pub(crate) const BROKERS: [u16; 3] = [1, 2, 3];

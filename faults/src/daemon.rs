@@ -17,7 +17,7 @@ use std::{
 use crate::{
     cluster::{Cluster, PARTITIONS},
     delivery::{PROVIDERS, Provider, Secrets},
-    root,
+    repository::root,
 };
 
 /// The processes that run now, for the one who has to end them when this one is told to end.

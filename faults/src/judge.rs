@@ -7,7 +7,7 @@ use crate::{
     delivery::Provider,
     ledger::Books,
     load::{Attempt, Outcome},
-    scenario::{Allowed, Scenario},
+    plan::{Allowed, Plan},
 };
 
 /// How long things may take. Nothing else depends on how fast the machine is.
@@ -27,8 +27,8 @@ impl Bounds {
 }
 
 /// What was answered, and when.
-pub(crate) fn answers(books: &mut Books, scenario: &Scenario, attempts: &[Attempt], stall: Duration, bounds: Bounds) {
-    let wrong: Vec<_> = attempts.iter().filter(|attempt| !allows(scenario.allowed, attempt)).collect();
+pub(crate) fn answers(books: &mut Books, plan: &Plan, attempts: &[Attempt], stall: Duration, bounds: Bounds) {
+    let wrong: Vec<_> = attempts.iter().filter(|attempt| !allows(plan.allowed, attempt)).collect();
     if let Some(first) = wrong.first() {
         let since = first.begun.saturating_duration_since(attempts[0].begun);
         let fault = format!("{} answers that must not be, the first {since:?} after the begin: {first:?}", wrong.len());
@@ -36,7 +36,7 @@ pub(crate) fn answers(books: &mut Books, scenario: &Scenario, attempts: &[Attemp
         if refusals { &mut books.excusable } else { &mut books.faults }.push(fault);
     }
     // librdkafka sends anew what was in doubt when a broker or the way to it failed. There is no other reason.
-    if books.resent > 0 && !scenario.resends {
+    if books.resent > 0 && !plan.resends {
         books.excusable.push(format!("{} duplicates without a reason", books.resent));
     }
     let bound = bounds.answer + stall;

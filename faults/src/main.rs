@@ -10,7 +10,9 @@ mod judge;
 mod ledger;
 mod load;
 mod nginx;
+mod plan;
 mod proxy;
+mod repository;
 mod scenario;
 mod soak;
 mod stage;
@@ -28,6 +30,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cluster::Cluster,
+    plan::Plan,
+    repository::root,
     scenario::{SCENARIOS, Scenario},
     stage::{Verdict, play},
 };
@@ -54,21 +58,16 @@ struct Arguments {
 /// How often a scenario is played, where Kafka itself does not keep up.
 const TRIES: u32 = 3;
 
-/// The folder of the repository.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the repository")
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let chosen = |it: &&Scenario| {
-        let named = arguments.scenarios.is_empty() || arguments.scenarios.iter().any(|name| it.name.contains(name));
-        named && (it.short || !arguments.short)
+        let named = arguments.scenarios.is_empty() || arguments.scenarios.iter().any(|name| it.plan.name.contains(name));
+        named && (it.plan.short || !arguments.short)
     };
     let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(chosen).collect();
     if arguments.list {
         for scenario in scenarios {
-            println!("{}", scenario.name);
+            println!("{}", scenario.plan.name);
         }
         return ExitCode::SUCCESS;
     }
@@ -100,32 +99,32 @@ fn run(scenarios: &[&Scenario], program: &Path, short: bool) -> Result<bool, Str
     );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|");
     let mut good = true;
-    for scenario in scenarios {
+    for Scenario { plan, run } in scenarios {
         // A run that proves nothing is shown, and repeated.
         let mut tries = 1;
-        let mut verdict = play(scenario, program, short, tries);
+        let mut verdict = play(plan, *run, program, short, tries);
         while let Ok(void) = &verdict
             && void.void
             && tries < TRIES
         {
-            println!("{}", line(scenario, void));
+            println!("{}", line(plan, void));
             tries += 1;
-            verdict = play(scenario, program, short, tries);
+            verdict = play(plan, *run, program, short, tries);
         }
         match verdict {
             Ok(verdict) => {
-                println!("{}", line(scenario, &verdict));
+                println!("{}", line(plan, &verdict));
                 for note in &verdict.notes {
-                    eprintln!("{}: {note}", scenario.name);
+                    eprintln!("{}: {note}", plan.name);
                 }
                 for fault in verdict.books.faults.iter().take(5) {
-                    eprintln!("{}: {fault}", scenario.name);
+                    eprintln!("{}: {fault}", plan.name);
                 }
                 good &= verdict.books.faults.is_empty();
             }
             Err(error) => {
                 // The cluster may be left half broken, and what follows would fail for that.
-                return Err(format!("{}: {error}", scenario.name));
+                return Err(format!("{}: {error}", plan.name));
             }
         }
     }
@@ -143,7 +142,7 @@ fn look_for(program: &Path) -> Result<(), String> {
     program.exists().then_some(()).ok_or_else(|| format!("{} is not there: cargo build", program.display()))
 }
 
-fn line(scenario: &Scenario, Verdict { books, stall, rss_peak, recovery, not_staged, void, .. }: &Verdict) -> String {
+fn line(plan: &Plan, Verdict { books, stall, rss_peak, recovery, not_staged, void, .. }: &Verdict) -> String {
     let recovery = recovery.map_or("never".to_owned(), |it| format!("{:.1}", it.as_secs_f32()));
     let numbers = [
         books.sent,
@@ -164,7 +163,7 @@ fn line(scenario: &Scenario, Verdict { books, stall, rss_peak, recovery, not_sta
         None => "ok".to_owned(),
     };
     let (worst, stall, rss) = (books.worst.as_millis(), stall.as_millis(), rss_peak >> 20);
-    format!("| {} | {numbers} | {worst} | {stall} | {rss} | {recovery} | {verdict} |", scenario.name)
+    format!("| {} | {numbers} | {worst} | {stall} | {rss} | {recovery} | {verdict} |", plan.name)
 }
 
 /// Where this is interrupted, nothing that it started stays behind.

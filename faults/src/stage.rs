@@ -20,8 +20,8 @@ use crate::{
     ledger::{self, Books, Excuse, read, reconcile},
     load::{Attempt, Kind, Load},
     nginx::{self, Nginx},
+    plan::{Plan, Setup, VICTIM},
     proxy::{Carries, Mode, Proxy},
-    scenario::{Scenario, VICTIM, wait_for_recovery},
     witness::Witness,
 };
 
@@ -29,23 +29,6 @@ use crate::{
 const STEADY: Duration = Duration::from_secs(3);
 /// Where the balancer listens.
 const BALANCER: u16 = 21189;
-
-/// What stands between the senders, the daemon and the brokers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Setup {
-    /// Nothing.
-    Direct,
-    /// A proxy before each broker.
-    Proxied,
-    /// A balancer before two daemons.
-    Balanced,
-    /// nginx before two daemons.
-    Nginx,
-    /// The brokers ask for a user, and allow that only what it was granted.
-    Secured,
-    /// Nothing, but one topic lies on the third broker alone, and the others on the first two.
-    Apart,
-}
 
 /// A scenario that is being played. Dropping it ends everything in it.
 pub(crate) struct Stage {
@@ -92,20 +75,26 @@ impl Verdict {
 }
 
 /// Plays a scenario from its beginning to its reckoning.
-pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool, turn: u32) -> Result<Verdict, String> {
-    if scenario.setup == Setup::Nginx && nginx::program().is_none() {
+pub(crate) fn play(
+    plan: &Plan,
+    run: fn(&mut Stage) -> Result<(), String>,
+    program: &Path,
+    short: bool,
+    turn: u32,
+) -> Result<Verdict, String> {
+    if plan.setup == Setup::Nginx && nginx::program().is_none() {
         return Ok(Verdict::not_staged("there is no nginx"));
     }
     let bounds = if short { Bounds::SHORT } else { Bounds::FULL };
-    let mut stage = Stage::new(scenario, program, short, turn)?;
+    let mut stage = Stage::new(plan, program, short, turn)?;
     let ceiling = stage.site.ceiling()?;
-    let witness = scenario.spares_kafka().then(|| Witness::start(stage.site.witness())).transpose()?;
-    let load = Load::start(stage.entrance, stage.secrets.clone(), Kind::Steady(scenario.rate), Arc::clone(&stage.quiet));
+    let witness = plan.spares_kafka().then(|| Witness::start(stage.site.witness())).transpose()?;
+    let load = Load::start(stage.entrance, stage.secrets.clone(), Kind::Steady(plan.rate), Arc::clone(&stage.quiet));
     thread::sleep(STEADY);
-    let played = (scenario.run)(&mut stage);
+    let played = run(&mut stage);
     let healed = stage.healed.unwrap_or_else(Instant::now);
     if played.is_ok() {
-        let recovered = || ledger::recovery(&load.attempts(), healed, scenario.rate).is_some();
+        let recovered = || ledger::recovery(&load.attempts(), healed, plan.rate).is_some();
         wait_for_recovery(recovered, healed, bounds.recovery);
     }
     let stall = load.stall().max(stage.stall);
@@ -113,13 +102,13 @@ pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool, turn: u32) 
     stage.end_all()?;
     let kafka_took = witness.map(Witness::finish).transpose()?.unwrap_or_default();
     played?;
-    let recovery = ledger::recovery(&attempts, healed, scenario.rate);
+    let recovery = ledger::recovery(&attempts, healed, plan.rate);
     attempts.append(&mut stage.flooded);
     Cluster::wait_in_sync(&stage.site.topics())?;
     let records = read(&Cluster::brokers(), &stage.site.topics())?;
     let mut books = reconcile(&attempts, &records, stage.excuse);
     let rss_peak = stage.seen.iter().map(|seen| seen.rss_peak).max().unwrap_or(0);
-    judge::answers(&mut books, scenario, &attempts, stall, bounds);
+    judge::answers(&mut books, plan, &attempts, stall, bounds);
     judge::daemons(&mut books, &stage.seen, rss_peak, ceiling);
     judge::recovery(&mut books, recovery, bounds);
     let mut notes = Vec::new();
@@ -129,7 +118,7 @@ pub(crate) fn play(scenario: &Scenario, program: &Path, short: bool, turn: u32) 
             Err(fault) => books.faults.push(fault),
         }
     }
-    let void = judge::is_void(&mut books, kafka_took, scenario.kafka_max);
+    let void = judge::is_void(&mut books, kafka_took, plan.kafka_max);
     Ok(Verdict { void, books, stall, rss_peak, recovery, notes, not_staged: stage.not_staged })
 }
 
@@ -138,10 +127,10 @@ fn local(port: u16) -> SocketAddr {
 }
 
 impl Stage {
-    fn new(scenario: &Scenario, program: &Path, short: bool, turn: u32) -> Result<Self, String> {
+    fn new(plan: &Plan, program: &Path, short: bool, turn: u32) -> Result<Self, String> {
         let secrets = Secrets::new();
         let mut networks = Vec::new();
-        let brokers = match scenario.setup {
+        let brokers = match plan.setup {
             Setup::Proxied => {
                 for broker in BROKERS {
                     let (behind, front) = Cluster::proxied(broker);
@@ -152,28 +141,28 @@ impl Stage {
             Setup::Secured => Cluster::secured(),
             Setup::Direct | Setup::Balanced | Setup::Nginx | Setup::Apart => Cluster::brokers(),
         };
-        let replicas = if matches!(scenario.setup, Setup::Balanced | Setup::Nginx) { 2 } else { 1 };
-        let balancer = (scenario.setup == Setup::Balanced).then(|| balancer(replicas)).transpose()?;
+        let replicas = if matches!(plan.setup, Setup::Balanced | Setup::Nginx) { 2 } else { 1 };
+        let balancer = (plan.setup == Setup::Balanced).then(|| balancer(replicas)).transpose()?;
         let entrance = if replicas > 1 { local(BALANCER) } else { addresses(0).0 };
         // Topics that no other turn has written to.
-        let name = if turn == 1 { scenario.name.to_owned() } else { format!("{}-{turn}", scenario.name) };
-        let site = Site::new(program, &name, &brokers, &secrets, scenario.settings)?;
-        if scenario.setup == Setup::Apart {
+        let name = if turn == 1 { plan.name.to_owned() } else { format!("{}-{turn}", plan.name) };
+        let site = Site::new(program, &name, &brokers, &secrets, plan.settings)?;
+        if plan.setup == Setup::Apart {
             for provider in PROVIDERS {
                 Cluster::create_on(&site.topic(provider), if provider == VICTIM { &[3] } else { &[1, 2] })?;
             }
         }
         site.create_topics()?;
         // One replica cannot be two.
-        if scenario.setup != Setup::Apart {
+        if plan.setup != Setup::Apart {
             site.check_cluster()?;
         }
-        if scenario.setup == Setup::Secured {
+        if plan.setup == Setup::Secured {
             Cluster::access(&site.topics(), true)?;
         }
         let daemons = (0..replicas).map(|replica| site.start(replica).map(Some)).collect::<Result<_, _>>()?;
         let behind = || (0..replicas).map(|replica| addresses(replica).0).collect::<Vec<_>>();
-        let nginx = (scenario.setup == Setup::Nginx).then(|| Nginx::start(site.folder(), entrance, &behind())).transpose()?;
+        let nginx = (plan.setup == Setup::Nginx).then(|| Nginx::start(site.folder(), entrance, &behind())).transpose()?;
         Ok(Self {
             site,
             secrets,
@@ -293,4 +282,13 @@ fn balancer(replicas: u16) -> Result<Proxy, String> {
         addresses(turn).0
     };
     Proxy::start(local(BALANCER), Carries::Bytes, Box::new(choose))
+}
+
+/// Waits until a load has recovered from a fault that ended then, or is late.
+fn wait_for_recovery(recovered: impl Fn() -> bool, healed: Instant, bound: Duration) {
+    while !recovered() && healed.elapsed() < bound + Duration::from_secs(2) {
+        thread::sleep(Duration::from_millis(200));
+    }
+    // What goes wrong only after a while shall still be seen.
+    thread::sleep(Duration::from_secs(2));
 }

@@ -21,6 +21,7 @@ mod flood;
 mod guides;
 mod health;
 mod hostile;
+mod layers;
 mod life;
 mod limits;
 mod listener;

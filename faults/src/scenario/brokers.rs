@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use super::{VICTIM, pause};
+use super::pause;
 use crate::{
     cluster::{BROKERS, Cluster},
     delivery::PROVIDERS,
     expect::{answered, led_by_another},
     load::Outcome,
+    plan::VICTIM,
     stage::Stage,
 };
 

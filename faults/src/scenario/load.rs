@@ -7,11 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{VICTIM, pause};
+use super::pause;
 use crate::{
     delivery,
     expect::{answered, overloaded},
     load::{Kind, Outcome},
+    plan::VICTIM,
     proxy::Mode,
     stage::Stage,
 };

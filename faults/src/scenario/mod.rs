@@ -6,54 +6,21 @@ mod load;
 mod network;
 mod topics;
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use crate::{
     daemon::Settings,
     delivery::Provider,
-    stage::{Setup, Stage},
+    plan::{Allowed, Plan, Setup, VICTIM},
+    stage::Stage,
 };
 
 /// One of them.
 pub(crate) struct Scenario {
-    pub(crate) name: &'static str,
-    /// What stands between the senders, the daemon and the brokers.
-    pub(crate) setup: Setup,
-    /// What the senders may see beside 200.
-    pub(crate) allowed: Allowed,
-    /// Whether a broker fails or the way to one, so that librdkafka sends anew what was in doubt.
-    pub(crate) resends: bool,
-    /// Deliveries a second, retries not counted.
-    pub(crate) rate: u32,
-    /// What the daemon is configured with beside its brokers, topics and endpoints.
-    pub(crate) settings: Settings,
-    /// Whether it is one of the short set.
-    pub(crate) short: bool,
-    /// How long Kafka itself may take. Beyond, a run that shows only what follows from it proves nothing.
-    pub(crate) kafka_max: Duration,
+    pub(crate) plan: Plan,
     pub(crate) run: fn(&mut Stage) -> Result<(), String>,
 }
 
-/// What senders may see while something is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Allowed {
-    /// Nothing but 200.
-    Only200,
-    /// 503 with `Retry-After`.
-    Refusals,
-    /// The same, but only for the deliveries of one provider.
-    RefusalsOf(Provider),
-    /// 401, but only for the deliveries of one provider.
-    UnauthorizedOf(Provider),
-    /// 503 with `Retry-After`, or no answer: the daemon itself is away for a while.
-    Silence,
-}
-
-/// The provider whose topic or endpoint is touched where only one is.
-pub(crate) const VICTIM: Provider = Provider::Uploadcare;
 /// The only one that signs a time.
 const CLOCKED: Provider = Provider::FrameIo;
 
@@ -117,53 +84,38 @@ const ROOM_FOR_256: Settings = &[("HOOKGATE_HTTP__MAX_IN_FLIGHT", "256")];
 
 const fn scenario(name: &'static str, setup: Setup, allowed: Allowed, run: fn(&mut Stage) -> Result<(), String>) -> Scenario {
     let resends = matches!(allowed, Refusals);
-    Scenario { name, setup, allowed, resends, rate: 200, settings: &[], short: false, kafka_max: KAFKA_MAX, run }
+    let plan = Plan { name, setup, allowed, resends, rate: 200, settings: &[], short: false, kafka_max: KAFKA_MAX };
+    Scenario { plan, run }
 }
 
 impl Scenario {
     const fn resends(self) -> Self {
-        Self { resends: true, ..self }
+        Self { plan: Plan { resends: true, ..self.plan }, ..self }
     }
 
     const fn at(self, rate: u32) -> Self {
-        Self { rate, ..self }
+        Self { plan: Plan { rate, ..self.plan }, ..self }
     }
 
     const fn with(self, settings: Settings) -> Self {
-        Self { settings, ..self }
+        Self { plan: Plan { settings, ..self.plan }, ..self }
     }
 
     const fn kafka_within(self, kafka_max: Duration) -> Self {
-        Self { kafka_max, ..self }
+        Self { plan: Plan { kafka_max, ..self.plan }, ..self }
     }
 
     const fn short(self) -> Self {
-        Self { short: true, ..self }
+        Self { plan: Plan { short: true, ..self.plan }, ..self }
     }
 }
 
-impl Scenario {
-    /// Whether nothing of Kafka's is broken, nor the way to it, nor the daemon overloaded.
-    pub(crate) fn spares_kafka(&self) -> bool {
-        matches!(self.allowed, Only200 | Silence | UnauthorizedOf(_))
-    }
-}
-
-/// The scenario of this name, for the tests of its judge.
+/// The plan of the scenario of this name, for the tests of its judge.
 #[cfg(test)]
-pub(crate) fn named(name: &str) -> &'static Scenario {
-    SCENARIOS.iter().find(|it| it.name == name).expect("there is a scenario of this name")
+pub(crate) fn named(name: &str) -> &'static Plan {
+    &SCENARIOS.iter().find(|it| it.plan.name == name).expect("there is a scenario of this name").plan
 }
 
 fn pause(seconds: f32) {
     thread::sleep(Duration::from_secs_f32(seconds));
-}
-
-/// Waits until a load has recovered from a fault that ended then, or is late.
-pub(crate) fn wait_for_recovery(recovered: impl Fn() -> bool, healed: Instant, bound: Duration) {
-    while !recovered() && healed.elapsed() < bound + Duration::from_secs(2) {
-        pause(0.2);
-    }
-    // What goes wrong only after a while shall still be seen.
-    pause(2.0);
 }

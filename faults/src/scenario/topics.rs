@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{VICTIM, pause};
-use crate::{cluster::Cluster, delivery::PROVIDERS, expect::answered, load::Outcome, proxy::Mode, stage::Stage};
+use super::pause;
+use crate::{cluster::Cluster, delivery::PROVIDERS, expect::answered, load::Outcome, plan::VICTIM, proxy::Mode, stage::Stage};
 
 /// What `hookgate topics --apply` gives each topic.
 const IN_SYNC: (&str, &str) = ("min.insync.replicas", "2");

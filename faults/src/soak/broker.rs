@@ -10,7 +10,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
 };
 
-use crate::root;
+use crate::repository::root;
 
 const PORT: u16 = 20590;
 const PATIENCE: Duration = Duration::from_secs(20);

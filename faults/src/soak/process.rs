@@ -14,7 +14,7 @@ use super::broker;
 use crate::{
     daemon::{RUNNING, get},
     delivery::{PROVIDERS, Secrets},
-    root,
+    repository::root,
 };
 
 /// A body above it is refused. Small, so that the refused ones do not take all of the processor.
