@@ -126,6 +126,22 @@ fn answers(mut broker: TcpStream, mut client: &TcpStream, state: &Mutex<State>) 
     }
 }
 
+/// A cluster whose advertised address answers, and a daemon that has reached it.
+fn reached(topics: &[String]) -> (Cluster, Daemon) {
+    let cluster = Cluster::start(topics, HOST);
+    cluster.mend();
+    let daemon = cluster.daemon();
+    daemon.wait_until("ready", |it| it.unready().is_none());
+    (cluster, daemon)
+}
+
+/// A cluster, and a folder with a configuration for it.
+fn configured(topics: &[String], host: &'static [u8], tables: &str) -> (Cluster, Folder) {
+    let (cluster, folder) = (Cluster::start(topics, host), Folder::new());
+    folder.write("hookgate.toml", serve_configuration(&cluster.bootstrap.to_string(), tables));
+    (cluster, folder)
+}
+
 fn all_topics() -> Vec<String> {
     topics(&configuration("", &[]))
 }
@@ -133,9 +149,8 @@ fn all_topics() -> Vec<String> {
 /// The daemon is not ready while nothing answers where the brokers are said to be, and says why. Once something does, it is ready without a
 /// restart.
 fn check(topics: &[String], host: &'static [u8], cause: &str) {
-    let (cluster, folder) = (Cluster::start(topics, host), Folder::new());
+    let (cluster, folder) = configured(topics, host, "[shutdown]\npre_stop = \"0s\"");
     let address = cluster.advertised();
-    folder.write("hookgate.toml", serve_configuration(&cluster.bootstrap.to_string(), "[shutdown]\npre_stop = \"0s\""));
     let process = Process::spawn(&folder, &["serve"]);
     let (webhooks, admin) = process.addresses();
     let said = || {
@@ -176,10 +191,8 @@ fn a_closed_listener_without_topics_is_not_ready() {
 
 #[test]
 fn a_listener_that_answers_need_not_be_the_bootstrap_address() {
-    let cluster = Cluster::start(&all_topics(), HOST);
-    cluster.mend();
-    let daemon = cluster.daemon();
-    daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().is_empty());
+    let (_cluster, daemon) = reached(&all_topics());
+    daemon.wait_until("all found", |it| it.missing_topics().is_empty());
     assert_eq!(daemon.metric(UNREACHABLE), Some(0.0));
     assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
 }
@@ -187,20 +200,15 @@ fn a_listener_that_answers_need_not_be_the_bootstrap_address() {
 /// Without any topic there is no leader to ask; what fails for them is another matter than readiness.
 #[test]
 fn without_topics_any_broker_at_its_advertised_address_will_do() {
-    let cluster = Cluster::start(&[], HOST);
-    cluster.mend();
-    let daemon = cluster.daemon();
-    daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().contains(&TOPIC.into()));
+    let (_cluster, daemon) = reached(&[]);
+    daemon.wait_until("missing", |it| it.missing_topics().contains(&TOPIC.into()));
     assert_eq!(daemon.deliver("uploadcare", BODY).status, 503, "there is no topic");
 }
 
 /// Later on an unreachable leader is told, and the replica stays ready.
 #[test]
 fn a_leader_that_goes_away_later_is_counted() {
-    let cluster = Cluster::start(&all_topics(), HOST);
-    cluster.mend();
-    let daemon = cluster.daemon();
-    daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().is_empty());
+    let (cluster, daemon) = reached(&all_topics());
     assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
     cluster.let_through(false);
     assert_eq!(daemon.deliver("uploadcare", BODY).status, 503);
@@ -213,8 +221,7 @@ fn a_leader_that_goes_away_later_is_counted() {
 
 /// Each command names the address and why it does not answer, once, and makes nothing else of it.
 fn check_commands(topics: &[String], host: &'static [u8], cause: &str) {
-    let (cluster, folder) = (Cluster::start(topics, host), Folder::new());
-    folder.write("hookgate.toml", serve_configuration(&cluster.bootstrap.to_string(), ""));
+    let (cluster, folder) = configured(topics, host, "");
     let address = cluster.advertised();
     let check = |arguments: &[&str]| {
         let finished = hookgate(&folder, arguments);
@@ -251,9 +258,8 @@ fn the_commands_name_a_listener_where_there_are_no_topics() {
 /// The same cluster, with a listener that is right.
 #[test]
 fn the_commands_find_no_fault_with_a_listener_that_answers() {
-    let (cluster, folder) = (Cluster::start(&all_topics(), HOST), Folder::new());
+    let (cluster, folder) = configured(&all_topics(), HOST, "");
     cluster.mend();
-    folder.write("hookgate.toml", serve_configuration(&cluster.bootstrap.to_string(), ""));
     for arguments in [&["check", "--cluster"][..], &["topics", "--apply"], &["tail", "--exit"]] {
         let told = hookgate(&folder, arguments).both();
         assert!(!told.contains("advertises"), "{arguments:?}: {told}");

@@ -2,7 +2,6 @@
 //! binary: `serve`, which asks a schema registry and exports spans, and `hookgate send`.
 
 use std::{
-    fmt::Write as _,
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     process::Command,
@@ -258,26 +257,58 @@ fn trap() -> (SocketAddr, Arc<AtomicUsize>) {
     (address, caught)
 }
 
+/// A registry and a collector that answer by a script, and a daemon that asks them: its tables come from their addresses.
+struct Bench {
+    registry: Hostile,
+    collector: Hostile,
+    process: Process,
+    webhooks: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Bench {
+    fn start(
+        folder: &Folder,
+        brokers: &str,
+        trap: SocketAddr,
+        script: Script,
+        tables: impl Fn(SocketAddr, SocketAddr) -> String,
+    ) -> Self {
+        let (registry, collector) = (Hostile::start(trap, script), Hostile::start(trap, script));
+        let tables = format!("[shutdown]\npre_stop = \"0s\"\n{}", tables(registry.address, collector.address));
+        folder.write("hookgate.toml", serve_configuration(brokers, &tables));
+        let process = Process::spawn(folder, &["serve"]);
+        let (webhooks, admin) = process.addresses();
+        Self { registry, collector, process, webhooks, admin }
+    }
+
+    /// The status of a delivery with a proof, which is traced whatever becomes of it.
+    fn deliver(&self) -> u16 {
+        let signature = format!("v1={}", hmac_hex(secret("UPLOADCARE"), &[b"{}"]));
+        request(self.webhooks, "POST", "/webhooks/uploadcare", &[("x-uc-signature", &signature)], b"{}").status
+    }
+}
+
 /// The daemon, whose registry and collector answer by a script: it stays up, small and talkative.
 fn check_serve(case: &Case, brokers: &str, trap: SocketAddr) {
-    let (registry, collector) = (Hostile::start(trap, case.script), Hostile::start(trap, case.script));
     let timeout = case.timeout_seconds();
-    let mut tables = "[log]\nlevel = \"info\"\n[shutdown]\npre_stop = \"0s\"\n".to_owned();
-    write!(tables, "[schema_registry]\nurls = [\"http://{}\"]\ntimeout = \"{timeout}s\"\n", registry.address).unwrap();
-    write!(tables, "[tracing]\nendpoint = \"http://{}\"\ntimeout = \"{timeout}s\"\n", collector.address).unwrap();
+    let tables = |registry: SocketAddr, collector: SocketAddr| {
+        format!(
+            "[log]\nlevel = \"info\"\n\
+             [schema_registry]\nurls = [\"http://{registry}\"]\ntimeout = \"{timeout}s\"\n\
+             [tracing]\nendpoint = \"http://{collector}\"\ntimeout = \"{timeout}s\"\n"
+        )
+    };
     let folder = Folder::new();
-    folder.write("hookgate.toml", serve_configuration(brokers, &tables));
-    let process = Process::spawn(&folder, &["serve"]);
-    let (webhooks, admin) = process.addresses();
+    let bench = Bench::start(&folder, brokers, trap, case.script, tables);
+    let Bench { registry, collector, process, admin, .. } = &bench;
     wait_until("the registry's answer is told", || process.err().contains("schema ids are missing"));
     wait_until("it is asked again", || registry.requests().len() > 1);
     // Refused for want of an id, and traced all the same, because its sender is proven.
-    let signature = format!("v1={}", hmac_hex(secret("UPLOADCARE"), &[b"{}"]));
-    let status = || request(webhooks, "POST", "/webhooks/uploadcare", &[("x-uc-signature", &signature)], b"{}").status;
-    assert_eq!(status(), 503, "{}", case.name);
+    assert_eq!(bench.deliver(), 503, "{}", case.name);
     wait_until("an export", || !collector.requests().is_empty());
     let counted = |result: &str| {
-        let metrics = request(admin, "GET", "/metrics", &[], b"").body;
+        let metrics = request(*admin, "GET", "/metrics", &[], b"").body;
         let series = format!("hookgate_spans_total{{result=\"{result}\"}} ");
         metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse::<f64>().ok()).unwrap() > 0.0
     };
@@ -290,10 +321,10 @@ fn check_serve(case: &Case, brokers: &str, trap: SocketAddr) {
         assert!(line("spans cannot be exported").contains(why), "{}: {log}", case.name);
     }
     assert!(process.peak_kib() < PEAK_KIB_MAX, "{}: {} KiB", case.name, process.peak_kib());
-    assert_eq!(request(admin, "GET", "/livez", &[], b"").status, 200, "{}", case.name);
+    assert_eq!(request(*admin, "GET", "/livez", &[], b"").status, 200, "{}", case.name);
     process.signal("TERM");
-    assert_eq!(process.finish().code, Some(0), "{}", case.name);
-    check_wire(case, &[&registry, &collector]);
+    assert_eq!(bench.process.finish().code, Some(0), "{}", case.name);
+    check_wire(case, &[&bench.registry, &bench.collector]);
 }
 
 /// A delivery by hand: whatever it meets, it ends, and with 0 only where the answer was 200.
@@ -355,30 +386,27 @@ fn no_level_of_the_log_tells_what_is_sent() {
     secrets.into_iter().for_each(keep_secret);
     let check = |level: &str| {
         let answer: Script = |wire| whole(wire, "200 OK\r\ncontent-type: application/json", b"{}");
-        let (registry, collector) = (Hostile::start(address, answer), Hostile::start(address, answer));
         let folder = Folder::new();
         let [registry_file, collector_file, kafka_file] = ["registry", "collector", "kafka"].map(|name| folder.path(name));
         for (name, secret) in ["registry", "collector", "kafka"].into_iter().zip(secrets) {
             folder.write(name, secret);
         }
-        let tables = format!(
-            "[log]\nlevel = \"{level}\"\n[shutdown]\npre_stop = \"0s\"\n\
-             [kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"u\"\npassword = \"file:{kafka_file}\"\n\
-             [kafka.properties]\ndebug = \"all\"\n\
-             [schema_registry]\nurls = [\"http://{}\"]\nusername = \"u\"\npassword = \"file:{registry_file}\"\n\
-             [tracing]\nendpoint = \"http://{}\"\nheaders = [\"authorization=file:{collector_file}\"]\n",
-            registry.address, collector.address
-        );
-        folder.write("hookgate.toml", serve_configuration(mock.brokers(), &tables));
-        let process = Process::spawn(&folder, &["serve"]);
-        let (webhooks, _admin) = process.addresses();
-        let signature = format!("v1={}", hmac_hex(secret("UPLOADCARE"), &[b"{}"]));
-        request(webhooks, "POST", "/webhooks/uploadcare", &[("x-uc-signature", &signature)], b"{}");
+        let tables = |registry: SocketAddr, collector: SocketAddr| {
+            format!(
+                "[log]\nlevel = \"{level}\"\n\
+                 [kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"u\"\npassword = \"file:{kafka_file}\"\n\
+                 [kafka.properties]\ndebug = \"all\"\n\
+                 [schema_registry]\nurls = [\"http://{registry}\"]\nusername = \"u\"\npassword = \"file:{registry_file}\"\n\
+                 [tracing]\nendpoint = \"http://{collector}\"\nheaders = [\"authorization=file:{collector_file}\"]\n"
+            )
+        };
+        let bench = Bench::start(&folder, mock.brokers(), address, answer, tables);
+        bench.deliver();
         let asked = |peer: &Hostile, proof: &str| peer.requests().iter().any(|head| head.contains(proof));
-        wait_until("the registry is asked", || asked(&registry, "authorization: basic dtpwyxnzd29y"));
-        wait_until("spans are exported", || asked(&collector, "authorization: bearer token-for-the-collector"));
-        process.signal("TERM");
-        let told = process.finish().err;
+        wait_until("the registry is asked", || asked(&bench.registry, "authorization: basic dtpwyxnzd29y"));
+        wait_until("spans are exported", || asked(&bench.collector, "authorization: bearer token-for-the-collector"));
+        bench.process.signal("TERM");
+        let told = bench.process.finish().err;
         assert!(told.contains("\"level\":\"DEBUG\""), "{level}: nothing was told: {told}");
     };
     for level in ["debug", "trace", "trace,ureq=trace,ureq_proto=trace,ureq_proto::util=trace,log=trace"] {
