@@ -66,7 +66,7 @@ impl TopicStates {
 
     /// Waits until Kafka is reached, in the first seconds after the start alone, and at most `wait`.
     pub(super) async fn first_contact(&self, wait: Duration) {
-        let left = FIRST_SECONDS.saturating_sub(self.started.elapsed()).min(wait);
+        let left = first_wait(self.started.elapsed(), wait);
         if !left.is_zero() && !self.reached() {
             let mut reached = self.reached.subscribe();
             let _not_yet = tokio::time::timeout(left, reached.wait_for(|reached| *reached)).await;
@@ -349,6 +349,11 @@ impl Supervisor {
         drop(old);
         true
     }
+}
+
+/// How long a delivery may wait for the first contact with Kafka that begins `age` after the start and has `wait` for it.
+pub(super) fn first_wait(age: Duration, wait: Duration) -> Duration {
+    FIRST_SECONDS.saturating_sub(age).min(wait)
 }
 
 /// The pause before the next producer, from the last pause and from how long the producer lived that it led to.

@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use super::{failure, supervisor::pause_after};
+use super::{
+    failure,
+    supervisor::{first_wait, pause_after},
+};
 
 /// Every error becomes a 503 of one of three labels.
 #[test]
@@ -35,6 +38,21 @@ fn the_cause_is_for_the_log_only() {
     let error = failure(&KafkaError::MessageProduction(Code::TopicAuthorizationFailed));
     assert!(format!("{error:?}").contains("TopicAuthorizationFailed"));
     assert!(!error.to_string().contains("Topic"), "{error}");
+}
+
+/// Only deliveries of the first five seconds wait for Kafka to be reached, and none beyond them.
+#[test]
+fn the_wait_for_the_first_contact_ends_with_the_first_seconds() {
+    let check = |age_ms: u64, wait_ms: u64, expected_ms: u64| {
+        let waits = first_wait(Duration::from_millis(age_ms), Duration::from_millis(wait_ms));
+        assert_eq!(waits, Duration::from_millis(expected_ms), "{age_ms} ms after the start, with {wait_ms} ms");
+    };
+    check(0, 3800, 3800);
+    check(0, 9000, 5000);
+    check(4800, 3800, 200);
+    check(5000, 3800, 0);
+    check(60_000, 3800, 0);
+    check(1000, 0, 0);
 }
 
 #[test]

@@ -9,7 +9,6 @@ use std::{
         mpsc,
     },
     thread,
-    time::Duration,
 };
 
 use axum::{Router, routing::get};
@@ -18,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    harness::{Daemon, SECRETS, Setup, exchange, request},
+    harness::{Daemon, SECRETS, Setup, UNANSWERED, exchange, request},
     limits::{next_answer, rest},
 };
 
@@ -180,7 +179,7 @@ const PIPELINED: usize = 100;
 
 fn pipelining(admin: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(admin).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(UNANSWERED)).unwrap();
     // It may have been closed already.
     let _closed = stream.write_all(&b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n".repeat(PIPELINED));
     stream
@@ -220,7 +219,7 @@ fn a_probe_waits_for_one_answer_to_each_other_connection() {
     let (gate, answered, arrived) = (Arc::new(Mutex::new(gate)), Arc::clone(&scrapes), Arc::clone(&stopped_at));
     let hold = async move || {
         arrived.fetch_add(1, Ordering::SeqCst);
-        let _gone = gate.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        let _gone = gate.lock().unwrap().recv_timeout(UNANSWERED);
         "held"
     };
     let before_probe = Arc::clone(&scrapes);

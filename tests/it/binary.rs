@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::harness::{SECRETS, assert_discreet, wait_until};
 
 /// How long a process may take to end.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// A folder that goes with the test.
 pub struct Folder(PathBuf);

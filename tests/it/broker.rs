@@ -23,8 +23,8 @@ fn short(config: &mut Config) {
     config.kafka.publish_timeout = Duration::from_millis(1300);
     config.http.answer_deadline = Duration::from_millis(1500);
 }
-/// The deadline of [`short`], and room for a busy machine.
-const DEADLINE: Duration = Duration::from_secs(4);
+/// Twenty times the deadline of [`short`], so that a busy machine stays below it, and less than the harness waits for any answer.
+const DEADLINE: Duration = Duration::from_secs(30);
 /// More than librdkafka tries within its time.
 const ALWAYS: usize = 200;
 
@@ -95,7 +95,7 @@ impl Bench {
     fn heals(&mut self, what: &str) {
         let begin = Instant::now();
         while self.deliver().status != 200 {
-            assert!(begin.elapsed() < Duration::from_secs(10), "{what}: not healed");
+            assert!(begin.elapsed() < Duration::from_secs(60), "{what}: not healed");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -264,7 +264,7 @@ fn kafka_away_at_the_start_and_later() {
 fn an_acknowledgement_that_comes_too_late_is_no_200() {
     let mut bench = Bench::short();
     assert_eq!(bench.deliver().status, 200);
-    bench.cluster(|cluster| cluster.broker_round_trip_time(1, Duration::from_secs(3)).unwrap());
+    bench.cluster(|cluster| cluster.broker_round_trip_time(1, Duration::from_secs(100)).unwrap());
     bench.refused(&["publish_timeout"], "slow");
     bench.cluster(|cluster| cluster.broker_round_trip_time(1, Duration::ZERO).unwrap());
     bench.heals("fast again");
@@ -277,24 +277,31 @@ fn the_deadline_of_the_answer_counts_from_the_head() {
     let mut config = configuration("", &[]);
     let mock = mock();
     config.kafka.brokers = vec![mock.brokers().to_owned()];
-    // The configuration would refuse this: here only the answer's own deadline is left to end the wait.
+    // The configuration would refuse this: here only the answer's own deadline is left to end the wait. What else could is a minute away.
     config.http.answer_deadline = Duration::from_millis(800);
+    config.kafka.socket_timeout = Duration::from_secs(60);
+    config.kafka.message_timeout = Duration::from_secs(60);
+    config.kafka.publish_timeout = Duration::from_secs(60);
     let running = app::start(&config, Options::production(environment())).unwrap();
     wait_until("ready", || running.unready().is_none() && running.missing_topics().is_empty());
-    mock.run(|cluster| cluster.broker_round_trip_time(1, Duration::from_secs(10)).unwrap()).unwrap();
+    mock.run(|cluster| cluster.broker_round_trip_time(1, Duration::from_secs(600)).unwrap()).unwrap();
     let ((path, headers), begin) = (signed("uploadcare", &body(1)), Instant::now());
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let answer = request(running.webhooks, "POST", &path, &headers, &body(1));
     assert_eq!((answer.status, &*answer.label()), (503, "publish_timeout"));
-    // librdkafka itself gives up after two seconds.
-    assert!(begin.elapsed() < Duration::from_millis(1800), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < DEADLINE, "{:?}", begin.elapsed());
     running.stop(&Shutdown { flush: Duration::ZERO, ..config.shutdown });
 }
 
 #[test]
 fn a_full_queue_is_overloaded_and_empties() {
-    let mut bench =
-        Bench::new(Daemon::with(Setup { tables: "[kafka]\nqueue_bytes = \"1MiB\"", change: short, ..Setup::default() }));
+    // What is not acknowledged stays in the queue, however late the next one comes.
+    let change = |config: &mut Config| {
+        short(config);
+        config.kafka.message_timeout = Duration::from_secs(60);
+    };
+    let tables = "[kafka]\nqueue_bytes = \"1MiB\"";
+    let mut bench = Bench::new(Daemon::with(Setup { tables, change, ..Setup::default() }));
     take_down(bench.daemon.mock.as_ref().unwrap());
     let large = format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":{{"uuid":"x"}},"x":"{}"}}"#, "x".repeat(300 << 10));
     let answers: Vec<Answer> = std::thread::scope(|scope| {
@@ -338,9 +345,12 @@ fn a_topic_that_goes_away_later_is_missing_until_it_is_back() {
     bench.cluster(move |cluster| cluster.request_errors(Api::Produce, &[gone; ALWAYS]));
     bench.refused(&PUBLISH, "gone");
     bench.daemon.wait_until("missing", |it| it.missing_topics() == [TOPIC.into()]);
-    let begin = Instant::now();
+    // Each wait for an acknowledgement is counted.
+    let waits = |bench: &Bench| bench.daemon.metric("hookgate_publish_seconds_count{result=\"refused\"}");
+    let before = waits(&bench);
+    assert!(before.is_some());
     bench.refused(&["publish_failed"], "known to be gone");
-    assert!(begin.elapsed() < Duration::from_millis(400), "{:?}", begin.elapsed());
+    assert_eq!(waits(&bench), before, "librdkafka has not seen it");
     bench.cluster(|cluster| cluster.topic_error(TOPIC, Kafka::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap());
     bench.cluster(|cluster| cluster.clear_request_errors(Api::Produce));
     bench.heals("back");

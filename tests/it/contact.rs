@@ -15,9 +15,8 @@ use crate::{
 };
 
 const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"00000001-0000-4000-8000-000000000000"}}"#;
-/// During so much of its life a daemon lets deliveries wait for Kafka.
+/// For so long after its start a daemon lets deliveries wait for Kafka. What is exact about it is tested where it is.
 const FIRST_SECONDS: Duration = Duration::from_secs(5);
-const SHORTLY_BEFORE: Duration = Duration::from_millis(4800);
 
 /// A cluster that is away.
 fn away() -> Arc<Mock> {
@@ -33,38 +32,38 @@ fn daemon(mock: &Arc<Mock>) -> Daemon {
 
 #[test]
 fn a_delivery_of_the_first_seconds_waits_for_kafka() {
-    let mock = away();
-    let daemon = daemon(&mock);
-    assert!(daemon.running().unready().is_some());
-    let answer = thread::scope(|scope| {
-        let answer = scope.spawn(|| daemon.deliver("uploadcare", BODY));
-        thread::sleep(Duration::from_secs(1));
-        mock.run(|cluster| cluster.broker_up(1)).unwrap().unwrap();
-        answer.join().unwrap()
-    });
-    assert_eq!(answer.status, 200, "{answer:?}");
+    for attempt in 0.. {
+        let (mock, begin) = (away(), Instant::now());
+        let daemon = daemon(&mock);
+        assert!(daemon.running().unready().is_some());
+        let (answer, after) = thread::scope(|scope| {
+            let answer = scope.spawn(|| (daemon.deliver("uploadcare", BODY), begin.elapsed()));
+            daemon
+                .wait_until("it waits", |_| daemon.metric("hookgate_in_flight_deliveries") == Some(1.0) || answer.is_finished());
+            mock.run(|cluster| cluster.broker_up(1)).unwrap().unwrap();
+            answer.join().unwrap()
+        });
+        if answer.status == 200 {
+            break;
+        }
+        // Where a busy machine takes longer to reach Kafka, it has waited in vain.
+        assert!(after > FIRST_SECONDS && attempt < 20, "answered after {after:?}: {answer:?}");
+    }
 }
 
 #[test]
-fn kafka_that_never_comes_costs_no_more_than_the_deadline() {
-    let daemon = daemon(&away());
+fn kafka_that_never_comes_costs_no_more_than_the_first_seconds() {
     let begin = Instant::now();
-    let timed = || {
-        let begin = Instant::now();
+    let daemon = daemon(&away());
+    let refused = || {
         let answer = daemon.deliver("uploadcare", BODY);
         assert_eq!((answer.status, &*answer.label(), answer.header("retry-after")), (503, "publish_failed", Some("5")));
         begin.elapsed()
     };
-    let waited = timed();
-    let deadline = daemon.config.http.answer_deadline;
-    assert!(waited > Duration::from_millis(500), "an instant refusal, after {waited:?}");
-    // Room for a busy machine.
-    assert!(waited < deadline + Duration::from_secs(2), "{waited:?}");
-    // One that begins shortly before the end of these seconds does not wait beyond it.
-    thread::sleep(SHORTLY_BEFORE.saturating_sub(begin.elapsed()));
-    assert!(timed() < deadline / 2, "the first seconds are over");
-    thread::sleep(FIRST_SECONDS.saturating_sub(begin.elapsed()));
-    assert!(timed() < deadline / 2, "as later on");
+    let first = refused();
+    assert!(first >= FIRST_SECONDS, "an instant refusal, after {first:?}");
+    // Its deadline is far away: it does not wait that long, nor does one that comes later.
+    assert!(refused() < daemon.config.http.answer_deadline / 2);
 }
 
 /// One line each, however long it lasts.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    harness::{Answer, Daemon, parse, wait_until},
+    harness::{Answer, Daemon, UNANSWERED, parse, wait_until},
     limits::{body, next_answer, whole},
     table::Ask,
     tls::{self, client, shake},
@@ -20,7 +20,7 @@ fn ask() -> Vec<u8> {
 
 fn connect(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(UNANSWERED)).unwrap();
     stream
 }
 
@@ -53,17 +53,24 @@ fn whoever_waits_to_be_accepted_is_answered() {
     }
 }
 
-/// The moment is short, and a busy machine may miss it: once in several times it has to do.
+/// How long it is.
+const MOMENT: Duration = Duration::from_millis(250);
+
+/// The moment is short. Where a busy machine has missed it, it is tried again.
 #[test]
 fn whoever_was_accepted_and_has_not_asked_yet_has_a_moment_to() {
-    let rounds: Vec<_> = (0..5).map(|_| asks_late()).collect();
-    let served =
-        |answers: &Vec<Answer>| answers.iter().all(|answer| (answer.status, answer.header("connection")) == (200, Some("close")));
-    assert!(rounds.iter().any(served), "{rounds:?}");
+    for attempt in 0.. {
+        let (answers, took) = asks_late();
+        if answers.iter().all(|answer| (answer.status, answer.header("connection")) == (200, Some("close"))) {
+            break;
+        }
+        assert!(took > MOMENT && attempt < 50, "asked within {took:?}: {answers:?}");
+    }
 }
 
-/// The answers to what is asked just after the listener has closed, on connections from before, one of them over TLS.
-fn asks_late() -> Vec<Answer> {
+/// The answers to what is asked just after the listener has closed, on connections from before, one of them over TLS; and how long after the
+/// begin of the end the last of it was sent.
+fn asks_late() -> (Vec<Answer>, Duration) {
     let (plain, (encrypted, pair, _folder)) = (Daemon::start(), tls::daemon(""));
     let config = client(&[&pair], &[&tokio_rustls::rustls::version::TLS13], &[]);
     let (plain_at, encrypted_at, ask) = (plain.webhooks, encrypted.webhooks, ask());
@@ -76,21 +83,21 @@ fn asks_late() -> Vec<Answer> {
     for (daemon, open) in [(&plain, 3.0), (&encrypted, 1.0)] {
         wait_until("accepted", || daemon.metric("hookgate_connections") == Some(open));
     }
+    let begin = Instant::now();
     let stops = [plain, encrypted].map(|daemon| thread::spawn(move || daemon.stop()));
     for at in [plain_at, encrypted_at] {
         wait_until("no longer accepting", || TcpStream::connect(at).is_err());
     }
     let _late = fresh.write_all(&ask);
     let _late = shaken.write_all(&ask);
+    let took = begin.elapsed();
     let answers = vec![answer(&mut fresh), answer(&mut shaken)];
-    // Whoever has asked before and is silent now is not waited for, nor whoever stays silent.
-    let begin = Instant::now();
+    // Whoever has asked before and is silent now is not waited for, nor whoever stays silent: not until the drain is over.
     for mut stream in [&used, &silent] {
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
     }
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     assert_eq!(stops.map(|stop| stop.join().unwrap().cut_off), [0, 0]);
-    answers
+    (answers, took)
 }
 
 /// Its first bytes came in time. A proxy cannot send it elsewhere any more, so it hears that it shall.

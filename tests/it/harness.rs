@@ -1,9 +1,7 @@
 //! A daemon under test: real ports on loopback, a mock cluster or a real Kafka behind it, and a frozen clock.
 
 use std::{
-    fmt::Write as _,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, Once,
@@ -23,12 +21,16 @@ use hookgate::{
         read::{Read, Reader, Start, Stored},
     },
 };
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use sha2::Sha256;
 use socket2::{Domain, Socket, Type};
 
 #[allow(unused_imports, reason = "not every suite has secrets of its own")]
-pub use crate::search::keep_secret;
-pub use crate::search::{assert_discreet, leak};
+pub use crate::search::{assert_discreet, keep_secret, leak};
+#[allow(unused_imports, reason = "not every suite measures")]
+pub use crate::waits::{beside_a_clock, wait_until};
+#[allow(unused_imports, reason = "not every suite writes raw requests")]
+pub use crate::wire::{Answer, UNANSWERED, exchange, parse, request};
 
 /// The secrets of the endpoints that every daemon under test has: two for each, the one that [`signed`] uses in the second slot.
 pub const SECRETS: &[(&str, &str)] = &[
@@ -152,6 +154,23 @@ pub fn configuration(tables: &str, flags: &[(&str, String)]) -> Config {
         .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
+/// Makes every deadline that a test leaves at its default so long that a busy machine does not reach it. A test about a deadline sets it.
+fn take_time(config: &mut Config) {
+    let default = configuration("", &[]);
+    let lengthen = |deadline: &mut Duration, default: Duration, seconds: u64| {
+        if *deadline == default {
+            *deadline = Duration::from_secs(seconds);
+        }
+    };
+    lengthen(&mut config.http.body_timeout, default.http.body_timeout, 60);
+    lengthen(&mut config.kafka.socket_timeout, default.kafka.socket_timeout, 60);
+    lengthen(&mut config.kafka.message_timeout, default.kafka.message_timeout, 70);
+    lengthen(&mut config.kafka.publish_timeout, default.kafka.publish_timeout, 80);
+    lengthen(&mut config.http.answer_deadline, default.http.answer_deadline, 90);
+    lengthen(&mut config.shutdown.drain, default.shutdown.drain, 100);
+    lengthen(&mut config.shutdown.flush, default.shutdown.flush, 100);
+}
+
 /// Every topic of a configuration.
 pub fn topics(config: &Config) -> Vec<String> {
     topic_table(config).by_topic().keys().map(ToString::to_string).collect()
@@ -174,6 +193,9 @@ impl Daemon {
         if let Some(mock) = &mock {
             config.kafka.brokers = vec![mock.brokers().to_owned()];
         }
+        if !real {
+            take_time(&mut config);
+        }
         (setup.change)(&mut config);
         let options = Options { environment: environment(), clock: setup.clock, origin: Origin::Webhook };
         let running = app::start(&config, options).unwrap();
@@ -188,7 +210,7 @@ impl Daemon {
         self.running.as_ref().unwrap()
     }
 
-    /// Waits until something holds, for at most 20 seconds.
+    /// Waits until something holds, for at most a minute.
     pub fn wait_until(&self, what: &str, holds: impl Fn(&Running) -> bool) {
         wait_until(what, || holds(self.running()));
     }
@@ -231,6 +253,16 @@ impl Daemon {
         self.mock.as_ref().unwrap().run(move |cluster| cluster.broker_round_trip_time(1, delay).unwrap()).unwrap();
     }
 
+    /// Stores nothing until [`Daemon::release`]: librdkafka holds what it is given, and tries again.
+    pub fn hold(&self) {
+        hold(self.mock.as_ref().unwrap());
+    }
+
+    /// Stores what librdkafka holds, and all that follows.
+    pub fn release(&self) {
+        release(self.mock.as_ref().unwrap());
+    }
+
     /// Stops in order and tells how it went.
     pub fn stop(mut self) -> Ending {
         let running = self.running.take().unwrap();
@@ -271,15 +303,6 @@ pub fn records_of(config: &Config, topics: &[String]) -> Vec<Stored> {
         }
     }
     all
-}
-
-/// Waits until something holds, for at most 20 seconds.
-pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "not {what} within 20 s");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// The path and the headers that prove a body at an endpoint, made by the schemes' documentation and not by the code under test.
@@ -329,70 +352,6 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// An HTTP answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub status: u16,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: String,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The label at the end of a problem's type.
-    pub fn label(&self) -> String {
-        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
-        problem["type"].as_str().and_then(|it| it.rsplit(':').next()).unwrap_or_default().to_owned()
-    }
-}
-
-/// One request on a connection of its own.
-pub fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
-    if !headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("transfer-encoding"))
-    {
-        write!(text, "content-length: {}\r\n", body.len()).unwrap();
-    }
-    for (name, value) in headers {
-        write!(text, "{name}: {value}\r\n").unwrap();
-    }
-    text.push_str("\r\n");
-    exchange(to, &[text.as_bytes(), body])
-}
-
-/// Writes the parts to a new connection and reads one answer; a closed connection without an answer has status 0.
-pub fn exchange(to: SocketAddr, parts: &[&[u8]]) -> Answer {
-    let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    for part in parts {
-        // The daemon may have answered and closed before everything was written.
-        if stream.write_all(part).is_err() {
-            break;
-        }
-    }
-    let mut bytes = Vec::new();
-    // A reset behind the answer is as good as an end.
-    let _reset = stream.read_to_end(&mut bytes);
-    parse(&bytes)
-}
-
-/// Reads an answer whose connection has ended.
-pub fn parse(bytes: &[u8]) -> Answer {
-    let text = String::from_utf8_lossy(bytes);
-    assert_discreet("an answer", &text);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0);
-    let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()));
-    Answer { status, headers: lines.filter_map(header).collect(), body: body.to_owned() }
-}
-
 /// Takes the broker of a mock cluster away until `broker_up`. Its port stays ours: the mock aborts the process where it does not get it back, and
 /// the tests beside this one open ports all the time.
 pub fn take_down(mock: &Mock) {
@@ -412,4 +371,16 @@ pub fn take_down(mock: &Mock) {
             true
         })
     });
+}
+
+/// Lets a mock cluster store nothing until [`release`].
+pub fn hold(mock: &Mock) {
+    // More than librdkafka tries within any deadline here.
+    let errors = vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 10_000];
+    mock.run(move |cluster| cluster.request_errors(RDKafkaApiKey::Produce, &errors)).unwrap();
+}
+
+/// Lets it store again.
+pub fn release(mock: &Mock) {
+    mock.run(|cluster| cluster.clear_request_errors(RDKafkaApiKey::Produce)).unwrap();
 }

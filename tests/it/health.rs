@@ -52,7 +52,7 @@ fn anything_else_there_is_no_health() {
 #[test]
 fn it_keeps_its_connection_until_the_shutdown() {
     let (folder, mock) = (Folder::new(), mock());
-    let tables = "[shutdown]\npre_stop = \"2s\"\ngrace = \"60s\"\n";
+    let tables = "[shutdown]\npre_stop = \"60s\"\ngrace = \"120s\"\n";
     folder.write("hookgate.toml", serve_configuration(mock.brokers(), tables));
     let process = Process::spawn(&folder, &["serve"]);
     let (webhooks, _) = process.addresses();
@@ -61,6 +61,8 @@ fn it_keeps_its_connection_until_the_shutdown() {
     process.signal("TERM");
     wait_until("unready", || ask().status == 503);
     assert_eq!(ask().header("connection"), Some("close"));
+    // The second one ends it at once.
+    process.signal("TERM");
     let log = process.finish().both();
     assert!(!log.contains("healthz") && !log.contains("unknown_endpoint"), "{log}");
 }

@@ -4,9 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
 
 mod binary;
+mod collector;
 mod harness;
 mod search;
 mod table;
+mod waits;
+mod wire;
 
 mod accept;
 mod admin;

@@ -58,7 +58,12 @@ fn scan(age: u64) -> Vec<u8> {
 
 #[test]
 fn a_scripted_run_is_counted_exactly() {
-    let daemon = Daemon::start();
+    // The defaults are among what is shown.
+    let change = |config: &mut Config| {
+        config.http.answer_deadline = Duration::from_secs(4);
+        config.kafka.publish_timeout = Duration::from_millis(3800);
+    };
+    let daemon = Daemon::with(Setup { change, ..Setup::default() });
     let file = fixture("frameio/v4_file.ready.json");
     let (kit, current) = (secret("FRAMEIO_KIT"), secret("FRAMEIO"));
     let check = |what: &str, answer: &Answer, status: u16| assert_eq!(answer.status, status, "{what}: {answer:?}");
@@ -117,7 +122,7 @@ fn waits_that_end_badly_are_measured_too() {
     let tables = "[http]\nanswer_deadline = \"3.9s\"";
     let change = |config: &mut Config| config.kafka.publish_timeout = Duration::from_millis(800);
     let daemon = Daemon::with(Setup { tables, change, ..Setup::default() });
-    daemon.slow(Duration::from_secs(5));
+    daemon.hold();
     let answer = deliver(&daemon, "uploadcare", secret("UPLOADCARE"), NOW, &fixture("uploadcare/vector1_body.bin"));
     assert_eq!(answer.status, 503, "{answer:?}");
     let series = scrape(&daemon);

@@ -16,8 +16,8 @@ fn daemon(http: &str) -> Daemon {
     Daemon::with(Setup { tables: &format!("[http]\nmax_body_bytes = \"1KiB\"\n{http}"), ..Setup::default() })
 }
 
-/// A tenth of a second after the last one, another request may be refused for what it is.
-const LIMIT: &str = "max_refusals_per_source = 10";
+/// Half a second after the last one, another request may be refused for what it is. A busy machine asks more often than that.
+const LIMIT: &str = "max_refusals_per_source = 2";
 
 fn ask(daemon: &Daemon, ask: &Ask) -> Answer {
     let headers: Vec<_> = ask.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -43,7 +43,7 @@ fn until(daemon: &Daemon, refused: &Ask, label: &str, other: &str) -> Answer {
             return answer;
         }
         assert_eq!(answer.label(), other, "{refused:?}");
-        assert!(begin.elapsed() < Duration::from_secs(10), "never {label}: {refused:?}");
+        assert!(begin.elapsed() < Duration::from_secs(60), "never {label}: {refused:?}");
     }
 }
 
@@ -87,7 +87,8 @@ fn the_body_is_not_waited_for() {
         }
         assert_eq!(answer.label(), "bad_token");
     }
-    assert!(begin.elapsed() < Duration::from_secs(3), "a body has 3 s: {:?}", begin.elapsed());
+    let patience = daemon.config.http.body_timeout;
+    assert!(begin.elapsed() < patience / 2, "a body has {patience:?}: {:?}", begin.elapsed());
 }
 
 /// A forger spends the quota of the address, and nobody who can prove himself needs any.

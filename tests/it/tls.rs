@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use hookgate::config;
@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{
 
 use crate::{
     binary::Folder,
-    harness::{Answer, Daemon, Setup, environment, fixture, parse, wait_until},
+    harness::{Answer, Daemon, Setup, UNANSWERED, environment, fixture, parse, wait_until},
     limits::{body, connect, next_answer, rest, wait_for_faults, whole},
     table::{Ask, id},
 };
@@ -88,7 +88,7 @@ pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 /// A connection whose handshake is over.
 pub fn shake(to: SocketAddr, config: &Arc<ClientConfig>) -> std::io::Result<Stream> {
     let mut tcp = TcpStream::connect(to)?;
-    tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
+    tcp.set_read_timeout(Some(UNANSWERED))?;
     tcp.set_nodelay(true)?;
     let mut tls = ClientConnection::new(Arc::clone(config), "localhost".try_into().unwrap()).unwrap();
     while tls.is_handshaking() {
@@ -179,16 +179,14 @@ fn what_is_not_tls_is_refused_and_counted() {
 
 #[test]
 fn whoever_does_not_go_on_is_left() {
-    let (daemon, pair, _folder) = daemon("header_timeout = \"300ms\"\nidle_timeout = \"400ms\"");
+    let (daemon, pair, _folder) = daemon("header_timeout = \"2s\"\nidle_timeout = \"2500ms\"");
     let silent = connect(&daemon);
     let mut half = connect(&daemon);
     half.write_all(&[22, 3, 1, 0, 200, 1]).unwrap();
     let mut idle = shake(daemon.webhooks, &client(&[&pair], BOTH, &["http/1.1"])).unwrap();
-    let begin = Instant::now();
     assert_eq!((rest(&silent).as_str(), rest(&half).as_str()), ("", ""));
     // Silence ends in order, in TLS too: without its word for it, this would be an error.
     assert_eq!(idle.read_to_end(&mut Vec::new()).unwrap(), 0);
-    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     wait_for_faults(&daemon, "header_timeout", 2);
     wait_until("all are closed", || daemon.metric("hookgate_connections") == Some(0.0));
 }

@@ -9,6 +9,11 @@
 mod harness;
 #[path = "../it/search.rs"]
 mod search;
+#[path = "../it/waits.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod waits;
+#[path = "../it/wire.rs"]
+mod wire;
 /// Brokers, the real binary, and the independent consumer.
 mod support;
 

@@ -10,6 +10,12 @@ mod harness;
 #[path = "../it/search.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod search;
+#[path = "../it/waits.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod waits;
+#[path = "../it/wire.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod wire;
 /// The proxies.
 mod support;
 

@@ -19,7 +19,7 @@ fn connections_at_once() {
     let bytes = whole(&ask);
     table.check("before", &ask, "200 published");
     // Both are busy: they wait for Kafka.
-    table.daemon.slow(Duration::from_secs(1));
+    table.daemon.hold();
     let held = [connect(&table.daemon), connect(&table.daemon)];
     for mut stream in &held {
         stream.write_all(&bytes).unwrap();
@@ -34,10 +34,10 @@ fn connections_at_once() {
     assert_eq!(overloaded, None);
 
     // What was held before still works.
+    table.daemon.release();
     for stream in &held {
         table.expect("held", &ask, &next_answer(stream), "200 published");
     }
-    table.daemon.slow(Duration::ZERO);
     // Idle now, and the one that is so for longer makes room.
     table.check("a newcomer", &ask, "200 published");
     assert_eq!(rest(&held[0]), "", "closed");
@@ -53,7 +53,8 @@ fn connections_at_once() {
 /// At the limit a body that is waited for makes room as well, but not at once.
 #[test]
 fn connections_that_send_their_bodies_slowly() {
-    let mut table = table("max_connections = 3\nbody_timeout = \"3.9s\"");
+    let mut table = table("max_connections = 3");
+    let body_timeout = table.daemon.config.http.body_timeout;
     let ask = Ask::signed("filesafety", &body(100));
     let bytes = whole(&ask);
     let begin = Instant::now();
@@ -66,7 +67,7 @@ fn connections_that_send_their_bodies_slowly() {
     let mut answer = table.daemon.deliver("filesafety", &ask.body);
     assert!(answer.status == 503 || begin.elapsed() > PATIENCE, "{answer:?}");
     while answer.status != 200 {
-        assert!(begin.elapsed() < PATIENCE * 4, "{answer:?}");
+        assert!(begin.elapsed() < body_timeout / 2, "{answer:?}");
         answer = table.daemon.deliver("filesafety", &ask.body);
     }
     table.expect("a newcomer", &ask, &answer, "200 published");
@@ -88,8 +89,8 @@ fn far_beyond_the_limit_connections_are_closed_unheard() {
     let daemon = table("max_connections = 1").daemon;
     let bytes = whole(&Ask::signed("filesafety", &body(100)));
     assert_eq!(daemon.deliver("filesafety", &body(99)).status, 200);
-    daemon.slow(Duration::from_secs(1));
     for attempt in 1.. {
+        daemon.hold();
         let busy = connect(&daemon);
         (&busy).write_all(&bytes).unwrap();
         handed_over(&daemon, 1);
@@ -102,18 +103,18 @@ fn far_beyond_the_limit_connections_are_closed_unheard() {
         let answer = parse(rest(last).as_bytes());
         drop(told);
         daemon.wait_until("all but one closed", |_| daemon.metric("hookgate_connections") == Some(1.0));
+        daemon.release();
         assert_eq!(next_answer(&busy).status, 200);
         if silence.is_empty() && (answer.status, answer.label().as_str()) == (503, "overloaded") {
             let limit = "hookgate_connection_faults_total{reason=\"limit\"}";
             daemon.wait_until("counted", |_| daemon.metric(limit).is_some_and(|closed| closed >= 257.0));
             break;
         }
-        // They wait for a second. On a machine that stands still for so long there is room again.
+        // Whoever is turned away has a second to ask. On a machine that stands still for so long there is room again.
         assert!(begin.elapsed() > Duration::from_millis(900) && attempt < 10, "{silence:?} {answer:?}");
         drop(busy);
         daemon.wait_until("closed", |_| daemon.metric("hookgate_connections") == Some(0.0));
     }
-    daemon.slow(Duration::ZERO);
 }
 
 #[test]

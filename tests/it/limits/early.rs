@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{ClientConfig, version::TLS13};
 use super::{KIB, PATIENCE, body, chunked, connect, handed_over, head, next_answer, table, wait_for_faults, whole};
 use crate::{
     binary::Folder,
-    harness::{Answer, Daemon, Setup, parse, wait_until},
+    harness::{Answer, Daemon, Setup, beside_a_clock, parse, wait_until},
     table::Ask,
     tls::{client, pair, shake},
 };
@@ -153,15 +153,17 @@ fn goes_on_after_its_answer(mut stream: &TcpStream, part: &[u8], rest: &[u8]) ->
 
 #[test]
 fn a_body_that_was_given_up_may_go_on() {
-    let mut table = table("body_timeout = \"300ms\"\nmax_in_flight = 1");
+    let mut slow = table("body_timeout = \"300ms\"\nmax_in_flight = 1");
     let ask = Ask::signed("uploadcare", &body(300 * KIB));
     let bytes = whole(&ask);
     let (part, rest) = bytes.split_at(bytes.len() / 2);
-    let answer = goes_on_after_its_answer(&connect(&table.daemon), part, rest);
-    table.expect("slow", &ask, &answer, "408 slow_body");
+    let answer = goes_on_after_its_answer(&connect(&slow.daemon), part, rest);
+    slow.expect("slow", &ask, &answer, "408 slow_body");
     assert_eq!(answer.header("connection"), Some("close"));
+    slow.finish();
 
     // The chunks break in the middle.
+    let mut table = table("max_in_flight = 1");
     let broken = [chunked(&ask, 16 * KIB), b"zz\r\n".to_vec(), vec![b'x'; 300 * KIB]].concat();
     let stream = connect(&table.daemon);
     (&stream).write_all(&broken).unwrap();
@@ -175,7 +177,7 @@ fn a_body_that_was_given_up_may_go_on() {
 fn a_connection_above_the_limit_hears_so() {
     for tls in [false, true] {
         let reach = Reach::with(tls, "max_connections = 1");
-        reach.daemon.slow(Duration::from_secs(1));
+        reach.daemon.hold();
         let mut busy = reach.dial();
         busy.write_all(&whole(&Ask::signed("filesafety", &body(100)))).unwrap();
         handed_over(&reach.daemon, 1);
@@ -183,7 +185,6 @@ fn a_connection_above_the_limit_hears_so() {
         wire.write_all(&whole(&Ask::signed("filesafety", &body(300 * KIB)))).unwrap();
         let answer = expect("above the limit", &mut *wire, "503 overloaded");
         assert_eq!((answer.header("connection"), answer.header("retry-after")), (Some("close"), Some("5")));
-        reach.daemon.slow(Duration::ZERO);
     }
 }
 
@@ -217,6 +218,37 @@ fn connections(daemon: &Daemon) -> Option<f64> {
     daemon.metric("hookgate_connections")
 }
 
+/// How long the daemon reads on after an answer in all, and where nothing comes.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+const LINGER_SILENCE: Duration = Duration::from_millis(500);
+
+/// Sends single bytes of a body that is thrown away, until the connection ends. Returns how long it took.
+fn drips(wire: &mut dyn Wire) -> Duration {
+    wire.write_all(&announced()).unwrap();
+    let begin = Instant::now();
+    while wire.write_all(b"x").and_then(|()| wire.flush()).is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it goes on");
+        thread::sleep(Duration::from_millis(20));
+    }
+    begin.elapsed()
+}
+
+/// Sends as much of it as fits through. Returns how many bytes did, and how long it took.
+fn floods(wire: &mut dyn Wire) -> (usize, Duration) {
+    wire.write_all(&announced()).unwrap();
+    let (mut sent, more, begin) = (0, vec![b'x'; 16 * KIB], Instant::now());
+    let end = loop {
+        match wire.write_all(&more) {
+            Ok(()) => sent += more.len(),
+            Err(error) => break error.kind(),
+        }
+        // What both kernels hold comes on top of the two mebibytes.
+        assert!(sent < 64 << 20, "it takes everything");
+    };
+    assert!(matches!(end, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted), "{end:?}");
+    (sent, begin.elapsed())
+}
+
 #[test]
 fn what_is_thrown_away_has_bounds() {
     for tls in [false, true] {
@@ -228,32 +260,25 @@ fn what_is_thrown_away_has_bounds() {
         assert_eq!(next_answer(&mut silent).status, 404);
         closed("the silent one is closed");
 
-        // A little comes on and on.
-        let mut dripping = reach.dial();
-        dripping.write_all(&announced()).unwrap();
-        let begin = Instant::now();
-        while dripping.write_all(b"x").and_then(|()| dripping.flush()).is_ok() {
-            assert!(begin.elapsed() < Duration::from_secs(15), "it goes on");
-            thread::sleep(Duration::from_millis(20));
-        }
-        assert!(begin.elapsed() > Duration::from_secs(1), "cut off after {:?}", begin.elapsed());
-        closed("the dripping one is closed");
-
-        // As much as fits through, on and on.
-        let mut endless = reach.dial();
-        endless.write_all(&announced()).unwrap();
-        let (mut sent, more) = (0, vec![b'x'; 16 * KIB]);
-        let end = loop {
-            match endless.write_all(&more) {
-                Ok(()) => sent += more.len(),
-                Err(error) => break error.kind(),
+        // A little comes on and on. Where the machine stands still, it is silent for too long, and is tried again.
+        for attempt in 0.. {
+            let (lasted, stood_still) = beside_a_clock(|| drips(&mut *reach.dial()));
+            closed("the dripping one is closed");
+            if lasted > LINGER_TIME / 2 {
+                break;
             }
-            // What both kernels hold comes on top of the two mebibytes.
-            assert!(sent < 64 << 20, "it takes everything");
-        };
-        assert!(matches!(end, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted), "{end:?}");
-        assert!(sent >= 1 << 20, "cut off after {sent} bytes");
-        closed("the endless one is closed");
+            assert!(stood_still > LINGER_SILENCE / 4 && attempt < 50, "cut off after {lasted:?}");
+        }
+
+        // As much as fits through, on and on. Where a busy machine does not get so far in time, it is tried again.
+        for attempt in 0.. {
+            let (sent, lasted) = floods(&mut *reach.dial());
+            closed("the endless one is closed");
+            if sent >= 1 << 20 {
+                break;
+            }
+            assert!(lasted >= LINGER_TIME && attempt < 50, "cut off after {sent} bytes and {lasted:?}");
+        }
     }
 }
 
@@ -329,7 +354,7 @@ fn who_makes_room_for_a_newcomer() {
 fn those_that_linger_give_no_more_room_than_there_is() {
     let daemon = table("max_connections = 1").daemon;
     assert_eq!(daemon.deliver("filesafety", &body(99)).status, 200);
-    daemon.slow(Duration::from_secs(1));
+    daemon.hold();
     let bytes = whole(&Ask::signed("filesafety", &body(100)));
     let busy = connect(&daemon);
     (&busy).write_all(&bytes).unwrap();
@@ -343,5 +368,6 @@ fn those_that_linger_give_no_more_room_than_there_is() {
         })
         .collect();
     assert_eq!(parse(super::rest(turned_away.last().unwrap()).as_bytes()).status, 0, "its answer was the last word");
+    daemon.release();
     assert_eq!(next_answer(&busy).status, 200);
 }

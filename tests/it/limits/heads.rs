@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{KIB, body, connect, next_answer, raw, rest, table, wait_for_faults, whole};
-use crate::{harness::parse, table::Ask};
+use crate::{
+    harness::{UNANSWERED, parse},
+    table::Ask,
+};
 
 #[test]
 fn slow_bodies() {
@@ -26,7 +29,7 @@ fn slow_bodies() {
         stream.write_all(&bytes[sent..=sent]).unwrap();
         sent += 1;
     }
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(UNANSWERED)).unwrap();
     table.expect("a body that drips", &ask, &parse(rest(&stream).as_bytes()), "408 slow_body");
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     table.finish();
@@ -80,7 +83,7 @@ fn silence_may_last_longer_than_a_head() {
 
 #[test]
 fn silence_ends_in_order() {
-    let daemon = table("idle_timeout = \"300ms\"").daemon;
+    let daemon = table("idle_timeout = \"2s\"").daemon;
     let never = connect(&daemon);
     let idle = connect(&daemon);
     (&idle).write_all(&whole(&nobody())).unwrap();

@@ -8,7 +8,7 @@ use std::{
 
 use super::{PATIENCE, body, connect, handed_over, head, next_answer, table, whole};
 use crate::{
-    harness::{Daemon, Setup, take_down},
+    harness::{Daemon, Setup},
     table::{Ask, Table, outcomes},
 };
 
@@ -101,7 +101,10 @@ fn a_record_is_in_flight_until_its_report_whoever_waits_for_it() {
     let daemon = Daemon::with(Setup {
         tables: "[http]\nmax_in_flight = 2",
         // librdkafka gives up nothing while this test runs: only Kafka ends what is in flight.
-        change: |config| config.kafka.message_timeout = Duration::from_secs(120),
+        change: |config| {
+            config.kafka.message_timeout = Duration::from_secs(300);
+            config.kafka.publish_timeout = Duration::from_secs(3);
+        },
         ..Setup::default()
     });
     let held = || daemon.metric("hookgate_in_flight_deliveries").unwrap().to_string();
@@ -109,7 +112,7 @@ fn a_record_is_in_flight_until_its_report_whoever_waits_for_it() {
     assert_eq!(daemon.deliver("filesafety", &body(100)).status, 200);
     assert_eq!(held(), "0", "whoever has its 200 holds nothing");
 
-    daemon.slow(Duration::from_secs(120));
+    daemon.hold();
     let stream = connect(&daemon);
     (&stream).write_all(&whole(&Ask::signed("filesafety", &body(100)))).unwrap();
     handed_over(&daemon, 1);
@@ -126,10 +129,7 @@ fn a_record_is_in_flight_until_its_report_whoever_waits_for_it() {
     assert_eq!(held(), "2", "a refusal holds nothing");
     assert_eq!(daemon.metric("hookgate_late_acknowledgements_total"), Some(0.0));
 
-    let mock = daemon.mock.as_ref().unwrap();
-    take_down(mock);
-    daemon.slow(Duration::ZERO);
-    mock.run(|cluster| cluster.broker_up(1).unwrap()).unwrap();
+    daemon.release();
     daemon.wait_until("reported", |_| held() == "0");
     assert_eq!(daemon.metric("hookgate_late_acknowledgements_total"), Some(2.0));
     assert_eq!(daemon.deliver("filespin", b"{}").status, 200, "there is room again");

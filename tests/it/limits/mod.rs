@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    harness::{Answer, Daemon, Setup, parse},
+    harness::{Answer, Daemon, Setup, UNANSWERED, parse},
     table::{Ask, Table},
 };
 
@@ -28,7 +28,7 @@ fn table(http: &str) -> Table {
 
 pub fn connect(daemon: &Daemon) -> TcpStream {
     let stream = TcpStream::connect(daemon.webhooks).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(UNANSWERED)).unwrap();
     stream
 }
 

@@ -1,0 +1,117 @@
+//! A collector of spans: a few lines of HTTP. What it is sent stays, also from connections that it does not answer.
+
+use std::{
+    io::{BufRead as _, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+    thread,
+};
+
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    trace::v1::{Span, span::SpanKind},
+};
+use prost::Message as _;
+
+use crate::{harness::assert_discreet, tls};
+
+/// A status with which it never answers.
+pub const HANGS: u16 = 0;
+
+/// A running one.
+pub struct Collector {
+    address: SocketAddr,
+    scheme: &'static str,
+    status: Arc<AtomicU16>,
+    exports: Arc<Mutex<Vec<Export>>>,
+}
+
+/// What it was sent at once.
+#[derive(Clone)]
+pub struct Export {
+    pub head: String,
+    pub request: ExportTraceServiceRequest,
+}
+
+impl Collector {
+    pub fn start() -> Self {
+        Self::of("http", |stream| stream)
+    }
+
+    /// One that is only talked to over TLS.
+    pub fn encrypted(pair: &tls::Pair) -> Self {
+        let config = tls::server(pair);
+        Self::of("https", move |stream| tls::serve(stream, &config))
+    }
+
+    fn of<S: Read + Write + Send + 'static>(scheme: &'static str, open: impl Fn(TcpStream) -> S + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let collector = Self { address, scheme, status: Arc::new(200.into()), exports: Arc::default() };
+        let (status, exports) = (Arc::clone(&collector.status), Arc::clone(&collector.exports));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (status, exports) = (Arc::clone(&status), Arc::clone(&exports));
+                let mut reader = BufReader::new(open(stream));
+                thread::spawn(move || while answer(&mut reader, &status, &exports).is_some() {});
+            }
+        });
+        collector
+    }
+
+    /// The table that names it. Certificates of the tests are for that name.
+    pub fn table(&self, keys: &str) -> String {
+        let host = if self.scheme == "https" { "localhost" } else { "127.0.0.1" };
+        format!("[tracing]\nendpoint = \"{}://{host}:{}\"\n{keys}", self.scheme, self.address.port())
+    }
+
+    pub fn answers(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
+    }
+
+    pub fn exports(&self) -> Vec<Export> {
+        self.exports.lock().unwrap().clone()
+    }
+
+    pub fn spans(&self) -> Vec<Span> {
+        let resources = self.exports().into_iter().flat_map(|export| export.request.resource_spans);
+        resources.flat_map(|it| it.scope_spans).flat_map(|it| it.spans).collect()
+    }
+
+    /// The one span of a kind.
+    pub fn span(&self, kind: SpanKind) -> Span {
+        let found: Vec<Span> = self.spans().into_iter().filter(|span| span.kind() == kind).collect();
+        assert_eq!(found.len(), 1, "{kind:?}: {found:?}");
+        found.into_iter().next().unwrap()
+    }
+}
+
+/// Takes one request of a connection and answers it; `None` at its end.
+fn answer<S: Read + Write>(reader: &mut BufReader<S>, status: &AtomicU16, exports: &Mutex<Vec<Export>>) -> Option<()> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let head = head.to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    // The head holds what the exporter proves itself with.
+    assert_discreet("an export", &String::from_utf8_lossy(&body));
+    exports.lock().unwrap().push(Export { head, request: ExportTraceServiceRequest::decode(&body[..]).ok()? });
+    let status = status.load(Ordering::Relaxed);
+    if status == HANGS {
+        loop {
+            thread::park();
+        }
+    }
+    let head = "content-type: application/x-protobuf\r\ncontent-length: 0";
+    let answer = format!("HTTP/1.1 {status} told\r\n{head}\r\n\r\n");
+    reader.get_mut().write_all(answer.as_bytes()).ok()?;
+    reader.get_mut().flush().ok()
+}
