@@ -16,10 +16,12 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
     }
     let lines: Vec<&str> = text.lines().collect();
     let line = |at: usize| lines.get(at).copied().unwrap_or_default();
+    // Once for all errors: a broken file has thousands.
+    let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let place = |error: &Error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let begin = error.span().map_or(0, |span| span.start);
         // What is missing at the end of the file is missing in its last line.
-        before.matches('\n').count().min(lines.len().saturating_sub(1))
+        ends.partition_point(|end| *end < begin).min(lines.len().saturating_sub(1))
     };
     let mut places: Vec<(usize, &Error)> = errors.iter().map(|error| (place(error), error)).collect();
     places.sort_by_key(|(at, _)| *at);
