@@ -22,8 +22,8 @@ const DESCRIPTORS_SHIFT_MAX: u64 = 4;
 const THREADS_SHIFT_MAX: u64 = 1;
 
 /// The head of the table.
-pub(super) const HEAD: &str = "| daemon | RSS MiB: begin | end | peak | slope KiB/min | that is MiB/day | descriptors | threads | sent | 200 | refused as expected | unexpected | records | worst ms | |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|";
+pub(super) const HEAD: &str = "| daemon | RSS MiB: begin | end | peak | anonymous MiB in each quarter | descriptors | threads | sent | 200 | refused as expected | unexpected | records | worst ms | |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|";
 
 /// What there is about one daemon when it has ended.
 pub(super) struct Record {
@@ -39,8 +39,6 @@ pub(super) struct Record {
 /// How it went.
 pub(super) struct Verdict<'a> {
     record: &'a Record,
-    /// Of the memory after the warm-up, in KiB a second.
-    slope: f64,
     /// What must not be, in words.
     pub(super) faults: Vec<String>,
 }
@@ -53,13 +51,12 @@ impl<'a> Verdict<'a> {
         }
         let end = samples.last().map_or(0.0, |sample| sample.at);
         let warm: Vec<_> = samples.iter().filter(|sample| sample.at >= end * WARM_UP).copied().collect();
-        let slope = slope(&warm);
-        let mut faults = growth(samples, slope * (end - warm[0].at));
+        let mut faults = growth(samples, slope(&warm) * (end - warm[0].at));
         faults.extend(disagreement(&record.tally, &record.metrics, record.stored));
         if record.code != Some(0) {
             faults.push(format!("SIGTERM ended it with the exit code {:?}", record.code));
         }
-        Ok(Self { record, slope, faults })
+        Ok(Self { record, faults })
     }
 
     /// Its line of the table.
@@ -68,9 +65,10 @@ impl<'a> Verdict<'a> {
         let rss: Vec<_> = samples.iter().map(|sample| sample.rss).collect();
         let mut line = format!("| {name}");
         for kib in [rss.first(), rss.last(), rss.iter().max()].into_iter().flatten() {
-            let _infallible = write!(line, " | {}.{}", kib / 1024, kib % 1024 * 10 / 1024);
+            let _infallible = write!(line, " | {}", mib(*kib));
         }
-        let (a_minute, a_day) = (self.slope * 60.0, self.slope * 86_400.0 / 1024.0);
+        // A slope would be read as one that goes on; medians show whether it does.
+        let anonymous = [0, 1, 2, 3].map(|number| mib(quarter(samples, number, Place::Median, |sample| sample.anonymous)));
         let range = |of: fn(&Sample) -> u64| {
             let values = || samples.iter().map(of);
             format!("{}–{}", values().min().unwrap_or(0), values().max().unwrap_or(0))
@@ -79,7 +77,8 @@ impl<'a> Verdict<'a> {
         let verdict = if self.faults.is_empty() { "ok" } else { "FAILED" };
         let _infallible = write!(
             line,
-            " | {a_minute:.1} | {a_day:.1} | {descriptors} | {threads} | {} | {} | {} | {} | {stored} | {} | {verdict} |",
+            " | {} | {descriptors} | {threads} | {} | {} | {} | {} | {stored} | {} | {verdict} |",
+            anonymous.join(" "),
             tally.sent,
             tally.stored,
             tally.refused,
@@ -92,29 +91,45 @@ impl<'a> Verdict<'a> {
 
 /// What of a daemon grows. The rise is that of its memory from the warm-up to the end, in KiB.
 fn growth(samples: &[Sample], rise: f64) -> Vec<String> {
-    let length = samples.len() / 4;
-    // The place is that in the order of a quarter's values.
-    let quarter = |number: usize, place: usize, of: fn(&Sample) -> u64| {
-        let mut values: Vec<_> = samples[number * length..(number + 1) * length].iter().map(of).collect();
-        values.sort_unstable();
-        values[place]
-    };
     // The first quarter has the warm-up in it.
-    let shifted = |most: u64, place: usize, of: fn(&Sample) -> u64| {
-        let (early, late) = (quarter(1, place, of), quarter(3, place, of));
+    let shifted = |most: u64, place: Place, of: fn(&Sample) -> u64| {
+        let (early, late) = (quarter(samples, 1, place, of), quarter(samples, 3, place, of));
         (late > early + most).then_some((early, late))
     };
     let mut faults = Vec::new();
-    if let Some((early, late)) = shifted(SHIFT_MAX, length / 2, |sample| sample.anonymous).filter(|_| rise > RISE_MAX) {
+    if let Some((early, late)) = shifted(SHIFT_MAX, Place::Median, |sample| sample.anonymous).filter(|_| rise > RISE_MAX) {
         faults.push(format!("its memory grows: from {early} to {late} KiB, by {rise:.0} KiB after the warm-up"));
     }
-    if let Some((early, late)) = shifted(DESCRIPTORS_SHIFT_MAX, 0, |sample| sample.descriptors) {
+    if let Some((early, late)) = shifted(DESCRIPTORS_SHIFT_MAX, Place::Least, |sample| sample.descriptors) {
         faults.push(format!("its file descriptors grow: from {early} to {late}"));
     }
-    if let Some((early, late)) = shifted(THREADS_SHIFT_MAX, 0, |sample| sample.threads) {
+    if let Some((early, late)) = shifted(THREADS_SHIFT_MAX, Place::Least, |sample| sample.threads) {
         faults.push(format!("its threads grow: from {early} to {late}"));
     }
     faults
+}
+
+/// A place in the order of values.
+#[derive(Clone, Copy)]
+enum Place {
+    Least,
+    Median,
+}
+
+/// The value at a place among those of a quarter of the time, from 0.
+fn quarter(samples: &[Sample], number: usize, place: Place, of: fn(&Sample) -> u64) -> u64 {
+    let length = samples.len() / 4;
+    let mut values: Vec<_> = samples[number * length..(number + 1) * length].iter().map(of).collect();
+    values.sort_unstable();
+    match place {
+        Place::Least => values[0],
+        Place::Median => values[length / 2],
+    }
+}
+
+/// KiB as MiB.
+fn mib(kib: u64) -> String {
+    format!("{}.{}", kib / 1024, kib % 1024 * 10 / 1024)
 }
 
 /// The slope of the line through the memory that deviates least from it, by the squares; in KiB a second.
