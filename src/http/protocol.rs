@@ -33,8 +33,9 @@ const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 /// not hold up the shutdown.
 const LAST_HEAD: Duration = Duration::from_secs(2);
 
-/// How much of what comes after the last answer is thrown away: more than a whole body of the default size, sent by somebody who does not read meanwhile.
-const LINGER_BYTES: usize = 2 << 20;
+/// How much of what comes after the last answer is thrown away. A proxy that has taken in a whole body sends it to its end, and counts a reset against
+/// this replica: so it is more than any proxy lets pass that is set up for webhooks. What it costs is the sender's own bandwidth for `LINGER_TIME`.
+const LINGER_BYTES: usize = 16 << 20;
 /// For how long in all, and for how long where nothing comes. A round trip around the world is a third of a second.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 const LINGER_SILENCE: Duration = Duration::from_millis(500);

@@ -132,7 +132,7 @@ fn rows(body: &[u8], in_chunks: bool) -> Vec<Row> {
 fn answers_come_through(kind: Kind) {
     let replicas = replicas(1);
     let proxy = in_front_of(&replicas, kind);
-    for bytes in [KIB, 20 * KIB, 100 * KIB, 300 * KIB, 700 * KIB, 1500 * KIB] {
+    for bytes in [KIB, 20 * KIB, 100 * KIB, 300 * KIB, 700 * KIB, 1500 * KIB, 4000 * KIB, 7500 * KIB] {
         let body = body(bytes);
         for in_chunks in [false, true] {
             // A proxy that takes the whole body first knows its length.
