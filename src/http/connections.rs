@@ -41,7 +41,7 @@ impl Connections {
     pub(super) fn open(self: &Arc<Self>, max: usize) -> (Connection, Room) {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         self.publish();
-        let state = State { stage: Stage::Silent(Instant::now()), turn: 0, asked: false, closing: false };
+        let state = State { stage: Stage::Silent(Instant::now()), turn: 0, asked: false, proven: false, closing: false };
         let connection = Connection { all: Arc::clone(self), state: Mutex::new(state), dismissal: Arc::default() };
         (connection, self.room(before, max))
     }
@@ -99,6 +99,8 @@ struct State {
     turn: Turn,
     /// Whether a request has ever come.
     asked: bool,
+    /// Whether one of them has proven its sender.
+    proven: bool,
     /// Whether an answer has said that it ends.
     closing: bool,
 }
@@ -106,7 +108,11 @@ struct State {
 impl State {
     /// Which request it waits for.
     fn request(&self) -> For<'static> {
-        if self.asked { For::NextRequest } else { For::FirstRequest }
+        match (self.asked, self.proven) {
+            (false, _) => For::FirstRequest,
+            (true, false) => For::NextRequest,
+            (true, true) => For::NextDelivery,
+        }
     }
 }
 
@@ -138,6 +144,11 @@ impl Connection {
     /// What it is at.
     pub(super) fn stage(&self) -> Stage {
         self.state().stage
+    }
+
+    /// The request in work has proven its sender.
+    pub(super) fn prove(&self) {
+        self.state().proven = true;
     }
 
     /// An answer says that the connection ends.

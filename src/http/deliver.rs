@@ -28,12 +28,13 @@ use crate::{
     signature::{Keys, Verified},
 };
 
-/// Answers one request to the webhook port: every path except that of the health check is a delivery or a 404, so there is nothing to route.
-pub(super) async fn handle(webhooks: Arc<Webhooks>, request: Request<Incoming>, peer: IpAddr) -> Response {
+/// Answers one request to the webhook port, and says whether it has proven its sender. Every path except that of the health check is a delivery or a
+/// 404, so there is nothing to route.
+pub(super) async fn handle(webhooks: Arc<Webhooks>, request: Request<Incoming>, peer: IpAddr) -> (Response, bool) {
     let (mut head, mut body) = request.into_parts();
     if health::is_asked(&head) && gate::well_formed(&head).is_ok() {
         let unread = !intake::is_here(&mut body, &head.headers).await;
-        return health::answer(&webhooks, unread);
+        return (health::answer(&webhooks, unread), false);
     }
     let source = source(peer, &head.headers, &webhooks.limits.trusted_proxies);
     let mut outcome = Outcome::new(&webhooks, source);
@@ -49,7 +50,7 @@ pub(super) async fn handle(webhooks: Arc<Webhooks>, request: Request<Incoming>, 
     // senders use it too.
     let over_quota = matches!(result, Err(Error::SourceLimited)) && !source.proxied;
     let ends = unread || over_quota || matches!(result, Err(Error::BadRequest));
-    answer::answer(result, ends, webhooks.phase.get(), &webhooks.limits)
+    (answer::answer(result, ends, webhooks.phase.get(), &webhooks.limits), outcome.is_proven())
 }
 
 /// The path of a webhook.

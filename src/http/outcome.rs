@@ -51,6 +51,7 @@ pub(super) struct Outcome<'a> {
     /// How long the request may have waited for the event loop.
     late: Duration,
     pub(super) body: Reading,
+    proven: bool,
     finished: bool,
 }
 
@@ -65,6 +66,7 @@ impl<'a> Outcome<'a> {
             started,
             late,
             body: Reading::NotBegun,
+            proven: false,
             finished: false,
         }
     }
@@ -84,8 +86,14 @@ impl<'a> Outcome<'a> {
 
     /// The sender is proven: counts what is known of the delivery by now, and begins a span, where there are any.
     pub(super) fn proven(&mut self, endpoint: &Endpoint, proven: &Proven) {
+        self.proven = true;
         self.webhooks.metrics.proven(&endpoint.name, proven);
         self.trace.proven(self.webhooks.spans.as_ref(), endpoint, self.started.elapsed());
+    }
+
+    /// Whether the sender is proven.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven
     }
 
     /// The record is about to be sent. Returns its span, where there are any.

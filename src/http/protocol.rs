@@ -127,7 +127,10 @@ impl Accepted {
             // In a box, because it would lie twice in the future of every connection, of those that never ask as well.
             let answered = Box::pin(asked.clone().answer(request));
             async move {
-                let response = answered.await;
+                let (response, proven) = answered.await;
+                if proven {
+                    connection.prove();
+                }
                 if response.headers().get(CONNECTION) == Some(&answer::CLOSE) {
                     connection.close();
                 }
@@ -193,8 +196,9 @@ struct Asked {
 }
 
 impl Asked {
-    async fn answer(self, request: Request<Incoming>) -> Response {
-        if self.full { answer::turned_away(&self.limits) } else { handle(self.webhooks, request, self.peer).await }
+    /// The answer, and whether the request has proven its sender.
+    async fn answer(self, request: Request<Incoming>) -> (Response, bool) {
+        if self.full { (answer::turned_away(&self.limits), false) } else { handle(self.webhooks, request, self.peer).await }
     }
 }
 

@@ -4,14 +4,18 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// A body that has been waited for no longer than this is left alone. The providers' bodies are a few segments, sent at once: only a
 /// slow link needs as long, and who loses a delivery to it is told to come back.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A connection whose first request has been waited for no longer than this gives way last. Its first byte takes a round trip, over TLS three or four:
+/// where newcomers made room for one another, none of them would ever get to ask.
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most connections at once that wait for the end of what is thrown away. One more takes the place of the one that does so for longest.
 const LINGERING_MAX: usize = 256;
@@ -27,7 +31,9 @@ struct Queues {
     lingering: Queue,
     /// Connections that have not brought a request yet.
     fresh: Queue,
-    /// Connections between two requests.
+    /// Connections between two requests, none of which has ever proven its sender: a stranger's.
+    unproven: Queue,
+    /// Connections between two requests that have brought a proven delivery: a provider's, or a proxy's.
     idle: Queue,
     /// By endpoint, so that finding the longest at one of them does not mean looking through all.
     bodies: HashMap<Arc<str>, Queue>,
@@ -49,8 +55,10 @@ struct Waiter {
 pub(super) enum For<'a> {
     /// The first request of a connection.
     FirstRequest,
-    /// Another request of a connection.
+    /// Another request of a connection, none of which has proven its sender yet.
     NextRequest,
+    /// Another request of a connection that has brought a proven delivery.
+    NextDelivery,
     /// The rest of a body sent to an endpoint.
     Body(&'a Arc<str>),
     /// That the peer ends a connection which is closed on this side.
@@ -60,8 +68,8 @@ pub(super) enum For<'a> {
 /// Who may have to make room.
 #[derive(Clone, Copy)]
 pub(super) enum Among<'a> {
-    /// Whoever waits for a request or a body: connections without any request first, because a proxy's are used again and again. Those in
-    /// the middle of a body come second, and idle ones last.
+    /// Whoever waits for a request or a body. First come connections that have had time enough for their first request, then slow bodies, then
+    /// idle connections of strangers. Last come those that are new and those that have brought proven deliveries, whichever are more.
     Served,
     /// Those that wait for a body.
     Bodies,
@@ -75,9 +83,11 @@ impl Waiting {
     pub(super) fn dismiss(&self, among: Among<'_>) -> bool {
         let mut queues = self.queues();
         let first = match among {
-            Among::Served => {
-                queues.fresh.pop_first().or_else(|| queues.slowest_body(|_| true)).or_else(|| queues.idle.pop_first())
-            }
+            Among::Served => queues
+                .overdue()
+                .or_else(|| queues.slowest_body(|_| true))
+                .or_else(|| queues.unproven.pop_first())
+                .or_else(|| queues.new_or_proven()),
             Among::Bodies => queues.slowest_body(|_| true),
             Among::BodiesOf(endpoint) => queues.slowest_body(|name| name == endpoint),
         };
@@ -103,7 +113,8 @@ impl Waiting {
         let waiter = Waiter { since: Instant::now(), dismissal: Arc::clone(dismissal) };
         let queue = match what {
             For::FirstRequest => &mut queues.fresh,
-            For::NextRequest => &mut queues.idle,
+            For::NextRequest => &mut queues.unproven,
+            For::NextDelivery => &mut queues.idle,
             For::Body(endpoint) => queues.bodies.entry(Arc::clone(endpoint)).or_default(),
             For::End => &mut queues.lingering,
         };
@@ -116,7 +127,8 @@ impl Waiting {
         let mut queues = self.queues();
         match what {
             For::FirstRequest => queues.fresh.remove(&turn),
-            For::NextRequest => queues.idle.remove(&turn),
+            For::NextRequest => queues.unproven.remove(&turn),
+            For::NextDelivery => queues.idle.remove(&turn),
             For::Body(endpoint) => queues.bodies.get_mut(endpoint).and_then(|queue| queue.remove(&turn)),
             For::End => queues.lingering.remove(&turn),
         };
@@ -135,6 +147,18 @@ impl Waiting {
 }
 
 impl Queues {
+    /// The connection whose first request has been waited for longest, if it is for long enough.
+    fn overdue(&mut self) -> Option<(Turn, Waiter)> {
+        let longest = self.fresh.first_entry()?;
+        (longest.get().since.elapsed() > FIRST_PATIENCE).then(|| longest.remove_entry())
+    }
+
+    /// Of new connections and of those with proven deliveries one of those that are more. So a flood of new ones makes room by itself, and a pool
+    /// that fills the port makes room for new ones.
+    fn new_or_proven(&mut self) -> Option<(Turn, Waiter)> {
+        if self.fresh.len() >= self.idle.len() { self.fresh.pop_first() } else { self.idle.pop_first() }
+    }
+
     /// The body that has been waited for longest at endpoints of these names, if it is for long enough.
     fn slowest_body(&mut self, named: impl Fn(&str) -> bool) -> Option<(Turn, Waiter)> {
         let slow = self.bodies.iter_mut().filter(|(name, _)| named(name)).map(|(_, queue)| queue).filter(|queue| {

@@ -1,15 +1,15 @@
 //! How many connections there may be, and what one may carry.
 
 use std::{
-    io::Write as _,
-    net::Shutdown,
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpStream},
     time::{Duration, Instant},
 };
 
-use super::{PATIENCE, body, connect, handed_over, next_answer, raw, rest, table, wait_for_faults, whole};
+use super::{FIRST_PATIENCE, PATIENCE, body, connect, handed_over, next_answer, raw, rest, table, wait_for_faults, whole};
 use crate::{
     harness::parse,
-    table::{Ask, id, outcomes},
+    table::{Ask, Table, id, outcomes},
 };
 
 #[test]
@@ -170,4 +170,69 @@ fn what_http_allows() {
     let text = raw(&table.daemon, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 400"), "{text}");
     table.finish();
+}
+
+/// A port whose connections are all held, by strangers or by a proxy, still has room for those that come: a newcomer takes the place of one that is held,
+/// and not that of the newcomer before it, which has not had the time to ask.
+#[test]
+fn newcomers_do_not_make_room_for_one_another() {
+    let delivery = whole(&Ask::signed("filesafety", &body(100)));
+    let health = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+    for (what, held_by) in [("strangers", &health), ("a proxy", &delivery)] {
+        for attempt in 0.. {
+            let daemon = table("max_connections = 10").daemon;
+            let held: Vec<_> = (0..10)
+                .map(|_| {
+                    let stream = connect(&daemon);
+                    (&stream).write_all(held_by).unwrap();
+                    assert_eq!(next_answer(&stream).status, 200);
+                    stream
+                })
+                .collect();
+            let begin = Instant::now();
+            let newcomers: Vec<_> = (0..4).map(|_| connect(&daemon)).collect();
+            wait_for_faults(&daemon, "limit", 4);
+            let is_stored = |mut stream: &TcpStream| {
+                let mut answer = [0; 12];
+                // One that has made room is gone.
+                stream.write_all(&delivery).and_then(|()| stream.read_exact(&mut answer)).is_ok() && answer == *b"HTTP/1.1 200"
+            };
+            let answers: Vec<bool> = newcomers.iter().map(is_stored).collect();
+            let in_time = begin.elapsed() < FIRST_PATIENCE;
+            if answers == [true; 4] {
+                break;
+            }
+            // On a machine that stands still, a newcomer has had its time.
+            assert!(!in_time && attempt < 20, "held by {what}: {answers:?}");
+            drop(held);
+        }
+    }
+}
+
+/// Strangers who ask something, and be it for their health, take no place of a connection that has brought a delivery.
+#[test]
+fn strangers_leave_a_proxys_connections() {
+    let mut table = table("max_connections = 8");
+    let ask = Ask::signed("filesafety", &body(100));
+    let bytes = whole(&ask);
+    let deliver = |table: &mut Table, mut stream: &TcpStream| {
+        stream.write_all(&bytes).unwrap();
+        table.expect("the proxy's", &ask, &next_answer(stream), "200 published");
+    };
+    let pool = [connect(&table.daemon), connect(&table.daemon), connect(&table.daemon)];
+    for stream in &pool {
+        deliver(&mut table, stream);
+    }
+    let strangers: Vec<_> = (0..40)
+        .map(|_| {
+            let stream = connect(&table.daemon);
+            (&stream).write_all(b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            assert_eq!(next_answer(&stream).status, 404);
+            stream
+        })
+        .collect();
+    for stream in &pool {
+        deliver(&mut table, stream);
+    }
+    drop(strangers);
 }

@@ -11,7 +11,9 @@ use std::{
 
 use tokio_rustls::rustls::{ClientConfig, version::TLS13};
 
-use super::{KIB, PATIENCE, body, chunked, connect, handed_over, head, next_answer, table, wait_for_faults, whole};
+use super::{
+    FIRST_PATIENCE, KIB, PATIENCE, body, chunked, connect, handed_over, head, next_answer, table, wait_for_faults, whole,
+};
 use crate::{
     binary::Folder,
     harness::{Answer, Daemon, Setup, beside_a_clock, parse, wait_until},
@@ -185,6 +187,7 @@ fn a_connection_above_the_limit_hears_so() {
         wire.write_all(&whole(&Ask::signed("filesafety", &body(300 * KIB)))).unwrap();
         let answer = expect("above the limit", &mut *wire, "503 overloaded");
         assert_eq!((answer.header("connection"), answer.header("retry-after")), (Some("close"), Some("5")));
+        reach.daemon.release();
     }
 }
 
@@ -242,7 +245,7 @@ fn floods(wire: &mut dyn Wire) -> (usize, Duration) {
             Ok(()) => sent += more.len(),
             Err(error) => break error.kind(),
         }
-        // What both kernels hold comes on top of the two mebibytes.
+        // What both kernels hold comes on top of the sixteen mebibytes.
         assert!(sent < 64 << 20, "it takes everything");
     };
     assert!(matches!(end, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted), "{end:?}");
@@ -302,13 +305,14 @@ fn many_at_once() {
     drop(held);
 }
 
-/// Who makes room: first those that have their answer, then those that never asked, then those that are idle, longest first.
+/// Who makes room: first those that have their answer, then those that had their time and never asked, then the idle ones of strangers, then those
+/// that have brought deliveries, longest first.
 #[test]
 fn who_makes_room_for_a_newcomer() {
     let ask = Ask::signed("filesafety", &body(100));
     let bytes = whole(&ask);
     for attempt in 0.. {
-        let daemon = table("max_connections = 4").daemon;
+        let daemon = table("max_connections = 5").daemon;
         let dial = |sent: &[u8]| {
             let stream = connect(&daemon);
             (&stream).write_all(sent).unwrap();
@@ -319,8 +323,10 @@ fn who_makes_room_for_a_newcomer() {
         };
         let idle = dial(&bytes);
         let younger = dial(&bytes);
+        let stranger = dial(&whole(&Ask::post("/nope", Vec::new(), b"")));
         let silent = dial(b"");
-        daemon.wait_until("accepted", |_| connections(&daemon) == Some(3.0));
+        daemon.wait_until("accepted", |_| connections(&daemon) == Some(4.0));
+        thread::sleep(FIRST_PATIENCE);
         let begin = Instant::now();
         let lingering = dial(&announced());
         let mut newcomers = vec![dial(&bytes)];
@@ -333,12 +339,12 @@ fn who_makes_room_for_a_newcomer() {
             stream.set_nonblocking(false).unwrap();
             matches!(end, Err(error) if error.kind() == ErrorKind::WouldBlock)
         };
-        let all = [&silent, &idle, &younger];
-        assert_eq!(all.map(open), [true, true, true], "attempt {attempt}");
-        for gone in 1..=3 {
+        let all = [&silent, &stranger, &idle, &younger];
+        assert_eq!(all.map(open), [true; 4], "attempt {attempt}");
+        for gone in 1..=4 {
             newcomers.push(dial(&bytes));
             wait_until("closed", || !open(all[gone - 1]));
-            assert_eq!(all.map(open), [0, 1, 2].map(|place| place >= gone), "{gone} newcomers");
+            assert_eq!(all.map(open), [0, 1, 2, 3].map(|place| place >= gone), "{gone} newcomers");
         }
         drop(newcomers);
         // On a machine that stands still, the lingering one has ended by itself.

@@ -21,6 +21,8 @@ const KIB: usize = 1024;
 
 /// How long a body may be waited for before it makes room for others.
 pub const PATIENCE: Duration = Duration::from_millis(500);
+/// After this long a connection that has asked nothing yet is the first to make room, with a margin for the two clocks.
+pub const FIRST_PATIENCE: Duration = Duration::from_millis(1100);
 
 fn table(http: &str) -> Table {
     Table::with(Setup { tables: &format!("[http]\n{http}"), ..Setup::default() })
