@@ -44,18 +44,29 @@ pub struct Stored {
     pub offset: i64,
     /// The record timestamp in milliseconds since the epoch.
     pub timestamp_ms: Option<i64>,
-    /// The key.
-    pub key: Vec<u8>,
-    /// The headers in order; values that are not UTF-8 are replaced.
-    pub headers: Vec<(String, String)>,
-    /// The value.
-    pub value: Vec<u8>,
+    /// The key; none is null.
+    pub key: Option<Vec<u8>>,
+    /// The headers in order, of which several may have one name; a value that is none is null.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// The value; none is null.
+    pub value: Option<Vec<u8>>,
 }
 
 impl Stored {
-    /// The value of a header.
+    /// The value of the first header of a name, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
+        let (_, value) = self.headers.iter().find(|(it, _)| it == name)?;
+        std::str::from_utf8(value.as_deref()?).ok()
+    }
+
+    /// The key's bytes, none of them where it is null.
+    pub fn key_bytes(&self) -> &[u8] {
+        self.key.as_deref().unwrap_or_default()
+    }
+
+    /// The value's bytes, none of them where it is null.
+    pub fn value_bytes(&self) -> &[u8] {
+        self.value.as_deref().unwrap_or_default()
     }
 }
 
@@ -267,17 +278,16 @@ fn some(places: &[Place]) -> String {
 }
 
 fn stored(message: &BorrowedMessage<'_>) -> Stored {
-    let headers = message.headers().map(|headers| {
-        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-        headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
-    });
+    let headers = message
+        .headers()
+        .map(|headers| headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect());
     Stored {
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis(),
-        key: message.key().unwrap_or_default().to_vec(),
+        key: message.key().map(<[u8]>::to_vec),
         headers: headers.unwrap_or_default(),
-        value: message.payload().unwrap_or_default().to_vec(),
+        value: message.payload().map(<[u8]>::to_vec),
     }
 }

@@ -11,14 +11,13 @@ use hookgate::{
     http::Clock,
     proto::{Event, event_to_json},
     provider,
-    publish::read::Stored,
 };
 use prost::Message as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    harness::{Answer, NOW, Setup, fixture, fixtures, frozen, secret, signed_with},
+    harness::{Answer, NOW, Setup, Stored, fixture, fixtures, frozen, secret, signed_with},
     table::{Ask, Table, header, id},
 };
 

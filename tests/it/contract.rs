@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use hookgate::{
     proto::{Event, ProofScheme},
     provider,
-    publish::read::Stored,
 };
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     accept::post_every_fixture,
     binary::Folder,
-    harness::{self, Daemon, NOW, SECRETS, Setup, fixture, hmac_hex, secret, signed_with},
+    harness::{self, Daemon, NOW, SECRETS, Setup, Stored, fixture, hmac_hex, secret, signed_with},
     table::{Ask, Table, header, id},
 };
 

@@ -8,7 +8,6 @@ use hookgate::{
     event::FaultReason,
     proto::{Event, event::Payload},
     provider,
-    publish::read::Stored,
 };
 use prost::Message as _;
 use rdkafka::{ClientConfig, producer::BaseProducer};
@@ -16,6 +15,7 @@ use serde_json::Value;
 
 use crate::{
     docs::{document, parse, rows},
+    harness::Stored,
     table::{Ask, Table, header},
 };
 

@@ -18,7 +18,7 @@ use hookgate::{
     proto::Origin,
     publish::{
         mock::Mock,
-        read::{Read, Reader, Start, Stored},
+        read::{Read, Reader, Start},
     },
 };
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -292,6 +292,27 @@ pub fn records(config: &Config) -> Vec<Stored> {
     records_of(config, &topics(config))
 }
 
+/// A record as Hookgate writes it: nothing is null, and headers are text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub timestamp_ms: Option<i64>,
+    pub key: Vec<u8>,
+    pub headers: Vec<(String, String)>,
+    pub value: Vec<u8>,
+}
+
+impl Stored {
+    fn of(record: hookgate::publish::read::Stored) -> Self {
+        let hookgate::publish::read::Stored { topic, partition, offset, timestamp_ms, key, headers, value } = record;
+        let text = |value: Option<Vec<u8>>| String::from_utf8(value.unwrap()).unwrap();
+        let headers = headers.into_iter().map(|(name, value)| (name, text(value))).collect();
+        Self { topic, partition, offset, timestamp_ms, key: key.unwrap(), headers, value: value.unwrap() }
+    }
+}
+
 /// Every record on some topics, from the beginning to the end as of now.
 pub fn records_of(config: &Config, topics: &[String]) -> Vec<Stored> {
     let mut reader = Reader::open(&config.kafka, topics, Start::Beginning).unwrap();
@@ -299,7 +320,7 @@ pub fn records_of(config: &Config, topics: &[String]) -> Vec<Stored> {
     while !reader.caught_up() {
         assert!(begin.elapsed() < Duration::from_secs(60), "the topics cannot be read to their end");
         if let Read::Record(stored) = reader.next(Duration::from_millis(200)).unwrap() {
-            all.push(stored);
+            all.push(Stored::of(stored));
         }
     }
     all

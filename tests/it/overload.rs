@@ -289,6 +289,6 @@ fn a_body_that_makes_the_classifier_panic() {
     assert_eq!(table.daemon.admin("/livez").status, 200);
     assert_eq!(table.daemon.metric("hookgate_in_flight_deliveries"), Some(0.0));
     let records = table.finish();
-    let reason = |record: &&hookgate::publish::read::Stored| record.headers.contains(&("hookgate-reason".into(), "panic".into()));
+    let reason = |record: &&crate::harness::Stored| record.headers.contains(&("hookgate-reason".into(), "panic".into()));
     assert_eq!(records.iter().filter(reason).count(), 10);
 }

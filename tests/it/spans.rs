@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hookgate::publish::read::Stored;
+use crate::harness::Stored;
 use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value},
     trace::v1::{Span, span::SpanKind, status::StatusCode},

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hookgate::publish::read::Stored;
+use crate::harness::Stored;
 use serde_json::Value;
 
 use crate::harness::{Answer, Daemon, Setup, request, signed};

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::{Args, ValueEnum};
 use prost::Message as _;
 use serde_json::{Map, Value, json};
@@ -94,14 +95,17 @@ impl Printer {
         Self { format: Format::Pretty, body: false, colour: terminal && allows_colour(environment), terminal, separator: b"" }
     }
 
-    /// Writes one record. Whether there was anything to show: what is no event has no body.
+    /// Writes one record. Whether there was anything to show: what is no event has no body, and no place in a stream of events.
     pub(in crate::command) fn print(&mut self, out: &mut impl Write, stored: &Stored) -> io::Result<bool> {
         match self.format {
             Format::Json => writeln!(out, "{}", printable(&to_json(stored, self.body).to_string()))?,
             Format::Pretty => self.show(out, stored)?,
-            Format::Raw => out.write_all(&stored.value)?,
+            Format::Raw => out.write_all(stored.value_bytes())?,
             Format::Delimited => {
                 let (_, event) = event_of(stored);
+                if event.is_empty() || proto::Event::decode(event).is_err() {
+                    return Ok(false);
+                }
                 let mut length = Vec::new();
                 prost::encode_length_delimiter(event.len(), &mut length).map_err(io::Error::other)?;
                 out.write_all(&length)?;
@@ -140,7 +144,7 @@ impl Printer {
             "{}  {}  key {}",
             self.paint(DIM, time.as_deref().unwrap_or("-")),
             self.paint(BOLD_CYAN, &place),
-            self.paint(YELLOW, &String::from_utf8_lossy(&stored.key))
+            self.paint(YELLOW, &String::from_utf8_lossy(stored.key_bytes()))
         )?;
         if let Some(verdict) = stored.header("hookgate-verdict").or(stored.header("hookgate-reason")) {
             write!(out, "  {}", self.paint(if verdict == "clean" { GREEN } else { RED }, verdict))?;
@@ -149,8 +153,12 @@ impl Printer {
         for (name, value) in &stored.headers {
             // The others say what the event says.
             if matches!(name.as_str(), "hookgate-detail" | "traceparent") {
-                self.field(out, 1, name, &json!(value))?;
+                self.field(out, 1, name, &text_or_bytes(value.as_deref()))?;
             }
+        }
+        if stored.value.is_none() {
+            self.field(out, 1, "value", &Value::Null)?;
+            return writeln!(out);
         }
         let (schema, event) = event_of(stored);
         if let Some(schema) = schema {
@@ -159,9 +167,10 @@ impl Printer {
         if let Some(Value::Object(fields)) = proto::event_to_json(event) {
             self.event(out, event, fields)?;
         } else {
-            let shown = &stored.value[..stored.value.len().min(HEX_BYTES_MAX)];
-            let more = if shown.len() < stored.value.len() { "…" } else { "" };
-            let told = format!("{} bytes: {}{more}", stored.value.len(), hex::encode(shown));
+            let value = stored.value_bytes();
+            let shown = &value[..value.len().min(HEX_BYTES_MAX)];
+            let more = if shown.len() < value.len() { "…" } else { "" };
+            let told = format!("{} bytes: {}{more}", value.len(), hex::encode(shown));
             self.field(out, 1, "not an event", &json!(told))?;
         }
         writeln!(out)
@@ -204,9 +213,9 @@ impl Printer {
 
 /// The schema's id where a registry's frame is around the event, and the event.
 fn event_of(stored: &Stored) -> (Option<u32>, &[u8]) {
-    match proto::unframe(&stored.value) {
+    match proto::unframe(stored.value_bytes()) {
         Some((schema, event)) => (Some(schema), event),
-        None => (None, &stored.value),
+        None => (None, stored.value_bytes()),
     }
 }
 
@@ -250,15 +259,42 @@ fn laid_out(json: &str) -> String {
 }
 
 /// A record as one JSON object. A value that is no event is told as such and kept as hex.
+/// A string, null, or an object with the base64 of what is not UTF-8.
+fn text_or_bytes(bytes: Option<&[u8]>) -> Value {
+    match bytes.map(|bytes| (std::str::from_utf8(bytes), bytes)) {
+        None => Value::Null,
+        Some((Ok(text), _)) => text.into(),
+        Some((Err(_), bytes)) => json!({ "base64": BASE64_STANDARD.encode(bytes) }),
+    }
+}
+
+/// The headers by name; what stands there several times is a list.
+fn headers(stored: &Stored) -> Value {
+    let mut headers: Map<String, Value> = Map::new();
+    for (name, value) in &stored.headers {
+        let value = text_or_bytes(value.as_deref());
+        match headers.get_mut(name) {
+            None => drop(headers.insert(name.clone(), value)),
+            // No single value is a list.
+            Some(Value::Array(several)) => several.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    headers.into()
+}
+
 fn to_json(stored: &Stored, with_body: bool) -> Value {
     let mut line = Map::new();
     line.insert("topic".into(), json!(stored.topic));
     line.insert("partition".into(), json!(stored.partition));
     line.insert("offset".into(), json!(stored.offset));
     line.insert("timestamp_ms".into(), json!(stored.timestamp_ms));
-    line.insert("key".into(), json!(String::from_utf8_lossy(&stored.key)));
-    let headers: Map<_, _> = stored.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    line.insert("headers".into(), headers.into());
+    line.insert("key".into(), text_or_bytes(stored.key.as_deref()));
+    line.insert("headers".into(), headers(stored));
+    if stored.value.is_none() {
+        line.insert("event".into(), Value::Null);
+        return line.into();
+    }
     let (schema, event) = event_of(stored);
     if let Some(schema) = schema {
         line.insert("schema_id".into(), json!(schema));
@@ -272,7 +308,7 @@ fn to_json(stored: &Stored, with_body: bool) -> Value {
             }
             line.insert("event".into(), fields)
         }
-        None => line.insert("not_an_event_hex".into(), json!(hex::encode(&stored.value))),
+        None => line.insert("not_an_event_hex".into(), json!(hex::encode(stored.value_bytes()))),
     };
     line.into()
 }

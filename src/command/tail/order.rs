@@ -59,8 +59,8 @@ impl Backlog {
 
 /// About what a record costs in memory.
 fn weight(stored: &Stored) -> usize {
-    let headers: usize = stored.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    stored.key.len() + stored.value.len() + headers + 512
+    let headers: usize = stored.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len)).sum();
+    stored.key_bytes().len() + stored.value_bytes().len() + headers + 512
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
     type Of = (&'static str, i64, i64);
 
     fn stored((topic, offset, time): Of) -> Stored {
-        let (key, headers, value) = (Vec::new(), Vec::new(), Vec::new());
+        let (key, headers, value) = (Some(Vec::new()), Vec::new(), Some(Vec::new()));
         Stored { topic: topic.into(), partition: 0, offset, timestamp_ms: Some(time), key, headers, value }
     }
 

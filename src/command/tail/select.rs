@@ -208,7 +208,7 @@ impl Filters {
             Some((provider, name)) => (Some(provider).filter(|it| !it.is_empty()), Some(name)),
             None => (None, None),
         };
-        let key = std::str::from_utf8(&stored.key).ok();
+        let key = std::str::from_utf8(stored.key_bytes()).ok();
         let source = stored.header("ce_source").and_then(|source| source.strip_prefix("/hookgate/"));
         let id = stored.header("ce_id");
         let told = wanted(&self.subject, || stored.header("ce_subject").or(key))
@@ -236,7 +236,7 @@ impl Filters {
 
     /// The same by the event itself. What is no event matches nothing.
     fn admits_decoded(&self, stored: &Stored, type_is_told: bool) -> bool {
-        let value = proto::unframe(&stored.value).map_or(stored.value.as_slice(), |(_, event)| event);
+        let value = proto::unframe(stored.value_bytes()).map_or(stored.value_bytes(), |(_, event)| event);
         let Ok(event) = proto::Event::decode(value) else { return false };
         let origin =
             Origin::try_from(event.origin).unwrap_or_default().as_str_name().trim_start_matches("ORIGIN_").to_lowercase();

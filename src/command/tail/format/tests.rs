@@ -21,9 +21,9 @@ fn stored(value: Vec<u8>) -> Stored {
         partition: 3,
         offset: 1_201,
         timestamp_ms: Some(1_795_341_600_250),
-        key: b"scn\x07_1".into(),
-        headers: headers.map(|(name, value)| (name.into(), value.into())).into(),
-        value,
+        key: Some(b"scn\x07_1".into()),
+        headers: headers.map(|(name, value)| (name.into(), Some(value.into()))).into(),
+        value: Some(value),
     }
 }
 
@@ -108,6 +108,43 @@ fn bytes_are_given_as_they_are() {
         assert!(matches!(printer.print(&mut out, &record), Ok(true)));
     }
     assert_eq!(out, [&*event().body, b"\n", &*event().body].concat());
+}
+
+#[test]
+fn json_keeps_what_is_null_or_binary_or_stands_there_twice() {
+    type Bytes<'a> = Option<&'a [u8]>;
+    let check = |key: Bytes<'_>, headers: &[(&str, Bytes<'_>)], value: Bytes<'_>, expected: Value| {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec))).collect();
+        let record = Stored { key: key.map(<[u8]>::to_vec), headers, value: value.map(<[u8]>::to_vec), ..stored(Vec::new()) };
+        let line = to_json(&record, false);
+        let seen: Vec<&Value> =
+            ["key", "headers", "event", "not_an_event_hex"].iter().filter_map(|name| line.get(*name)).collect();
+        assert_eq!(json!(seen), expected);
+        assert_eq!(line.get("event").is_some(), line.get("not_an_event_hex").is_none(), "{line}");
+    };
+    check(None, &[], None, json!([null, {}, null]));
+    check(Some(b""), &[], Some(b""), json!(["", {}, ""]));
+    check(Some(b"\xff\x00"), &[], None, json!([{ "base64": "/wA=" }, {}, null]));
+    let headers: [(&str, Bytes<'_>); 6] =
+        [("a", Some(b"1")), ("b", None), ("a", Some(b"2")), ("c", Some(b"")), ("a", None), ("a", Some(b"\xfe"))];
+    let expected = json!({ "a": ["1", "2", null, { "base64": "/g==" }], "b": null, "c": "" });
+    check(Some(b"k"), &headers, None, json!(["k", expected, null]));
+}
+
+#[test]
+fn a_stream_of_events_holds_events_only() {
+    let check = |value: Option<&[u8]>, written: bool| {
+        let (mut out, record) = (Vec::new(), Stored { value: value.map(<[u8]>::to_vec), ..stored(Vec::new()) });
+        let mut printer = Printer { format: Format::Delimited, body: false, colour: false, terminal: false, separator: b"" };
+        assert!(matches!(printer.print(&mut out, &record), Ok(told) if told == written), "{value:?}");
+        assert_eq!(out.is_empty(), !written, "{value:?}");
+    };
+    check(Some(&event().encode_to_vec()), true);
+    check(Some(&framed(&event().encode_to_vec())), true);
+    check(Some(b"not an event"), false);
+    check(Some(&[0xff; 3]), false);
+    check(Some(b""), false);
+    check(None, false);
 }
 
 #[test]

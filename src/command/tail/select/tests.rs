@@ -118,9 +118,9 @@ fn stored(kind: &str, event: &proto::Event, more: &[(&str, &str)]) -> Stored {
         partition: 0,
         offset: 0,
         timestamp_ms: Some(1_000),
-        key: event.subject.clone().into_bytes(),
-        headers: headers.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)).collect(),
-        value: event.encode_to_vec(),
+        key: Some(event.subject.clone().into_bytes()),
+        headers: headers.into_iter().chain(more).map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect(),
+        value: Some(event.encode_to_vec()),
     }
 }
 
@@ -146,9 +146,9 @@ fn filters_admit_what_they_name() {
     let scan = event("filesafety", "scan.complete");
     let verdict = [("hookgate-verdict", "infected")];
     let whole = stored("filesafety.scan.complete", &scan, &verdict);
-    let undecodable = Stored { value: b"\xff".into(), ..whole.clone() };
+    let undecodable = Stored { value: Some(b"\xff".to_vec()), ..whole.clone() };
     let bare = Stored { headers: Vec::new(), ..whole.clone() };
-    let framed = Stored { value: [&[0, 0, 0, 0, 7, 0], &*bare.value].concat(), ..bare.clone() };
+    let framed = Stored { value: Some([&[0, 0, 0, 0, 7, 0], bare.value_bytes()].concat()), ..bare.clone() };
     // What the headers tell is not looked for in the value; without headers the value tells, in a registry's frame too.
     for stored in [&whole, &undecodable, &bare, &framed] {
         check(stored, "", true);
