@@ -9,7 +9,10 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use super::{EXIT_CONFIGURATION, EXIT_FINDINGS, Failure, Outcome, Source};
+use super::{
+    EXIT_CONFIGURATION, EXIT_FINDINGS, Failure, Outcome, Source,
+    misfits::{misfits, missing, unwritable},
+};
 use crate::{
     app::{read_secrets, topic_table},
     config::{
@@ -17,10 +20,7 @@ use crate::{
         deadlines::{chain, memory_ceiling},
     },
     printable::printable,
-    publish::{
-        cluster::{self, Cluster, Creation, Topic, Unread, WritePermission},
-        guarantee::Guarantee,
-    },
+    publish::cluster,
     registry::{self, State},
 };
 
@@ -61,7 +61,7 @@ struct Asked {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
-    let (config, warnings) = match examine(arguments, environment) {
+    let (config, mut warnings) = match examine(arguments, environment) {
         Err(Failure::Configuration(text)) if arguments.json => {
             let report = json!({ "problems": text.lines().collect::<Vec<_>>() });
             writeln!(io::stdout(), "{}", printable(&report.to_string()))?;
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     };
     let mut asked = Asked::default();
     if arguments.cluster {
-        inspect(&config, &mut asked);
+        inspect(&config, &mut asked, &mut warnings);
         inspect_schemas(&config, &mut asked);
     }
     let mut out = io::stdout().lock();
@@ -141,31 +141,20 @@ fn show(out: &mut impl Write, arguments: &Arguments, config: &Config, warnings: 
 }
 
 /// The brokers, and everything about the cluster that does not fit.
-fn inspect(config: &Config, asked: &mut Asked) {
+fn inspect(config: &Config, asked: &mut Asked, warnings: &mut Vec<String>) {
     let topics: Vec<String> = topic_table(config).by_topic().into_keys().map(|topic: Arc<str>| topic.to_string()).collect();
     let cluster = match cluster::inspect(config, &topics) {
         Ok(cluster) => cluster,
         Err(error) => return asked.unreachable.push(error),
     };
+    // Another one serves, until it is the one that is needed.
+    warnings.extend(cluster::unusable(config));
     let findings = &mut asked.findings;
     findings.extend(missing(config, &cluster, &topics));
     for (name, topic) in &cluster.topics {
         findings.extend(misfits(config, name, topic));
     }
-    let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (name, permission) in cluster::probe_writes(config, &cluster.topics) {
-        match permission {
-            WritePermission::Granted => {}
-            WritePermission::Denied => {
-                let mend = grant(config, &["Write", "Describe"], &[name]);
-                findings.push(format!("topic {name}: no permission to write; grant it with {mend}"));
-            }
-            WritePermission::Unknown(why) => unknown.entry(why).or_default().push(name),
-        }
-    }
-    for (why, names) in unknown {
-        findings.push(format!("cannot tell whether these topics may be written to: {}: {why}", names.join(" ")));
-    }
+    findings.extend(unwritable(config, &cluster.topics, cluster::probe_writes(config, &cluster.topics)));
     asked.brokers = cluster.brokers;
 }
 
@@ -188,189 +177,4 @@ fn inspect_schemas(config: &Config, asked: &mut Asked) {
         false
     });
     asked.findings.extend(registry::obstacles(&states));
-}
-
-/// The command that gives this client permissions on topics.
-fn grant(config: &Config, operations: &[&str], topics: &[&str]) -> String {
-    let (operations, topics) = (operations.join(" --operation "), topics.join(" --topic "));
-    let brokers = config.kafka.brokers.join(",");
-    format!(
-        "`kafka-acls.sh --add --allow-principal User:<user> --operation {operations} --topic {topics} --bootstrap-server {brokers}`"
-    )
-}
-
-/// The command that changes a setting of a topic.
-fn alter(config: &Config, topic: &str, setting: &str) -> String {
-    let brokers = config.kafka.brokers.join(",");
-    format!("`kafka-configs.sh --alter --topic {topic} --add-config {setting} --bootstrap-server {brokers}`")
-}
-
-/// Topics that are not there as far as can be seen. The cluster is asked whether it would create them, which tells those that are hidden
-/// and those that we may not create.
-fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> Vec<String> {
-    let missing: Vec<String> = topics.iter().filter(|topic| !cluster.topics.contains_key(*topic)).cloned().collect();
-    if missing.is_empty() {
-        return Vec::new();
-    }
-    let mend = if config.kafka.auto_create {
-        "kafka.auto_create will create them"
-    } else {
-        "create them with `hookgate topics --apply`, or grant Describe on them"
-    };
-    let mut findings = vec![format!("{} topics are missing or not visible: {}; {mend}", missing.len(), missing.join(" "))];
-    let answers = match cluster::may_create(config, &missing) {
-        Ok(answers) => answers,
-        Err(error) => {
-            findings.push(format!("cannot tell whether they may be created: {error}"));
-            return findings;
-        }
-    };
-    let those = |wanted: &Creation| -> Vec<&str> {
-        answers.iter().filter(|(_, answer)| answer == wanted).map(|(topic, _)| topic.as_str()).collect()
-    };
-    let (hidden, denied) = (those(&Creation::Exists), those(&Creation::Denied));
-    if !hidden.is_empty() {
-        let mend = grant(config, &["Describe", "DescribeConfigs", "Write"], &hidden);
-        findings.push(format!("topics that exist are not visible: {}; grant it with {mend}", hidden.join(" ")));
-    }
-    if !denied.is_empty() {
-        let mend = grant(config, &["Create"], &denied);
-        findings.push(format!(
-            "no permission to create {}; grant it with {mend}, or let somebody who may run what `hookgate topics --commands` prints",
-            denied.join(" ")
-        ));
-    }
-    for (topic, answer) in &answers {
-        if let Creation::Impossible(why) = answer {
-            findings.push(format!("topic {topic}: cannot be created with the settings of [topics]: {why}"));
-        }
-    }
-    findings
-}
-
-/// What is wrong with a topic that is there, with the command that changes it.
-pub(super) fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String> {
-    let mut findings = Vec::new();
-    match &topic.settings {
-        Ok(_) => {}
-        Err(Unread::Denied) => {
-            let mend = grant(config, &["DescribeConfigs"], &[name]);
-            findings.push(format!(
-                "topic {name}: no permission to read its settings, so size and min.insync.replicas are not compared; grant it with {mend}"
-            ));
-        }
-        Err(Unread::Failed(why)) => {
-            findings.push(format!("topic {name}: its settings cannot be read: {why}"));
-        }
-    }
-    let settings = topic.settings.clone().unwrap_or_default();
-    let wanted = config.topics.max_message_bytes;
-    if let Some(limit) = settings.max_message_bytes.filter(|limit| *limit < wanted as u64) {
-        let mend = alter(config, name, &format!("max.message.bytes={wanted}"));
-        findings.push(format!(
-            "topic {name}: max.message.bytes is {limit}, below [topics] max_message_bytes ({wanted}); mend it with {mend}"
-        ));
-    }
-    let least = settings.min_insync_replicas.unwrap_or(1) as usize;
-    if topic.in_sync < least {
-        let mend = if topic.replicas < least {
-            format!("it has {} replicas: add some, or mend it with {}", topic.replicas, {
-                alter(config, name, &format!("min.insync.replicas={}", topic.replicas.clamp(1, 2)))
-            })
-        } else {
-            "bring the brokers of the others back, which `kafka-topics.sh --describe --under-min-isr-partitions` shows".into()
-        };
-        findings.push(format!(
-            "topic {name}: {} of {least} replicas that must be in sync are, so nothing can be written; {mend}",
-            topic.in_sync
-        ));
-    }
-    let wanted = config.topics.in_sync_wanted();
-    let alter = || alter(config, name, &format!("min.insync.replicas={wanted}"));
-    match Guarantee::of(topic, wanted) {
-        Guarantee::Kept | Guarantee::Unknown => {}
-        Guarantee::FewReplicas(replicas) => findings.push(format!(
-            "topic {name}: it has {replicas} replicas where {wanted} must be in sync, so an acknowledged event can be lost with a broker; \
-             add replicas with `kafka-reassign-partitions.sh`, then run {}",
-            alter()
-        )),
-        Guarantee::FewInSync(least) => findings.push(format!(
-            "topic {name}: min.insync.replicas is {least} where {wanted} are wanted, so an acknowledged event can be lost with a broker; \
-             mend it with {}",
-            alter()
-        )),
-    }
-    findings
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::{
-        config::{self, Environment},
-        publish::cluster::{Settings, Topic, Unread},
-    };
-
-    /// What is found about a topic, by a word of each finding. The first line is of `[topics]`.
-    fn check_with(topics: &str, replicas: usize, in_sync: usize, settings: Result<Settings, Unread>, found: &[&str]) {
-        let text = format!(
-            "[kafka]\nbrokers = [\"kafka:9092\"]\n[topics]\n{topics}\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:S\"]\n"
-        );
-        let environment: Environment = [("S", "secret")].into_iter().collect();
-        let config = config::parse(&text, "a.toml", &environment, &[]).expect("it is good");
-        let findings = super::misfits(&config, "t", &Topic { partitions: 1, replicas, in_sync, settings });
-        assert_eq!(findings.len(), found.len(), "{findings:?}");
-        for (finding, word) in findings.iter().zip(found) {
-            assert!(finding.contains(word), "{word:?} is not in {finding:?}");
-        }
-    }
-
-    fn settings(limit: Option<u64>, least: Option<u32>) -> Settings {
-        Settings { max_message_bytes: limit, min_insync_replicas: least }
-    }
-
-    #[test]
-    fn only_what_can_be_read_is_found_fault_with() {
-        let check = |in_sync: usize, limit: Option<u64>, least: Option<u32>, found: &[&str]| {
-            check_with("", 3, in_sync, Ok(settings(limit, least)), found);
-        };
-        check(3, Some(1_000_000), Some(2), &[]);
-        check(3, Some(999_999), Some(2), &["max.message.bytes is 999999"]);
-        check(3, Some(1_000_000), Some(1), &["min.insync.replicas is 1"]);
-        check(1, Some(1_000_000), Some(2), &["1 of 2 replicas"]);
-        // The cluster has no such setting.
-        check(3, Some(1_000_000), None, &[]);
-        check(0, Some(1_000_000), None, &["0 of 1 replicas"]);
-        // Nothing may be read or was: whether they fit cannot be told.
-        check_with("", 3, 3, Err(Unread::Denied), &["no permission to read its settings"]);
-        check_with("", 3, 3, Err(Unread::Failed("timed out".into())), &["cannot be read: timed out"]);
-    }
-
-    /// The rule of `publish::guarantee`, and the command that changes what it finds.
-    #[test]
-    fn a_topic_that_can_lose_what_it_acknowledged_is_found() {
-        let check = |topics: &str, replicas: usize, least: Option<u32>, found: &[&str]| {
-            check_with(topics, replicas, replicas, Ok(settings(None, least)), found);
-        };
-        let alter = |number: u32| format!("--topic t --add-config min.insync.replicas={number} --bootstrap-server kafka:9092");
-        // 2 of three by default, also where the brokers decide.
-        for topics in ["", "replication = -1", "min_insync_replicas = -1", "min_insync_replicas = 2"] {
-            check(topics, 3, Some(2), &[]);
-            check(topics, 2, Some(2), &[]);
-            check(topics, 3, Some(3), &[]);
-            check(topics, 3, None, &[]);
-            check(topics, 3, Some(1), &[&alter(2)]);
-            check(topics, 2, Some(1), &[&alter(2)]);
-            check(topics, 1, Some(1), &["1 replicas where 2 must be in sync"]);
-            check(topics, 1, None, &["1 replicas where 2 must be in sync"]);
-        }
-        check("min_insync_replicas = 3", 3, Some(2), &[&alter(3)]);
-        check("min_insync_replicas = 3", 3, Some(3), &[]);
-        // Chosen, which is warned of when the configuration is read.
-        check("min_insync_replicas = 1", 3, Some(1), &[]);
-        check("replication = 1", 1, Some(1), &[]);
-        check("replication = 2", 2, Some(1), &[]);
-        // How many replicas there are may be known where the settings are not.
-        let found = ["no permission", "1 replicas where 2 must be in sync"];
-        check_with("", 1, 1, Err(Unread::Denied), &found);
-    }
 }

@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod dev;
 mod logging;
+mod misfits;
 mod schema;
 mod send;
 mod serve;
@@ -140,8 +141,11 @@ impl Source {
 
     /// Loads with further flags over the file and the environment, each a configuration key and its value.
     fn load_with(&self, environment: &Environment, flags: &[(&str, &Option<String>)], needs: Needs) -> Result<Config, Failure> {
-        let config = config::load(&self.config, environment, &self.overrides(flags), needs)?;
+        let config = config::load(&self.config, environment, &self.overrides(flags), needs, publish::refuses_property)?;
         publish::takes_properties(&config.kafka).map_err(Failure::Configuration)?;
+        if needs >= Needs::Kafka {
+            publish::takes_files(&config.kafka).map_err(Failure::Configuration)?;
+        }
         Ok(config)
     }
 

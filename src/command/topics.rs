@@ -9,13 +9,16 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, Outcome, Source, check::misfits};
+use super::{
+    Failure, Outcome, Source,
+    misfits::{denied, misfits, refusals},
+};
 use crate::{
     app::topic_table,
     config::{Config, Environment, Needs},
     event::EventKind,
     printable::printable,
-    publish::cluster,
+    publish::cluster::{self, Unread},
     registry::{self, State},
 };
 
@@ -118,14 +121,19 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
         [] => BTreeMap::new(),
         missing => cluster::create_topics(config, missing)?.into_iter().collect(),
     };
-    let (mut out, mut problems) = (io::stdout().lock(), Vec::new());
+    let (mut out, mut problems, mut unreadable) = (io::stdout().lock(), Vec::new(), Vec::new());
     for name in &names {
         let result = match results.get(name) {
             None => "exists",
             Some(None) => "created",
             Some(Some(error)) => error,
         };
-        let findings = before.topics.get(name).map_or_else(Vec::new, |topic| misfits(config, name, topic));
+        let topic = before.topics.get(name);
+        let mut findings = topic.map_or_else(Vec::new, |topic| misfits(config, name, topic));
+        if topic.is_some_and(|topic| topic.settings == Err(Unread::Denied)) {
+            unreadable.push(name.as_str());
+            findings.extend(denied(config, &[name.as_str()], &[]).filter(|_| as_json));
+        }
         if as_json {
             writeln!(out, "{}", json!({ "topic": name, "result": result, "findings": findings }))?;
         } else {
@@ -134,6 +142,9 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
         // It stays as it is: changing it is for somebody who knows why it differs.
         problems.extend(findings);
     }
+    problems.extend(denied(config, &unreadable, &[]));
+    let refused = results.iter().filter_map(|(topic, why)| Some((topic.as_str(), why.as_deref()?)));
+    let refused = refusals(config, before.brokers.len(), refused);
     if !as_json {
         for problem in problems {
             writeln!(out, "problem: {}", printable(&problem))?;
@@ -148,7 +159,5 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
         let hint = format!("created, but the brokers do not show them yet: {}; the daemon waits for them", late.join(" "));
         return Err(Failure::Failed(hint));
     }
-    let hint = "not every topic could be created, and the cluster's reason stands behind each. InvalidReplicationFactor: there are fewer \
-                brokers than [topics] replication. TopicAuthorizationFailed: `hookgate topics --commands` is for somebody who may";
-    Err(Failure::Failed(hint.into()))
+    Err(Failure::Failed(refused.join("\n")))
 }

@@ -226,14 +226,26 @@ pub enum Needs {
     Everything,
 }
 
-/// Reads the configuration from a file. `overrides` are flags: `("http.listen", "127.0.0.1:8080")`.
-pub fn load(path: &Path, environment: &Environment, overrides: &[(String, String)], needs: Needs) -> Result<Config, Problems> {
+/// Why the client library does not take a property, by its name and value, if it does not. The text must not hold the value.
+pub type Refuses = fn(&str, &str) -> Option<String>;
+
+/// Reads the configuration from a file. `overrides` are flags: `("http.listen", "127.0.0.1:8080")`. `refuses` is asked about each of
+/// `[kafka.properties]`.
+pub fn load(
+    path: &Path,
+    environment: &Environment,
+    overrides: &[(String, String)],
+    needs: Needs,
+    refuses: Refuses,
+) -> Result<Config, Problems> {
     let name = path.display().to_string();
     let text = read(path).map_err(|fault| {
         let origin = Origin::File { name: name.as_str().into(), line: 0 };
         Problems(vec![Problem { origin, message: fault }])
     })?;
-    parse_for(needs, &text, &name, environment, overrides)
+    let mut reader = reader::Reader::new(&name, needs);
+    reader.refuses = refuses;
+    parse_with(reader, &text, environment, overrides)
 }
 
 /// `[log] format` of a configuration that cannot be used, as far as it can be read: what is wrong is reported in that form.
@@ -277,17 +289,15 @@ fn why_unreadable(error: &io::Error) -> String {
 
 /// Reads the configuration from the text of a file of that name. The error is everything that is wrong.
 pub fn parse(text: &str, file_name: &str, environment: &Environment, overrides: &[(String, String)]) -> Result<Config, Problems> {
-    parse_for(Needs::Everything, text, file_name, environment, overrides)
+    parse_with(reader::Reader::new(file_name, Needs::Everything), text, environment, overrides)
 }
 
-fn parse_for(
-    needs: Needs,
+fn parse_with(
+    reader: reader::Reader,
     text: &str,
-    file_name: &str,
     environment: &Environment,
     overrides: &[(String, String)],
 ) -> Result<Config, Problems> {
-    let reader = reader::Reader::new(file_name, needs);
     let mut root = reader.parse(text);
     if reader.has_problems() {
         return Err(reader.into_problems());

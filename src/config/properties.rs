@@ -109,7 +109,7 @@ pub(super) fn read(mut section: Section<'_>) -> Properties {
             (None, None) => Some("a string, an integer or a boolean was expected".into()),
             _ if name.is_empty() || !shaped => Some("is not the name of a librdkafka property".into()),
             (None, Some(value)) if value.contains(char::is_control) => Some("holds control characters".into()),
-            (None, Some(_)) => None,
+            (None, Some(value)) => (section.reader.refuses)(&name, value).map(|why| format!("librdkafka refuses it: {why}")),
         };
         match (fault, value) {
             (Some(fault), _) => section.complain(&name, item.origin, &fault),

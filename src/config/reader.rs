@@ -10,7 +10,7 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Environment, Needs,
+    Environment, Needs, Refuses,
     problem::{Origin, Problem, Problems},
     syntax,
 };
@@ -57,6 +57,8 @@ impl Value {
 pub(super) struct Reader {
     file: Arc<str>,
     pub(super) needs: Needs,
+    /// Asked for each property of `[kafka.properties]`.
+    pub(super) refuses: Refuses,
     problems: RefCell<Vec<Problem>>,
     /// What works but is probably not meant.
     pub(super) warnings: RefCell<Vec<String>>,
@@ -73,6 +75,7 @@ impl Reader {
         Self {
             file: file_name.into(),
             needs,
+            refuses: |_, _| None,
             problems: RefCell::default(),
             warnings: RefCell::default(),
             origins: RefCell::default(),

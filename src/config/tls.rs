@@ -129,6 +129,13 @@ pub(super) fn ends(pem: &[u8]) -> Option<(SystemTime, SystemTime)> {
     ends().min().zip(ends().max())
 }
 
+/// The subject of the first certificate of a PEM file, as brokers name a client by it: `CN=writer,O=…`.
+pub fn subject(file: &Path) -> Option<String> {
+    let (certificates, _) = certificates(&read_file(file, FILE_BYTES_MAX).ok()?).ok()?;
+    let first = Certificate::from_der(certificates.first()?).ok()?;
+    Some(first.tbs_certificate().subject().to_string())
+}
+
 type Times = Vec<(SystemTime, SystemTime)>;
 
 /// The certificates of a PEM file, and from when until when each counts.

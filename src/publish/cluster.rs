@@ -22,7 +22,7 @@ use super::{
     context::{self, Listener},
     leaders::{self, Unreachable},
 };
-use crate::config::Config;
+use crate::config::{Config, Kafka};
 
 /// How long one question to the cluster may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -78,6 +78,8 @@ pub enum WritePermission {
     Granted,
     /// The broker denied it.
     Denied,
+    /// The client may, but the broker takes no record: too few replicas are in sync. It looks at that before the size.
+    FewInSync,
     /// It cannot be told, and why.
     Unknown(String),
 }
@@ -98,18 +100,16 @@ pub enum Creation {
 /// Asks the cluster for its brokers and for those of `names` that exist. Fails where a broker that leads one of them, or where there is
 /// none of them any broker, does not answer at its advertised address: what else is asked would only time out.
 pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
-    let listener = Listener::default();
-    let consumer: BaseConsumer<Listener> = client_config(config.kafka.connection_properties())
-        .set("group.id", "hookgate-check")
-        .create_with_context(listener.clone())
-        .map_err(|error| context::explain(&error))?;
+    let listener = Listener::new(&config.kafka);
+    let mut client = client_config(config.kafka.connection_properties());
+    client.set("group.id", "hookgate-check");
+    let consumer = listener.clone().consumer(client)?;
     // Without a topic the look-up lists the brokers, and creates nothing.
-    let metadata =
-        consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &config.kafka.brokers, &error))?;
+    let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &error))?;
     let wanted = |name: &str| names.iter().any(|wanted| wanted == name);
     let unreachable = leaders::unreachable(&consumer, &metadata, wanted, TIMEOUT);
     if !unreachable.is_empty() {
-        return Err(leaders::sentence(&unreachable));
+        return Err(leaders::sentence(&config.kafka, &unreachable));
     }
     if !metadata.topics().iter().any(|topic| wanted(topic.name())) {
         any_broker_answers(config)?;
@@ -121,10 +121,27 @@ pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
     Ok(Cluster { brokers, topics })
 }
 
+/// Which addresses of `[kafka] brokers` cannot be used, and why, where there are several. All are asked at once.
+pub fn unusable(config: &Config) -> Vec<String> {
+    if config.kafka.brokers.len() < 2 {
+        return Vec::new();
+    }
+    let ask = |broker: &String| {
+        let kafka = Kafka { brokers: vec![broker.clone()], ..config.kafka.clone() };
+        let listener = Listener::new(&kafka);
+        let consumer = listener.clone().consumer(client_config(kafka.connection_properties()))?;
+        consumer.fetch_metadata(None, TIMEOUT).map(drop).map_err(|error| listener.explain(&consumer, &error))
+    };
+    thread::scope(|scope| {
+        let asked: Vec<_> = config.kafka.brokers.iter().map(|broker| scope.spawn(move || ask(broker))).collect();
+        asked.into_iter().filter_map(|answer| answer.join().ok()?.err()).map(|why| format!("[kafka] brokers: {why}")).collect()
+    })
+}
+
 /// Those of `names` that exist, without asking for any other topic.
 pub fn look_at(config: &Config, names: &[String]) -> Result<BTreeMap<String, Topic>, String> {
     let consumer: BaseConsumer =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&error))?;
+        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&config.kafka, &error))?;
     let mut topics = BTreeMap::new();
     for name in names {
         let metadata = consumer.fetch_metadata(Some(name), TIMEOUT).map_err(|error| error.to_string())?;
@@ -223,7 +240,7 @@ fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<V
 /// its brokers know of it. Returns those that are not there yet after ten seconds.
 pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<String>, String> {
     let consumer: BaseConsumer =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&error))?;
+        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&config.kafka, &error))?;
     let visible = |name: &str| {
         let metadata = consumer.fetch_metadata(Some(name), TIMEOUT).ok()?;
         let topic = metadata.topics().first()?;
@@ -246,12 +263,9 @@ const ANY: usize = 3;
 /// Whether a broker answers at the address that the cluster advertises for it, or why none does. The addresses of the configuration
 /// need not be those. Asks the first few, and writes nothing.
 pub fn any_broker_answers(config: &Config) -> Result<(), String> {
-    let listener = Listener::default();
-    let consumer: BaseConsumer<Listener> = client_config(config.kafka.connection_properties())
-        .create_with_context(listener.clone())
-        .map_err(|error| context::explain(&error))?;
-    let metadata =
-        consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &config.kafka.brokers, &error))?;
+    let listener = Listener::new(&config.kafka);
+    let consumer = listener.clone().consumer(client_config(config.kafka.connection_properties()))?;
+    let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &error))?;
     let mut unreachable = Vec::new();
     for broker in metadata.brokers().iter().take(ANY) {
         // What is asked of a broker by its id goes nowhere else. Whether it tells its settings does not matter.
@@ -263,7 +277,7 @@ pub fn any_broker_answers(config: &Config) -> Result<(), String> {
             Err(error) => unreachable.push(Unreachable { address: leaders::address(broker), cause: error.to_string() }),
         }
     }
-    Err(leaders::sentence(&unreachable))
+    Err(leaders::sentence(&config.kafka, &unreachable))
 }
 
 /// Runs one administrative call to its end.
@@ -280,7 +294,7 @@ fn run_administrative<T>(
     call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> KafkaResult<T>,
 ) -> Result<KafkaResult<T>, String> {
     let admin: AdminClient<_> =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&error))?;
+        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&config.kafka, &error))?;
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     Ok(runtime.block_on(call(&admin, options)))
@@ -330,7 +344,7 @@ impl Prober {
         let mut client = client_config(config.kafka.connection_properties());
         client.set("acks", "all").set("message.timeout.ms", TIMEOUT.as_millis().to_string());
         client.set("message.max.bytes", (longest + 64 * 1024).to_string()).set("message.send.max.retries", "0");
-        let producer = client.create_with_context(Probe(sender)).map_err(|error| context::explain(&error))?;
+        let producer = client.create_with_context(Probe(sender)).map_err(|error| context::explain(&config.kafka, &error))?;
         Ok(Self { producer, outcome, noise })
     }
 
@@ -343,6 +357,9 @@ impl Prober {
         match self.outcome.recv_timeout(2 * TIMEOUT) {
             Ok(Some(RDKafkaErrorCode::MessageSizeTooLarge)) => WritePermission::Granted,
             Ok(Some(RDKafkaErrorCode::TopicAuthorizationFailed)) => WritePermission::Denied,
+            Ok(Some(RDKafkaErrorCode::NotEnoughReplicas | RDKafkaErrorCode::NotEnoughReplicasAfterAppend)) => {
+                WritePermission::FewInSync
+            }
             Ok(Some(code)) => WritePermission::Unknown(format!("the broker answered {code:?}")),
             Ok(None) => unknown(
                 "the broker stored the probe, a record of random bytes, although it is above the limit that the topic tells",

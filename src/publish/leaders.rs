@@ -19,8 +19,8 @@ use rdkafka::{
     metadata::{Metadata, MetadataBroker, MetadataTopic},
 };
 
-use super::{Shared, context::Listener};
-use crate::printable::printable;
+use super::{Shared, context::Listener, texts};
+use crate::{config::Kafka, printable::printable};
 
 /// A broker that is there answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -94,8 +94,12 @@ pub(super) fn unreachable(
 }
 
 /// One sentence on brokers that do not answer.
-pub(super) fn sentence(unreachable: &[Unreachable]) -> String {
-    let each: Vec<String> = unreachable.iter().map(ToString::to_string).collect();
+pub(super) fn sentence(kafka: &Kafka, unreachable: &[Unreachable]) -> String {
+    let each = |it: &Unreachable| match texts::meaning(kafka, Some(&it.address), &it.cause) {
+        Some(meaning) => format!("{}: {meaning}", it.address),
+        None => it.to_string(),
+    };
+    let each: Vec<String> = unreachable.iter().map(each).collect();
     format!(
         "brokers do not answer at the address that the cluster advertises for them: {}; \
          is the brokers' advertised listener right, its port open, its name in the certificate?",
@@ -228,9 +232,9 @@ impl Causes {
     }
 
     /// A sentence on all of them, if there are any.
-    pub(super) fn sentence(&self) -> Option<String> {
+    pub(super) fn sentence(&self, kafka: &Kafka) -> Option<String> {
         let all: Vec<Unreachable> = self.all().values().cloned().collect();
-        (!all.is_empty()).then(|| sentence(&all))
+        (!all.is_empty()).then(|| sentence(kafka, &all))
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<i32, Unreachable>> {

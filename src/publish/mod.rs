@@ -8,11 +8,13 @@ mod brokers;
 pub mod cluster;
 mod context;
 pub mod guarantee;
+mod handshake;
 pub mod leaders;
 pub mod mock;
 pub mod read;
 mod reload;
 mod supervisor;
+mod texts;
 mod waiting;
 
 use std::{
@@ -28,12 +30,12 @@ use rdkafka::{
     ClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{BaseRecord, Producer as _, ThreadedProducer},
+    producer::{BaseProducer, BaseRecord, Producer as _, ThreadedProducer},
 };
 use tokio::sync::oneshot;
 
 use crate::{
-    config::{Config, Kafka, credentials::Ends},
+    config::{Config, Kafka, Security, credentials::Ends},
     encode::Record,
     error::Error,
     metrics::{CertificateUse, Metrics},
@@ -60,6 +62,8 @@ pub struct Publisher {
 
 /// What the webhook thread and the supervisor share.
 struct Shared {
+    /// As it was at the start: what to say of a failure.
+    kafka: Kafka,
     /// Swapped by the supervisor after a fatal error, and where credentials have changed.
     producer: RwLock<Arc<Producer>>,
     /// Those that were swapped for new credentials, while they hold something.
@@ -118,9 +122,10 @@ impl Publisher {
         let (causes, contact) = (Causes::default(), Arc::<Contact>::default());
         let (signal, stop, measure) = (signals.clone(), Arc::clone(&stopping), Arc::clone(&metrics));
         let context = Context::new(signal, stop, measure, causes.clone(), Arc::clone(&contact));
-        let producer = build(&client, context)?;
+        let producer = build(&config.kafka, &client, context)?;
         let topics: Vec<Arc<str>> = topics.into_iter().collect();
         let shared = Arc::new(Shared {
+            kafka: config.kafka.clone(),
             producer: RwLock::new(Arc::new(producer)),
             retired: Mutex::default(),
             waiting: Waiting::new(config, &topics),
@@ -279,7 +284,27 @@ fn failure(error: &KafkaError) -> Error {
 
 /// Whether librdkafka knows every property of the producer and takes its value. No client is made for that, and nobody is connected to.
 pub fn takes_properties(kafka: &Kafka) -> Result<(), String> {
-    client_config(kafka.client_properties()).create_native_config().map(drop).map_err(|error| context::explain(&error))
+    client_config(kafka.client_properties()).create_native_config().map(drop).map_err(|error| context::explain(kafka, &error))
+}
+
+/// Whether librdkafka can use the files of `[kafka.tls]`. What is wrong with them is in the error, and nothing of them.
+pub fn takes_files(kafka: &Kafka) -> Result<(), String> {
+    // The files of TLS are read when a client is made. This one knows no brokers, and no user that it could ask a token for.
+    let mut tls = kafka.connection_properties();
+    tls.retain(|(name, _)| name.starts_with("ssl.") || name.starts_with("enable.ssl."));
+    if matches!(kafka.security, Security::Plaintext) {
+        return Ok(());
+    }
+    tls.push(("security.protocol".into(), "ssl".into()));
+    client_config(tls).create::<BaseProducer>().map(drop).map_err(|error| context::explain(kafka, &error))
+}
+
+/// Why librdkafka does not take a property with this value by itself, if it does not. Never holds the value.
+pub fn refuses_property(name: &str, value: &str) -> Option<String> {
+    match client_config(vec![(name.to_owned(), value.to_owned())]).create_native_config() {
+        Err(KafkaError::ClientConfig(_, description, ..)) => Some(description.replace(value, "…")),
+        _ => None,
+    }
 }
 
 /// The version of the client library that is linked.
@@ -306,8 +331,8 @@ fn client_config(properties: Vec<(String, String)>) -> ClientConfig {
     config
 }
 
-fn build(client: &ClientConfig, context: Context) -> Result<Producer, String> {
-    client.create_with_context(context).map_err(|error| context::explain(&error))
+fn build(kafka: &Kafka, client: &ClientConfig, context: Context) -> Result<Producer, String> {
+    client.create_with_context(context).map_err(|error| context::explain(kafka, &error))
 }
 
 #[cfg(test)]

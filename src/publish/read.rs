@@ -14,11 +14,7 @@ use rdkafka::{
 };
 
 pub use self::selection::{Place, Selection, Start, matches};
-use super::{
-    client_config,
-    context::{self, Listener},
-    leaders,
-};
+use super::{client_config, context::Listener, leaders};
 use crate::config::Kafka;
 
 mod selection;
@@ -110,11 +106,9 @@ impl Reader {
         let mut client = client_config(kafka.connection_properties());
         client.set("group.id", "hookgate-tail").set("enable.auto.commit", "false").set("enable.partition.eof", "false");
         client.set("isolation.level", "read_committed").set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", "100");
-        let listener = Listener::default();
-        let consumer: BaseConsumer<Listener> =
-            client.create_with_context(listener.clone()).map_err(|error| context::explain(&error))?;
-        let metadata =
-            consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &kafka.brokers, &error))?;
+        let listener = Listener::new(kafka);
+        let consumer = listener.clone().consumer(client)?;
+        let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &error))?;
         let places = selection.places(&metadata);
         let names = |topic: &&String| !topic.contains('*') && !metadata.topics().iter().any(|it| it.name() == topic.as_str());
         let missing: Vec<String> = selection.topics.iter().filter(names).cloned().collect();
@@ -124,7 +118,7 @@ impl Reader {
         let wanted = |name: &str| places.iter().any(|(topic, _)| topic == name);
         let unreachable = leaders::unreachable(&consumer, &metadata, wanted, TIMEOUT);
         if !unreachable.is_empty() {
-            return Err(leaders::sentence(&unreachable));
+            return Err(leaders::sentence(kafka, &unreachable));
         }
         let bounds = selection
             .bounds(&consumer, &places)

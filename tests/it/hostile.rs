@@ -51,9 +51,23 @@ fn a_property_that_librdkafka_refuses() {
         }
     };
     check("\"client.rack\" = \"hunter2\"", 0, "is good");
-    check("debug = \"hunter2\"", 64, "refuses the property \"debug\"");
-    check("\"no.such.property\" = \"hunter2\"", 64, "refuses the property \"no.such.property\"");
-    check("\"metadata.max.age.ms\" = \"hunter2\"", 64, "refuses the property \"metadata.max.age.ms\"");
+    check("debug = \"hunter2\"", 64, "hookgate.toml:9: [kafka.properties] debug: librdkafka refuses it: ");
+    check(
+        "\"no.such.property\" = \"hunter2\"",
+        64,
+        "hookgate.toml:9: [kafka.properties] no.such.property: librdkafka refuses it: ",
+    );
+    let several = "debug = \"hunter2\"\n\"no.such.property\" = 1\n[topics]\npartitions = \"hunter2\"";
+    for line in
+        ["hookgate.toml:9: ", "hookgate.toml:10: [kafka.properties] no.such.property", "hookgate.toml:12: [topics] partitions"]
+    {
+        check(several, 64, line);
+    }
+    check(
+        "\"metadata.max.age.ms\" = \"hunter2\"",
+        64,
+        "hookgate.toml:9: [kafka.properties] metadata.max.age.ms: librdkafka refuses it: ",
+    );
 }
 
 /// JSON leaves characters in strings that a terminal takes for commands: 0x9b begins one as ESC [ does.

@@ -29,6 +29,9 @@ mod cloudevents;
 /// Ten thousand deliveries: each 200 is a record, and nothing else is.
 mod load;
 
+/// Wrong ports and credentials, each said in one sentence.
+mod mistakes;
+
 /// Keys lie where the Java clients put them.
 mod partitions;
 

@@ -115,7 +115,7 @@ fn a_port_that_speaks_something_else_is_hinted_at() {
     let topics = Topics { prefix: prefix("hookgate.") };
     let checked = topics.site(&format!("[kafka]\nbrokers = [\"{}\"]\n", brokers())).run(&["check", "--cluster"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
-    assert!(checked.stdout.contains("are host, port and [kafka] security right?"), "{checked:?}");
+    assert!(checked.stdout.contains("it probably wants TLS: write security = \"tls\" under [kafka]"), "{checked:?}");
 }
 
 /// Gives the user `stranger` these permissions on what the pattern says.
@@ -178,12 +178,12 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
         assert!(problems.iter().any(|line| texts.iter().all(|text| line.contains(text))), "no {texts:?} in {problems:?}");
     };
     found(&["5 topics are missing or not visible", "hookgate topics --apply", &topic]);
-    found(&["no permission to create", "kafka-acls.sh --add", "--operation Create", "hookgate topics --commands", &topic]);
+    found(&["no permission to create", "kafka-acls.sh ", "--operation Create", "hookgate topics --commands", &topic]);
     // Who may create them is told that they are there. Nothing is created by asking.
     let elsewhere = crate::support::prefix("hookgate.");
     let pattern = ["--resource-pattern-type", "prefixed", "--topic"];
     grant(&["Create"], &[&pattern[..], &[&topics.prefix]].concat());
-    found(&["topics that exist are not visible", "--operation Describe", &format!("--topic {topic}")]);
+    found(&["topics that exist are not visible", "--operation Describe", &format!("--topic {}`", topics.prefix)]);
     grant(&["Create", "Describe"], &[&pattern[..], &[&elsewhere]].concat());
     let absent = Topics { prefix: elsewhere }.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD"));
     for _ in 0..2 {
@@ -193,18 +193,27 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     }
 
     grant(&["Describe"], &all);
-    found(&[&format!("topic {topic}: no permission to read its settings"), "kafka-acls.sh --add", "--operation DescribeConfigs"]);
+    found(&[
+        "no permission to read the settings of",
+        &topic,
+        "kafka-acls.sh ",
+        "\"User:stranger\"",
+        "--operation DescribeConfigs",
+    ]);
     grant(&["DescribeConfigs"], &all);
     let checked = site.run(&["check", "--cluster"]);
     assert_eq!(checked.code, Some(3), "{checked:?}");
+    // One line and one command for all of them.
+    let lines: Vec<&str> = checked.stdout.lines().filter(|line| line.contains("no permission to write to")).collect();
+    assert_eq!(lines.len(), 1, "{checked:?}");
     for name in ["filespin", "filesafety", "frameio", "uploadcare", "quarantine"] {
-        let topic = format!("{}{name}", topics.prefix);
-        let line = checked.stdout.lines().find(|line| line.starts_with(&format!("problem: topic {topic}: ")));
-        let line = line.unwrap_or_else(|| panic!("nothing about {topic} in {checked:?}"));
-        for text in ["no permission to write", "kafka-acls.sh --add", "--operation Write", &format!("--topic {topic}")] {
-            assert!(line.contains(text), "no {text:?} in {line:?}");
-        }
+        assert!(lines[0].contains(&format!("{}{name}", topics.prefix)), "{checked:?}");
     }
+    let command = format!(
+        "--add --allow-principal \"User:stranger\" --operation Describe --operation Write --resource-pattern-type prefixed --topic {}`",
+        topics.prefix
+    );
+    assert!(lines[0].contains(&command), "no {command} in {checked:?}");
     // Now the topics are seen, and each try to write is denied.
     wait_until("told that the broker denies it", || {
         assert_503(&daemon.deliver("filesafety", &scan("denied")), &["publish_failed", "publish_timeout"]);
@@ -216,5 +225,6 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
 
     assert_503(&daemon.deliver("uploadcare", b"{}"), &["publish_failed", "publish_timeout"]);
     let checked = site.run(&["check", "--cluster"]);
-    assert!(!checked.stdout.contains(&format!("topic {topic}: ")), "{checked:?}");
+    let denied = checked.stdout.lines().find(|line| line.contains("no permission to write to"));
+    assert!(denied.is_some_and(|line| !line.contains(&topic)), "{checked:?}");
 }

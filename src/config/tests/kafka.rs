@@ -282,16 +282,16 @@ fn tls_files_and_load() {
     fs::write(&pem, "pem").unwrap();
     let tls = format!("[kafka]\nsecurity = \"tls\"\ntls.certificate_file = {pem:?}\n");
     fs::write(&path, MINIMAL.replacen("[kafka]\n", &tls, 1)).unwrap();
-    let problems = load(&path, &environment(&[]), &[], Needs::Everything).expect_err("accepted").to_string();
+    let problems = load(&path, &environment(&[]), &[], Needs::Everything, |_, _| None).expect_err("accepted").to_string();
     assert_eq!(problems, format!("{}:4: [kafka.tls] key_file: is missing beside certificate_file", path.display()));
 
     let tls = format!("{tls}tls.key_file = {pem:?}\n");
     fs::write(&path, MINIMAL.replacen("[kafka]\n", &tls, 1)).unwrap();
-    let properties = load(&path, &environment(&[]), &[], Needs::Everything).unwrap().kafka.connection_properties();
+    let properties = load(&path, &environment(&[]), &[], Needs::Everything, |_, _| None).unwrap().kafka.connection_properties();
     assert!(properties.contains(&("ssl.key.location".into(), pem.display().to_string())), "{properties:?}");
 
     fs::remove_dir_all(&directory).unwrap();
-    let problems = load(&path, &environment(&[]), &[], Needs::Everything).expect_err("accepted").to_string();
+    let problems = load(&path, &environment(&[]), &[], Needs::Everything, |_, _| None).expect_err("accepted").to_string();
     let expected = "cannot be read: no such file; --config names another file, and `hookgate dev` needs none";
     assert_eq!(problems, format!("{}: {expected}", path.display()));
 }

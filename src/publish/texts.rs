@@ -1,0 +1,180 @@
+//! What librdkafka's texts mean in the keys of our configuration: its own advice names properties that we set or refuse.
+//!
+//! The texts are those of the version that a test pins. A text that is not known passes through as it is.
+
+use std::path::Path;
+
+use super::handshake;
+use crate::{
+    config::{Kafka, Sasl, Security},
+    printable::printable,
+};
+
+/// Where librdkafka's advice begins, which names its own keys.
+const ADVICE: [&str; 7] = [
+    ": increase receive.message.max.bytes",
+    ": client SSL authentication might be required",
+    ": broker certificate could not be verified",
+    ": connecting to a PLAINTEXT broker listener?",
+    ": requesting ApiVersion",
+    ": verify that security.protocol",
+    " (after ",
+];
+
+const NO_TLS: &str = "the port does not speak TLS, which [kafka] security = \"tls\" asks for: write the port of a TLS listener in [kafka] brokers, or security = \"plaintext\"";
+
+const TLS: &str = "the port closes the connection at the first word, so it probably wants TLS: write security = \"tls\" under [kafka], and [kafka.tls] ca_file where the brokers' authority is not one that the system trusts";
+const SASL: &str = "the port closes the connection at the first question, so it probably wants a user and a password (SASL): write [kafka.sasl] with mechanism, username and password";
+/// Whatever is wrong with a broker's certificate, librdkafka says this.
+const UNVERIFIED: &str = "certificate verify failed";
+
+/// What a text means: the configuration, and the text.
+type Meaning = fn(&Kafka, &str) -> String;
+
+/// A part of a text, and what such a text means. The first one that fits counts.
+const TEXTS: &[(&str, Meaning)] = &[
+    ("increase receive.message.max.bytes", |_, text| no_kafka(text)),
+    (UNVERIFIED, |kafka, _| handshake::untrusted(None, ca_file(kafka))),
+    ("connecting to a PLAINTEXT broker listener", |_, _| NO_TLS.into()),
+    ("wrong version number", |_, _| NO_TLS.into()),
+    ("packet length too long", |_, _| NO_TLS.into()),
+    ("connecting to a SSL listener", |_, _| TLS.into()),
+    ("bad certificate", |kafka, _| client_certificate(kafka)),
+    ("certificate required", |kafka, _| client_certificate(kafka)),
+    ("unknown ca", |kafka, _| client_certificate(kafka)),
+    ("certificate unknown", |kafka, _| client_certificate(kafka)),
+    ("client SSL authentication might be required", |kafka, _| client_certificate(kafka)),
+    ("requesting ApiVersion", |kafka, _| client_certificate(kafka)),
+    ("might require SASL authentication", |_, _| SASL.into()),
+    ("mechanism handshake failed", mechanism),
+    ("uthentication failed", credentials),
+    ("invalid credentials", credentials),
+    ("Failed to resolve", |_, text| {
+        let name = text.split('\'').nth(1).unwrap_or("of the broker");
+        format!("the name {name} is not known: is it written right, and known to the DNS of this machine?")
+    }),
+    ("Connection refused", |_, _| "nothing listens at this port: are host and port right, and does Kafka run?".into()),
+    ("timed out", |_, _| "nobody answers: are host and port right, and does a firewall drop what is sent there?".into()),
+    ("ssl.ca.location failed", |kafka, _| {
+        format!(
+            "[kafka.tls] ca_file{} holds no certificate as PEM; `openssl x509 -inform der -in FILE` makes PEM of DER",
+            named(ca_file(kafka))
+        )
+    }),
+    ("ssl.certificate.location failed", |kafka, _| {
+        format!("[kafka.tls] certificate_file{} holds no certificate as PEM", named(pair(kafka).0))
+    }),
+    ("ssl.key.location failed", key_file),
+    ("rivate key check failed", key_file),
+    // The advice that librdkafka has for both is not printed by this version: what is left is in which state the connection ended.
+    ("in state APIVERSION_QUERY", |kafka, _| match &kafka.security {
+        Security::Plaintext => TLS.into(),
+        Security::Tls { .. } => client_certificate(kafka),
+    }),
+    ("in state UP", |kafka, _| match &kafka.sasl {
+        None => SASL.into(),
+        Some(_) => "the broker has ended the connection; its log says why".into(),
+    }),
+];
+
+/// What a text means, with librdkafka's own words behind it, for whoever looks for them. Nothing where it is not known.
+/// Where it is about a certificate, the broker at `address` (`host:port`) is asked for it.
+pub(super) fn meaning(kafka: &Kafka, address: Option<&str>, text: &str) -> Option<String> {
+    let (part, meaning) = TEXTS.iter().find(|(part, _)| text.contains(part))?;
+    let shown = address.filter(|_| *part == UNVERIFIED).and_then(|address| handshake::fault(address, ca_file(kafka)));
+    let sentence = shown.unwrap_or_else(|| meaning(kafka, text));
+    let end = ADVICE.iter().filter_map(|advice| text.find(advice)).min().unwrap_or(text.len());
+    Some(format!("{} (librdkafka: {})", printable(&sentence), printable(text[..end].trim_end())))
+}
+
+/// Whether a text is one of those whose meaning is known.
+pub(super) fn is_known(text: &str) -> bool {
+    TEXTS.iter().any(|(part, _)| text.contains(part))
+}
+
+/// The length in front of an answer was the beginning of something else.
+fn no_kafka(text: &str) -> String {
+    let size = text.split_once("response size ").and_then(|(_, rest)| rest.split(' ').next()?.parse::<i32>().ok());
+    let begin = size.unwrap_or_default().to_be_bytes();
+    match begin {
+        [b'H', b'T', b'T', b'P'] => {
+            "the port speaks HTTP, not Kafka: write the port of a Kafka listener in [kafka] brokers".into()
+        }
+        // A TLS alert.
+        [0x15, 3, ..] => "the port wants TLS: write security = \"tls\" under [kafka]".into(),
+        _ => "what answers at this port is not Kafka: write the port of a Kafka listener in [kafka] brokers".into(),
+    }
+}
+
+fn named(file: Option<&Path>) -> String {
+    file.map_or_else(String::new, |file| format!(" ({})", file.display()))
+}
+
+/// `certificate_file` and `key_file`.
+fn pair(kafka: &Kafka) -> (Option<&Path>, Option<&Path>) {
+    match &kafka.security {
+        Security::Tls { certificate_file, key_file, .. } => (certificate_file.as_deref(), key_file.as_deref()),
+        Security::Plaintext => (None, None),
+    }
+}
+
+fn key_file(kafka: &Kafka, _: &str) -> String {
+    let file = named(pair(kafka).1);
+    format!("[kafka.tls] key_file{file} holds no private key as PEM without a password, or not that of certificate_file")
+}
+
+fn ca_file(kafka: &Kafka) -> Option<&Path> {
+    match &kafka.security {
+        Security::Tls { ca_file, .. } => ca_file.as_deref(),
+        Security::Plaintext => None,
+    }
+}
+
+/// The `host:port` that a complaint begins with: `protocol://host:port/id: text`.
+pub(super) fn address(text: &str) -> Option<&str> {
+    let (name, _) = text.split_once(": ")?;
+    let name = name.split_once("://").map_or(name, |(_, name)| name);
+    name.rsplit_once('/').map(|(address, _)| address)
+}
+
+fn client_certificate(kafka: &Kafka) -> String {
+    match &kafka.security {
+        Security::Tls { certificate_file: Some(file), .. } => format!(
+            "the broker refuses the certificate of [kafka.tls] certificate_file ({}): has an authority signed it that the broker trusts, and \
+             is it in time?",
+            file.display()
+        ),
+        _ => "the port wants a certificate of the client (mutual TLS): write certificate_file and key_file under [kafka.tls], or the port of \
+              another listener in [kafka] brokers"
+            .into(),
+    }
+}
+
+fn mechanism(kafka: &Kafka, text: &str) -> String {
+    let taken =
+        text.split_once("supported mechanisms: ").map_or("", |(_, rest)| rest.split(" (").next().unwrap_or_default().trim());
+    if taken.is_empty() {
+        return "the port takes no SASL: take [kafka.sasl] out, or write the port of a listener with SASL in [kafka] brokers"
+            .into();
+    }
+    let ours = kafka.sasl.as_ref().map_or("", Sasl::mechanism);
+    format!("the broker does not take {ours}: write one of {} as [kafka.sasl] mechanism", taken.replace(',', ", "))
+}
+
+fn credentials(kafka: &Kafka, _: &str) -> String {
+    match &kafka.sasl {
+        Some(Sasl::Password { username, .. }) => format!(
+            "the broker does not know the user {username:?}, or its password is another one: change [kafka.sasl] username or password, or \
+             create the user with this password in Kafka"
+        ),
+        Some(Sasl::Token(source)) => format!(
+            "the broker refuses the token of the client {:?}: do [kafka.sasl] scope and extensions, and the broker's expected issuer and \
+             audience, fit?",
+            source.client_id
+        ),
+        None => "the broker wants a user and a password: write [kafka.sasl]".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Ways to be at the wrong port, or there with the wrong credentials: `hookgate check --cluster` says in one sentence what it is, and what to
+//! write in our keys.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    thread,
+};
+
+use crate::{
+    secured::{brokers, tls},
+    support::{Site, plain, prefix, variable},
+};
+
+/// What librdkafka advises instead: keys that Hookgate sets itself, or refuses.
+const FOREIGN: [&str; 5] =
+    ["ssl.ca.location", "receive.message.max.bytes", "security.protocol", "ssl.key.location", "api.version.request"];
+
+/// The address with another port, so many above.
+fn above(address: &str, ports: u16) -> String {
+    let (host, port) = address.rsplit_once(':').unwrap();
+    format!("{host}:{}", port.parse::<u16>().unwrap() + ports)
+}
+
+fn user(mechanism: &str) -> String {
+    format!("[kafka.sasl]\nmechanism = \"{mechanism}\"\nusername = \"writer\"\npassword = \"env:KAFKA_WRITER_PASSWORD\"\n")
+}
+
+fn check(kafka: &str, code: i32, expected: &[&str]) {
+    let tables = format!("{kafka}[topics]\nprefix = \"{}\"\npartitions = 1\nreplication = 1\n", prefix("hookgate."));
+    let checked = Site::new(&tables).run(&["check", "--cluster"]);
+    assert_eq!(checked.code, Some(code), "{kafka}{checked:?}");
+    let problems: Vec<&str> = checked.stdout.lines().filter(|line| line.starts_with("problem: ")).collect();
+    let found = problems.iter().any(|line| expected.iter().all(|text| line.contains(text)));
+    assert!(found, "{kafka}no {expected:?} in {problems:?}");
+    for foreign in FOREIGN {
+        assert!(!checked.stdout.contains(foreign), "{kafka}{foreign} in {problems:?}");
+    }
+    // Nobody answers, which is one thing to say.
+    assert!(code != 1 || problems.len() == 1, "{kafka}{problems:?}");
+}
+
+/// A web server, as far as a client of Kafka sees one. It ends with the test.
+fn web_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _request = stream.read(&mut [0; 1024]);
+            let _gone = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+        }
+    });
+    address
+}
+
+/// An address of this machine that leads to another one, until the test ends.
+fn forwarded(from: &str, to: &str) -> String {
+    let (listener, to) = (TcpListener::bind((from, 0)).unwrap(), to.to_owned());
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for near in listener.incoming().flatten() {
+            let far = TcpStream::connect(&*to).unwrap();
+            for (mut from, mut into) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                thread::spawn(move || {
+                    let _ended = io::copy(&mut from, &mut into);
+                    let _closed = into.shutdown(Shutdown::Both);
+                });
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_wrong_port_is_named() {
+    let plaintext = |broker: &str| format!("[kafka]\nbrokers = [\"{broker}\"]\n");
+    check(&plaintext(&web_server()), 1, &["speaks HTTP, not Kafka", "[kafka] brokers"]);
+    check(&plaintext(&above(&plain(), 1)), 1, &["no broker, probably the controller", "[kafka] brokers"]);
+    check(&plaintext("127.0.0.1:1"), 1, &["127.0.0.1:1", "nothing listens at this port"]);
+    check(&plaintext("no-such-host.invalid:9092"), 1, &["no-such-host.invalid:9092 is not known"]);
+    check(&plaintext(&brokers()), 1, &["wants TLS", "security = \"tls\""]);
+    check(&tls(&plain(), ""), 1, &["does not speak TLS", "security = \"plaintext\""]);
+    check(&tls(&web_server(), ""), 1, &["does not speak TLS"]);
+}
+
+#[test]
+fn wrong_credentials_are_named() {
+    let sasl = format!("[kafka]\nbrokers = [\"{}\"]\n{}", plain(), user("SCRAM-SHA-512"));
+    check(&sasl, 1, &["takes no SASL", "take [kafka.sasl] out"]);
+    check(&tls(&brokers(), ""), 1, &["(SASL)", "write [kafka.sasl] with mechanism, username and password"]);
+    let password = user("SCRAM-SHA-256").replace("WRITER", "READER");
+    check(&tls(&brokers(), &password), 1, &["the user \"writer\"", "[kafka.sasl] username or password"]);
+    check(&tls(&variable("KAFKA_BROKERS_MTLS"), ""), 1, &["wants a certificate of the client", "certificate_file and key_file"]);
+}
+
+#[test]
+fn a_certificate_that_is_refused_says_why() {
+    let sasl = user("SCRAM-SHA-512");
+    // The broker's certificate has 127.0.0.1 and localhost, and is reached here under another address.
+    check(
+        &tls(&forwarded("127.0.0.2", &brokers()), &sasl),
+        1,
+        &["certificate is for", "localhost", "not for 127.0.0.2", "[kafka] brokers"],
+    );
+    let system = format!("[kafka]\nbrokers = [\"{}\"]\nsecurity = \"tls\"\n{sasl}", brokers());
+    check(&system, 1, &["Hookgate test authority", "not one that the system trusts", "[kafka.tls] ca_file"]);
+    let other = tls(&brokers(), &sasl).replace(&variable("KAFKA_CA"), &variable("KAFKA_WRITER_CERTIFICATE"));
+    check(&other, 1, &["Hookgate test authority", "is not in [kafka.tls] ca_file"]);
+}
+
+/// A typo in one of several brokers is a warning: the others serve, until they do not.
+#[test]
+fn one_wrong_broker_of_two_is_warned_of() {
+    let kafka = format!("[kafka]\nbrokers = [\"127.0.0.1:1\", \"{}\"]\n", plain());
+    let site = Site::new(&format!("{kafka}[topics]\nprefix = \"{}\"\npartitions = 1\nreplication = 1\n", prefix("")));
+    site.create_topics();
+    let checked = site.run(&["check", "--cluster"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let warned = checked.stdout.lines().find(|line| line.starts_with("warning: ") && line.contains("127.0.0.1:1"));
+    assert!(warned.is_some_and(|line| line.contains("nothing listens")), "{checked:?}");
+    assert_eq!(site.run(&["check", "--cluster", "--strict"]).code, Some(3));
+}
