@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ureq::{
     Agent, Body, Error,
-    http::{HeaderMap, HeaderValue, Response, header},
+    http::{HeaderMap, HeaderValue, Response, Uri, header},
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
@@ -13,6 +13,8 @@ use crate::printable::printable;
 
 /// The largest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
+/// So much of where a redirect leads is shown, in characters.
+const PLACE_MAX: usize = 200;
 /// How long a connection may take to be made, with its TLS handshake, within the time-out of the whole.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// After how long without a request a connection is closed: before common servers do, or a request would now and then meet a closed one.
@@ -35,6 +37,9 @@ pub enum Fault {
     /// Nobody has answered, or not wholly.
     #[error("{0}")]
     Unreachable(String),
+    /// Somebody is there, but TLS does not come about.
+    #[error("{0}")]
+    Insecure(String),
     /// Somebody has answered what nobody can use: too much, encoded, or a redirect.
     #[error("{0}")]
     Unusable(String),
@@ -95,8 +100,10 @@ impl Client {
 fn usable(response: &Response<Body>) -> Result<(), String> {
     let status = response.status();
     if status.is_redirection() {
-        let status = status.as_u16();
-        return Err(format!("it answered {status}, a redirect, which is not followed: the URL has to name the place itself"));
+        let (status, place) = (status.as_u16(), redirected(response.headers()));
+        return Err(format!(
+            "it answered {status}, a redirect{place}, which is not followed: the URL has to name the place itself"
+        ));
     }
     for (name, plain) in [(header::CONTENT_ENCODING, "identity"), (header::TRANSFER_ENCODING, "chunked")] {
         if let Some(coding) = coding(response.headers(), &name, plain) {
@@ -106,11 +113,47 @@ fn usable(response: &Response<Body>) -> Result<(), String> {
     Ok(())
 }
 
+/// Where a redirect leads: the scheme and the host. What follows may repeat a token of the URL that was asked.
+fn redirected(headers: &HeaderMap) -> String {
+    let place = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
+    match place.as_ref().and_then(|place| Some((place.scheme_str()?, place.host()?, place.port()))) {
+        Some((scheme, host, port)) => {
+            let port = port.map_or_else(String::new, |port| format!(":{port}"));
+            format!(" to {}", printable(&format!("{scheme}://{host}{port}").chars().take(PLACE_MAX).collect::<String>()))
+        }
+        None => String::new(),
+    }
+}
+
 /// The first coding under a header's name that is not the plain one.
 fn coding(headers: &HeaderMap, name: &header::HeaderName, plain: &str) -> Option<String> {
     let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let codings = values.flat_map(|value| value.split(',').map(|it| it.trim().to_owned()).collect::<Vec<_>>());
     codings.filter(|it| !it.is_empty()).find(|it| !it.eq_ignore_ascii_case(plain)).map(|it| it.chars().take(40).collect())
+}
+
+/// What the texts of the TLS library mean: a part of each, and what to do.
+const INSECURE: &[(&str, &str)] = &[
+    ("InvalidContentType", "the port does not speak TLS: write http:// in the URL, or the port that speaks TLS"),
+    ("UnknownIssuer", "no authority that is trusted has signed its certificate: name that authority's PEM file as the CA file"),
+    (
+        "BadSignature",
+        "another authority than the CA file's has signed its certificate, though their names are the same: name the right PEM file as the CA file",
+    ),
+    (
+        "CaUsedAsEndEntity",
+        "its certificate is an authority's own (self-signed with CA:TRUE): give the server one that an authority has signed, and name that \
+         authority's PEM file as the CA file",
+    ),
+    ("NotValidForName", "its certificate is for another name: write a name of the certificate in the URL"),
+    ("Expired", "its certificate has expired: give the server a new one"),
+    ("NotValidYet", "its certificate is not valid yet: is the clock of one of the machines wrong?"),
+    ("invalid HTTP version", "what it answers is not HTTP: does the port speak TLS? Then write https:// in the URL"),
+];
+
+/// Why there is no TLS, and what to do; nothing where the text is of something else.
+fn insecure(text: &str) -> Option<&'static str> {
+    INSECURE.iter().find(|(part, _)| text.contains(part)).map(|(_, why)| *why)
 }
 
 fn fault(error: Error) -> Fault {
@@ -119,6 +162,9 @@ fn fault(error: Error) -> Fault {
             Fault::Unusable(format!("the head of its answer is longer than {HEAD_BYTES_MAX} bytes"))
         }
         Error::BodyExceedsLimit(limit) => Fault::Unusable(format!("its answer is longer than {limit} bytes")),
-        other => Fault::Unreachable(other.to_string()),
+        other => match insecure(&other.to_string()) {
+            Some(why) => Fault::Insecure(format!("{why} ({other})")),
+            None => Fault::Unreachable(other.to_string()),
+        },
     }
 }

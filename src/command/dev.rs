@@ -200,7 +200,7 @@ fn sample_request(provider: &'static Provider, secret: &str, running: &Running) 
 
 fn send_sample(name: &str, secret: &str, running: &Running) -> Result<(), Failure> {
     let Some(provider) = provider::by_name(name) else { return Ok(()) };
-    let (status, answer) = sample_request(provider, secret, running)?.send(send::TIMEOUT_SECONDS)?;
+    let (status, answer) = sample_request(provider, secret, running)?.send(send::TIMEOUT_SECONDS, None)?;
     if status != 200 {
         return Err(Failure::Failed(format!("the sample of {} was answered {status}: {answer}", provider.title)));
     }

@@ -73,6 +73,7 @@ pub(super) fn report(format: LogFormat, failure: Failure) -> Failure {
     let (text, code) = match &failure {
         _ if !is_json(format) => return failure,
         Failure::Configuration(text) => (text, super::EXIT_CONFIGURATION),
+        Failure::Usage(text) => (text, super::EXIT_USAGE),
         Failure::Failed(text) => (text, super::EXIT_FAILED),
         Failure::Reported(_) | Failure::OutputClosed => return failure,
     };

@@ -31,6 +31,8 @@ use crate::{
 const EXIT_CONFIGURATION: u8 = 64;
 /// The command failed. (Wrong usage is 2, by clap.)
 const EXIT_FAILED: u8 = 1;
+/// The command was called with too little.
+const EXIT_USAGE: u8 = 2;
 /// The command did what it was asked to, and what it looked at is not as it should be.
 const EXIT_FINDINGS: u8 = 3;
 
@@ -53,6 +55,9 @@ enum Command {
     Topics(topics::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
+    /// Print the version, as --version does.
+    #[command(hide = true)]
+    Version,
 }
 
 /// Why a command did not do what it was asked to.
@@ -62,6 +67,8 @@ enum Failure {
     Configuration(String),
     /// Anything else, in one message that says what to do.
     Failed(String),
+    /// An argument is missing, which only shows once others are read.
+    Usage(String),
     /// What is wrong has been printed; only the exit code is left.
     Reported(u8),
     /// The reader of our output has gone, which is its right.
@@ -105,12 +112,16 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Topics(arguments) => topics::run(&arguments, &environment),
         Command::Schema(arguments) => schema::run(&arguments, &environment),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Version => {
+            writeln!(io::stdout(), "hookgate {}", env!("CARGO_PKG_VERSION")).map(|()| true).map_err(Failure::from)
+        }
     };
     match outcome {
         Ok(true) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(EXIT_FAILED),
         Err(Failure::Reported(code)) => ExitCode::from(code),
         Err(Failure::Configuration(text)) => complain(&text, EXIT_CONFIGURATION),
+        Err(Failure::Usage(text)) => complain(&text, EXIT_USAGE),
         Err(Failure::Failed(text)) => complain(&text, EXIT_FAILED),
     }
 }

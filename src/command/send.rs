@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{Failure, Outcome, Source, target};
 use crate::{
-    config::Environment,
+    config::{Environment, suggestion},
     http,
     outbound::{Client, Fault},
     printable::printable,
@@ -43,7 +43,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     target: target::Arguments,
     /// The type of the sample; `--list` names them.
-    #[arg(value_name = "TYPE", required_unless_present_any = ["file", "list"])]
+    #[arg(value_name = "TYPE")]
     event_type: Option<String>,
     /// Send this file instead of a sample, byte for byte.
     #[arg(long, value_name = "FILE", conflicts_with = "event_type")]
@@ -54,6 +54,9 @@ pub(super) struct Arguments {
     /// How long the request and its answer may take.
     #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT_SECONDS, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    /// Trust the authorities of this PEM file instead of the built-in ones, for an https URL.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// List the types that there are samples of.
     #[arg(long)]
     list: bool,
@@ -78,7 +81,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     let provider = target.endpoint.provider;
     let body = match (&arguments.file, &arguments.event_type) {
         (Some(file), _) => fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?,
-        (None, event_type) => sample(provider, event_type.as_deref().unwrap_or_default())?,
+        (None, Some(event_type)) => sample(provider, event_type)?,
+        (None, None) => return Err(Failure::Usage(no_type(provider))),
     };
     let source = target.endpoint.secrets.first().ok_or_else(|| "the endpoint has no secret".to_owned())?;
     let text = source.text(environment)?;
@@ -86,12 +90,16 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
         Some(url) => url.clone(),
         None => format!("http://{}/webhooks/{}", local(target.listen), target.endpoint.name),
     };
+    let authorities = match &arguments.ca_file {
+        Some(file) => Some(fs::read(file).map_err(|error| format!("--ca-file {}: {error}", file.display()))?),
+        None => None,
+    };
     let request = Request::signed(provider, &url, text.reveal(), body)?;
     if arguments.curl {
         writeln!(out, "{}", request.curl(arguments.file.as_deref()))?;
         return Ok(true);
     }
-    let (status, answer) = request.send(arguments.timeout)?;
+    let (status, answer) = request.send(arguments.timeout, authorities.as_deref())?;
     if arguments.json {
         writeln!(out, "{}", printable(&json!({ "status": status, "body": answer }).to_string()))?;
     } else {
@@ -100,11 +108,24 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     Ok(status == 200)
 }
 
+fn types(provider: &Provider) -> String {
+    provider.names().filter(|name| (provider.sample)(name).is_some()).collect::<Vec<_>>().join(" ")
+}
+
+fn no_type(provider: &Provider) -> String {
+    format!(
+        "a TYPE is missing, such as {} (or --file FILE); {} has: {}",
+        provider.names().next().unwrap_or_default(),
+        provider.title,
+        types(provider)
+    )
+}
+
 /// A sample's bytes.
 pub(super) fn sample(provider: &Provider, event_type: &str) -> Result<Vec<u8>, String> {
     (provider.sample)(event_type).map(String::into_bytes).ok_or_else(|| {
-        let types = provider.names().collect::<Vec<_>>().join(" ");
-        format!("{} has no event type {event_type:?}; there are: {types}", provider.title)
+        let meant = suggestion(event_type, provider.names()).map_or_else(String::new, |name| format!("did you mean {name}? "));
+        format!("{} has no event type {event_type:?}; {meant}there are: {}", provider.title, types(provider))
     })
 }
 
@@ -139,8 +160,8 @@ impl Request {
         Ok(Self { url, headers, body })
     }
 
-    /// Sends it: the status and the body of the answer.
-    pub(super) fn send(&self, timeout_seconds: u64) -> Result<(u16, String), Failure> {
+    /// Sends it: the status and the body of the answer. Trusts these authorities, as PEM, or the built-in ones.
+    pub(super) fn send(&self, timeout_seconds: u64, authorities: Option<&[u8]>) -> Result<(u16, String), Failure> {
         // The URL may hold a token: a message must not repeat more of it than the host.
         let uri: ureq::http::Uri = self.url.parse().unwrap_or_default();
         let (Some("http" | "https"), Some(host)) = (uri.scheme_str(), uri.host()) else {
@@ -149,12 +170,13 @@ impl Request {
         let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
         let headers = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
         let headers: Vec<(&str, &str)> = [("content-type", "application/json")].into_iter().chain(headers).collect();
-        let answer =
-            Client::new(Duration::from_secs(timeout_seconds), None)?.post(&self.url, &headers, &self.body, ANSWER_BYTES_MAX);
+        let answer = Client::new(Duration::from_secs(timeout_seconds), authorities)
+            .map_err(|why| format!("--{why}").replace('_', "-"))?
+            .post(&self.url, &headers, &self.body, ANSWER_BYTES_MAX);
         let answer = answer.map_err(|fault| {
             let hint = match fault {
                 Fault::Unreachable(_) => "; is the daemon there? --url names another place",
-                Fault::Unusable(_) => "",
+                Fault::Insecure(_) | Fault::Unusable(_) => "",
             };
             Failure::Failed(format!("the request to {host}{port} failed: {fault}{hint}"))
         })?;

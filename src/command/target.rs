@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Failure, Source};
 use crate::{
-    config::{Endpoint, Environment, Needs, SecretRing, SecretSource},
+    config::{Endpoint, Environment, Needs, SecretRing, SecretSource, suggestion},
     provider::{self, Provider},
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Target {
 /// Finds the target. The configuration is needed only where the flags do not say everything.
 pub(super) fn resolve(arguments: &Arguments, source: &Source, environment: &Environment) -> Result<Target, Failure> {
     let named = provider::by_name(&arguments.target);
-    let (configured, listen) = if source.exists() {
+    let (configured, listen, endpoints) = if source.exists() {
         let config = source.load(environment, Needs::Names)?;
         let found = config.endpoints.iter().find(|endpoint| *endpoint.name == *arguments.target);
         // A provider's name stands for its endpoint where there is just one.
@@ -44,14 +44,14 @@ pub(super) fn resolve(arguments: &Arguments, source: &Source, environment: &Envi
             let mut all = config.endpoints.iter().filter(|endpoint| Some(endpoint.provider.name) == named.map(|it| it.name));
             all.next().filter(|_| all.next().is_none())
         };
-        (found.or_else(of_provider).cloned(), Some(config.http.listen))
+        (found.or_else(of_provider).cloned(), Some(config.http.listen), config.endpoints)
     } else {
-        (None, None)
+        (None, None, Vec::new())
     };
     let mut endpoint = match (configured, named) {
         (Some(endpoint), _) => endpoint,
         (None, Some(provider)) => bare_endpoint(provider),
-        (None, None) => return Err(unknown(&arguments.target, source)),
+        (None, None) => return Err(unknown(&arguments.target, source, &endpoints)),
     };
     if !arguments.secret.is_empty() {
         let parse = |reference: &String| SecretSource::parse(reference).map_err(|why| format!("--secret: {why}"));
@@ -84,9 +84,19 @@ fn bare_endpoint(provider: &'static Provider) -> Endpoint {
     Endpoint { name: Arc::from(provider.name), provider, secrets: Vec::new(), tolerance }
 }
 
-fn unknown(target: &str, source: &Source) -> Failure {
+fn unknown(target: &str, source: &Source, endpoints: &[Endpoint]) -> Failure {
     let providers = provider::ALL.iter().map(|provider| provider.name).collect::<Vec<_>>().join(", ");
     let place = source.config.display();
-    let state = if source.exists() { "has no such endpoint" } else { "does not exist" };
-    Failure::Failed(format!("{target:?} is neither a provider ({providers}) nor an endpoint: {place} {state}"))
+    if !source.exists() {
+        return Failure::Failed(format!(
+            "{target:?} is neither a provider ({providers}) nor an endpoint: {place} does not exist"
+        ));
+    }
+    let names: Vec<&str> = endpoints.iter().map(|endpoint| &*endpoint.name).collect();
+    let all = names.iter().copied().chain(provider::ALL.iter().map(|provider| provider.name));
+    let meant = suggestion(target, all).map_or_else(String::new, |name| format!("did you mean {name}? "));
+    Failure::Failed(format!(
+        "{target:?} is neither a provider ({providers}) nor an endpoint: {meant}{place} has the endpoints {}",
+        names.join(", ")
+    ))
 }

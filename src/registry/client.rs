@@ -130,7 +130,7 @@ impl<'a> Client<'a> {
         for url in &self.config.urls {
             let answer = match self.post(&format!("{url}{path}"), &body) {
                 Ok(answer) => answer,
-                Err(Fault::Unreachable(why)) => {
+                Err(Fault::Unreachable(why) | Fault::Insecure(why)) => {
                     failures.push(format!("{url} cannot be reached: {why}"));
                     continue;
                 }
@@ -142,17 +142,18 @@ impl<'a> Client<'a> {
             };
             answered = true;
             let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
-            // Whatever else answers there, a proxy or a wrong path, has no message in this form.
-            let told = match quoted(&refusal.message) {
-                empty if empty.is_empty() => format!("{url} answered {}", answer.status),
-                message => format!("{url} answered {}: {message}", answer.status),
+            // Whatever else answers there, a proxy or a wrong path, has no message in this form, but may say what it is.
+            let told = match [quoted(&refusal.message), first_line(&answer.body)].into_iter().find(|text| !text.is_empty()) {
+                None => format!("{url} answered {}", answer.status),
+                Some(message) => format!("{url} answered {}: {message}", answer.status),
             };
             match (answer.status, refusal.error_code) {
                 (200, _) => {
                     let parsed = serde_json::from_slice(&answer.body);
                     let strange = |_| {
                         Failure::Refused(format!(
-                            "{url} is no schema registry, or speaks another version: its answer cannot be read"
+                            "{url} is no schema registry, or speaks another version: its answer begins with {:?}",
+                            first_line(&answer.body)
                         ))
                     };
                     return parsed.map(Some).map_err(strange);
@@ -186,7 +187,30 @@ fn encoded(subject: &str) -> String {
     utf8_percent_encode(subject, NON_ALPHANUMERIC).to_string()
 }
 
+/// The first line of an answer that is no registry's: a page of a proxy or a login says there what it is.
+fn first_line(body: &[u8]) -> String {
+    // A line that never ends is not looked at further than it is shown; a character has at most four bytes.
+    let begin = String::from_utf8_lossy(&body[..body.len().min(4 * QUOTED_MAX)]);
+    quoted(begin.trim_start().lines().next().unwrap_or_default().trim_end())
+}
+
 /// What a registry says goes to the log and to terminals: no longer than needed, on one line.
 fn quoted(text: &str) -> String {
     printable(&text.chars().take(QUOTED_MAX).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_registry_is_quoted_by_its_first_line() {
+        let check = |body: &[u8], expected: &str| assert_eq!(first_line(body), expected, "{body:?}");
+        check(b"<!DOCTYPE html>\n<html><body>Log in</body></html>", "<!DOCTYPE html>");
+        check(b"\r\n  <html>\r\n", "<html>");
+        check(b"", "");
+        check(b"\n \n", "");
+        check(b"a\x1b[2J\xff", "a\\u001b[2J\u{fffd}");
+        check(&vec![b'x'; 100_000], &"x".repeat(QUOTED_MAX));
+    }
 }

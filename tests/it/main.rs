@@ -33,6 +33,7 @@ mod logs;
 mod memory;
 mod metrics;
 mod mistakes;
+mod mistakes_commands;
 mod operations;
 mod outbound;
 mod overload;

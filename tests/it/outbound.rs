@@ -155,7 +155,7 @@ const fn unusable(name: &'static str, why: &'static str, script: Script) -> Case
 }
 
 const ENCODED: &str = "encoded as";
-const REDIRECT: &str = "a redirect, which is not followed";
+const REDIRECT: &str = "a redirect to http://127.0.0.1:";
 const LONG_HEAD: &str = "the head of its answer is longer than";
 const LONG: &str = "its answer is longer than";
 const LATE: &str = "timeout";

@@ -362,7 +362,7 @@ fn check_says_what_is_in_the_way() {
     let cases: [(Mood, &str, i32, &[&str]); 6] = [
         (Mood::Unavailable, "", 1, &["problem: schema registry: URL answered 503: not now"]),
         (Mood::Denies, "", 1, &["URL answered 403: not you\\u001b[2J\\u202e; do the credentials permit it?"]),
-        (Mood::NoRegistry, "", 1, &["URL answered 404; is there a path missing, such as /apis/ccompat/v7?"]),
+        (Mood::NoRegistry, "", 1, &["URL answered 404: \"a page\"; is there a path missing, such as /apis/ccompat/v7?"]),
         (Mood::Incompatible, "register = true", 1, &["is incompatible with the newest one there: FIELD_REMOVED: body; "]),
         (Mood::Well, "", 1, &["hold no schema of this version", "`hookgate topics --apply`"]),
         (Mood::Well, "register = true", 0, &["has no id yet, the daemon will register its schema"]),

@@ -51,7 +51,7 @@ impl Pair {
         folder.replace("certificate.pem", &self.certificate);
     }
 
-    fn der(&self) -> CertificateDer<'static> {
+    pub fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()
     }
 }

@@ -65,7 +65,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     let printer = arguments.output.printer(environment)?;
-    let (kafka, topics) = resolve(arguments, environment)?;
+    let (kafka, topics, endpoints) = resolve(arguments, environment)?;
+    let endpoints: Option<Vec<&str>> = endpoints.as_ref().map(|names| names.iter().map(|name| &**name).collect());
+    for doubt in arguments.filters.doubts(endpoints.as_deref()) {
+        note(&doubt);
+    }
     let selection = arguments.range.selection(topics, arguments.filters.are_set())?;
     let follow = selection.follow;
     let reader = Reader::select(&kafka, selection)?;
@@ -97,21 +101,25 @@ fn note(text: &str) {
     let _closed = writeln!(io::stderr(), "hookgate: {}", printable(text));
 }
 
-/// The cluster and the topics. Brokers and topics on the command line need no configuration file.
-fn resolve(arguments: &Arguments, environment: &Environment) -> Result<(Kafka, Vec<String>), Failure> {
+/// The cluster, the topics, and the names of the endpoints, which only a configuration has.
+type Resolved = (Kafka, Vec<String>, Option<Vec<Arc<str>>>);
+
+/// Where and what to read. Brokers and topics on the command line need no configuration file.
+fn resolve(arguments: &Arguments, environment: &Environment) -> Result<Resolved, Failure> {
     if let (Some(brokers), false) = (&arguments.source.brokers, arguments.source.exists()) {
         let topics = match arguments.topics.as_slice() {
             [] => vec!["hookgate.*".to_owned()],
             topics => topics.to_vec(),
         };
-        return Ok((kafka_alone(brokers, environment)?, topics));
+        return Ok((kafka_alone(brokers, environment)?, topics, None));
     }
     let config = arguments.source.load(environment, Needs::Kafka)?;
     let topics = match arguments.topics.as_slice() {
         [] => crate::app::topic_table(&config).by_topic().keys().map(ToString::to_string).collect(),
         topics => topics.to_vec(),
     };
-    Ok((config.kafka, topics))
+    let endpoints = config.endpoints.iter().map(|endpoint| Arc::clone(&endpoint.name)).collect();
+    Ok((config.kafka, topics, Some(endpoints)))
 }
 
 /// One run of the command.

@@ -10,6 +10,7 @@ use prost::Message as _;
 
 use crate::{
     command::Failure,
+    config::suggestion,
     proto::{self, Origin},
     provider,
     publish::read::{Selection, Start, Stored, matches},
@@ -21,6 +22,14 @@ const UNITS: &[(&str, i64)] =
 
 /// Kinds whose event has a type of its own beside the one in the record's headers.
 const COLLECTIVE: &[&str] = &["unclassified", "action", "quarantine"];
+
+/// A number of records.
+fn records(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("a number of records is wanted, such as 10".into()),
+    }
+}
 
 /// Where to begin and where to end.
 #[derive(Debug, Args)]
@@ -36,7 +45,7 @@ pub(super) struct Range {
     #[arg(long, value_name = "[PARTITION:]OFFSET", group = "start", value_delimiter = ',', value_parser = offset)]
     offset: Vec<(Option<i32>, i64)>,
     /// Begin with the last records: so many in total that pass the filters, by their time.
-    #[arg(long, value_name = "RECORDS", conflicts_with = "offset", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "RECORDS", conflicts_with = "offset", value_parser = records)]
     last: Option<u64>,
     /// End at a time, which is not included; one that is still to come is waited for.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
@@ -45,7 +54,7 @@ pub(super) struct Range {
     #[arg(long)]
     exit: bool,
     /// End after so many records have been shown.
-    #[arg(long, value_name = "RECORDS")]
+    #[arg(long, value_name = "RECORDS", value_parser = records)]
     pub(super) limit: Option<u64>,
     /// Read only these partitions.
     #[arg(long, value_name = "NUMBER", value_delimiter = ',', value_parser = clap::value_parser!(i32).range(0..))]
@@ -199,6 +208,36 @@ impl Filters {
         [&self.provider, &self.types, &self.subject, &self.verdict, &self.endpoint, &self.origin, &self.id]
             .iter()
             .any(|filter| !filter.is_empty())
+    }
+
+    /// Values that no record of this version has, each with what may be meant. What a provider sends unclassified has names of its own, so
+    /// they are no error.
+    pub(super) fn doubts(&self, endpoints: Option<&[&str]>) -> Vec<String> {
+        let of = |provider: &'static provider::Provider| {
+            provider.names().flat_map(move |name| [name.to_owned(), format!("{}.{name}", provider.name)])
+        };
+        let types: Vec<String> = provider::ALL.iter().copied().flat_map(of).collect();
+        let known = || types.iter().map(String::as_str).chain(COLLECTIVE.iter().copied());
+        let mut doubts = Vec::new();
+        for name in &self.types {
+            let short = name.strip_prefix("hookgate.").unwrap_or(name);
+            if known().any(|known| matches(short, known)) {
+                continue;
+            }
+            let meant = suggestion(short, known())
+                .map_or_else(|| "`hookgate send PROVIDER --list` lists them".to_owned(), |name| format!("did you mean {name}?"));
+            doubts.push(format!("--type {name}: no known type is called so; {meant}"));
+        }
+        for name in &self.endpoint {
+            let Some(endpoints) = endpoints else { continue };
+            if !endpoints.iter().any(|known| matches(name, known)) {
+                doubts.push(format!(
+                    "--endpoint {name}: the configuration has no such endpoint; there are {}",
+                    endpoints.join(", ")
+                ));
+            }
+        }
+        doubts
     }
 
     /// Whether a record is to be shown. The headers answer where they can, without a look into the value.

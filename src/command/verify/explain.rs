@@ -147,6 +147,13 @@ fn hmac<'a>(provider: &Provider, delivery: &'a Delivery) -> Option<(HmacScheme, 
 
 fn bad_signature(out: &mut impl Write, provider: &Provider, delivery: &Delivery, keys: &Keys) -> Result<(), Failure> {
     writeln!(out, "none of the secrets signs these bytes to this signature")?;
+    if let Some(begin) = request_line(&delivery.body) {
+        writeln!(
+            out,
+            "the file begins with {begin:?}, the head of an HTTP request: --body takes the body alone, what follows the first blank line, \
+             and each header goes to --header"
+        )?;
+    }
     let keys = Keys { tolerance: ANY_TIME, ..keys.clone() };
     for (change, body) in variants(&delivery.body) {
         let other = Delivery { body: body.into(), ..delivery.clone() };
@@ -178,11 +185,28 @@ fn looks_reserialised(body: &[u8]) -> bool {
     is_json && without_white_space(body).len() < body.len()
 }
 
+/// The method and version that a body begins with, if it is a whole HTTP request. The path between them may hold a token.
+fn request_line(body: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(body.split(|byte| *byte == b'\n').next()?).ok()?.trim_end();
+    let (method, rest) = line.split_once(' ')?;
+    let (_, version) = rest.rsplit_once(' ')?;
+    let shaped = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase()) && version.starts_with("HTTP/");
+    (shaped && version.len() <= 8).then(|| format!("{method} … {version}"))
+}
+
+/// What follows the first blank line.
+fn after_head(body: &[u8]) -> &[u8] {
+    let ends = [&b"\r\n\r\n"[..], b"\n\n"];
+    let cut = ends.iter().filter_map(|end| memchr::memmem::find(body, end).map(|at| at + end.len())).min();
+    cut.filter(|_| request_line(body).is_some()).map_or(body, |at| &body[at..])
+}
+
 /// What proxies, frameworks and editors make of a body, and what it was before.
 fn variants(body: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut all = vec![
         ("the line break at the end is taken off".to_owned(), body.trim_ascii_end().to_vec()),
         ("a line break is put at the end".to_owned(), [body, b"\n"].concat()),
+        ("the head of the HTTP request is taken off".to_owned(), after_head(body).to_vec()),
         ("line breaks are CR LF".to_owned(), replace(body, b"\n", b"\r\n")),
         ("line breaks are LF".to_owned(), replace(body, b"\r\n", b"\n")),
     ];
