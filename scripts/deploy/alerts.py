@@ -87,15 +87,24 @@ def compressed(line):
 # What the endpoints get on each day, by step: the outcome, and the replica that answers. A retry comes a step later.
 ENDPOINTS = {"review": "frameio", "avatars": "filesafety", "uploads": "uploadcare", "_unmatched": ""}
 DELIVERIES = {
-    "review": [(45, "published", 0), (205, "published", 1), (400, "publish_timeout", 0), (401, "published", 1), (650, "published", 1)],
-    "avatars": [(300, "published", 0), (301, "published", 0), (302, "cancelled", 1), (450, "missing_signature", 1)],
-    "uploads": [(15, "published", 1), (16, "published", 0), (625, "published", 0)],
-    "_unmatched": [(100, "unknown_endpoint", 0), (101, "unknown_endpoint", 0), (350, "method", 1)],
+    # One old delivery is replayed, one forged, one slow.
+    "review": [(45, "published", 0), (205, "published", 1), (400, "publish_timeout", 0), (401, "published", 1), (500, "stale", 0)]
+    + [(560, "slow_body", 0), (610, "bad_signature", 1), (650, "published", 1)],
+    # Somebody looks at it in a browser, and a stranger guesses its token, in quiet half hours.
+    "avatars": [(200, "method", 0), (204, "method", 0), (300, "published", 0), (301, "published", 0), (302, "cancelled", 1)]
+    + [(450, "missing_signature", 1), (600, "bad_token", 0)],
+    # One is turned away where nothing else comes.
+    "uploads": [(15, "published", 1), (16, "published", 0), (250, "overloaded", 1), (360, "malformed_body", 0), (362, "source_limited", 0)]
+    + [(625, "published", 0)],
+    # A scanner at a steady pace while something is stored, and bursts where nothing is.
+    "_unmatched": [(step, "unknown_endpoint", 0) for step in (36, 41, 46, 51, 100, 101, 101, 101, 106)] + [(350, "method", 1), (700, "bad_request", 1)],
 }
 STORED = {"published", "unclassified", "quarantined"}
-PROVEN = STORED | {"publish_timeout"}
+PROVEN = STORED | {"publish_timeout", "cancelled"}
 # What stands at zero all week.
-NEVER = "unclassified quarantined publish_failed internal overloaded no_secret bad_signature bad_token stale too_large encoded_body".split()
+NEVER = "unclassified quarantined publish_failed internal no_secret too_large encoded_body".split()
+# Connections that break on each day, by step: scanners that speak no TLS come in a burst, a silent one makes room, a load balancer probes.
+FAULTS = {"tls": [480] * 6, "bad_request": [520, 525], "header_timeout": [530], "headers_too_large": [], "limit": [580, 582], "cut_off": range(2, DAY, 5)}
 CONSTANT = {
     "hookgate_kafka_credentials_pending": 0,
     "hookgate_kafka_leaders_unreachable": 0,
@@ -105,7 +114,8 @@ CONSTANT = {
     "hookgate_in_flight_deliveries_max": 8192,
     "hookgate_in_flight_bytes": 0,
     "hookgate_in_flight_bytes_max": 67108864,
-    "hookgate_connections": 12,
+    # Proxies keep them open, and nearly all of them idle.
+    "hookgate_connections": 3900,
     "hookgate_connections_max": 4096,
     "hookgate_kafka_queue_bytes": 0,
     "hookgate_kafka_queue_bytes_max": 67108864,
@@ -137,8 +147,13 @@ def replica(series, labels, index, start, life, configuration, static):
     add("hookgate_ready", [int(static)] + [1] * (life - 2) + [0])
     add("hookgate_kafka_reachable", [int(static)] + [1] * (life - 1))
     add("hookgate_shutdowns_started_total", [0] * (life - 1) + [1])
+    # At its start it has not read the topics' settings yet.
     for guarantee, topics in {"kept": 9, "weak": 0, "unknown": 0}.items():
-        add("hookgate_topics_guarantee", topics, guarantee=guarantee)
+        at_first = 9 if guarantee == "unknown" else 0
+        add("hookgate_topics_guarantee", [at_first] * 2 + [topics] * (life - 2), guarantee=guarantee)
+    for reason, steps in FAULTS.items():
+        times = [day * DAY + step for day in range(series.length // DAY + 1) for step in steps if start < day * DAY + step < start + life]
+        add("hookgate_connection_faults_total", count(start, life, times), reason=reason)
     for use in ("inbound", "kafka_client"):
         add("hookgate_certificate_expiry_timestamp_seconds", 60 * 86400, use=use)
     acknowledged = []
@@ -161,8 +176,11 @@ def replica(series, labels, index, start, life, configuration, static):
         last = [max((time for time in proven if time <= step), default=0) * STEP_MINUTES * 60 for step in range(start, start + life)]
         add("hookgate_last_verified_timestamp_seconds", last, endpoint=endpoint, provider=provider)
         if endpoint == "review":
-            # An event that waited at the provider, and no delivery since.
-            add("hookgate_clock_offset_seconds", 1 if index else 2, endpoint=endpoint, provider=provider)
+            # An event that waited at the provider, and no delivery since; after a replay the day by which it was old, until the next one.
+            replays = [step for step, outcome in mine if outcome == "stale"]
+            newest = lambda times, step: max((time for time in times if time <= step), default=start - 1)
+            offsets = [86400 if newest(replays, step) > newest(proven, step) else 1 + index for step in range(start, start + life)]
+            add("hookgate_clock_offset_seconds", offsets, endpoint=endpoint, provider=provider)
     for bound in ("0.05", "1", "2", "+Inf"):
         add("hookgate_publish_seconds_bucket", count(start, life, acknowledged), result="acknowledged", le=bound)
 
