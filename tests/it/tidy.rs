@@ -208,3 +208,18 @@ fn nothing_is_left_behind() {
     }
     none("leftovers", &places);
 }
+
+/// The image is built from what `.dockerignore` lets through, the crate from what `include` lists: what the build needs has to be in both.
+#[test]
+fn the_image_gets_what_the_crate_is_built_from() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let (manifest, ignore) = (read("Cargo.toml"), read(".dockerignore"));
+    let include = manifest.lines().find_map(|line| line.strip_prefix("include = [")).expect("the crate lists its files");
+    let included: Vec<&str> = include.split('"').filter_map(|part| part.strip_prefix('/')).collect();
+    let through: Vec<&str> = ignore.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    assert!(included.contains(&"src") && through.contains(&"src"), "the lists are read");
+    let for_readers = ["README.md", "LICENSE", "CHANGELOG.md"];
+    let missing = |path: &&&str| !for_readers.contains(*path) && !through.iter().any(|it| path.starts_with(it));
+    let missing: Vec<_> = included.iter().filter(missing).collect();
+    assert!(missing.is_empty(), "not in the image's context: {missing:?}");
+}
