@@ -40,6 +40,7 @@ const REFUSED: &[(&[&str], &str)] = &[
         "always murmur2_random, so that streams keyed by the same id share partitions with Java's",
     ),
     (&["delivery.report.only.error", "produce.offset.report"], "200 waits for the delivery report and its offset"),
+    (&["statistics.interval.ms"], "the metrics of Kafka and their alerts are read off it; it is always 5 s"),
     (&["message.timeout.ms", "delivery.timeout.ms"], "a link of the deadline chain; use [kafka] message_timeout"),
     (&["socket.timeout.ms"], "a link of the deadline chain; use [kafka] socket_timeout"),
     (&["reconnect.backoff.max.ms", "reconnect.backoff.ms"], "a link of the deadline chain; use [kafka] reconnect_backoff_max"),
@@ -104,7 +105,7 @@ pub(super) fn read(mut section: Section<'_>) -> Properties {
             (Some(reason), _) => Some(format!("is not passed through: {reason}")),
             // Dots are part of a property's name, and TOML reads a bare one as a table.
             (None, None) if matches!(item.value, Value::Table(_)) => {
-                Some("is a table; quote the property's whole name, such as \"statistics.interval.ms\"".into())
+                Some("is a table; quote the property's whole name, such as \"socket.keepalive.enable\"".into())
             }
             (None, None) => Some("a string, an integer or a boolean was expected".into()),
             _ if name.is_empty() || !shaped => Some("is not the name of a librdkafka property".into()),

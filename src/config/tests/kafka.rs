@@ -51,8 +51,8 @@ fn refusals() {
         ),
         ("properties.dr_cb = 1", "hookgate.toml:3: [kafka.properties] dr_cb: is not passed through: cannot be set by text"),
         (
-            "properties.statistics.interval.ms = 1",
-            "hookgate.toml:3: [kafka.properties] statistics: is a table; quote the property's whole name, such as \"statistics.interval.ms\"",
+            "properties.socket.keepalive.enable = true",
+            "hookgate.toml:3: [kafka.properties] socket: is a table; quote the property's whole name, such as \"socket.keepalive.enable\"",
         ),
         ("properties.\"a b\" = 1", "hookgate.toml:3: [kafka.properties] a b: is not the name of a librdkafka property"),
         ("properties.debug = \"a\\nb\"", "hookgate.toml:3: [kafka.properties] debug: holds control characters"),
@@ -77,6 +77,19 @@ fn refusals() {
     }
     for broker in ["kafka-1.example:9092", "[::1]:9092", "10.0.0.1:1"] {
         accept(&MINIMAL.replace("kafka:9092", broker), &[], &[]);
+    }
+}
+
+/// With 0 the gauge of a reachable Kafka would stay 0 for ever.
+#[test]
+fn how_often_the_metrics_are_renewed_is_fixed() {
+    for value in ["0", "60000"] {
+        check_kafka(
+            &format!("properties.\"statistics.interval.ms\" = {value}"),
+            &[
+                "hookgate.toml:3: [kafka.properties] statistics.interval.ms: is not passed through: the metrics of Kafka and their alerts are read off it; it is always 5 s",
+            ],
+        );
     }
 }
 

@@ -315,7 +315,7 @@ fn variables_over_the_file_and_flags_over_both() {
         ("HOOKGATE_HTTP__MAX_HEADERS", "2"),
         ("HOOKGATE_KAFKA__BROKERS", "a:1, b:2"),
         ("HOOKGATE_KAFKA__AUTO_CREATE", "true"),
-        ("HOOKGATE_KAFKA__PROPERTIES__STATISTICS_INTERVAL_MS", "1000"),
+        ("HOOKGATE_KAFKA__PROPERTIES__SOCKET_KEEPALIVE_ENABLE", "true"),
         ("HOOKGATE_KAFKA__PROPERTIES__LOG_LEVEL", "7"),
         ("HOOKGATE_TOPICS__MAP__FRAMEIO_UNCLASSIFIED", "others"),
         ("HOOKGATE_ENDPOINTS__MY_CARE__SECRETS", "env:OTHER"),
@@ -330,7 +330,7 @@ fn variables_over_the_file_and_flags_over_both() {
     assert_eq!(config.kafka.brokers, ["a:1", "b:2"]);
     assert!(config.kafka.auto_create);
     let properties: Vec<String> = config.kafka.properties.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    assert_eq!(properties, ["client.rack=r1", "log_level=7", "statistics.interval.ms=1000"]);
+    assert_eq!(properties, ["client.rack=r1", "log_level=7", "socket.keepalive.enable=true"]);
     assert_eq!(config.topics.name(EventKind::Unclassified { provider: "frameio" }), "others");
     let secrets: Vec<String> = config.endpoints.iter().map(|it| format!("{} {}", it.name, it.secrets.len())).collect();
     assert_eq!(secrets, ["avatars 1", "my-care 1", "new_one 2", "uploadcare 1"]);
