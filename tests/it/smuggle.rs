@@ -1,13 +1,15 @@
 //! Requests that two readers take for different ones, and bodies made to trip a reader. Whatever a proxy in front makes of them, no second delivery
 //! hides behind the first, and what is proven is kept byte for byte.
 
+use std::collections::BTreeMap;
+
 use hookgate::proto::Event;
 use prost::Message as _;
 
 use crate::{
-    harness::{Daemon, parse},
+    harness::{Daemon, parse, wait_until},
     limits::{head, raw, whole},
-    table::{Ask, Table},
+    table::{Ask, Table, outcomes},
 };
 
 /// A delivery of that scan.
@@ -103,6 +105,36 @@ fn a_head_that_breaks_http_is_refused() {
     }
     check("HTTP/1.1", &["host: a", "transfer-encoding: gzip", "transfer-encoding: chunked"], bad);
     table.finish();
+}
+
+/// Hyper refuses these before there is a request: the metric of connections counts them, that of deliveries does not.
+#[test]
+fn a_head_that_is_no_http_is_a_fault_of_the_connection() {
+    let daemon = Daemon::start();
+    let mut faults = 0.0;
+    let mut check = |sent: &str, answer: &str| {
+        let text = raw(&daemon, sent.as_bytes());
+        assert_eq!(text.lines().next().unwrap_or_default(), answer, "{sent:?}");
+        assert_eq!(text.split_once("\r\n\r\n").map_or("", |(_, body)| body), "", "{sent:?}");
+        faults += 1.0;
+        let series = "hookgate_connection_faults_total{reason=\"bad_request\"}";
+        wait_until(sent, || daemon.metric(series) == Some(faults));
+    };
+    let bad = "HTTP/1.1 400 Bad Request";
+    for coding in ["identity", "gzip", "chunked, gzip", "xchunked", "chunked;a=b", ""] {
+        check(&format!("POST /nope HTTP/1.1\r\nhost: a\r\ntransfer-encoding: {coding}\r\n\r\n0\r\n\r\n"), bad);
+    }
+    for coding in ["chunked", "gzip, chunked"] {
+        check(&format!("POST /nope HTTP/1.0\r\nhost: a\r\ntransfer-encoding: {coding}\r\n\r\n0\r\n\r\n"), bad);
+    }
+    for lengths in ["content-length: +5", "content-length: 5\r\ncontent-length: 6"] {
+        check(&format!("POST /nope HTTP/1.1\r\nhost: a\r\n{lengths}\r\n\r\nabcdef"), bad);
+    }
+    check("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "");
+    let one = BTreeMap::from([(("_unmatched".to_owned(), "bad_request".to_owned()), 1)]);
+    assert_eq!(outcomes(&daemon), BTreeMap::new());
+    raw(&daemon, b"POST /nope HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n");
+    wait_until("counted", || outcomes(&daemon) == one);
 }
 
 /// Wherever it leads: two readers may not agree on where the next request begins either.
