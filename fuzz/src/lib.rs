@@ -9,6 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ::http::{HeaderName, HeaderValue, Method, Request};
 use hookgate::{
     config::{self, Environment},
     delivery::{Credential, Delivery},
@@ -21,7 +22,6 @@ use hookgate::{
     provider::{self, CredentialSource, Provider},
     signature::{Keys, Secret, Verified},
 };
-use ::http::{HeaderName, HeaderValue, Method, Request};
 use prost::Message as _;
 
 /// A target.
