@@ -97,6 +97,8 @@ fn what_is_in_flight_at_the_end_is_answered_and_kept() {
     wait_until("in flight", || daemon.metric("hookgate_in_flight_deliveries") == Some(1.0));
     let stop = thread::spawn(move || daemon.stop());
     wait_until("no longer accepting", || TcpStream::connect(webhooks).is_err());
+    // Beyond the last words: only the drain waits for it.
+    thread::sleep(Duration::from_secs(1));
     release(&mock);
     let ending = stop.join().unwrap();
     assert_eq!((ending.cut_off, ending.unflushed), (0, 0));
