@@ -16,7 +16,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::{SECRETS, assert_discreet, wait_until};
+use crate::{
+    forks,
+    harness::{SECRETS, assert_discreet, wait_until},
+};
 
 /// How long a process may take to end.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -103,7 +106,7 @@ impl Process {
 
     pub fn of(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = forks::spawn(&mut command).unwrap();
         let (out, err) = (Arc::default(), Arc::default());
         let readers = [keep(child.stdout.take().unwrap(), &out), keep(child.stderr.take().unwrap(), &err)];
         Self { child, readers: Some(readers), out, err, asked_for_token: false }
@@ -129,8 +132,8 @@ impl Process {
 
     /// Sends a signal to this process alone.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        let sent = forks::output(Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()])).unwrap();
+        assert!(sent.status.success());
     }
 
     /// The most memory that it has had so far, in KiB.

@@ -6,6 +6,7 @@ use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
 
 use crate::{
     binary::{Finished, Folder, Process, hookgate},
+    forks,
     harness::{Daemon, SECRETS, Setup, fixture, wait_until},
     life::serve_configuration,
 };
@@ -125,7 +126,7 @@ fn failures_at_the_start_have_the_form_of_the_log() {
         terminal.args(["-qec", &line, "/dev/null"]).env_remove("HOOKGATE_LOG__FORMAT");
         Process::of(terminal).finish().out
     };
-    if Command::new("script").arg("--version").output().is_ok() {
+    if forks::output(Command::new("script").arg("--version")).is_ok() {
         assert!(script("").starts_with("hookgate: hookgate.toml:1: "), "{}", script(""));
         assert!(script("--log-format json").starts_with("{\"timestamp\""), "{}", script("--log-format json"));
     }
@@ -264,8 +265,8 @@ fn send_posts_what_its_provider_would() {
         assert_eq!(answer["status"], 200, "{answer}");
         // The printed line does the same, where there is a curl.
         let line = check(&folder, &["send", provider, first, "--url", &url(provider), "--curl"], 0, &["curl -sS '"]).out;
-        if Command::new("curl").arg("--version").output().is_ok() {
-            let told = Command::new("sh").args(["-c", &line]).output().unwrap();
+        if forks::output(Command::new("curl").arg("--version")).is_ok() {
+            let told = forks::output(Command::new("sh").args(["-c", &line])).unwrap();
             assert!(String::from_utf8_lossy(&told.stdout).starts_with("{\"id\":\""), "{provider}: {told:?}");
         }
         // A secret of another endpoint: refused, and said so.

@@ -23,7 +23,8 @@ use hookgate::{
 };
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use sha2::Sha256;
-use socket2::{Domain, Socket, Type};
+
+use crate::forks;
 
 #[allow(unused_imports, reason = "not every suite has secrets of its own")]
 pub use crate::search::{assert_discreet, keep_secret, leak};
@@ -373,25 +374,10 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// Takes the broker of a mock cluster away until `broker_up`. Its port stays ours: the mock aborts the process where it does not get it back, and
-/// the tests beside this one open ports all the time.
+/// Takes the broker of a mock cluster away until `broker_up`. The mock closes its port and takes it again at once, and aborts the process where
+/// that fails.
 pub fn take_down(mock: &Mock) {
-    static KEPT: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
-    let address = mock.brokers().parse::<SocketAddr>().unwrap().into();
-    mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
-    let keep = || {
-        let port = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
-        port.set_reuse_address(true).ok()?;
-        port.bind(&address).ok()?;
-        Some(port)
-    };
-    // Whoever took it in between has it for a moment.
-    wait_until("the port is kept", || {
-        keep().is_some_and(|port| {
-            KEPT.lock().unwrap().push(port);
-            true
-        })
-    });
+    forks::without(|| mock.run(|cluster| cluster.broker_down(1))).unwrap().unwrap();
 }
 
 /// Lets a mock cluster store nothing until [`release`].

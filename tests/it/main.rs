@@ -5,6 +5,7 @@
 
 mod binary;
 mod collector;
+mod forks;
 mod harness;
 mod search;
 mod table;

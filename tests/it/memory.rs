@@ -23,6 +23,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 use crate::{
     binary::Folder,
+    forks,
     harness::{SECRETS, environment, fixture, hmac_hex, request, secret, topics, wait_until},
     tls,
 };
@@ -67,7 +68,7 @@ impl Deaf {
     fn start(file: &str, tls: Option<Arc<ClientConfig>>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
         command.args(["serve", "--config", file]).env_clear().envs(SECRETS.iter().copied());
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = forks::spawn(command.stdin(Stdio::null()).stderr(Stdio::piped())).unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         while !line.contains("\"listening\"") {

@@ -15,6 +15,7 @@ use std::{
 
 use crate::{
     binary::{Folder, Process, hookgate},
+    forks,
     harness::{hmac_hex, keep_secret, request, secret, wait_until},
     life::{mock, serve_configuration},
 };
@@ -111,7 +112,7 @@ fn head(stream: &mut TcpStream) -> Option<String> {
 fn bomb() -> &'static [u8] {
     static BOMB: OnceLock<Vec<u8>> = OnceLock::new();
     BOMB.get_or_init(|| {
-        let packed = Command::new("sh").args(["-c", "head -c 268435456 /dev/zero | gzip -1"]).output().unwrap().stdout;
+        let packed = forks::output(Command::new("sh").args(["-c", "head -c 268435456 /dev/zero | gzip -1"])).unwrap().stdout;
         assert!((100_000..4 << 20).contains(&packed.len()), "no gzip: {} bytes", packed.len());
         packed
     })

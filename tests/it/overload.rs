@@ -21,6 +21,7 @@ use hookgate::{
 };
 
 use crate::{
+    forks,
     harness::{Answer, Daemon, Setup, UNANSWERED, configuration, parse, topics, wait_until},
     limits::{body, connect, head, next_answer, rest, whole},
     table::{Ask, outcomes},
@@ -263,7 +264,7 @@ fn a_topic_that_does_not_acknowledge_stops_itself_alone() {
     assert_eq!(held(&daemon), 16, "the others are served while these wait");
     // It is back, and what waited for it is stored and gives its room back.
     lead(&daemon, UPLOADED, 1);
-    daemon.mock.as_ref().unwrap().run(|cluster| cluster.broker_down(2)).unwrap().unwrap();
+    forks::without(|| daemon.mock.as_ref().unwrap().run(|cluster| cluster.broker_down(2))).unwrap().unwrap();
     let answers = ended(&burst);
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 16, "{answers:?}");
     assert_eq!(answers.iter().filter(|answer| answer.label() == "overloaded").count(), 44, "{answers:?}");

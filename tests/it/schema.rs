@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     binary::{Folder, Process, hookgate},
     commands::configured,
+    forks,
     harness::{Daemon, fixture, topics},
 };
 
@@ -159,7 +160,7 @@ fn the_schema_is_printed_as_it_was_written() {
 fn descriptors_go_to_a_file_and_not_to_a_terminal() {
     let print = |flags: &[&str]| {
         let binary = env!("CARGO_BIN_EXE_hookgate");
-        let output = Command::new(binary).args([&["schema", "descriptors"], flags].concat()).output().unwrap();
+        let output = forks::output(Command::new(binary).args([&["schema", "descriptors"], flags].concat())).unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
         output.stdout
     };
@@ -168,7 +169,7 @@ fn descriptors_go_to_a_file_and_not_to_a_terminal() {
     assert_eq!(bare, proto::bare_descriptor_set());
     assert!(bare.len() * 2 < whole.len());
     // A terminal of its own, where there is the tool that makes one.
-    if Command::new("script").arg("--version").output().is_ok_and(|told| told.status.success()) {
+    if forks::output(Command::new("script").arg("--version")).is_ok_and(|told| told.status.success()) {
         let mut shell = Command::new("script");
         shell.args(["-qec", &format!("{} schema descriptors", env!("CARGO_BIN_EXE_hookgate")), "/dev/null"]);
         let refused = Process::of(shell).finish();

@@ -9,6 +9,7 @@ use hookgate::publish::mock::Mock;
 
 use crate::{
     binary::{Folder, Process},
+    forks,
     harness::{Answer, hmac_hex, keep_secret, request, wait_until},
     life::mock,
 };
@@ -169,8 +170,8 @@ fn what_is_no_file_in_the_place_of_a_secret_holds_up_nothing() {
     let admin = bench.process.addresses().1;
     let place = |arguments: &[&str]| {
         let _missing = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
-        let made = std::process::Command::new(arguments[0]).args(&arguments[1..]).arg(&path).status().unwrap();
-        assert!(made.success(), "{arguments:?}");
+        let made = forks::output(std::process::Command::new(arguments[0]).args(&arguments[1..]).arg(&path)).unwrap();
+        assert!(made.status.success(), "{arguments:?}");
     };
     for (arguments, told) in [
         (&["mkfifo"][..], "it is a named pipe, not a file"),

@@ -9,6 +9,8 @@ use std::{
 
 use hookgate::provider;
 
+use crate::forks;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -17,7 +19,7 @@ fn root() -> &'static Path {
 /// targets and what tools write are not ours to tidy.
 fn sources() -> Vec<(String, String)> {
     let listed =
-        Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()).output();
+        forks::output(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()));
     let mut names: Vec<String> = match listed {
         Ok(listed) if listed.status.success() => String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect(),
         // A released archive has no history.

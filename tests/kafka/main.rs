@@ -4,6 +4,9 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../it/forks.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod forks;
 #[path = "../it/harness.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod harness;
