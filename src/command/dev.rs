@@ -92,7 +92,7 @@ fn show(arguments: &Arguments, config: &Config, running: &Running, secrets: &[(&
     let complete = viewer.wait_for(secrets.len());
     if !arguments.exit {
         writeln!(io::stdout(), "\nWaiting for deliveries. Ctrl-C ends it.")?;
-        serve::wait_for_signal()?;
+        serve::StopSignal::new()?.wait()?;
     }
     Ok(complete)
 }

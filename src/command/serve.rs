@@ -59,6 +59,8 @@ pub(super) fn run(arguments: &Arguments, environment: Environment) -> Outcome {
 /// From the first line of the log to the last.
 fn serve(config: &Config, environment: Environment, logging: &logging::Logging) -> Outcome {
     logging.follow_signal()?;
+    // Before the first line: whoever has read one may send a signal.
+    let signal = StopSignal::new()?;
     for warning in &config.warnings {
         tracing::warn!(warning, "the configuration works, but is probably not meant");
     }
@@ -68,7 +70,7 @@ fn serve(config: &Config, environment: Environment, logging: &logging::Logging) 
     let running = app::start(config, app::Options::production(environment))?;
     running.count_dropped_lines(logging.dropped.clone());
     tracing::info!(webhooks = %running.webhooks, admin = %running.admin, "listening");
-    wait_for_signal()?;
+    signal.wait()?;
     let ending = running.stop(&config.shutdown);
     if ending.unflushed > 0 {
         tracing::error!(
@@ -98,20 +100,33 @@ fn raise_open_files(config: &Config) {
     }
 }
 
-/// Waits for the first SIGTERM, SIGHUP or SIGINT. From then on a second one ends the process at once.
-pub(super) fn wait_for_signal() -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut signals = {
-        let _entered = runtime.enter();
-        Signals::new()?
-    };
-    runtime.block_on(signals.next());
-    let mut impatient = async move || {
-        signals.next().await;
-        std::process::exit(1);
-    };
-    std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(impatient()))?;
-    Ok(())
+/// The signal to stop. Once this exists, SIGTERM, SIGHUP and SIGINT do not end the process by themselves.
+pub(super) struct StopSignal {
+    runtime: tokio::runtime::Runtime,
+    signals: Signals,
+}
+
+impl StopSignal {
+    pub(super) fn new() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _entered = runtime.enter();
+            Signals::new()?
+        };
+        Ok(Self { runtime, signals })
+    }
+
+    /// Waits for the first signal, which may have come before. From then on a second one ends the process at once.
+    pub(super) fn wait(self) -> io::Result<()> {
+        let Self { runtime, mut signals } = self;
+        runtime.block_on(signals.next());
+        let mut impatient = async move || {
+            signals.next().await;
+            std::process::exit(1);
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(impatient()))?;
+        Ok(())
+    }
 }
 
 /// SIGTERM, SIGINT and, unless `nohup` or the like has it ignored, SIGHUP. Made within a runtime; from then on they do not end the process

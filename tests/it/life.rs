@@ -356,6 +356,21 @@ fn every_signal_to_stop_stops_in_order() {
     check(process, "TERM");
 }
 
+/// From the first line of the log on, a signal that stops is an order and no sudden end.
+#[test]
+fn a_signal_while_it_starts_stops_in_order() {
+    let (folder, mock) = (Folder::new(), mock());
+    folder.write("hookgate.toml", serve_configuration(mock.brokers(), "[shutdown]\npre_stop = \"0s\""));
+    for signal in ["TERM", "INT"] {
+        let process = Process::spawn(&folder, &["serve"]);
+        wait_until("starting", || process.err().contains("\"starting\""));
+        process.signal(signal);
+        let finished = process.finish();
+        assert_eq!(finished.code, Some(0), "{signal}: {}", finished.err);
+        assert!(finished.err.contains("\"stopped\""), "{signal}: {}", finished.err);
+    }
+}
+
 #[test]
 fn a_second_sigterm_ends_a_process_at_once() {
     let (folder, mock) = (Folder::new(), mock());
