@@ -99,6 +99,11 @@ struct Recorder {
     chain: Mutex<Vec<CertificateDer<'static>>>,
 }
 
+/// Signatures come after a certificate that is taken, and the recorder takes none.
+fn nothing_is_signed() -> Result<HandshakeSignatureValid, rustls::Error> {
+    Err(rustls::Error::General("nothing is signed before the certificate is taken".into()))
+}
+
 impl ServerCertVerifier for Recorder {
     fn verify_server_cert(
         &self,
@@ -119,7 +124,7 @@ impl ServerCertVerifier for Recorder {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("nothing is signed before the certificate is taken".into()))
+        nothing_is_signed()
     }
 
     fn verify_tls13_signature(
@@ -128,7 +133,7 @@ impl ServerCertVerifier for Recorder {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("nothing is signed before the certificate is taken".into()))
+        nothing_is_signed()
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -62,8 +62,6 @@ pub struct Publisher {
 
 /// What the webhook thread and the supervisor share.
 struct Shared {
-    /// As it was at the start: what to say of a failure.
-    kafka: Kafka,
     /// Swapped by the supervisor after a fatal error, and where credentials have changed.
     producer: RwLock<Arc<Producer>>,
     /// Those that were swapped for new credentials, while they hold something.
@@ -125,7 +123,6 @@ impl Publisher {
         let producer = build(&config.kafka, &client, context)?;
         let topics: Vec<Arc<str>> = topics.into_iter().collect();
         let shared = Arc::new(Shared {
-            kafka: config.kafka.clone(),
             producer: RwLock::new(Arc::new(producer)),
             retired: Mutex::default(),
             waiting: Waiting::new(config, &topics),
@@ -289,12 +286,12 @@ pub fn takes_properties(kafka: &Kafka) -> Result<(), String> {
 
 /// Whether librdkafka can use the files of `[kafka.tls]`. What is wrong with them is in the error, and nothing of them.
 pub fn takes_files(kafka: &Kafka) -> Result<(), String> {
-    // The files of TLS are read when a client is made. This one knows no brokers, and no user that it could ask a token for.
-    let mut tls = kafka.connection_properties();
-    tls.retain(|(name, _)| name.starts_with("ssl.") || name.starts_with("enable.ssl."));
     if matches!(kafka.security, Security::Plaintext) {
         return Ok(());
     }
+    // The files of TLS are read when a client is made. This one knows no brokers, and no user that it could ask a token for.
+    let mut tls = kafka.connection_properties();
+    tls.retain(|(name, _)| name.starts_with("ssl.") || name.starts_with("enable.ssl."));
     tls.push(("security.protocol".into(), "ssl".into()));
     client_config(tls).create::<BaseProducer>().map(drop).map_err(|error| context::explain(kafka, &error))
 }

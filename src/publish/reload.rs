@@ -93,7 +93,7 @@ impl Reload {
         let reading = self.due(shared)?;
         let kafka = reading.applied_to(kafka);
         let client = client_config(kafka.client_properties());
-        let producer = build(&shared.kafka, &client, shared.context()).and_then(|producer| {
+        let producer = build(&kafka, &client, shared.context()).and_then(|producer| {
             let works = works(shared, &producer);
             works.map(|()| producer)
         });

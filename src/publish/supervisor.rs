@@ -278,7 +278,7 @@ impl Supervisor {
             (false, true) => cluster::any_broker_answers(&self.config).err(),
             // The leaders have their own line. Before one is known, librdkafka may have left the configured addresses for the advertised ones.
             (false, false) if self.leaders.is_empty() => {
-                Some(self.shared.causes.sentence(&self.shared.kafka).unwrap_or_default())
+                Some(self.shared.causes.sentence(&self.config.kafka).unwrap_or_default())
             }
             (false, false) => Some(String::new()),
         };
@@ -340,7 +340,7 @@ impl Supervisor {
         tracing::error!(error = ?code, reason, pause_ms, "fatal producer error, building a new producer");
         std::thread::sleep(self.rebuild_pause);
         self.built = Instant::now();
-        match build(&self.shared.kafka, &self.client, self.shared.context()) {
+        match build(&self.config.kafka, &self.client, self.shared.context()) {
             Ok(producer) => {
                 *self.shared.producer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(producer);
                 self.shared.metrics.producer_rebuilt();
