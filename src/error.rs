@@ -110,8 +110,7 @@ impl Error {
         }
     }
 
-    /// The status table. A 4xx says that the same bytes will never be accepted from this sender; whatever is our own,
-    /// Kafka's or capacity's fault is 503.
+    /// The status table. A 4xx says that the request is at fault as things stand; whatever is our own, Kafka's or capacity's fault is 503.
     pub fn answer(&self) -> Answer {
         let (status, label) = match self {
             Self::MissingSignature => (401, "missing_signature"),
