@@ -287,10 +287,10 @@ impl Slot {
         let slot = self.number;
         let read = self.source.bytes(environment).and_then(|bytes| match impossible(provider, &bytes) {
             Some(fault) => Err(format!("{} {fault}", self.source)),
-            None => Ok((Secret::new(&bytes).ok_or_else(|| "the secret is empty".to_owned())?, self.source.remarks(&bytes))),
+            None => Ok((Secret::new(&bytes).ok_or_else(|| "the secret is empty".to_owned())?, bytes)),
         });
         match read {
-            Ok((secret, remarks)) => {
+            Ok((secret, bytes)) => {
                 let recovered = self.trouble.take().is_some();
                 let same = self.current.as_ref().map(|current| current.same(&secret));
                 self.current = Some(secret);
@@ -299,7 +299,7 @@ impl Slot {
                     Some(true) if !recovered => return Vec::new(),
                     Some(true) | None => SecretEvent::Loaded { slot },
                 };
-                let mistaken = remarks.into_iter().map(|why| SecretEvent::Mistaken { slot, why });
+                let mistaken = self.source.remarks(&bytes).into_iter().map(|why| SecretEvent::Mistaken { slot, why });
                 [event].into_iter().chain(mistaken).collect()
             }
             Err(why) if self.trouble.as_ref() == Some(&why) => Vec::new(),
