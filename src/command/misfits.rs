@@ -248,18 +248,20 @@ pub(super) fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String>
 #[cfg(test)]
 mod tests {
     use crate::{
-        config::{self, Environment},
+        config,
         publish::cluster::{Settings, Topic, Unread, WritePermission},
     };
 
+    fn config_with(kafka: &str, topics: &str) -> config::Config {
+        let text = format!(
+            "[kafka]\nbrokers = [\"kafka:9092\"]\n{kafka}\n[topics]\n{topics}\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:S\"]\n"
+        );
+        config::parse(&text, "a.toml", &[("S", "secret")].into_iter().collect(), &[]).expect("it is good")
+    }
+
     /// What is found about a topic, by a word of each finding. The first line is of `[topics]`.
     fn check_with(topics: &str, replicas: usize, in_sync: usize, settings: Result<Settings, Unread>, found: &[&str]) {
-        let text = format!(
-            "[kafka]\nbrokers = [\"kafka:9092\"]\n[topics]\n{topics}\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:S\"]\n"
-        );
-        let environment: Environment = [("S", "secret")].into_iter().collect();
-        let config = config::parse(&text, "a.toml", &environment, &[]).expect("it is good");
-        let findings = super::misfits(&config, "t", &Topic { partitions: 1, replicas, in_sync, settings });
+        let findings = super::misfits(&config_with("", topics), "t", &Topic { partitions: 1, replicas, in_sync, settings });
         assert_eq!(findings.len(), found.len(), "{findings:?}");
         for (finding, word) in findings.iter().zip(found) {
             assert!(finding.contains(word), "{word:?} is not in {finding:?}");
@@ -287,13 +289,6 @@ mod tests {
         // Nothing may be read or was: whether they fit cannot be told.
         check_with("", 3, 3, Err(Unread::Denied), &[]);
         check_with("", 3, 3, Err(Unread::Failed("timed out".into())), &["cannot be read: timed out"]);
-    }
-
-    fn config_with(kafka: &str, topics: &str) -> config::Config {
-        let text = format!(
-            "[kafka]\nbrokers = [\"kafka:9092\"]\n{kafka}\n[topics]\n{topics}\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:S\"]\n"
-        );
-        config::parse(&text, "a.toml", &[("S", "secret")].into_iter().collect(), &[]).expect("it is good")
     }
 
     const SCRAM: &str = "sasl = {mechanism = \"SCRAM-SHA-512\", username = \"writer\", password = \"env:S\"}";
