@@ -70,13 +70,7 @@ fn is_json(format: LogFormat) -> bool {
 
 /// Reports why the daemon does not run, in the form of its log: what collects the log shall find the reason in it. No level hides it.
 pub(super) fn report(format: LogFormat, failure: Failure) -> Failure {
-    let (text, code) = match &failure {
-        _ if !is_json(format) => return failure,
-        Failure::Configuration(text) => (text, super::EXIT_CONFIGURATION),
-        Failure::Usage(text) => (text, super::EXIT_USAGE),
-        Failure::Failed(text) => (text, super::EXIT_FAILED),
-        Failure::Reported(_) | Failure::OutputClosed => return failure,
-    };
+    let Some((text, code)) = failure.unsaid().filter(|_| is_json(format)) else { return failure };
     let lines = fmt().with_writer(io::stderr).with_target(false).json().flatten_event(true).finish();
     tracing::subscriber::with_default(lines, || {
         for problem in text.lines().map(printable) {

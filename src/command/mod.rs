@@ -75,6 +75,18 @@ enum Failure {
     OutputClosed,
 }
 
+impl Failure {
+    /// What is still to be said, and the exit code.
+    fn unsaid(&self) -> Option<(&str, u8)> {
+        match self {
+            Self::Configuration(text) => Some((text, EXIT_CONFIGURATION)),
+            Self::Usage(text) => Some((text, EXIT_USAGE)),
+            Self::Failed(text) => Some((text, EXIT_FAILED)),
+            Self::Reported(_) | Self::OutputClosed => None,
+        }
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -117,12 +129,10 @@ pub fn run(cli: Cli) -> ExitCode {
         }
     };
     match outcome {
-        Ok(true) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(EXIT_FAILED),
         Err(Failure::Reported(code)) => ExitCode::from(code),
-        Err(Failure::Configuration(text)) => complain(&text, EXIT_CONFIGURATION),
-        Err(Failure::Usage(text)) => complain(&text, EXIT_USAGE),
-        Err(Failure::Failed(text)) => complain(&text, EXIT_FAILED),
+        Err(failure) => failure.unsaid().map_or(ExitCode::SUCCESS, |(text, code)| complain(text, code)),
     }
 }
 
