@@ -1,17 +1,22 @@
 //! Compiles `proto/` in pure Rust, so that nobody needs `protoc`, and keeps the descriptor set beside the
-//! generated code: `hookgate tail` prints events through it.
+//! generated code: `hookgate tail` prints events through it. The pages of docs/runbooks go into the binary as well.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto/hookgate");
     tell_of_oauth();
-    keep_runbooks()?;
     let descriptors = protox::compile(["hookgate/v1/event.proto"], ["proto"])?;
     #[expect(clippy::disallowed_methods, reason = "cargo passes this to build scripts through the environment")]
     let out = PathBuf::from(env::var("OUT_DIR")?);
+    keep_runbooks(&out)?;
     fs::write(out.join("hookgate.v1.binpb"), descriptors.encode_to_vec())?;
     prost_build::Config::new()
         // The body is the largest field by far: sharing it saves one copy per delivery.
@@ -25,15 +30,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Writes the pages of docs/runbooks as one list of names and texts, by name: the admin port serves them.
-fn keep_runbooks() -> Result<(), Box<dyn Error>> {
+fn keep_runbooks(out: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=docs/runbooks");
     let folder = env::current_dir()?.join("docs/runbooks");
     let mut pages = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>, std::io::Error>>()?;
     pages.sort();
     let entry = |page: &PathBuf| Some(format!("({:?}, include_str!({:?})),\n", page.file_stem()?.to_str()?, page.to_str()?));
     let list: String = pages.iter().filter_map(entry).collect();
-    #[expect(clippy::disallowed_methods, reason = "cargo passes this to build scripts through the environment")]
-    let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("runbooks.rs"), format!("&[\n{list}]\n"))?;
     Ok(())
 }
