@@ -1,7 +1,7 @@
 //! A collector of spans: a few lines of HTTP. What it is sent stays, also from connections that it does not answer.
 
 use std::{
-    io::{BufRead as _, BufReader, Read, Write},
+    io::{BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message as _;
 
-use crate::{harness::assert_discreet, tls};
+use crate::{harness::assert_discreet, stub::take_request, tls};
 
 /// A status with which it never answers.
 pub const HANGS: u16 = 0;
@@ -91,19 +91,13 @@ impl Collector {
 
 /// Takes one request of a connection and answers it; `None` at its end.
 fn answer<S: Read + Write>(reader: &mut BufReader<S>, status: &AtomicU16, exports: &Mutex<Vec<Export>>) -> Option<()> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    let head = head.to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())?;
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
+    let (head, body) = take_request(reader)?;
     // The head holds what the exporter proves itself with.
     assert_discreet("an export", &String::from_utf8_lossy(&body));
-    exports.lock().unwrap().push(Export { head, request: ExportTraceServiceRequest::decode(&body[..]).ok()? });
+    exports
+        .lock()
+        .unwrap()
+        .push(Export { head: head.to_lowercase(), request: ExportTraceServiceRequest::decode(&body[..]).ok()? });
     let status = status.load(Ordering::Relaxed);
     if status == HANGS {
         loop {

@@ -8,6 +8,7 @@ mod collector;
 mod forks;
 mod harness;
 mod search;
+mod stub;
 mod table;
 mod waits;
 mod wire;

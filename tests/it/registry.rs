@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Read, Write},
+    io::{BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -20,6 +20,7 @@ use crate::{
     binary::{Folder, hookgate},
     harness::{Daemon, Setup, keep_secret, wait_until},
     life::{mock, serve_configuration},
+    stub::{header, take_request},
     tls,
 };
 
@@ -81,21 +82,9 @@ impl Stub {
 
     fn serve(&self, stream: impl Read + Write) -> Option<()> {
         let mut reader = BufReader::new(stream);
-        let (mut request, mut length, mut credentials) = (String::new(), 0, String::new());
-        reader.read_line(&mut request).ok()?;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).ok()?;
-            match line.trim_end().split_once(": ") {
-                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
-                Some((name, value)) if name.eq_ignore_ascii_case("authorization") => value.clone_into(&mut credentials),
-                Some(_) => {}
-                None => break,
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        let path = request.split(' ').nth(1)?.to_owned();
+        let (head, body) = take_request(&mut reader)?;
+        let path = head.split(' ').nth(1)?.to_owned();
+        let credentials = header(&head, "authorization").unwrap_or_default().to_owned();
         let (status, answer) = self.answer(&path, credentials, serde_json::from_slice(&body).ok()?);
         let answer = answer.to_string();
         let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
