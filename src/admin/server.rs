@@ -4,10 +4,7 @@
 //! question and its answer every other connection has at most one answer, and there are at most [`CONNECTIONS_MAX`] of them. A full house does not
 //! keep a probe out either: the connection that has been open for longest ends, whatever it does.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Duration};
 
 use axum::{Router, body::Body, http::Request};
 use http_body_util::{BodyExt as _, Limited};
@@ -20,6 +17,8 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
+use crate::http::FailedAccepts;
+
 /// The most connections at once: probes, a few scrapers, somebody who looks.
 pub const CONNECTIONS_MAX: usize = 64;
 /// How long a connection may take for its question and for its answer: as long as Prometheus waits by default.
@@ -30,16 +29,12 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 const BODY_BYTES_MAX: usize = 4 << 10;
 /// How long open connections may go on once the port stops.
 const DRAIN: Duration = Duration::from_secs(1);
-/// A failed accept is mostly the process's limit of open files; connections that end make room.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// One log line about it in this time is enough.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 
 /// Serves the port until `stop` turns true.
 pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
-    let mut complained: Option<Instant> = None;
+    let mut failed = FailedAccepts::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -59,11 +54,10 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
                 tokio::task::yield_now().await;
             }
             Err(error) => {
-                if complained.is_none_or(|when| when.elapsed() > COMPLAIN_EVERY) {
-                    complained = Some(Instant::now());
+                if failed.is_worth_a_line() {
                     tracing::error!(%error, "cannot accept connections on the admin port; is the limit of open files too low?");
                 }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                failed.pause().await;
             }
         }
     }

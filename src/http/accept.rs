@@ -25,13 +25,35 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// It would go on twenty times a second: one line in this time is enough.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 
+/// Accepts that fail, of one port.
+#[derive(Default)]
+pub struct FailedAccepts {
+    complained: Option<Instant>,
+}
+
+impl FailedAccepts {
+    /// One more has failed: whether that is worth a line in the log.
+    pub fn is_worth_a_line(&mut self) -> bool {
+        let due = self.complained.is_none_or(|when| when.elapsed() > COMPLAIN_EVERY);
+        if due {
+            self.complained = Some(Instant::now());
+        }
+        due
+    }
+
+    /// The pause before the next attempt.
+    pub async fn pause(&self) {
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
 /// Serves the webhook port until `stop` turns true, then whoever got through to it by then and asks in time, then lets what is in flight finish
 /// for at most `drain`. Returns how many connections were still open then.
 pub async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
     let connections = Connections::new(Arc::clone(&webhooks.in_flight.waiting), Some(Arc::clone(&webhooks.metrics)));
     let limits = Arc::new(webhooks.limits.clone());
     let (stopping, _) = watch::channel(false);
-    let mut complained: Option<Instant> = None;
+    let mut failed = FailedAccepts::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -48,11 +70,10 @@ pub async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, mut stop: wat
                 }
             }
             Err(error) => {
-                if complained.is_none_or(|when| when.elapsed() > COMPLAIN_EVERY) {
-                    complained = Some(Instant::now());
+                if failed.is_worth_a_line() {
                     tracing::error!(%error, "cannot accept connections; is the limit of open files above http.max_connections?");
                 }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                failed.pause().await;
             }
         }
     }

@@ -26,7 +26,7 @@ pub mod trace;
 mod waiting;
 mod webhooks;
 
-pub use accept::serve;
+pub use accept::{FailedAccepts, serve};
 pub use captured::{has_token, offered_proof};
 pub use endpoint::{Endpoint, Endpoints};
 pub use intake::InFlight;
