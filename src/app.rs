@@ -24,7 +24,7 @@ use crate::{
     },
     encode::{Encoding, TopicTable},
     http::{
-        self, Clock, Endpoint, InFlight, Lines, Phase, PhaseCell, Readiness, Refusals, Webhooks,
+        self, Clock, Endpoint, InFlight, Lines, Phase, Refusals, Webhooks,
         delay::{self, Delay},
     },
     metrics::{CertificateUse, EndpointLabels, Limits, Metrics},
@@ -128,8 +128,6 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let publisher = Publisher::start(config, names, Arc::clone(&metrics))?;
     let endpoints = config.endpoints.iter().zip(&rings);
     let endpoints = endpoints.map(|(it, ring)| Endpoint::new(Arc::clone(&it.name), it.provider, ring.keys()));
-    let phase = Arc::<PhaseCell>::default();
-    let readiness = Readiness { phase: Arc::clone(&phase), publisher: publisher.clone(), framing: framing.clone() };
     let shared = Arc::new(Webhooks {
         endpoints: Arc::new(endpoints.collect()),
         limits: config.http.clone(),
@@ -142,8 +140,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         tls,
         refusals: Refusals::new(config.http.max_refusals_per_source),
         delay: Arc::new(Delay::new(&config.http)),
-        phase,
-        readiness,
+        phase: Arc::default(),
         clock,
         success_sample: config.log.success_sample,
         successes: AtomicU32::new(0),
@@ -197,7 +194,7 @@ impl Running {
 
     /// Why the daemon is not ready, if it is not.
     pub fn unready(&self) -> Option<&'static str> {
-        self.shared.readiness.unready()
+        self.shared.readiness().unready()
     }
 
     /// The topics that are missing or not visible.
@@ -314,7 +311,7 @@ fn spawn_admin(
     config: &Config,
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, String> {
-    let readiness = shared.readiness.clone();
+    let readiness = shared.readiness();
     let (in_flight, metrics) = (Arc::clone(&shared.in_flight), Arc::clone(&shared.metrics));
     let router = admin::router(Observed { readiness: readiness.clone(), in_flight, metrics }, config);
     event_loop("admin", async move || {

@@ -22,7 +22,7 @@ pub(super) fn is_asked(head: &Parts) -> bool {
 
 /// 200 while the daemon is ready, else 503; `ends` where its connection shall. The body is empty, so that no part of a probe can be taken for a stored delivery.
 pub(super) fn answer(webhooks: &Webhooks, ends: bool) -> Response {
-    let ready = webhooks.readiness.unready().is_none();
+    let ready = webhooks.readiness().unready().is_none();
     webhooks.metrics.health_check(ready);
     let mut response = Response::new(Body::empty());
     if !ready {

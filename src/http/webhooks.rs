@@ -37,8 +37,6 @@ pub struct Webhooks {
     pub delay: Arc<Delay>,
     /// Where in its life the daemon is.
     pub phase: Arc<PhaseCell>,
-    /// Whether a delivery can be stored.
-    pub readiness: Readiness,
     /// The time of day.
     pub clock: Clock,
     /// One line per this many successes; 0 is none.
@@ -50,6 +48,12 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
+    /// What readiness is read off, for those who need nothing else.
+    pub fn readiness(&self) -> Readiness {
+        let (phase, framing) = (Arc::clone(&self.phase), self.encoding.framing.clone());
+        Readiness { phase, publisher: self.publisher.clone(), framing }
+    }
+
     /// Whether a delivery that begins now is refused, because the daemon is about to end.
     pub(super) fn draining(&self) -> bool {
         self.phase.get() == Phase::Draining
