@@ -19,8 +19,7 @@ use crate::{
     config::{
         Config, Environment,
         deadlines::memory_ceiling,
-        secrets::{SecretEvent, SecretRing, shared_secrets},
-        tls::{PairEvent, PairWatch, list},
+        tls::{PairWatch, list},
     },
     encode::{Encoding, TopicTable},
     http::{
@@ -33,10 +32,8 @@ use crate::{
     publish::Publisher,
     registry,
     spans::Spans,
+    upkeep::{self, Watched},
 };
-
-/// How often secret files are looked at, metrics are folded and addresses forgotten.
-const UPKEEP_EVERY: Duration = Duration::from_secs(2);
 
 /// Connections that may wait to be accepted. The standard library's 128 are fewer than one burst of a provider that catches up; what
 /// finds no room is dropped without a word, and the kernels on both sides repeat themselves for seconds.
@@ -104,7 +101,7 @@ pub fn topic_table(config: &Config) -> TopicTable {
 /// Starts a daemon. Both ports are bound when this returns; Kafka need not be there yet.
 pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let Options { environment, clock, origin } = options;
-    let rings = read_secrets(config, &environment)?;
+    let rings = upkeep::read_secrets(config, &environment)?;
     let pair = config.http.tls.as_ref().map(|tls| tls.load().map_err(|faults| list(&faults))).transpose()?;
     let tls = pair
         .as_ref()
@@ -155,7 +152,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         webhooks: spawn_webhooks(webhooks, Arc::clone(&shared), config, webhooks_stopped)?,
         admin: spawn_admin(admin, Arc::clone(&shared), config, admin_stopped)?,
     };
-    let watching = spawn_files(Arc::clone(&shared), watched)?;
+    let watching = upkeep::spawn_files(Arc::clone(&shared), watched)?;
     Ok(Running {
         webhooks: addresses.0,
         admin: addresses.1,
@@ -254,42 +251,6 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, String> {
     listener.local_addr().map_err(|error| error.to_string())
 }
 
-/// Reads every secret for the first time. A file that is not there yet is a warning; a secret that two endpoints share is an error,
-/// because a signature does not say which URL it was made for.
-pub(crate) fn read_secrets(config: &Config, environment: &Environment) -> Result<Vec<SecretRing>, String> {
-    let mut rings: Vec<SecretRing> = config.endpoints.iter().map(|endpoint| SecretRing::new(endpoint, environment)).collect();
-    for (ring, endpoint) in rings.iter_mut().zip(&config.endpoints) {
-        report(&endpoint.name, &ring.refresh());
-    }
-    match shared_secrets(&rings).as_slice() {
-        [] => Ok(rings),
-        shared => Err(shared.join("\n")),
-    }
-}
-
-fn report(endpoint: &str, events: &[SecretEvent]) {
-    for event in events {
-        match event {
-            SecretEvent::Loaded { slot } => tracing::info!(endpoint, slot, "read a secret"),
-            SecretEvent::Changed { slot } => tracing::info!(endpoint, slot, "a secret has changed"),
-            SecretEvent::Mistaken { slot, why } => {
-                tracing::warn!(endpoint, slot, why, "a secret was read that is probably written down wrongly");
-            }
-            SecretEvent::Kept { slot, in_force: true, why } => {
-                tracing::warn!(endpoint, slot, why, "a secret cannot be read, the last good one stays in force");
-            }
-            SecretEvent::Kept { slot, in_force: false, why } => {
-                tracing::warn!(
-                    endpoint,
-                    slot,
-                    why,
-                    "a secret cannot be read, what it would prove is answered 503 until it can be"
-                );
-            }
-        }
-    }
-}
-
 fn spawn_webhooks(
     listener: TcpListener,
     shared: Arc<Webhooks>,
@@ -318,82 +279,11 @@ fn spawn_admin(
         let listener = tokio::net::TcpListener::from_std(listener)?;
         // It ends with the event loop.
         tokio::spawn(admin::announce(readiness));
-        let upkeep = tokio::spawn(upkeep(shared));
+        let folding = tokio::spawn(upkeep::fold(shared));
         admin::server::serve(listener, router, stop).await;
-        upkeep.abort();
+        folding.abort();
         Ok(())
     })
-}
-
-/// Files that are read again when they change.
-struct Watched {
-    rings: Vec<SecretRing>,
-    pair: Option<PairWatch>,
-}
-
-/// Folds metrics and forgets addresses, for as long as the admin port runs.
-async fn upkeep(shared: Arc<Webhooks>) {
-    loop {
-        tokio::time::sleep(UPKEEP_EVERY).await;
-        shared.metrics.upkeep();
-        shared.refusals.forget();
-    }
-}
-
-/// Re-reads secret files and certificates on a thread of its own, because a file system may take its time. It ends when what is returned is
-/// dropped; nobody waits for it.
-fn spawn_files(shared: Arc<Webhooks>, mut watched: Watched) -> Result<mpsc::Sender<()>, String> {
-    let (alive, inbox) = mpsc::channel();
-    let watch = move || {
-        while inbox.recv_timeout(UPKEEP_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
-            refresh_secrets(&shared, &mut watched.rings);
-            if let (Some(tls), Some(pair)) = (&shared.tls, &mut watched.pair) {
-                refresh_certificate(&shared.metrics, tls, pair);
-            }
-        }
-    };
-    let spawned = thread::Builder::new().name("files".into()).spawn(watch);
-    spawned.map_err(|error| format!("cannot start the thread that reads files: {error}"))?;
-    Ok(alive)
-}
-
-fn refresh_secrets(shared: &Webhooks, rings: &mut [SecretRing]) {
-    let mut changed = false;
-    for ring in &mut *rings {
-        let events = ring.refresh();
-        if !events.is_empty() {
-            report(ring.endpoint(), &events);
-            changed = true;
-        }
-    }
-    if !changed {
-        return;
-    }
-    let clashes = shared_secrets(rings);
-    for clash in &clashes {
-        tracing::error!(clash, "the changed secrets are not used");
-    }
-    if clashes.is_empty() {
-        for ring in rings {
-            if let Some(endpoint) = shared.endpoints.get(ring.endpoint()) {
-                endpoint.set_keys(ring.keys());
-            }
-        }
-    }
-}
-
-fn refresh_certificate(metrics: &Metrics, tls: &http::Tls, pair: &mut PairWatch) {
-    match pair.refresh(SystemTime::now()) {
-        None => {}
-        Some(PairEvent::Changed(pair)) => {
-            tls.show(Arc::clone(&pair.certified));
-            metrics.certificate_expiry(CertificateUse::Inbound, pair.not_after);
-            tracing::info!("the certificate has changed");
-        }
-        Some(PairEvent::Kept { why }) => {
-            tracing::warn!(why, "the changed certificate is not used, the last good one stays in force");
-        }
-    }
 }
 
 /// Ends the process where the webhooks' event loop ends by itself, through a defect: without it, a daemon that takes nothing any more

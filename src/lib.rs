@@ -24,3 +24,4 @@ pub mod metrics;
 pub mod outbound;
 mod printable;
 pub mod spans;
+mod upkeep;

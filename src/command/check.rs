@@ -14,7 +14,7 @@ use super::{
     misfits::{misfits, missing, unwritable},
 };
 use crate::{
-    app::{read_secrets, topic_table},
+    app::topic_table,
     config::{
         Config, Environment, Needs,
         deadlines::{chain, memory_ceiling},
@@ -22,6 +22,7 @@ use crate::{
     printable::printable,
     publish::cluster,
     registry::{self, State},
+    upkeep::read_secrets,
 };
 
 /// Check the configuration, and with --cluster that the cluster fits it.

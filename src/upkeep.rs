@@ -1,0 +1,129 @@
+//! What a running daemon does beside its deliveries: it reads secrets and the certificate again, folds metrics and forgets addresses.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    config::{
+        Config, Environment,
+        secrets::{SecretEvent, SecretRing, shared_secrets},
+        tls::{PairEvent, PairWatch},
+    },
+    http::{Tls, Webhooks},
+    metrics::{CertificateUse, Metrics},
+};
+
+/// How often secret files are looked at, metrics are folded and addresses forgotten.
+const UPKEEP_EVERY: Duration = Duration::from_secs(2);
+
+/// Reads every secret for the first time. A file that is not there yet is a warning; a secret that two endpoints share is an error,
+/// because a signature does not say which URL it was made for.
+pub(crate) fn read_secrets(config: &Config, environment: &Environment) -> Result<Vec<SecretRing>, String> {
+    let mut rings: Vec<SecretRing> = config.endpoints.iter().map(|endpoint| SecretRing::new(endpoint, environment)).collect();
+    for (ring, endpoint) in rings.iter_mut().zip(&config.endpoints) {
+        report(&endpoint.name, &ring.refresh());
+    }
+    match shared_secrets(&rings).as_slice() {
+        [] => Ok(rings),
+        shared => Err(shared.join("\n")),
+    }
+}
+
+fn report(endpoint: &str, events: &[SecretEvent]) {
+    for event in events {
+        match event {
+            SecretEvent::Loaded { slot } => tracing::info!(endpoint, slot, "read a secret"),
+            SecretEvent::Changed { slot } => tracing::info!(endpoint, slot, "a secret has changed"),
+            SecretEvent::Mistaken { slot, why } => {
+                tracing::warn!(endpoint, slot, why, "a secret was read that is probably written down wrongly");
+            }
+            SecretEvent::Kept { slot, in_force: true, why } => {
+                tracing::warn!(endpoint, slot, why, "a secret cannot be read, the last good one stays in force");
+            }
+            SecretEvent::Kept { slot, in_force: false, why } => {
+                tracing::warn!(
+                    endpoint,
+                    slot,
+                    why,
+                    "a secret cannot be read, what it would prove is answered 503 until it can be"
+                );
+            }
+        }
+    }
+}
+
+/// Files that are read again when they change.
+pub(crate) struct Watched {
+    /// The secrets of each endpoint.
+    pub(crate) rings: Vec<SecretRing>,
+    /// The certificate of the webhook port, where it has one.
+    pub(crate) pair: Option<PairWatch>,
+}
+
+/// Folds metrics and forgets addresses, for as long as the admin port runs.
+pub(crate) async fn fold(webhooks: Arc<Webhooks>) {
+    loop {
+        tokio::time::sleep(UPKEEP_EVERY).await;
+        webhooks.metrics.upkeep();
+        webhooks.refusals.forget();
+    }
+}
+
+/// Re-reads secret files and certificates on a thread of its own, because a file system may take its time. It ends when what is returned is
+/// dropped; nobody waits for it.
+pub(crate) fn spawn_files(webhooks: Arc<Webhooks>, mut watched: Watched) -> Result<mpsc::Sender<()>, String> {
+    let (alive, inbox) = mpsc::channel();
+    let watch = move || {
+        while inbox.recv_timeout(UPKEEP_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+            refresh_secrets(&webhooks, &mut watched.rings);
+            if let (Some(tls), Some(pair)) = (&webhooks.tls, &mut watched.pair) {
+                refresh_certificate(&webhooks.metrics, tls, pair);
+            }
+        }
+    };
+    let spawned = thread::Builder::new().name("files".into()).spawn(watch);
+    spawned.map_err(|error| format!("cannot start the thread that reads files: {error}"))?;
+    Ok(alive)
+}
+
+fn refresh_secrets(webhooks: &Webhooks, rings: &mut [SecretRing]) {
+    let mut changed = false;
+    for ring in &mut *rings {
+        let events = ring.refresh();
+        if !events.is_empty() {
+            report(ring.endpoint(), &events);
+            changed = true;
+        }
+    }
+    if !changed {
+        return;
+    }
+    let clashes = shared_secrets(rings);
+    for clash in &clashes {
+        tracing::error!(clash, "the changed secrets are not used");
+    }
+    if clashes.is_empty() {
+        for ring in rings {
+            if let Some(endpoint) = webhooks.endpoints.get(ring.endpoint()) {
+                endpoint.set_keys(ring.keys());
+            }
+        }
+    }
+}
+
+fn refresh_certificate(metrics: &Metrics, tls: &Tls, pair: &mut PairWatch) {
+    match pair.refresh(SystemTime::now()) {
+        None => {}
+        Some(PairEvent::Changed(pair)) => {
+            tls.show(Arc::clone(&pair.certified));
+            metrics.certificate_expiry(CertificateUse::Inbound, pair.not_after);
+            tracing::info!("the certificate has changed");
+        }
+        Some(PairEvent::Kept { why }) => {
+            tracing::warn!(why, "the changed certificate is not used, the last good one stays in force");
+        }
+    }
+}
