@@ -117,18 +117,41 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
     let names: Vec<String> = topics.keys().map(ToString::to_string).collect();
     let before = cluster::inspect(config, &names)?;
     let missing: Vec<String> = names.iter().filter(|name| !before.topics.contains_key(*name)).cloned().collect();
-    let results: BTreeMap<String, Option<String>> = match missing.as_slice() {
-        [] => BTreeMap::new(),
-        missing => cluster::create_topics(config, missing)?.into_iter().collect(),
-    };
+    let mut results = BTreeMap::new();
+    if !missing.is_empty() {
+        results.extend(cluster::create_topics(config, &missing)?);
+    }
+    let created: Vec<String> = missing.into_iter().filter(|name| results.get(name) == Some(&None)).collect();
+    // Programs that start next must find the topics.
+    let late = if created.is_empty() { Vec::new() } else { cluster::wait_until_visible(config, &created)? };
+    // What the brokers decide, such as the replicas of a new topic, is known only now.
+    let after = if created.is_empty() { before } else { cluster::inspect(config, &names)? };
+    report(config, &names, &results, &after, as_json)?;
+    let refused = results.iter().filter_map(|(topic, why)| Some((topic.as_str(), why.as_deref()?)));
+    let mut failures = refusals(config, after.brokers.len(), refused);
+    if !late.is_empty() {
+        failures.push(format!("created, but the brokers do not show them yet: {}; the daemon waits for them", late.join(" ")));
+    }
+    if failures.is_empty() { Ok(true) } else { Err(Failure::Failed(failures.join("\n"))) }
+}
+
+/// Prints what became of each topic, and what of its settings does not fit. A topic that exists stays as it is: only somebody who knows
+/// why it differs can decide to change it.
+fn report(
+    config: &Config,
+    names: &[String],
+    results: &BTreeMap<String, Option<String>>,
+    after: &cluster::Cluster,
+    as_json: bool,
+) -> io::Result<()> {
     let (mut out, mut problems, mut unreadable) = (io::stdout().lock(), Vec::new(), Vec::new());
-    for name in &names {
+    for name in names {
         let result = match results.get(name) {
             None => "exists",
             Some(None) => "created",
             Some(Some(error)) => error,
         };
-        let topic = before.topics.get(name);
+        let topic = after.topics.get(name);
         let mut findings = topic.map_or_else(Vec::new, |topic| misfits(config, name, topic));
         if topic.is_some_and(|topic| topic.settings == Err(Unread::Denied)) {
             unreadable.push(name.as_str());
@@ -139,25 +162,11 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
         } else {
             writeln!(out, "{name}\t{result}")?;
         }
-        // It stays as it is: changing it is for somebody who knows why it differs.
         problems.extend(findings);
     }
     problems.extend(denied(config, &unreadable, &[]));
-    let refused = results.iter().filter_map(|(topic, why)| Some((topic.as_str(), why.as_deref()?)));
-    let refused = refusals(config, before.brokers.len(), refused);
-    if !as_json {
-        for problem in problems {
-            writeln!(out, "problem: {}", printable(&problem))?;
-        }
+    for problem in problems.iter().filter(|_| !as_json) {
+        writeln!(out, "problem: {}", printable(problem))?;
     }
-    if results.values().all(Option::is_none) {
-        // Whoever starts next shall find them.
-        let late = cluster::wait_until_visible(config, &missing)?;
-        if late.is_empty() {
-            return Ok(true);
-        }
-        let hint = format!("created, but the brokers do not show them yet: {}; the daemon waits for them", late.join(" "));
-        return Err(Failure::Failed(hint));
-    }
-    Err(Failure::Failed(refused.join("\n")))
+    Ok(())
 }

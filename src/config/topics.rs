@@ -165,6 +165,11 @@ fn min_insync_replicas(section: &mut Section<'_>, replication: i32, warnings: &m
             "[topics] min_insync_replicas is 1: an acknowledged event can be lost with one broker; 2 of three replicas prevent that"
                 .into(),
         ),
+        (-1, _) => warnings.push(
+            "[topics] min_insync_replicas is -1: the brokers decide for new topics, and Kafka's default is 1, with which an acknowledged \
+             event can be lost with one broker; 2 of three replicas prevent that"
+                .into(),
+        ),
         (2.., _) if number == replication => warnings.push(format!(
             "[topics] min_insync_replicas is {number}, as is replication: while one broker is away, deliveries are answered 503"
         )),
