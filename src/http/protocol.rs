@@ -155,7 +155,11 @@ impl Accepted {
                     Overdue::Head => return (Err("header_timeout"), None),
                     Overdue::Request => silent = true,
                 },
-                () = &mut stopped, if !finishing => finishing = true,
+                // hyper would wait for the rest of a head for as long as it comes.
+                () = &mut stopped, if !finishing => match self.connection.stage() {
+                    Stage::Head(_) => return (Err("header_timeout"), None),
+                    Stage::Silent(_) | Stage::Working => finishing = true,
+                },
             }
             // In either case what has come is still answered.
             std::pin::Pin::new(&mut serving).graceful_shutdown();

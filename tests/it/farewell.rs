@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    harness::{Answer, Daemon, UNANSWERED, parse, wait_until},
+    harness::{Answer, Daemon, Setup, UNANSWERED, parse, wait_until},
     limits::{body, next_answer, whole},
     table::Ask,
     tls::{self, client, shake},
@@ -103,7 +103,10 @@ fn asks_late() -> (Vec<Answer>, Duration) {
 /// Its first bytes came in time. A proxy cannot send it elsewhere any more, so it hears that it shall.
 #[test]
 fn a_head_that_has_begun_may_end() {
-    let daemon = Daemon::start();
+    // Else it would be the timeout of a head that ends those that do not go on, or the drain.
+    let timeouts = ["http.header_timeout", "shutdown.drain"].map(|key| (key, "60s".to_owned()));
+    let flags = [timeouts.as_slice(), &[("shutdown.grace", "120s".to_owned())]].concat();
+    let daemon = Daemon::with(Setup { flags, ..Setup::default() });
     let (at, ask) = (daemon.webhooks, ask());
     let used = || {
         let mut stream = connect(at);
@@ -118,6 +121,7 @@ fn a_head_that_has_begun_may_end() {
         stream.write_all(first).unwrap();
     }
     wait_until("accepted", || daemon.metric("hookgate_connections") == Some(5.0));
+    let since = Instant::now();
     let stop = thread::spawn(move || daemon.stop());
     assert_eq!(silent.read(&mut [0]).unwrap(), 0, "nothing of it has come");
     for stream in &mut begun {
@@ -128,6 +132,7 @@ fn a_head_that_has_begun_may_end() {
     }
     // The others do not hold the shutdown up for as long as it may last.
     assert_eq!(stop.join().unwrap().cut_off, 0);
+    assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
     for stream in &mut never_ended {
         assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
     }
