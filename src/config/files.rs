@@ -3,12 +3,12 @@
 
 use std::{
     fs::{File, FileType, Metadata, OpenOptions},
-    io::{Error, Read as _},
+    io::{Error, ErrorKind, Read as _},
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use super::why_unreadable;
+use super::{mistaken, section::Section};
 
 /// Reads a regular file of at most `bytes_max` bytes. The error goes on where the file's name ends.
 pub(super) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
@@ -50,6 +50,27 @@ fn name(kind: FileType) -> &'static str {
 
 fn unreadable(error: &Error) -> String {
     format!("cannot be read: {}", why_unreadable(error))
+}
+
+/// Why a file cannot be read, in words that do not repeat its path.
+pub(super) fn why_unreadable(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "no such file".into(),
+        ErrorKind::PermissionDenied => "permission denied: the user that runs this may not read it".into(),
+        kind => kind.to_string(),
+    }
+}
+
+/// Reads a key that names a file. Complains where that cannot be opened now.
+pub(super) fn readable_file(table: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    let (path, origin) = table.text(key)?;
+    if table.is_needed()
+        && let Err(fault) = open(Path::new(&path))
+    {
+        let remark = mistaken::path_remark(&path).map_or_else(String::new, |remark| format!("; {remark}"));
+        table.complain(key, origin, &format!("{path:?} {fault}{remark}"));
+    }
+    Some(path.into())
 }
 
 #[cfg(test)]

@@ -1,17 +1,13 @@
 //! `[kafka]`: how to reach the cluster, and every librdkafka property that a client of ours gets.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    Environment, files, hints, mistaken,
+    Environment, hints,
     properties::{self, Properties},
-    reader::Value,
     sasl::{self, Sasl},
     section::Section,
+    security::{self, Security},
     units::show_size,
 };
 
@@ -52,22 +48,6 @@ pub struct Kafka {
     pub max_message_bytes: usize,
     /// librdkafka properties that pass through as they are. Values may be secrets: they are never shown.
     pub properties: Properties,
-}
-
-/// Whether the connection to the brokers is encrypted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// It is not.
-    Plaintext,
-    /// It is, and the broker's certificate and host name are always verified.
-    Tls {
-        /// The authorities to trust instead of the system's, as PEM.
-        ca_file: Option<PathBuf>,
-        /// The client's certificate chain, as PEM; with `key_file` or not at all.
-        certificate_file: Option<PathBuf>,
-        /// The client's private key, as PEM without a password.
-        key_file: Option<PathBuf>,
-    },
 }
 
 impl Kafka {
@@ -148,7 +128,7 @@ pub(super) fn read(
     let positive = Duration::from_millis(1)..=Duration::from_secs(3600);
     let codecs = ["none", "gzip", "snappy", "lz4", "zstd"].map(|name| (name, name));
     let brokers = brokers(&mut section);
-    let security = security(&mut section);
+    let security = security::read(&mut section);
     let sasl = section.optional_table("sasl").and_then(|table| sasl::read(table, &security, environment, warnings));
     let pass_through = section.table("properties");
     let kafka = Kafka {
@@ -220,53 +200,6 @@ fn client_id(section: &mut Section<'_>) -> String {
         section.complain("client_id", origin, "must be letters, digits, '.', '-' and '_'");
     }
     text
-}
-
-fn security(section: &mut Section<'_>) -> Security {
-    let tls = encryption(section);
-    let Some(mut table) = section.optional_table("tls") else {
-        let none = Security::Tls { ca_file: None, certificate_file: None, key_file: None };
-        return if tls { none } else { Security::Plaintext };
-    };
-    if !tls {
-        table.reader.problem(table.origin.clone(), "[kafka.tls]: has no effect without [kafka] security = \"tls\"");
-    }
-    let ca_file = readable_file(&mut table, "ca_file");
-    let certificate_file = readable_file(&mut table, "certificate_file");
-    let key_file = readable_file(&mut table, "key_file");
-    match (&certificate_file, &key_file) {
-        (Some(_), None) => table.missing("key_file", "is missing beside certificate_file"),
-        (None, Some(_)) => table.missing("certificate_file", "is missing beside key_file"),
-        _ => {}
-    }
-    table.finish();
-    if tls { Security::Tls { ca_file, certificate_file, key_file } } else { Security::Plaintext }
-}
-
-/// Whether `security` asks for TLS. Kafka's own words for it are not taken, because they say as well how a client proves itself.
-fn encryption(section: &mut Section<'_>) -> bool {
-    const WORDS: [(&str, bool); 2] = [("plaintext", false), ("tls", true)];
-    let word = match section.peek("security") {
-        Some(Value::Text(word) | Value::Given(word)) if !WORDS.iter().any(|(own, _)| own == word) => hints::protocol(word),
-        _ => None,
-    };
-    let (Some((encrypted, hint)), Some(origin)) = (word, section.written("security")) else {
-        return section.choice("security", &WORDS, false);
-    };
-    section.skip("security");
-    section.complain("security", origin, &hint);
-    encrypted
-}
-
-pub(super) fn readable_file(table: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    let (path, origin) = table.text(key)?;
-    if table.is_needed()
-        && let Err(fault) = files::open(Path::new(&path))
-    {
-        let remark = mistaken::path_remark(&path).map_or_else(String::new, |remark| format!("; {remark}"));
-        table.complain(key, origin, &format!("{path:?} {fault}{remark}"));
-    }
-    Some(path.into())
 }
 
 /// How `[kafka]` looks in the redacted view.

@@ -22,6 +22,7 @@ pub mod sasl;
 pub mod secrets;
 mod section;
 mod sections;
+pub mod security;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -32,22 +33,13 @@ mod units;
 mod url;
 mod variables;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    fs::File,
-    io::{self, Read as _},
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, fs::File, io::Read as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 
 pub use self::{
     admin::Admin,
-    kafka::{Kafka, Security},
+    kafka::Kafka,
     log::{Log, LogFormat},
     problem::{Origin, Problem, Problems, suggestion},
     properties::Properties,
@@ -55,6 +47,7 @@ pub use self::{
     registry::{SchemaRegistry, SubjectNameStrategy},
     sasl::{Sasl, TokenSource},
     secrets::{SecretEvent, SecretRing, SecretSource, SecretText, shared_secrets},
+    security::Security,
     tls::Tls,
     topics::Topics,
     tracing::Tracing,
@@ -262,7 +255,7 @@ pub fn log_format(path: &Path, environment: &Environment, overrides: &[(String, 
 fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(|error| {
-        format!("cannot be read: {}; --config names another file, and `hookgate dev` needs none", why_unreadable(&error))
+        format!("cannot be read: {}; --config names another file, and `hookgate dev` needs none", files::why_unreadable(&error))
     })?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("is larger than {FILE_BYTES_MAX} bytes"));
@@ -276,15 +269,6 @@ fn read(path: &Path) -> Result<String, String> {
         let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..good]).count() + 1;
         format!("is not UTF-8 in line {line}; save it as UTF-8")
     })
-}
-
-/// Why a file cannot be read, in words that do not repeat its path.
-fn why_unreadable(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "no such file".into(),
-        io::ErrorKind::PermissionDenied => "permission denied: the user that runs this may not read it".into(),
-        kind => kind.to_string(),
-    }
 }
 
 /// Reads the configuration from the text of a file of that name. The error is everything that is wrong.

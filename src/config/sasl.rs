@@ -6,11 +6,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{
-    Environment, Security,
-    kafka::readable_file,
+    Environment,
+    files::readable_file,
     problem::Origin,
     secrets::{self, SecretText},
     section::Section,
+    security::Security,
     url::service,
 };
 

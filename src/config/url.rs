@@ -7,7 +7,10 @@ use std::{
 
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-use super::{files::read_file, kafka::readable_file, section::Section};
+use super::{
+    files::{read_file, readable_file},
+    section::Section,
+};
 
 /// The largest bundle of authorities.
 const FILE_BYTES_MAX: u64 = 4 << 20;

@@ -106,8 +106,8 @@ fn info() -> Value {
 
 fn servers(config: &Config) -> Value {
     let protocol = match config.kafka.security {
-        config::kafka::Security::Plaintext => "kafka",
-        config::kafka::Security::Tls { .. } => "kafka-secure",
+        config::Security::Plaintext => "kafka",
+        config::Security::Tls { .. } => "kafka-secure",
     };
     let server = |(number, host): (usize, &String)| {
         let mut server = json!({ "host": host, "protocol": protocol });
