@@ -18,9 +18,10 @@ use rdkafka::{
 };
 
 use super::{
-    client_config,
-    context::{self, Listener},
-    leaders::{self, Unreachable},
+    causes::{self, Unreachable},
+    client_config, leaders,
+    listener::Listener,
+    texts,
 };
 use crate::config::{Config, Kafka};
 
@@ -109,7 +110,7 @@ pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
     let wanted = |name: &str| names.iter().any(|wanted| wanted == name);
     let unreachable = leaders::unreachable(&consumer, &metadata, wanted, TIMEOUT);
     if !unreachable.is_empty() {
-        return Err(leaders::sentence(&config.kafka, &unreachable));
+        return Err(causes::sentence(&config.kafka, &unreachable));
     }
     if !metadata.topics().iter().any(|topic| wanted(topic.name())) {
         any_broker_answers(config)?;
@@ -141,7 +142,7 @@ pub fn unusable(config: &Config) -> Vec<String> {
 /// Those of `names` that exist, without asking for any other topic.
 pub fn look_at(config: &Config, names: &[String]) -> Result<BTreeMap<String, Topic>, String> {
     let consumer: BaseConsumer =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&config.kafka, &error))?;
+        client_config(config.kafka.connection_properties()).create().map_err(|error| texts::explain(&config.kafka, &error))?;
     let mut topics = BTreeMap::new();
     for name in names {
         let metadata = consumer.fetch_metadata(Some(name), TIMEOUT).map_err(|error| error.to_string())?;
@@ -240,7 +241,7 @@ fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<V
 /// its brokers know of it. Returns those that are not there yet after ten seconds.
 pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<String>, String> {
     let consumer: BaseConsumer =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&config.kafka, &error))?;
+        client_config(config.kafka.connection_properties()).create().map_err(|error| texts::explain(&config.kafka, &error))?;
     let visible = |name: &str| {
         let metadata = consumer.fetch_metadata(Some(name), TIMEOUT).ok()?;
         let topic = metadata.topics().first()?;
@@ -274,10 +275,10 @@ pub fn any_broker_answers(config: &Config) -> Result<(), String> {
         match answer {
             // The second one is known of a broker only when it has said which questions it answers.
             Ok(_) | Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature)) => return Ok(()),
-            Err(error) => unreachable.push(Unreachable { address: leaders::address(broker), cause: error.to_string() }),
+            Err(error) => unreachable.push(Unreachable { address: causes::address(broker), cause: error.to_string() }),
         }
     }
-    Err(leaders::sentence(&config.kafka, &unreachable))
+    Err(causes::sentence(&config.kafka, &unreachable))
 }
 
 /// Runs one administrative call to its end.
@@ -294,7 +295,7 @@ fn run_administrative<T>(
     call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> KafkaResult<T>,
 ) -> Result<KafkaResult<T>, String> {
     let admin: AdminClient<_> =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| context::explain(&config.kafka, &error))?;
+        client_config(config.kafka.connection_properties()).create().map_err(|error| texts::explain(&config.kafka, &error))?;
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     Ok(runtime.block_on(call(&admin, options)))
@@ -344,7 +345,7 @@ impl Prober {
         let mut client = client_config(config.kafka.connection_properties());
         client.set("acks", "all").set("message.timeout.ms", TIMEOUT.as_millis().to_string());
         client.set("message.max.bytes", (longest + 64 * 1024).to_string()).set("message.send.max.retries", "0");
-        let producer = client.create_with_context(Probe(sender)).map_err(|error| context::explain(&config.kafka, &error))?;
+        let producer = client.create_with_context(Probe(sender)).map_err(|error| texts::explain(&config.kafka, &error))?;
         Ok(Self { producer, outcome, noise })
     }
 

@@ -5,8 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -16,11 +15,14 @@ use rdkafka::{
     client::Client,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
-    metadata::{Metadata, MetadataBroker, MetadataTopic},
+    metadata::{Metadata, MetadataTopic},
 };
 
-use super::{Shared, context::Listener, texts};
-use crate::{config::Kafka, printable::printable};
+use super::{
+    causes::{Causes, Unreachable, address},
+    listener::Listener,
+};
+use crate::metrics::Metrics;
 
 /// A broker that is there answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,8 +30,6 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 /// So many brokers are asked at once: those that do not answer take the whole time-out each.
 const AT_ONCE: usize = 8;
-/// Brokers whose last complaint is remembered; their number is up to the cluster.
-const REMEMBERED_MAX: usize = 256;
 
 /// A broker that leads partitions of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,26 +40,6 @@ pub(super) struct Leader {
     pub(super) address: String,
     /// The topics that it leads a partition of, each with one of those.
     pub(super) topics: BTreeMap<Arc<str>, i32>,
-}
-
-/// A broker that does not answer at its advertised address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreachable {
-    /// `host:port`, as the cluster advertises it.
-    pub address: String,
-    /// Why, in librdkafka's words where it said anything.
-    pub cause: String,
-}
-
-impl fmt::Display for Unreachable {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.address, self.cause)
-    }
-}
-
-/// Where the cluster says that clients reach a broker.
-pub(super) fn address(broker: &MetadataBroker) -> String {
-    format!("{}:{}", printable(broker.host()), broker.port())
 }
 
 /// Adds the leaders of a topic's partitions to those that are known.
@@ -90,21 +70,7 @@ pub(super) fn unreachable(
     if !silent.is_empty() {
         Listener::hear(consumer);
     }
-    silent.into_iter().map(|leader| consumer.context().causes.of(leader)).collect()
-}
-
-/// One sentence on brokers that do not answer.
-pub(super) fn sentence(kafka: &Kafka, unreachable: &[Unreachable]) -> String {
-    let each = |it: &Unreachable| match texts::meaning(kafka, Some(&it.address), &it.cause) {
-        Some(meaning) => format!("{}: {meaning}", it.address),
-        None => it.to_string(),
-    };
-    let each: Vec<String> = unreachable.iter().map(each).collect();
-    format!(
-        "brokers do not answer at the address that the cluster advertises for them: {}; \
-         is the brokers' advertised listener right, its port open, its name in the certificate?",
-        each.join("; ")
-    )
+    silent.into_iter().map(|leader| consumer.context().causes.of(leader.id, &leader.address)).collect()
 }
 
 /// Asks each leader for an offset of a partition that it leads, which writes nothing. Returns those that do not answer. Blocks, for each
@@ -170,12 +136,18 @@ impl Watch {
     }
 
     /// Asks the leaders of some topics, as last known: who leads cannot be looked up where nobody answers. Whether one of them answers.
-    pub(super) fn ask<C: ClientContext>(&mut self, shared: &Shared, client: &Client<C>, topics: &BTreeSet<Arc<str>>) -> bool {
+    pub(super) fn ask<C: ClientContext>(
+        &mut self,
+        client: &Client<C>,
+        topics: &BTreeSet<Arc<str>>,
+        causes: &Causes,
+        metrics: &Metrics,
+    ) -> bool {
         let leads = |leader: &&Leader| leader.topics.keys().any(|topic| topics.contains(topic));
         let asked: Vec<&Leader> = self.known.values().filter(leads).collect();
         let silent = silent(client, asked.iter().copied(), TIMEOUT);
         for leader in asked.iter().filter(|leader| !silent.contains(leader)) {
-            shared.causes.forget(leader.id);
+            causes.forget(leader.id);
             if self.silent.remove(&leader.id).is_some() {
                 tracing::info!(broker = leader.id, address = leader.address, "the leader of topics answers now");
             }
@@ -183,7 +155,7 @@ impl Watch {
         for leader in &silent {
             if self.silent.get(&leader.id).is_none_or(|logged| logged.elapsed() >= REPEAT_AFTER) {
                 self.silent.insert(leader.id, Instant::now());
-                let Unreachable { address, cause } = shared.causes.of(leader);
+                let Unreachable { address, cause } = causes.of(leader.id, &leader.address);
                 let topics = leader.topics.len();
                 tracing::error!(
                     broker = leader.id,
@@ -195,73 +167,7 @@ impl Watch {
             }
         }
         self.silent.retain(|id, _| self.known.contains_key(id));
-        shared.metrics.leaders_unreachable(self.silent.len());
+        metrics.leaders_unreachable(self.silent.len());
         silent.len() < asked.len()
-    }
-}
-
-/// The last complaint about each broker at its advertised address: why it does not answer. A question to it merely times out.
-#[derive(Clone, Default)]
-pub(super) struct Causes(Arc<Mutex<BTreeMap<i32, Unreachable>>>);
-
-impl Causes {
-    /// Notes a complaint of librdkafka's, if it is about a broker at its advertised address: `[protocol://]host:port/id: text`.
-    pub(super) fn note(&self, complaint: &str) {
-        let Some((name, cause)) = complaint.split_once(": ") else { return };
-        let Some((address, id)) = name.rsplit_once('/') else { return };
-        let Ok(id) = id.parse() else { return };
-        let address = address.split_once("://").map_or(address, |(_protocol, address)| address);
-        let mut causes = self.all();
-        if causes.len() >= REMEMBERED_MAX {
-            causes.clear();
-        }
-        causes.insert(id, Unreachable { address: printable(address), cause: printable(cause) });
-    }
-
-    /// Forgets what was said about a broker, because it has answered since.
-    pub(super) fn forget(&self, id: i32) {
-        self.all().remove(&id);
-    }
-
-    /// A broker that did not answer, and why.
-    pub(super) fn of(&self, leader: &Leader) -> Unreachable {
-        let cause = self.all().get(&leader.id).map(|it| it.cause.clone());
-        let cause =
-            cause.unwrap_or_else(|| "no answer in time, and no word of why; does a firewall drop what is sent there?".into());
-        Unreachable { address: leader.address.clone(), cause }
-    }
-
-    /// A sentence on all of them, if there are any.
-    pub(super) fn sentence(&self, kafka: &Kafka) -> Option<String> {
-        let all: Vec<Unreachable> = self.all().values().cloned().collect();
-        (!all.is_empty()).then(|| sentence(kafka, &all))
-    }
-
-    fn all(&self) -> MutexGuard<'_, BTreeMap<i32, Unreachable>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_complaint_is_kept_for_the_broker_that_it_names() {
-        let check = |complaint: &str, kept: Option<&str>| {
-            let causes = Causes::default();
-            causes.note(complaint);
-            let leader = Leader { id: 7, address: "kafka-7:9092".into(), topics: BTreeMap::new() };
-            let cause = causes.of(&leader).cause;
-            assert_eq!((!cause.starts_with("no answer")).then_some(&*cause), kept, "{complaint}");
-            causes.forget(7);
-            assert!(causes.of(&leader).cause.starts_with("no answer"), "{complaint}");
-        };
-        check("kafka-7:9092/7: Connect to ipv4#10.0.0.7:9092 failed", Some("Connect to ipv4#10.0.0.7:9092 failed"));
-        check("sasl_ssl://[::1]:9092/7: Failed to resolve: no\n", Some("Failed to resolve: no\\n"));
-        check("kafka-7:9092/8: another one", None);
-        check("kafka-7:9092/bootstrap: an address of the configuration", None);
-        check("1/1 brokers are down", None);
-        check("", None);
     }
 }

@@ -5,11 +5,13 @@
 //! changed ([`reload`]), so that nothing here ever needs a restart. Every failure is a 503 by one total rule: [`failure`].
 
 mod brokers;
+mod causes;
 pub mod cluster;
 mod context;
 pub mod guarantee;
 mod handshake;
-pub mod leaders;
+mod leaders;
+mod listener;
 pub mod mock;
 pub mod read;
 mod reload;
@@ -40,8 +42,8 @@ use crate::{
     error::Error,
     metrics::{CertificateUse, Metrics},
 };
+use causes::Causes;
 use context::{Contact, Context, Handed, Report, Signal};
-use leaders::Causes;
 use reload::Reload;
 use supervisor::TopicStates;
 use waiting::Waiting;
@@ -281,7 +283,7 @@ fn failure(error: &KafkaError) -> Error {
 
 /// Whether librdkafka knows every property of the producer and takes its value. No client is made for that, and nobody is connected to.
 pub fn takes_properties(kafka: &Kafka) -> Result<(), String> {
-    client_config(kafka.client_properties()).create_native_config().map(drop).map_err(|error| context::explain(kafka, &error))
+    client_config(kafka.client_properties()).create_native_config().map(drop).map_err(|error| texts::explain(kafka, &error))
 }
 
 /// Whether librdkafka can use the files of `[kafka.tls]`. What is wrong with them is in the error, and nothing of them.
@@ -293,7 +295,7 @@ pub fn takes_files(kafka: &Kafka) -> Result<(), String> {
     let mut tls = kafka.connection_properties();
     tls.retain(|(name, _)| name.starts_with("ssl.") || name.starts_with("enable.ssl."));
     tls.push(("security.protocol".into(), "ssl".into()));
-    client_config(tls).create::<BaseProducer>().map(drop).map_err(|error| context::explain(kafka, &error))
+    client_config(tls).create::<BaseProducer>().map(drop).map_err(|error| texts::explain(kafka, &error))
 }
 
 /// Why librdkafka does not take a property with this value by itself, if it does not. Never holds the value.
@@ -329,7 +331,7 @@ fn client_config(properties: Vec<(String, String)>) -> ClientConfig {
 }
 
 fn build(kafka: &Kafka, client: &ClientConfig, context: Context) -> Result<Producer, String> {
-    client.create_with_context(context).map_err(|error| context::explain(kafka, &error))
+    client.create_with_context(context).map_err(|error| texts::explain(kafka, &error))
 }
 
 #[cfg(test)]

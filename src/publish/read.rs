@@ -14,7 +14,7 @@ use rdkafka::{
 };
 
 pub use self::selection::{Place, Selection, Start, matches};
-use super::{client_config, context::Listener, leaders};
+use super::{causes, client_config, leaders, listener::Listener};
 use crate::config::Kafka;
 
 mod selection;
@@ -118,7 +118,7 @@ impl Reader {
         let wanted = |name: &str| places.iter().any(|(topic, _)| topic == name);
         let unreachable = leaders::unreachable(&consumer, &metadata, wanted, TIMEOUT);
         if !unreachable.is_empty() {
-            return Err(leaders::sentence(kafka, &unreachable));
+            return Err(causes::sentence(kafka, &unreachable));
         }
         let bounds = selection
             .bounds(&consumer, &places)

@@ -128,7 +128,7 @@ fn works(shared: &Shared, producer: &Producer) -> Result<(), String> {
     let leaders = leaders.into_inner();
     let silent = leaders::silent(producer.client(), leaders.values(), REACH_TIMEOUT);
     if let Some(leader) = silent.first().filter(|_| silent.len() == leaders.len()) {
-        return Err(format!("no leader of a topic answers them, not even {}", shared.causes.of(leader)));
+        return Err(format!("no leader of a topic answers them, not even {}", shared.causes.of(leader.id, &leader.address)));
     }
     match producer.client().fatal_error() {
         Some((code, _)) => Err(format!("{code:?}")),

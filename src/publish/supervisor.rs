@@ -249,7 +249,7 @@ impl Supervisor {
                 Found::Unsure => {}
             }
         }
-        let proven = self.leaders.ask(&self.shared, producer.client(), &doubtful);
+        let proven = self.leaders.ask(producer.client(), &doubtful, &self.shared.causes, &self.shared.metrics);
         if !reached {
             self.prove(answered, proven);
             // What would be compared cannot be asked for before.

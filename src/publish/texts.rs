@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use rdkafka::error::KafkaError;
+
 use super::handshake;
 use crate::{
     config::{Kafka, Sasl, Security},
@@ -173,6 +175,20 @@ fn credentials(kafka: &Kafka, _: &str) -> String {
             source.client_id
         ),
         None => "the broker wants a user and a password: write [kafka.sasl]".into(),
+    }
+}
+
+/// A failure to create a client: nearly always a property that librdkafka refuses. Its value may be a secret, and librdkafka quotes it.
+pub(super) fn explain(kafka: &Kafka, error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, description, property, value) => {
+            let description = if value.is_empty() { description.clone() } else { description.replace(value, "…") };
+            format!("librdkafka refuses the property {property:?}: {description}")
+        }
+        other => {
+            let text = other.to_string();
+            meaning(kafka, None, &text).unwrap_or_else(|| format!("librdkafka cannot create the client: {text}"))
+        }
     }
 }
 

@@ -1,0 +1,96 @@
+//! The callbacks of a client that asks the cluster a question, which is every one but the daemon's own producers.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, ConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use super::{causes::Causes, texts};
+use crate::{config::Kafka, printable::printable};
+
+/// The callbacks of a client that asks the cluster a question: they keep the cause of a failure, of which the failed call itself only
+/// says that nobody answered.
+#[derive(Clone)]
+pub(super) struct Listener {
+    kafka: Arc<Kafka>,
+    /// The first complaint.
+    first: Arc<Mutex<Option<String>>>,
+    /// What was said below a complaint: a connection that is closed without a word is no error of librdkafka's.
+    remark: Arc<Mutex<Option<String>>>,
+    /// The last one about each broker.
+    pub(super) causes: Causes,
+}
+
+impl Listener {
+    /// For a client with this configuration.
+    pub(super) fn new(kafka: &Kafka) -> Self {
+        Self { kafka: Arc::new(kafka.clone()), first: Arc::default(), remark: Arc::default(), causes: Causes::default() }
+    }
+
+    /// A consumer that is listened to: it also says what is no error.
+    pub(super) fn consumer(self, mut client: ClientConfig) -> Result<BaseConsumer<Self>, String> {
+        let kafka = Arc::clone(&self.kafka);
+        client.set_log_level(RDKafkaLogLevel::Info).create_with_context(self).map_err(|error| texts::explain(&kafka, &error))
+    }
+
+    /// Why the first call of this client failed: what it means, or librdkafka's own words where it said anything.
+    pub(super) fn explain(&self, client: &BaseConsumer<Self>, error: &KafkaError) -> String {
+        let text = |kept: &Mutex<Option<String>>| kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let brokers = self.kafka.brokers.join(",");
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnsupportedFeature) {
+            return format!(
+                "the brokers {brokers} cannot be used: what answers is no broker, probably the controller: write the port of a broker's \
+                 listener in [kafka] brokers ({error})"
+            );
+        }
+        for _ in 0..10 {
+            // librdkafka may leave the configured addresses for those that the cluster advertises before it has an answer.
+            if let Some(sentence) = self.causes.sentence(&self.kafka) {
+                return sentence;
+            }
+            if let Some(cause) = text(&self.first) {
+                return match texts::meaning(&self.kafka, texts::address(&cause), &cause) {
+                    Some(meaning) => format!("the brokers {brokers} do not answer as they should: {meaning}"),
+                    None => format!("the brokers {brokers} do not answer: {} ({error})", printable(&cause)),
+                };
+            }
+            // Callbacks come only while polling. There is nothing assigned, so no record can come.
+            let _event = client.poll(Duration::from_millis(20));
+        }
+        match text(&self.remark).and_then(|remark| texts::meaning(&self.kafka, None, &remark)) {
+            Some(meaning) => format!("the brokers {brokers} do not answer as they should: {meaning}"),
+            // A port that speaks something else closes the connection without a word.
+            None => format!("the brokers {brokers} do not answer: {error}; are host, port and [kafka] security right?"),
+        }
+    }
+
+    /// Hears what librdkafka has to say so far, which comes only while polling. There is nothing assigned, so no record can come.
+    pub(super) fn hear(client: &BaseConsumer<Self>) {
+        for _ in 0..10 {
+            let _event = client.poll(Duration::from_millis(20));
+        }
+    }
+}
+
+impl ClientContext for Listener {
+    fn log(&self, level: RDKafkaLogLevel, _facility: &str, message: &str) {
+        // In front of it stands the name of a thread.
+        let message = message.split_once("]: ").map_or(message, |(_, message)| message);
+        let is_error = level as i32 <= RDKafkaLogLevel::Error as i32;
+        let kept = if is_error { &self.first } else { &self.remark };
+        if is_error || texts::is_known(message) {
+            self.causes.note(message);
+            // The first one is the cause, what follows are its effects.
+            kept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| message.to_owned());
+        }
+    }
+}
+
+impl ConsumerContext for Listener {}
