@@ -17,6 +17,7 @@ pub mod read;
 mod reload;
 mod supervisor;
 mod texts;
+mod topics;
 mod waiting;
 
 use std::{
@@ -45,7 +46,7 @@ use crate::{
 use causes::Causes;
 use context::{Contact, Context, Handed, Report, Signal};
 use reload::Reload;
-use supervisor::TopicStates;
+use topics::TopicStates;
 use waiting::Waiting;
 
 /// Signals to the supervisor that may wait; during an outage there is one per failed delivery.

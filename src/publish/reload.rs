@@ -13,7 +13,7 @@ use rdkafka::{ClientConfig, producer::Producer as _};
 
 use super::{
     Producer, Shared, build, client_config, leaders, show_ends,
-    supervisor::{Found, look_up_topic},
+    topics::{self, Found},
 };
 use crate::config::{
     Kafka,
@@ -120,8 +120,8 @@ impl Reload {
 fn works(shared: &Shared, producer: &Producer) -> Result<(), String> {
     let old = shared.producer();
     let leaders = RefCell::new(BTreeMap::new());
-    let seen = |topic: &str| look_up_topic(producer, topic, REACH_TIMEOUT, &mut leaders.borrow_mut());
-    let seen_before = |topic: &str| look_up_topic(&old, topic, REACH_TIMEOUT, &mut BTreeMap::new());
+    let seen = |topic: &str| topics::look_up(producer, topic, REACH_TIMEOUT, &mut leaders.borrow_mut());
+    let seen_before = |topic: &str| topics::look_up(&old, topic, REACH_TIMEOUT, &mut BTreeMap::new());
     let any = shared.topics.names().next();
     let present = shared.topics.present().map(|topic| &**topic);
     sees_as_much(any.map(|topic| &**topic), present, seen, seen_before)?;

@@ -3,29 +3,22 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, PoisonError,
-        atomic::{AtomicU8, Ordering},
-        mpsc,
-    },
+    sync::{Arc, PoisonError, atomic::Ordering, mpsc},
     time::{Duration, Instant},
 };
 
-use rdkafka::{ClientConfig, error::RDKafkaErrorCode, producer::Producer as _};
-use tokio::sync::watch;
+use rdkafka::{ClientConfig, producer::Producer as _};
 
 use super::{
-    Producer, Shared, build, cluster,
+    Shared, build, cluster,
     context::Signal,
     guarantee::Watch,
-    leaders::{self, Leader},
+    leaders,
     reload::{self, Reload},
+    topics::{self, Found, MISSING, PRESENT, UNKNOWN},
 };
-use crate::{config::Config, error::Error};
+use crate::config::Config;
 
-/// How long after the start deliveries wait for the first contact with Kafka: a replica that has just come up beside others is sent to at
-/// once by some balancers.
-const FIRST_SECONDS: Duration = Duration::from_secs(5);
 /// The pause between two look-ups until Kafka is reached: deliveries may wait for it.
 const FIRST_LOOK_UPS_EVERY: Duration = Duration::from_millis(250);
 /// How often topics are looked up while one is missing.
@@ -42,77 +35,6 @@ const REBUILD_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duratio
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 /// A missing topic is logged this often.
 const REPEAT_MISSING: Duration = Duration::from_secs(60);
-
-/// What is known of each topic.
-pub(super) struct TopicStates {
-    reached: watch::Sender<bool>,
-    started: Instant,
-    states: BTreeMap<Arc<str>, AtomicU8>,
-}
-
-const UNKNOWN: u8 = 0;
-const PRESENT: u8 = 1;
-const MISSING: u8 = 2;
-
-impl TopicStates {
-    pub(super) fn new(topics: impl IntoIterator<Item = Arc<str>>) -> Self {
-        let states = topics.into_iter().map(|topic| (topic, AtomicU8::new(UNKNOWN))).collect();
-        Self { reached: watch::Sender::new(false), started: Instant::now(), states }
-    }
-
-    pub(super) fn reached(&self) -> bool {
-        *self.reached.borrow()
-    }
-
-    /// Waits until Kafka is reached, in the first seconds after the start alone, and at most `wait`.
-    pub(super) async fn first_contact(&self, wait: Duration) {
-        let left = first_wait(self.started.elapsed(), wait);
-        if !left.is_zero() && !self.reached() {
-            let mut reached = self.reached.subscribe();
-            let _not_yet = tokio::time::timeout(left, reached.wait_for(|reached| *reached)).await;
-        }
-    }
-
-    fn set_reached(&self) {
-        if !self.reached.send_replace(true) {
-            let after_ms = crate::printable::milliseconds(self.started.elapsed());
-            tracing::info!(after_ms, "kafka is reached for the first time");
-        }
-    }
-
-    pub(super) fn missing(&self) -> Vec<Arc<str>> {
-        let missing = self.states.iter().filter(|(_, state)| state.load(Ordering::Relaxed) == MISSING);
-        missing.map(|(topic, _)| Arc::clone(topic)).collect()
-    }
-
-    /// Refuses at once what Kafka could not take anyway, so that it fills neither the queue nor the time of the sender.
-    pub(super) fn usable(&self, topic: &str) -> Result<(), Error> {
-        if !self.reached() {
-            return Err(Error::PublishFailed("kafka has not been reached yet".into()));
-        }
-        match self.states.get(topic).map(|state| state.load(Ordering::Relaxed)) {
-            Some(MISSING) => Err(Error::PublishFailed(format!("topic {topic} is missing or not visible"))),
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.states.keys()
-    }
-
-    /// Those that are there, as far as is known.
-    pub(super) fn present(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.states.iter().filter(|(_, state)| state.load(Ordering::Relaxed) == PRESENT).map(|(topic, _)| topic)
-    }
-
-    fn set(&self, topic: &str, state: u8) -> u8 {
-        self.states.get(topic).map_or(state, |known| known.swap(state, Ordering::Relaxed))
-    }
-
-    fn unsettled(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.states.iter().filter(|(_, state)| state.load(Ordering::Relaxed) != PRESENT).map(|(topic, _)| topic)
-    }
-}
 
 struct Supervisor {
     shared: Arc<Shared>,
@@ -185,7 +107,7 @@ impl Supervisor {
         let topics = &self.shared.topics;
         if !topics.reached() {
             // Later on a cluster that is away for long is not asked that often.
-            return if topics.started.elapsed() < FIRST_SECONDS { FIRST_LOOK_UPS_EVERY } else { LOOK_UP_EVERY };
+            return if topics.are_new() { FIRST_LOOK_UPS_EVERY } else { LOOK_UP_EVERY };
         }
         match (topics.unsettled().next(), self.leaders.topics().next()) {
             (Some(_), _) => LOOK_UP_EVERY,
@@ -233,7 +155,7 @@ impl Supervisor {
             }
             let mut leaders = BTreeMap::new();
             // Where Kafka does not answer, the other topics would only wait as well.
-            let Some(found) = look_up_topic(&producer, topic, LOOK_UP_TIMEOUT, &mut leaders) else { break };
+            let Some(found) = topics::look_up(&producer, topic, LOOK_UP_TIMEOUT, &mut leaders) else { break };
             answered = true;
             self.leaders.learn(topic, leaders);
             match found {
@@ -353,44 +275,7 @@ impl Supervisor {
     }
 }
 
-/// How long a delivery may wait for the first contact with Kafka that begins `age` after the start and has `wait` for it.
-pub(super) fn first_wait(age: Duration, wait: Duration) -> Duration {
-    FIRST_SECONDS.saturating_sub(age).min(wait)
-}
-
 /// The pause before the next producer, from the last pause and from how long the producer lived that it led to.
 pub(super) fn pause_after(last: Duration, lived: Duration) -> Duration {
     if lived >= HEALTHY_AFTER { REBUILD_PAUSE.0 } else { (last * 2).clamp(REBUILD_PAUSE.0, REBUILD_PAUSE.1) }
-}
-
-/// What Kafka says of a topic.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Found {
-    Present,
-    Missing,
-    /// For instance during an election: the topic is there or will be known shortly.
-    Unsure,
-}
-
-/// Asks for one topic, and adds the leaders of its partitions to those that are known; `None` where Kafka does not answer.
-pub(super) fn look_up_topic(
-    producer: &Producer,
-    topic: &str,
-    timeout: Duration,
-    leaders: &mut BTreeMap<i32, Leader>,
-) -> Option<Found> {
-    let metadata = producer.client().fetch_metadata(Some(topic), timeout).ok()?;
-    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Some(Found::Unsure) };
-    leaders::add(leaders, &metadata, found);
-    Some(match found.error().map(RDKafkaErrorCode::from) {
-        None if found.partitions().is_empty() => Found::Missing,
-        None => Found::Present,
-        Some(
-            RDKafkaErrorCode::UnknownTopicOrPartition
-            | RDKafkaErrorCode::UnknownTopic
-            | RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::InvalidTopic,
-        ) => Found::Missing,
-        Some(_) => Found::Unsure,
-    })
 }
