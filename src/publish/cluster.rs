@@ -19,7 +19,8 @@ use rdkafka::{
 
 use super::{
     causes::{self, Unreachable},
-    client_config, leaders,
+    client::client_config,
+    leaders,
     listener::Listener,
     texts,
 };

@@ -21,7 +21,7 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::{Acknowledgement, brokers::Brokers, causes::Causes, waiting::Waits};
+use super::{brokers::Brokers, causes::Causes, waiting::Waits};
 use crate::{
     metrics::{self, Metrics},
     printable::printable,
@@ -40,6 +40,15 @@ pub(super) enum Signal {
     Complaint,
     /// The publisher closes.
     Stop,
+}
+
+/// Where Kafka stored a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The partition.
+    pub partition: i32,
+    /// The offset within the partition.
+    pub offset: i64,
 }
 
 /// What became of a record.

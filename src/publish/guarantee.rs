@@ -13,8 +13,8 @@ use std::{
 };
 
 use super::{
-    Shared,
     cluster::{self, Settings, Topic, Unread},
+    shared::Shared,
 };
 use crate::{config::Config, metrics::Metrics};
 

@@ -14,7 +14,7 @@ use rdkafka::{
 };
 
 pub use self::selection::{Place, Selection, Start, matches};
-use super::{causes, client_config, leaders, listener::Listener};
+use super::{causes, client::client_config, leaders, listener::Listener};
 use crate::config::Kafka;
 
 mod selection;

@@ -12,12 +12,17 @@ use std::{
 use rdkafka::{ClientConfig, producer::Producer as _};
 
 use super::{
-    Producer, Shared, build, client_config, leaders, show_ends,
+    client::{Producer, build, client_config},
+    leaders,
+    shared::Shared,
     topics::{self, Found},
 };
-use crate::config::{
-    Kafka,
-    credentials::{Credentials, Fingerprint, Reading},
+use crate::{
+    config::{
+        Kafka,
+        credentials::{Credentials, Ends, Fingerprint, Reading},
+    },
+    metrics::{CertificateUse, Metrics},
 };
 
 /// How often the files are looked at, as the endpoints' secrets are.
@@ -173,6 +178,16 @@ fn retire(shared: &Shared, old: Arc<Producer>, message_timeout: Duration) {
     };
     if let Err(error) = thread::Builder::new().name("kafka-retired".into()).spawn(keep) {
         tracing::error!(%error, "cannot wait for the old producer, what it held is answered 503");
+    }
+}
+
+/// Tells when the certificates end that connections are made with.
+pub(super) fn show_ends(metrics: &Metrics, kafka: &Kafka) {
+    let Ends { client, authorities } = Ends::of(kafka);
+    for (used, end) in [(CertificateUse::KafkaClient, client), (CertificateUse::KafkaAuthority, authorities)] {
+        if let Some(end) = end {
+            metrics.certificate_expiry(used, end);
+        }
     }
 }
 

@@ -10,11 +10,13 @@ use std::{
 use rdkafka::{ClientConfig, producer::Producer as _};
 
 use super::{
-    Shared, build, cluster,
+    client::build,
+    cluster,
     context::Signal,
     guarantee::Watch,
     leaders,
     reload::{self, Reload},
+    shared::Shared,
     topics::{self, Found, MISSING, PRESENT, UNKNOWN},
 };
 use crate::config::Config;

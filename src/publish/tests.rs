@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use super::{failure, supervisor::pause_after, topics::first_wait};
+use super::{publisher::failure, supervisor::pause_after, topics::first_wait};
 
 /// Every error becomes a 503 of one of three labels.
 #[test]

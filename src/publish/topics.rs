@@ -13,7 +13,7 @@ use rdkafka::{error::RDKafkaErrorCode, producer::Producer as _};
 use tokio::sync::watch;
 
 use super::{
-    Producer,
+    client::Producer,
     leaders::{self, Leader},
 };
 use crate::{error::Error, printable::milliseconds};

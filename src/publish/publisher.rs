@@ -1,0 +1,204 @@
+//! The way of a record to Kafka.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, Producer as _},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    causes::Causes,
+    client::{Producer, build, client_config},
+    context::{Acknowledgement, Contact, Context, Handed, Report, Signal},
+    reload::{Reload, show_ends},
+    shared::{Shared, WAKE_EVERY},
+    supervisor,
+    topics::TopicStates,
+    waiting::Waiting,
+};
+use crate::{config::Config, encode::Record, error::Error, metrics::Metrics};
+
+/// Signals to the supervisor that may wait; during an outage there is one per failed delivery.
+const SIGNALS_MAX: usize = 64;
+
+/// The way to Kafka; [`Publisher::close`] ends it. Clones share it.
+#[derive(Clone)]
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+/// A record that librdkafka holds, not acknowledged yet.
+pub struct Pending {
+    report: oneshot::Receiver<Report>,
+    topic: Arc<str>,
+    measured: Measured,
+}
+
+/// Measures a wait for an acknowledgement, also one that is given up because the sender is gone.
+struct Measured {
+    metrics: Arc<Metrics>,
+    begun: Instant,
+    result: &'static str,
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.metrics.publish(self.result, self.begun.elapsed().as_secs_f64());
+    }
+}
+
+impl Publisher {
+    /// Builds the producer and starts the supervisor, which looks up `topics`. Kafka need not be there yet; what can fail is the
+    /// configuration of librdkafka itself.
+    pub fn start(config: &Config, topics: impl IntoIterator<Item = Arc<str>>, metrics: Arc<Metrics>) -> Result<Self, String> {
+        let (signals, inbox) = mpsc::sync_channel(SIGNALS_MAX);
+        let credentials = Reload::of(&config.kafka);
+        show_ends(&metrics, &config.kafka);
+        let client = client_config(config.kafka.client_properties());
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (causes, contact) = (Causes::default(), Arc::<Contact>::default());
+        let (signal, stop, measure) = (signals.clone(), Arc::clone(&stopping), Arc::clone(&metrics));
+        let context = Context::new(signal, stop, measure, causes.clone(), Arc::clone(&contact));
+        let producer = build(&config.kafka, &client, context)?;
+        let topics: Vec<Arc<str>> = topics.into_iter().collect();
+        let shared = Arc::new(Shared {
+            producer: RwLock::new(Arc::new(producer)),
+            retired: Mutex::default(),
+            waiting: Waiting::new(config, &topics),
+            topics: TopicStates::new(topics),
+            signals,
+            stopping,
+            metrics,
+            causes,
+            contact,
+            wake_after: config.kafka.socket_timeout,
+            woken: Mutex::default(),
+        });
+        supervisor::spawn(Arc::clone(&shared), client, config, credentials, inbox)
+            .map_err(|error| format!("cannot start the Kafka supervisor thread: {error}"))?;
+        Ok(Self { shared })
+    }
+
+    /// Whether a broker has answered once at the address that the cluster advertises: the leader of a partition of ours, where there is one.
+    pub fn reached(&self) -> bool {
+        self.shared.topics.reached()
+    }
+
+    /// Waits for Kafka to be reached, in the first five seconds after the start alone, and at most `wait`.
+    pub async fn first_contact(&self, wait: Duration) {
+        self.shared.topics.first_contact(wait).await;
+    }
+
+    /// The topics that are missing or not visible.
+    pub fn missing_topics(&self) -> Vec<Arc<str>> {
+        self.shared.topics.missing()
+    }
+
+    /// Hands a record to librdkafka, which copies it, unless too many wait for its topic already. Never blocks.
+    ///
+    /// `share` is what the delivery holds of limits elsewhere. It is dropped with the record's delivery report, and not before: a sender that
+    /// hangs up, or whose wait is over, takes nothing out of librdkafka.
+    pub fn enqueue(&self, record: &Record, share: impl Send + Sync + 'static) -> Result<Pending, Error> {
+        self.shared.topics.usable(&record.topic)?;
+        let waits = self.shared.waiting.begin(&record.topic, record.value.len())?;
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header { key, value: Some(&**value) });
+        }
+        let (sender, report) = oneshot::channel();
+        let handed = Box::new(Handed { waits, share: Box::new(share), sender });
+        let message = BaseRecord::with_opaque_to(&record.topic, handed)
+            .key(&*record.key)
+            .payload(&*record.value)
+            .timestamp(record.timestamp_ms)
+            .headers(headers);
+        match self.shared.producer().send(message) {
+            Ok(()) => {
+                let measured = Measured { metrics: Arc::clone(&self.shared.metrics), begun: Instant::now(), result: "cancelled" };
+                Ok(Pending { report, topic: Arc::clone(&record.topic), measured })
+            }
+            Err((error, _)) => Err(self.failed(&error, &record.topic)),
+        }
+    }
+
+    /// Waits for the acknowledgement, at most `wait`.
+    pub async fn wait(&self, pending: Pending, wait: Duration) -> Result<Acknowledgement, Error> {
+        let Pending { report, topic, mut measured } = pending;
+        let result = match tokio::time::timeout(wait, self.report(report)).await {
+            Ok(Ok(Ok(acknowledgement))) => Ok(acknowledgement),
+            Ok(Ok(Err(error))) => Err(self.failed(&error, &topic)),
+            // The producer went away with the record: it was rebuilt or is being closed.
+            Ok(Err(_)) => Err(Error::PublishFailed("the producer was closed".into())),
+            Err(_) => {
+                self.shared.signal(Signal::Doubt(topic));
+                Err(Error::PublishTimeout)
+            }
+        };
+        measured.result = match &result {
+            Ok(_) => "acknowledged",
+            Err(Error::PublishTimeout) => "timed_out",
+            Err(_) => "refused",
+        };
+        result
+    }
+
+    /// Waits for the report. librdkafka looks for requests without an answer when its broker thread is awake, which is anything between once a
+    /// second and once in two: too late for a retry within the deadline. So it is woken up once that time has come.
+    async fn report(&self, mut report: oneshot::Receiver<Report>) -> Result<Report, oneshot::error::RecvError> {
+        let mut late = tokio::time::interval_at(tokio::time::Instant::now() + self.shared.wake_after, WAKE_EVERY);
+        loop {
+            tokio::select! {
+                biased;
+                report = &mut report => return report,
+                _ = late.tick() => self.shared.wake(),
+            }
+        }
+    }
+
+    /// Flushes for at most `flush` and tells the supervisor to end. Returns how many records were not acknowledged. Blocks: not for
+    /// an async context.
+    pub fn close(&self, flush: Duration) -> usize {
+        let deadline = Instant::now() + flush;
+        let retired = self.shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let producers: Vec<Arc<Producer>> = retired.iter().filter_map(Weak::upgrade).chain([self.shared.producer()]).collect();
+        drop(retired);
+        for producer in &producers {
+            // What matters is what is left over afterwards.
+            let _timed_out = producer.flush(deadline.saturating_duration_since(Instant::now()));
+        }
+        // The supervisor may sit in a look-up that waits for a dead broker, so nobody waits for it.
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.signal(Signal::Stop);
+        producers.iter().map(|producer| usize::try_from(producer.in_flight_count()).unwrap_or(0)).sum()
+    }
+
+    fn failed(&self, error: &KafkaError, topic: &Arc<str>) -> Error {
+        let failure = failure(error);
+        if failure != Error::Overloaded {
+            self.shared.signal(Signal::Doubt(Arc::clone(topic)));
+        }
+        failure
+    }
+}
+
+/// The one rule that turns a Kafka error into ours. Whatever Kafka says is a 503, never a 4xx: the sender cannot mend it.
+pub(super) fn failure(error: &KafkaError) -> Error {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::QueueFull) => Error::Overloaded,
+        Some(RDKafkaErrorCode::MessageTimedOut | RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut) => {
+            Error::PublishTimeout
+        }
+        Some(code) => Error::PublishFailed(format!("{code:?}")),
+        None => Error::PublishFailed(error.to_string()),
+    }
+}

@@ -1,0 +1,64 @@
+//! What the webhooks' event loop and the supervisor share.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak, atomic::AtomicBool, mpsc},
+    time::{Duration, Instant},
+};
+
+use rdkafka::producer::Producer as _;
+
+use super::{
+    causes::Causes,
+    client::Producer,
+    context::{Contact, Context, Signal},
+    topics::TopicStates,
+    waiting::Waiting,
+};
+use crate::metrics::Metrics;
+
+/// How often librdkafka is woken up while a record waits for longer than `socket_timeout`.
+pub(super) const WAKE_EVERY: Duration = Duration::from_millis(100);
+
+/// What the webhook thread and the supervisor share.
+pub(super) struct Shared {
+    /// Swapped by the supervisor after a fatal error, and where credentials have changed.
+    pub(super) producer: RwLock<Arc<Producer>>,
+    /// Those that were swapped for new credentials, while they hold something.
+    pub(super) retired: Mutex<Vec<Weak<Producer>>>,
+    pub(super) topics: TopicStates,
+    pub(super) waiting: Arc<Waiting>,
+    pub(super) signals: mpsc::SyncSender<Signal>,
+    pub(super) stopping: Arc<AtomicBool>,
+    pub(super) metrics: Arc<Metrics>,
+    /// What librdkafka last said of each broker.
+    pub(super) causes: Causes,
+    pub(super) contact: Arc<Contact>,
+    /// From how long a wait on librdkafka is woken up, and when it last was.
+    pub(super) wake_after: Duration,
+    pub(super) woken: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    pub(super) fn producer(&self) -> Arc<Producer> {
+        Arc::clone(&self.producer.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn context(&self) -> Context {
+        let (stopping, metrics) = (Arc::clone(&self.stopping), Arc::clone(&self.metrics));
+        Context::new(self.signals.clone(), stopping, metrics, self.causes.clone(), Arc::clone(&self.contact))
+    }
+
+    /// Wakes up librdkafka's broker threads, however many wait for them. A flush that waits for nothing does that, and never blocks.
+    pub(super) fn wake(&self) {
+        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        if woken.is_none_or(|when| when.elapsed() >= WAKE_EVERY) {
+            *woken = Some(Instant::now());
+            let _not_empty = self.producer().flush(Duration::ZERO);
+        }
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        // A full inbox already holds enough to wake the supervisor, which then looks for itself.
+        let _full_or_gone = self.signals.try_send(signal);
+    }
+}
