@@ -33,8 +33,8 @@ use serde_json::{Value, json};
 use crate::{
     config::Config,
     http::{InFlight, Readiness},
+    kafka,
     metrics::Metrics,
-    publish,
 };
 
 /// What of the daemon the routes look at.
@@ -87,7 +87,7 @@ fn version() -> Value {
     json!({
         "name": env!("CARGO_PKG_NAME"),
         "version": env!("CARGO_PKG_VERSION"),
-        "librdkafka": publish::librdkafka_version(),
+        "librdkafka": kafka::librdkafka_version(),
         "debug_build": cfg!(debug_assertions),
     })
 }

@@ -1,7 +1,7 @@
 //! Hookgate turns verified webhooks into protobuf events on Kafka topics.
 //!
 //! The path of a webhook, in reading order: [`http`] admits a [`delivery::Delivery`]; its [`provider`] proves the sender with
-//! [`signature`] and reads the body as an [`event::Event`]; [`encode`] makes the Kafka record; [`publish`] waits for Kafka's
+//! [`signature`] and reads the body as an [`event::Event`]; [`encode`] makes the Kafka record; [`kafka`] waits for Kafka's
 //! acknowledgement; only then is the answer 200. Around that path: [`registry`] asks for schema ids, [`config`] reads, [`app`] starts
 //! and stops, [`admin`], [`metrics`] and [`spans`] tell, [`outbound`] is how other services are asked, and [`command`] is what people type.
 
@@ -11,7 +11,7 @@ pub mod provider;
 pub mod signature;
 pub mod event;
 pub mod encode;
-pub mod publish;
+pub mod kafka;
 pub mod registry;
 pub mod error;
 pub mod proto;

@@ -19,8 +19,8 @@ use crate::{
         Config, Environment, Needs,
         deadlines::{chain, memory_ceiling},
     },
+    kafka::admin,
     printable::printable,
-    publish::cluster,
     registry::{self, State},
     upkeep::read_secrets,
 };
@@ -144,18 +144,18 @@ fn show(out: &mut impl Write, arguments: &Arguments, config: &Config, warnings: 
 /// The brokers, and everything about the cluster that does not fit.
 fn inspect(config: &Config, asked: &mut Asked, warnings: &mut Vec<String>) {
     let topics: Vec<String> = topic_table(config).by_topic().into_keys().map(|topic: Arc<str>| topic.to_string()).collect();
-    let cluster = match cluster::inspect(config, &topics) {
+    let cluster = match admin::inspect(config, &topics) {
         Ok(cluster) => cluster,
         Err(error) => return asked.unreachable.push(error),
     };
     // Another one serves, until it is the one that is needed.
-    warnings.extend(cluster::unusable(config));
+    warnings.extend(admin::unusable(config));
     let findings = &mut asked.findings;
     findings.extend(missing(config, &cluster, &topics));
     for (name, topic) in &cluster.topics {
         findings.extend(misfits(config, name, topic));
     }
-    findings.extend(unwritable(config, &cluster.topics, cluster::probe_writes(config, &cluster.topics)));
+    findings.extend(unwritable(config, &cluster.topics, admin::probe_writes(config, &cluster.topics)));
     asked.brokers = cluster.brokers;
 }
 

@@ -18,12 +18,12 @@ use super::{Failure, Outcome, logging, send, serve, tail::Printer};
 use crate::{
     app::{self, Running, topic_table},
     config::{self, Config, Environment, Kafka},
-    proto::Origin,
-    provider::{self, Provider},
-    publish::{
+    kafka::{
         mock::Mock,
         read::{Read, Reader, Start},
     },
+    proto::Origin,
+    provider::{self, Provider},
 };
 
 /// How long Kafka may take to be reached, and the samples to be read back.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     config::{Config, Sasl, Security, tls},
-    publish::{
-        cluster::{self, Cluster, Creation, Topic, Unread, WritePermission},
+    kafka::{
+        admin::{self, Cluster, Creation, Topic, Unread, WritePermission},
         guarantee::Guarantee,
     },
 };
@@ -61,7 +61,7 @@ pub(super) fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> 
         "create them with `hookgate topics --apply`, or grant Describe on them"
     };
     let mut findings = vec![format!("{} topics are missing or not visible: {}; {fix}", missing.len(), missing.join(" "))];
-    let answers = match cluster::may_create(config, &missing) {
+    let answers = match admin::may_create(config, &missing) {
         Ok(answers) => answers,
         Err(error) => {
             findings.push(format!("cannot find out whether they may be created: {error}"));
@@ -156,7 +156,7 @@ pub(super) fn denied(config: &Config, unreadable: &[&str], unwritable: &[&str]) 
     (!missing.is_empty()).then(|| format!("no permission {}; grant it with {}", missing.join(", nor "), fix()))
 }
 
-/// What the probes of [`cluster::probe_writes`] have found, and which topics may not have their settings read.
+/// What the probes of [`admin::probe_writes`] have found, and which topics may not have their settings read.
 pub(super) fn unwritable(config: &Config, topics: &BTreeMap<String, Topic>, probed: Vec<(&str, WritePermission)>) -> Vec<String> {
     let unreadable: Vec<&str> =
         topics.iter().filter(|(_, topic)| topic.settings == Err(Unread::Denied)).map(|(name, _)| name.as_str()).collect();
@@ -249,7 +249,7 @@ pub(super) fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String>
 mod tests {
     use crate::{
         config,
-        publish::cluster::{Settings, Topic, Unread, WritePermission},
+        kafka::admin::{Settings, Topic, Unread, WritePermission},
     };
 
     fn config_with(kafka: &str, topics: &str) -> config::Config {
@@ -367,7 +367,7 @@ mod tests {
         assert!(refused("TopicAuthorizationFailed").iter().any(|it| it.contains("--operation Create")));
     }
 
-    /// The rule of `publish::guarantee`, and the command that changes what it finds.
+    /// The rule of `kafka::guarantee`, and the command that changes what it finds.
     #[test]
     fn a_topic_that_can_lose_what_it_acknowledged_is_found() {
         let check = |topics: &str, replicas: usize, least: Option<u32>, found: &[&str]| {

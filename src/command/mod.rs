@@ -23,8 +23,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{self, Config, Environment, Needs},
+    kafka,
     printable::printable,
-    publish,
 };
 
 /// The configuration cannot be used.
@@ -162,10 +162,10 @@ impl Source {
 
     /// Loads with further flags over the file and the environment, each a configuration key and its value.
     fn load_with(&self, environment: &Environment, flags: &[(&str, &Option<String>)], needs: Needs) -> Result<Config, Failure> {
-        let config = config::load(&self.config, environment, &self.overrides(flags), needs, publish::refuses_property)?;
-        publish::takes_properties(&config.kafka).map_err(Failure::Configuration)?;
+        let config = config::load(&self.config, environment, &self.overrides(flags), needs, kafka::refuses_property)?;
+        kafka::takes_properties(&config.kafka).map_err(Failure::Configuration)?;
         if needs >= Needs::Kafka {
-            publish::takes_files(&config.kafka).map_err(Failure::Configuration)?;
+            kafka::takes_files(&config.kafka).map_err(Failure::Configuration)?;
         }
         Ok(config)
     }

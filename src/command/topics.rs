@@ -17,8 +17,8 @@ use crate::{
     app::topic_table,
     config::{Config, Environment, Needs},
     event::EventKind,
+    kafka::admin::{self, Unread},
     printable::printable,
-    publish::cluster::{self, Unread},
     registry::{self, State},
 };
 
@@ -115,17 +115,17 @@ fn create_command(config: &Config, topic: &str) -> String {
 
 fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> Outcome {
     let names: Vec<String> = topics.keys().map(ToString::to_string).collect();
-    let before = cluster::inspect(config, &names)?;
+    let before = admin::inspect(config, &names)?;
     let missing: Vec<String> = names.iter().filter(|name| !before.topics.contains_key(*name)).cloned().collect();
     let mut results = BTreeMap::new();
     if !missing.is_empty() {
-        results.extend(cluster::create_topics(config, &missing)?);
+        results.extend(admin::create_topics(config, &missing)?);
     }
     let created: Vec<String> = missing.into_iter().filter(|name| results.get(name) == Some(&None)).collect();
     // Programs that start next must find the topics.
-    let late = if created.is_empty() { Vec::new() } else { cluster::wait_until_visible(config, &created)? };
+    let late = if created.is_empty() { Vec::new() } else { admin::wait_until_visible(config, &created)? };
     // What the brokers decide, such as the replicas of a new topic, is known only now.
-    let after = if created.is_empty() { before } else { cluster::inspect(config, &names)? };
+    let after = if created.is_empty() { before } else { admin::inspect(config, &names)? };
     report(config, &names, &results, &after, as_json)?;
     let refused = results.iter().filter_map(|(topic, why)| Some((topic.as_str(), why.as_deref()?)));
     let mut failures = refusals(config, after.brokers.len(), refused);
@@ -141,7 +141,7 @@ fn report(
     config: &Config,
     names: &[String],
     results: &BTreeMap<String, Option<String>>,
-    after: &cluster::Cluster,
+    after: &admin::Cluster,
     as_json: bool,
 ) -> io::Result<()> {
     let (mut out, mut problems, mut unreadable) = (io::stdout().lock(), Vec::new(), Vec::new());

@@ -9,7 +9,7 @@ use super::{problem::suggestion, section::Section};
 pub struct Log {
     /// How a line looks.
     pub format: LogFormat,
-    /// What is logged: directives with a comma between them and no blanks, such as `info` or `info,hookgate::publish=debug`.
+    /// What is logged: directives with a comma between them and no blanks, such as `info` or `info,hookgate::kafka=debug`.
     pub level: String,
     /// One line for every so many published deliveries; 0 is none.
     pub success_sample: u32,
@@ -99,7 +99,7 @@ fn level(section: &mut Section<'_>, warnings: &mut Vec<String>) -> String {
 /// `warning` it would show that part, which nobody has, and nothing else.
 fn directive(text: &str) -> Result<Directive<'_>, String> {
     if text.contains(['[', ']', '{', '}']) {
-        return Err(format!("{text:?} filters by spans, and Hookgate's lines have none; write \"hookgate::publish=debug\""));
+        return Err(format!("{text:?} filters by spans, and Hookgate's lines have none; write \"hookgate::kafka=debug\""));
     }
     let Some((target, word)) = text.split_once('=') else {
         let is_target = text.contains("::") || text == OWN_TARGET;
@@ -112,7 +112,7 @@ fn directive(text: &str) -> Result<Directive<'_>, String> {
     let first = target.split("::").next().unwrap_or_default();
     let is_name = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
     if !target.split("::").all(is_name) {
-        return Err(format!("{text:?} is not a directive, such as \"info\" or \"hookgate::publish=debug\""));
+        return Err(format!("{text:?} is not a directive, such as \"info\" or \"hookgate::kafka=debug\""));
     }
     if first != OWN_TARGET && suggestion(first, [OWN_TARGET]).is_some() {
         return Err(format!("there is no part {first:?}; did you mean \"{OWN_TARGET}\"?"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Phase, PhaseCell};
-use crate::{encode::Framing, publish::Publisher};
+use crate::{encode::Framing, kafka::Publisher};
 
 /// What readiness is read off. Clones share it.
 #[derive(Clone)]

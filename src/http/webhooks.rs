@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Endpoints, InFlight, Lines, Phase, PhaseCell, Readiness, Refusals, Tls, delay::Delay};
-use crate::{config::Http, encode::Encoding, metrics::Metrics, publish::Publisher, spans::Spans};
+use crate::{config::Http, encode::Encoding, kafka::Publisher, metrics::Metrics, spans::Spans};
 
 /// The clock, handed in so that tests can freeze it.
 pub type Clock = fn() -> SystemTime;

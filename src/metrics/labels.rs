@@ -30,7 +30,7 @@ pub const OUTCOMES: [&str; 4] = ["published", "unclassified", "quarantined", "ca
 /// Why connections end badly, or are not taken, without a request.
 pub const CONNECTION_FAULTS: [&str; 6] = ["headers_too_large", "header_timeout", "bad_request", "cut_off", "limit", "tls"];
 
-/// What is known of a topic's [`crate::publish::guarantee::Guarantee`].
+/// What is known of a topic's [`crate::kafka::guarantee::Guarantee`].
 pub const GUARANTEES: [&str; 3] = ["kept", "weak", "unknown"];
 
 /// How the wait for an acknowledgement ends.

@@ -27,8 +27,8 @@ use crate::{
     config::{Environment, Tracing},
     encode::Record,
     error::Error,
+    kafka::Acknowledgement,
     metrics::Metrics,
-    publish::Acknowledgement,
 };
 
 /// The name of a delivery's span and its route; never the path, which may hold a token.

@@ -8,7 +8,7 @@ use std::{
 use hookgate::{
     app::{self, Options},
     config::{Config, Shutdown},
-    publish::mock::{Cluster, Mock},
+    kafka::mock::{Cluster, Mock},
 };
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hookgate::publish::mock::Mock;
+use hookgate::kafka::mock::Mock;
 
 use crate::{
     binary::{Folder, Process},

@@ -15,11 +15,11 @@ use hookgate::{
     app::{self, Ending, Options, Running, topic_table},
     config::{self, Config, Environment},
     http::Clock,
-    proto::Origin,
-    publish::{
+    kafka::{
         mock::Mock,
         read::{Read, Reader, Start},
     },
+    proto::Origin,
 };
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use sha2::Sha256;
@@ -306,8 +306,8 @@ pub struct Stored {
 }
 
 impl Stored {
-    fn of(record: hookgate::publish::read::Stored) -> Self {
-        let hookgate::publish::read::Stored { topic, partition, offset, timestamp_ms, key, headers, value } = record;
+    fn of(record: hookgate::kafka::read::Stored) -> Self {
+        let hookgate::kafka::read::Stored { topic, partition, offset, timestamp_ms, key, headers, value } = record;
         let text = |value: Option<Vec<u8>>| String::from_utf8(value.unwrap()).unwrap();
         let headers = headers.into_iter().map(|(name, value)| (name, text(value))).collect();
         Self { topic, partition, offset, timestamp_ms, key: key.unwrap(), headers, value: value.unwrap() }

@@ -13,7 +13,7 @@ const LAYERS: [&str; 20] = [
     "admin",
     "http",
     "spans",
-    "publish",
+    "kafka",
     "registry",
     "config",
     "outbound",

@@ -12,7 +12,7 @@ use std::{
 use hookgate::{
     app::{self, Options},
     config::{self, Config, Shutdown},
-    publish::mock::Mock,
+    kafka::mock::Mock,
 };
 
 use crate::{

@@ -104,7 +104,7 @@ struct Bench {
     process: Process,
     webhooks: std::net::SocketAddr,
     admin: std::net::SocketAddr,
-    _mock: hookgate::publish::mock::Mock,
+    _mock: hookgate::kafka::mock::Mock,
     _folder: Folder,
 }
 

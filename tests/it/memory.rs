@@ -17,7 +17,7 @@ use hookgate::{
         self, Config,
         deadlines::{Ceiling, memory_ceiling},
     },
-    publish::mock::Mock,
+    kafka::mock::Mock,
 };
 use tokio_rustls::rustls::ClientConfig;
 

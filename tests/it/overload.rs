@@ -15,8 +15,8 @@ use std::{
 use hookgate::{
     config::Config,
     event::Event,
+    kafka::mock::Mock,
     provider::{Provider, uploadcare},
-    publish::mock::Mock,
     signature::Verified,
 };
 

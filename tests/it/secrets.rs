@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use hookgate::publish::mock::Mock;
+use hookgate::kafka::mock::Mock;
 
 use crate::{
     binary::{Folder, Process},

@@ -185,7 +185,7 @@ fn what_is_not_proven_is_not_traced() {
 #[test]
 fn what_kafka_does_not_take_is_an_error() {
     let collector = Collector::start();
-    let mock = Arc::new(hookgate::publish::mock::Mock::start(&["another".to_owned()]).unwrap());
+    let mock = Arc::new(hookgate::kafka::mock::Mock::start(&["another".to_owned()]).unwrap());
     let daemon = Daemon::with(Setup { tables: &collector.table(""), mock: Some(mock), wait: false, ..Setup::default() });
     daemon.wait_until("ready", |it| it.unready().is_none() && !it.missing_topics().is_empty());
     let answer = deliver(&daemon, &[]);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::Command, time::Duration};
 
-use hookgate::publish::mock::Mock;
+use hookgate::kafka::mock::Mock;
 use prost::Message as _;
 use rdkafka::{
     ClientConfig,

@@ -154,7 +154,7 @@ fn only(rule: &str, holds: impl Fn(&str) -> bool, allowed: &[&str]) {
 
 #[test]
 fn modules_keep_to_themselves() {
-    only("only publish knows Kafka", |line| names(line, "rdkafka"), &["src/publish/"]);
+    only("only kafka knows Kafka", |line| names(line, "rdkafka"), &["src/kafka/"]);
     let http = ["axum", "hyper", "hyper_util", "http_body_util", "tower"];
     let knows_http = |line: &str| http.iter().any(|module| names(line, module));
     only("only http and the admin port know HTTP", knows_http, &["src/http/", "src/admin"]);

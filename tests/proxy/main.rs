@@ -35,7 +35,7 @@ use std::{
 };
 
 use harness::{Answer, Daemon, Setup, configuration, parse, signed, topics, wait_until};
-use hookgate::publish::mock::Mock;
+use hookgate::kafka::mock::Mock;
 use support::{HAPROXY, Kind, NGINX, NGINX_KEPT, NGINX_UNBUFFERED, Proxy};
 
 const KIB: usize = 1024;

@@ -22,8 +22,8 @@ use self::{format::Output, order::Backlog, select::Filters, select::Range};
 use super::{Failure, Outcome, Source, serve};
 use crate::{
     config::{Environment, Kafka, Needs, kafka_alone},
+    kafka::read::{Read, Reader, Stored},
     printable::printable,
-    publish::read::{Read, Reader, Stored},
 };
 
 pub(super) use self::format::Printer;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::publish::read::{Place, Stored};
+use crate::kafka::read::{Place, Stored};
 
 /// How much may wait to be put in order. Beyond it the oldest record goes out, although an older one might still come.
 const BYTES_MAX: usize = 64 << 20;

@@ -11,9 +11,9 @@ use prost::Message as _;
 use crate::{
     command::Failure,
     config::suggestion,
+    kafka::read::{Selection, Start, Stored, matches},
     proto::{self, Origin},
     provider,
-    publish::read::{Selection, Start, Stored, matches},
 };
 
 /// The units of relative times, in milliseconds.

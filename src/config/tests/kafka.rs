@@ -277,7 +277,7 @@ fn properties_of_tokens() {
     ] {
         assert!(properties.contains(&(name.into(), value.into())), "no {name}={value}");
     }
-    crate::publish::takes_properties(&kafka).unwrap();
+    crate::kafka::takes_properties(&kafka).unwrap();
     assert!(!format!("{kafka:?}").contains("avatars-token"), "{kafka:?}");
 }
 

@@ -38,7 +38,7 @@ fn words_that_are_no_level_are_refused() {
         let expected = format!("{word:?} is no level; did you mean {level:?}?");
         check(word, &expected);
         check(&format!("error,{word}"), &expected);
-        check(&format!("error,hookgate::publish={word}"), &expected);
+        check(&format!("error,hookgate::kafka={word}"), &expected);
     }
     let all = "there are off, error, warn, info, debug, trace";
     check("loud", &format!("\"loud\" is no level; {all}"));
@@ -46,13 +46,13 @@ fn words_that_are_no_level_are_refused() {
     check("hookgate=", &format!("\"\" is no level; {all}"));
     check("", "is empty; write \"info\", or \"off\" for no lines at all");
     check(" , ", "is empty; write \"info\", or \"off\" for no lines at all");
-    check("hookgate::publish", "\"hookgate::publish\" names no level; write \"hookgate::publish=debug\"");
+    check("hookgate::kafka", "\"hookgate::kafka\" names no level; write \"hookgate::kafka=debug\"");
     check("info,hookgate", "\"hookgate\" names no level; write \"hookgate=debug\"");
     check("info,hokgate=debug", "there is no part \"hokgate\"; did you mean \"hookgate\"?");
-    check("info,=debug", "\"=debug\" is not a directive, such as \"info\" or \"hookgate::publish=debug\"");
+    check("info,=debug", "\"=debug\" is not a directive, such as \"info\" or \"hookgate::kafka=debug\"");
     check(
-        "info,hookgate[publish]=debug",
-        "\"hookgate[publish]=debug\" filters by spans, and Hookgate's lines have none; write \"hookgate::publish=debug\"",
+        "info,hookgate[kafka]=debug",
+        "\"hookgate[kafka]=debug\" filters by spans, and Hookgate's lines have none; write \"hookgate::kafka=debug\"",
     );
     check("warning,infos", "\"infos\" is no level; did you mean \"info\"?\n\"warning\" is no level; did you mean \"warn\"?");
 }
@@ -67,21 +67,21 @@ fn levels_that_show_errors_are_accepted_without_a_word() {
         "debug",
         "trace",
         "3",
-        "info,hookgate::publish=debug",
+        "info,hookgate::kafka=debug",
         "hookgate=info",
         "warn,rdkafka=off",
     ] {
         check(level, "");
     }
     // The filter's own parser would take the blanks for parts of names.
-    let config = accept(MINIMAL, &[("HOOKGATE_LOG__LEVEL", " warn , hookgate::publish=debug,")], &[]);
-    assert_eq!(config.log.level, "warn,hookgate::publish=debug");
-    assert_eq!(EnvFilter::try_new(&config.log.level).unwrap().to_string(), "hookgate::publish=debug,warn");
+    let config = accept(MINIMAL, &[("HOOKGATE_LOG__LEVEL", " warn , hookgate::kafka=debug,")], &[]);
+    assert_eq!(config.log.level, "warn,hookgate::kafka=debug");
+    assert_eq!(EnvFilter::try_new(&config.log.level).unwrap().to_string(), "hookgate::kafka=debug,warn");
 }
 
 #[test]
 fn a_level_that_hides_errors_is_warned_of() {
-    for level in ["off", "0", "hookgate::publish=debug", "rdkafka=debug", "info,hookgate=off"] {
+    for level in ["off", "0", "hookgate::kafka=debug", "rdkafka=debug", "info,hookgate=off"] {
         let expected = format!(
             "[log] level: {level:?} hides errors of Hookgate's own; write \"error\" or another level that is for all lines"
         );

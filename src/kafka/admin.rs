@@ -1,4 +1,4 @@
-//! What the commands ask of a cluster: which topics exist with which settings, creating them, and whether we may write.
+//! Administration: which topics a cluster has and with which settings, creating them, and whether we may write to them.
 //! Everything here blocks and belongs outside of the daemon's event loop.
 
 use std::{

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{config, publish::librdkafka_version};
+use crate::{config, kafka::librdkafka_version};
 
 /// A configuration with these lines under `[kafka]`.
 fn kafka(lines: &str) -> Kafka {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    cluster::{self, Settings, Topic, Unread},
+    admin::{self, Settings, Topic, Unread},
     shared::Shared,
 };
 use crate::{config::Config, metrics::Metrics};
@@ -69,7 +69,7 @@ impl Watch {
             while woken != Err(RecvTimeoutError::Disconnected) && !stopping.load(Ordering::Relaxed) {
                 let config = latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 // Where Kafka does not answer, others say so, and what was known of the topics is not less true.
-                if let Ok(found) = cluster::look_at(&config, &topics) {
+                if let Ok(found) = admin::look_at(&config, &topics) {
                     told.compare(&config, &topics, &found, &metrics);
                 }
                 thread::sleep(PAUSE);

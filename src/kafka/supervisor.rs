@@ -10,8 +10,8 @@ use std::{
 use rdkafka::{ClientConfig, producer::Producer as _};
 
 use super::{
+    admin,
     client::build,
-    cluster,
     context::Signal,
     guarantee::Watch,
     leaders,
@@ -199,7 +199,7 @@ impl Supervisor {
     fn prove(&mut self, answered: bool, proven: bool) {
         let why = match (proven, answered && self.leaders.is_empty()) {
             (true, _) => None,
-            (false, true) => cluster::any_broker_answers(&self.config).err(),
+            (false, true) => admin::any_broker_answers(&self.config).err(),
             // The leaders have their own line. Before one is known, librdkafka may have left the configured addresses for the advertised ones.
             (false, false) if self.leaders.is_empty() => {
                 Some(self.shared.causes.sentence(&self.config.kafka).unwrap_or_default())
@@ -240,7 +240,7 @@ impl Supervisor {
 
     fn create(&self, missing: &[Arc<str>]) {
         let topics: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        match cluster::create_topics(&self.config, &topics) {
+        match admin::create_topics(&self.config, &topics) {
             Ok(results) => {
                 for (topic, error) in results {
                     match error {

@@ -14,7 +14,7 @@ use rdkafka::{
 };
 
 use super::TIMEOUT;
-use crate::{config::suggestion, publish::listener::Listener};
+use crate::{config::suggestion, kafka::listener::Listener};
 
 /// After how long a question is asked again.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);

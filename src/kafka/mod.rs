@@ -1,0 +1,39 @@
+//! Everything that knows Kafka.
+//!
+//! - Producing: [`Publisher::enqueue`] hands a record to librdkafka, [`Publisher::wait`] waits for the acknowledgement of all in-sync
+//!   replicas. `waiting` limits what waits for each topic. A thread, `supervisor`, looks the topics up, and builds a new producer after a
+//!   fatal error or where `reload` finds changed credentials, so that nothing here ever needs a restart. `shared` is what the publisher and the
+//!   supervisor share. Every failure is a 503 by one total rule: [`publisher::failure`].
+//! - Clients: `client` makes them. librdkafka reports to `context` (the producers) and to `listener` (all others). `texts` and
+//!   `handshake` say what it means, `brokers` and `causes` what it has reported of each broker, `leaders` asks whether brokers answer.
+//! - Administration: [`admin`] asks a cluster for its topics and creates them, [`guarantee`] judges their settings.
+//! - Reading: [`read`].
+//! - A cluster in this process: [`mock`].
+
+pub mod admin;
+mod brokers;
+mod causes;
+mod client;
+mod context;
+pub mod guarantee;
+mod handshake;
+mod leaders;
+mod listener;
+pub mod mock;
+mod publisher;
+pub mod read;
+mod reload;
+mod shared;
+mod supervisor;
+mod texts;
+mod topics;
+mod waiting;
+
+pub use self::{
+    client::{librdkafka_version, refuses_property, takes_files, takes_properties},
+    context::Acknowledgement,
+    publisher::{Pending, Publisher},
+};
+
+#[cfg(test)]
+mod tests;
