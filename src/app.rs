@@ -204,7 +204,7 @@ impl Running {
         self.shared.phase.set(Phase::PreStop);
         self.shared.metrics.shutdown_started();
         tracing::info!(
-            pre_stop_ms = crate::printable::milliseconds(config.pre_stop),
+            pre_stop_ms = crate::logged::milliseconds(config.pre_stop),
             "shutting down: no longer ready, still serving"
         );
         thread::sleep(config.pre_stop);

@@ -8,7 +8,7 @@ use std::{
 
 use prost_types::Timestamp;
 
-use crate::{printable::is_deceptive, proto::event::Payload};
+use crate::{logged::is_deceptive, proto::event::Payload};
 
 /// The longest subject in bytes; a longer one is not a subject.
 pub const SUBJECT_BYTES_MAX: usize = 512;

@@ -22,6 +22,6 @@ pub mod command;
 pub mod config;
 pub mod metrics;
 pub mod outbound;
-mod printable;
+mod logged;
 pub mod spans;
 mod upkeep;

@@ -9,7 +9,7 @@ use ureq::{
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
-use crate::printable::printable;
+use crate::logged::printable;
 
 /// The largest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;

@@ -20,7 +20,7 @@ use crate::{
         deadlines::{chain, memory_ceiling},
     },
     kafka::admin,
-    printable::printable,
+    logged::printable,
     registry::{self, State},
     upkeep::read_secrets,
 };

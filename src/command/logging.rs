@@ -15,7 +15,7 @@ use tracing_subscriber::{
 use super::Failure;
 use crate::{
     config::{Log, LogFormat},
-    printable::printable,
+    logged::printable,
 };
 
 /// Lines that may wait for a slow reader of stderr; what comes on top of them is dropped. A full pipe must not stop the deliveries.

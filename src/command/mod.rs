@@ -24,7 +24,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     config::{self, Config, Environment, Needs},
     kafka,
-    printable::printable,
+    logged::printable,
 };
 
 /// The configuration cannot be used.

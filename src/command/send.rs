@@ -16,8 +16,8 @@ use super::{Failure, Outcome, Source, target};
 use crate::{
     config::{Environment, suggestion},
     http,
+    logged::printable,
     outbound::{Client, Fault},
-    printable::printable,
     provider::{CredentialSource, Provider},
     signature::Secret,
 };

@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Environment, Needs},
     event::EventKind,
     kafka::admin::{self, Unread},
-    printable::printable,
+    logged::printable,
     registry::{self, State},
 };
 

@@ -25,7 +25,7 @@ use crate::{
     error::Error,
     event::{Event, parse_time},
     http,
-    printable::printable,
+    logged::printable,
     provider::Provider,
     signature::Keys,
 };

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::section::Section;
+use super::getters::Section;
 
 /// The longest name of a host, in bytes.
 const NAME_BYTES_MAX: usize = 253;

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{mistaken, section::Section};
+use super::{getters::Section, mistaken};
 
 /// Reads a regular file of at most `bytes_max` bytes. The error goes on where the file's name ends.
 pub(super) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    Environment, hints,
+    Environment,
+    getters::Section,
+    hints,
     properties::{self, Properties},
     sasl::{self, Sasl},
-    section::Section,
     security::{self, Security},
     units::show_size,
 };

@@ -2,7 +2,7 @@
 
 use tracing::level_filters::LevelFilter;
 
-use super::{problem::suggestion, section::Section};
+use super::{getters::Section, problem::suggestion};
 
 /// `[log]`.
 #[derive(Clone, Debug)]

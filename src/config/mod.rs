@@ -1,8 +1,8 @@
 //! The configuration: one file, variables over it, flags over both, read once and refused as a whole. The only module that
 //! reads files and the environment.
 //!
-//! [`parse`] goes in three steps: merge the layers (`reader`), read each table with typed getters (`section`; the tables are in
-//! `kafka`, `topics` and `sections`), check what must hold between tables ([`deadlines`] and `sections`). Every step collects its complaints, so that
+//! [`parse`] goes in three steps: merge the layers (`reader`), read each table with typed getters (`getters`; the tables are in
+//! `kafka`, `topics` and `tables`), check what must hold between tables ([`deadlines`] and `tables`). Every step collects its complaints, so that
 //! one run reports them all.
 
 pub mod admin;
@@ -20,8 +20,8 @@ mod reader;
 pub mod registry;
 pub mod sasl;
 pub mod secrets;
-mod section;
-mod sections;
+mod getters;
+mod tables;
 pub mod security;
 mod syntax;
 #[cfg(test)]
@@ -249,7 +249,7 @@ pub fn log_format(path: &Path, environment: &Environment, overrides: &[(String, 
     for (path, value) in overrides {
         reader.lay_flag(&mut root, path, value);
     }
-    sections::log_alone(&reader, root).format
+    tables::log_alone(&reader, root).format
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -290,7 +290,7 @@ fn parse_with(
     for (path, value) in overrides {
         reader.lay_flag(&mut root, path, value);
     }
-    let config = sections::read(&reader, root, environment);
+    let config = tables::read(&reader, root, environment);
     if reader.has_problems() { Err(reader.into_problems()) } else { Ok(config) }
 }
 
@@ -301,7 +301,7 @@ pub fn kafka_alone(brokers: &str, environment: &Environment) -> Result<Kafka, Pr
     let names = environment.0.keys().map(String::as_str).filter(|name| name.starts_with("HOOKGATE_KAFKA__"));
     reader.lay_variables(&mut root, &environment.only(names), &[]);
     reader.lay_flag(&mut root, "kafka.brokers", brokers);
-    let kafka = sections::kafka_alone(&reader, root, environment);
+    let kafka = tables::kafka_alone(&reader, root, environment);
     if reader.has_problems() { Err(reader.into_problems()) } else { Ok(kafka) }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{reader::Value, section::Section};
+use super::{getters::Section, reader::Value};
 
 /// Pass-through properties: a map that prints its names only.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::section::Section;
+use super::getters::Section;
 
 /// The networks in which proxies stand that are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{
     Environment,
+    getters::Section,
     problem::Origin,
     secrets::{self, SecretSource, SecretText},
-    section::Section,
     units::show_duration,
     url::{authorities, ca_file, service},
 };

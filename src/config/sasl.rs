@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::{
     Environment,
     files::readable_file,
+    getters::Section,
     problem::Origin,
     secrets::{self, SecretText},
-    section::Section,
     security::Security,
     url::service,
 };

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Endpoint, Environment, files::read_file, mistaken, section::Section};
+use super::{Endpoint, Environment, files::read_file, getters::Section, mistaken};
 use crate::{
     provider::{CredentialSource, Provider},
     signature::{Keys, Secret},

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{files::readable_file, hints, reader::Value, section::Section};
+use super::{files::readable_file, getters::Section, hints, reader::Value};
 
 /// Whether the connection to the brokers is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]

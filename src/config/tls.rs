@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 };
 use x509_cert::{Certificate, der::Decode as _};
 
-use super::{files::read_file, problem::Origin, section::Section};
+use super::{files::read_file, getters::Section, problem::Origin};
 
 /// The largest of these files in bytes; a larger file is something else.
 const FILE_BYTES_MAX: u64 = 64 << 10;

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    getters::Section,
     problem::{Origin, suggestion},
     reader::Value,
-    section::Section,
 };
 use crate::{event::EventKind, provider};
 

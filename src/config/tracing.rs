@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     Environment,
+    getters::Section,
     secrets::{self, SecretSource, SecretText},
-    section::Section,
     units::show_duration,
     url::{authorities, ca_file, service},
 };

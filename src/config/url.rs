@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::{
     files::{read_file, readable_file},
-    section::Section,
+    getters::Section,
 };
 
 /// The largest bundle of authorities.

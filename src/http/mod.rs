@@ -11,7 +11,7 @@ mod deliver;
 mod endpoint;
 pub mod gate;
 mod health;
-mod inbound;
+mod stream;
 mod intake;
 mod lines;
 mod outcome;

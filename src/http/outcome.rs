@@ -13,8 +13,8 @@ use crate::{
     encode::Record,
     error::{Answer, Error},
     event::{Event, EventKind, timestamp},
+    logged::milliseconds,
     metrics::{Proven, UNMATCHED},
-    printable::milliseconds,
     signature::Verified,
     spans::PublishSpan,
 };

@@ -21,8 +21,8 @@ use super::{
     Webhooks, answer,
     connections::{Connection, Stage},
     deliver::handle,
-    inbound::Inbound,
     patience::{Overdue, Patience},
+    stream::ConnectionStream,
 };
 use crate::config::{Http, deadlines::LAST_WORDS};
 
@@ -138,8 +138,8 @@ impl Accepted {
                 Ok::<_, Infallible>(response)
             }
         });
-        let inbound = Inbound { stream, connection: Arc::clone(&self.connection) };
-        let mut serving = builder.serve_connection(TokioIo::new(inbound), service);
+        let stream = ConnectionStream { stream, connection: Arc::clone(&self.connection) };
+        let mut serving = builder.serve_connection(TokioIo::new(stream), service);
         let (head, silence) = self.patience();
         let mut patience = Patience::new(head, silence);
         let mut stopped = std::pin::pin!(self.stopped());

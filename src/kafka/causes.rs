@@ -9,7 +9,7 @@ use std::{
 use rdkafka::metadata::MetadataBroker;
 
 use super::texts;
-use crate::{config::Kafka, printable::printable};
+use crate::{config::Kafka, logged::printable};
 
 /// Brokers whose last complaint is remembered; their number is up to the cluster.
 const REMEMBERED_MAX: usize = 256;

@@ -21,10 +21,10 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::{brokers::Brokers, causes::Causes, waiting::Waits};
+use super::{brokers::Brokers, causes::Causes, unacknowledged::Waits};
 use crate::{
+    logged::printable,
     metrics::{self, Metrics},
-    printable::printable,
 };
 
 /// The same complaint is logged once in this time; librdkafka repeats it with every attempt to reconnect.

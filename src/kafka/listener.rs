@@ -13,7 +13,7 @@ use rdkafka::{
 };
 
 use super::{causes::Causes, texts};
-use crate::{config::Kafka, printable::printable};
+use crate::{config::Kafka, logged::printable};
 
 /// The callbacks of a client that asks the cluster a question: they keep the cause of a failure, of which the failed call itself only
 /// says that nobody answered.

@@ -1,7 +1,7 @@
 //! Everything that knows Kafka.
 //!
 //! - Producing: [`Publisher::enqueue`] hands a record to librdkafka, [`Publisher::wait`] waits for the acknowledgement of all in-sync
-//!   replicas. `waiting` limits what waits for each topic. A thread, `supervisor`, looks the topics up, and builds a new producer after a
+//!   replicas. `unacknowledged` limits what waits for each topic. A thread, `supervisor`, looks the topics up, and builds a new producer after a
 //!   fatal error or where `reload` finds changed credentials, so that nothing here ever needs a restart. `shared` is what the publisher and the
 //!   supervisor share. Every failure is a 503 by one total rule: [`publisher::failure`].
 //! - Clients: `client` makes them. librdkafka reports to `context` (the producers) and to `listener` (all others). `texts` and
@@ -27,7 +27,7 @@ mod shared;
 mod supervisor;
 mod texts;
 mod topics;
-mod waiting;
+mod unacknowledged;
 
 pub use self::{
     client::{librdkafka_version, refuses_property, takes_files, takes_properties},

@@ -24,7 +24,7 @@ use super::{
     shared::{Shared, WAKE_EVERY},
     supervisor,
     topics::TopicStates,
-    waiting::Waiting,
+    unacknowledged::Waiting,
 };
 use crate::{config::Config, encode::Record, error::Error, metrics::Metrics};
 

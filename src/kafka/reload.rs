@@ -88,7 +88,7 @@ impl Reload {
         let before = self.failed.take().filter(|failed| failed.fingerprint == fingerprint);
         let pause = before.map_or(AGAIN_AFTER.0, |failed| (failed.pause * 2).min(AGAIN_AFTER.1));
         self.failed = Some(Failed { fingerprint, pause, again: Instant::now() + pause });
-        let pause_ms = crate::printable::milliseconds(pause);
+        let pause_ms = crate::logged::milliseconds(pause);
         tracing::warn!(why, pause_ms, "kafka's changed credentials do not work yet, those in force stay");
     }
 

@@ -12,7 +12,7 @@ use super::{
     client::Producer,
     context::{Contact, Context, Signal},
     topics::TopicStates,
-    waiting::Waiting,
+    unacknowledged::Waiting,
 };
 use crate::metrics::Metrics;
 

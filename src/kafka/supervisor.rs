@@ -260,7 +260,7 @@ impl Supervisor {
         // The callback comes twice per error, and deliveries signal too: the second one finds a healthy producer.
         let Some((code, reason)) = old.client().fatal_error() else { return false };
         self.rebuild_pause = pause_after(self.rebuild_pause, self.built.elapsed());
-        let pause_ms = crate::printable::milliseconds(self.rebuild_pause);
+        let pause_ms = crate::logged::milliseconds(self.rebuild_pause);
         tracing::error!(error = ?code, reason, pause_ms, "fatal producer error, building a new producer");
         std::thread::sleep(self.rebuild_pause);
         self.built = Instant::now();

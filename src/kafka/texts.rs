@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use super::handshake;
 use crate::{
     config::{Kafka, Sasl, Security},
-    printable::printable,
+    logged::printable,
 };
 
 /// Where librdkafka's advice begins, which names its own keys.

@@ -16,7 +16,7 @@ use super::{
     client::Producer,
     leaders::{self, Leader},
 };
-use crate::{error::Error, printable::milliseconds};
+use crate::{error::Error, logged::milliseconds};
 
 /// How long after the start deliveries wait for the first contact with Kafka: a replica that has just come up beside others is sent to at
 /// once by some balancers.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::schema::SchemaFile;
 use crate::{
     config::SchemaRegistry,
+    logged::printable,
     outbound::{self, Answer, Fault},
-    printable::printable,
 };
 
 /// The largest answer that is read. The largest schema has a few kilobytes.

@@ -229,7 +229,7 @@ impl Asking {
             return;
         }
         self.told = Some((why.to_owned(), Instant::now()));
-        let (topics, pause_ms) = (self.framing.missing().len(), crate::printable::milliseconds(pause));
+        let (topics, pause_ms) = (self.framing.missing().len(), crate::logged::milliseconds(pause));
         tracing::error!(why, topics, pause_ms, "schema ids are missing, the deliveries of their topics are answered 503");
     }
 }

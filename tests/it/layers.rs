@@ -24,7 +24,7 @@ const LAYERS: [&str; 20] = [
     "metrics",
     "error",
     "event",
-    "printable",
+    "logged",
     "proto",
 ];
 

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 
-use crate::{command::Failure, config::Environment, kafka::read::Stored, printable::printable, proto};
+use crate::{command::Failure, config::Environment, kafka::read::Stored, logged::printable, proto};
 
 /// So much of a value that is no event is shown to people.
 const HEX_BYTES_MAX: usize = 64;

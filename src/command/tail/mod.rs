@@ -23,7 +23,7 @@ use super::{Failure, Outcome, Source, serve};
 use crate::{
     config::{Environment, Kafka, Needs, kafka_alone},
     kafka::read::{Read, Reader, Stored},
-    printable::printable,
+    logged::printable,
 };
 
 pub(super) use self::format::Printer;

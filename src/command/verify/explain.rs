@@ -11,7 +11,7 @@ use super::{Delivery, Failure, Provider};
 use crate::{
     delivery::Credential,
     error::Error,
-    printable::printable,
+    logged::printable,
     provider::CredentialSource,
     signature::{HmacScheme, Keys, is_signature},
 };

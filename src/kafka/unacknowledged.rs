@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{config::Config, error::Error, printable::milliseconds};
+use crate::{config::Config, error::Error, logged::milliseconds};
 
 /// A topic that does not acknowledge gets more than its share only while all of them together hold no more than this part of the whole. It
 /// is half of what an endpoint may hold by the same rule, so that the endpoint's other topics go on. As large a part is kept free of a topic

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    Config, Endpoint, Environment, Http, Kafka, Shutdown, admin, deadlines, kafka, log,
+    Config, Endpoint, Environment, Http, Kafka, Shutdown, admin, deadlines,
+    getters::Section,
+    kafka, log,
     problem::{Origin, suggestion},
     proxies,
     reader::{Entries, Reader},
     registry,
     secrets::{self, SecretRing, SecretSource},
-    section::Section,
     tls, topics, tracing,
     units::{show_duration, show_size},
     variables,
