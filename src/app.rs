@@ -83,7 +83,7 @@ struct Threads {
 
 /// How a daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ending {
+pub struct StopReport {
     /// Connections that were cut off because they outlasted the drain.
     pub cut_off: usize,
     /// Records that Kafka had not acknowledged when the flush was over. None of them was answered 200.
@@ -200,7 +200,7 @@ impl Running {
     }
 
     /// Shuts down in order: unready, keep serving for the pre-stop time, stop accepting, finish what is in flight, flush. Blocks.
-    pub fn stop(self, config: &crate::config::Shutdown) -> Ending {
+    pub fn stop(self, config: &crate::config::Shutdown) -> StopReport {
         self.shared.phase.set(Phase::PreStop);
         self.shared.metrics.shutdown_started();
         tracing::info!(
@@ -223,7 +223,7 @@ impl Running {
         }
         let _gone = self.stop.admin.send(true);
         let _panicked = self.threads.admin.join();
-        Ending { cut_off, unflushed }
+        StopReport { cut_off, unflushed }
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) struct Arguments {
 
 /// What the cluster and the schema registry say.
 #[derive(Default)]
-struct Asked {
+struct ClusterReport {
     brokers: Vec<String>,
     schema_ids: BTreeMap<String, Option<u32>>,
     /// What does not fit.
@@ -70,27 +70,27 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
         }
         examined => examined?,
     };
-    let mut asked = Asked::default();
+    let mut cluster_report = ClusterReport::default();
     if arguments.cluster {
-        inspect(&config, &mut asked, &mut warnings);
-        inspect_schemas(&config, &mut asked);
+        inspect(&config, &mut cluster_report, &mut warnings);
+        inspect_schemas(&config, &mut cluster_report);
     }
     let mut out = io::stdout().lock();
     if arguments.json {
         let links = chain(&config).iter().map(ToString::to_string).collect::<Vec<_>>();
         let ceiling = memory_ceiling(&config).total;
         let report = json!({
-            "problems": [], "deadlines": links, "memory_ceiling_bytes": ceiling, "warnings": warnings, "brokers": asked.brokers,
-            "schema_ids": asked.schema_ids, "findings": asked.findings, "unreachable": asked.unreachable,
+            "problems": [], "deadlines": links, "memory_ceiling_bytes": ceiling, "warnings": warnings, "brokers": cluster_report.brokers,
+            "schema_ids": cluster_report.schema_ids, "findings": cluster_report.findings, "unreachable": cluster_report.unreachable,
         });
         writeln!(out, "{}", printable(&report.to_string()))?;
     } else {
-        show(&mut out, arguments, &config, &warnings, &asked)?;
+        show(&mut out, arguments, &config, &warnings, &cluster_report)?;
     }
-    if !asked.unreachable.is_empty() {
+    if !cluster_report.unreachable.is_empty() {
         return Ok(false);
     }
-    if !asked.findings.is_empty() || arguments.strict && !warnings.is_empty() {
+    if !cluster_report.findings.is_empty() || arguments.strict && !warnings.is_empty() {
         return Err(Failure::Reported(EXIT_FINDINGS));
     }
     Ok(true)
@@ -112,7 +112,13 @@ fn examine(arguments: &Arguments, environment: &Environment) -> Result<(Config, 
     Ok((config, warnings))
 }
 
-fn show(out: &mut impl Write, arguments: &Arguments, config: &Config, warnings: &[String], asked: &Asked) -> io::Result<()> {
+fn show(
+    out: &mut impl Write,
+    arguments: &Arguments,
+    config: &Config,
+    warnings: &[String],
+    cluster_report: &ClusterReport,
+) -> io::Result<()> {
     writeln!(out, "configuration: {} is good", printable(&arguments.source.config.display().to_string()))?;
     for warning in warnings {
         writeln!(out, "warning: {}", printable(warning))?;
@@ -125,50 +131,50 @@ fn show(out: &mut impl Write, arguments: &Arguments, config: &Config, warnings: 
     if !arguments.cluster {
         return Ok(());
     }
-    writeln!(out, "brokers: {}", printable(&asked.brokers.join(" ")))?;
-    for (subject, id) in &asked.schema_ids {
+    writeln!(out, "brokers: {}", printable(&cluster_report.brokers.join(" ")))?;
+    for (subject, id) in &cluster_report.schema_ids {
         match id {
             Some(id) => writeln!(out, "subject: {subject} has the schema id {id}")?,
             None => writeln!(out, "subject: {subject} has no id yet, the daemon will register its schema")?,
         }
     }
-    for problem in asked.unreachable.iter().chain(&asked.findings) {
+    for problem in cluster_report.unreachable.iter().chain(&cluster_report.findings) {
         writeln!(out, "problem: {}", printable(problem))?;
     }
-    if asked.unreachable.is_empty() && asked.findings.is_empty() {
+    if cluster_report.unreachable.is_empty() && cluster_report.findings.is_empty() {
         writeln!(out, "cluster: fits the configuration")?;
     }
     Ok(())
 }
 
 /// The brokers, and everything about the cluster that does not fit.
-fn inspect(config: &Config, asked: &mut Asked, warnings: &mut Vec<String>) {
+fn inspect(config: &Config, cluster_report: &mut ClusterReport, warnings: &mut Vec<String>) {
     let topics: Vec<String> = topic_table(config).by_topic().into_keys().map(|topic: Arc<str>| topic.to_string()).collect();
     let cluster = match admin::inspect(config, &topics) {
         Ok(cluster) => cluster,
-        Err(error) => return asked.unreachable.push(error),
+        Err(error) => return cluster_report.unreachable.push(error),
     };
     // Another one serves, until it is the one that is needed.
     warnings.extend(admin::unusable(config));
-    let findings = &mut asked.findings;
+    let findings = &mut cluster_report.findings;
     findings.extend(missing(config, &cluster, &topics));
     for (name, topic) in &cluster.topics {
         findings.extend(misfits(config, name, topic));
     }
     findings.extend(unwritable(config, &cluster.topics, admin::probe_writes(config, &cluster.topics)));
-    asked.brokers = cluster.brokers;
+    cluster_report.brokers = cluster.brokers;
 }
 
 /// The id of each subject that has one or will have one, and whatever is in the way as a finding. Nothing is registered.
-fn inspect_schemas(config: &Config, asked: &mut Asked) {
+fn inspect_schemas(config: &Config, cluster_report: &mut ClusterReport) {
     let Some(schema_registry) = &config.schema_registry else { return };
     let topics = topic_table(config).by_topic();
     let topics: Vec<&str> = topics.keys().map(|topic| &**topic).collect();
     let mut states = match registry::inspect(schema_registry, &topics, false) {
         Ok(states) => states,
-        Err(why) => return asked.unreachable.push(why),
+        Err(why) => return cluster_report.unreachable.push(why),
     };
-    let ids = &mut asked.schema_ids;
+    let ids = &mut cluster_report.schema_ids;
     states.retain(|subject, state| {
         match state {
             State::Known { id } => drop(ids.insert(subject.clone(), Some(*id))),
@@ -177,5 +183,5 @@ fn inspect_schemas(config: &Config, asked: &mut Asked) {
         }
         false
     });
-    asked.findings.extend(registry::obstacles(&states));
+    cluster_report.findings.extend(registry::obstacles(&states));
 }

@@ -99,14 +99,14 @@ impl Reading {
 
 /// When the certificates of `[kafka.tls]` end; none where there is no file, or one that holds none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
+pub struct CertificateEnds {
     /// The first of the client's chain.
     pub client: Option<SystemTime>,
     /// The last of the authorities: in a rotation the file holds old and new ones, and which of them the brokers need is not known here.
     pub authorities: Option<SystemTime>,
 }
 
-impl Ends {
+impl CertificateEnds {
     /// Reads the files. Blocks on the file system.
     pub fn of(kafka: &Kafka) -> Self {
         let Security::Tls { ca_file, certificate_file, .. } = &kafka.security else {

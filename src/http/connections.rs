@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::waiting::{Among, For, Turn, Waiting};
+use super::waiting::{Among, For, Ticket, Waiting};
 use crate::metrics::Metrics;
 
 /// Beyond the limit of connections so many more are told that there is no room. More are closed unheard.
@@ -41,7 +41,7 @@ impl Connections {
     pub(super) fn open(self: &Arc<Self>, max: usize) -> (Connection, Room) {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         self.publish();
-        let state = State { stage: Stage::Silent(Instant::now()), turn: 0, asked: false, proven: false, closing: false };
+        let state = State { stage: Stage::Silent(Instant::now()), ticket: 0, asked: false, proven: false, closing: false };
         let connection = Connection { all: Arc::clone(self), state: Mutex::new(state), dismissal: Arc::default() };
         (connection, self.room(before, max))
     }
@@ -96,7 +96,7 @@ pub(super) enum Stage {
 struct State {
     stage: Stage,
     /// Its place among those that wait; 0 while it does not.
-    turn: Turn,
+    ticket: Ticket,
     /// Whether a request has ever come.
     asked: bool,
     /// Whether one of them has proven its sender.
@@ -121,7 +121,7 @@ impl Connection {
     pub(super) fn wait(&self) {
         let mut state = self.state();
         state.stage = Stage::Silent(Instant::now());
-        state.turn = self.all.waiting.join(state.request(), &self.dismissal);
+        state.ticket = self.all.waiting.join(state.request(), &self.dismissal);
     }
 
     /// Something has come. Where that is before the end of the request in work, it belongs to that one: a head that begins together with the
@@ -134,11 +134,11 @@ impl Connection {
     }
 
     /// A request has come. It is in work until what this returns is dropped, be it answered or given up.
-    pub(super) fn begin(self: &Arc<Self>) -> Working {
+    pub(super) fn begin(self: &Arc<Self>) -> RequestGuard {
         self.leave();
         let mut state = self.state();
         (state.stage, state.asked) = (Stage::Working, true);
-        Working(Arc::clone(self))
+        RequestGuard(Arc::clone(self))
     }
 
     /// What it is at.
@@ -162,9 +162,9 @@ impl Connection {
     }
 
     /// It lingers until what this returns is dropped: its last answer is out, and it only waits for the peer to end.
-    pub(super) fn linger(&self) -> Lingering<'_> {
+    pub(super) fn linger(&self) -> LingerGuard<'_> {
         self.leave();
-        Lingering(self, self.all.waiting.join(For::End, &self.dismissal))
+        LingerGuard(self, self.all.waiting.join(For::End, &self.dismissal))
     }
 
     /// Ends when the connection has to make room.
@@ -174,7 +174,7 @@ impl Connection {
 
     fn leave(&self) {
         let mut state = self.state();
-        self.all.waiting.leave(state.request(), std::mem::take(&mut state.turn));
+        self.all.waiting.leave(state.request(), std::mem::take(&mut state.ticket));
     }
 
     /// Whether a request has ever come on it.
@@ -196,18 +196,18 @@ impl Drop for Connection {
 }
 
 /// A request that is in work.
-pub(super) struct Working(Arc<Connection>);
+pub(super) struct RequestGuard(Arc<Connection>);
 
-impl Drop for Working {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.wait();
     }
 }
 
 /// A connection that only waits for its peer to end.
-pub(super) struct Lingering<'a>(&'a Connection, Turn);
+pub(super) struct LingerGuard<'a>(&'a Connection, Ticket);
 
-impl Drop for Lingering<'_> {
+impl Drop for LingerGuard<'_> {
     fn drop(&mut self) {
         self.0.all.waiting.leave(For::End, self.1);
     }

@@ -55,7 +55,7 @@ pub(super) struct Accepted {
 }
 
 /// Why a connection ended badly, in the closed vocabulary of the metric.
-type Ended = Result<(), &'static str>;
+type ServeResult = Result<(), &'static str>;
 
 impl Accepted {
     /// Serves the connection to its end, and counts how it ended.
@@ -110,7 +110,7 @@ impl Accepted {
         &self,
         stream: S,
         socket: impl FnOnce(S) -> TcpStream,
-    ) -> (Ended, Option<TcpStream>) {
+    ) -> (ServeResult, Option<TcpStream>) {
         let mut builder = http1::Builder::new();
         builder
             // It has one for a head and for the silence before it: ours tells the two apart.
@@ -120,12 +120,12 @@ impl Accepted {
             // A sender that closes its side behind the request still gets its answer.
             .half_close(true)
             .keep_alive(!self.full);
-        let (asked, connection) = (self.asked(), Arc::clone(&self.connection));
+        let (context, connection) = (self.request_context(), Arc::clone(&self.connection));
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
-            let working = (!asked.full).then(|| connection.begin());
+            let guard = (!context.full).then(|| connection.begin());
             // In a box, because it would lie twice in the future of every connection, of those that never ask as well.
-            let answered = Box::pin(asked.clone().answer(request));
+            let answered = Box::pin(context.clone().answer(request));
             async move {
                 let (response, proven) = answered.await;
                 if proven {
@@ -134,7 +134,7 @@ impl Accepted {
                 if response.headers().get(CONNECTION) == Some(&answer::CLOSE) {
                     connection.close();
                 }
-                drop(working);
+                drop(guard);
                 Ok::<_, Infallible>(response)
             }
         });
@@ -185,21 +185,26 @@ impl Accepted {
         }
     }
 
-    fn asked(&self) -> Asked {
-        Asked { webhooks: Arc::clone(&self.webhooks), limits: Arc::clone(&self.limits), peer: self.peer, full: self.full }
+    fn request_context(&self) -> RequestContext {
+        RequestContext {
+            webhooks: Arc::clone(&self.webhooks),
+            limits: Arc::clone(&self.limits),
+            peer: self.peer,
+            full: self.full,
+        }
     }
 }
 
 /// What every request of a connection is answered with.
 #[derive(Clone)]
-struct Asked {
+struct RequestContext {
     webhooks: Arc<Webhooks>,
     limits: Arc<Http>,
     peer: IpAddr,
     full: bool,
 }
 
-impl Asked {
+impl RequestContext {
     /// The answer, and whether the request has proven its sender.
     async fn answer(self, request: Request<Incoming>) -> (Response, bool) {
         if self.full { (answer::turned_away(&self.limits), false) } else { handle(self.webhooks, request, self.peer).await }

@@ -40,10 +40,10 @@ struct Queues {
 }
 
 /// In the order in which they began to wait.
-type Queue = BTreeMap<Turn, Waiter>;
+type Queue = BTreeMap<Ticket, Waiter>;
 
 /// A place in a queue; 0 is nobody's.
-pub(super) type Turn = u64;
+pub(super) type Ticket = u64;
 
 struct Waiter {
     since: Instant,
@@ -103,10 +103,10 @@ impl Waiting {
     }
 
     /// Waits from now on, until [`Waiting::leave`].
-    pub(super) fn join(&self, what: For<'_>, dismissal: &Arc<Notify>) -> Turn {
+    pub(super) fn join(&self, what: For<'_>, dismissal: &Arc<Notify>) -> Ticket {
         let mut queues = self.queues();
         queues.last += 1;
-        let turn = queues.last;
+        let ticket = queues.last;
         if matches!(what, For::End) && queues.lingering.len() >= LINGERING_MAX {
             end(queues.lingering.pop_first());
         }
@@ -118,26 +118,26 @@ impl Waiting {
             For::Body(endpoint) => queues.bodies.entry(Arc::clone(endpoint)).or_default(),
             For::End => &mut queues.lingering,
         };
-        queue.insert(turn, waiter);
-        turn
+        queue.insert(ticket, waiter);
+        ticket
     }
 
     /// Does not wait any more, dismissed or not.
-    pub(super) fn leave(&self, what: For<'_>, turn: Turn) {
+    pub(super) fn leave(&self, what: For<'_>, ticket: Ticket) {
         let mut queues = self.queues();
         match what {
-            For::FirstRequest => queues.fresh.remove(&turn),
-            For::NextRequest => queues.unproven.remove(&turn),
-            For::NextDelivery => queues.idle.remove(&turn),
-            For::Body(endpoint) => queues.bodies.get_mut(endpoint).and_then(|queue| queue.remove(&turn)),
-            For::End => queues.lingering.remove(&turn),
+            For::FirstRequest => queues.fresh.remove(&ticket),
+            For::NextRequest => queues.unproven.remove(&ticket),
+            For::NextDelivery => queues.idle.remove(&ticket),
+            For::Body(endpoint) => queues.bodies.get_mut(endpoint).and_then(|queue| queue.remove(&ticket)),
+            For::End => queues.lingering.remove(&ticket),
         };
     }
 
     /// Waits for a body to an endpoint, for as long as this future is polled. It ends when the delivery has to make room.
     pub(super) async fn body(&self, endpoint: &Arc<str>) {
         let (what, dismissal) = (For::Body(endpoint), Arc::default());
-        let _leaves = Leaves { waiting: self, what, turn: self.join(what, &dismissal) };
+        let _guard = LeaveGuard { waiting: self, what, ticket: self.join(what, &dismissal) };
         dismissal.notified().await;
     }
 
@@ -148,41 +148,41 @@ impl Waiting {
 
 impl Queues {
     /// The connection whose first request has been waited for longest, if it is for long enough.
-    fn overdue(&mut self) -> Option<(Turn, Waiter)> {
+    fn overdue(&mut self) -> Option<(Ticket, Waiter)> {
         let longest = self.fresh.first_entry()?;
         (longest.get().since.elapsed() > FIRST_PATIENCE).then(|| longest.remove_entry())
     }
 
     /// Of new connections and of those with proven deliveries one of those that are more. So a flood of new ones makes room by itself, and a pool
     /// that fills the port makes room for new ones.
-    fn new_or_proven(&mut self) -> Option<(Turn, Waiter)> {
+    fn new_or_proven(&mut self) -> Option<(Ticket, Waiter)> {
         if self.fresh.len() >= self.idle.len() { self.fresh.pop_first() } else { self.idle.pop_first() }
     }
 
     /// The body that has been waited for longest at endpoints of these names, if it is for long enough.
-    fn slowest_body(&mut self, named: impl Fn(&str) -> bool) -> Option<(Turn, Waiter)> {
+    fn slowest_body(&mut self, named: impl Fn(&str) -> bool) -> Option<(Ticket, Waiter)> {
         let slow = self.bodies.iter_mut().filter(|(name, _)| named(name)).map(|(_, queue)| queue).filter(|queue| {
             let longest = queue.first_key_value();
             longest.is_some_and(|(_, waiter)| waiter.since.elapsed() > PATIENCE)
         });
-        slow.min_by_key(|queue| queue.first_key_value().map(|(turn, _)| *turn)).and_then(BTreeMap::pop_first)
+        slow.min_by_key(|queue| queue.first_key_value().map(|(ticket, _)| *ticket)).and_then(BTreeMap::pop_first)
     }
 }
 
 /// Tells one that was taken out of its queue to end; `false` where there is none.
-fn end(first: Option<(Turn, Waiter)>) -> bool {
+fn end(first: Option<(Ticket, Waiter)>) -> bool {
     first.inspect(|(_, waiter)| waiter.dismissal.notify_one()).is_some()
 }
 
 /// Takes a waiter out of its queue when it is dropped.
-struct Leaves<'a> {
+struct LeaveGuard<'a> {
     waiting: &'a Waiting,
     what: For<'a>,
-    turn: Turn,
+    ticket: Ticket,
 }
 
-impl Drop for Leaves<'_> {
+impl Drop for LeaveGuard<'_> {
     fn drop(&mut self) {
-        self.waiting.leave(self.what, self.turn);
+        self.waiting.leave(self.what, self.ticket);
     }
 }

@@ -21,7 +21,7 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::{brokers::Brokers, causes::Causes, unacknowledged::Waits};
+use super::{brokers::Brokers, causes::Causes, unacknowledged::PendingGuard};
 use crate::{
     logged::printable,
     metrics::{self, Metrics},
@@ -56,7 +56,7 @@ pub(super) type Report = Result<Acknowledgement, KafkaError>;
 
 /// What goes into librdkafka with a record and comes back with its delivery report.
 pub(super) struct Handed {
-    pub(super) waits: Waits,
+    pub(super) guard: PendingGuard,
     /// What the record holds elsewhere.
     pub(super) share: Box<dyn Send + Sync>,
     /// To whoever waits for the report, and may have given up by then.
@@ -173,18 +173,18 @@ impl ProducerContext for Context {
     type DeliveryOpaque = Box<Handed>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, handed: Box<Handed>) {
-        let Handed { waits, share, sender } = *handed;
+        let Handed { guard, share, sender } = *handed;
         let report = match result {
             Ok(message) => Ok(Acknowledgement { partition: message.partition(), offset: message.offset() }),
             Err((error, _)) => Err(error.clone()),
         };
         let stored = report.is_ok();
         if stored {
-            waits.acknowledged();
-            self.metrics.event(&waits.topic, waits.bytes);
+            guard.acknowledged();
+            self.metrics.event(&guard.topic, guard.bytes);
         }
         // Given back first: a sender that has its answer holds nothing any more.
-        drop((waits, share));
+        drop((guard, share));
         if sender.send(report).is_err() && stored {
             self.metrics.late_acknowledgement();
         }

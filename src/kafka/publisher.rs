@@ -24,7 +24,7 @@ use super::{
     shared::{Shared, WAKE_EVERY},
     supervisor,
     topics::TopicStates,
-    unacknowledged::Waiting,
+    unacknowledged::Unacknowledged,
 };
 use crate::{config::Config, encode::Record, error::Error, metrics::Metrics};
 
@@ -41,17 +41,17 @@ pub struct Publisher {
 pub struct Pending {
     report: oneshot::Receiver<Report>,
     topic: Arc<str>,
-    measured: Measured,
+    timer: PublishTimer,
 }
 
 /// Measures a wait for an acknowledgement, also one that is given up because the sender is gone.
-struct Measured {
+struct PublishTimer {
     metrics: Arc<Metrics>,
     begun: Instant,
     result: &'static str,
 }
 
-impl Drop for Measured {
+impl Drop for PublishTimer {
     fn drop(&mut self) {
         self.metrics.publish(self.result, self.begun.elapsed().as_secs_f64());
     }
@@ -74,7 +74,7 @@ impl Publisher {
         let shared = Arc::new(Shared {
             producer: RwLock::new(Arc::new(producer)),
             retired: Mutex::default(),
-            waiting: Waiting::new(config, &topics),
+            unacknowledged: Unacknowledged::new(config, &topics),
             topics: TopicStates::new(topics),
             signals,
             stopping,
@@ -110,13 +110,13 @@ impl Publisher {
     /// hangs up, or whose wait is over, takes nothing out of librdkafka.
     pub fn enqueue(&self, record: &Record, share: impl Send + Sync + 'static) -> Result<Pending, Error> {
         self.shared.topics.usable(&record.topic)?;
-        let waits = self.shared.waiting.begin(&record.topic, record.value.len())?;
+        let guard = self.shared.unacknowledged.begin(&record.topic, record.value.len())?;
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(&**value) });
         }
         let (sender, report) = oneshot::channel();
-        let handed = Box::new(Handed { waits, share: Box::new(share), sender });
+        let handed = Box::new(Handed { guard, share: Box::new(share), sender });
         let message = BaseRecord::with_opaque_to(&record.topic, handed)
             .key(&*record.key)
             .payload(&*record.value)
@@ -124,8 +124,9 @@ impl Publisher {
             .headers(headers);
         match self.shared.producer().send(message) {
             Ok(()) => {
-                let measured = Measured { metrics: Arc::clone(&self.shared.metrics), begun: Instant::now(), result: "cancelled" };
-                Ok(Pending { report, topic: Arc::clone(&record.topic), measured })
+                let timer =
+                    PublishTimer { metrics: Arc::clone(&self.shared.metrics), begun: Instant::now(), result: "cancelled" };
+                Ok(Pending { report, topic: Arc::clone(&record.topic), timer })
             }
             Err((error, _)) => Err(self.failed(&error, &record.topic)),
         }
@@ -133,7 +134,7 @@ impl Publisher {
 
     /// Waits for the acknowledgement, at most `wait`.
     pub async fn wait(&self, pending: Pending, wait: Duration) -> Result<Acknowledgement, Error> {
-        let Pending { report, topic, mut measured } = pending;
+        let Pending { report, topic, mut timer } = pending;
         let result = match tokio::time::timeout(wait, self.report(report)).await {
             Ok(Ok(Ok(acknowledgement))) => Ok(acknowledgement),
             Ok(Ok(Err(error))) => Err(self.failed(&error, &topic)),
@@ -144,7 +145,7 @@ impl Publisher {
                 Err(Error::PublishTimeout)
             }
         };
-        measured.result = match &result {
+        timer.result = match &result {
             Ok(_) => "acknowledged",
             Err(Error::PublishTimeout) => "timed_out",
             Err(_) => "refused",

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::{
         Kafka,
-        credentials::{Credentials, Ends, Fingerprint, Reading},
+        credentials::{CertificateEnds, Credentials, Fingerprint, Reading},
     },
     metrics::{CertificateUse, Metrics},
 };
@@ -183,7 +183,7 @@ fn retire(shared: &Shared, old: Arc<Producer>, message_timeout: Duration) {
 
 /// Tells when the certificates end that connections are made with.
 pub(super) fn show_ends(metrics: &Metrics, kafka: &Kafka) {
-    let Ends { client, authorities } = Ends::of(kafka);
+    let CertificateEnds { client, authorities } = CertificateEnds::of(kafka);
     for (used, end) in [(CertificateUse::KafkaClient, client), (CertificateUse::KafkaAuthority, authorities)] {
         if let Some(end) = end {
             metrics.certificate_expiry(used, end);

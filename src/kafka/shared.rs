@@ -12,7 +12,7 @@ use super::{
     client::Producer,
     context::{Contact, Context, Signal},
     topics::TopicStates,
-    unacknowledged::Waiting,
+    unacknowledged::Unacknowledged,
 };
 use crate::metrics::Metrics;
 
@@ -26,7 +26,7 @@ pub(super) struct Shared {
     /// Those that were swapped for new credentials, while they hold something.
     pub(super) retired: Mutex<Vec<Weak<Producer>>>,
     pub(super) topics: TopicStates,
-    pub(super) waiting: Arc<Waiting>,
+    pub(super) unacknowledged: Arc<Unacknowledged>,
     pub(super) signals: mpsc::SyncSender<Signal>,
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) metrics: Arc<Metrics>,

@@ -21,28 +21,28 @@ const PART: u64 = 4;
 const RECENT: Duration = Duration::from_secs(1);
 
 /// What all topics hold together, and what they may hold.
-pub(super) struct Waiting {
-    all: Held,
-    topics: HashMap<Arc<str>, Topic>,
-    deliveries: Limit,
-    bytes: Limit,
+pub(super) struct Unacknowledged {
+    all: Usage,
+    topics: HashMap<Arc<str>, TopicUsage>,
+    deliveries: TopicLimit,
+    bytes: TopicLimit,
     begun: Instant,
 }
 
 #[derive(Default)]
-struct Held {
+struct Usage {
     deliveries: AtomicU64,
     bytes: AtomicU64,
 }
 
 #[derive(Default)]
-struct Topic {
-    held: Held,
+struct TopicUsage {
+    held: Usage,
     /// When Kafka last acknowledged one of its records: milliseconds after `begun`, counted from 1. 0 before the first.
     acknowledged: AtomicU64,
 }
 
-impl Topic {
+impl TopicUsage {
     fn acknowledges(&self, now: Duration) -> bool {
         let last = self.acknowledged.load(Ordering::Relaxed);
         last > 0 && (milliseconds(now) + 1).saturating_sub(last) < milliseconds(RECENT)
@@ -51,12 +51,12 @@ impl Topic {
 
 /// How much there is of something, for how many topics.
 #[derive(Clone, Copy)]
-struct Limit {
+struct TopicLimit {
     whole: u64,
     topics: u64,
 }
 
-impl Limit {
+impl TopicLimit {
     fn new(whole: u64, topics: usize) -> Self {
         Self { whole, topics: topics.max(1) as u64 }
     }
@@ -79,7 +79,7 @@ impl Limit {
     }
 }
 
-impl Waiting {
+impl Unacknowledged {
     /// Nothing waits yet.
     pub(super) fn new(config: &Config, topics: &[Arc<str>]) -> Arc<Self> {
         Self::of(config.http.max_in_flight as u64, config.kafka.queue_bytes, topics)
@@ -87,40 +87,40 @@ impl Waiting {
 
     fn of(deliveries: u64, bytes: u64, topics: &[Arc<str>]) -> Arc<Self> {
         Arc::new(Self {
-            all: Held::default(),
-            topics: topics.iter().map(|topic| (Arc::clone(topic), Topic::default())).collect(),
-            deliveries: Limit::new(deliveries, topics.len()),
-            bytes: Limit::new(bytes, topics.len()),
+            all: Usage::default(),
+            topics: topics.iter().map(|topic| (Arc::clone(topic), TopicUsage::default())).collect(),
+            deliveries: TopicLimit::new(deliveries, topics.len()),
+            bytes: TopicLimit::new(bytes, topics.len()),
             begun: Instant::now(),
         })
     }
 
     /// One more record for a topic, or why not.
-    pub(super) fn begin(self: &Arc<Self>, topic: &Arc<str>, bytes: usize) -> Result<Waits, Error> {
+    pub(super) fn begin(self: &Arc<Self>, topic: &Arc<str>, bytes: usize) -> Result<PendingGuard, Error> {
         self.begin_at(self.begun.elapsed(), topic, bytes)
     }
 
-    fn begin_at(self: &Arc<Self>, now: Duration, topic: &Arc<str>, bytes: usize) -> Result<Waits, Error> {
+    fn begin_at(self: &Arc<Self>, now: Duration, topic: &Arc<str>, bytes: usize) -> Result<PendingGuard, Error> {
         // The guard is there first, so that a refusal gives back what it took.
-        let waits = Waits { waiting: Arc::clone(self), topic: Arc::clone(topic), bytes: bytes as u64 };
-        let add = |held: &Held| {
+        let guard = PendingGuard { unacknowledged: Arc::clone(self), topic: Arc::clone(topic), bytes: bytes as u64 };
+        let add = |held: &Usage| {
             let deliveries = held.deliveries.fetch_add(1, Ordering::Relaxed) + 1;
-            (deliveries, held.bytes.fetch_add(waits.bytes, Ordering::Relaxed) + waits.bytes)
+            (deliveries, held.bytes.fetch_add(guard.bytes, Ordering::Relaxed) + guard.bytes)
         };
         let all = add(&self.all);
-        let own = self.topics.get(topic).map_or((1, waits.bytes), |topic| add(&topic.held));
+        let own = self.topics.get(topic).map_or((1, guard.bytes), |topic| add(&topic.held));
         // One record always fits.
         if own.0 == 1 {
-            return Ok(waits);
+            return Ok(guard);
         }
         let acknowledges = self.topics.get(topic).is_some_and(|topic| topic.acknowledges(now));
-        let others = |held: fn(&Held) -> &AtomicU64| {
+        let others = |held: fn(&Usage) -> &AtomicU64| {
             let others = self.topics.iter().filter(|(name, _)| *name != topic);
             others.map(move |(_, topic)| held(&topic.held).load(Ordering::Relaxed))
         };
         let fits = self.deliveries.fits(own.0, all.0, acknowledges, others(|held| &held.deliveries))
             && self.bytes.fits(own.1, all.1, acknowledges, others(|held| &held.bytes));
-        if fits { Ok(waits) } else { Err(Error::Overloaded) }
+        if fits { Ok(guard) } else { Err(Error::Overloaded) }
     }
 
     fn acknowledged_at(&self, now: Duration, topic: &str) {
@@ -130,24 +130,24 @@ impl Waiting {
     }
 }
 
-/// A record that waits for its topic; dropping it gives back what it holds.
-pub(super) struct Waits {
-    waiting: Arc<Waiting>,
+/// A record that Kafka has not acknowledged yet; dropping it gives back what it holds.
+pub(super) struct PendingGuard {
+    unacknowledged: Arc<Unacknowledged>,
     pub(super) topic: Arc<str>,
     pub(super) bytes: u64,
 }
 
-impl Waits {
+impl PendingGuard {
     /// Kafka has acknowledged it.
     pub(super) fn acknowledged(&self) {
-        self.waiting.acknowledged_at(self.waiting.begun.elapsed(), &self.topic);
+        self.unacknowledged.acknowledged_at(self.unacknowledged.begun.elapsed(), &self.topic);
     }
 }
 
-impl Drop for Waits {
+impl Drop for PendingGuard {
     fn drop(&mut self) {
-        let topic = self.waiting.topics.get(&self.topic).map(|topic| &topic.held);
-        for held in [Some(&self.waiting.all), topic].into_iter().flatten() {
+        let topic = self.unacknowledged.topics.get(&self.topic).map(|topic| &topic.held);
+        for held in [Some(&self.unacknowledged.all), topic].into_iter().flatten() {
             held.deliveries.fetch_sub(1, Ordering::Relaxed);
             held.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         }
@@ -158,9 +158,9 @@ impl Drop for Waits {
 mod tests {
     use super::*;
 
-    fn waiting(topics: &[&str]) -> (Arc<Waiting>, Vec<Arc<str>>) {
+    fn waiting(topics: &[&str]) -> (Arc<Unacknowledged>, Vec<Arc<str>>) {
         let names: Vec<Arc<str>> = topics.iter().map(|topic| Arc::from(*topic)).collect();
-        (Waiting::of(100, 100_000, &names), names)
+        (Unacknowledged::of(100, 100_000, &names), names)
     }
 
     const TEN: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
@@ -168,7 +168,7 @@ mod tests {
     const LATER: Duration = Duration::from_secs(3600);
 
     /// As many records of a size as fit.
-    fn fill(waiting: &Arc<Waiting>, topic: &Arc<str>, bytes: usize) -> Vec<Waits> {
+    fn fill(waiting: &Arc<Unacknowledged>, topic: &Arc<str>, bytes: usize) -> Vec<PendingGuard> {
         (0..1000).map_while(|_| waiting.begin_at(LATER, topic, bytes).ok()).collect()
     }
 

@@ -12,7 +12,7 @@ use std::{
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hookgate::{
-    app::{self, Ending, Options, Running, topic_table},
+    app::{self, Options, Running, StopReport, topic_table},
     config::{self, Config, Environment},
     http::Clock,
     kafka::{
@@ -265,7 +265,7 @@ impl Daemon {
     }
 
     /// Stops in order and tells how it went.
-    pub fn stop(mut self) -> Ending {
+    pub fn stop(mut self) -> StopReport {
         let running = self.running.take().unwrap();
         running.stop(&self.config.shutdown)
     }

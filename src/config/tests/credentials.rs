@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::config::credentials::{Credentials, Ends};
+use crate::config::credentials::{CertificateEnds, Credentials};
 
 fn with_kafka(kafka: &str) -> Kafka {
     accept(&MINIMAL.replacen("[kafka]\n", &format!("[kafka]\n{kafka}\n"), 1), &[], &[]).kafka
@@ -105,9 +105,9 @@ fn the_first_of_a_chain_and_the_last_of_the_authorities_end() {
     fs::write(path("ca"), until(2030) + &until(2060)).unwrap();
     fs::write(path("nothing"), "nothing").unwrap();
     let check = |tls: &str, client: Option<i32>, authorities: Option<i32>| {
-        let ends = Ends::of(&with_kafka(&format!("security = \"tls\"\ntls = {{{tls}}}")));
+        let ends = CertificateEnds::of(&with_kafka(&format!("security = \"tls\"\ntls = {{{tls}}}")));
         let time = |year: i32| rcgen::date_time_ymd(year, 1, 1).into();
-        assert_eq!(ends, Ends { client: client.map(time), authorities: authorities.map(time) }, "{tls}");
+        assert_eq!(ends, CertificateEnds { client: client.map(time), authorities: authorities.map(time) }, "{tls}");
     };
     let (chain, ca, nothing) = (path("chain"), path("ca"), path("nothing"));
     check("", None, None);
