@@ -48,7 +48,7 @@ pub struct Observed {
 }
 
 /// What the routes answer from.
-struct Admin {
+struct AdminState {
     observed: Observed,
     hosts: Vec<String>,
     scrape: Scrape,
@@ -65,14 +65,14 @@ pub fn router(observed: Observed, config: &Config) -> Router {
         .route("/version", fixed(&version()))
         .route("/runbooks", get(runbooks::names))
         .route("/runbooks/{name}", get(runbooks::page))
-        .with_state(Arc::new(Admin { observed, hosts: config.admin.hosts.clone(), scrape }))
+        .with_state(Arc::new(AdminState { observed, hosts: config.admin.hosts.clone(), scrape }))
 }
 
 /// Always the same answer, set out for people: `curl` is what asks for it. Only who calls this port by one of its names gets it, because the
 /// browser of somebody inside lends itself to any page that has its own name resolved to this address.
-fn fixed(value: &Value) -> MethodRouter<Arc<Admin>> {
+fn fixed(value: &Value) -> MethodRouter<Arc<AdminState>> {
     let text = Bytes::from(format!("{value:#}\n"));
-    get(async move |State(admin): State<Arc<Admin>>, uri: Uri, headers: HeaderMap| -> Response {
+    get(async move |State(admin): State<Arc<AdminState>>, uri: Uri, headers: HeaderMap| -> Response {
         if host::is_ours(&admin.hosts, &uri, &headers) {
             ([(CONTENT_TYPE, "application/json")], text.clone()).into_response()
         } else {
@@ -103,14 +103,14 @@ pub async fn announce(readiness: Readiness) {
     tracing::info!("ready");
 }
 
-async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
+async fn readyz(State(admin): State<Arc<AdminState>>) -> (StatusCode, String) {
     match admin.observed.readiness.unready() {
         None => (StatusCode::OK, "ready\n".into()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+async fn metrics(State(admin): State<Arc<AdminState>>) -> impl IntoResponse {
     let text = admin.scrape.text(|| {
         observe(&admin.observed);
         admin.observed.metrics.render()

@@ -105,7 +105,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let pair = config.http.tls.as_ref().map(|tls| tls.load().map_err(|faults| list(&faults))).transpose()?;
     let tls = pair
         .as_ref()
-        .map(|pair| http::Tls::new(Arc::clone(&pair.certified)))
+        .map(|pair| http::ServerTls::new(Arc::clone(&pair.certified)))
         .transpose()
         .map_err(|error| format!("cannot set up TLS: {error}"))?;
     let webhooks = bind(config.http.listen, "http.listen")?;

@@ -24,7 +24,7 @@ const IDLE_MAX: Duration = Duration::from_secs(4);
 pub struct Client(Agent);
 
 /// What a peer has answered, whatever the status says. It is never a redirect.
-pub struct Answer {
+pub struct OutboundAnswer {
     /// The status code.
     pub status: u16,
     /// The body, at most as long as the caller has allowed.
@@ -33,7 +33,7 @@ pub struct Answer {
 
 /// Why there is no answer. The text is fit for a log line and holds nothing of what was sent.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum OutboundError {
     /// Nobody has answered, or not wholly.
     #[error("{0}")]
     Unreachable(String),
@@ -80,19 +80,25 @@ impl Client {
     }
 
     /// Posts a body and reads the answer, whose body may have at most `bytes_max` bytes.
-    pub fn post(&self, url: &str, headers: &[(&str, &str)], body: &[u8], bytes_max: u64) -> Result<Answer, Fault> {
+    pub fn post(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        bytes_max: u64,
+    ) -> Result<OutboundAnswer, OutboundError> {
         let mut request = self.0.post(url);
         for (name, value) in headers {
             // The library's own complaint about a value would not quote it, but need not be trusted to.
             let mut value = HeaderValue::try_from(*value)
-                .map_err(|_| Fault::Unreachable(format!("the value of the header {name} cannot be sent")))?;
+                .map_err(|_| OutboundError::Unreachable(format!("the value of the header {name} cannot be sent")))?;
             value.set_sensitive(true);
             request = request.header(*name, value);
         }
         let mut response = request.send(body).map_err(fault)?;
-        usable(&response).map_err(Fault::Unusable)?;
+        usable(&response).map_err(OutboundError::Unusable)?;
         let body = response.body_mut().with_config().limit(bytes_max).read_to_vec().map_err(fault)?;
-        Ok(Answer { status: response.status().as_u16(), body })
+        Ok(OutboundAnswer { status: response.status().as_u16(), body })
     }
 }
 
@@ -156,15 +162,15 @@ fn insecure(text: &str) -> Option<&'static str> {
     INSECURE.iter().find(|(part, _)| text.contains(part)).map(|(_, why)| *why)
 }
 
-fn fault(error: Error) -> Fault {
+fn fault(error: Error) -> OutboundError {
     match error {
         Error::LargeResponseHeader(..) => {
-            Fault::Unusable(format!("the head of its answer is longer than {HEAD_BYTES_MAX} bytes"))
+            OutboundError::Unusable(format!("the head of its answer is longer than {HEAD_BYTES_MAX} bytes"))
         }
-        Error::BodyExceedsLimit(limit) => Fault::Unusable(format!("its answer is longer than {limit} bytes")),
+        Error::BodyExceedsLimit(limit) => OutboundError::Unusable(format!("its answer is longer than {limit} bytes")),
         other => match insecure(&other.to_string()) {
-            Some(why) => Fault::Insecure(format!("{why} ({other})")),
-            None => Fault::Unreachable(other.to_string()),
+            Some(why) => OutboundError::Insecure(format!("{why} ({other})")),
+            None => OutboundError::Unreachable(other.to_string()),
         },
     }
 }

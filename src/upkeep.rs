@@ -12,7 +12,7 @@ use crate::{
         secrets::{SecretEvent, SecretRing, shared_secrets},
         tls::{PairEvent, PairWatch},
     },
-    http::{Tls, Webhooks},
+    http::{ServerTls, Webhooks},
     metrics::{CertificateUse, Metrics},
 };
 
@@ -114,7 +114,7 @@ fn refresh_secrets(webhooks: &Webhooks, rings: &mut [SecretRing]) {
     }
 }
 
-fn refresh_certificate(metrics: &Metrics, tls: &Tls, pair: &mut PairWatch) {
+fn refresh_certificate(metrics: &Metrics, tls: &ServerTls, pair: &mut PairWatch) {
     match pair.refresh(SystemTime::now()) {
         None => {}
         Some(PairEvent::Changed(pair)) => {

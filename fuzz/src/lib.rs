@@ -15,7 +15,7 @@ use hookgate::{
     delivery::{Credential, Delivery},
     encode::{Encoding, Framing, Record, TopicTable, delivery_id, encode},
     http::{
-        gate::{self, Place},
+        gate::{self, WebhookPath},
         trace::traceparent,
     },
     proto::{self, Origin, event_to_json},
@@ -147,7 +147,7 @@ pub fn gate(data: &[u8]) {
     let is_trace = |text: &String| text.len() == 55 && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit());
     let parent = traceparent(&head.headers);
     assert!(parent.as_ref().is_none_or(is_trace), "{parent:?}");
-    let Ok(token) = Place::of(head.uri.path()).and_then(|place| place.token(provider)) else { return };
+    let Ok(token) = WebhookPath::of(head.uri.path()).and_then(|place| place.token(provider)) else { return };
     if let Ok(offered) = gate::pass(&head, (provider, token), &KEYS, 1 << 20, false) {
         assert!(offered.content_type.len() <= 256, "a content type of {} bytes", offered.content_type.len());
         assert!(matches!(offered.credential, Credential::Headers(_)), "a forged token");

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    EXIT_CONFIGURATION, EXIT_FINDINGS, Failure, Outcome, Source,
+    CommandResult, ConfigSource, EXIT_CONFIGURATION, EXIT_FINDINGS, Failure,
     misfits::{misfits, missing, unwritable},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     },
     kafka::admin,
     logged::printable,
-    registry::{self, State},
+    registry::{self, SubjectState},
     upkeep::read_secrets,
 };
 
@@ -38,7 +38,7 @@ use crate::{
   hookgate check --json | jq .memory_ceiling_bytes")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
     /// Ask the cluster too: brokers, topics, partitions, sizes, permissions, min.insync.replicas; and the schema registry, if there is one.
     #[arg(long)]
     cluster: bool,
@@ -61,7 +61,7 @@ struct ClusterReport {
     unreachable: Vec<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let (config, mut warnings) = match examine(arguments, environment) {
         Err(Failure::Configuration(text)) if arguments.json => {
             let report = json!({ "problems": text.lines().collect::<Vec<_>>() });
@@ -177,9 +177,9 @@ fn inspect_schemas(config: &Config, cluster_report: &mut ClusterReport) {
     let ids = &mut cluster_report.schema_ids;
     states.retain(|subject, state| {
         match state {
-            State::Known { id } => drop(ids.insert(subject.clone(), Some(*id))),
-            State::Missing if schema_registry.register => drop(ids.insert(subject.clone(), None)),
-            State::Missing | State::Trouble(_) => return true,
+            SubjectState::Known { id } => drop(ids.insert(subject.clone(), Some(*id))),
+            SubjectState::Missing if schema_registry.register => drop(ids.insert(subject.clone(), None)),
+            SubjectState::Missing | SubjectState::Trouble(_) => return true,
         }
         false
     });

@@ -14,13 +14,13 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, Outcome, logging, send, serve, tail::Printer};
+use super::{CommandResult, Failure, logging, send, serve, tail::Printer};
 use crate::{
     app::{self, Running, topic_table},
     config::{self, Config, Environment, Kafka},
     kafka::{
         mock::Mock,
-        read::{Read, Reader, Start},
+        read::{Read, Start, TopicReader},
     },
     proto::Origin,
     provider::{self, Provider},
@@ -60,7 +60,7 @@ pub(super) struct Arguments {
     exit: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> Outcome {
+pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResult {
     let secrets = make_secrets()?;
     let environment: Environment = secrets.iter().map(|(name, secret)| (variable(name), secret.clone())).collect();
     let mut config = configuration(arguments, &environment)?;
@@ -82,7 +82,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> Outcome {
 }
 
 /// Everything that there is to see. Whether every sample was read back.
-fn show(arguments: &Arguments, config: &Config, running: &Running, secrets: &[(&str, String)], printer: Printer) -> Outcome {
+fn show(
+    arguments: &Arguments,
+    config: &Config,
+    running: &Running,
+    secrets: &[(&str, String)],
+    printer: Printer,
+) -> CommandResult {
     wait_until_ready(running, &config.kafka)?;
     let viewer = Viewer::start(config, printer)?;
     introduce(config, running, secrets, arguments.kafka.is_none())?;
@@ -216,7 +222,7 @@ struct Viewer {
 
 impl Viewer {
     fn start(config: &Config, mut printer: Printer) -> Result<Self, Failure> {
-        let mut reader = Reader::open(&config.kafka, &topics(config), Start::End)?;
+        let mut reader = TopicReader::open(&config.kafka, &topics(config), Start::End)?;
         let (seen, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (counted, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
         let view = move || {

@@ -109,7 +109,7 @@ impl From<config::Problems> for Failure {
 }
 
 /// Whether a command that ran to its end found what it looked for.
-type Outcome = Result<bool, Failure>;
+type CommandResult = Result<bool, Failure>;
 
 /// Runs the command and reports its failure.
 pub fn run(cli: Cli) -> ExitCode {
@@ -146,7 +146,7 @@ fn complain(text: &str, code: u8) -> ExitCode {
 
 /// Where the configuration comes from: the flags that every command has.
 #[derive(Debug, Args)]
-struct Source {
+struct ConfigSource {
     /// The configuration file.
     #[arg(long, value_name = "FILE", default_value = "hookgate.toml")]
     config: PathBuf,
@@ -155,7 +155,7 @@ struct Source {
     brokers: Option<String>,
 }
 
-impl Source {
+impl ConfigSource {
     fn load(&self, environment: &Environment, needs: Needs) -> Result<Config, Failure> {
         self.load_with(environment, &[], needs)
     }

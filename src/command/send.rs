@@ -12,12 +12,12 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use super::{Failure, Outcome, Source, target};
+use super::{CommandResult, ConfigSource, Failure, target};
 use crate::{
     config::{Environment, suggestion},
     http,
     logged::printable,
-    outbound::{Client, Fault},
+    outbound::{Client, OutboundError},
     provider::{CredentialSource, Provider},
     signature::Secret,
 };
@@ -39,7 +39,7 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
   hookgate send frameio --list")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
     #[command(flatten)]
     target: target::Arguments,
     /// The type of the sample; `--list` names them.
@@ -68,7 +68,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let mut out = io::stdout().lock();
     if arguments.list {
         let provider = target::provider(&arguments.target, &arguments.source, environment)?;
@@ -175,8 +175,8 @@ impl Request {
             .post(&self.url, &headers, &self.body, ANSWER_BYTES_MAX);
         let answer = answer.map_err(|fault| {
             let hint = match fault {
-                Fault::Unreachable(_) => "; is the daemon there? --url names another place",
-                Fault::Insecure(_) | Fault::Unusable(_) => "",
+                OutboundError::Unreachable(_) => "; is the daemon there? --url names another place",
+                OutboundError::Insecure(_) | OutboundError::Unusable(_) => "",
             };
             Failure::Failed(format!("the request to {host}{port} failed: {fault}{hint}"))
         })?;

@@ -5,7 +5,7 @@ use std::io;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, Outcome, Source, logging};
+use super::{CommandResult, ConfigSource, Failure, logging};
 use crate::{
     app,
     config::{self, Config, Environment, Needs},
@@ -23,7 +23,7 @@ use crate::{
   kill -USR1 $(pidof hookgate)")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
     /// Where to take webhooks, over the configuration's `http.listen`.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     log_level: Option<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, environment: Environment) -> Outcome {
+pub(super) fn run(arguments: &Arguments, environment: Environment) -> CommandResult {
     let flags = [
         ("http.listen", &arguments.listen),
         ("admin.listen", &arguments.admin_listen),
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, environment: Environment) -> Outcome {
 }
 
 /// From the first line of the log to the last.
-fn serve(config: &Config, environment: Environment, logging: &logging::Logging) -> Outcome {
+fn serve(config: &Config, environment: Environment, logging: &logging::Logging) -> CommandResult {
     logging.follow_signal()?;
     // Before the first line: whoever has read one may send a signal.
     let signal = StopSignal::new()?;

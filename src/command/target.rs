@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{Failure, Source};
+use super::{ConfigSource, Failure};
 use crate::{
-    config::{Endpoint, Environment, Needs, SecretRing, SecretSource, suggestion},
+    config::{EndpointConfig, Environment, Needs, SecretRing, SecretSource, suggestion},
     provider::{self, Provider},
 };
 
@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 
 /// An endpoint, configured or made up from a provider.
 pub(super) struct Target {
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: EndpointConfig,
     /// Its secrets, read.
     pub(super) ring: SecretRing,
     /// What could not be read of them.
@@ -34,7 +34,7 @@ pub(super) struct Target {
 }
 
 /// Finds the target. The configuration is needed only where the flags do not say everything.
-pub(super) fn resolve(arguments: &Arguments, source: &Source, environment: &Environment) -> Result<Target, Failure> {
+pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment: &Environment) -> Result<Target, Failure> {
     let named = provider::by_name(&arguments.target);
     let (configured, listen, endpoints) = if source.exists() {
         let config = source.load(environment, Needs::Names)?;
@@ -74,17 +74,21 @@ pub(super) fn resolve(arguments: &Arguments, source: &Source, environment: &Envi
 }
 
 /// Finds only the target's provider, which needs no secret.
-pub(super) fn provider(arguments: &Arguments, source: &Source, environment: &Environment) -> Result<&'static Provider, Failure> {
+pub(super) fn provider(
+    arguments: &Arguments,
+    source: &ConfigSource,
+    environment: &Environment,
+) -> Result<&'static Provider, Failure> {
     let found = resolve(arguments, source, environment).map(|target| target.endpoint.provider);
     found.or_else(|failure| provider::by_name(&arguments.target).ok_or(failure))
 }
 
-fn bare_endpoint(provider: &'static Provider) -> Endpoint {
+fn bare_endpoint(provider: &'static Provider) -> EndpointConfig {
     let tolerance = std::time::Duration::from_secs(300);
-    Endpoint { name: Arc::from(provider.name), provider, secrets: Vec::new(), tolerance }
+    EndpointConfig { name: Arc::from(provider.name), provider, secrets: Vec::new(), tolerance }
 }
 
-fn unknown(target: &str, source: &Source, endpoints: &[Endpoint]) -> Failure {
+fn unknown(target: &str, source: &ConfigSource, endpoints: &[EndpointConfig]) -> Failure {
     let providers = provider::ALL.iter().map(|provider| provider.name).collect::<Vec<_>>().join(", ");
     let place = source.config.display();
     if !source.exists() {

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    Failure, Outcome, Source,
+    CommandResult, ConfigSource, Failure,
     misfits::{denied, misfits, refusals},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     event::EventKind,
     kafka::admin::{self, Unread},
     logged::printable,
-    registry::{self, State},
+    registry::{self, SubjectState},
 };
 
 /// List, print as commands, or create the topics of this configuration.
@@ -34,7 +34,7 @@ use crate::{
   hookgate topics --apply")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
     /// Create the topics that are missing, and register the schemas that are.
     #[arg(long)]
     apply: bool,
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let config = arguments.source.load(environment, if arguments.apply { Needs::Cluster } else { Needs::Names })?;
     let topics = topic_table(&config).by_topic();
     if arguments.apply {
@@ -73,16 +73,16 @@ fn subject(config: &Config, topic: &str) -> Option<String> {
 }
 
 /// Registers the schemas that are missing, whatever `register` says: this is what was asked for.
-fn register(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> Outcome {
+fn register(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> CommandResult {
     let Some(schema_registry) = &config.schema_registry else { return Ok(true) };
     let topics: Vec<&str> = topics.keys().map(|topic| &**topic).collect();
     let states = registry::inspect(schema_registry, &topics, true)?;
     let mut out = io::stdout().lock();
     for (subject, state) in &states {
         let result = match state {
-            State::Known { id } => format!("id {id}"),
-            State::Missing => "missing".into(),
-            State::Trouble(why) => why.clone(),
+            SubjectState::Known { id } => format!("id {id}"),
+            SubjectState::Missing => "missing".into(),
+            SubjectState::Trouble(why) => why.clone(),
         };
         if as_json {
             writeln!(out, "{}", json!({ "subject": subject, "result": result }))?;
@@ -90,7 +90,7 @@ fn register(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_jso
             writeln!(out, "{subject}\t{result}")?;
         }
     }
-    Ok(states.values().all(|state| matches!(state, State::Known { .. })))
+    Ok(states.values().all(|state| matches!(state, SubjectState::Known { .. })))
 }
 
 /// The command that creates a topic as `--apply` would.
@@ -113,7 +113,7 @@ fn create_command(config: &Config, topic: &str) -> String {
     )
 }
 
-fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> Outcome {
+fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> CommandResult {
     let names: Vec<String> = topics.keys().map(ToString::to_string).collect();
     let before = admin::inspect(config, &names)?;
     let missing: Vec<String> = names.iter().filter(|name| !before.topics.contains_key(*name)).cloned().collect();

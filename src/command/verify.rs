@@ -15,7 +15,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Failure, Outcome, Source,
+    CommandResult, ConfigSource, Failure,
     target::{self, Target},
 };
 use crate::{
@@ -42,7 +42,7 @@ use crate::{
   hookgate verify uploadcare --body captured.bin --header 'X-Uc-Signature: v1=…' --json | jq .refused")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
     #[command(flatten)]
     target: target::Arguments,
     /// The body, byte for byte as it was received.
@@ -72,7 +72,7 @@ struct Passed {
     id: String,
 }
 
-pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let target = target::resolve(&arguments.target, &arguments.source, environment)?;
     let provider = target.endpoint.provider;
     let body = fs::read(&arguments.body).map_err(|error| format!("{}: {error}", arguments.body.display()))?;

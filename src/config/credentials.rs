@@ -31,7 +31,7 @@ pub struct Credentials {
 
 /// The credentials as they are now.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct CurrentCredentials {
     /// What all files together held.
     pub fingerprint: Fingerprint,
     password: Option<SecretText>,
@@ -57,19 +57,19 @@ impl Credentials {
     }
 
     /// Reads all of them. The error says which cannot be read and why. Blocks on the file system.
-    pub fn read(&self) -> Result<Reading, String> {
+    pub fn read(&self) -> Result<CurrentCredentials, String> {
         // A file has no variables in it.
         let password = self.password.as_ref().map(|source| source.text(&super::Environment::default())).transpose()?;
         self.reading(password)
     }
 
     /// What a producer that is made of this configuration now has in force: its password was read earlier.
-    pub fn in_force(&self, kafka: &Kafka) -> Result<Reading, String> {
+    pub fn in_force(&self, kafka: &Kafka) -> Result<CurrentCredentials, String> {
         let password = kafka.sasl.as_ref().map(|sasl| sasl.secret().clone());
         self.reading(password.filter(|_| self.password.is_some()))
     }
 
-    fn reading(&self, password: Option<SecretText>) -> Result<Reading, String> {
+    fn reading(&self, password: Option<SecretText>) -> Result<CurrentCredentials, String> {
         let mut hash = Sha256::new();
         let mut add = |part: &[u8]| {
             hash.update((part.len() as u64).to_be_bytes());
@@ -82,11 +82,11 @@ impl Credentials {
             let bytes = read_file(path, FILE_BYTES_MAX);
             add(&bytes.map_err(|fault| format!("the file {:?} {fault}", path.display().to_string()))?);
         }
-        Ok(Reading { fingerprint: Fingerprint(hash.finalize().into()), password })
+        Ok(CurrentCredentials { fingerprint: Fingerprint(hash.finalize().into()), password })
     }
 }
 
-impl Reading {
+impl CurrentCredentials {
     /// The configuration with these credentials in it; the other files are read by who uses it.
     pub fn applied_to(&self, kafka: &Kafka) -> Kafka {
         let mut kafka = kafka.clone();

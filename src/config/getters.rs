@@ -4,7 +4,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use super::{
     Needs, hints,
-    problem::{Origin, suggestion},
+    problem::{ValueOrigin, suggestion},
     reader::{Entries, Item, Reader, Value},
     units::{parse_duration, parse_size, show_duration, show_size},
 };
@@ -13,7 +13,7 @@ use super::{
 pub(super) struct Section<'a> {
     pub(super) reader: &'a Reader,
     path: String,
-    pub(super) origin: Origin,
+    pub(super) origin: ValueOrigin,
     entries: Entries,
     known: Vec<&'static str>,
 }
@@ -45,7 +45,7 @@ impl<'a> Section<'a> {
     }
 
     /// Where a key of this table was written, whether or not it has been read yet.
-    pub(super) fn written(&self, key: &str) -> Option<Origin> {
+    pub(super) fn written(&self, key: &str) -> Option<ValueOrigin> {
         let read = self.reader.origins.borrow().get(&format!("{}.{key}", self.path)).cloned();
         read.or_else(|| self.entries.get(key).map(|item| item.origin.clone()))
     }
@@ -62,7 +62,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn inner(&self, key: &str, origin: Origin, entries: Entries) -> Self {
+    fn inner(&self, key: &str, origin: ValueOrigin, entries: Entries) -> Self {
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
         Self { reader: self.reader, path, origin, entries, known: Vec::new() }
     }
@@ -91,12 +91,12 @@ impl<'a> Section<'a> {
     }
 
     /// Takes a key out without reading it; where it was written, if it was.
-    pub(super) fn skip(&mut self, key: &'static str) -> Option<Origin> {
+    pub(super) fn skip(&mut self, key: &'static str) -> Option<ValueOrigin> {
         self.take(key).map(|item| item.origin)
     }
 
     /// Complains about a key of this table.
-    pub(super) fn complain(&self, key: &str, origin: Origin, message: &str) {
+    pub(super) fn complain(&self, key: &str, origin: ValueOrigin, message: &str) {
         self.reader.faulty.borrow_mut().insert(format!("{}.{key}", self.path));
         self.reader.problem(origin, format!("[{}] {key}: {message}", self.path));
     }
@@ -116,7 +116,7 @@ impl<'a> Section<'a> {
     }
 
     /// A string and where it was written.
-    pub(super) fn text(&mut self, key: &'static str) -> Option<(String, Origin)> {
+    pub(super) fn text(&mut self, key: &'static str) -> Option<(String, ValueOrigin)> {
         let item = self.take(key)?;
         match item.value {
             Value::Text(text) | Value::Given(text) => Some((text, item.origin)),
@@ -128,7 +128,7 @@ impl<'a> Section<'a> {
     }
 
     /// A list of strings, each with where it was written; `None` where the key is absent or no list.
-    pub(super) fn list(&mut self, key: &'static str) -> Option<Vec<(String, Origin)>> {
+    pub(super) fn list(&mut self, key: &'static str) -> Option<Vec<(String, ValueOrigin)>> {
         let item = self.take(key)?;
         match item.value {
             Value::Given(text) => Some(

@@ -41,7 +41,7 @@ pub use self::{
     admin::Admin,
     kafka::Kafka,
     log::{Log, LogFormat},
-    problem::{Origin, Problem, Problems, suggestion},
+    problem::{Problem, Problems, ValueOrigin, suggestion},
     properties::Properties,
     proxies::TrustedProxies,
     registry::{SchemaRegistry, SubjectNameStrategy},
@@ -77,7 +77,7 @@ pub struct Config {
     /// `[tracing]`; without it there are no spans.
     pub tracing: Option<Tracing>,
     /// `[endpoints.<name>]`, sorted by name; at least one.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Vec<EndpointConfig>,
     /// What works but is probably not meant; for the log at start and for `hookgate check`.
     pub warnings: Vec<String>,
 }
@@ -134,7 +134,7 @@ pub struct Shutdown {
 
 /// `[endpoints.<name>]`: one URL, `/webhooks/<name>`, of one provider.
 #[derive(Clone)]
-pub struct Endpoint {
+pub struct EndpointConfig {
     /// Its name in the URL, the log, the metrics and the events.
     pub name: Arc<str>,
     /// Who sends to it.
@@ -145,9 +145,9 @@ pub struct Endpoint {
     pub tolerance: Duration,
 }
 
-impl fmt::Debug for Endpoint {
+impl fmt::Debug for EndpointConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint")
+        f.debug_struct("EndpointConfig")
             .field("name", &self.name)
             .field("provider", &self.provider.name)
             .field("secrets", &self.secrets)
@@ -233,7 +233,7 @@ pub fn load(
 ) -> Result<Config, Problems> {
     let name = path.display().to_string();
     let text = read(path).map_err(|fault| {
-        let origin = Origin::File { name: name.as_str().into(), line: 0 };
+        let origin = ValueOrigin::File { name: name.as_str().into(), line: 0 };
         Problems(vec![Problem { origin, message: fault }])
     })?;
     let mut reader = reader::Reader::new(&name, needs);
@@ -321,7 +321,7 @@ impl Config {
     pub fn redacted(&self) -> serde_json::Value {
         let show = units::show_duration;
         let size = |bytes: usize| units::show_size(bytes as u64);
-        let endpoint = |endpoint: &Endpoint| {
+        let endpoint = |endpoint: &EndpointConfig| {
             let secrets: Vec<String> = endpoint.secrets.iter().map(ToString::to_string).collect();
             let mut view = serde_json::json!({"provider": endpoint.provider.name, "secrets": secrets});
             if endpoint.provider.signs_time() {

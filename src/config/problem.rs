@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// The configuration file.
     File {
         /// Its name, as it was given.
@@ -18,7 +18,7 @@ pub enum Origin {
     CommandLine,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { name, line: 0 } => f.write_str(name),
@@ -33,7 +33,7 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// Where to change it.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
     /// The table, the key, and what to write instead.
     pub message: String,
 }

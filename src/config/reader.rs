@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Environment, Needs, Refuses,
-    problem::{Origin, Problem, Problems},
+    problem::{Problem, Problems, ValueOrigin},
     syntax,
 };
 
@@ -21,7 +21,7 @@ pub(super) type Entries = BTreeMap<String, Item>;
 /// A value and where it was written.
 #[derive(Clone)]
 pub(super) struct Item {
-    pub(super) origin: Origin,
+    pub(super) origin: ValueOrigin,
     pub(super) value: Value,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Reader {
     /// What works but is probably not meant.
     pub(super) warnings: RefCell<Vec<String>>,
     /// Keys (`http.listen`) that were written.
-    pub(super) origins: RefCell<BTreeMap<String, Origin>>,
+    pub(super) origins: RefCell<BTreeMap<String, ValueOrigin>>,
     /// Every key (`http.listen`) that was asked for.
     pub(super) known: RefCell<BTreeSet<String>>,
     /// Keys that have a complaint of their own.
@@ -85,11 +85,11 @@ impl Reader {
     }
 
     /// The file as a whole.
-    pub(super) fn file(&self) -> Origin {
-        Origin::File { name: self.file.clone(), line: 0 }
+    pub(super) fn file(&self) -> ValueOrigin {
+        ValueOrigin::File { name: self.file.clone(), line: 0 }
     }
 
-    pub(super) fn problem(&self, origin: Origin, message: impl Into<String>) {
+    pub(super) fn problem(&self, origin: ValueOrigin, message: impl Into<String>) {
         self.problems.borrow_mut().push(Problem { origin, message: message.into() });
     }
 
@@ -124,13 +124,13 @@ impl Reader {
     pub(super) fn parse(&self, text: &str) -> Entries {
         let (table, errors) = DeTable::parse_recoverable(text);
         for (line, fault) in syntax::faults(text, &errors) {
-            self.problem(Origin::File { name: self.file.clone(), line }, fault);
+            self.problem(ValueOrigin::File { name: self.file.clone(), line }, fault);
         }
         self.entries(text, table.get_ref())
     }
 
-    fn line(&self, text: &str, offset: usize) -> Origin {
-        Origin::File { name: self.file.clone(), line: text.get(..offset).unwrap_or_default().matches('\n').count() + 1 }
+    fn line(&self, text: &str, offset: usize) -> ValueOrigin {
+        ValueOrigin::File { name: self.file.clone(), line: text.get(..offset).unwrap_or_default().matches('\n').count() + 1 }
     }
 
     fn entries(&self, text: &str, table: &DeTable<'_>) -> Entries {
@@ -168,7 +168,7 @@ impl Reader {
             if let [table, inner, key] = path.as_mut_slice() {
                 spell(table, inner, key, map_names);
             }
-            self.lay(root, &path, Item { origin: Origin::Variable(name.to_owned()), value: Value::Given(text.to_owned()) });
+            self.lay(root, &path, Item { origin: ValueOrigin::Variable(name.to_owned()), value: Value::Given(text.to_owned()) });
         }
     }
 
@@ -176,7 +176,7 @@ impl Reader {
     pub(super) fn lay_flag(&self, root: &mut Entries, path: &str, text: &str) {
         let dotted_name = path.starts_with("kafka.properties.") || path.starts_with("topics.map.");
         let path: Vec<String> = path.splitn(if dotted_name { 3 } else { usize::MAX }, '.').map(str::to_owned).collect();
-        self.lay(root, &path, Item { origin: Origin::CommandLine, value: Value::Given(text.to_owned()) });
+        self.lay(root, &path, Item { origin: ValueOrigin::CommandLine, value: Value::Given(text.to_owned()) });
     }
 
     fn lay(&self, table: &mut Entries, path: &[String], item: Item) {

@@ -7,7 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use super::{
     Environment,
     getters::Section,
-    problem::Origin,
+    problem::ValueOrigin,
     secrets::{self, SecretSource, SecretText},
     units::show_duration,
     url::{authorities, ca_file, service},
@@ -161,7 +161,7 @@ pub(super) fn read(mut table: Section<'_>, environment: &Environment, warnings: 
     Some(SchemaRegistry { urls, register, strategy, login, ca_file, timeout })
 }
 
-fn urls(table: &mut Section<'_>) -> Option<Vec<(String, Origin)>> {
+fn urls(table: &mut Section<'_>) -> Option<Vec<(String, ValueOrigin)>> {
     const EXAMPLE: &str = "for example: urls = [\"https://schema-registry:8081\"]";
     let written = table.written("urls");
     let Some(urls) = table.list("urls") else {

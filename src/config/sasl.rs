@@ -9,7 +9,7 @@ use super::{
     Environment,
     files::readable_file,
     getters::Section,
-    problem::Origin,
+    problem::ValueOrigin,
     secrets::{self, SecretText},
     security::Security,
     url::service,
@@ -186,7 +186,7 @@ fn refuse(table: &mut Section<'_>, keys: &[&'static str], why: &str) {
 }
 
 /// A string that must be there and hold something.
-fn required(table: &mut Section<'_>, key: &'static str, missing: &str) -> Option<(String, Origin)> {
+fn required(table: &mut Section<'_>, key: &'static str, missing: &str) -> Option<(String, ValueOrigin)> {
     let found = table.text(key);
     if table.written(key).is_none() {
         table.missing(key, missing);

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{Endpoint, Environment, files::read_file, getters::Section, mistaken};
+use super::{EndpointConfig, Environment, files::read_file, getters::Section, mistaken};
 use crate::{
     provider::{CredentialSource, Provider},
     signature::{Keys, Secret},
@@ -208,7 +208,7 @@ struct Slot {
 
 impl SecretRing {
     /// Reads the secrets of an endpoint. Those that cannot be read are reported by the first [`SecretRing::refresh`].
-    pub fn new(endpoint: &Endpoint, environment: &Environment) -> Self {
+    pub fn new(endpoint: &EndpointConfig, environment: &Environment) -> Self {
         // Only what the slots name is kept.
         let environment = environment.only(endpoint.secrets.iter().filter_map(|source| match source {
             SecretSource::Env(name) => Some(name.as_str()),

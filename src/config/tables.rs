@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    Config, Endpoint, Environment, Http, Kafka, Shutdown, admin, deadlines,
+    Config, EndpointConfig, Environment, Http, Kafka, Shutdown, admin, deadlines,
     getters::Section,
     kafka, log,
-    problem::{Origin, suggestion},
+    problem::{ValueOrigin, suggestion},
     proxies,
     reader::{Entries, Reader},
     registry,
@@ -126,7 +126,7 @@ fn shutdown(mut section: Section<'_>) -> Shutdown {
     shutdown
 }
 
-fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Vec<Endpoint> {
+fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Vec<EndpointConfig> {
     let mut endpoints = Vec::new();
     // What is there but wrong has its own complaints.
     let mut none = true;
@@ -151,7 +151,7 @@ fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut
     endpoints
 }
 
-fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Option<Endpoint> {
+fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Option<EndpointConfig> {
     let at = table.origin.clone();
     if !is_name(name) {
         let message =
@@ -186,7 +186,7 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
         table.complain("tolerance", origin, &format!("has no effect: {} signs no timestamp", provider.title));
     }
     table.finish();
-    Some(Endpoint { name: name.into(), provider: provider?, secrets, tolerance })
+    Some(EndpointConfig { name: name.into(), provider: provider?, secrets, tolerance })
 }
 
 fn endpoint_provider(table: &mut Section<'_>) -> Option<&'static provider::Provider> {
@@ -210,7 +210,7 @@ fn endpoint_provider(table: &mut Section<'_>) -> Option<&'static provider::Provi
     provider
 }
 
-fn secret_references(table: &mut Section<'_>) -> Vec<(String, Origin)> {
+fn secret_references(table: &mut Section<'_>) -> Vec<(String, ValueOrigin)> {
     let at = table.written("secrets");
     let references = table.list("secrets");
     match (at, &references) {

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 };
 use x509_cert::{Certificate, der::Decode as _};
 
-use super::{files::read_file, getters::Section, problem::Origin};
+use super::{files::read_file, getters::Section, problem::ValueOrigin};
 
 /// The largest of these files in bytes; a larger file is something else.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -31,14 +31,14 @@ pub struct Tls {
 
 /// What is wrong with one of the files. No part of a file is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct TlsFault {
     /// The key that names the file.
     pub key: &'static str,
     /// What is wrong.
     pub message: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for TlsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[http.tls] {}: {}", self.key, self.message)
     }
@@ -70,14 +70,14 @@ impl Tls {
     }
 
     /// Reads and checks both files. The error is everything that is wrong with them.
-    pub fn load(&self) -> Result<Pair, Vec<Fault>> {
+    pub fn load(&self) -> Result<Pair, Vec<TlsFault>> {
         self.read().and_then(|files| self.check(files))
     }
 
-    fn read(&self) -> Result<Files, Vec<Fault>> {
+    fn read(&self) -> Result<Files, Vec<TlsFault>> {
         let read = |key, path: &Path| {
             read_file(path, FILE_BYTES_MAX)
-                .map_err(|fault| Fault { key, message: format!("{:?} {fault}", path.display().to_string()) })
+                .map_err(|fault| TlsFault { key, message: format!("{:?} {fault}", path.display().to_string()) })
         };
         match (read("certificate_file", &self.certificate_file), read("key_file", &self.key_file)) {
             (Ok(certificate), Ok(key)) => Ok(Files { certificate, key }),
@@ -85,9 +85,9 @@ impl Tls {
         }
     }
 
-    fn check(&self, files: Files) -> Result<Pair, Vec<Fault>> {
+    fn check(&self, files: Files) -> Result<Pair, Vec<TlsFault>> {
         let fault =
-            |key, path: &Path, message: &str| Fault { key, message: format!("{:?} {message}", path.display().to_string()) };
+            |key, path: &Path, message: &str| TlsFault { key, message: format!("{:?} {message}", path.display().to_string()) };
         let chain = chain(&files.certificate).map_err(|message| fault("certificate_file", &self.certificate_file, message));
         let key = PrivateKeyDer::from_pem_slice(&files.key)
             .map_err(|_| "holds no private key as PEM: PKCS#8, RSA or EC, without a password")
@@ -216,7 +216,7 @@ impl PairWatch {
 }
 
 /// Faults as one text.
-pub fn list(faults: &[Fault]) -> String {
+pub fn list(faults: &[TlsFault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
@@ -240,8 +240,9 @@ pub(super) fn read(mut table: Section<'_>, warnings: &mut Vec<String>) -> Option
                 warnings.extend(late.map(|late| format!("[http.tls] certificate_file: {late}, so senders refuse it")));
             }
             Err(faults) => {
-                let origin =
-                    |key: &str| -> Origin { if key == "key_file" { key_origin.clone() } else { certificate_origin.clone() } };
+                let origin = |key: &str| -> ValueOrigin {
+                    if key == "key_file" { key_origin.clone() } else { certificate_origin.clone() }
+                };
                 for fault in faults {
                     table.complain(fault.key, origin(fault.key), &fault.message);
                 }

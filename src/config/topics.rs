@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     getters::Section,
-    problem::{Origin, suggestion},
+    problem::{ValueOrigin, suggestion},
     reader::Value,
 };
 use crate::{event::EventKind, provider};
@@ -182,7 +182,7 @@ fn map(mut section: Section<'_>) -> BTreeMap<String, String> {
     let names = map_names();
     let mut topics = BTreeMap::new();
     for (name, item) in section.drain() {
-        let complain = |origin: Origin, message: &str| section.complain(&name, origin, message);
+        let complain = |origin: ValueOrigin, message: &str| section.complain(&name, origin, message);
         let origin = item.origin;
         match item.value {
             _ if !names.contains(&name) && !matches!(item.value, Value::Table(_)) => {

@@ -14,7 +14,7 @@ pub fn offered_proof(
 ) -> Result<Credential, Error> {
     let uri = url.map(str::parse::<Uri>).transpose().map_err(|_| Error::UnknownEndpoint)?;
     let path_token = match &uri {
-        Some(uri) => gate::Place::of(uri.path())?.token(provider)?,
+        Some(uri) => gate::WebhookPath::of(uri.path())?.token(provider)?,
         None => None,
     };
     gate::credential(provider, &header_map(headers), uri.as_ref().and_then(Uri::query), path_token, keys)
@@ -23,7 +23,7 @@ pub fn offered_proof(
 /// Whether a URL is that of an endpoint and has a token already, by the same rules as on the wire.
 pub fn has_token(url: &Uri) -> bool {
     let in_query = url.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("token="));
-    in_query || gate::Place::of(url.path()).is_ok_and(|place| place.token.is_some())
+    in_query || gate::WebhookPath::of(url.path()).is_ok_and(|place| place.token.is_some())
 }
 
 /// What HTTP would not let through is left out.

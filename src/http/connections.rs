@@ -41,7 +41,8 @@ impl Connections {
     pub(super) fn open(self: &Arc<Self>, max: usize) -> (Connection, Room) {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         self.publish();
-        let state = State { stage: Stage::Silent(Instant::now()), ticket: 0, asked: false, proven: false, closing: false };
+        let state =
+            ConnectionState { stage: Stage::Silent(Instant::now()), ticket: 0, asked: false, proven: false, closing: false };
         let connection = Connection { all: Arc::clone(self), state: Mutex::new(state), dismissal: Arc::default() };
         (connection, self.room(before, max))
     }
@@ -78,7 +79,7 @@ impl Connections {
 pub(super) struct Connection {
     all: Arc<Connections>,
     /// Only its own task looks at it, so nobody waits for anybody.
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
     dismissal: Arc<Notify>,
 }
 
@@ -93,7 +94,7 @@ pub(super) enum Stage {
     Working,
 }
 
-struct State {
+struct ConnectionState {
     stage: Stage,
     /// Its place among those that wait; 0 while it does not.
     ticket: Ticket,
@@ -105,7 +106,7 @@ struct State {
     closing: bool,
 }
 
-impl State {
+impl ConnectionState {
     /// Which request it waits for.
     fn request(&self) -> For<'static> {
         match (self.asked, self.proven) {
@@ -182,7 +183,7 @@ impl Connection {
         self.state().asked
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

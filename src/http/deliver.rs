@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use super::{
     Endpoint, Webhooks, answer, gate, health,
     intake::{self, Admitted, Share},
-    outcome::{self, Outcome, Reading, Stored},
+    outcome::{self, BodyProgress, Outcome, Stored},
     source::source,
 };
 use crate::{
@@ -42,9 +42,9 @@ pub(super) async fn handle(webhooks: Arc<Webhooks>, request: Request<Incoming>, 
     let result = result.map_err(|error| webhooks.refusals.judge(source.address, error));
     outcome.finish(&result);
     let unread = match outcome.body {
-        Reading::NotBegun => !intake::is_here(&mut body, &head.headers).await,
-        Reading::Begun => true,
-        Reading::Done => false,
+        BodyProgress::NotBegun => !intake::is_here(&mut body, &head.headers).await,
+        BodyProgress::Begun => true,
+        BodyProgress::Done => false,
     };
     // A sender over its quota of refusals loses its connection, because only a closed connection frees a slot. A trusted proxy keeps its own: other
     // senders use it too.
@@ -70,7 +70,7 @@ async fn deliver<'a>(
     // The head keeps the whole buffer that it came in, and nobody needs it while the body and Kafka are waited for.
     (head.headers, head.uri) = (HeaderMap::new(), Uri::default());
     let body = intake::read(body, &webhooks.limits, &mut admitted).await?;
-    outcome.body = Reading::Done;
+    outcome.body = BodyProgress::Done;
     let (name, received_at) = (Arc::clone(&endpoint.name), (webhooks.clock)());
     let delivery = Delivery { endpoint: name, credential, content_type, body, received_at };
     let Prepared { proven, record } = prepare(endpoint.provider, delivery, &keys, &webhooks.encoding)
@@ -87,7 +87,7 @@ async fn admit<'a>(webhooks: &'a Webhooks, endpoint: &'a Endpoint, outcome: &mut
         return Err(Error::Overloaded);
     }
     let admitted = webhooks.in_flight.admit(&endpoint.name, &endpoint.held).await?;
-    outcome.body = Reading::Begun;
+    outcome.body = BodyProgress::Begun;
     Ok(admitted)
 }
 

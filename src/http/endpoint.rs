@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, atomic::AtomicU32},
 };
 
-use super::{gate::Place, intake::Held};
+use super::{gate::WebhookPath, intake::Held};
 use crate::{error::Error, provider::Provider, signature::Keys};
 
 /// The configured endpoints by their names.
@@ -19,7 +19,7 @@ impl Endpoints {
 
     /// The endpoint that a request with this path is for, and the token in the path.
     pub(super) fn find<'b>(&self, path: &'b str) -> Result<(&Endpoint, Option<&'b str>), Error> {
-        let place = Place::of(path)?;
+        let place = WebhookPath::of(path)?;
         let endpoint = self.get(place.endpoint).ok_or(Error::UnknownEndpoint)?;
         Ok((endpoint, place.token(endpoint.provider)?))
     }

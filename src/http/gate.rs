@@ -44,14 +44,14 @@ fn is_host(value: &[u8]) -> bool {
 
 /// What a path says: `/webhooks/<endpoint>`, or `/webhooks/<endpoint>/<token>`, each with or without a slash at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct WebhookPath<'a> {
     /// The name of the endpoint.
     pub endpoint: &'a str,
     /// The token as it is written, which may be percent-encoded.
     pub token: Option<&'a str>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> WebhookPath<'a> {
     /// What this path says; nothing where it is none of ours. The daemon and the commands all ask here.
     pub fn of(path: &'a str) -> Result<Self, Error> {
         let rest = path.strip_prefix("/webhooks/").ok_or(Error::UnknownEndpoint)?;
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_path_says_one_thing() {
         fn check(path: &str, with_token: Option<(&str, Option<&str>)>, signed: Option<&str>) {
-            let place = Place::of(path).ok();
+            let place = WebhookPath::of(path).ok();
             let of = |provider| place.and_then(|it| Some((it.endpoint, it.token(provider).ok()?)));
             assert_eq!(of(&filespin::PROVIDER), with_token, "{path}");
             assert_eq!(of(&frameio::PROVIDER), signed.map(|endpoint| (endpoint, None)), "{path}");

@@ -27,8 +27,8 @@ const UNWANTED_BYTES: usize = 64 << 10;
 /// take half, and however noisy it is the others find theirs.
 pub struct InFlight {
     held: Arc<Held>,
-    deliveries: Limit,
-    bytes: Limit,
+    deliveries: EndpointLimit,
+    bytes: EndpointLimit,
     /// Who waits for a peer, and therefore makes room for who does not.
     pub(super) waiting: Arc<Waiting>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Held {
 }
 
 /// How much of something there is for all, and what each endpoint may hold whatever the others do.
-struct Limit {
+struct EndpointLimit {
     max: usize,
     share: usize,
 }
@@ -55,7 +55,7 @@ enum Full {
     Whole,
 }
 
-impl Limit {
+impl EndpointLimit {
     /// What is too full for an endpoint to hold `own` while all of them hold `all`.
     fn full(&self, all: usize, own: usize) -> Option<Full> {
         let (limit, full) = if own > self.share { (self.max / 2, Full::Endpoint) } else { (self.max, Full::Whole) };
@@ -70,8 +70,8 @@ impl InFlight {
         // A share that does not hold one body would be none.
         Self {
             held: Arc::default(),
-            deliveries: Limit { max: deliveries, share: (deliveries / endpoints).max(1) },
-            bytes: Limit { max: bytes, share: (bytes / endpoints).max(limits.max_body_bytes) },
+            deliveries: EndpointLimit { max: deliveries, share: (deliveries / endpoints).max(1) },
+            bytes: EndpointLimit { max: bytes, share: (bytes / endpoints).max(limits.max_body_bytes) },
             waiting: Arc::default(),
         }
     }
@@ -130,7 +130,7 @@ pub(super) struct Admitted<'a> {
 impl Admitted<'_> {
     /// Ends well where there is room. Where there is none, deliveries whose bodies are waited for too long make some: those of the endpoint
     /// if it holds more than its share, else any.
-    async fn fit(&self, limit: &Limit, count: impl Fn(&Held) -> usize) -> Result<(), Error> {
+    async fn fit(&self, limit: &EndpointLimit, count: impl Fn(&Held) -> usize) -> Result<(), Error> {
         loop {
             let (all, own) = self.share.each(&count);
             let among = match limit.full(all, own) {
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn beyond_its_share_an_endpoint_leaves_half() {
         fn check(all: usize, own: usize, share: usize, full: Option<Full>) {
-            assert_eq!(Limit { max: 100, share }.full(all, own), full, "{own} of {all}, share {share}");
+            assert_eq!(EndpointLimit { max: 100, share }.full(all, own), full, "{own} of {all}, share {share}");
         }
         // One endpoint has it all.
         check(100, 100, 100, None);

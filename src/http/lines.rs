@@ -17,11 +17,11 @@ const ONE_IN: u32 = 100;
 pub struct Lines {
     start: Instant,
     /// In the order of [`LABELS`].
-    outcomes: [Outcome; LABELS.len()],
+    outcomes: [RefusalRate; LABELS.len()],
 }
 
 #[derive(Default)]
-struct Outcome {
+struct RefusalRate {
     /// The second that is counted, since the start.
     second: AtomicU64,
     /// Refusals in it.

@@ -34,5 +34,5 @@ pub use lines::Lines;
 pub use phase::{Phase, PhaseCell};
 pub use readiness::Readiness;
 pub use refusals::Refusals;
-pub use tls::Tls;
+pub use tls::ServerTls;
 pub use webhooks::{Clock, Webhooks};

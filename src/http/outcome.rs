@@ -34,7 +34,7 @@ impl Stored {
 }
 
 /// How far the reading of a body has come.
-pub(super) enum Reading {
+pub(super) enum BodyProgress {
     NotBegun,
     /// Begun, and perhaps given up.
     Begun,
@@ -50,7 +50,7 @@ pub(super) struct Outcome<'a> {
     started: Instant,
     /// How long the request may have waited for the event loop.
     late: Duration,
-    pub(super) body: Reading,
+    pub(super) body: BodyProgress,
     proven: bool,
     finished: bool,
 }
@@ -65,7 +65,7 @@ impl<'a> Outcome<'a> {
             trace: Trace::default(),
             started,
             late,
-            body: Reading::NotBegun,
+            body: BodyProgress::NotBegun,
             proven: false,
             finished: false,
         }

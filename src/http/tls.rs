@@ -17,12 +17,12 @@ use tokio_rustls::{
 };
 
 /// The server's side of TLS.
-pub struct Tls {
+pub struct ServerTls {
     acceptor: TlsAcceptor,
     shown: Arc<Shown>,
 }
 
-impl Tls {
+impl ServerTls {
     /// Shows this certificate.
     pub fn new(certified: Arc<CertifiedKey>) -> Result<Self, rustls::Error> {
         let shown = Arc::new(Shown(RwLock::new(certified)));

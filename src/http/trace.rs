@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use super::Endpoint;
 use crate::{
     encode::Record,
-    spans::{DeliverySpan, Origin, PublishSpan, Spans},
+    spans::{DeliverySpan, PublishSpan, SpanOrigin, Spans},
 };
 
 /// What of a `tracestate` has to be handed on by the standard; nobody signs it, and it lands in the record.
@@ -41,7 +41,7 @@ impl Trace {
     /// The sender is proven: from here on there is a span, where there are any.
     pub(super) fn proven(&mut self, spans: Option<&Spans>, endpoint: &Endpoint, ago: Duration) {
         self.span = spans.map(|spans| {
-            let origin = Origin {
+            let origin = SpanOrigin {
                 endpoint: &endpoint.name,
                 provider: endpoint.provider.name,
                 traceparent: self.parent.as_deref(),

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Endpoints, InFlight, Lines, Phase, PhaseCell, Readiness, Refusals, Tls, delay::Delay};
+use super::{Endpoints, InFlight, Lines, Phase, PhaseCell, Readiness, Refusals, ServerTls, delay::Delay};
 use crate::{config::Http, encode::Encoding, kafka::Publisher, metrics::Metrics, spans::Spans};
 
 /// The clock, handed in so that tests can freeze it.
@@ -30,7 +30,7 @@ pub struct Webhooks {
     /// What is held in memory.
     pub in_flight: Arc<InFlight>,
     /// TLS on the webhook port, where it is configured.
-    pub tls: Option<Tls>,
+    pub tls: Option<ServerTls>,
     /// What each address may have refused.
     pub refusals: Refusals,
     /// How late the event loop is.

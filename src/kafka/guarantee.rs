@@ -50,12 +50,12 @@ impl Guarantee {
 }
 
 /// Wakes the thread that compares.
-pub(super) struct Watch {
+pub(super) struct GuaranteeWatch {
     config: Arc<Mutex<Config>>,
     wake: SyncSender<()>,
 }
 
-impl Watch {
+impl GuaranteeWatch {
     /// Compares the topics from now on, on a thread of its own: a cluster that does not answer must not hold up anything. The first time
     /// when somebody wakes it.
     pub(super) fn spawn(config: &Config, shared: &Arc<Shared>) -> std::io::Result<Self> {

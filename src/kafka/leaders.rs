@@ -105,13 +105,13 @@ fn is_local(error: &KafkaError) -> bool {
 
 /// The leaders of our topics as far as they are known, and those that did not answer when they were last asked.
 #[derive(Default)]
-pub(super) struct Watch {
+pub(super) struct LeaderWatch {
     known: BTreeMap<i32, Leader>,
     /// When each was last logged.
     silent: BTreeMap<i32, Instant>,
 }
 
-impl Watch {
+impl LeaderWatch {
     /// The topics whose leaders are to be asked again.
     pub(super) fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
         self.silent.keys().filter_map(|id| self.known.get(id)).flat_map(|leader| leader.topics.keys())

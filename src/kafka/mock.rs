@@ -13,9 +13,9 @@ use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(6);
 
 /// The cluster type that jobs get.
-pub type Cluster = MockCluster<'static, DefaultProducerContext>;
+pub type MockedCluster = MockCluster<'static, DefaultProducerContext>;
 
-type Job = Box<dyn FnOnce(&Cluster) + Send>;
+type Job = Box<dyn FnOnce(&MockedCluster) + Send>;
 
 /// A running mock cluster; dropping it ends it.
 pub struct Mock {
@@ -63,7 +63,7 @@ impl Mock {
     }
 
     /// Runs a job on the cluster's thread and waits for it: tests inject faults this way.
-    pub fn run<T: Send + 'static>(&self, job: impl FnOnce(&Cluster) -> T + Send + 'static) -> Option<T> {
+    pub fn run<T: Send + 'static>(&self, job: impl FnOnce(&MockedCluster) -> T + Send + 'static) -> Option<T> {
         let (answer, result) = mpsc::channel();
         let job: Job = Box::new(move |cluster| {
             let _gone = answer.send(job(cluster));
@@ -82,7 +82,7 @@ impl Drop for Mock {
     }
 }
 
-fn create(brokers: i32, topics: &[String]) -> Result<Cluster, String> {
+fn create(brokers: i32, topics: &[String]) -> Result<MockedCluster, String> {
     let cluster = MockCluster::new(brokers).map_err(|error| format!("cannot start the mock cluster: {error}"))?;
     for topic in topics {
         thread::sleep(BETWEEN_REQUESTS);

@@ -13,7 +13,7 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
-pub use self::selection::{Place, Selection, Start, matches};
+pub use self::selection::{Partition, Selection, Start, matches};
 use super::{causes, client::client_config, leaders, listener::Listener};
 use crate::config::Kafka;
 
@@ -31,7 +31,7 @@ const WIDER: u64 = 8;
 
 /// One record as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredRecord {
     /// The topic.
     pub topic: String,
     /// The partition.
@@ -48,7 +48,7 @@ pub struct Stored {
     pub value: Option<Vec<u8>>,
 }
 
-impl Stored {
+impl StoredRecord {
     /// The value of the first header of a name, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(it, _)| it == name)?;
@@ -67,15 +67,15 @@ impl Stored {
 }
 
 /// Reads records of a set of topics.
-pub struct Reader {
+pub struct TopicReader {
     consumer: BaseConsumer<Listener>,
     selection: Selection,
     /// What is read, with the offset behind the last record to read when reading began.
-    ends: BTreeMap<Place, i64>,
+    ends: BTreeMap<Partition, i64>,
     /// The partitions that have not been read so far.
-    pending: BTreeSet<Place>,
+    pending: BTreeSet<Partition>,
     /// How many records are still wanted of partitions that have older ones than where reading began.
-    owed: BTreeMap<Place, u64>,
+    owed: BTreeMap<Partition, u64>,
     missing: Vec<String>,
     /// What went wrong and may pass, until somebody asks.
     trouble: Option<String>,
@@ -87,14 +87,14 @@ pub struct Reader {
 #[derive(Debug)]
 pub enum Read {
     /// A record.
-    Record(Stored),
+    Record(StoredRecord),
     /// Nothing within the time.
     Nothing,
     /// Every record that was there when reading began has been read.
     CaughtUp,
 }
 
-impl Reader {
+impl TopicReader {
     /// Opens topics with all their partitions, to be followed. Fails when none of them exists.
     pub fn open(kafka: &Kafka, topics: &[String], start: Start) -> Result<Self, String> {
         let topics = topics.to_vec();
@@ -148,7 +148,7 @@ impl Reader {
     }
 
     /// The partitions of which not everything has been read that was there when reading began.
-    pub fn pending(&self) -> &BTreeSet<Place> {
+    pub fn pending(&self) -> &BTreeSet<Partition> {
         &self.pending
     }
 
@@ -259,23 +259,23 @@ impl Reader {
     }
 }
 
-fn add(assignment: &mut TopicPartitionList, (topic, partition): &Place, offset: Offset) -> Result<(), String> {
+fn add(assignment: &mut TopicPartitionList, (topic, partition): &Partition, offset: Offset) -> Result<(), String> {
     assignment.add_partition_offset(topic, *partition, offset).map_err(|error| error.to_string())
 }
 
 /// The first few topics of these places, for a message.
-fn some(places: &[Place]) -> String {
+fn some(places: &[Partition]) -> String {
     let topics: BTreeSet<&str> = places.iter().map(|(topic, _)| topic.as_str()).collect();
     let shown: Vec<&str> = topics.iter().take(3).copied().collect();
     let more = topics.len() - shown.len();
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
-fn stored(message: &BorrowedMessage<'_>) -> Stored {
+fn stored(message: &BorrowedMessage<'_>) -> StoredRecord {
     let headers = message
         .headers()
         .map(|headers| headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect());
-    Stored {
+    StoredRecord {
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),

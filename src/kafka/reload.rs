@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::{
         Kafka,
-        credentials::{CertificateEnds, Credentials, Fingerprint, Reading},
+        credentials::{CertificateEnds, Credentials, CurrentCredentials, Fingerprint},
     },
     metrics::{CertificateUse, Metrics},
 };
@@ -60,7 +60,7 @@ impl Reload {
     }
 
     /// Looks at the files, unless it is too early to: credentials that are not in force and worth a try.
-    fn due(&mut self, shared: &Shared) -> Option<Reading> {
+    fn due(&mut self, shared: &Shared) -> Option<CurrentCredentials> {
         if Instant::now() < self.next {
             return None;
         }

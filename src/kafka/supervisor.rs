@@ -13,7 +13,7 @@ use super::{
     admin,
     client::build,
     context::Signal,
-    guarantee::Watch,
+    guarantee::GuaranteeWatch,
     leaders,
     reload::{self, Reload},
     shared::Shared,
@@ -47,8 +47,8 @@ struct Supervisor {
     built: Instant,
     missing_logged: Option<Instant>,
     doubts: BTreeMap<Arc<str>, Instant>,
-    watch: Watch,
-    leaders: leaders::Watch,
+    watch: GuaranteeWatch,
+    leaders: leaders::LeaderWatch,
     unproven_logged: Option<Instant>,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn spawn(
     credentials: Option<Reload>,
     inbox: mpsc::Receiver<Signal>,
 ) -> std::io::Result<()> {
-    let watch = Watch::spawn(config, &shared)?;
+    let watch = GuaranteeWatch::spawn(config, &shared)?;
     let mut supervisor = Supervisor {
         shared,
         client,
@@ -70,7 +70,7 @@ pub(super) fn spawn(
         missing_logged: None,
         doubts: BTreeMap::new(),
         watch,
-        leaders: leaders::Watch::default(),
+        leaders: leaders::LeaderWatch::default(),
         unproven_logged: None,
     };
     let thread = std::thread::Builder::new().name("kafka-supervisor".into());

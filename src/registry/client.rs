@@ -7,7 +7,7 @@ use super::schema::SchemaFile;
 use crate::{
     config::SchemaRegistry,
     logged::printable,
-    outbound::{self, Answer, Fault},
+    outbound::{self, OutboundAnswer, OutboundError},
 };
 
 /// The largest answer that is read. The largest schema has a few kilobytes.
@@ -18,7 +18,7 @@ const QUOTED_MAX: usize = 1000;
 
 /// Why a question has no answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum RegistryFailure {
     /// Nobody is there: no question would be answered.
     Unreachable(String),
     /// The registry has answered that it cannot answer: the same question may succeed later, and another one now.
@@ -29,7 +29,7 @@ pub(super) enum Failure {
 
 /// A file as registered: what refers to it says so.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Reference {
+pub(super) struct SchemaReference {
     pub(super) name: String,
     pub(super) subject: String,
     pub(super) version: u32,
@@ -43,7 +43,7 @@ struct Schema<'a> {
     #[serde(rename = "schema")]
     text: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    references: &'a [Reference],
+    references: &'a [SchemaReference],
 }
 
 /// What is known of a schema that is registered.
@@ -68,15 +68,15 @@ struct Refusal {
 }
 
 /// A client with the credentials and authorities as they were when it was made.
-pub(super) struct Client<'a> {
+pub(super) struct RegistryClient<'a> {
     config: &'a SchemaRegistry,
     http: outbound::Client,
     authorization: Option<String>,
 }
 
-impl<'a> Client<'a> {
-    pub(super) fn new(config: &'a SchemaRegistry) -> Result<Self, Failure> {
-        let refused = |fault: String| Failure::Refused(format!("[schema_registry]: {fault}"));
+impl<'a> RegistryClient<'a> {
+    pub(super) fn new(config: &'a SchemaRegistry) -> Result<Self, RegistryFailure> {
+        let refused = |fault: String| RegistryFailure::Refused(format!("[schema_registry]: {fault}"));
         let authorization = config.authorization().map_err(refused)?;
         let authorities = config.authorities().map_err(refused)?;
         let http = outbound::Client::new(config.timeout, authorities.as_deref()).map_err(refused)?;
@@ -88,17 +88,24 @@ impl<'a> Client<'a> {
         &self,
         subject: &str,
         file: &SchemaFile,
-        references: &[Reference],
-    ) -> Result<Option<Registered>, Failure> {
+        references: &[SchemaReference],
+    ) -> Result<Option<Registered>, RegistryFailure> {
         let path = format!("/subjects/{}", encoded(subject));
         self.ask(&path, subject, file, references)
     }
 
     /// Registers the schema as the subject's newest, which must be permitted and compatible.
-    pub(super) fn register(&self, subject: &str, file: &SchemaFile, references: &[Reference]) -> Result<(), Failure> {
+    pub(super) fn register(
+        &self,
+        subject: &str,
+        file: &SchemaFile,
+        references: &[SchemaReference],
+    ) -> Result<(), RegistryFailure> {
         let path = format!("/subjects/{}/versions", encoded(subject));
         let answer: Option<serde_json::Value> = self.ask(&path, subject, file, references)?;
-        answer.map(drop).ok_or_else(|| Failure::Refused(format!("subject {subject}: the registry does not take new schemas")))
+        answer
+            .map(drop)
+            .ok_or_else(|| RegistryFailure::Refused(format!("subject {subject}: the registry does not take new schemas")))
     }
 
     /// Why the schema cannot follow the subject's newest, if it cannot. A subject that does not exist takes any.
@@ -106,8 +113,8 @@ impl<'a> Client<'a> {
         &self,
         subject: &str,
         file: &SchemaFile,
-        references: &[Reference],
-    ) -> Result<Option<String>, Failure> {
+        references: &[SchemaReference],
+    ) -> Result<Option<String>, RegistryFailure> {
         let path = format!("/compatibility/subjects/{}/versions/latest?verbose=true", encoded(subject));
         let answer: Option<Compatibility> = self.ask(&path, subject, file, references)?;
         Ok(answer.filter(|answer| !answer.is_compatible).map(|answer| match answer.messages.join("; ") {
@@ -122,19 +129,19 @@ impl<'a> Client<'a> {
         path: &str,
         subject: &str,
         file: &SchemaFile,
-        references: &[Reference],
-    ) -> Result<Option<T>, Failure> {
+        references: &[SchemaReference],
+    ) -> Result<Option<T>, RegistryFailure> {
         let schema = Schema { kind: "PROTOBUF", text: &file.descriptor, references };
         let body = serde_json::to_vec(&schema).unwrap_or_default();
         let (mut failures, mut answered) = (Vec::new(), false);
         for url in &self.config.urls {
             let answer = match self.post(&format!("{url}{path}"), &body) {
                 Ok(answer) => answer,
-                Err(Fault::Unreachable(why) | Fault::Insecure(why)) => {
+                Err(OutboundError::Unreachable(why) | OutboundError::Insecure(why)) => {
                     failures.push(format!("{url} cannot be reached: {why}"));
                     continue;
                 }
-                Err(Fault::Unusable(why)) => {
+                Err(OutboundError::Unusable(why)) => {
                     failures.push(format!("{url} is no schema registry: {why}"));
                     answered = true;
                     continue;
@@ -151,7 +158,7 @@ impl<'a> Client<'a> {
                 (200, _) => {
                     let parsed = serde_json::from_slice(&answer.body);
                     let strange = |_| {
-                        Failure::Refused(format!(
+                        RegistryFailure::Refused(format!(
                             "{url} is no schema registry, or speaks another version: its answer begins with {:?}",
                             first_line(&answer.body)
                         ))
@@ -161,21 +168,21 @@ impl<'a> Client<'a> {
                 // No such subject, no such version, no such schema.
                 (404, 40401..=40403) => return Ok(None),
                 (401 | 403, _) => {
-                    return Err(Failure::Refused(format!("subject {subject}: {told}; do the credentials permit it?")));
+                    return Err(RegistryFailure::Refused(format!("subject {subject}: {told}; do the credentials permit it?")));
                 }
                 (404, _) => {
                     let hint = "is there a path missing, such as /apis/ccompat/v7?";
-                    return Err(Failure::Refused(format!("subject {subject}: {told}; {hint}")));
+                    return Err(RegistryFailure::Refused(format!("subject {subject}: {told}; {hint}")));
                 }
                 (408 | 429 | 500.., _) => failures.push(told),
-                _ => return Err(Failure::Refused(format!("subject {subject}: {told}"))),
+                _ => return Err(RegistryFailure::Refused(format!("subject {subject}: {told}"))),
             }
         }
         let why = failures.join("; ");
-        Err(if answered { Failure::Unable(why) } else { Failure::Unreachable(why) })
+        Err(if answered { RegistryFailure::Unable(why) } else { RegistryFailure::Unreachable(why) })
     }
 
-    fn post(&self, url: &str, body: &[u8]) -> Result<Answer, Fault> {
+    fn post(&self, url: &str, body: &[u8]) -> Result<OutboundAnswer, OutboundError> {
         let mut headers = vec![("content-type", MEDIA_TYPE), ("accept", MEDIA_TYPE)];
         headers.extend(self.authorization.as_deref().map(|it| ("authorization", it)));
         self.http.post(url, &headers, body, ANSWER_BYTES_MAX)

@@ -19,7 +19,7 @@ use crate::{
     config::{Config, SchemaRegistry},
     encode::Framing,
 };
-use client::{Client, Failure, Reference};
+use client::{RegistryClient, RegistryFailure, SchemaReference};
 use schema::{FILES, MESSAGE, ROOT, SchemaFile};
 
 /// The first and the longest pause between two attempts.
@@ -29,7 +29,7 @@ const REPEAT_TROUBLE: Duration = Duration::from_secs(60);
 
 /// What the registry says of one subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum SubjectState {
     /// It holds the schema.
     Known {
         /// Under this id.
@@ -51,11 +51,13 @@ pub fn subjects<'a>(registry: &SchemaRegistry, topics: impl IntoIterator<Item = 
 }
 
 /// What the registry says of each subject, registering what is missing if that is wanted. The error says why it cannot be asked at all.
-pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Result<BTreeMap<String, State>, String> {
+pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Result<BTreeMap<String, SubjectState>, String> {
     let told = |failure| match failure {
-        Failure::Unreachable(why) | Failure::Unable(why) | Failure::Refused(why) => format!("schema registry: {why}"),
+        RegistryFailure::Unreachable(why) | RegistryFailure::Unable(why) | RegistryFailure::Refused(why) => {
+            format!("schema registry: {why}")
+        }
     };
-    let resolver = Resolver { client: Client::new(registry).map_err(told)?, register };
+    let resolver = Resolver { client: RegistryClient::new(registry).map_err(told)?, register };
     // What there is to say of all subjects from here on.
     let (references, mut all) = match resolver.references().map_err(told)? {
         Ok(references) => (references, None),
@@ -66,9 +68,9 @@ pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Re
         let state = match &all {
             Some(state) => state.clone(),
             // What is known by now stays, and a time-out is waited for once.
-            None => {
-                resolver.state(&subject, &references).unwrap_or_else(|failure| all.insert(State::Trouble(told(failure))).clone())
-            }
+            None => resolver
+                .state(&subject, &references)
+                .unwrap_or_else(|failure| all.insert(SubjectState::Trouble(told(failure))).clone()),
         };
         states.insert(subject, state);
     }
@@ -77,12 +79,12 @@ pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Re
 
 /// Asks for ids.
 struct Resolver<'a> {
-    client: Client<'a>,
+    client: RegistryClient<'a>,
     register: bool,
 }
 
 /// A file that the registry holds, or not.
-enum Place {
+enum RegisteredFile {
     At { id: u32, version: u32 },
     Missing,
     Trouble(String),
@@ -90,17 +92,19 @@ enum Place {
 
 impl Resolver<'_> {
     /// The files that the event's file imports, as far as they are there; else what that makes of every subject.
-    fn references(&self) -> Result<Result<BTreeMap<&'static str, Reference>, State>, Failure> {
+    fn references(&self) -> Result<Result<BTreeMap<&'static str, SchemaReference>, SubjectState>, RegistryFailure> {
         let mut references = BTreeMap::new();
         for file in FILES.iter().filter(|file| file.name != ROOT) {
-            let Some(imported) = imported(file, &references) else { return Ok(Err(State::Missing)) };
+            let Some(imported) = imported(file, &references) else { return Ok(Err(SubjectState::Missing)) };
             match self.place(&file.name, file, &imported) {
-                Ok(Place::At { version, .. }) => {
-                    let reference = Reference { name: file.name.clone(), subject: file.name.clone(), version };
+                Ok(RegisteredFile::At { version, .. }) => {
+                    let reference = SchemaReference { name: file.name.clone(), subject: file.name.clone(), version };
                     references.insert(file.name.as_str(), reference);
                 }
-                Ok(Place::Missing) => return Ok(Err(State::Missing)),
-                Ok(Place::Trouble(why)) | Err(Failure::Refused(why)) => return Ok(Err(State::Trouble(why))),
+                Ok(RegisteredFile::Missing) => return Ok(Err(SubjectState::Missing)),
+                Ok(RegisteredFile::Trouble(why)) | Err(RegistryFailure::Refused(why)) => {
+                    return Ok(Err(SubjectState::Trouble(why)));
+                }
                 Err(unanswered) => return Err(unanswered),
             }
         }
@@ -108,49 +112,49 @@ impl Resolver<'_> {
     }
 
     /// What there is to say of a subject that is to hold the event's file. Trouble of one subject is no trouble of another.
-    fn state(&self, subject: &str, references: &BTreeMap<&str, Reference>) -> Result<State, Failure> {
+    fn state(&self, subject: &str, references: &BTreeMap<&str, SchemaReference>) -> Result<SubjectState, RegistryFailure> {
         let root = FILES.iter().find(|file| file.name == ROOT);
         let Some((root, imported)) = root.and_then(|root| Some((root, imported(root, references)?))) else {
-            return Ok(State::Missing);
+            return Ok(SubjectState::Missing);
         };
         match self.place(subject, root, &imported) {
-            Ok(Place::At { id, .. }) => Ok(State::Known { id }),
-            Ok(Place::Missing) => Ok(State::Missing),
-            Ok(Place::Trouble(why)) | Err(Failure::Refused(why)) => Ok(State::Trouble(why)),
-            Err(Failure::Unable(why)) => Ok(State::Trouble(format!("subject {subject}: {why}"))),
+            Ok(RegisteredFile::At { id, .. }) => Ok(SubjectState::Known { id }),
+            Ok(RegisteredFile::Missing) => Ok(SubjectState::Missing),
+            Ok(RegisteredFile::Trouble(why)) | Err(RegistryFailure::Refused(why)) => Ok(SubjectState::Trouble(why)),
+            Err(RegistryFailure::Unable(why)) => Ok(SubjectState::Trouble(format!("subject {subject}: {why}"))),
             Err(unreachable) => Err(unreachable),
         }
     }
 
-    fn place(&self, subject: &str, file: &SchemaFile, references: &[Reference]) -> Result<Place, Failure> {
-        let at = |found: client::Registered| Place::At { id: found.id, version: found.version };
+    fn place(&self, subject: &str, file: &SchemaFile, references: &[SchemaReference]) -> Result<RegisteredFile, RegistryFailure> {
+        let at = |found: client::Registered| RegisteredFile::At { id: found.id, version: found.version };
         if let Some(found) = self.client.look_up(subject, file, references)? {
             return Ok(at(found));
         }
         if let Some(why) = self.client.incompatible(subject, file, references)? {
-            return Ok(Place::Trouble(format!(
+            return Ok(RegisteredFile::Trouble(format!(
                 "subject {subject}: the schema of this version is incompatible with the newest one there: {why}; \
                  give the topics another prefix, choose another subject_name_strategy, or change the subject's compatibility"
             )));
         }
         if !self.register {
-            return Ok(Place::Missing);
+            return Ok(RegisteredFile::Missing);
         }
         self.client.register(subject, file, references)?;
         // The version is told by a look-up alone.
         let found = self.client.look_up(subject, file, references)?;
-        found.map(at).ok_or_else(|| Failure::Refused(format!("subject {subject}: registered, and not found afterwards")))
+        found.map(at).ok_or_else(|| RegistryFailure::Refused(format!("subject {subject}: registered, and not found afterwards")))
     }
 }
 
 /// What a file imports, as registered.
-fn imported(file: &SchemaFile, references: &BTreeMap<&str, Reference>) -> Option<Vec<Reference>> {
+fn imported(file: &SchemaFile, references: &BTreeMap<&str, SchemaReference>) -> Option<Vec<SchemaReference>> {
     file.imports.iter().map(|name| references.get(name.as_str()).cloned()).collect()
 }
 
 /// Everything that is in the way of an id, once each.
-pub fn obstacles(states: &BTreeMap<String, State>) -> Vec<String> {
-    let missing = states.iter().filter(|(_, state)| **state == State::Missing).map(|(subject, _)| subject.as_str());
+pub fn obstacles(states: &BTreeMap<String, SubjectState>) -> Vec<String> {
+    let missing = states.iter().filter(|(_, state)| **state == SubjectState::Missing).map(|(subject, _)| subject.as_str());
     let missing: Vec<&str> = missing.collect();
     let mut obstacles = Vec::new();
     if !missing.is_empty() {
@@ -158,7 +162,7 @@ pub fn obstacles(states: &BTreeMap<String, State>) -> Vec<String> {
         obstacles.push(format!("{count} subjects hold no schema of this version: {subjects}; {MISSING_HINT}"));
     }
     for state in states.values() {
-        if let State::Trouble(why) = state
+        if let SubjectState::Trouble(why) = state
             && !obstacles.contains(why)
         {
             obstacles.push(why.clone());
@@ -214,7 +218,7 @@ impl Asking {
             Err(why) => return vec![why],
         };
         for (subject, topics) in subjects(&self.registry, topics.iter().copied()) {
-            let Some(State::Known { id }) = states.get(&subject) else { continue };
+            let Some(SubjectState::Known { id }) = states.get(&subject) else { continue };
             for topic in topics {
                 self.framing.know(topic, *id);
             }

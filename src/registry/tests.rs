@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn what_is_in_the_way_is_told_once_each() {
-    fn check(states: &[(&str, State)], told: &[&str]) {
+    fn check(states: &[(&str, SubjectState)], told: &[&str]) {
         let states = states.iter().map(|(subject, state)| ((*subject).to_owned(), state.clone())).collect();
         let obstacles = obstacles(&states);
         assert_eq!(obstacles.len(), told.len(), "{obstacles:?}");
@@ -10,10 +10,10 @@ fn what_is_in_the_way_is_told_once_each() {
             assert!(obstacle.starts_with(told), "{obstacle:?} and {told:?}");
         }
     }
-    let trouble = |why: &str| State::Trouble(why.into());
-    check(&[("a", State::Known { id: 1 })], &[]);
+    let trouble = |why: &str| SubjectState::Trouble(why.into());
+    check(&[("a", SubjectState::Known { id: 1 })], &[]);
     check(
-        &[("a", State::Missing), ("b", State::Known { id: 1 }), ("c", State::Missing)],
+        &[("a", SubjectState::Missing), ("b", SubjectState::Known { id: 1 }), ("c", SubjectState::Missing)],
         &["2 subjects hold no schema of this version: a c; "],
     );
     check(&[("a", trouble("x")), ("b", trouble("x")), ("c", trouble("y"))], &["x", "y"]);

@@ -45,7 +45,7 @@ pub(super) fn processor(
 ) -> Result<Bounded, String> {
     let environment = tracing.environment_of(environment);
     tracing.read_headers(&environment).map_err(|fault| format!("[tracing] headers: {fault}"))?;
-    let client = tracing.authorities().and_then(|authorities| Client::new(tracing, authorities));
+    let client = tracing.authorities().and_then(|authorities| ExportClient::new(tracing, authorities));
     let client = client.map_err(|fault| format!("[tracing] ca_file: {fault}"))?;
     let waiting = Arc::new(AtomicUsize::new(0));
     let exporter = Exporter {
@@ -103,12 +103,12 @@ impl SpanProcessor for Bounded {
 }
 
 /// The HTTP client, and the authorities that it was made with.
-struct Client {
+struct ExportClient {
     http: outbound::Client,
     authorities: Option<Vec<u8>>,
 }
 
-impl Client {
+impl ExportClient {
     fn new(tracing: &Tracing, authorities: Option<Vec<u8>>) -> Result<Self, String> {
         let http = outbound::Client::new(tracing.timeout, authorities.as_deref())?;
         Ok(Self { http, authorities })
@@ -117,7 +117,7 @@ impl Client {
 
 /// Posts batches. It runs on the processor's thread, which may block.
 struct Exporter {
-    client: Mutex<Client>,
+    client: Mutex<ExportClient>,
     url: String,
     tracing: Tracing,
     environment: Environment,
@@ -171,7 +171,7 @@ impl Exporter {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         // Where the authorities have not changed it keeps its connections.
         if client.authorities != authorities {
-            *client = Client::new(&self.tracing, authorities)?;
+            *client = ExportClient::new(&self.tracing, authorities)?;
         }
         let answer = client.http.post(&self.url, &headers, body, ANSWER_BYTES_MAX).map_err(|fault| fault.to_string())?;
         if !(200..300).contains(&answer.status) {

@@ -63,7 +63,7 @@ impl Spans {
     }
 
     /// Begins the span of a delivery that came in so long ago and whose sender is proven since.
-    pub fn delivery(&self, origin: &Origin<'_>, ago: Duration) -> DeliverySpan {
+    pub fn delivery(&self, origin: &SpanOrigin<'_>, ago: Duration) -> DeliverySpan {
         let parent = origin.traceparent.and_then(|text| remote(text, origin.tracestate));
         let parent = parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
         let now = SystemTime::now();
@@ -109,7 +109,7 @@ impl Spans {
 }
 
 /// Where a delivery comes from.
-pub struct Origin<'a> {
+pub struct SpanOrigin<'a> {
     /// The endpoint's name.
     pub endpoint: &'a str,
     /// The provider's.

@@ -8,7 +8,7 @@ use std::{
 use hookgate::{
     app::{self, Options},
     config::{Config, Shutdown},
-    kafka::mock::{Cluster, Mock},
+    kafka::mock::{Mock, MockedCluster},
 };
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
 
@@ -65,7 +65,7 @@ impl Bench {
         Self::new(Daemon::with(Setup { change: short, ..Setup::default() }))
     }
 
-    fn cluster(&self, job: impl FnOnce(&Cluster) + Send + 'static) {
+    fn cluster(&self, job: impl FnOnce(&MockedCluster) + Send + 'static) {
         self.daemon.mock.as_ref().unwrap().run(job).unwrap();
     }
 

@@ -17,7 +17,7 @@ use hookgate::{
     http::Clock,
     kafka::{
         mock::Mock,
-        read::{Read, Reader, Start},
+        read::{Read, Start, TopicReader},
     },
     proto::Origin,
 };
@@ -306,8 +306,8 @@ pub struct Stored {
 }
 
 impl Stored {
-    fn of(record: hookgate::kafka::read::Stored) -> Self {
-        let hookgate::kafka::read::Stored { topic, partition, offset, timestamp_ms, key, headers, value } = record;
+    fn of(record: hookgate::kafka::read::StoredRecord) -> Self {
+        let hookgate::kafka::read::StoredRecord { topic, partition, offset, timestamp_ms, key, headers, value } = record;
         let text = |value: Option<Vec<u8>>| String::from_utf8(value.unwrap()).unwrap();
         let headers = headers.into_iter().map(|(name, value)| (name, text(value))).collect();
         Self { topic, partition, offset, timestamp_ms, key: key.unwrap(), headers, value: value.unwrap() }
@@ -316,7 +316,7 @@ impl Stored {
 
 /// Every record on some topics, from the beginning to the end as of now.
 pub fn records_of(config: &Config, topics: &[String]) -> Vec<Stored> {
-    let mut reader = Reader::open(&config.kafka, topics, Start::Beginning).unwrap();
+    let mut reader = TopicReader::open(&config.kafka, topics, Start::Beginning).unwrap();
     let (mut all, begin) = (Vec::new(), Instant::now());
     while !reader.caught_up() {
         assert!(begin.elapsed() < Duration::from_secs(60), "the topics cannot be read to their end");

@@ -11,7 +11,7 @@ use std::{
 
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 
-use super::{Failure, Outcome, Source};
+use super::{CommandResult, ConfigSource, Failure};
 use crate::{
     config::{Environment, Needs},
     proto,
@@ -72,7 +72,7 @@ struct Asyncapi {
     config: Option<PathBuf>,
 }
 
-pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     match &arguments.what {
         What::Proto(Proto { out: Some(folder), .. }) => write_tree(folder)?,
         What::Proto(Proto { file: Some(file), .. }) => {
@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
         What::Asyncapi(Asyncapi { config }) => {
             let document = match config {
                 Some(config) => {
-                    let source = Source { config: config.clone(), brokers: None };
+                    let source = ConfigSource { config: config.clone(), brokers: None };
                     asyncapi::of(&source.load(environment, Needs::Names)?)
                 }
                 None => asyncapi::of_the_defaults()?,

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 
-use crate::{command::Failure, config::Environment, kafka::read::Stored, logged::printable, proto};
+use crate::{command::Failure, config::Environment, kafka::read::StoredRecord, logged::printable, proto};
 
 /// So much of a value that is no event is shown to people.
 const HEX_BYTES_MAX: usize = 64;
@@ -96,7 +96,7 @@ impl Printer {
     }
 
     /// Writes one record. Whether there was anything to show: what is no event has no body, and no place in a stream of events.
-    pub(in crate::command) fn print(&mut self, out: &mut impl Write, stored: &Stored) -> io::Result<bool> {
+    pub(in crate::command) fn print(&mut self, out: &mut impl Write, stored: &StoredRecord) -> io::Result<bool> {
         match self.format {
             Format::Json => writeln!(out, "{}", printable(&to_json(stored, self.body).to_string()))?,
             Format::Pretty => self.show(out, stored)?,
@@ -132,7 +132,7 @@ impl Printer {
     }
 
     /// The head line, then field by field, with a blank line behind it.
-    fn show(self, out: &mut impl Write, stored: &Stored) -> io::Result<()> {
+    fn show(self, out: &mut impl Write, stored: &StoredRecord) -> io::Result<()> {
         let time = stored.timestamp_ms.map(|milliseconds| {
             let (seconds, rest) = (milliseconds.div_euclid(1_000), milliseconds.rem_euclid(1_000));
             let nanos = i32::try_from(rest).unwrap_or_default() * 1_000_000;
@@ -212,7 +212,7 @@ impl Printer {
 }
 
 /// The schema's id where a registry's frame is around the event, and the event.
-fn event_of(stored: &Stored) -> (Option<u32>, &[u8]) {
+fn event_of(stored: &StoredRecord) -> (Option<u32>, &[u8]) {
     match proto::unframe(stored.value_bytes()) {
         Some((schema, event)) => (Some(schema), event),
         None => (None, stored.value_bytes()),
@@ -269,7 +269,7 @@ fn text_or_bytes(bytes: Option<&[u8]>) -> Value {
 }
 
 /// The headers by name; what stands there several times is a list.
-fn headers(stored: &Stored) -> Value {
+fn headers(stored: &StoredRecord) -> Value {
     let mut headers: Map<String, Value> = Map::new();
     for (name, value) in &stored.headers {
         let value = text_or_bytes(value.as_deref());
@@ -283,7 +283,7 @@ fn headers(stored: &Stored) -> Value {
     headers.into()
 }
 
-fn to_json(stored: &Stored, with_body: bool) -> Value {
+fn to_json(stored: &StoredRecord, with_body: bool) -> Value {
     let mut line = Map::new();
     line.insert("topic".into(), json!(stored.topic));
     line.insert("partition".into(), json!(stored.partition));

@@ -19,10 +19,10 @@ use clap::Args;
 use tokio::{io::Interest, net::unix::pipe};
 
 use self::{format::Output, order::Backlog, select::Filters, select::Range};
-use super::{Failure, Outcome, Source, serve};
+use super::{CommandResult, ConfigSource, Failure, serve};
 use crate::{
     config::{Environment, Kafka, Needs, kafka_alone},
-    kafka::read::{Read, Reader, Stored},
+    kafka::read::{Read, StoredRecord, TopicReader},
     logged::printable,
 };
 
@@ -52,7 +52,7 @@ const ORDER_PATIENCE: Duration = Duration::from_secs(2);
   hookgate tail 'hookgate.*' --brokers localhost:9092 --from-beginning --exit --format delimited > events.bin")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    source: Source,
+    source: ConfigSource,
     /// Topics; `*` stands for any characters. Topics that come to match while following are read too.
     topics: Vec<String>,
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub(super) struct Arguments {
     output: Output,
 }
 
-pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let printer = arguments.output.printer(environment)?;
     let (kafka, topics, endpoints) = resolve(arguments, environment)?;
     let endpoints: Option<Vec<&str>> = endpoints.as_ref().map(|names| names.iter().map(|name| &**name).collect());
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Outcome {
     }
     let selection = arguments.range.selection(topics, arguments.filters.are_set())?;
     let follow = selection.follow;
-    let reader = Reader::select(&kafka, selection)?;
+    let reader = TopicReader::select(&kafka, selection)?;
     // The configuration's own topics need not all be there; `hookgate topics` and `check` tell.
     for topic in reader.missing().iter().filter(|topic| arguments.topics.contains(topic)) {
         note(&format!("no such topic: {topic}{}", if follow { ", so far" } else { "" }));
@@ -128,7 +128,7 @@ struct Tail<'a, W: Write> {
     kafka: &'a Kafka,
     printer: Printer,
     follow: bool,
-    reader: Reader,
+    reader: TopicReader,
     out: BufWriter<W>,
     backlog: Backlog,
     stop: Arc<AtomicBool>,
@@ -178,7 +178,7 @@ impl<W: Write> Tail<'_, W> {
         !(enough || over || self.stop.load(Ordering::Relaxed))
     }
 
-    fn take(&mut self, stored: Stored) {
+    fn take(&mut self, stored: StoredRecord) {
         self.read += 1;
         let wanted = self.arguments.range.admits(&stored) && self.arguments.filters.admit(&stored);
         self.backlog.push(stored, wanted);

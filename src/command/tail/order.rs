@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kafka::read::{Place, Stored};
+use crate::kafka::read::{Partition, StoredRecord};
 
 /// How much may wait to be put in order. Beyond it the oldest record goes out, although an older one might still come.
 const BYTES_MAX: usize = 64 << 20;
@@ -10,10 +10,10 @@ const BYTES_MAX: usize = 64 << 20;
 /// Records that wait for older ones of other partitions.
 pub(super) struct Backlog {
     /// By time, then by place.
-    waiting: BTreeMap<(i64, Place, i64), Stored>,
+    waiting: BTreeMap<(i64, Partition, i64), StoredRecord>,
     bytes: usize,
     /// The latest time that each partition has come to.
-    reached: BTreeMap<Place, i64>,
+    reached: BTreeMap<Partition, i64>,
     /// Only so many of the latest are wanted, which are not known before the end.
     last: Option<usize>,
     bytes_max: usize,
@@ -26,7 +26,7 @@ impl Backlog {
     }
 
     /// Takes a record, or only notes how far its partition has come.
-    pub(super) fn push(&mut self, stored: Stored, wanted: bool) {
+    pub(super) fn push(&mut self, stored: StoredRecord, wanted: bool) {
         let place = (stored.topic.clone(), stored.partition);
         let time = stored.timestamp_ms.unwrap_or_default();
         let reached = self.reached.entry(place.clone()).or_insert(time);
@@ -41,7 +41,7 @@ impl Backlog {
     }
 
     /// The next record that nothing can precede any more that is still to come from these partitions.
-    pub(super) fn ready(&mut self, pending: &BTreeSet<Place>) -> Option<Stored> {
+    pub(super) fn ready(&mut self, pending: &BTreeSet<Partition>) -> Option<StoredRecord> {
         if pending.is_empty() || (self.bytes > self.bytes_max && self.last.is_none()) {
             return self.pop();
         }
@@ -50,7 +50,7 @@ impl Backlog {
         (self.last.is_none() && pending.iter().all(passed)).then(|| self.pop())?
     }
 
-    fn pop(&mut self) -> Option<Stored> {
+    fn pop(&mut self) -> Option<StoredRecord> {
         let (_, stored) = self.waiting.pop_first()?;
         self.bytes -= weight(&stored);
         Some(stored)
@@ -58,7 +58,7 @@ impl Backlog {
 }
 
 /// About what a record costs in memory.
-fn weight(stored: &Stored) -> usize {
+fn weight(stored: &StoredRecord) -> usize {
     let headers: usize = stored.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len)).sum();
     stored.key_bytes().len() + stored.value_bytes().len() + headers + 512
 }
@@ -70,14 +70,14 @@ mod tests {
     /// Topic, offset and time of a record.
     type Of = (&'static str, i64, i64);
 
-    fn stored((topic, offset, time): Of) -> Stored {
+    fn stored((topic, offset, time): Of) -> StoredRecord {
         let (key, headers, value) = (Some(Vec::new()), Vec::new(), Some(Vec::new()));
-        Stored { topic: topic.into(), partition: 0, offset, timestamp_ms: Some(time), key, headers, value }
+        StoredRecord { topic: topic.into(), partition: 0, offset, timestamp_ms: Some(time), key, headers, value }
     }
 
     /// Reads records to the end of these partitions and compares what comes out, each time with the records that came in until then.
     fn check(mut backlog: Backlog, read: &[Of], told: &[(usize, &str, i64)]) {
-        let left = |from: usize| read[from..].iter().map(|(topic, ..)| ((*topic).to_owned(), 0)).collect::<BTreeSet<Place>>();
+        let left = |from: usize| read[from..].iter().map(|(topic, ..)| ((*topic).to_owned(), 0)).collect::<BTreeSet<Partition>>();
         let mut out = Vec::new();
         for (at, of) in read.iter().enumerate() {
             // A negative time stands for a record that a filter has refused.

@@ -11,7 +11,7 @@ use prost::Message as _;
 use crate::{
     command::Failure,
     config::suggestion,
-    kafka::read::{Selection, Start, Stored, matches},
+    kafka::read::{Selection, Start, StoredRecord, matches},
     proto::{self, Origin},
     provider,
 };
@@ -89,7 +89,7 @@ impl Range {
     }
 
     /// Whether a record's time is within. The topics' time index is only about where to begin and to end.
-    pub(super) fn admits(&self, stored: &Stored) -> bool {
+    pub(super) fn admits(&self, stored: &StoredRecord) -> bool {
         let within = |time| self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until);
         stored.timestamp_ms.is_none_or(within)
     }
@@ -241,7 +241,7 @@ impl Filters {
     }
 
     /// Whether a record is to be shown. The headers answer where they can, without a look into the value.
-    pub(super) fn admit(&self, stored: &Stored) -> bool {
+    pub(super) fn admit(&self, stored: &StoredRecord) -> bool {
         let kind = stored.header("ce_type").and_then(|kind| kind.strip_prefix("hookgate."));
         let (provider, name) = match kind.map(|kind| kind.split_once('.').unwrap_or(("", kind))) {
             Some((provider, name)) => (Some(provider).filter(|it| !it.is_empty()), Some(name)),
@@ -274,7 +274,7 @@ impl Filters {
     }
 
     /// The same by the event itself. What is no event matches nothing.
-    fn admits_decoded(&self, stored: &Stored, type_is_told: bool) -> bool {
+    fn admits_decoded(&self, stored: &StoredRecord, type_is_told: bool) -> bool {
         let value = proto::unframe(stored.value_bytes()).map_or(stored.value_bytes(), |(_, event)| event);
         let Ok(event) = proto::Event::decode(value) else { return false };
         let origin =

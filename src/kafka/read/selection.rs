@@ -20,7 +20,7 @@ use crate::{config::suggestion, kafka::listener::Listener};
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// A topic and one of its partitions.
-pub type Place = (String, i32);
+pub type Partition = (String, i32);
 
 /// Where to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Start {
     Last {
         /// How many.
         records: u64,
-        /// Among how many offsets: not each is that of a record, see [`super::Reader::wider`].
+        /// Among how many offsets: not each is that of a record, see [`super::TopicReader::wider`].
         offsets: u64,
     },
     /// With this offset, in each partition, or the nearest that there is.
@@ -69,7 +69,7 @@ impl Selection {
         self.topics.iter().any(|wanted| matches(wanted, topic) && (!own || wanted.starts_with("__")))
     }
 
-    pub(super) fn places(&self, metadata: &Metadata) -> Vec<Place> {
+    pub(super) fn places(&self, metadata: &Metadata) -> Vec<Partition> {
         let topics = metadata.topics().iter().filter(|topic| self.wants(topic.name()));
         let places = topics.flat_map(|topic| topic.partitions().iter().map(|it| (topic.name().to_owned(), it.id())));
         let named = |partition: i32| match &self.start {
@@ -93,7 +93,7 @@ impl Selection {
         format!("no such topic: {topics}; {hint}")
     }
 
-    pub(super) fn bounds(&self, consumer: &BaseConsumer<Listener>, places: &[Place]) -> Result<Vec<Bounds>, KafkaError> {
+    pub(super) fn bounds(&self, consumer: &BaseConsumer<Listener>, places: &[Partition]) -> Result<Vec<Bounds>, KafkaError> {
         let lows = offsets(consumer, places, Offset::Beginning)?;
         let highs = offsets(consumer, places, Offset::End)?;
         let at_time = |time: i64| -> Result<Vec<i64>, KafkaError> {
@@ -143,7 +143,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 
 /// What the cluster answers for each place: the offset of its oldest record, of the next one, or of the first of a time. All places of a
 /// broker are one request. A topic that was just created, or whose leader has just moved, is listed before its leader knows of it.
-fn offsets(consumer: &BaseConsumer<Listener>, places: &[Place], at: Offset) -> Result<Vec<i64>, KafkaError> {
+fn offsets(consumer: &BaseConsumer<Listener>, places: &[Partition], at: Offset) -> Result<Vec<i64>, KafkaError> {
     let begin = Instant::now();
     let mut question = TopicPartitionList::with_capacity(places.len());
     for (topic, partition) in places {
@@ -151,7 +151,7 @@ fn offsets(consumer: &BaseConsumer<Listener>, places: &[Place], at: Offset) -> R
     }
     loop {
         let answer = consumer.offsets_for_times(question.clone(), TIMEOUT).and_then(|answer| {
-            let of_place = |(topic, partition): &Place| {
+            let of_place = |(topic, partition): &Partition| {
                 let element = answer.find_partition(topic, *partition);
                 element.map_or(Ok(-1), |element| element.error().map(|()| element.offset().to_raw().unwrap_or(-1)))
             };

@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     FILE_ARCHIVED, FILE_DELETED, FILE_ERROR, FILE_PROCESSED, FILE_SAVED, FILE_UNDELETED, PROVIDER,
-    wire::{Addon, Addons, Body, Conversion, Keys, Metadata},
+    wire::{Addon, Addons, Body, Conversion, KeyList, Metadata},
 };
 
 /// The key that stands for the asset itself beside its conversions.
@@ -169,8 +169,8 @@ fn deletion(body: Body<'_>) -> FilespinDeletion {
 }
 
 /// The names in `keys`, and whether the original is among them: unknown where `keys` could not be read or only in part.
-fn keys(keys: Option<Keys>) -> (Vec<String>, Option<bool>) {
-    let Some(Keys(elements)) = keys else {
+fn keys(keys: Option<KeyList>) -> (Vec<String>, Option<bool>) {
+    let Some(KeyList(elements)) = keys else {
         return (Vec::new(), None);
     };
     let complete = elements.iter().all(Option::is_some);

@@ -100,9 +100,9 @@ pub(super) struct Addon {
 
 /// The elements of `keys` where it is an array: `None` for one that is not a string, so that a list that was read in part
 /// shows as such.
-pub(super) struct Keys(pub(super) Vec<Option<String>>);
+pub(super) struct KeyList(pub(super) Vec<Option<String>>);
 
-impl<'de> Field<'de> for Keys {
+impl<'de> Field<'de> for KeyList {
     fn seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
         let mut names = Vec::new();
         while let Some(name) = seq.next_element::<Lenient<String>>()? {

@@ -14,9 +14,9 @@ fn event() -> proto::Event {
     }
 }
 
-fn stored(value: Vec<u8>) -> Stored {
+fn stored(value: Vec<u8>) -> StoredRecord {
     let headers = [("ce_id", "17e0367e"), ("hookgate-verdict", "infected"), ("hookgate-detail", "\u{9b}2J")];
-    Stored {
+    StoredRecord {
         topic: "t".into(),
         partition: 3,
         offset: 1_201,
@@ -115,7 +115,8 @@ fn json_keeps_what_is_null_or_binary_or_stands_there_twice() {
     type Bytes<'a> = Option<&'a [u8]>;
     let check = |key: Bytes<'_>, headers: &[(&str, Bytes<'_>)], value: Bytes<'_>, expected: Value| {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec))).collect();
-        let record = Stored { key: key.map(<[u8]>::to_vec), headers, value: value.map(<[u8]>::to_vec), ..stored(Vec::new()) };
+        let record =
+            StoredRecord { key: key.map(<[u8]>::to_vec), headers, value: value.map(<[u8]>::to_vec), ..stored(Vec::new()) };
         let line = to_json(&record, false);
         let seen: Vec<&Value> =
             ["key", "headers", "event", "not_an_event_hex"].iter().filter_map(|name| line.get(*name)).collect();
@@ -134,7 +135,7 @@ fn json_keeps_what_is_null_or_binary_or_stands_there_twice() {
 #[test]
 fn a_stream_of_events_holds_events_only() {
     let check = |value: Option<&[u8]>, written: bool| {
-        let (mut out, record) = (Vec::new(), Stored { value: value.map(<[u8]>::to_vec), ..stored(Vec::new()) });
+        let (mut out, record) = (Vec::new(), StoredRecord { value: value.map(<[u8]>::to_vec), ..stored(Vec::new()) });
         let mut printer = Printer { format: Format::Delimited, body: false, colour: false, terminal: false, separator: b"" };
         assert!(matches!(printer.print(&mut out, &record), Ok(told) if told == written), "{value:?}");
         assert_eq!(out.is_empty(), !written, "{value:?}");

@@ -105,7 +105,7 @@ fn flags_that_contradict_each_other_are_refused() {
 }
 
 /// A record as the daemon writes it.
-fn stored(kind: &str, event: &proto::Event, more: &[(&str, &str)]) -> Stored {
+fn stored(kind: &str, event: &proto::Event, more: &[(&str, &str)]) -> StoredRecord {
     let headers = [
         ("ce_id", event.id.clone()),
         ("ce_source", format!("/hookgate/{}", event.endpoint)),
@@ -113,7 +113,7 @@ fn stored(kind: &str, event: &proto::Event, more: &[(&str, &str)]) -> Stored {
         ("ce_subject", event.subject.clone()),
     ];
     let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
-    Stored {
+    StoredRecord {
         topic: "t".into(),
         partition: 0,
         offset: 0,
@@ -136,7 +136,7 @@ fn event(provider: &str, event_type: &str) -> proto::Event {
     }
 }
 
-fn check(stored: &Stored, line: &str, admitted: bool) {
+fn check(stored: &StoredRecord, line: &str, admitted: bool) {
     let filters = parse(line).unwrap_or_else(|error| panic!("{line}: {error}")).filters;
     assert_eq!(filters.admit(stored), admitted, "{line}");
 }
@@ -146,9 +146,9 @@ fn filters_admit_what_they_name() {
     let scan = event("filesafety", "scan.complete");
     let verdict = [("hookgate-verdict", "infected")];
     let whole = stored("filesafety.scan.complete", &scan, &verdict);
-    let undecodable = Stored { value: Some(b"\xff".to_vec()), ..whole.clone() };
-    let bare = Stored { headers: Vec::new(), ..whole.clone() };
-    let framed = Stored { value: Some([&[0, 0, 0, 0, 7, 0], bare.value_bytes()].concat()), ..bare.clone() };
+    let undecodable = StoredRecord { value: Some(b"\xff".to_vec()), ..whole.clone() };
+    let bare = StoredRecord { headers: Vec::new(), ..whole.clone() };
+    let framed = StoredRecord { value: Some([&[0, 0, 0, 0, 7, 0], bare.value_bytes()].concat()), ..bare.clone() };
     // What the headers tell is not looked for in the value; without headers the value tells, in a registry's frame too.
     for stored in [&whole, &undecodable, &bare, &framed] {
         check(stored, "", true);
@@ -199,7 +199,7 @@ fn what_shares_a_topic_is_told_apart_by_its_event() {
 
 #[test]
 fn a_range_of_times_excludes_its_end() {
-    let at = |time: Option<i64>| Stored { timestamp_ms: time, ..stored("quarantine", &event("filespin", ""), &[]) };
+    let at = |time: Option<i64>| StoredRecord { timestamp_ms: time, ..stored("quarantine", &event("filespin", ""), &[]) };
     let range =
         parse("--since 1970-01-01T00:00:01Z --until 1970-01-01T00:00:02Z").unwrap_or_else(|error| panic!("{error}")).range;
     for (time, within) in [(Some(999), false), (Some(1_000), true), (Some(1_999), true), (Some(2_000), false), (None, true)] {
