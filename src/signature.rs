@@ -61,7 +61,7 @@ pub struct Keys {
     /// The secrets that could be read, each with its slot: its position in the configuration, counted from 1.
     pub secrets: Vec<(u32, Secret)>,
     /// Whether a configured secret could never be read: what does not match may be signed with that one.
-    pub incomplete: bool,
+    pub secret_missing: bool,
     /// How far a signed timestamp may lie from the time of arrival, either way, inclusive.
     pub tolerance: Duration,
 }
@@ -69,7 +69,7 @@ pub struct Keys {
 impl Keys {
     /// What a delivery that no secret matches is: the sender's fault, unless a secret is missing that might have matched.
     pub fn mismatch(&self, error: Error) -> Error {
-        if self.incomplete { Error::NoSecret } else { error }
+        if self.secret_missing { Error::NoSecret } else { error }
     }
 }
 

@@ -39,7 +39,7 @@ const NOW: Duration = Duration::from_secs(1_760_000_000);
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let secrets = Secret::new(SECRET.as_bytes()).into_iter().map(|secret| (1, secret)).collect();
-    Keys { secrets, incomplete: false, tolerance: Duration::from_secs(300) }
+    Keys { secrets, secret_missing: false, tolerance: Duration::from_secs(300) }
 });
 
 static ENCODING: LazyLock<Encoding> = LazyLock::new(|| {

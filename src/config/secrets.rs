@@ -249,7 +249,7 @@ impl SecretRing {
     /// The secrets to verify with.
     pub fn keys(&self) -> Keys {
         let secrets: Vec<_> = self.slots.iter().filter_map(|slot| Some((slot.number, slot.current.clone()?))).collect();
-        Keys { incomplete: secrets.len() < self.slots.len(), secrets, tolerance: self.tolerance }
+        Keys { secret_missing: secrets.len() < self.slots.len(), secrets, tolerance: self.tolerance }
     }
 
     fn read(&mut self) -> Vec<SecretEvent> {
@@ -275,7 +275,7 @@ impl SecretRing {
         let cleaned = |slot: &Slot| {
             let mistaken = mistaken::look(&slot.source.bytes(&self.environment).ok()?)?;
             let secrets = vec![(slot.number, Secret::new(&mistaken.cleaned)?)];
-            let keys = Keys { incomplete: false, secrets, tolerance: self.tolerance };
+            let keys = Keys { secret_missing: false, secrets, tolerance: self.tolerance };
             Some((format!("{} {}", slot.source, mistaken.remarks()), keys))
         };
         self.slots.iter().filter_map(cleaned).collect()

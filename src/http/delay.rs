@@ -56,7 +56,7 @@ impl Delay {
     }
 
     /// For how long a request that is begun now may have waited: as late as the last look was, or as the one is that is due.
-    pub(super) fn now(&self) -> Duration {
+    pub(super) fn current(&self) -> Duration {
         let overdue = micros(self.start.elapsed()).saturating_sub(self.due.load(Ordering::Relaxed));
         Duration::from_micros(overdue.max(self.last.load(Ordering::Relaxed)))
     }

@@ -57,7 +57,7 @@ pub(super) struct Outcome<'a> {
 
 impl<'a> Outcome<'a> {
     pub(super) fn new(webhooks: &'a Webhooks, source: Source) -> Self {
-        let (started, late) = (Instant::now(), webhooks.delay.now());
+        let (started, late) = (Instant::now(), webhooks.delay.current());
         Self {
             webhooks,
             endpoint: None,

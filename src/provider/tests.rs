@@ -27,7 +27,7 @@ pub(crate) fn delivery(credential: Credential, body: &[u8]) -> Delivery {
 /// These secrets in slots from 1 on, and the usual window.
 pub(crate) fn keys(secrets: &[&str]) -> Keys {
     let secrets = (1..).zip(secrets).map(|(slot, secret)| (slot, Secret::new(secret.as_bytes()).unwrap())).collect();
-    Keys { secrets, incomplete: false, tolerance: Duration::from_secs(300) }
+    Keys { secrets, secret_missing: false, tolerance: Duration::from_secs(300) }
 }
 
 /// What a provider reads in a body that it has proven.

@@ -56,7 +56,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn keys(secret: &[u8]) -> Keys {
-    Keys { secrets: vec![(1, Secret::new(secret).unwrap())], incomplete: false, tolerance: Duration::from_secs(300) }
+    Keys { secrets: vec![(1, Secret::new(secret).unwrap())], secret_missing: false, tolerance: Duration::from_secs(300) }
 }
 
 fn key_of(provider: &Provider) -> &'static str {

@@ -66,7 +66,7 @@ fn record(provider: &'static Provider, endpoint: &str, body: String, encoding: &
         body: body.into_bytes().into(),
         received_at,
     };
-    let keys = Keys { secrets: vec![(1, secret)], incomplete: false, tolerance: Duration::from_secs(300) };
+    let keys = Keys { secrets: vec![(1, secret)], secret_missing: false, tolerance: Duration::from_secs(300) };
     let verified = provider.verify(delivery, &keys).ok()?;
     let event = (provider.classify)(&verified);
     Some(encode(verified, provider, event, encoding))

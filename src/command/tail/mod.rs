@@ -189,7 +189,7 @@ impl<W: Write> Tail<'_, W> {
         let none = std::collections::BTreeSet::new();
         while self.goes_on() {
             let pending = if everything { &none } else { self.reader.pending() };
-            let Some(stored) = self.backlog.ready(pending) else { break };
+            let Some(stored) = self.backlog.pop_settled(pending) else { break };
             self.shown += u64::from(self.printer.print(&mut self.out, &stored)?);
         }
         Ok(())

@@ -41,7 +41,7 @@ impl Backlog {
     }
 
     /// The next record that nothing can precede any more that is still to come from these partitions.
-    pub(super) fn ready(&mut self, pending: &BTreeSet<Partition>) -> Option<StoredRecord> {
+    pub(super) fn pop_settled(&mut self, pending: &BTreeSet<Partition>) -> Option<StoredRecord> {
         if pending.is_empty() || (self.bytes > self.bytes_max && self.last.is_none()) {
             return self.pop();
         }
@@ -83,7 +83,7 @@ mod tests {
             // A negative time stands for a record that a filter has refused.
             let (topic, offset, time) = *of;
             backlog.push(stored((topic, offset, time.abs())), time > 0);
-            while let Some(stored) = backlog.ready(&left(at + 1)) {
+            while let Some(stored) = backlog.pop_settled(&left(at + 1)) {
                 out.push((at + 1, stored.topic, stored.offset));
             }
         }
