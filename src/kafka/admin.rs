@@ -22,7 +22,7 @@ use super::{
     client::client_config,
     leaders,
     listener::Listener,
-    texts,
+    meanings,
 };
 use crate::config::{Config, Kafka};
 
@@ -143,7 +143,7 @@ pub fn unusable(config: &Config) -> Vec<String> {
 /// Those of `names` that exist, without asking for any other topic.
 pub fn look_at(config: &Config, names: &[String]) -> Result<BTreeMap<String, Topic>, String> {
     let consumer: BaseConsumer =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| texts::explain(&config.kafka, &error))?;
+        client_config(config.kafka.connection_properties()).create().map_err(|error| meanings::explain(&config.kafka, &error))?;
     let mut topics = BTreeMap::new();
     for name in names {
         let metadata = consumer.fetch_metadata(Some(name), TIMEOUT).map_err(|error| error.to_string())?;
@@ -242,7 +242,7 @@ fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<V
 /// its brokers know of it. Returns those that are not there yet after ten seconds.
 pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<String>, String> {
     let consumer: BaseConsumer =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| texts::explain(&config.kafka, &error))?;
+        client_config(config.kafka.connection_properties()).create().map_err(|error| meanings::explain(&config.kafka, &error))?;
     let visible = |name: &str| {
         let metadata = consumer.fetch_metadata(Some(name), TIMEOUT).ok()?;
         let topic = metadata.topics().first()?;
@@ -296,7 +296,7 @@ fn run_administrative<T>(
     call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> KafkaResult<T>,
 ) -> Result<KafkaResult<T>, String> {
     let admin: AdminClient<_> =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| texts::explain(&config.kafka, &error))?;
+        client_config(config.kafka.connection_properties()).create().map_err(|error| meanings::explain(&config.kafka, &error))?;
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     Ok(runtime.block_on(call(&admin, options)))
@@ -346,7 +346,7 @@ impl Prober {
         let mut client = client_config(config.kafka.connection_properties());
         client.set("acks", "all").set("message.timeout.ms", TIMEOUT.as_millis().to_string());
         client.set("message.max.bytes", (longest + 64 * 1024).to_string()).set("message.send.max.retries", "0");
-        let producer = client.create_with_context(Probe(sender)).map_err(|error| texts::explain(&config.kafka, &error))?;
+        let producer = client.create_with_context(Probe(sender)).map_err(|error| meanings::explain(&config.kafka, &error))?;
         Ok(Self { producer, outcome, noise })
     }
 

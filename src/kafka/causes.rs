@@ -8,7 +8,7 @@ use std::{
 
 use rdkafka::metadata::MetadataBroker;
 
-use super::texts;
+use super::meanings;
 use crate::{config::Kafka, logged::printable};
 
 /// Brokers whose last complaint is remembered; their number is up to the cluster.
@@ -36,7 +36,7 @@ pub(super) fn address(broker: &MetadataBroker) -> String {
 
 /// One sentence on brokers that do not answer.
 pub(super) fn sentence(kafka: &Kafka, unreachable: &[Unreachable]) -> String {
-    let each = |it: &Unreachable| match texts::meaning(kafka, Some(&it.address), &it.cause) {
+    let each = |it: &Unreachable| match meanings::meaning(kafka, Some(&it.address), &it.cause) {
         Some(meaning) => format!("{}: {meaning}", it.address),
         None => it.to_string(),
     };

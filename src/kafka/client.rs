@@ -6,7 +6,7 @@ use rdkafka::{
     producer::{BaseProducer, ThreadedProducer},
 };
 
-use super::{context::Context, texts};
+use super::{context::Context, meanings};
 use crate::config::{Kafka, Security};
 
 /// The producer of the daemon.
@@ -14,7 +14,7 @@ pub(super) type Producer = ThreadedProducer<Context>;
 
 /// Whether librdkafka knows every property of the producer and takes its value. No client is made for that, and nobody is connected to.
 pub fn takes_properties(kafka: &Kafka) -> Result<(), String> {
-    client_config(kafka.client_properties()).create_native_config().map(drop).map_err(|error| texts::explain(kafka, &error))
+    client_config(kafka.client_properties()).create_native_config().map(drop).map_err(|error| meanings::explain(kafka, &error))
 }
 
 /// Whether librdkafka can use the files of `[kafka.tls]`. What is wrong with them is in the error, and nothing of them.
@@ -26,7 +26,7 @@ pub fn takes_files(kafka: &Kafka) -> Result<(), String> {
     let mut tls = kafka.connection_properties();
     tls.retain(|(name, _)| name.starts_with("ssl.") || name.starts_with("enable.ssl."));
     tls.push(("security.protocol".into(), "ssl".into()));
-    client_config(tls).create::<BaseProducer>().map(drop).map_err(|error| texts::explain(kafka, &error))
+    client_config(tls).create::<BaseProducer>().map(drop).map_err(|error| meanings::explain(kafka, &error))
 }
 
 /// Why librdkafka does not take a property with this value by itself, if it does not. Never holds the value.
@@ -52,5 +52,5 @@ pub(super) fn client_config(properties: Vec<(String, String)>) -> ClientConfig {
 }
 
 pub(super) fn build(kafka: &Kafka, client: &ClientConfig, context: Context) -> Result<Producer, String> {
-    client.create_with_context(context).map_err(|error| texts::explain(kafka, &error))
+    client.create_with_context(context).map_err(|error| meanings::explain(kafka, &error))
 }

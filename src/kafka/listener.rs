@@ -12,7 +12,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use super::{causes::Causes, texts};
+use super::{causes::Causes, meanings};
 use crate::{config::Kafka, logged::printable};
 
 /// The callbacks of a client that asks the cluster a question: they keep the cause of a failure, of which the failed call itself only
@@ -37,7 +37,7 @@ impl Listener {
     /// A consumer that is listened to: it also says what is no error.
     pub(super) fn consumer(self, mut client: ClientConfig) -> Result<BaseConsumer<Self>, String> {
         let kafka = Arc::clone(&self.kafka);
-        client.set_log_level(RDKafkaLogLevel::Info).create_with_context(self).map_err(|error| texts::explain(&kafka, &error))
+        client.set_log_level(RDKafkaLogLevel::Info).create_with_context(self).map_err(|error| meanings::explain(&kafka, &error))
     }
 
     /// Why the first call of this client failed: what it means, or librdkafka's own words where it said anything.
@@ -56,7 +56,7 @@ impl Listener {
                 return sentence;
             }
             if let Some(cause) = text(&self.first) {
-                return match texts::meaning(&self.kafka, texts::address(&cause), &cause) {
+                return match meanings::meaning(&self.kafka, meanings::address(&cause), &cause) {
                     Some(meaning) => format!("the brokers {brokers} do not answer as they should: {meaning}"),
                     None => format!("the brokers {brokers} do not answer: {} ({error})", printable(&cause)),
                 };
@@ -64,7 +64,7 @@ impl Listener {
             // Callbacks come only while polling. There is nothing assigned, so no record can come.
             let _event = client.poll(Duration::from_millis(20));
         }
-        match text(&self.remark).and_then(|remark| texts::meaning(&self.kafka, None, &remark)) {
+        match text(&self.remark).and_then(|remark| meanings::meaning(&self.kafka, None, &remark)) {
             Some(meaning) => format!("the brokers {brokers} do not answer as they should: {meaning}"),
             // A port that speaks something else closes the connection without a word.
             None => format!("the brokers {brokers} do not answer: {error}; are host, port and [kafka] security right?"),
@@ -85,7 +85,7 @@ impl ClientContext for Listener {
         let message = message.split_once("]: ").map_or(message, |(_, message)| message);
         let is_error = level as i32 <= RDKafkaLogLevel::Error as i32;
         let kept = if is_error { &self.first } else { &self.remark };
-        if is_error || texts::is_known(message) {
+        if is_error || meanings::is_known(message) {
             self.causes.note(message);
             // The first one is the cause, what follows are its effects.
             kept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| message.to_owned());

@@ -4,7 +4,7 @@
 //!   replicas. `unacknowledged` limits what waits for each topic. A thread, `supervisor`, looks the topics up, and builds a new producer after a
 //!   fatal error or where `reload` finds changed credentials, so that nothing here ever needs a restart. `shared` is what the publisher and the
 //!   supervisor share. Every failure is a 503 by one total rule: [`publisher::failure`].
-//! - Clients: `client` makes them. librdkafka reports to `context` (the producers) and to `listener` (all others). `texts` and
+//! - Clients: `client` makes them. librdkafka reports to `context` (the producers) and to `listener` (all others). `meanings` and
 //!   `handshake` say what it means, `brokers` and `causes` what it has reported of each broker, `leaders` asks whether brokers answer.
 //! - Administration: [`admin`] asks a cluster for its topics and creates them, [`guarantee`] judges their settings.
 //! - Reading: [`read`].
@@ -19,13 +19,13 @@ pub mod guarantee;
 mod handshake;
 mod leaders;
 mod listener;
+mod meanings;
 pub mod mock;
 mod publisher;
 pub mod read;
 mod reload;
 mod shared;
 mod supervisor;
-mod texts;
 mod topics;
 mod unacknowledged;
 

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     harness::{Answer, NOW, Setup, Stored, fixture, fixtures, frozen, secret, signed_with},
-    table::{Ask, Table, header, id},
+    request_table::{Ask, Table, header, id},
 };
 
 /// The fixtures that are a webhook's body as they are. The names come with their folder, which is the provider's.

@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message as _;
 
-use crate::{harness::assert_discreet, stub::take_request, tls};
+use crate::{harness::assert_discreet, request_reader::take_request, tls};
 
 /// A status with which it never answers.
 pub const HANGS: u16 = 0;

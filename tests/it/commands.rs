@@ -8,7 +8,7 @@ use crate::{
     binary::{Finished, Folder, Process, hookgate},
     forks,
     harness::{Daemon, SECRETS, Setup, fixture, wait_until},
-    life::serve_configuration,
+    lifecycle::serve_configuration,
 };
 
 const COMMANDS: [&str; 9] = ["serve", "dev", "send", "tail", "verify", "check", "topics", "schema", "completions"];

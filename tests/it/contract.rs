@@ -14,7 +14,7 @@ use crate::{
     accept::post_every_fixture,
     binary::Folder,
     harness::{self, Daemon, NOW, SECRETS, Setup, Stored, fixture, hmac_hex, secret, signed_with},
-    table::{Ask, Table, header, id},
+    request_table::{Ask, Table, header, id},
 };
 
 fn decode(record: &Stored) -> Event {

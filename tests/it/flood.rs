@@ -11,7 +11,7 @@ use hookgate::config::Config;
 use crate::{
     harness::{Daemon, Setup, parse, signed},
     limits::{PATIENCE, body, chunked, connect, head, next_answer, rest, whole},
-    table::{Ask, outcomes},
+    request_table::{Ask, outcomes},
 };
 
 /// A part of what the daemon's patience with a slow peer is here: whoever has to wait for that is not served in time.

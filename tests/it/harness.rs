@@ -26,12 +26,12 @@ use sha2::Sha256;
 
 use crate::forks;
 
+#[allow(unused_imports, reason = "not every suite writes raw requests")]
+pub use crate::raw_http::{Answer, UNANSWERED, exchange, parse, request};
 #[allow(unused_imports, reason = "not every suite has secrets of its own")]
-pub use crate::search::{assert_discreet, keep_secret, leak};
+pub use crate::secret_search::{assert_discreet, keep_secret, leak};
 #[allow(unused_imports, reason = "not every suite measures")]
 pub use crate::waits::{beside_a_clock, wait_until};
-#[allow(unused_imports, reason = "not every suite writes raw requests")]
-pub use crate::wire::{Answer, UNANSWERED, exchange, parse, request};
 
 /// The secrets of the endpoints that every daemon under test has: two for each, the one that [`signed`] uses in the second slot.
 pub const SECRETS: &[(&str, &str)] = &[

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     binary::{Folder, Process},
     harness::{Answer, Daemon, Setup, parse, request, wait_until},
-    life::{mock, serve_configuration},
+    lifecycle::{mock, serve_configuration},
     limits::raw,
 };
 

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     binary::{Folder, Process, hookgate},
     harness::{Daemon, SECRETS, Setup, request, wait_until},
-    life::serve_configuration,
+    lifecycle::serve_configuration,
 };
 
 /// A peer that asks without end and never reads an answer fills every buffer on the way. No time-out of HTTP's counts then, so such

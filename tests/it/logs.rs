@@ -12,7 +12,7 @@ use crate::{
     binary::{Folder, Process, hookgate},
     docs::{document, rows},
     harness::{Daemon, LINES_SEARCHED, hmac_hex, leak, request, secret, wait_until},
-    life::{mock, serve_configuration},
+    lifecycle::{mock, serve_configuration},
     tidy::{is_test, rust},
 };
 

@@ -11,7 +11,7 @@ use crate::{
     binary::{Folder, hookgate},
     commands::{check as run, configured},
     harness::{Daemon, SECRETS, Setup},
-    life::serve_configuration,
+    lifecycle::serve_configuration,
     tls,
 };
 
@@ -103,7 +103,7 @@ fn send_says_what_is_wrong_with_a_connection() {
 
 #[test]
 fn tail_says_what_a_filter_cannot_find() {
-    let mock = crate::life::mock();
+    let mock = crate::lifecycle::mock();
     let folder = configured(mock.brokers());
     let check = |line: &str, code: i32, expected: &str| {
         let arguments = [&["tail", "--from-beginning", "--exit"], &line.split(' ').collect::<Vec<_>>()[..]].concat();

@@ -17,7 +17,7 @@ use crate::{
     binary::{Folder, Process, hookgate},
     forks,
     harness::{hmac_hex, keep_secret, request, secret, wait_until},
-    life::{mock, serve_configuration},
+    lifecycle::{mock, serve_configuration},
 };
 
 /// What the daemon may need at most while hostile peers answer it, in KiB. It needs about a third of that; each bomb holds twice as much.

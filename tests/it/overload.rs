@@ -24,7 +24,7 @@ use crate::{
     forks,
     harness::{Answer, Daemon, Setup, UNANSWERED, configuration, parse, topics, wait_until},
     limits::{body, connect, head, next_answer, rest, whole},
-    table::{Ask, outcomes},
+    request_table::{Ask, outcomes},
     waits::Over,
 };
 
@@ -299,7 +299,7 @@ fn a_body_that_makes_the_classifier_panic() {
         assert!(!verified.delivery().body.windows(4).any(|part| part == b"trip"), "a defect");
         (uploadcare::PROVIDER.classify)(verified)
     }
-    let mut table = crate::table::Table::with(Setup { change: |config| read_by(config, trips), ..Setup::default() });
+    let mut table = crate::request_table::Table::with(Setup { change: |config| read_by(config, trips), ..Setup::default() });
     let kept = connect(&table.daemon);
     for number in 0..10 {
         let ask = Ask::signed("uploadcare", &event("trip", number));

@@ -10,7 +10,7 @@ use prost::Message as _;
 
 use crate::{
     harness::{NOW, secret, signed_with},
-    table::{Ask, Table, header, id},
+    request_table::{Ask, Table, header, id},
 };
 
 /// A secret that no endpoint has.

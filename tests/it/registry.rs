@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use crate::{
     binary::{Folder, hookgate},
     harness::{Daemon, Setup, keep_secret, wait_until},
-    life::{mock, serve_configuration},
-    stub::{header, take_request},
+    lifecycle::{mock, serve_configuration},
+    request_reader::{header, take_request},
     tls,
 };
 

@@ -11,7 +11,7 @@ use crate::{
     binary::{Folder, Process},
     forks,
     harness::{Answer, hmac_hex, keep_secret, request, wait_until},
-    life::mock,
+    lifecycle::mock,
 };
 
 const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"rotation"}}"#;

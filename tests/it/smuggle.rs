@@ -9,7 +9,7 @@ use prost::Message as _;
 use crate::{
     harness::{Daemon, parse, wait_until},
     limits::{head, raw, whole},
-    table::{Ask, Table, outcomes},
+    request_table::{Ask, Table, outcomes},
 };
 
 /// A delivery of that scan.

@@ -16,8 +16,8 @@ use crate::{
     binary::{Folder, Process},
     collector::{Collector, HANGS},
     harness::{Answer, Daemon, Setup, hmac_hex, keep_secret, leak, request, secret, signed, wait_until},
-    life::{mock, serve_configuration},
-    table::header,
+    lifecycle::{mock, serve_configuration},
+    request_table::header,
     tls,
 };
 

@@ -24,7 +24,7 @@ use crate::{
     binary::Folder,
     harness::{Answer, Daemon, Setup, UNANSWERED, environment, fixture, parse, wait_until},
     limits::{body, connect, next_answer, rest, wait_for_faults, whole},
-    table::{Ask, id},
+    request_table::{Ask, id},
 };
 
 /// A certificate for `localhost` that nobody but itself has signed, and its key.
@@ -249,10 +249,10 @@ fn a_new_certificate_is_shown_without_a_lost_delivery() {
 /// The log is that of a real process, because it tells why.
 #[test]
 fn a_bad_new_certificate_is_told_and_not_used() {
-    let (folder, mock) = (Folder::new(), crate::life::mock());
+    let (folder, mock) = (Folder::new(), crate::lifecycle::mock());
     let good = pair();
     good.write(&folder);
-    folder.write("hookgate.toml", crate::life::serve_configuration(mock.brokers(), &table(&folder)));
+    folder.write("hookgate.toml", crate::lifecycle::serve_configuration(mock.brokers(), &table(&folder)));
     let process = crate::binary::Process::spawn(&folder, &["serve"]);
     let (webhooks, _) = process.addresses();
     let trusting = client(&[&good], BOTH, &["http/1.1"]);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    same::bodies,
+    same_as_mock::bodies,
     support::{plain, prefix, publishing, python, python_lines},
 };
 

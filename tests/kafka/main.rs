@@ -10,13 +10,13 @@ mod forks;
 #[path = "../it/harness.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod harness;
-#[path = "../it/search.rs"]
-mod search;
+#[path = "../it/secret_search.rs"]
+mod secret_search;
 #[path = "../it/waits.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod waits;
-#[path = "../it/wire.rs"]
-mod wire;
+#[path = "../it/raw_http.rs"]
+mod raw_http;
 /// Brokers, the real binary, and the independent consumer.
 mod support;
 
@@ -24,7 +24,7 @@ mod support;
 mod topics;
 
 /// What the mock cluster stores is what a real Kafka stores.
-mod same;
+mod same_as_mock;
 
 /// The official CloudEvents SDK for Python reads every record.
 mod cloudevents;

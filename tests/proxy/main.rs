@@ -10,15 +10,15 @@ mod forks;
 #[path = "../it/harness.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod harness;
-#[path = "../it/search.rs"]
+#[path = "../it/secret_search.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
-mod search;
+mod secret_search;
 #[path = "../it/waits.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod waits;
-#[path = "../it/wire.rs"]
+#[path = "../it/raw_http.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
-mod wire;
+mod raw_http;
 /// The proxies.
 mod support;
 

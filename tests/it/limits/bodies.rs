@@ -5,7 +5,7 @@ use std::{io::Write as _, net::Shutdown};
 use super::{KIB, body, chunked, connect, head, next_answer, raw, rest, table, wait_for_faults, whole};
 use crate::{
     harness::{parse, signed},
-    table::Ask,
+    request_table::Ask,
 };
 
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";

@@ -9,7 +9,7 @@ use std::{
 use super::{FIRST_PATIENCE, PATIENCE, body, connect, handed_over, next_answer, raw, rest, table, wait_for_faults, whole};
 use crate::{
     harness::parse,
-    table::{Ask, Table, id, outcomes},
+    request_table::{Ask, Table, id, outcomes},
 };
 
 #[test]

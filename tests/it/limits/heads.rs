@@ -8,7 +8,7 @@ use std::{
 use super::{KIB, body, connect, next_answer, raw, rest, table, wait_for_faults, whole};
 use crate::{
     harness::{UNANSWERED, parse},
-    table::Ask,
+    request_table::Ask,
 };
 
 #[test]

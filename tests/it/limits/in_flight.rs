@@ -9,7 +9,7 @@ use std::{
 use super::{PATIENCE, body, connect, handed_over, head, next_answer, table, whole};
 use crate::{
     harness::{Daemon, Setup},
-    table::{Ask, Table, outcomes},
+    request_table::{Ask, Table, outcomes},
 };
 
 /// Sends a part of a request, and beside it another, for which there is no room. Returns the connection of the first one.

@@ -2,7 +2,7 @@
 
 mod bodies;
 mod connections;
-mod early;
+mod early_answers;
 mod heads;
 mod in_flight;
 
@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     harness::{Answer, Daemon, Setup, UNANSWERED, parse},
-    table::{Ask, Table},
+    request_table::{Ask, Table},
 };
 
 const KIB: usize = 1024;

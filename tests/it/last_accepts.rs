@@ -10,7 +10,7 @@ use std::{
 use crate::{
     harness::{Answer, Daemon, Setup, UNANSWERED, parse, wait_until},
     limits::{body, next_answer, whole},
-    table::Ask,
+    request_table::Ask,
     tls::{self, client, shake},
 };
 

@@ -11,7 +11,7 @@ use hookgate::kafka::mock::Mock;
 use crate::{
     binary::{Folder, Process},
     harness::{Answer, Daemon, Setup, configuration, hmac_hex, request, secret, take_down, topics, wait_until},
-    life::serve_configuration,
+    lifecycle::serve_configuration,
 };
 
 const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"00000001-0000-4000-8000-000000000000"}}"#;

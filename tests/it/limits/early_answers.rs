@@ -17,7 +17,7 @@ use super::{
 use crate::{
     binary::Folder,
     harness::{Answer, Daemon, Setup, beside_a_clock, parse, wait_until},
-    table::Ask,
+    request_table::Ask,
     tls::{client, pair, shake},
 };
 

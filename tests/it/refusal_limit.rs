@@ -9,7 +9,7 @@ use std::{
 use crate::{
     harness::{Answer, Daemon, Setup, parse, request, signed},
     limits::{body, connect, head, next_answer, rest, whole},
-    table::{Ask, outcomes},
+    request_table::{Ask, outcomes},
 };
 
 fn daemon(http: &str) -> Daemon {

@@ -13,7 +13,7 @@ use hookgate::kafka::mock::Mock;
 use crate::{
     binary::{Folder, Process, hookgate},
     harness::{Answer, Daemon, Setup, configuration, hmac_hex, request, secret, topics, wait_until},
-    life::serve_configuration,
+    lifecycle::serve_configuration,
 };
 
 /// Where the mock cluster says that it is, as it writes it.

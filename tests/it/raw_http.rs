@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::search::assert_discreet;
+use crate::secret_search::assert_discreet;
 
 /// After this time without a byte, a peer answers no more. It is longer than every deadline of a daemon under test, so that a machine that is
 /// merely busy never reaches it.

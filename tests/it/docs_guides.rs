@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{
     docs::{document, parse, rows},
     harness::Stored,
-    table::{Ask, Table, header},
+    request_table::{Ask, Table, header},
 };
 
 /// The text under a heading, up to the next one of its level.
