@@ -1,7 +1,7 @@
 //! Rules about the source itself: sizes, who may name what, and leftovers.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -168,6 +168,53 @@ fn modules_keep_to_themselves() {
     let outside = |line: &str| ["now(", "TcpStream", "fs::", "thread::"].iter().any(|call| line.contains(call));
     let provider: Vec<_> = said(outside, &[]).into_iter().filter(|place| place.starts_with("src/provider/")).collect();
     none("no provider reads the clock or does I/O", &provider);
+}
+
+/// The name of the type that a line defines, outside of everything else.
+fn type_name(line: &str) -> Option<&str> {
+    let line = match line.split_once(' ') {
+        Some((visibility, rest)) if visibility.starts_with("pub") => rest,
+        _ => line,
+    };
+    let name = ["struct ", "enum ", "union ", "trait ", "type "].iter().find_map(|kind| line.strip_prefix(kind))?;
+    name.split(|c: char| !c.is_alphanumeric()).next()
+}
+
+/// A search for one type finds no other.
+#[test]
+fn each_type_has_its_own_name() {
+    // Each command has its arguments, and each provider's wire format its body.
+    const SHARED: [&str; 2] = ["Arguments", "Body"];
+    let mut defined = BTreeMap::<String, Vec<String>>::new();
+    for place in said(|line| type_name(line).is_some(), &[]) {
+        let (_, line) = place.split_once(": ").expect("a place and its line");
+        defined.entry(type_name(line).expect("it defines one").to_owned()).or_default().push(place.clone());
+    }
+    let twice: BTreeMap<_, _> = defined.into_iter().filter(|(_, places)| places.len() > 1).collect();
+    assert_eq!(twice.keys().collect::<Vec<_>>(), SHARED, "{twice:#?}");
+}
+
+/// Whether two names are the same but for one letter.
+fn alike(one: &str, other: &str) -> bool {
+    let front = one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one.as_bytes()[front..], &other.as_bytes()[front..]);
+    let back = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
+    one.len().max(other.len()) - back <= 1
+}
+
+/// Nobody opens the wrong one of two files.
+#[test]
+fn files_in_a_folder_differ_by_more_than_a_letter() {
+    assert!(alike("section", "sections") && alike("texts", "tests") && !alike("server", "serving"), "the measure itself");
+    let files = rust();
+    let split = |name: &'_ str| name.rsplit_once('/').map(|(folder, name)| (folder.to_owned(), name.to_owned()));
+    let files: Vec<(String, String)> = files.iter().filter_map(|(name, _)| split(name)).collect();
+    let mut places = Vec::new();
+    for (index, (folder, name)) in files.iter().enumerate() {
+        let near = files[..index].iter().filter(|(other, it)| other == folder && alike(it, name));
+        places.extend(near.map(|(_, other)| format!("{folder}: {other} and {name}")));
+    }
+    none("files that are one letter apart", &places);
 }
 
 #[test]
