@@ -47,10 +47,10 @@ bless: ## run the fast ring and accept every changed snapshot; read the diff aft
 	INSTA_UPDATE=always $(CARGO) test --locked
 
 kafka: ## start a real Kafka on 127.0.0.1:19092
-	scripts/kafka start
+	scripts/kafka/broker start
 
 kafka-stop: ## stop it
-	scripts/kafka stop
+	scripts/kafka/broker stop
 
 # In the target folder of the daemon, so that librdkafka is built once for both.
 faults: build ## break Kafka, the network and the daemon under load, and prove that nothing is lost (three real brokers, Linux)
@@ -65,13 +65,13 @@ soak: release ## watch two daemons at a steady rate for SOAK_SECONDS (1800): not
 	$(CARGO) run --locked --quiet --manifest-path faults/Cargo.toml --target-dir target -- --hookgate target/release/hookgate --soak $(SOAK_SECONDS)
 
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
-	scripts/buf
+	scripts/schema/buf
 
 asyncapi: ## validate docs/asyncapi.json with AsyncAPI's own parser (Node.js)
-	scripts/asyncapi
+	scripts/schema/asyncapi
 
 codegen: ## generate code from the schema in five languages, and read a record with it (Java, Maven, Go, Node.js, Python)
-	scripts/codegen
+	scripts/schema/codegen
 
 bench: ## measure what a delivery costs (release builds and a real Kafka)
 	bench/run
@@ -80,37 +80,37 @@ package: ## build the crate from what would be published
 	$(CARGO) package --locked --allow-dirty --quiet
 
 fuzz: ## search each fuzz target for FUZZ_SECONDS (60), one on each core; needs a C++ compiler
-	scripts/fuzz
+	scripts/tools/fuzz
 
 fuzz-corpus: ## add what `make fuzz` has reached to fuzz/corpus, as few and short inputs as can be
-	scripts/fuzz corpus
+	scripts/tools/fuzz corpus
 
 fuzz-check: ## run the fuzz targets on their seeds and on fixed mutations, a few seconds in all
 	$(CARGO) run --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir target --example stable
 
 deps: ## check the licences, versions and sources of the dependencies, and known vulnerabilities where reachable
-	scripts/deps
+	scripts/tools/deps
 
 sbom: ## write the bill of materials: hookgate.cdx.json, CycloneDX
-	scripts/cargo-tool cyclonedx --format json --spec-version 1.5 --override-filename hookgate.cdx
+	scripts/tools/cargo cyclonedx --format json --spec-version 1.5 --override-filename hookgate.cdx
 
 deploy-check: build ## check the chart, the manifests, compose.yaml and the image's build file (Go, Python; no cluster)
-	scripts/deploy-check
+	scripts/deploy/check
 
 deploy-bless: ## write anew what under deploy/ is derived: schema and table of the values, plain manifests
-	scripts/deploy-check --bless
+	scripts/deploy/check --bless
 
 drill: build ## try the alerts and the dashboard: a real Kafka that goes away, a real Prometheus; five minutes
-	scripts/drill
+	scripts/deploy/drill
 
 otel: build ## send spans to a real OpenTelemetry Collector, which is built first (Go)
-	scripts/otel
+	scripts/deploy/otel
 
 image: ## build the container image and print its size (docker, podman or buildah)
-	scripts/image
+	scripts/deploy/image
 
 e2e: build ## try the chart on the Kubernetes of KUBECONFIG: IMAGE=name:tag KAFKA_HOST=address (helm, kubectl)
-	scripts/e2e --image $(IMAGE) --kafka-host $(KAFKA_HOST)
+	scripts/deploy/e2e --image $(IMAGE) --kafka-host $(KAFKA_HOST)
 
 # A folder of that name exists, so it must be phony.
 examples: ## run the examples of consumers end to end: real Kafka, PostgreSQL, duplicated and reordered deliveries (Java, Python)

@@ -1,4 +1,4 @@
-//! The three brokers of `scripts/kafka3`.
+//! The three brokers of `scripts/kafka/cluster`.
 
 use std::{
     process::{Command, Stdio},
@@ -73,7 +73,7 @@ impl Cluster {
         match status.code() {
             Some(0) => Ok(None),
             Some(3) => Ok(Some("the size of its files cannot be limited here")),
-            code => Err(format!("scripts/kafka3 full ended with {code:?}")),
+            code => Err(format!("scripts/kafka/cluster full ended with {code:?}")),
         }
     }
 
@@ -202,14 +202,14 @@ fn administer<T>(
     runtime.block_on(call(&admin, &options)).map_err(|error| error.to_string())
 }
 
-/// `scripts/kafka3`, whose chatter is not wanted in the table.
+/// `scripts/kafka/cluster`, whose chatter is not wanted in the table.
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(root().join("scripts/kafka3"));
+    let mut command = Command::new(root().join("scripts/kafka/cluster"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
 
 pub(crate) fn script(arguments: &[&str]) -> Result<(), String> {
-    let status = command(arguments).status().map_err(|error| format!("scripts/kafka3: {error}"))?;
-    status.success().then_some(()).ok_or_else(|| format!("scripts/kafka3 {} failed", arguments.join(" ")))
+    let status = command(arguments).status().map_err(|error| format!("scripts/kafka/cluster: {error}"))?;
+    status.success().then_some(()).ok_or_else(|| format!("scripts/kafka/cluster {} failed", arguments.join(" ")))
 }

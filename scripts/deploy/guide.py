@@ -1,4 +1,4 @@
-"""Pastes the installations of docs/kubernetes.md, with Helm and without, into a cluster that has nothing of it yet: for scripts/e2e.
+"""Pastes the installations of docs/kubernetes.md, with Helm and without, into a cluster that has nothing of it yet: for scripts/deploy/e2e.
 
 Only what belongs to the reader is replaced: the image, Kafka's address, and how many replicas topics have on its one broker.
 """
@@ -15,7 +15,7 @@ from pasted import ROOT, blocks, paste, replaced
 
 NAMESPACE = "hookgate"
 DOCUMENT = "docs/kubernetes.md"
-# Beside the plain broker of scripts/e2e.
+# Beside the plain broker of scripts/deploy/e2e.
 SECURED_PORT = 20892
 USER, PASSWORD = "hookgate", "made-up-for-the-guide"
 
@@ -55,9 +55,9 @@ def without_helm(image, kafka, folder, shell):
 def secured_kafka(host, environment):
     """A broker with a user that may create topics and write to them. Returns the file of its authority."""
     def kafka(*arguments):
-        done = subprocess.run([ROOT / "scripts/kafka", *arguments], env=environment, capture_output=True, text=True)
+        done = subprocess.run([ROOT / "scripts/kafka/broker", *arguments], env=environment, capture_output=True, text=True)
         if done.returncode != 0:
-            sys.exit(f"scripts/kafka {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+            sys.exit(f"scripts/kafka/broker {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
     broker = ("--secured", "--port", str(SECURED_PORT))
@@ -94,4 +94,4 @@ def paste_both(image, host, plain):
             subprocess.run([kubectl, "delete", "namespace", NAMESPACE, "--wait"], check=True, capture_output=True)
     finally:
         subprocess.run([kubectl, "delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait"], capture_output=True)
-        subprocess.run([ROOT / "scripts/kafka", "stop", "--secured", "--port", str(SECURED_PORT)], env=environment, capture_output=True)
+        subprocess.run([ROOT / "scripts/kafka/broker", "stop", "--secured", "--port", str(SECURED_PORT)], env=environment, capture_output=True)

@@ -37,7 +37,7 @@ def main():
     port = arguments.parse_args().port
     (configuration,) = blocks("README.md", "## Run it", "toml")
     kafka, first, second = blocks("README.md", "## Run it", "sh")
-    kafka = replaced(kafka, [("make kafka", f"scripts/kafka start --port {port}")])
+    kafka = replaced(kafka, [("make kafka", f"scripts/kafka/broker start --port {port}")])
     webhooks, admin = f"127.0.0.1:{port + 2}", f"127.0.0.1:{port + 3}"
     with tempfile.TemporaryDirectory() as folder:
         binaries = pathlib.Path(folder, "bin")
@@ -58,7 +58,7 @@ def main():
             os.killpg(terminal.pid, signal.SIGINT)
             log = terminal.communicate(timeout=60)[0]
         finally:
-            paste(f"scripts/kafka stop --port {port}", ROOT, dict(os.environ))
+            paste(f"scripts/kafka/broker stop --port {port}", ROOT, dict(os.environ))
     if "200" not in said or '"type":"scan.complete"' not in said.replace(" ", ""):
         sys.exit(f"the sample does not come out of its topic:\n{said}\n{log}")
     if "stopped" not in log:

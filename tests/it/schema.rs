@@ -183,7 +183,7 @@ fn descriptors_go_to_a_file_and_not_to_a_terminal() {
     assert_eq!(Process::of(shell).finish().err, "exit 0\n");
 }
 
-/// The record that scripts/codegen decodes in every language.
+/// The record that scripts/schema/codegen decodes in every language.
 #[test]
 fn the_golden_record_is_what_the_daemon_writes() {
     let daemon = Daemon::start();

@@ -15,7 +15,7 @@ import org.apache.kafka.common.serialization.StringDeserializer;
  * schema registry for the schema that a value was written with. It makes of a value what the given class tells, or, where none is given, a
  * DynamicMessage of what is registered, with no generated code at all.
  *
- * <p>example: java -cp "$(scripts/java-env)" tests/kafka/Deserialize.java 127.0.0.1:19092 http://127.0.0.1:19880/apis/ccompat/v7 \
+ * <p>example: java -cp "$(scripts/tools/java)" tests/kafka/Deserialize.java 127.0.0.1:19092 http://127.0.0.1:19880/apis/ccompat/v7 \
  * hookgate.quarantine 'specific.protobuf.value.type=hookgate.v1.EventOuterClass$Event'
  *
  * <p>Brokers, the URL of the registry's Confluent API, comma-separated topics, then settings of the consumer. Each line holds topic, key,

@@ -22,11 +22,11 @@ struct Broker {
 
 impl Broker {
     fn start(&self, more: &[&str]) {
-        script("scripts/kafka", &[&["start", "--port", &self.port], more].concat());
+        script("scripts/kafka/broker", &[&["start", "--port", &self.port], more].concat());
     }
 
     fn stop(&self) {
-        script("scripts/kafka", &["stop", "--port", &self.port]);
+        script("scripts/kafka/broker", &["stop", "--port", &self.port]);
     }
 }
 

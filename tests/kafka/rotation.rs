@@ -55,7 +55,8 @@ fn a_changed_password_is_taken_under_load() {
     let passwords = ["first-of-rotating", "second-of-rotating"];
     passwords.into_iter().for_each(keep_secret);
     let port = brokers().rsplit(':').next().unwrap().to_owned();
-    let tool = |arguments: &[&str]| script("scripts/kafka", &[&["tool", "--secured", "--port", &port], arguments].concat());
+    let tool =
+        |arguments: &[&str]| script("scripts/kafka/broker", &[&["tool", "--secured", "--port", &port], arguments].concat());
     let at_the_broker = |password: &str| {
         let change = format!("SCRAM-SHA-512=[password={password}]");
         tool(&["kafka.admin.ConfigCommand", "--alter", "--add-config", &change, "--entity-type", "users", "--entity-name", user]);

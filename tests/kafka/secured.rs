@@ -127,7 +127,7 @@ fn grant(operations: &[&str], pattern: &[&str]) {
         arguments.extend(["--operation", operation]);
     }
     arguments.extend(pattern);
-    script("scripts/kafka", &arguments);
+    script("scripts/kafka/broker", &arguments);
 }
 
 /// Whether topics keep what they acknowledge cannot be known without their settings, and is not guessed.

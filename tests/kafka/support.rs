@@ -82,7 +82,7 @@ fn lines(what: &str, output: &Output) -> Vec<Value> {
 }
 
 /// The interpreter of the consumer's environment.
-static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/python-env", &[]).trim().to_owned());
+static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/tools/python", &[]).trim().to_owned());
 
 /// Runs a Python program of the repository, the first of the arguments.
 pub fn python(arguments: &[&str]) -> Output {
@@ -96,7 +96,7 @@ pub fn python_lines(arguments: &[&str]) -> Vec<Value> {
 
 /// The same of a Java program, which is one file.
 pub fn java_lines(arguments: &[&str]) -> Vec<Value> {
-    static CLASS_PATH: LazyLock<String> = LazyLock::new(|| script("scripts/java-env", &[]).trim().to_owned());
+    static CLASS_PATH: LazyLock<String> = LazyLock::new(|| script("scripts/tools/java", &[]).trim().to_owned());
     let mut java = Command::new("java");
     java.args(["-cp", &CLASS_PATH]).arg(repository(arguments[0])).args(&arguments[1..]);
     lines(arguments[0], &java.output().unwrap())

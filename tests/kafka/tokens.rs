@@ -158,6 +158,6 @@ fn permissions_are_those_of_the_tokens_subject() {
     let mut arguments = vec!["tool", "--secured", "--port", &port, "AclCommand", "--add", "--allow-principal", &principal];
     arguments.extend(["--operation", "Write", "--operation", "Describe", "--resource-pattern-type", "prefixed"]);
     arguments.extend(["--topic", &topics.prefix]);
-    script("scripts/kafka", &arguments);
+    script("scripts/kafka/broker", &arguments);
     wait_until("taking deliveries", || daemon.deliver("filesafety", &scan("granted")).status == 200);
 }

@@ -67,7 +67,7 @@ const METADATA_OFTEN: Settings = &[
     ("HOOKGATE_KAFKA__PROPERTIES__TOPIC_METADATA_REFRESH_INTERVAL_MS", "500"),
     ("HOOKGATE_KAFKA__PROPERTIES__TOPIC_METADATA_PROPAGATION_MAX_MS", "0"),
 ];
-/// The user of `scripts/kafka3`.
+/// The user of `scripts/kafka/cluster`.
 const USER: Settings = &[
     ("HOOKGATE_KAFKA__SASL__MECHANISM", "SCRAM-SHA-256"),
     ("HOOKGATE_KAFKA__SASL__USERNAME", "hookgate"),

@@ -1,4 +1,4 @@
-//! The one broker of `scripts/kafka`.
+//! The one broker of `scripts/kafka/broker`.
 
 use std::{
     process::{Command, Stdio},
@@ -42,10 +42,10 @@ pub(super) fn address() -> String {
 }
 
 pub(crate) fn script(command: &str) -> Result<(), String> {
-    let mut script = Command::new(root().join("scripts/kafka"));
+    let mut script = Command::new(root().join("scripts/kafka/broker"));
     script.args([command, "--port", &PORT.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
-    let status = script.status().map_err(|error| format!("scripts/kafka: {error}"))?;
-    status.success().then_some(()).ok_or_else(|| format!("scripts/kafka {command} failed"))
+    let status = script.status().map_err(|error| format!("scripts/kafka/broker: {error}"))?;
+    status.success().then_some(()).ok_or_else(|| format!("scripts/kafka/broker {command} failed"))
 }
 
 /// How many records were ever written to the topics of this prefix. Old ones may be gone from the disk by now, their offsets are not

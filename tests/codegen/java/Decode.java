@@ -4,7 +4,7 @@ import hookgate.v1.Uploadcare.UploadcareFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Decodes one record's value with the generated code and prints what scripts/codegen expects of every language. */
+/** Decodes one record's value with the generated code and prints what scripts/schema/codegen expects of every language. */
 final class Decode {
     public static void main(String[] arguments) throws Exception {
         Event event = Event.parseFrom(Files.readAllBytes(Path.of(arguments[0])));

@@ -1,4 +1,4 @@
-//! Decodes one record's value with the generated code and prints what scripts/codegen expects of every language.
+//! Decodes one record's value with the generated code and prints what scripts/schema/codegen expects of every language.
 
 use std::{env, error::Error, fs};
 

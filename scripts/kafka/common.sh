@@ -1,0 +1,93 @@
+# What the scripts of this folder share: how Apache Kafka is fetched and run, and how a server is known and stopped. They source it.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+
+die() {
+    printf 'scripts/kafka/%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# need PROGRAM WHY
+need() {
+    command -v "$1" >/dev/null || die "$1 is missing: $2"
+}
+
+# taken HOST PORT: whether a program listens there.
+taken() {
+    (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null
+}
+
+# is_ours PIDFILE WORDS: whether the process of the file has these words in its command line. After a reboot the number may belong to another.
+is_ours() {
+    [ -s "$1" ] && ps -o command= -p "$(cat "$1")" 2>/dev/null | grep -qF -- "$2"
+}
+
+# end_in_order PIDFILE WORDS: sends SIGTERM, after 20 s SIGKILL, and returns when the process is gone.
+end_in_order() {
+    local deadline=$((SECONDS + 20))
+    kill "$(cat "$1")"
+    while is_ours "$1" "$2"; do
+        if [ $SECONDS -ge $deadline ]; then
+            echo 'it does not stop on SIGTERM: killing it' >&2
+            kill -9 "$(cat "$1")" || true
+        fi
+        sleep 0.1
+    done
+}
+
+# Fetches the broker where it is not there yet, and sets `lib` to the folder of its jars.
+fetch_jars() {
+    local pom=$root/scripts/kafka/pom.xml cache=$root/.work/kafka temporary
+    # The checksum in the name makes a change of the pinned versions fetch the jars anew.
+    lib=$cache/lib-$(cksum <"$pom" | cut -d' ' -f1)
+    [ ! -d "$lib" ] || return 0
+    need mvn 'Apache Maven fetches the broker'
+    echo 'fetching Apache Kafka from Maven Central ...' >&2
+    mkdir -p "$cache"
+    temporary=$(mktemp -d "$cache/fetch.XXXXXX")
+    mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$temporary" >&2 || {
+        rm -rf "$temporary"
+        die 'Maven could not fetch the broker (see above)'
+    }
+    # Renamed only when complete, so that an interrupted download is never taken for a broker.
+    mv "$temporary" "$lib" 2>/dev/null || rm -rf "$temporary"
+}
+
+# kafka_tool CLASS ...: one of Kafka's own tools, which ends by itself.
+kafka_tool() {
+    local class=$1
+    shift
+    # Not all tools have moved there.
+    [[ $class == *.* ]] || class=org.apache.kafka.tools.$class
+    java -Xmx128m -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp "$lib/*" "$class" "$@"
+}
+
+# start_kafka NICENESS FOLDER LOG [JAVA_OPTION ...]: starts a broker with the server.properties of the folder, and writes the folder's pid file.
+start_kafka() {
+    local niceness=$1 folder=$2 log=$3
+    shift 3
+    # Job control gives the broker a process group of its own: Ctrl-C in the terminal is for the test, not for the broker.
+    set -m
+    # Of all that is below a warning only the line that says "started" is needed.
+    nice -n "$niceness" nohup java "-Xmx${KAFKA_HEAP:-256m}" -XX:+UseSerialGC "$@" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+        -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info \
+        -cp "$lib/*" kafka.Kafka "$folder/server.properties" </dev/null >>"$log" 2>&1 &
+    echo $! >"$folder/pid"
+    set +m
+}
+
+# runs_kafka FOLDER
+runs_kafka() {
+    is_ours "$1/pid" "kafka.Kafka $1/server.properties"
+}
+
+# wait_for_kafka FOLDER LOG SECONDS: returns 0 when the broker serves, 1 when it ended, 2 when it is late.
+wait_for_kafka() {
+    local deadline=$((SECONDS + $3))
+    until grep -qs 'Kafka Server started' "$2"; do
+        runs_kafka "$1" || return 1
+        [ $SECONDS -lt $deadline ] || return 2
+        sleep 0.1
+    done
+}
