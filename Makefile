@@ -54,15 +54,15 @@ kafka-stop: ## stop it
 
 # In the target folder of the daemon, so that librdkafka is built once for both.
 faults: build ## break Kafka, the network and the daemon under load, and prove that nothing is lost (three real brokers, Linux)
-	$(CARGO) run --locked --quiet --manifest-path faults/Cargo.toml --target-dir target -- $(SCENARIOS)
+	$(CARGO) run --locked --quiet --package hookgate-faults -- $(SCENARIOS)
 
 # Every change must pass these, so they are few, and no bound of theirs depends on how fast the machine is.
 faults-short: build ## the same with a leader, the daemon, its replicas and the network only; two minutes
-	$(CARGO) run --locked --quiet --manifest-path faults/Cargo.toml --target-dir target -- --short $(SCENARIOS)
+	$(CARGO) run --locked --quiet --package hookgate-faults -- --short $(SCENARIOS)
 
 SOAK_SECONDS ?= 1800
 soak: release ## watch two daemons at a steady rate for SOAK_SECONDS (1800): nothing may grow (a real Kafka, Linux)
-	$(CARGO) run --locked --quiet --manifest-path faults/Cargo.toml --target-dir target -- --hookgate target/release/hookgate --soak $(SOAK_SECONDS)
+	$(CARGO) run --locked --quiet --package hookgate-faults -- --hookgate target/release/hookgate --soak $(SOAK_SECONDS)
 
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
 	scripts/schema/buf

@@ -2,6 +2,8 @@
 //! breaks nothing for a long time, and looks for what grows.
 //! docs/reliability.md tells how to read its table.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is what it is for")]
+
 mod cluster;
 mod daemon;
 mod delivery;
