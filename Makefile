@@ -4,65 +4,79 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 CARGO ?= cargo
+# Packages that are no members of the workspace.
+APART := fuzz/Cargo.toml examples/scan-gate/Cargo.toml
 
-.PHONY: help build release dev fmt fmt-check lint doc test test-kafka test-proxy bless kafka kafka-stop asyncapi codegen faults faults-short soak proto bench package fuzz fuzz-check fuzz-corpus deps sbom deploy-check deploy-bless drill otel image e2e examples check
+.PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly package test-tools test-kafka test-proxy examples \
+	proto asyncapi codegen deps msrv fuzz-check faults-short deploy-check faults soak drill otel fuzz e2e e2e-where-it-can release image bench sbom \
+	fuzz-corpus deploy-bless
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Every day: Rust, a C compiler and OpenSSL's headers
 
 build: ## build a debug binary: target/debug/hookgate
 	$(CARGO) build --locked
 
-release: ## build the binary to run: target/release/hookgate
-	$(CARGO) build --locked --release
-
+# The first build takes minutes, which must not look like a program that hangs: cargo shows its progress.
 dev: ## try it out: embedded Kafka, generated secrets, sample deliveries; Ctrl-C ends it
-	@$(CARGO) run --locked --quiet -- dev
+	@[ -x target/debug/hookgate ] || echo 'The first build takes some minutes, librdkafka is compiled too; later ones take seconds.' >&2
+	@$(CARGO) build --locked
+	@target/debug/hookgate dev
 
-fmt: ## format the code
-	$(CARGO) fmt
-
-fmt-check: ## fail where the code is not formatted
-	$(CARGO) fmt --check
-
-# The suites that need more than this are not among "all targets", because `cargo test` alone shall not run them.
-lint: ## clippy; a warning is an error
-	$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
-	$(CARGO) clippy --locked --test kafka --test proxy --quiet -- -D warnings
-
-# Private items are documented too, so a link to one of them leads somewhere.
-doc: ## build the API documentation, of private items too; a warning is an error
-	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --locked --no-deps --document-private-items --quiet
-
-test: ## the fast ring: needs Rust, a C compiler and OpenSSL's headers, no Kafka
+test: ## the fast ring: no Kafka is needed
 	$(CARGO) test --locked
 
-test-kafka: ## the slow ring: starts real Kafka brokers (Java, Maven, Python), tests against them, stops them
-	tests/kafka/run
-
-test-proxy: ## behind real proxies: needs nginx and HAProxy, no Kafka and no root; a minute or two
-	$(CARGO) test --locked --test proxy
+fmt: ## format the code
+	$(CARGO) fmt --all
+	for manifest in $(APART); do $(CARGO) fmt --manifest-path "$$manifest"; done
 
 bless: ## run the fast ring and accept every changed snapshot; read the diff afterwards
 	INSTA_UPDATE=always $(CARGO) test --locked
 
-kafka: ## start a real Kafka on 127.0.0.1:19092
+kafka: ## start a real Kafka on 127.0.0.1:19092 (Java, Maven)
 	scripts/kafka/broker start
 
 kafka-stop: ## stop it
 	scripts/kafka/broker stop
 
-# In the target folder of the daemon, so that librdkafka is built once for both.
-faults: build ## break Kafka, the network and the daemon under load, and prove that nothing is lost (three real brokers, Linux)
-	$(CARGO) run --locked --quiet --package hookgate-faults -- $(SCENARIOS)
+##@ Before every merge: Rust alone, some minutes
 
-# Every change must pass these, so they are few, and no bound of theirs depends on how fast the machine is.
-faults-short: build ## the same with a leader, the daemon, its replicas and the network only; two minutes
-	$(CARGO) run --locked --quiet --package hookgate-faults -- --short $(SCENARIOS)
+check: ## all of this ring, step by step with the time of each
+	scripts/check fmt-check lint doc package test-tools test
 
-SOAK_SECONDS ?= 1800
-soak: release ## watch two daemons at a steady rate for SOAK_SECONDS (1800): nothing may grow (a real Kafka, Linux)
-	$(CARGO) run --locked --quiet --package hookgate-faults -- --hookgate target/release/hookgate --soak $(SOAK_SECONDS)
+fmt-check: ## fail where the code is not formatted
+	$(CARGO) fmt --all --check
+	for manifest in $(APART); do $(CARGO) fmt --manifest-path "$$manifest" --check; done
+
+# The suites that need more than this are not among "all targets", because `cargo test` alone shall not run them. The other members are
+# checked by themselves, because features of theirs would build the daemon's dependencies anew.
+lint: ## clippy; a warning is an error
+	$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --locked --test kafka --test proxy --quiet -- -D warnings
+	for package in bench faults; do $(CARGO) clippy --locked --package "hookgate-$$package" --all-targets --quiet -- -D warnings; done
+	for manifest in $(APART); do \
+		$(CARGO) clippy --locked --manifest-path "$$manifest" --target-dir target --all-targets --quiet -- -D warnings; \
+	done
+
+# Private items are documented too, so a link to one of them leads somewhere.
+doc: ## build the API documentation, of private items too; a warning is an error
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --locked --no-deps --document-private-items --quiet
+
+package: ## build the crate from what would be published
+	$(CARGO) package --locked --allow-dirty --quiet
+
+# The judge of the fault suite must be right before its scenarios mean anything.
+test-tools: ## the tests of the fault driver and of the example in Rust
+	$(CARGO) test --locked --package hookgate-faults --quiet
+	$(CARGO) test --locked --manifest-path examples/scan-gate/Cargo.toml --target-dir target --quiet
+
+##@ What CI runs: real Kafka, proxies, registry, PostgreSQL; Java, Maven, Go, Node.js, Python; under 25 minutes
+
+# The tests come last, so that their results are what CI's log ends with.
+check-all: ## the ring before and all of this one
+	scripts/check fmt-check lint doc test-tools proto asyncapi codegen package deps deploy-check fuzz-check faults-short examples test test-proxy test-kafka
 
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
 	scripts/schema/buf
@@ -73,32 +87,46 @@ asyncapi: ## validate docs/asyncapi.json with AsyncAPI's own parser (Node.js)
 codegen: ## generate code from the schema in five languages, and read a record with it (Java, Maven, Go, Node.js, Python)
 	scripts/schema/codegen
 
-bench: ## measure what a delivery costs (release builds and a real Kafka)
-	bench/run
-
-package: ## build the crate from what would be published
-	$(CARGO) package --locked --allow-dirty --quiet
-
-fuzz: ## search each fuzz target for FUZZ_SECONDS (60), one on each core; needs a C++ compiler
-	scripts/tools/fuzz
-
-fuzz-corpus: ## add what `make fuzz` has reached to fuzz/corpus, as few and short inputs as can be
-	scripts/tools/fuzz corpus
-
-fuzz-check: ## run the fuzz targets on their seeds and on fixed mutations, a few seconds in all
-	$(CARGO) run --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir target --example stable
-
 deps: ## check the licences, versions and sources of the dependencies, and known vulnerabilities where reachable
 	scripts/tools/deps
-
-sbom: ## write the bill of materials: hookgate.cdx.json, CycloneDX
-	scripts/tools/cargo cyclonedx --format json --spec-version 1.5 --override-filename hookgate.cdx
 
 deploy-check: build ## check the chart, the manifests, compose.yaml and the image's build file (Go, Python; no cluster)
 	scripts/deploy/check
 
-deploy-bless: ## write anew what under deploy/ is derived: schema and table of the values, plain manifests
-	scripts/deploy/check --bless
+fuzz-check: ## run the fuzz targets on their seeds and on fixed mutations
+	$(CARGO) run --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir target --example stable
+
+# No bound of these depends on how fast the machine is.
+faults-short: build ## break a leader, the daemon, its replicas and the network under load (three real brokers, Linux); two minutes
+	$(CARGO) run --locked --quiet --package hookgate-faults -- --short $(SCENARIOS)
+
+# A folder of that name exists, so it must be phony.
+examples: ## run the examples of consumers end to end: real Kafka, PostgreSQL, duplicated and reordered deliveries (Java, Python)
+	examples/run $(NAMES)
+
+test-proxy: ## behind real proxies: needs nginx and HAProxy, no Kafka and no root; a minute or two
+	$(CARGO) test --locked --test proxy
+
+test-kafka: ## the slow ring: starts real Kafka brokers (Java, Maven, Python), tests against them, stops them
+	tests/kafka/run
+
+##@ Every night: what takes long
+
+nightly: ## all of this ring
+	FUZZ_SECONDS=600 scripts/check msrv fuzz faults drill otel soak e2e-where-it-can
+
+msrv: ## build with the oldest Rust that Cargo.toml names (rustup)
+	scripts/tools/msrv
+
+fuzz: ## search each fuzz target for FUZZ_SECONDS (60), one on each core; needs a C++ compiler
+	scripts/tools/fuzz
+
+faults: build ## every fault scenario, and prove that nothing is lost (three real brokers, Linux); SCENARIOS picks some
+	$(CARGO) run --locked --quiet --package hookgate-faults -- $(SCENARIOS)
+
+SOAK_SECONDS ?= 1800
+soak: release ## watch two daemons at a steady rate for SOAK_SECONDS (1800): nothing may grow (a real Kafka, Linux)
+	$(CARGO) run --locked --quiet --package hookgate-faults -- --hookgate target/release/hookgate --soak $(SOAK_SECONDS)
 
 drill: build ## try the alerts and the dashboard: a real Kafka that goes away, a real Prometheus; five minutes
 	scripts/deploy/drill
@@ -106,15 +134,29 @@ drill: build ## try the alerts and the dashboard: a real Kafka that goes away, a
 otel: build ## send spans to a real OpenTelemetry Collector, which is built first (Go)
 	scripts/deploy/otel
 
+e2e: ## try the chart on the Kubernetes of KUBECONFIG: IMAGE=name:tag KAFKA_HOST=address (helm, kubectl)
+	scripts/deploy/e2e --image $(IMAGE) --kafka-host $(KAFKA_HOST)
+
+e2e-where-it-can:
+	@if [ -n "$(IMAGE)" ] && [ -n "$(KAFKA_HOST)" ]; then $(MAKE) --no-print-directory e2e; \
+	else echo 'e2e: not run, IMAGE and KAFKA_HOST say where' >&2; fi
+
+##@ To release, and to bring up to date
+
+release: ## build the binary to run: target/release/hookgate
+	$(CARGO) build --locked --release
+
 image: ## build the container image and print its size (docker, podman or buildah)
 	scripts/deploy/image
 
-e2e: build ## try the chart on the Kubernetes of KUBECONFIG: IMAGE=name:tag KAFKA_HOST=address (helm, kubectl)
-	scripts/deploy/e2e --image $(IMAGE) --kafka-host $(KAFKA_HOST)
+bench: ## measure what a delivery costs (release builds and a real Kafka)
+	bench/run
 
-# A folder of that name exists, so it must be phony.
-examples: ## run the examples of consumers end to end: real Kafka, PostgreSQL, duplicated and reordered deliveries (Java, Python)
-	examples/run $(NAMES)
+sbom: ## write the bill of materials: hookgate.cdx.json, CycloneDX
+	scripts/tools/sbom
 
-check: ## what CI runs, step by step with the time of each
-	scripts/check
+fuzz-corpus: ## add what `make fuzz` has reached to fuzz/corpus, as few and short inputs as can be
+	scripts/tools/fuzz corpus
+
+deploy-bless: ## write anew what under deploy/ is derived: schema and table of the values, plain manifests
+	scripts/deploy/check --bless

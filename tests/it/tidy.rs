@@ -270,3 +270,14 @@ fn the_image_gets_what_the_crate_is_built_from() {
     let missing: Vec<_> = included.iter().filter(|path| !through.iter().any(|it| path.starts_with(it))).collect();
     assert!(missing.is_empty(), "not in the image's context: {missing:?}");
 }
+
+/// The image is built with the compiler that CI tries.
+#[test]
+fn one_compiler_is_named_everywhere() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let (toolchain, dockerfile) = (read("rust-toolchain.toml"), read("deploy/Dockerfile"));
+    let pinned = toolchain.lines().find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix("\"")).expect("a version");
+    let image = dockerfile.lines().find_map(|line| line.strip_prefix("FROM docker.io/library/rust:")).expect("an image");
+    let image = image.split('-').next().unwrap_or_default();
+    assert!(pinned == image || pinned.strip_prefix(image).is_some_and(|rest| rest.starts_with('.')), "{pinned} and {image}");
+}
