@@ -8,7 +8,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     sync::{Arc, atomic::AtomicU32, mpsc},
     thread::{self, JoinHandle},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use tokio::{runtime, sync::watch};
@@ -16,6 +16,7 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::{
     admin::{self, Observed},
+    clock::{self, Clock},
     config::{
         Config, Environment,
         deadlines::memory_ceiling,
@@ -23,7 +24,7 @@ use crate::{
     },
     encode::{Encoding, TopicTable},
     http::{
-        self, Clock, Endpoint, InFlight, Lines, Phase, Refusals, Webhooks,
+        self, Endpoint, InFlight, Lines, Phase, Refusals, Webhooks,
         delay::{self, Delay},
     },
     kafka::Publisher,
@@ -52,7 +53,7 @@ pub struct Options {
 impl Options {
     /// What production uses.
     pub fn production(environment: Environment) -> Self {
-        Self { environment, clock: SystemTime::now, origin: Origin::Webhook }
+        Self { environment, clock: clock::system, origin: Origin::Webhook }
     }
 }
 

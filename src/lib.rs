@@ -19,6 +19,7 @@ pub mod proto;
 pub mod admin;
 pub mod app;
 pub mod command;
+pub mod clock;
 pub mod config;
 pub mod metrics;
 pub mod outbound;

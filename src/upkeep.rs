@@ -80,7 +80,7 @@ pub(crate) fn spawn_files(webhooks: Arc<Webhooks>, mut watched: Watched) -> Resu
         while inbox.recv_timeout(UPKEEP_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
             refresh_secrets(&webhooks, &mut watched.rings);
             if let (Some(tls), Some(pair)) = (&webhooks.tls, &mut watched.pair) {
-                refresh_certificate(&webhooks.metrics, tls, pair);
+                refresh_certificate(&webhooks.metrics, tls, pair, (webhooks.clock)());
             }
         }
     };
@@ -114,8 +114,8 @@ fn refresh_secrets(webhooks: &Webhooks, rings: &mut [SecretRing]) {
     }
 }
 
-fn refresh_certificate(metrics: &Metrics, tls: &ServerTls, pair: &mut PairWatch) {
-    match pair.refresh(SystemTime::now()) {
+fn refresh_certificate(metrics: &Metrics, tls: &ServerTls, pair: &mut PairWatch, now: SystemTime) {
+    match pair.refresh(now) {
         None => {}
         Some(PairEvent::Changed(pair)) => {
             tls.show(Arc::clone(&pair.certified));

@@ -91,6 +91,7 @@ impl Secrets {
         self.ahead.store(seconds, Ordering::Relaxed);
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the senders' clock, which scenarios set ahead or behind")]
     pub(crate) fn now(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         now.saturating_add_signed(self.ahead.load(Ordering::Relaxed))

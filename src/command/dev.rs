@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use clap::Args;
@@ -17,6 +17,7 @@ use clap::Args;
 use super::{CommandResult, Failure, logging, send, serve, tail::Printer};
 use crate::{
     app::{self, Running, topic_table},
+    clock,
     config::{self, Config, Environment, Kafka},
     kafka::{
         mock::Mock,
@@ -72,7 +73,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     if let Some(mock) = &mock {
         config.kafka.brokers = vec![mock.brokers().to_owned()];
     }
-    let options = app::Options { environment, clock: SystemTime::now, origin: Origin::Sample };
+    let options = app::Options { environment, clock: clock::system, origin: Origin::Sample };
     let running = app::start(&config, options)?;
     let shown = show(arguments, &config, &running, &secrets, Printer::pretty(terminal));
     // Also after a failure: a daemon that is merely dropped takes its end for a defect.

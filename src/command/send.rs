@@ -5,7 +5,7 @@ use std::{
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use clap::Args;
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{CommandResult, ConfigSource, Failure, target};
 use crate::{
+    clock,
     config::{Environment, suggestion},
     http,
     logged::printable,
@@ -156,7 +157,7 @@ impl Request {
             let sign = if url.contains('?') { '&' } else { '?' };
             url = format!("{url}{sign}token={}", utf8_percent_encode(secret, NON_ALPHANUMERIC));
         }
-        let headers = provider.sign(&body, &key, SystemTime::now());
+        let headers = provider.sign(&body, &key, clock::system());
         Ok(Self { url, headers, body })
     }
 

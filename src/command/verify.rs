@@ -19,6 +19,7 @@ use super::{
     target::{self, Target},
 };
 use crate::{
+    clock,
     config::Environment,
     delivery::Delivery,
     encode::delivery_id,
@@ -77,7 +78,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let provider = target.endpoint.provider;
     let body = fs::read(&arguments.body).map_err(|error| format!("{}: {error}", arguments.body.display()))?;
     let headers = arguments.header.iter().map(|line| header(line)).collect::<Result<Vec<_>, _>>()?;
-    let received_at = arguments.at.as_deref().map_or(Ok(SystemTime::now()), time)?;
+    let received_at = arguments.at.as_deref().map_or(Ok(clock::system()), time)?;
     let keys = target.ring.keys();
     let slots: Vec<u32> = keys.secrets.iter().map(|(slot, _)| *slot).collect();
 

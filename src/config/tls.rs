@@ -16,6 +16,7 @@ use tokio_rustls::rustls::{
 use x509_cert::{Certificate, der::Decode as _};
 
 use super::{files::read_file, getters::Section, problem::ValueOrigin};
+use crate::clock;
 
 /// The largest of these files in bytes; a larger file is something else.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -236,7 +237,7 @@ pub(super) fn read(mut table: Section<'_>, warnings: &mut Vec<String>) -> Option
         match tls.load() {
             _ if !table.is_needed() => {}
             Ok(pair) => {
-                let late = pair.out_of_time(SystemTime::now());
+                let late = pair.out_of_time(clock::system());
                 warnings.extend(late.map(|late| format!("[http.tls] certificate_file: {late}, so senders refuse it")));
             }
             Err(faults) => {

@@ -35,4 +35,4 @@ pub use phase::{Phase, PhaseCell};
 pub use readiness::Readiness;
 pub use refusals::Refusals;
 pub use tls::ServerTls;
-pub use webhooks::{Clock, Webhooks};
+pub use webhooks::Webhooks;

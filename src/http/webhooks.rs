@@ -2,14 +2,11 @@
 
 use std::{
     sync::{Arc, atomic::AtomicU32},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use super::{Endpoints, InFlight, Lines, Phase, PhaseCell, Readiness, Refusals, ServerTls, delay::Delay};
-use crate::{config::Http, encode::Encoding, kafka::Publisher, metrics::Metrics, spans::Spans};
-
-/// The clock, handed in so that tests can freeze it.
-pub type Clock = fn() -> SystemTime;
+use crate::{clock::Clock, config::Http, encode::Encoding, kafka::Publisher, metrics::Metrics, spans::Spans};
 
 /// What every request is handled with.
 pub struct Webhooks {

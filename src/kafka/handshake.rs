@@ -21,6 +21,8 @@ use tokio_rustls::rustls::{
 };
 use x509_cert::{Certificate, der::Decode as _};
 
+use crate::clock;
+
 /// How long the broker may take for each step.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -28,7 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) fn fault(address: &str, ca_file: Option<&Path>) -> Option<String> {
     let (host, _) = address.rsplit_once(':')?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    judge(host, &shown(address, host).ok()?, ca_file, SystemTime::now())
+    judge(host, &shown(address, host).ok()?, ca_file, clock::system())
 }
 
 /// No authority that is trusted has signed it.

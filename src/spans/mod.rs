@@ -6,10 +6,7 @@
 
 mod export;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use opentelemetry::{
     Context, KeyValue,
@@ -24,6 +21,7 @@ use opentelemetry_sdk::{
 };
 
 use crate::{
+    clock,
     config::{Environment, Tracing},
     encode::Record,
     error::Error,
@@ -66,7 +64,8 @@ impl Spans {
     pub fn delivery(&self, origin: &SpanOrigin<'_>, ago: Duration) -> DeliverySpan {
         let parent = origin.traceparent.and_then(|text| remote(text, origin.tracestate));
         let parent = parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
-        let now = SystemTime::now();
+        // The library ends spans by the clock of the machine, so they begin by it too.
+        let now = clock::system();
         let builder =
             SpanBuilder::from_name(DELIVERY).with_kind(SpanKind::Server).with_start_time(now.checked_sub(ago).unwrap_or(now));
         let mut span = self.tracer.build_with_context(builder, &parent);

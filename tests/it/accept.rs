@@ -8,7 +8,7 @@ use std::{
 };
 
 use hookgate::{
-    http::Clock,
+    clock::Clock,
     proto::{Event, event_to_json},
     provider,
 };

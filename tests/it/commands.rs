@@ -247,7 +247,7 @@ fn topics_are_created_with_replicas_that_must_be_in_sync() {
 
 /// A daemon of this process, and a folder whose configuration points at it.
 fn with_daemon() -> (Daemon, Folder) {
-    let daemon = Daemon::with(Setup { clock: std::time::SystemTime::now, ..Setup::default() });
+    let daemon = Daemon::with(Setup { clock: hookgate::clock::system, ..Setup::default() });
     let folder = configured(daemon.mock.as_ref().unwrap().brokers());
     (daemon, folder)
 }

@@ -13,8 +13,8 @@ use std::{
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hookgate::{
     app::{self, Options, Running, StopReport, topic_table},
+    clock::Clock,
     config::{self, Config, Environment},
-    http::Clock,
     kafka::{
         mock::Mock,
         read::{Read, Start, TopicReader},

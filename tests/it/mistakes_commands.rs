@@ -72,7 +72,7 @@ fn says(answer: String) -> String {
 
 #[test]
 fn send_says_what_is_wrong_with_a_connection() {
-    let daemon = Daemon::with(Setup { clock: std::time::SystemTime::now, ..Setup::default() });
+    let daemon = Daemon::with(Setup { clock: hookgate::clock::system, ..Setup::default() });
     let token = SECRETS.iter().find(|(name, _)| *name == "FILESAFETY").unwrap().1;
     let check = |url: &str, more: &[&str], code: i32, expected: &[&str]| {
         let arguments = [&["send", "filesafety", "scan.complete", "--url", url], more].concat();
@@ -92,7 +92,7 @@ fn send_says_what_is_wrong_with_a_connection() {
     let folder = Folder::new();
     let pair = tls::pair();
     pair.write(&folder);
-    let secure = Daemon::with(Setup { tables: &tls::table(&folder), clock: std::time::SystemTime::now, ..Setup::default() });
+    let secure = Daemon::with(Setup { tables: &tls::table(&folder), clock: hookgate::clock::system, ..Setup::default() });
     let port = secure.webhooks.port();
     let localhost = at("https", &format!("localhost:{port}"));
     check(&localhost, &[], 1, &["no authority that is trusted has signed its certificate", "CA file"]);

@@ -165,6 +165,9 @@ fn modules_keep_to_themselves() {
     let readers = ["src/config/", "src/command/schema/", "src/command/send.rs", "src/command/verify.rs"];
     only("only config reads files and the environment", reads, &readers);
     only("only metrics names a metric", |line| line.contains("\"hookgate_"), &["src/metrics/"]);
+    // It is what makes a daemon, what people type at, and what only remarks on certificates or has a library with a clock of its own.
+    let clock = ["src/app.rs", "src/command/", "src/config/tls.rs", "src/kafka/handshake.rs", "src/spans/mod.rs"];
+    only("only the outermost reads the clock of the machine", |line| line.contains("clock::system"), &clock);
     let outside = |line: &str| ["now(", "TcpStream", "fs::", "thread::"].iter().any(|call| line.contains(call));
     let provider: Vec<_> = said(outside, &[]).into_iter().filter(|place| place.starts_with("src/provider/")).collect();
     none("no provider reads the clock or does I/O", &provider);

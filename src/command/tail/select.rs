@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use clap::{Args, builder::PossibleValuesParser};
 use prost::Message as _;
 
 use crate::{
+    clock,
     command::Failure,
     config::suggestion,
     kafka::read::{Selection, Start, StoredRecord, matches},
@@ -120,7 +121,7 @@ fn offset(text: &str) -> Result<(Option<i32>, i64), String> {
 }
 
 fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since = clock::system().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
