@@ -7,11 +7,10 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     sync::{Arc, atomic::AtomicU32, mpsc},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    thread,
+    time::Instant,
 };
 
-use tokio::{runtime, sync::watch};
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::{
@@ -23,6 +22,7 @@ use crate::{
         tls::{PairWatch, list},
     },
     encode::{Encoding, TopicTable},
+    event_loop::{EndedByItself, EventLoop},
     http::{
         self, Endpoint, InFlight, Lines, Phase, Refusals, Webhooks,
         delay::{self, Delay},
@@ -64,22 +64,12 @@ pub struct Running {
     /// Where the admin port is.
     pub admin: SocketAddr,
     shared: Arc<Webhooks>,
-    stop: Stop,
-    threads: Threads,
+    webhooks_loop: EventLoop<usize>,
+    admin_loop: EventLoop<()>,
     /// While it is there, the schema registry is asked for what is not known yet.
     _asking: Option<mpsc::Sender<()>>,
     /// While it is there, files are read again.
     _watching: mpsc::Sender<()>,
-}
-
-struct Stop {
-    webhooks: watch::Sender<bool>,
-    admin: watch::Sender<bool>,
-}
-
-struct Threads {
-    webhooks: JoinHandle<usize>,
-    admin: JoinHandle<()>,
 }
 
 /// How a daemon ended.
@@ -89,6 +79,8 @@ pub struct StopReport {
     pub cut_off: usize,
     /// Records that Kafka had not acknowledged when the flush was over. None of them was answered 200.
     pub unflushed: usize,
+    /// Whether the webhooks' event loop ended by itself, through a defect.
+    pub defect: bool,
 }
 
 /// The topics of a configuration: every kind that its providers can produce, and quarantine.
@@ -147,19 +139,15 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
 
     let pair = config.http.tls.clone().zip(pair).map(|(tls, pair)| PairWatch::new(tls, &pair));
     let watched = Watched { rings, pair };
-    let (stop_webhooks, webhooks_stopped) = watch::channel(false);
-    let (stop_admin, admin_stopped) = watch::channel(false);
-    let threads = Threads {
-        webhooks: spawn_webhooks(webhooks, Arc::clone(&shared), config, webhooks_stopped)?,
-        admin: spawn_admin(admin, Arc::clone(&shared), config, admin_stopped)?,
-    };
+    let webhooks_loop = start_webhooks(webhooks, Arc::clone(&shared), config)?;
+    let admin_loop = start_admin(admin, Arc::clone(&shared), config)?;
     let watching = upkeep::spawn_files(Arc::clone(&shared), watched)?;
     Ok(Running {
         webhooks: addresses.0,
         admin: addresses.1,
         shared,
-        stop: Stop { webhooks: stop_webhooks, admin: stop_admin },
-        threads,
+        webhooks_loop,
+        admin_loop,
         _asking: asking,
         _watching: watching,
     })
@@ -200,18 +188,30 @@ impl Running {
         self.shared.publisher.missing_topics()
     }
 
+    /// Returns once the webhooks' event loop has ended by itself, through a defect: a daemon that takes nothing any more must not go on looking
+    /// alive. [`Running::stop`] reports it.
+    pub async fn failed(&self) {
+        self.webhooks_loop.ended().await;
+    }
+
     /// Shuts down in order: unready, keep serving for the pre-stop time, stop accepting, finish what is in flight, flush. Blocks.
     pub fn stop(self, config: &crate::config::Shutdown) -> StopReport {
         self.shared.phase.set(Phase::PreStop);
         self.shared.metrics.shutdown_started();
-        tracing::info!(
-            pre_stop_ms = crate::logged::milliseconds(config.pre_stop),
-            "shutting down: no longer ready, still serving"
-        );
-        thread::sleep(config.pre_stop);
-        // Either end of these channels may be gone already, where its thread failed.
-        let _gone = self.stop.webhooks.send(true);
-        let cut_off = self.threads.webhooks.join().unwrap_or(0);
+        // Where nobody is served any more, there is nothing to wait for.
+        if !self.webhooks_loop.has_ended() {
+            tracing::info!(
+                pre_stop_ms = crate::logged::milliseconds(config.pre_stop),
+                "shutting down: no longer ready, still serving"
+            );
+            thread::sleep(config.pre_stop);
+        }
+        let ended = self.webhooks_loop.stop();
+        let defect = ended == Err(EndedByItself);
+        if defect {
+            tracing::error!("the webhooks' event loop has ended, a defect: please report it");
+        }
+        let cut_off = ended.unwrap_or(0);
         tracing::info!(cut_off, "shutting down: no longer accepting, flushing");
         let flushed_by = Instant::now() + config.flush;
         let unflushed = self.shared.publisher.close(config.flush);
@@ -219,12 +219,11 @@ impl Running {
             // Spans have what Kafka has left over of the time, so that the chain of deadlines holds.
             spans.close(flushed_by.saturating_duration_since(Instant::now()));
         }
-        if cut_off == 0 && unflushed == 0 {
+        if cut_off == 0 && unflushed == 0 && !defect {
             self.shared.metrics.shutdown_completed();
         }
-        let _gone = self.stop.admin.send(true);
-        let _panicked = self.threads.admin.join();
-        StopReport { cut_off, unflushed }
+        let _panicked = self.admin_loop.stop();
+        StopReport { cut_off, unflushed, defect }
     }
 }
 
@@ -252,31 +251,20 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, String> {
     listener.local_addr().map_err(|error| error.to_string())
 }
 
-fn spawn_webhooks(
-    listener: TcpListener,
-    shared: Arc<Webhooks>,
-    config: &Config,
-    stop: watch::Receiver<bool>,
-) -> Result<JoinHandle<usize>, String> {
+fn start_webhooks(listener: TcpListener, shared: Arc<Webhooks>, config: &Config) -> Result<EventLoop<usize>, String> {
     let drain = config.shutdown.drain;
-    event_loop("webhooks", async move || {
+    EventLoop::start("webhooks", async move |stop| {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let _last_resort = LastResort(Arc::clone(&shared));
         tokio::spawn(delay::watch(Arc::clone(&shared.delay), Arc::clone(&shared.endpoints), Arc::clone(&shared.metrics)));
         Ok(http::serve(listener, shared, stop, drain).await)
     })
 }
 
-fn spawn_admin(
-    listener: TcpListener,
-    shared: Arc<Webhooks>,
-    config: &Config,
-    stop: watch::Receiver<bool>,
-) -> Result<JoinHandle<()>, String> {
+fn start_admin(listener: TcpListener, shared: Arc<Webhooks>, config: &Config) -> Result<EventLoop<()>, String> {
     let readiness = shared.readiness();
     let (in_flight, metrics) = (Arc::clone(&shared.in_flight), Arc::clone(&shared.metrics));
     let router = admin::router(Observed { readiness: readiness.clone(), in_flight, metrics }, config);
-    event_loop("admin", async move || {
+    EventLoop::start("admin", async move |stop| {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         // It ends with the event loop.
         tokio::spawn(admin::announce(readiness));
@@ -287,40 +275,9 @@ fn spawn_admin(
     })
 }
 
-/// Ends the process where the webhooks' event loop ends by itself, through a defect: without it, a daemon that takes nothing any more
-/// would go on looking alive.
-struct LastResort(Arc<Webhooks>);
-
-impl Drop for LastResort {
-    fn drop(&mut self) {
-        if self.0.phase.get() != Phase::Draining {
-            tracing::error!("the webhooks' event loop has ended, a defect: please report it");
-            // The log is written by another thread.
-            thread::sleep(Duration::from_millis(100));
-            std::process::exit(1);
-        }
-    }
-}
-
-/// Runs a future to its end on a thread with an event loop of its own.
-fn event_loop<T: Default + Send + 'static>(
-    name: &str,
-    run: impl AsyncFnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<JoinHandle<T>, String> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start the {name} event loop: {error}"))?;
-    let spawned = thread::Builder::new().name(name.into()).spawn(move || {
-        runtime.block_on(run()).unwrap_or_else(|error| {
-            tracing::error!(%error, "an event loop has ended");
-            T::default()
-        })
-    });
-    spawned.map_err(|error| format!("cannot start the {name} thread: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::TcpStream;
+    use std::{net::TcpStream, time::Duration};
 
     use super::*;
 

@@ -23,6 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod metrics;
 pub mod outbound;
+mod event_loop;
 mod logged;
 pub mod spans;
 mod upkeep;

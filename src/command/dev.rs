@@ -76,10 +76,10 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     let options = app::Options { environment, clock: clock::system, origin: Origin::Sample };
     let running = app::start(&config, options)?;
     let shown = show(arguments, &config, &running, &secrets, Printer::pretty(terminal));
-    // Also after a failure: a daemon that is merely dropped takes its end for a defect.
+    // Also after a failure: a daemon that is merely dropped flushes nothing.
     let ending = running.stop(&config.shutdown);
     drop(mock);
-    Ok(shown? && ending.unflushed == 0)
+    Ok(shown? && ending.unflushed == 0 && !ending.defect)
 }
 
 /// Everything that there is to see. Whether every sample was read back.
@@ -99,7 +99,7 @@ fn show(
     let complete = viewer.wait_for(secrets.len());
     if !arguments.exit {
         writeln!(io::stdout(), "\nWaiting for deliveries. Ctrl-C ends it.")?;
-        serve::StopSignal::new()?.wait()?;
+        serve::StopSignal::new()?.wait(running)?;
     }
     Ok(complete)
 }

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CommandResult, ConfigSource, Failure, logging};
 use crate::{
-    app,
+    app::{self, Running},
     config::{self, Config, Environment, Needs},
 };
 
@@ -70,7 +70,7 @@ fn serve(config: &Config, environment: Environment, logging: &logging::Logging) 
     let running = app::start(config, app::Options::production(environment))?;
     running.count_dropped_lines(logging.dropped.clone());
     tracing::info!(webhooks = %running.webhooks, admin = %running.admin, "listening");
-    signal.wait()?;
+    signal.wait(&running)?;
     let ending = running.stop(&config.shutdown);
     if ending.unflushed > 0 {
         tracing::error!(
@@ -80,7 +80,7 @@ fn serve(config: &Config, environment: Environment, logging: &logging::Logging) 
     } else {
         tracing::info!(cut_off = ending.cut_off, "stopped");
     }
-    Ok(ending.unflushed == 0)
+    Ok(ending.unflushed == 0 && !ending.defect)
 }
 
 /// Files that are open beside the connections of senders: brokers, probes, secrets, and those connections that are turned away.
@@ -116,10 +116,15 @@ impl StopSignal {
         Ok(Self { runtime, signals })
     }
 
-    /// Waits for the first signal, which may have come before. From then on a second one ends the process at once.
-    pub(super) fn wait(self) -> io::Result<()> {
+    /// Waits for the first signal, which may have come before, or until the daemon has failed. From then on one more ends the process at once.
+    pub(super) fn wait(self, running: &Running) -> io::Result<()> {
         let Self { runtime, mut signals } = self;
-        runtime.block_on(signals.next());
+        runtime.block_on(async {
+            tokio::select! {
+                () = signals.next() => {}
+                () = running.failed() => {}
+            }
+        });
         let mut impatient = async move || {
             signals.next().await;
             std::process::exit(1);

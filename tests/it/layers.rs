@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tidy::{is_test, rust};
 
 /// The modules of the library from the top to the ground. Each may name those that follow it, and none before it.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "main",
     "command",
     "app",
     "upkeep",
+    "event_loop",
     "admin",
     "http",
     "spans",

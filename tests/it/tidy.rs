@@ -167,6 +167,11 @@ fn modules_keep_to_themselves() {
     only("only metrics names a metric", |line| line.contains("\"hookgate_"), &["src/metrics/"]);
     // It is what makes a daemon, what people type at, and what only remarks on certificates or has a library with a clock of its own.
     let clock = ["src/app.rs", "src/command/", "src/config/tls.rs", "src/kafka/handshake.rs", "src/spans/mod.rs"];
+    only(
+        "only a signal to a command ends the process at once",
+        |line| line.contains("process::exit"),
+        &["src/command/serve.rs", "src/command/tail/mod.rs"],
+    );
     only("only the outermost reads the clock of the machine", |line| line.contains("clock::system"), &clock);
     let outside = |line: &str| ["now(", "TcpStream", "fs::", "thread::"].iter().any(|call| line.contains(call));
     let provider: Vec<_> = said(outside, &[]).into_iter().filter(|place| place.starts_with("src/provider/")).collect();
