@@ -6,6 +6,9 @@ use toml::de::Error;
 /// What editors make of a straight quote.
 const TYPOGRAPHIC_QUOTES: [char; 10] = ['“', '”', '„', '‟', '‘', '’', '‚', '«', '»', '″'];
 
+/// How a sentence begins that only quotes the parser.
+const UNKNOWN: &str = "is not TOML";
+
 /// The faults of a text that the parser found errors in: the line of each, counted from 1 (0 is the whole file), and what to change.
 pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
     if errors.is_empty() {
@@ -31,15 +34,18 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
         let told = "holds typographic quotes (“ ” or ‘ ’), as word processors write them; write straight ones: \"";
         return typographic.into_iter().map(|at| (at + 1, told.to_owned())).collect();
     }
-    // A list that does not end takes everything behind it for its entries.
-    if errors.iter().any(|error| error.message().contains("unclosed array")) {
+    // A list or a table in braces that does not end takes everything after it for its entries.
+    let is_unclosed = |what: &str| errors.iter().any(|error| error.message().contains(what));
+    let unclosed_kinds = [("unclosed array", '[', ']', "list"), ("unclosed inline table", '{', '}', "table")];
+    if let Some((_, opens, closes, name)) = unclosed_kinds.into_iter().find(|(what, ..)| is_unclosed(what)) {
         let (at, error) = places[0];
-        return vec![unclosed(&lines, at, error)];
+        return vec![unclosed(&lines, at, error, [opens, closes], name)];
     }
     let mut faults: Vec<(usize, String)> = Vec::new();
-    let mut doubled_header = None;
+    let (mut doubled_header, mut last_faulty) = (None, None);
     for (at, error) in places {
-        if faults.last().is_some_and(|(last, _)| *last == at + 1) {
+        let before = last_faulty.replace(at);
+        if before == Some(at) {
             continue;
         }
         let is_double = error.message().contains("duplicate key");
@@ -51,6 +57,12 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
             doubled_header = Some(Some(at));
         }
         let fault = if is_double { doubled(&lines, at) } else { of_line(line(at), error.message()) };
+        // The parser loses its way in the lines after a fault: a list that goes on, for example, is no key to it.
+        let lost = fault.starts_with(UNKNOWN)
+            || ["key with no value", "missing comma"].iter().any(|words| error.message().contains(words));
+        if lost && before.is_some_and(|before| before + 1 == at) {
+            continue;
+        }
         faults.push((at + 1, fault));
     }
     faults
@@ -111,14 +123,15 @@ fn doubled(lines: &[&str], at: usize) -> String {
     }
 }
 
-/// Where a list begins that does not end, or a text within it.
-fn unclosed(lines: &[&str], at: usize, error: &Error) -> (usize, String) {
+/// Where a list or a table begins that does not end, or a text within it. `signs` are those that open and close it.
+fn unclosed(lines: &[&str], at: usize, error: &Error, signs: [char; 2], name: &str) -> (usize, String) {
     if error.message().contains("basic string") || error.message().contains("literal string, expected `'`") {
         return (at + 1, "a text does not end: a quote is missing".into());
     }
-    let begins = |line: &str| line.split_once('=').is_some_and(|(_, value)| value.contains('[') && !value.contains(']'));
+    let [opens, closes] = signs;
+    let begins = |line: &str| line.split_once('=').is_some_and(|(_, value)| value.contains(opens) && !value.contains(closes));
     let begin = (0..=at).rev().find(|index| lines.get(*index).is_some_and(|line| begins(line)));
-    (begin.unwrap_or(at) + 1, "the list that begins here does not end: a \"]\" is missing".into())
+    (begin.unwrap_or(at) + 1, format!("the {name} that begins here does not end: a \"{closes}\" is missing"))
 }
 
 /// What is wrong with one line.
@@ -133,6 +146,12 @@ fn of_line(line: &str, message: &str) -> String {
     if message.contains("basic string") {
         return "a text does not end: a quote is missing".into();
     }
+    if message.contains("missing opening quote") {
+        return "a text stands in quotes, and one is missing".into();
+    }
+    if message.contains("unexpected key or value") && trimmed.contains(']') && !trimmed.contains('[') {
+        return "a list stands in brackets, and the \"[\" is missing".into();
+    }
     if message.contains("unclosed table") {
         return "the name of the table does not end: a \"]\" is missing".into();
     }
@@ -143,6 +162,13 @@ fn of_line(line: &str, message: &str) -> String {
     let is_bare = value.is_some_and(|value| value.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '/' | '$' | '~')));
     match key_before(trimmed, '=') {
         Some(key) if is_bare => format!("a text stands in quotes; write {key} = \"…\""),
-        _ => format!("is not TOML: {}", message.replace('\n', ", ")),
+        _ if message.contains("missing comma") => "a comma is missing between two values, or a quote".into(),
+        _ if message.contains("key with no value") && trimmed.ends_with(']') => {
+            "the name of a table stands in brackets, such as [kafka]".into()
+        }
+        _ if message.contains("key with no value") => {
+            "a key has \"=\" and a value after it, such as brokers = [\"kafka:9092\"]".into()
+        }
+        _ => format!("{UNKNOWN}: {}", message.replace('\n', ", ")),
     }
 }

@@ -7,6 +7,7 @@ mod kafka;
 mod log;
 mod registry;
 mod secrets;
+mod syntax;
 mod tracing;
 
 use std::{fs, path::PathBuf, time::Duration};
