@@ -1,12 +1,6 @@
-//! The documents say what the program does: keys and defaults, answers, metrics, topics, and that what they point at is there.
+//! The documents say what the program does: keys and defaults, answers, metrics, topics.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc, time::SystemTime};
 
 use hookgate::{
     config::{self, Config, Environment, deadlines::memory_ceiling},
@@ -21,28 +15,7 @@ use serde_json::Value;
 
 use crate::{binary::Folder, tls};
 
-const DOCUMENTS: &[&str] = &[
-    "README.md",
-    "ARCHITECTURE.md",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "docs/configuration.md",
-    "docs/consumers.md",
-    "docs/http.md",
-    "docs/kafka.md",
-    "docs/logging.md",
-    "docs/metrics.md",
-    "docs/providers.md",
-    "docs/consumer-kit.md",
-    "docs/reliability.md",
-    "docs/schema-registry.md",
-    "docs/kubernetes.md",
-    "docs/tail.md",
-    "deploy/helm/hookgate/README.md",
-];
-
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -324,34 +297,4 @@ fn the_c_libraries_are_those_of_the_lock_file() {
         |(name, version): &&(String, String)| (name.ends_with("-sys") || name.ends_with("-src")) && version.contains('+');
     let untold: Vec<_> = locked.iter().filter(brings).filter(|pair| !told.contains(*pair)).collect();
     assert!(untold.is_empty() && locked.iter().any(|pair| brings(&pair)), "not in SECURITY.md: {untold:?}");
-}
-
-#[test]
-fn links_lead_somewhere() {
-    let runbooks = fs::read_dir(root().join("docs/runbooks")).expect("the runbooks");
-    let runbooks = runbooks.map(|page| format!("docs/runbooks/{}", page.expect("a page").file_name().display()));
-    for path in DOCUMENTS.iter().map(|path| (*path).to_owned()).chain(runbooks) {
-        let text = document(&path);
-        let folder = Path::new(&path).parent().unwrap_or(Path::new(""));
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if link.starts_with("http") {
-                continue;
-            }
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target = if file.is_empty() { root().join(&path) } else { root().join(folder).join(file) };
-            // A forge lists a folder.
-            if target.is_dir() {
-                continue;
-            }
-            let linked = fs::read_to_string(&target).unwrap_or_else(|error| panic!("{path}: {link}: {error}"));
-            let anchors: Vec<String> = linked.lines().filter(|line| line.starts_with('#')).map(anchor_of).collect();
-            assert!(anchor.is_empty() || anchors.iter().any(|it| it == anchor), "{path}: {link}: no such heading in {anchors:?}");
-        }
-    }
-}
-
-/// The anchor that a forge gives a heading.
-fn anchor_of(heading: &str) -> String {
-    let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
-    text.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
 }

@@ -17,7 +17,7 @@ fn root() -> &'static Path {
 
 /// The files of the repository with their text, by their path from its root. Fixtures, inputs of the fuzz
 /// targets and what tools write are not ours to tidy.
-fn sources() -> Vec<(String, String)> {
+pub fn sources() -> Vec<(String, String)> {
     let listed =
         forks::output(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()));
     let mut names: Vec<String> = match listed {
@@ -55,7 +55,7 @@ pub fn rust() -> Vec<(String, String)> {
     sources().into_iter().filter(|(name, _)| extension(name) == "rs").collect()
 }
 
-fn extension(name: &str) -> &str {
+pub fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
