@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use super::{
-    Needs, hints,
+    Environment, Needs, hints,
     problem::{ValueOrigin, suggestion},
     reader::{Entries, Item, Reader, Value},
+    secrets::{self, SecretSource, SecretText},
     units::{parse_duration, parse_size, show_duration, show_size},
 };
 
@@ -156,6 +157,70 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+
+    /// A string that has to be there; `missing` is the complaint where it is not.
+    pub(super) fn required_text(&mut self, key: &'static str, missing: &str) -> Option<(String, ValueOrigin)> {
+        let found = self.text(key);
+        if self.written(key).is_none() {
+            self.missing(key, missing);
+        }
+        found
+    }
+
+    /// A list of strings that has to be there and to hold something; `missing` and `empty` are the complaints where it does not.
+    pub(super) fn required_list(&mut self, key: &'static str, missing: &str, empty: &str) -> Option<Vec<(String, ValueOrigin)>> {
+        let found = self.list(key);
+        match (self.written(key), &found) {
+            (None, _) => self.missing(key, missing),
+            (Some(origin), Some(list)) if list.is_empty() => self.complain(key, origin, empty),
+            _ => {}
+        }
+        found
+    }
+
+    /// The secret that a reference leads to, and where the reference was written. What is probably not meant about the secret is warned of.
+    pub(super) fn secret(&mut self, key: &'static str, environment: &Environment) -> Option<(SecretText, ValueOrigin)> {
+        let (reference, origin) = self.text(key)?;
+        match secrets::resolve(self, key, &reference, environment) {
+            Ok(secret) => Some((secret, origin)),
+            Err(fault) => {
+                self.complain(key, origin, &fault);
+                None
+            }
+        }
+    }
+
+    /// A [`Section::secret`] that has to be there.
+    pub(super) fn required_secret(&mut self, key: &'static str, environment: &Environment) -> Option<SecretText> {
+        let secret = self.secret(key, environment);
+        if self.written(key).is_none() {
+            self.missing(key, "is missing; write \"env:NAME\" or \"file:/path\"");
+        }
+        secret.map(|(secret, _)| secret)
+    }
+
+    /// References to secrets, at least one and at most `most`; none of them has been followed. `missing` and `empty` are the complaints
+    /// where there is none.
+    pub(super) fn secrets(
+        &mut self,
+        key: &'static str,
+        most: usize,
+        missing: &str,
+        empty: &str,
+    ) -> Vec<(SecretSource, ValueOrigin)> {
+        let references = self.required_list(key, missing, empty).unwrap_or_default();
+        if let Some(origin) = self.written(key).filter(|_| references.len() > most) {
+            self.complain(key, origin, &format!("holds {}; at most {most} are tried", references.len()));
+        }
+        let mut sources = Vec::with_capacity(references.len());
+        for (reference, origin) in references {
+            match SecretSource::parse(&reference) {
+                Ok(source) => sources.push((source, origin)),
+                Err(fault) => self.complain(key, origin, &fault),
+            }
+        }
+        sources
     }
 
     /// `true` or `false`.

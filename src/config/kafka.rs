@@ -155,21 +155,8 @@ pub(super) fn read(
 }
 
 fn brokers(section: &mut Section<'_>) -> Vec<String> {
-    const EXAMPLE: &str = "is missing; for example: brokers = [\"kafka:9092\"]";
-    let written = section.written("brokers");
-    let Some(brokers) = section.list("brokers") else {
-        if written.is_none() {
-            section.missing("brokers", EXAMPLE);
-        }
-        return Vec::new();
-    };
-    if brokers.is_empty() {
-        section.complain(
-            "brokers",
-            written.unwrap_or_else(|| section.origin.clone()),
-            "is empty; for example: brokers = [\"kafka:9092\"]",
-        );
-    }
+    let [missing, empty] = ["missing", "empty"].map(|it| format!("is {it}; for example: brokers = [\"kafka:9092\"]"));
+    let brokers = section.required_list("brokers", &missing, &empty).unwrap_or_default();
     for (broker, origin) in &brokers {
         if !is_host_port(broker) {
             let hint = hints::broker(broker).map_or_else(String::new, |hint| format!("; {hint}"));

@@ -8,7 +8,7 @@ use super::{
     Environment,
     getters::Section,
     problem::ValueOrigin,
-    secrets::{self, SecretSource, SecretText},
+    secrets::{SecretSource, SecretText},
     units::show_duration,
     url::{authorities, ca_file, service},
 };
@@ -163,16 +163,8 @@ pub(super) fn read(mut table: Section<'_>, environment: &Environment, warnings: 
 
 fn urls(table: &mut Section<'_>) -> Option<Vec<(String, ValueOrigin)>> {
     const EXAMPLE: &str = "for example: urls = [\"https://schema-registry:8081\"]";
-    let written = table.written("urls");
-    let Some(urls) = table.list("urls") else {
-        if written.is_none() {
-            table.missing("urls", &format!("is missing; {EXAMPLE}"));
-        }
-        return None;
-    };
-    if urls.is_empty() {
-        table.complain("urls", written.unwrap_or_else(|| table.origin.clone()), &format!("is empty; {EXAMPLE}"));
-    }
+    let [missing, empty] = ["missing", "empty"].map(|it| format!("is {it}; {EXAMPLE}"));
+    let urls = table.required_list("urls", &missing, &empty)?;
     for (url, origin) in &urls {
         // What was written may hold a password: it is not repeated.
         if service(url).is_none() {
@@ -190,15 +182,11 @@ fn login(table: &mut Section<'_>, environment: &Environment) -> Option<Login> {
     let origin = table.written("token");
     let username = table.text("username");
     let mut secret = |key: &'static str, fit: fn(SecretText) -> Result<SecretText, String>| {
-        let written = table.written(key).is_some();
-        let resolved = table.text(key).and_then(|(text, origin)| {
-            let resolved = secrets::resolve(table, key, &text, environment).and_then(legible).and_then(fit);
-            resolved.map_err(|fault| table.complain(key, origin, &fault)).ok()
-        });
-        (written, resolved)
+        let (secret, origin) = table.secret(key, environment)?;
+        legible(secret).and_then(fit).map_err(|fault| table.complain(key, origin, &fault)).ok()
     };
-    let (password_written, password) = secret("password", Ok);
-    let (_, token) = secret("token", sendable);
+    let (password, token) = (secret("password", Ok), secret("token", sendable));
+    let password_written = table.written("password").is_some();
     if let Some((name, origin)) = &username
         && (name.is_empty() || name.contains(':') || name.chars().any(char::is_control))
     {

@@ -6,12 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{
-    Environment,
-    files::readable_file,
-    getters::Section,
-    problem::ValueOrigin,
-    secrets::{self, SecretText},
-    security::Security,
+    Environment, files::readable_file, getters::Section, problem::ValueOrigin, secrets::SecretText, security::Security,
     url::service,
 };
 
@@ -53,7 +48,6 @@ const OAUTHBEARER: &str = "OAUTHBEARER";
 const MECHANISMS: [&str; 4] = [PLAIN, "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER];
 const OF_PASSWORDS: [&str; 2] = ["username", "password"];
 const OF_TOKENS: [&str; 6] = ["token_url", "client_id", "client_secret", "scope", "extensions", "token_ca_file"];
-const REFERENCE: &str = "is missing; write \"env:NAME\" or \"file:/path\"";
 
 /// What a form leaves as it is (RFC 3986's unreserved characters): librdkafka puts the scope into its form unencoded.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -165,7 +159,7 @@ pub(super) fn read(
     } else {
         refuse(&mut table, &OF_TOKENS, "belongs to mechanism = \"OAUTHBEARER\"; the others take username and password");
         let username = required(&mut table, "username", "is missing");
-        let password = secret(&mut table, "password", environment);
+        let password = table.required_secret("password", environment);
         username.zip(password).zip(mechanism).map(|(((username, _), password), mechanism)| Sasl::Password {
             mechanism,
             username,
@@ -187,33 +181,25 @@ fn refuse(table: &mut Section<'_>, keys: &[&'static str], why: &str) {
 
 /// A string that must be there and hold something.
 fn required(table: &mut Section<'_>, key: &'static str, missing: &str) -> Option<(String, ValueOrigin)> {
-    let found = table.text(key);
-    if table.written(key).is_none() {
-        table.missing(key, missing);
-    }
-    if let Some((text, origin)) = &found
-        && text.is_empty()
-    {
-        table.complain(key, origin.clone(), "is empty");
-    }
-    found
+    let found = table.required_text(key, missing);
+    filled(table, key, found)
 }
 
-fn secret(table: &mut Section<'_>, key: &'static str, environment: &Environment) -> Option<SecretText> {
-    let found = table.text(key);
-    if table.written(key).is_none() {
-        table.missing(key, REFERENCE);
-    }
-    let (text, origin) = found?;
-    let resolved = secrets::resolve(table, key, &text, environment);
-    resolved.map_err(|fault| table.complain(key, origin, &fault)).ok()
+/// Complains about a string that holds nothing.
+fn filled(table: &Section<'_>, key: &'static str, found: Option<(String, ValueOrigin)>) -> Option<(String, ValueOrigin)> {
+    found.inspect(|(text, origin)| {
+        if text.is_empty() {
+            table.complain(key, origin.clone(), "is empty");
+        }
+    })
 }
 
 fn token_source(table: &mut Section<'_>, environment: &Environment) -> Option<TokenSource> {
     let url = required(table, "token_url", "is missing; the token endpoint of the issuer, as its documentation names it");
     let client_id = required(table, "client_id", "is missing");
-    let client_secret = secret(table, "client_secret", environment);
-    let scope = required_if_written(table, "scope");
+    let client_secret = table.required_secret("client_secret", environment);
+    let scope = table.text("scope");
+    let scope = filled(table, "scope", scope).map(|(text, _)| text);
     let extensions = extensions(table);
     let ca_file = readable_file(table, "token_ca_file");
     if let Some((url, origin)) = &url
@@ -231,10 +217,6 @@ fn token_source(table: &mut Section<'_>, environment: &Environment) -> Option<To
         );
     }
     Some(TokenSource { url: url?.0, client_id: client_id?.0, client_secret: client_secret?, scope, extensions, ca_file })
-}
-
-fn required_if_written(table: &mut Section<'_>, key: &'static str) -> Option<String> {
-    table.written(key).and_then(|_| required(table, key, "")).map(|(text, _)| text)
 }
 
 /// What is wrong with a token endpoint, which may have any path and query. It is not quoted: what is written there may be a secret.

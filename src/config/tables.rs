@@ -6,11 +6,11 @@ use super::{
     Config, EndpointConfig, Environment, Http, Kafka, Shutdown, admin, deadlines,
     getters::Section,
     kafka, log,
-    problem::{ValueOrigin, suggestion},
+    problem::suggestion,
     proxies,
     reader::{Entries, Reader},
     registry,
-    secrets::{self, SecretRing, SecretSource},
+    secrets::{self, SecretRing},
     tls, topics, tracing,
     units::{show_duration, show_size},
     variables,
@@ -21,6 +21,9 @@ use crate::provider;
 const NAME_BYTES_MAX: usize = 64;
 /// The most secrets of one endpoint: each is tried on every delivery.
 const SECRETS_MAX: usize = 16;
+/// The complaints about an endpoint without secrets.
+const NO_SECRETS: &str = "is missing; for example: secrets = [\"env:NAME\"] or [\"file:/path\"]";
+const EMPTY_SECRETS: &str = "is empty: nobody could prove anything; write \"env:NAME\" or \"file:/path\"";
 /// nginx and the load balancers of AWS keep a connection for 60 s by default. A quarter on top covers timers and the way.
 const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(75);
 /// What a record holds beside the body and its reading: DESIGN's allowance for fields and record headers.
@@ -159,23 +162,21 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
         table.reader.problem(at, message.replacen("{}", &name.escape_debug().to_string(), 1));
     }
     let provider = endpoint_provider(&mut table);
-    let references = secret_references(&mut table);
-    let mut secrets = Vec::with_capacity(references.len());
-    for (reference, origin) in references {
-        let source = SecretSource::parse(&reference);
-        let examined = source.and_then(|source| {
-            if !table.is_needed() {
-                return Ok(source);
+    let mut secrets = Vec::new();
+    for (source, origin) in table.secrets("secrets", SECRETS_MAX, NO_SECRETS, EMPTY_SECRETS) {
+        // Where the provider is wrong, that was complained about already.
+        if let Some(provider) = provider.filter(|_| table.is_needed()) {
+            match secrets::examine(&source, provider, environment) {
+                Ok(said) => {
+                    warnings.extend(said.into_iter().map(|warning| format!("[endpoints.{name}] secrets: {warning}")));
+                }
+                Err(fault) => {
+                    table.complain("secrets", origin, &fault);
+                    continue;
+                }
             }
-            // Whose secret it is, is complained about already.
-            let said = provider.map_or(Ok(Vec::new()), |provider| secrets::examine(&source, provider, environment))?;
-            warnings.extend(said.into_iter().map(|warning| format!("[endpoints.{name}] secrets: {warning}")));
-            Ok(source)
-        });
-        match examined {
-            Ok(source) => secrets.push(source),
-            Err(fault) => table.complain("secrets", origin, &fault),
         }
+        secrets.push(source);
     }
     let written = table.written("tolerance");
     let second = Duration::from_secs(1);
@@ -192,13 +193,7 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
 fn endpoint_provider(table: &mut Section<'_>) -> Option<&'static provider::Provider> {
     let names = provider::ALL.iter().map(|provider| provider.name);
     let known = || names.clone().collect::<Vec<_>>().join(", ");
-    let present = table.written("provider").is_some();
-    let Some((written, origin)) = table.text("provider") else {
-        if !present {
-            table.missing("provider", &format!("is missing; there are {}", known()));
-        }
-        return None;
-    };
+    let (written, origin) = table.required_text("provider", &format!("is missing; there are {}", known()))?;
     let provider = provider::by_name(&written);
     if provider.is_none() {
         let hint = match suggestion(&written, names.clone()) {
@@ -208,22 +203,6 @@ fn endpoint_provider(table: &mut Section<'_>) -> Option<&'static provider::Provi
         table.complain("provider", origin, &format!("no such provider; {hint}"));
     }
     provider
-}
-
-fn secret_references(table: &mut Section<'_>) -> Vec<(String, ValueOrigin)> {
-    let at = table.written("secrets");
-    let references = table.list("secrets");
-    match (at, &references) {
-        (None, _) => table.missing("secrets", "is missing; for example: secrets = [\"env:NAME\"] or [\"file:/path\"]"),
-        (Some(origin), Some(list)) if list.is_empty() => {
-            table.complain("secrets", origin, "is empty: nobody could prove anything; write \"env:NAME\" or \"file:/path\"");
-        }
-        (Some(origin), Some(list)) if list.len() > SECRETS_MAX => {
-            table.complain("secrets", origin, &format!("holds {}; at most {SECRETS_MAX} are tried", list.len()));
-        }
-        _ => {}
-    }
-    references.unwrap_or_default()
 }
 
 /// `[a-z0-9]+([_-][a-z0-9]+)*`: safe in a URL, a topic, a label and a variable.

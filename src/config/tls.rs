@@ -223,14 +223,7 @@ pub fn list(faults: &[TlsFault]) -> String {
 
 /// Reads `[http.tls]`, and the files that it names.
 pub(super) fn read(mut table: Section<'_>, warnings: &mut Vec<String>) -> Option<Tls> {
-    let mut path = |key: &'static str| {
-        let written = table.written(key).is_some();
-        let text = table.text(key);
-        if !written {
-            table.missing(key, "is missing; both files are needed");
-        }
-        text
-    };
+    let mut path = |key: &'static str| table.required_text(key, "is missing; both files are needed");
     let (certificate, key) = (path("certificate_file"), path("key_file"));
     let tls = certificate.zip(key).map(|((certificate, certificate_origin), (key, key_origin))| {
         let tls = Tls { certificate_file: certificate.into(), key_file: key.into() };

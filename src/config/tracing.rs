@@ -94,13 +94,7 @@ pub(super) fn read(mut section: Section<'_>, environment: &Environment, warnings
 }
 
 fn endpoint(section: &mut Section<'_>) -> Option<String> {
-    let present = section.written("endpoint").is_some();
-    let Some((text, origin)) = section.text("endpoint") else {
-        if !present {
-            section.missing("endpoint", "is missing; for example \"http://otel-collector:4318\"");
-        }
-        return None;
-    };
+    let (text, origin) = section.required_text("endpoint", "is missing; for example \"http://otel-collector:4318\"")?;
     if service(&text).is_none() {
         // What stands there may hold a password.
         let message = "is no URL of a collector, such as \"http://otel-collector:4318\"; passwords belong into headers";
