@@ -64,14 +64,15 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResult {
     let secrets = make_secrets()?;
     let environment: Environment = secrets.iter().map(|(name, secret)| (variable(name), secret.clone())).collect();
-    let mut config = configuration(arguments, &environment)?;
+    // The embedded broker's address is not known yet.
+    let mut config = configuration(arguments, &environment, arguments.kafka.as_deref().unwrap_or("127.0.0.1:1"))?;
     let _logging = logging::init(&config.log)?;
     let mock = match arguments.kafka {
         Some(_) => None,
         None => Some(Mock::start(&topics(&config))?),
     };
     if let Some(mock) = &mock {
-        config.kafka.brokers = vec![mock.brokers().to_owned()];
+        config = configuration(arguments, &environment, mock.brokers())?;
     }
     let options = app::Options { environment, clock: clock::system, origin: Origin::Sample };
     let running = app::start(&config, options)?;
@@ -119,11 +120,9 @@ fn variable(provider: &str) -> String {
 }
 
 /// The configuration, through the same door as everybody's.
-fn configuration(arguments: &Arguments, environment: &Environment) -> Result<Config, Failure> {
+fn configuration(arguments: &Arguments, environment: &Environment, brokers: &str) -> Result<Config, Failure> {
     let listen = arguments.listen.unwrap_or_else(|| free_address(8080));
     let admin = arguments.admin_listen.unwrap_or_else(|| free_address(9090));
-    // The embedded broker's address is not known yet.
-    let brokers = arguments.kafka.as_deref().unwrap_or("127.0.0.1:1");
     let create = arguments.kafka.is_some();
     // The embedded broker is one, and keeps nothing: that is no news to anybody.
     let replication = if create { -1 } else { 1 };

@@ -34,16 +34,12 @@ pub(super) fn read(mut section: Section<'_>) -> Admin {
 }
 
 fn hosts(section: &mut Section<'_>) -> Vec<String> {
-    let mut names = Vec::new();
-    for (name, origin) in section.list("hosts").unwrap_or_default() {
-        if is_host_name(&name) {
-            names.push(name);
-        } else {
-            let message = format!("{name:?} is not a host's name, such as \"hookgate-admin.hooks.svc\", without a port");
-            section.complain("hosts", origin, &message);
-        }
-    }
-    names
+    let host = |name: &str| {
+        is_host_name(name)
+            .then(|| name.to_owned())
+            .ok_or_else(|| format!("{name:?} is not a host's name, such as \"hookgate-admin.hooks.svc\", without a port"))
+    };
+    section.list_of("hosts", |_, name| host(name), Clone::clone)
 }
 
 /// Labels of letters, digits, `-` and `_`, with dots between them. An address needs no entry, so it is a mistake.

@@ -61,9 +61,9 @@ pub(super) fn why_unreadable(error: &Error) -> String {
     }
 }
 
-/// Reads a key that names a file. Complains where that cannot be opened now.
-pub(super) fn readable_file(table: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    let (path, origin) = table.text(key)?;
+/// Reads a key that names a file. Complains where that cannot be opened now. `otherwise` is what there is without one, in a word or two.
+pub(super) fn readable_file(table: &mut Section<'_>, key: &'static str, otherwise: &'static str) -> Option<PathBuf> {
+    let (path, origin) = table.file(key, otherwise)?;
     if table.is_needed()
         && let Err(fault) = open(Path::new(&path))
     {

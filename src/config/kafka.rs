@@ -1,6 +1,6 @@
 //! `[kafka]`: how to reach the cluster, and every librdkafka property that a client of ours gets.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use super::{
     Environment,
@@ -9,7 +9,6 @@ use super::{
     properties::{self, Properties},
     sasl::{self, Sasl},
     security::{self, Security},
-    units::show_size,
 };
 
 /// How often librdkafka reports its queue and its brokers to the metrics.
@@ -131,7 +130,6 @@ pub(super) fn read(
     let brokers = brokers(&mut section);
     let security = security::read(&mut section);
     let sasl = section.optional_table("sasl").and_then(|table| sasl::read(table, &security, environment, warnings));
-    let pass_through = section.table("properties");
     let kafka = Kafka {
         brokers,
         security,
@@ -148,7 +146,7 @@ pub(super) fn read(
         queue_bytes: section.size("queue_bytes", 64 << 20, &(1 << 20..=1 << 40)),
         auto_create: section.boolean("auto_create", false),
         max_message_bytes,
-        properties: properties::read(pass_through),
+        properties: properties::read(section.map("properties")),
     };
     section.finish();
     kafka
@@ -182,42 +180,10 @@ fn is_host_port(broker: &str) -> bool {
 }
 
 fn client_id(section: &mut Section<'_>) -> String {
-    let Some((text, origin)) = section.text("client_id") else { return "hookgate".into() };
+    let (text, origin) = section.text_or("client_id", "hookgate");
     let legal = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     if text.is_empty() || !legal {
         section.complain("client_id", origin, "must be letters, digits, '.', '-' and '_'");
     }
     text
-}
-
-/// How `[kafka]` looks in the redacted view.
-pub(super) fn redacted(kafka: &Kafka) -> serde_json::Value {
-    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    let (security, tls) = match &kafka.security {
-        Security::Plaintext => ("plaintext", serde_json::Value::Null),
-        Security::Tls { ca_file, certificate_file, key_file } => (
-            "tls",
-            serde_json::json!({"ca_file": path(ca_file), "certificate_file": path(certificate_file), "key_file": path(key_file)}),
-        ),
-    };
-    let sasl = kafka.sasl.as_ref().map(Sasl::redacted);
-    let properties: BTreeMap<&str, &str> = kafka.properties.0.keys().map(|name| (name.as_str(), "…")).collect();
-    let show = super::units::show_duration;
-    serde_json::json!({
-        "brokers": kafka.brokers,
-        "security": security,
-        "tls": tls,
-        "sasl": sasl,
-        "client_id": kafka.client_id,
-        "compression": kafka.compression,
-        "linger": show(kafka.linger),
-        "publish_timeout": show(kafka.publish_timeout),
-        "message_timeout": show(kafka.message_timeout),
-        "socket_timeout": show(kafka.socket_timeout),
-        "reconnect_backoff_max": show(kafka.reconnect_backoff_max),
-        "connections_max_idle": show(kafka.connections_max_idle),
-        "queue_bytes": show_size(kafka.queue_bytes),
-        "auto_create": kafka.auto_create,
-        "properties": properties,
-    })
 }

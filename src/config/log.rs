@@ -49,14 +49,6 @@ const OTHER_WORDS: [(&str, &str); 10] = [
 /// What the targets of Hookgate's own lines begin with.
 const OWN_TARGET: &str = "hookgate";
 
-impl Log {
-    /// How it looks in the redacted view.
-    pub(super) fn shown(&self) -> serde_json::Value {
-        let format = FORMATS.iter().find(|(_, format)| *format == self.format).map(|(name, _)| *name);
-        serde_json::json!({"format": format, "level": self.level, "success_sample": self.success_sample})
-    }
-}
-
 /// Reads `[log]`. Warnings go to `warnings`.
 pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Log {
     let log = Log {
@@ -75,7 +67,7 @@ struct Directive<'a> {
 }
 
 fn level(section: &mut Section<'_>, warnings: &mut Vec<String>) -> String {
-    let Some((text, origin)) = section.text("level") else { return "info".into() };
+    let (text, origin) = section.text_or("level", "info");
     // The filter's own parser takes a blank for a part of the name beside it, and then shows nothing.
     let written: Vec<&str> = text.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
     if written.is_empty() {
@@ -92,7 +84,9 @@ fn level(section: &mut Section<'_>, warnings: &mut Vec<String>) -> String {
             "[log] level: {text:?} hides errors of Hookgate's own; write \"error\" or another level that is for all lines"
         ));
     }
-    written.join(",")
+    let level = written.join(",");
+    section.show("level", level.as_str());
+    level
 }
 
 /// Reads one directive more strictly than the filter does, which takes any word that is no level for the name of a part of the program: with

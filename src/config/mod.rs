@@ -3,15 +3,17 @@
 //!
 //! [`parse`] goes in three steps: merge the layers (`reader`), read each table with typed getters (`getters`; the tables are in
 //! `kafka`, `topics` and `tables`), check what must hold between tables ([`deadlines`] and `tables`). Every step collects its complaints, so that
-//! one run reports them all.
+//! one run reports them all. What the getters write down of each key (`keys`, all of them in `catalogue`) is what shows it and describes it.
 
 pub mod admin;
+mod catalogue;
 pub mod credentials;
 pub mod deadlines;
 mod files;
 mod getters;
 mod hints;
 pub mod kafka;
+pub mod keys;
 pub mod log;
 mod mistaken;
 pub mod problem;
@@ -39,6 +41,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::{
     admin::Admin,
+    catalogue::all_keys,
     kafka::Kafka,
     log::{Log, LogFormat},
     problem::{Problem, Problems, ValueOrigin, suggestion},
@@ -80,6 +83,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointConfig>,
     /// What works but is probably not meant; for the log at start and for `hookgate check`.
     pub warnings: Vec<String>,
+    /// What [`Config::redacted`] shows.
+    view: serde_json::Value,
 }
 
 /// `[http]`.
@@ -290,8 +295,14 @@ fn parse_with(
     for (path, value) in overrides {
         reader.lay_flag(&mut root, path, value);
     }
-    let config = tables::read(&reader, root, environment);
-    if reader.has_problems() { Err(reader.into_problems()) } else { Ok(config) }
+    let mut config = tables::read(&reader, root, environment);
+    if reader.has_problems() {
+        return Err(reader.into_problems());
+    }
+    config.view = reader.records.view();
+    variables::warn(&reader, environment);
+    config.warnings.extend(reader.warnings.take());
+    Ok(config)
 }
 
 /// `[kafka]` where there is no configuration file: brokers from a flag, everything else from variables or the defaults.
@@ -317,62 +328,8 @@ impl Config {
         digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
     }
 
-    /// The whole configuration for people to look at: secrets as where they are, pass-through values not at all.
+    /// The whole configuration as it was read, for people to look at: secrets as where they are, pass-through values not at all.
     pub fn redacted(&self) -> serde_json::Value {
-        let show = units::show_duration;
-        let size = |bytes: usize| units::show_size(bytes as u64);
-        let endpoint = |endpoint: &EndpointConfig| {
-            let secrets: Vec<String> = endpoint.secrets.iter().map(ToString::to_string).collect();
-            let mut view = serde_json::json!({"provider": endpoint.provider.name, "secrets": secrets});
-            if endpoint.provider.signs_time() {
-                view["tolerance"] = show(endpoint.tolerance).into();
-            }
-            (endpoint.name.to_string(), view)
-        };
-        let (http, topics, shutdown, log) = (&self.http, &self.topics, &self.shutdown, &self.log);
-        serde_json::json!({
-            "kafka": kafka::redacted(&self.kafka),
-            "http": {
-                "listen": http.listen.to_string(),
-                "max_body_bytes": size(http.max_body_bytes),
-                "max_header_bytes": size(http.max_header_bytes),
-                "max_headers": http.max_headers,
-                "max_connections": http.max_connections,
-                "max_in_flight_bytes": size(http.max_in_flight_bytes),
-                "max_in_flight": http.max_in_flight,
-                "max_refusals_per_source": http.max_refusals_per_source,
-                "header_timeout": show(http.header_timeout),
-                "idle_timeout": show(http.idle_timeout),
-                "body_timeout": show(http.body_timeout),
-                "answer_deadline": show(http.answer_deadline),
-                "retry_after": show(http.retry_after),
-                "trusted_proxies": http.trusted_proxies.shown(),
-                "tls": http.tls.as_ref().map(Tls::shown),
-            },
-            "admin": {
-                "listen": self.admin.listen.to_string(),
-                "hosts": self.admin.hosts,
-                "scrape_max_age": show(self.admin.scrape_max_age),
-            },
-            "topics": {
-                "prefix": topics.prefix,
-                "map": topics.map,
-                "partitions": topics.partitions,
-                "replication": topics.replication,
-                "min_insync_replicas": topics.min_insync_replicas,
-                "retention": show(topics.retention),
-                "max_message_bytes": size(topics.max_message_bytes),
-            },
-            "schema_registry": self.schema_registry.as_ref().map(SchemaRegistry::redacted),
-            "shutdown": {
-                "pre_stop": show(shutdown.pre_stop),
-                "drain": show(shutdown.drain),
-                "flush": show(shutdown.flush),
-                "grace": show(shutdown.grace),
-            },
-            "log": log.shown(),
-            "tracing": self.tracing.as_ref().map(Tracing::redacted),
-            "endpoints": self.endpoints.iter().map(endpoint).collect::<serde_json::Map<_, _>>(),
-        })
+        self.view.clone()
     }
 }

@@ -117,5 +117,6 @@ pub(super) fn read(mut section: Section<'_>) -> Properties {
             (None, value) => properties.extend(value.map(|value| (name, value))),
         }
     }
+    section.show_all(properties.keys().map(|name| (name, "…")));
     Properties(properties)
 }

@@ -34,11 +34,6 @@ impl TrustedProxies {
         // All of them are: then the first of them has sent it.
         first
     }
-
-    /// As `/configz` shows it.
-    pub(super) fn shown(&self) -> Vec<String> {
-        self.0.iter().map(ToString::to_string).collect()
-    }
 }
 
 /// An address as proxies write it: alone, with a port, or in brackets.
@@ -54,14 +49,7 @@ fn address(written: &str) -> Option<IpAddr> {
 
 /// Reads the list.
 pub(super) fn read(section: &mut Section<'_>) -> TrustedProxies {
-    let mut networks = Vec::new();
-    for (text, origin) in section.list("trusted_proxies").unwrap_or_default() {
-        match network(&text) {
-            Ok(network) => networks.push(network),
-            Err(fault) => section.complain("trusted_proxies", origin, &fault),
-        }
-    }
-    TrustedProxies(networks)
+    TrustedProxies(section.list_of("trusted_proxies", |_, text| network(text), ToString::to_string))
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

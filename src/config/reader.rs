@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Environment, Needs, Refuses,
+    keys::KeyRecords,
     problem::{Problem, Problems, ValueOrigin},
     syntax,
 };
@@ -64,8 +65,8 @@ pub(super) struct Reader {
     pub(super) warnings: RefCell<Vec<String>>,
     /// Keys (`http.listen`) that were written.
     pub(super) origins: RefCell<BTreeMap<String, ValueOrigin>>,
-    /// Every key (`http.listen`) that was asked for.
-    pub(super) known: RefCell<BTreeSet<String>>,
+    /// What there is to know of the keys that were asked for.
+    pub(super) records: KeyRecords,
     /// Keys that have a complaint of their own.
     pub(super) faulty: RefCell<BTreeSet<String>>,
 }
@@ -79,7 +80,7 @@ impl Reader {
             problems: RefCell::default(),
             warnings: RefCell::default(),
             origins: RefCell::default(),
-            known: RefCell::default(),
+            records: KeyRecords::default(),
             faulty: RefCell::default(),
         }
     }

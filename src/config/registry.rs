@@ -9,7 +9,6 @@ use super::{
     getters::Section,
     problem::ValueOrigin,
     secrets::{SecretSource, SecretText},
-    units::show_duration,
     url::{authorities, ca_file, service},
 };
 
@@ -70,10 +69,6 @@ impl SubjectNameStrategy {
             Self::TopicRecordName => format!("{topic}-{message}"),
         }
     }
-
-    fn name(self) -> &'static str {
-        STRATEGIES.iter().find(|(_, strategy)| *strategy == self).map_or("", |(name, _)| name)
-    }
 }
 
 impl SchemaRegistry {
@@ -91,25 +86,6 @@ impl SchemaRegistry {
     /// The authorities of `ca_file` as they are now. Blocks on the file system.
     pub fn authorities(&self) -> Result<Option<Vec<u8>>, String> {
         self.ca_file.as_deref().map(authorities).transpose()
-    }
-
-    /// How it looks in the redacted view.
-    pub(super) fn redacted(&self) -> serde_json::Value {
-        let (username, password, token) = match &self.login {
-            None => (None, None, None),
-            Some(Login::Basic { username, password }) => (Some(username), Some(password.source()), None),
-            Some(Login::Bearer(token)) => (None, None, Some(token.source())),
-        };
-        serde_json::json!({
-            "urls": self.urls,
-            "register": self.register,
-            "subject_name_strategy": self.strategy.name(),
-            "username": username,
-            "password": password,
-            "token": token,
-            "ca_file": self.ca_file,
-            "timeout": show_duration(self.timeout),
-        })
     }
 }
 
@@ -175,7 +151,9 @@ fn urls(table: &mut Section<'_>) -> Option<Vec<(String, ValueOrigin)>> {
             table.complain("urls", origin.clone(), &message);
         }
     }
-    Some(urls.into_iter().map(|(url, origin)| (url.trim_end_matches('/').to_owned(), origin)).collect())
+    let urls: Vec<_> = urls.into_iter().map(|(url, origin)| (url.trim_end_matches('/').to_owned(), origin)).collect();
+    table.show_texts("urls", urls.iter().map(|(url, _)| url));
+    Some(urls)
 }
 
 fn login(table: &mut Section<'_>, environment: &Environment) -> Option<Login> {

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Value, json};
 
 use super::{
     Environment, files::readable_file, getters::Section, problem::ValueOrigin, secrets::SecretText, security::Security,
@@ -46,8 +45,8 @@ pub struct TokenSource {
 const PLAIN: &str = "PLAIN";
 const OAUTHBEARER: &str = "OAUTHBEARER";
 const MECHANISMS: [&str; 4] = [PLAIN, "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER];
-const OF_PASSWORDS: [&str; 2] = ["username", "password"];
-const OF_TOKENS: [&str; 6] = ["token_url", "client_id", "client_secret", "scope", "extensions", "token_ca_file"];
+pub(super) const OF_PASSWORDS: [&str; 2] = ["username", "password"];
+pub(super) const OF_TOKENS: [&str; 6] = ["token_url", "client_id", "client_secret", "scope", "extensions", "token_ca_file"];
 
 /// What a form leaves as it is (RFC 3986's unreserved characters): librdkafka puts the scope into its form unencoded.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -108,24 +107,6 @@ impl Sasl {
             }
         }
     }
-
-    /// How it looks in the redacted view.
-    pub(super) fn redacted(&self) -> Value {
-        match self {
-            Self::Password { mechanism, username, password } => {
-                json!({"mechanism": mechanism, "username": username, "password": password.source()})
-            }
-            Self::Token(source) => json!({
-                "mechanism": OAUTHBEARER,
-                "token_url": source.url,
-                "client_id": source.client_id,
-                "client_secret": source.client_secret.source(),
-                "scope": source.scope,
-                "extensions": source.extensions,
-                "token_ca_file": source.ca_file,
-            }),
-        }
-    }
 }
 
 /// Reads `[kafka.sasl]`. Warnings go to `warnings`.
@@ -135,10 +116,7 @@ pub(super) fn read(
     environment: &Environment,
     warnings: &mut Vec<String>,
 ) -> Option<Sasl> {
-    let mechanism = table.choice("mechanism", &MECHANISMS.map(|name| (name, Some(name))), None);
-    if table.written("mechanism").is_none() {
-        table.missing("mechanism", &format!("is missing; must be one of {}", MECHANISMS.join(", ")));
-    }
+    let mechanism = table.required_choice("mechanism", &MECHANISMS.map(|name| (name, name)));
     if *security == Security::Plaintext {
         let mend = match mechanism {
             Some(PLAIN) => Some("PLAIN would send the password unencrypted; set [kafka] security = \"tls\" or use SCRAM-SHA-512"),
@@ -201,7 +179,7 @@ fn token_source(table: &mut Section<'_>, environment: &Environment) -> Option<To
     let scope = table.text("scope");
     let scope = filled(table, "scope", scope).map(|(text, _)| text);
     let extensions = extensions(table);
-    let ca_file = readable_file(table, "token_ca_file");
+    let ca_file = readable_file(table, "token_ca_file", "the system's");
     if let Some((url, origin)) = &url
         && let Some(fault) = url_fault(url)
     {
@@ -243,7 +221,7 @@ fn url_fault(url: &str) -> Option<&'static str> {
 
 /// `name=value` each, as RFC 7628 and librdkafka's list of them take it.
 fn extensions(table: &mut Section<'_>) -> Vec<String> {
-    let written = table.list("extensions").unwrap_or_default();
+    let written = table.list("extensions");
     for (extension, origin) in &written {
         let (name, value) = extension.split_once('=').unwrap_or_default();
         let shaped = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic());

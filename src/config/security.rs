@@ -23,16 +23,14 @@ pub enum Security {
 /// Reads `security` and `[kafka.tls]`.
 pub(super) fn read(section: &mut Section<'_>) -> Security {
     let tls = encryption(section);
-    let Some(mut table) = section.optional_table("tls") else {
-        let none = Security::Tls { ca_file: None, certificate_file: None, key_file: None };
-        return if tls { none } else { Security::Plaintext };
-    };
+    let table = if tls { Some(section.table("tls")) } else { section.optional_table("tls") };
+    let Some(mut table) = table else { return Security::Plaintext };
     if !tls {
         table.reader.problem(table.origin.clone(), "[kafka.tls]: has no effect without [kafka] security = \"tls\"");
     }
-    let ca_file = readable_file(&mut table, "ca_file");
-    let certificate_file = readable_file(&mut table, "certificate_file");
-    let key_file = readable_file(&mut table, "key_file");
+    let ca_file = readable_file(&mut table, "ca_file", "the system's");
+    let certificate_file = readable_file(&mut table, "certificate_file", "none");
+    let key_file = readable_file(&mut table, "key_file", "none");
     match (&certificate_file, &key_file) {
         (Some(_), None) => table.missing("key_file", "is missing beside certificate_file"),
         (None, Some(_)) => table.missing("certificate_file", "is missing beside key_file"),

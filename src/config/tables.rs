@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::{
     Config, EndpointConfig, Environment, Http, Kafka, Shutdown, admin, deadlines,
     getters::Section,
-    kafka, log,
+    kafka,
+    keys::Kind,
+    log,
     problem::suggestion,
     proxies,
     reader::{Entries, Reader},
@@ -13,7 +15,6 @@ use super::{
     secrets::{self, SecretRing},
     tls, topics, tracing,
     units::{show_duration, show_size},
-    variables,
 };
 use crate::provider;
 
@@ -32,27 +33,26 @@ const RECORD_OVERHEAD_BYTES: usize = 64 << 10;
 /// Reads every table. What cannot be read is complained about and stands in as its default.
 pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment) -> Config {
     let mut root = Section::root(reader, entries);
+    // They are shown in this order.
+    let [kafka, http_table, admin, topics] = ["kafka", "http", "admin", "topics"].map(|table| root.table(table));
+    let schema_registry = root.optional_table("schema_registry");
     let mut warnings = Vec::new();
-    let topics = topics::read(root.table("topics"), &mut warnings);
-    let kafka = kafka::read(root.table("kafka"), environment, topics.max_message_bytes, &mut warnings);
-    let mut config = Config {
-        kafka,
-        http: http(root.table("http"), &mut warnings),
-        admin: admin::read(root.table("admin")),
+    let topics = topics::read(topics, &mut warnings);
+    let config = Config {
+        kafka: kafka::read(kafka, environment, topics.max_message_bytes, &mut warnings),
+        http: http(http_table, &mut warnings),
+        admin: admin::read(admin),
         topics,
-        schema_registry: root
-            .optional_table("schema_registry")
-            .and_then(|table| registry::read(table, environment, &mut warnings)),
+        schema_registry: schema_registry.and_then(|table| registry::read(table, environment, &mut warnings)),
         shutdown: shutdown(root.table("shutdown")),
         log: log::read(root.table("log"), &mut warnings),
         tracing: root.optional_table("tracing").and_then(|table| tracing::read(table, environment, &mut warnings)),
         endpoints: endpoints(root.table("endpoints"), environment, &mut warnings),
         warnings,
+        view: serde_json::Value::Null,
     };
     root.finish();
     combinations(reader, &config);
-    variables::warn(reader, environment);
-    config.warnings.extend(reader.warnings.take());
     config
 }
 
@@ -72,8 +72,7 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
     let second = Duration::from_secs(1);
     let positive = second / 1000..=second * 3600;
     let narrow = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
-    let answer_deadline = section.duration("answer_deadline", second * 4, &positive);
-    let http = Http {
+    let mut http = Http {
         listen: section.listen("0.0.0.0:8080"),
         max_body_bytes: narrow(section.size("max_body_bytes", 768 << 10, &(1 << 10..=1 << 30))),
         // hyper takes no smaller buffer than 8 KiB.
@@ -87,13 +86,14 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
         // Longer than the longest pool that is known: Google's load balancers keep a connection for 600 s.
         idle_timeout: section.duration("idle_timeout", second * 620, &positive),
         body_timeout: section.duration("body_timeout", second * 3, &positive),
-        answer_deadline,
-        event_loop_delay_max: answer_deadline / 8,
+        answer_deadline: section.duration("answer_deadline", second * 4, &positive),
+        event_loop_delay_max: Duration::ZERO,
         retry_after: retry_after(&mut section),
         trusted_proxies: proxies::read(&mut section),
         tls: section.optional_table("tls").and_then(|table| tls::read(table, warnings)),
     };
     section.finish();
+    http.event_loop_delay_max = http.answer_deadline / 8;
     if http.idle_timeout < IDLE_TIMEOUT_MIN {
         warnings.push(format!(
             "[http] idle_timeout: {} is less than {}: a proxy that keeps connections for a minute will now and then send into one that is just closing, and answer 502",
@@ -181,10 +181,11 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
     let written = table.written("tolerance");
     let second = Duration::from_secs(1);
     let tolerance = table.duration("tolerance", second * 300, &(second..=second * 86_400));
-    if let (Some(origin), Some(provider)) = (written, provider)
-        && !provider.signs_time()
-    {
-        table.complain("tolerance", origin, &format!("has no effect: {} signs no timestamp", provider.title));
+    if let Some(provider) = provider.filter(|provider| !provider.signs_time()) {
+        table.hide("tolerance");
+        if let Some(origin) = written {
+            table.complain("tolerance", origin, &format!("has no effect: {} signs no timestamp", provider.title));
+        }
     }
     table.finish();
     Some(EndpointConfig { name: name.into(), provider: provider?, secrets, tolerance })
@@ -193,7 +194,8 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
 fn endpoint_provider(table: &mut Section<'_>) -> Option<&'static provider::Provider> {
     let names = provider::ALL.iter().map(|provider| provider.name);
     let known = || names.clone().collect::<Vec<_>>().join(", ");
-    let (written, origin) = table.required_text("provider", &format!("is missing; there are {}", known()))?;
+    let kind = Kind::Choice(names.clone().collect());
+    let (written, origin) = table.required("provider", kind, &format!("is missing; there are {}", known()))?;
     let provider = provider::by_name(&written);
     if provider.is_none() {
         let hint = match suggestion(&written, names.clone()) {

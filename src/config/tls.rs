@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 };
 use x509_cert::{Certificate, der::Decode as _};
 
-use super::{files::read_file, getters::Section, problem::ValueOrigin};
+use super::{files::read_file, getters::Section, keys::Kind};
 use crate::clock;
 
 /// The largest of these files in bytes; a larger file is something else.
@@ -65,11 +65,6 @@ struct Files {
 }
 
 impl Tls {
-    /// How it looks in the redacted view.
-    pub(super) fn shown(&self) -> serde_json::Value {
-        serde_json::json!({"certificate_file": self.certificate_file, "key_file": self.key_file})
-    }
-
     /// Reads and checks both files. The error is everything that is wrong with them.
     pub fn load(&self) -> Result<Pair, Vec<TlsFault>> {
         self.read().and_then(|files| self.check(files))
@@ -223,22 +218,21 @@ pub fn list(faults: &[TlsFault]) -> String {
 
 /// Reads `[http.tls]`, and the files that it names.
 pub(super) fn read(mut table: Section<'_>, warnings: &mut Vec<String>) -> Option<Tls> {
-    let mut path = |key: &'static str| table.required_text(key, "is missing; both files are needed");
+    let mut path = |key: &'static str| table.required(key, Kind::File, "is missing; both files are needed");
     let (certificate, key) = (path("certificate_file"), path("key_file"));
     let tls = certificate.zip(key).map(|((certificate, certificate_origin), (key, key_origin))| {
         let tls = Tls { certificate_file: certificate.into(), key_file: key.into() };
-        match tls.load() {
-            _ if !table.is_needed() => {}
-            Ok(pair) => {
-                let late = pair.out_of_time(clock::system());
-                warnings.extend(late.map(|late| format!("[http.tls] certificate_file: {late}, so senders refuse it")));
-            }
-            Err(faults) => {
-                let origin = |key: &str| -> ValueOrigin {
-                    if key == "key_file" { key_origin.clone() } else { certificate_origin.clone() }
-                };
-                for fault in faults {
-                    table.complain(fault.key, origin(fault.key), &fault.message);
+        if table.is_needed() {
+            match tls.load() {
+                Ok(pair) => {
+                    let late = pair.out_of_time(clock::system());
+                    warnings.extend(late.map(|late| format!("[http.tls] certificate_file: {late}, so senders refuse it")));
+                }
+                Err(faults) => {
+                    for fault in faults {
+                        let origin = if fault.key == "key_file" { &key_origin } else { &certificate_origin };
+                        table.complain(fault.key, origin.clone(), &fault.message);
+                    }
                 }
             }
         }

@@ -64,11 +64,14 @@ pub(super) fn map_names() -> Vec<String> {
 pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Topics {
     let day = Duration::from_secs(86_400);
     let narrow = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
+    let prefix = prefix(&mut section);
+    let map = map(section.map("map"));
+    let partitions = narrow(section.integer("partitions", 6, &(1..=10_000)));
     let replication = replication(&mut section);
     let topics = Topics {
-        prefix: prefix(&mut section),
-        map: map(section.table("map")),
-        partitions: narrow(section.integer("partitions", 6, &(1..=10_000))),
+        prefix,
+        map,
+        partitions,
         replication,
         min_insync_replicas: min_insync_replicas(&mut section, replication, warnings),
         retention: section.duration("retention", day * 14, &(Duration::from_secs(60)..=day * 3650)),
@@ -110,7 +113,7 @@ fn collision(topics: &Topics) -> Option<(String, String)> {
 }
 
 fn prefix(section: &mut Section<'_>) -> String {
-    let Some((prefix, origin)) = section.text("prefix") else { return "hookgate.".into() };
+    let (prefix, origin) = section.text_or("prefix", "hookgate.");
     let longest = map_names().iter().map(String::len).max().unwrap_or(0);
     // Even "." will do: something always follows it.
     if !prefix.bytes().all(is_legal_byte) || prefix.len() + longest > NAME_BYTES_MAX {
@@ -204,6 +207,7 @@ fn map(mut section: Section<'_>) -> BTreeMap<String, String> {
             _ => complain(origin, "a string was expected"),
         }
     }
+    section.show_all(topics.iter().map(|(name, topic)| (name, topic.as_str())));
     topics
 }
 

@@ -6,7 +6,6 @@ use super::{
     Environment,
     getters::Section,
     secrets::{self, SecretSource, SecretText},
-    units::show_duration,
     url::{authorities, ca_file, service},
 };
 
@@ -53,21 +52,6 @@ impl Tracing {
         });
         environment.only(names)
     }
-
-    /// As `/configz` shows it.
-    pub(super) fn redacted(&self) -> serde_json::Value {
-        let headers: Vec<String> = self.headers.iter().map(|(name, source)| format!("{name}={source}")).collect();
-        let resource: Vec<String> = self.resource.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        serde_json::json!({
-            "endpoint": self.endpoint,
-            "headers": headers,
-            "ca_file": self.ca_file,
-            "service_name": self.service_name,
-            "resource": resource,
-            "sample": self.sample,
-            "timeout": show_duration(self.timeout),
-        })
-    }
 }
 
 /// Reads the table. Without a usable endpoint there is none.
@@ -109,7 +93,7 @@ fn endpoint(section: &mut Section<'_>) -> Option<String> {
 }
 
 fn service_name(section: &mut Section<'_>) -> String {
-    let Some((name, origin)) = section.text("service_name") else { return "hookgate".into() };
+    let (name, origin) = section.text_or("service_name", "hookgate");
     if name.is_empty() || name.len() > 255 || name.contains(char::is_control) {
         section.complain("service_name", origin, "must be a name of at most 255 bytes");
     }
@@ -117,25 +101,16 @@ fn service_name(section: &mut Section<'_>) -> String {
 }
 
 fn headers(section: &mut Section<'_>, environment: &Environment) -> Vec<(String, SecretSource)> {
-    let mut headers = Vec::new();
-    for (text, origin) in section.list("headers").unwrap_or_default() {
-        // Nothing of what stands there is repeated: it may be the secret.
+    // Nothing of what stands there is repeated: it may be the secret.
+    let header = |section: &Section<'_>, text: &str| {
         let header = text.split_once('=').map(|(name, reference)| (name.trim().to_ascii_lowercase(), reference.trim()));
-        let Some((name, reference)) = header.filter(|(name, _)| is_header(name)) else {
-            section.complain(
-                "headers",
-                origin,
-                "each must be a header's name and where its value is, such as \"authorization=env:NAME\"",
-            );
-            continue;
-        };
-        let resolved = secrets::resolve(section, "headers", reference, environment);
-        match resolved.and_then(|_| SecretSource::parse(reference)) {
-            Ok(source) => headers.push((name, source)),
-            Err(fault) => section.complain("headers", origin, &fault),
-        }
-    }
-    headers
+        let (name, reference) = header
+            .filter(|(name, _)| is_header(name))
+            .ok_or("each must be a header's name and where its value is, such as \"authorization=env:NAME\"")?;
+        secrets::resolve(section, "headers", reference, environment)?;
+        Ok((name, SecretSource::parse(reference)?))
+    };
+    section.list_of("headers", header, |(name, source)| format!("{name}={source}"))
 }
 
 /// A name that can be sent, and that does not decide how.
@@ -145,14 +120,7 @@ fn is_header(name: &str) -> bool {
 }
 
 fn resource(section: &mut Section<'_>) -> Vec<(String, String)> {
-    let mut attributes = Vec::new();
-    for (text, origin) in section.list("resource").unwrap_or_default() {
-        match attribute(&text) {
-            Ok(attribute) => attributes.push(attribute),
-            Err(fault) => section.complain("resource", origin, fault),
-        }
-    }
-    attributes
+    section.list_of("resource", |_, text| attribute(text).map_err(str::to_owned), |(name, value)| format!("{name}={value}"))
 }
 
 fn attribute(text: &str) -> Result<(String, String), &'static str> {

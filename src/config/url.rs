@@ -53,7 +53,7 @@ pub(super) fn service(url: &str) -> Option<Service<'_>> {
 /// Reads the key `ca_file`: the authorities to trust instead of the built-in ones.
 pub(super) fn ca_file(table: &mut Section<'_>) -> Option<PathBuf> {
     let origin = table.written("ca_file");
-    let path = readable_file(table, "ca_file")?;
+    let path = readable_file(table, "ca_file", "built in")?;
     // What cannot be read was complained about.
     if table.is_needed()
         && let (Some(origin), Ok(pem)) = (origin, authorities(&path))

@@ -2,24 +2,21 @@
 
 use super::{
     Environment,
+    catalogue::all_keys,
+    keys::Kind,
     reader::{Reader, plain},
 };
-
-/// Tables that may be absent, whose keys are not known then, and those whose keys anybody may choose.
-const TABLES: [&str; 7] = ["kafka.sasl", "kafka.tls", "kafka.properties", "http.tls", "topics.map", "schema_registry", "tracing"];
-/// The keys of an endpoint.
-const OF_ENDPOINTS: [&str; 3] = ["provider", "secrets", "tolerance"];
 
 /// Warns of variables that would set a key if they were spelled otherwise. To be called when every key was asked for.
 pub(super) fn warn(reader: &Reader, environment: &Environment) {
     for (name, _) in environment.variables() {
-        if let Some(hint) = hint(reader, name) {
+        if let Some(hint) = hint(name) {
             reader.warn(format!("the variable {name} is not read; {hint}"));
         }
     }
 }
 
-fn hint(reader: &Reader, name: &str) -> Option<String> {
+fn hint(name: &str) -> Option<String> {
     let upper = name.to_ascii_uppercase();
     let rest = upper.strip_prefix("HOOKGATE_")?;
     if rest == "CONFIG" {
@@ -31,25 +28,24 @@ fn hint(reader: &Reader, name: &str) -> Option<String> {
     if is_of_service(rest) {
         return None;
     }
-    let path = key(reader, rest)?;
+    let path = key(rest)?;
     Some(format!("two underscores stand between table and key; write HOOKGATE_{}", path.join("__").to_ascii_uppercase()))
 }
 
 /// The key that a variable would set, as the parts of its name.
-fn key(reader: &Reader, rest: &str) -> Option<Vec<String>> {
+fn key(rest: &str) -> Option<Vec<String>> {
     let rest = rest.to_ascii_lowercase();
     let parts = |path: &str| path.split('.').map(str::to_owned).collect::<Vec<_>>();
-    if let Some(known) = reader.known.borrow().iter().find(|known| plain(known) == rest) {
-        return Some(parts(known));
-    }
-    let within = |table: &&str| rest.strip_prefix(&format!("{}_", plain(table))).filter(|key| !key.is_empty());
-    if let Some(table) = TABLES.iter().find(|table| within(table).is_some()) {
-        return Some([parts(table), vec![within(table)?.to_owned()]].concat());
-    }
-    let of_endpoint = rest.strip_prefix("endpoints_")?;
-    OF_ENDPOINTS.iter().find_map(|key| {
-        let endpoint = of_endpoint.strip_suffix(&format!("_{key}")).filter(|name| !name.is_empty())?;
-        Some(vec!["endpoints".to_owned(), endpoint.to_owned(), (*key).to_owned()])
+    all_keys().iter().filter(|key| key.kind != Kind::Table).find_map(|key| match key.path.split_once(".<name>.") {
+        Some((table, key)) => {
+            let name = rest.strip_prefix(&format!("{table}_"))?.strip_suffix(&format!("_{key}"));
+            Some(vec![table.to_owned(), name.filter(|name| !name.is_empty())?.to_owned(), key.to_owned()])
+        }
+        None if key.kind == Kind::Map => {
+            let name = rest.strip_prefix(&format!("{}_", plain(&key.path))).filter(|name| !name.is_empty())?;
+            Some([parts(&key.path), vec![name.to_owned()]].concat())
+        }
+        None => (plain(&key.path) == rest).then(|| parts(&key.path)),
     })
 }
 

@@ -1,0 +1,63 @@
+//! All keys that there are: what the getters write down while they read texts that open everything.
+
+use super::{Environment, Needs, keys::Key, reader::Reader, tables};
+
+/// The texts that together open every table, and every alternative of one.
+const TEXTS: [&str; 2] = [
+    "[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
+     [kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"user\"\npassword = \"env:PASSWORD\"\n\
+     [http.tls]\ncertificate_file = \"tls.crt\"\nkey_file = \"tls.key\"\n\
+     [schema_registry]\nurls = [\"https://registry\"]\n\
+     [tracing]\nendpoint = \"https://collector\"\n\
+     [endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:SECRET\"]\n",
+    "[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
+     [kafka.sasl]\nmechanism = \"OAUTHBEARER\"\ntoken_url = \"https://issuer/token\"\nclient_id = \"client\"\n\
+     client_secret = \"env:SECRET\"\n\
+     [endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:SECRET\"]\n",
+];
+
+/// Every key and table of `hookgate.toml`, a table before what is in it.
+pub fn all_keys() -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::new();
+    for text in TEXTS {
+        for key in read(text).records.into_keys() {
+            if !keys.iter().any(|known| known.path == key.path) {
+                keys.push(key);
+            }
+        }
+    }
+    keys
+}
+
+/// Reads a text for what is written down meanwhile. The secrets and files that it names need not be there.
+fn read(text: &str) -> Reader {
+    let reader = Reader::new("hookgate.toml", Needs::Names);
+    let root = reader.parse(text);
+    let _config = tables::read(&reader, root, &Environment::default());
+    reader
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{keys::Kind, sasl},
+        *,
+    };
+
+    /// What the texts do not open has no key here; what they spell wrongly stops at the complaint.
+    #[test]
+    fn the_texts_open_every_table_and_are_accepted() {
+        for text in TEXTS {
+            let reader = read(text);
+            assert!(!reader.has_problems(), "{}", reader.into_problems());
+        }
+        let keys = all_keys();
+        for table in keys.iter().filter(|key| key.kind == Kind::Table) {
+            let within = |key: &&Key| key.path.strip_prefix(&table.path).is_some_and(|rest| rest.starts_with('.'));
+            assert!(keys.iter().any(|key| within(&key)), "nothing opens [{}]", table.path);
+        }
+        for key in [sasl::OF_PASSWORDS.as_slice(), &sasl::OF_TOKENS].concat() {
+            assert!(keys.iter().any(|known| known.path == format!("kafka.sasl.{key}")), "nothing opens {key}");
+        }
+    }
+}

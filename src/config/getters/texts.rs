@@ -1,0 +1,206 @@
+//! Getters of strings: texts, lists, files and references to secrets.
+
+use std::fmt::Display;
+
+use super::{
+    super::{
+        Environment, hints,
+        keys::{Absent, Kind},
+        problem::ValueOrigin,
+        reader::Value,
+        secrets::{self, SecretSource, SecretText},
+    },
+    Section,
+};
+
+/// A string and where it was written.
+type Written = (String, ValueOrigin);
+
+/// What a key without a default has.
+const NONE: Absent = Absent::Without("none");
+
+impl Section<'_> {
+    /// A string, if there is one.
+    pub(in super::super) fn text(&mut self, key: &'static str) -> Option<Written> {
+        self.string(key, Kind::Text, NONE)
+    }
+
+    /// A string, or its default.
+    pub(in super::super) fn text_or(&mut self, key: &'static str, default: &str) -> Written {
+        let found = self.string(key, Kind::Text, Absent::Default(default.into()));
+        found.unwrap_or_else(|| (default.to_owned(), self.origin.clone()))
+    }
+
+    /// The path of a file, if there is one; `otherwise` is what there is where there is none, in a word or two.
+    pub(in super::super) fn file(&mut self, key: &'static str, otherwise: &'static str) -> Option<Written> {
+        self.string(key, Kind::File, Absent::Without(otherwise))
+    }
+
+    /// A string that has to be there; `missing` is the complaint where it is not.
+    pub(in super::super) fn required_text(&mut self, key: &'static str, missing: &str) -> Option<Written> {
+        self.required(key, Kind::Text, missing)
+    }
+
+    /// A string of a kind that has to be there. What the kind asks for beyond that is not checked.
+    pub(in super::super) fn required(&mut self, key: &'static str, kind: Kind, missing: &str) -> Option<Written> {
+        let found = self.string(key, kind, Absent::Required);
+        if self.written(key).is_none() {
+            self.missing(key, missing);
+        }
+        found
+    }
+
+    fn string(&mut self, key: &'static str, kind: Kind, absent: Absent) -> Option<Written> {
+        self.describe(key, kind, absent);
+        let found = self.take_text(key)?;
+        self.show(key, found.0.as_str());
+        Some(found)
+    }
+
+    /// A string, nothing of which is shown.
+    pub(super) fn take_text(&mut self, key: &'static str) -> Option<Written> {
+        let item = self.take(key)?;
+        match item.value {
+            Value::Text(text) | Value::Given(text) => Some((text, item.origin)),
+            _ => {
+                self.mistyped(key, &item, "a string");
+                None
+            }
+        }
+    }
+
+    /// A list of strings, each with where it was written; empty where the key is absent or no list.
+    pub(in super::super) fn list(&mut self, key: &'static str) -> Vec<Written> {
+        self.describe(key, Kind::List, NONE);
+        let texts = self.take_list(key).unwrap_or_default();
+        self.show_texts(key, texts.iter().map(|(text, _)| text));
+        texts
+    }
+
+    /// A list of what `read` makes of each string. Where it cannot, its error is the complaint, and nothing of the string is shown.
+    pub(in super::super) fn list_of<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&Self, &str) -> Result<T, String>,
+        show: impl Fn(&T) -> String,
+    ) -> Vec<T> {
+        self.describe(key, Kind::List, NONE);
+        let mut list = Vec::new();
+        for (text, origin) in self.take_list(key).unwrap_or_default() {
+            match read(self, &text) {
+                Ok(item) => list.push(item),
+                Err(fault) => self.complain(key, origin, &fault),
+            }
+        }
+        self.show_texts(key, list.iter().map(show));
+        list
+    }
+
+    /// A list of strings that has to be there and to hold something; `missing` and `empty` are the complaints where it does not.
+    pub(in super::super) fn required_list(&mut self, key: &'static str, missing: &str, empty: &str) -> Option<Vec<Written>> {
+        self.describe(key, Kind::List, Absent::Required);
+        let found = self.take_required_list(key, missing, empty)?;
+        self.show_texts(key, found.iter().map(|(text, _)| text));
+        Some(found)
+    }
+
+    fn take_required_list(&mut self, key: &'static str, missing: &str, empty: &str) -> Option<Vec<Written>> {
+        let found = self.take_list(key);
+        match (self.written(key), &found) {
+            (None, _) => self.missing(key, missing),
+            (Some(origin), Some(list)) if list.is_empty() => self.complain(key, origin, empty),
+            _ => {}
+        }
+        found
+    }
+
+    /// Shows a list as these strings.
+    pub(in super::super) fn show_texts(&self, key: &str, texts: impl Iterator<Item = impl Display>) {
+        self.show(key, texts.map(|text| text.to_string()).collect::<Vec<_>>());
+    }
+
+    /// A list of strings, each with where it was written; `None` where the key is absent or no list.
+    fn take_list(&mut self, key: &'static str) -> Option<Vec<Written>> {
+        let item = self.take(key)?;
+        match item.value {
+            Value::Given(text) => Some(
+                (text.split(',').map(str::trim).filter(|part| !part.is_empty()))
+                    .map(|part| (part.to_owned(), item.origin.clone()))
+                    .collect(),
+            ),
+            Value::List(items) => {
+                let mut texts = Vec::with_capacity(items.len());
+                for item in items {
+                    match item.value {
+                        Value::Text(text) => texts.push((text, item.origin)),
+                        _ => self.mistyped(key, &item, "a list of strings"),
+                    }
+                }
+                Some(texts)
+            }
+            Value::Text(text) => {
+                let message = format!("a list of strings was expected, a string was found; {}", hints::list(key, &text));
+                self.complain(key, item.origin, &message);
+                None
+            }
+            _ => {
+                self.mistyped(key, &item, "a list of strings");
+                None
+            }
+        }
+    }
+
+    /// The secret that a reference leads to, and where the reference was written. What is probably not meant about the secret is warned of.
+    pub(in super::super) fn secret(&mut self, key: &'static str, environment: &Environment) -> Option<(SecretText, ValueOrigin)> {
+        self.resolve(key, environment, NONE)
+    }
+
+    /// A [`Section::secret`] that has to be there.
+    pub(in super::super) fn required_secret(&mut self, key: &'static str, environment: &Environment) -> Option<SecretText> {
+        let secret = self.resolve(key, environment, Absent::Required);
+        if self.written(key).is_none() {
+            self.missing(key, "is missing; write \"env:NAME\" or \"file:/path\"");
+        }
+        secret.map(|(secret, _)| secret)
+    }
+
+    fn resolve(&mut self, key: &'static str, environment: &Environment, absent: Absent) -> Option<(SecretText, ValueOrigin)> {
+        self.describe(key, Kind::Secret, absent);
+        let (reference, origin) = self.take_text(key)?;
+        match secrets::resolve(self, key, &reference, environment) {
+            Ok(secret) => {
+                self.show(key, secret.source());
+                Some((secret, origin))
+            }
+            Err(fault) => {
+                self.complain(key, origin, &fault);
+                None
+            }
+        }
+    }
+
+    /// References to secrets, at least one and at most `most`; none of them has been followed. `missing` and `empty` are the complaints
+    /// where there is none.
+    pub(in super::super) fn secrets(
+        &mut self,
+        key: &'static str,
+        most: usize,
+        missing: &str,
+        empty: &str,
+    ) -> Vec<(SecretSource, ValueOrigin)> {
+        self.describe(key, Kind::Secrets(most), Absent::Required);
+        let references = self.take_required_list(key, missing, empty).unwrap_or_default();
+        if let Some(origin) = self.written(key).filter(|_| references.len() > most) {
+            self.complain(key, origin, &format!("holds {}; at most {most} are tried", references.len()));
+        }
+        let mut sources = Vec::with_capacity(references.len());
+        for (reference, origin) in references {
+            match SecretSource::parse(&reference) {
+                Ok(source) => sources.push((source, origin)),
+                Err(fault) => self.complain(key, origin, &fault),
+            }
+        }
+        self.show_texts(key, sources.iter().map(|(source, _)| source));
+        sources
+    }
+}
