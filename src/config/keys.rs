@@ -59,12 +59,13 @@ pub enum Absent {
 }
 
 impl Kind {
-    /// The limits of a number, a size or a duration, as the configuration takes them.
+    /// The limits of a number, a size, a duration or a number of secrets, as the configuration takes them.
     pub fn limits(&self) -> Option<(String, String)> {
         match self {
             Self::Integer(range) => Some((range.start().to_string(), range.end().to_string())),
             Self::Size(range) => Some((show_size(*range.start()), show_size(*range.end()))),
             Self::Duration(range) => Some((show_duration(*range.start()), show_duration(*range.end()))),
+            Self::Secrets(most) => Some(("1".into(), most.to_string())),
             _ => None,
         }
     }

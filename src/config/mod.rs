@@ -31,7 +31,7 @@ mod tests;
 pub mod tls;
 pub mod topics;
 pub mod tracing;
-mod units;
+pub mod units;
 mod url;
 mod variables;
 

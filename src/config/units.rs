@@ -9,7 +9,7 @@ const DURATION_UNITS: &[(&str, f64)] = &[("ms", 1.0), ("d", 86_400_000.0), ("h",
 const SIZE_UNITS: &[(&str, u64)] = &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
 
 /// Reads "3.5s", "500ms", "5m", "2h" or "14d".
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = DURATION_UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
     // `f64` would also read "inf", "1e9" and "-0".
     if !number.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
@@ -31,7 +31,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
 }
 
 /// Reads "768KiB", "64MiB", "1GiB", "512B" or a plain number of bytes.
-pub(super) fn parse_size(text: &str) -> Option<u64> {
+pub fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = SIZE_UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit))).unwrap_or((text, 1));
     if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -49,4 +49,16 @@ pub(super) fn show_size(bytes: u64) -> String {
         Some((name, unit)) => format!("{}{name}", bytes / unit),
         None => bytes.to_string(),
     }
+}
+
+/// A regular expression for what [`parse_duration`] reads.
+pub fn duration_pattern() -> String {
+    let units: Vec<&str> = DURATION_UNITS.iter().map(|(name, _)| *name).collect();
+    format!(r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)({})$", units.join("|"))
+}
+
+/// A regular expression for what [`parse_size`] reads of a string.
+pub fn size_pattern() -> String {
+    let units: Vec<&str> = SIZE_UNITS.iter().map(|(name, _)| *name).collect();
+    format!("^[0-9]+({})?$", units.join("|"))
 }

@@ -11,9 +11,6 @@ use hookgate::{
     },
     provider,
 };
-use serde_json::Value;
-
-use crate::{binary::Folder, tls};
 
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -45,99 +42,6 @@ fn chapter<'a>(text: &'a str, table: &str) -> &'a str {
 pub fn rows(text: &str) -> impl Iterator<Item = Vec<String>> {
     let lines = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     lines.map(|line| line.split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned()).collect())
-}
-
-/// Every key of the view, as its table and itself, with its default where that is one word.
-fn keys(view: &Value, table: &str, found: &mut Vec<(String, String, Option<String>)>) {
-    for (key, value) in view.as_object().into_iter().flatten() {
-        let table_of_its_own = matches!(value, Value::Object(_)) && !matches!(key.as_str(), "map" | "properties");
-        if table_of_its_own {
-            let named = if table == "endpoints" { "<name>" } else { key };
-            let inner = if table.is_empty() { named.to_owned() } else { format!("{table}.{named}") };
-            keys(value, &inner, found);
-        } else {
-            let default = match value {
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                Value::Bool(boolean) => Some(boolean.to_string()),
-                _ => None,
-            };
-            found.push((table.to_owned(), key.clone(), default));
-        }
-    }
-}
-
-/// Checks the tables of docs/configuration.md against a configuration in which nothing has been chosen but `chosen`.
-fn check_keys(config: &Config, chosen: &[&str]) {
-    let text = document("docs/configuration.md");
-    let mut found = Vec::new();
-    keys(&config.redacted(), "", &mut found);
-    assert!(found.len() > 30, "the view has lost its keys: {found:?}");
-    for (table, key, default) in found {
-        if matches!(key.as_str(), "map" | "properties") {
-            chapter(&text, &format!("{table}.{key}"));
-            continue;
-        }
-        if matches!(key.as_str(), "tls" | "sasl" | "tracing" | "schema_registry") {
-            continue;
-        }
-        let chapter = chapter(&text, &table);
-        let row = rows(chapter).find(|row| row[0] == key).unwrap_or_else(|| panic!("[{table}] {key} is not documented"));
-        if let Some(default) = default.filter(|_| !chosen.contains(&key.as_str())) {
-            assert_eq!(row[1], default, "the documented default of [{table}] {key}");
-        }
-    }
-}
-
-#[test]
-fn every_key_is_documented_with_its_default() {
-    let endpoints = "[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:A\"]\n";
-    let plain = parse(&format!("[kafka]\nbrokers = [\"kafka:9092\"]\n{endpoints}"), &[("A", "a")]);
-    check_keys(&plain, &["provider"]);
-    let file = root().join("Cargo.toml").display().to_string();
-    let folder = Folder::new();
-    tls::pair().write(&folder);
-    let http = tls::table(&folder);
-    let full = format!(
-        "[tracing]\nendpoint = \"http://collector:4318\"\n{http}[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
-         [kafka.tls]\nca_file = '{file}'\ncertificate_file = '{file}'\nkey_file = '{file}'\n\
-         [kafka.sasl]\nmechanism = \"PLAIN\"\nusername = \"u\"\npassword = \"env:A\"\n\
-         [schema_registry]\nurls = [\"https://registry\"]\n{endpoints}"
-    );
-    let chosen =
-        ["provider", "endpoint", "security", "ca_file", "certificate_file", "key_file", "mechanism", "username", "password"];
-    check_keys(&parse(&full, &[("A", "a")]), &chosen);
-    let tokens = format!(
-        "[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n[kafka.sasl]\nmechanism = \"OAUTHBEARER\"\n\
-         token_url = \"https://issuer.example/token\"\nclient_id = \"a\"\nclient_secret = \"env:A\"\n{endpoints}"
-    );
-    check_keys(&parse(&tokens, &[("A", "a")]), &["provider", "security", "mechanism", "token_url", "client_id", "client_secret"]);
-}
-
-#[test]
-fn no_key_is_documented_that_is_refused() {
-    let text = document("docs/configuration.md");
-    let tables = [
-        "kafka",
-        "kafka.tls",
-        "kafka.sasl",
-        "http",
-        "http.tls",
-        "admin",
-        "topics",
-        "shutdown",
-        "schema_registry",
-        "log",
-        "tracing",
-        "endpoints.<name>",
-    ];
-    for table in tables {
-        for row in rows(chapter(&text, table)).filter(|row| row[0] != "key" && row.len() == 3) {
-            let line = format!("[{}]\n{} = []\n", table.replace("<name>", "a"), row[0]);
-            let report = config::parse(&line, "a", &Environment::default(), &[]).expect_err("it is incomplete").to_string();
-            assert!(!report.contains("no such"), "[{table}] {}: {report}", row[0]);
-        }
-    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod commands;
 mod contract;
 mod credentials;
 mod docs;
+mod docs_configuration;
 mod docs_guides;
 mod flood;
 mod health;
