@@ -158,5 +158,5 @@ sbom: ## write the bill of materials: hookgate.cdx.json, CycloneDX
 fuzz-corpus: ## add what `make fuzz` has reached to fuzz/corpus, as few and short inputs as can be
 	scripts/tools/fuzz corpus
 
-deploy-bless: ## write anew what under deploy/ is derived: schema and table of the values, plain manifests
+deploy-bless: build ## write anew what under deploy/ is derived: schema and table of the values, plain manifests
 	scripts/deploy/check --bless

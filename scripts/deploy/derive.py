@@ -1,11 +1,11 @@
 """What under deploy/ is derived from something else: compared with it, or with --bless written anew.
 
-- `config` in the chart's values.schema.json, from the tables of docs/configuration.md (which the tests hold against the code)
+- `config` in the chart's values.schema.json, from what `hookgate schema config` prints
 - the table of values in the chart's README.md, from the comments of values.yaml
 - the chart's copies of the alerting rules and the dashboard, once there are any
 - deploy/kubernetes/*.yaml, rendered from the chart
 
-example: .work/venv-deploy/bin/python scripts/deploy/derive.py --helm .work/go/helm --bless
+example: .work/venv-deploy/bin/python scripts/deploy/derive.py --helm .work/go/helm --hookgate target/debug/hookgate --bless
 """
 
 import argparse
@@ -28,63 +28,34 @@ HEADER = f"""\
 """
 
 
-def config_schema(document):
-    """The tables and keys of hookgate.toml, with the kinds and the words of their values. Numbers have their limits in `hookgate check` alone."""
-    schema = {"type": "object", "additionalProperties": False, "properties": {}}
-    for chapter in re.split(r"^#{2,3} ", document, flags=re.M)[1:]:
-        heading = re.match(r"`\[([a-z.<>_]+)\]`", chapter)
-        if not heading:
-            continue
-        table = schema
-        for part in heading[1].split("."):
-            if part == "<name>":
-                pattern = "^[a-z0-9]+([_-][a-z0-9]+)*$"
-                table = table.setdefault("patternProperties", {}).setdefault(pattern, closed())
-            else:
-                table = table["properties"].setdefault(part, closed())
-        if heading[1] in ("kafka.properties", "topics.map"):
-            # Maps with keys of their own.
-            table["additionalProperties"] = {"type": ["string", "number", "boolean"]}
-            continue
-        for key, default, meaning in re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \| (.*) \|$", chapter, flags=re.M):
-            table["properties"][key] = value_schema(default.strip("`"), meaning)
-    if len(schema["properties"]) < 7:
-        sys.exit("docs/configuration.md: its chapters have lost their shape")
-    return schema
+def config_schema(printed):
+    """The schema that the program prints, as values take it: null is the default, a file may be one of a Secret or a ConfigMap, and so may a secret."""
+    if "properties" in printed or "patternProperties" in printed:
+        return {
+            key: {name: config_schema(value) for name, value in part.items()} if key in ("properties", "patternProperties") else part
+            for key, part in printed.items()
+        }
+    match printed:
+        case {"$ref": "#/definitions/file"}:
+            return {"$ref": "#/definitions/configFile"}
+        case {"$ref": "#/definitions/reference"}:
+            return {"$ref": "#/definitions/secret"}
+        case {"type": "array", "items": {"$ref": _} as item}:
+            return {**printed, "items": config_schema(item)}
+        case {"type": "object"}:
+            return printed
+        case {"enum": words}:
+            return {**printed, "enum": [*words, None]}
+        case {"type": kinds}:
+            return {**printed, "type": [*([kinds] if isinstance(kinds, str) else kinds), "null"]}
+    sys.exit(f"hookgate schema config: {printed} is of no kind that the chart knows")
 
 
-def closed():
-    return {"type": "object", "additionalProperties": False, "properties": {}}
-
-
-def value_schema(default, meaning):
-    """By what the document says: where a secret is, one of a few words, or a value of the default's kind."""
-    if re.search(r"\breferences\b", meaning):
-        return {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/secret"}}
-    if re.search(r"\b[Aa] reference\b", meaning):
-        return {"$ref": "#/definitions/secret"}
-    if words := words_of(meaning):
-        return {"enum": [*words, None]}
-    kinds = {
-        r"[0-9.]+(ms|s|m|h|d)": {"$ref": "#/definitions/configDuration"},
-        r"[0-9]+[KMG]iB": {"$ref": "#/definitions/configSize"},
-        r"-?[0-9]+": {"type": ["integer", "null"]},
-        r"true|false": {"type": ["boolean", "null"]},
-    }
-    return next((schema for kind, schema in kinds.items() if re.fullmatch(kind, default)), {"$ref": "#/definitions/value"})
-
-
-def words_of(meaning):
-    """The words of a meaning that begins with all of them: `a`, `b` or `c`. What stands in parentheses after one is left out."""
-    plain = re.sub(r"\]\([^)]*\)|\[", "", re.sub(r" \([^)]*\)", "", meaning))
-    list_of_words = re.match(r"((?:`[\w-]+`, )*`[\w-]+` or `[\w-]+`)[ .,]", plain)
-    return re.findall(r"`([\w-]+)`", list_of_words[1]) if list_of_words else []
-
-
-def derived_schema():
+def derived_schema(hookgate):
     path = CHART / "values.schema.json"
     schema = json.loads(path.read_text())
-    schema["definitions"]["config"] = config_schema((ROOT / "docs/configuration.md").read_text())
+    printed = json.loads(subprocess.run([hookgate, "schema", "config"], check=True, capture_output=True, text=True).stdout)
+    schema["definitions"]["config"] = config_schema({key: printed[key] for key in ("type", "additionalProperties", "properties")})
     return {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n"}
 
 
@@ -168,11 +139,12 @@ def derived_manifests(helm):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--helm", required=True, help="the helm to render with")
+    arguments.add_argument("--hookgate", required=True, help="the program that prints the schema of its configuration")
     arguments.add_argument("--bless", action="store_true", help="write what is not current")
     arguments = arguments.parse_args()
     stale = []
     # In this order: a chart is rendered with its schema and its files in place.
-    for derive in (derived_schema, derived_files, derived_readme, lambda: derived_manifests(arguments.helm)):
+    for derive in (lambda: derived_schema(arguments.hookgate), derived_files, derived_readme, lambda: derived_manifests(arguments.helm)):
         wanted = derive()
         for path, text in wanted.items():
             if path.exists() and path.read_text() == text:

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use hookgate::proto;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     binary::{Folder, Process, hookgate},
@@ -131,6 +131,40 @@ fn the_asyncapi_document_follows_the_configuration() {
     assert!(binding.get("replicas").is_none(), "the broker's default is not known");
     let missing = hookgate(&folder, &["schema", "asyncapi", "--config", "missing.toml"]);
     assert_eq!((missing.code, &*missing.out), (Some(64), ""), "{missing:?}");
+}
+
+#[test]
+fn the_schema_of_the_configuration_has_every_key_with_its_limits() {
+    let printed: Value = serde_json::from_str(&schema(&Folder::new(), &["config"])).unwrap();
+    let mut found = Vec::new();
+    references(&printed, &mut found);
+    for reference in found {
+        assert!(printed.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference} leads nowhere");
+    }
+    let name = "^[a-z0-9]+([_-][a-z0-9]+)*$";
+    let at = |path: &str| {
+        path.split('.').fold(&printed, |table, part| match part {
+            "<name>" => &table["patternProperties"][name],
+            part => &table["properties"][part],
+        })
+    };
+    for key in hookgate::config::all_keys() {
+        assert!(at(&key.path).is_object(), "{} is not there", key.path);
+    }
+    let check = |path: &str, expected: Value| assert_eq!(*at(path), expected, "{path}");
+    check("http.max_headers", json!({"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 100}));
+    check("kafka.compression", json!({"enum": ["none", "gzip", "snappy", "lz4", "zstd"], "default": "lz4"}));
+    check("kafka.sasl.password", json!({"$ref": "#/definitions/reference"}));
+    check("kafka.sasl.token_ca_file", json!({"$ref": "#/definitions/file"}));
+    check("kafka.brokers", json!({"type": "array", "items": {"type": "string"}}));
+    let size = json!({
+        "type": ["integer", "string"], "minimum": 1024, "maximum": 1 << 30, "pattern": "^[0-9]+(KiB|MiB|GiB|B)?$",
+        "description": "1KiB to 1GiB", "default": "768KiB",
+    });
+    check("http.max_body_bytes", size);
+    let secrets = json!({"type": "array", "minItems": 1, "maxItems": 16, "items": {"$ref": "#/definitions/reference"}});
+    check("endpoints.<name>.secrets", secrets);
+    assert_eq!(at("endpoints")["additionalProperties"], false);
 }
 
 #[test]

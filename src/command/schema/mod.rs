@@ -1,6 +1,7 @@
-//! `hookgate schema`: what consumers build on, from the binary that writes the records.
+//! `hookgate schema`: what consumers build on, from the binary that writes the records, and what editors and the Helm chart know of hookgate.toml.
 
 mod asyncapi;
+mod configuration;
 mod example;
 
 use std::{
@@ -17,12 +18,13 @@ use crate::{
     proto,
 };
 
-/// Print the schema of the records: .proto files, descriptors, or an AsyncAPI document.
+/// Print the schema of the records: .proto files, descriptors, or an AsyncAPI document; or that of the configuration.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate schema proto --out proto
   hookgate schema descriptors > hookgate.binpb
-  hookgate schema asyncapi --config hookgate.toml > asyncapi.json")]
+  hookgate schema asyncapi --config hookgate.toml > asyncapi.json
+  hookgate schema config > hookgate.schema.json")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     what: What,
@@ -33,6 +35,8 @@ enum What {
     Proto(Proto),
     Descriptors(Descriptors),
     Asyncapi(Asyncapi),
+    /// Print the JSON Schema of hookgate.toml, for editors: its tables and keys, their kinds, defaults, words and limits.
+    Config,
 }
 
 /// Print the .proto files: one of them as it is, or all as one file; or write them as a tree.
@@ -96,6 +100,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
             };
             print(format!("{document:#}\n").as_bytes())?;
         }
+        What::Config => print(format!("{:#}\n", configuration::schema()).as_bytes())?,
     }
     Ok(true)
 }

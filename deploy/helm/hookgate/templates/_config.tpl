@@ -54,7 +54,7 @@ on IPv6 too where the Services have it. */}}
 {{ if regexMatch "^[A-Za-z0-9_-]+$" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
 {{- end }}
 
-{{/* JSON's texts are TOML's as well. Values files know no integers: a number without a fraction is one. */}}
+{{/* JSON's texts are TOML's as well. Values files know no integers, and the schema takes no number with a fraction. */}}
 {{- define "hookgate.tomlValue" -}}
 {{- $key := .key -}}
 {{- $value := .value -}}
@@ -69,10 +69,8 @@ on IPv6 too where the Services have it. */}}
 {{ toJson (ternary $path (printf "file:%s" $path) (hasSuffix "_file" $key)) }}
 {{- else if or (kindIs "string" $value) (kindIs "bool" $value) -}}
 {{ toJson $value }}
-{{- else if eq (float64 $value) (floor $value) -}}
-{{ int64 $value }}
 {{- else -}}
-{{ $value }}
+{{ int64 $value }}
 {{- end -}}
 {{- end }}
 
