@@ -105,21 +105,26 @@ impl Accepted {
         }
     }
 
+    /// What hyper may take and do.
+    fn builder(&self) -> http1::Builder {
+        let mut builder = http1::Builder::new();
+        builder
+            // hyper has one timeout for a head and for the silence before it; `Patience` has one for each.
+            .header_read_timeout(None)
+            .max_buf_size(self.limits.max_header_bytes)
+            .max_headers(self.limits.max_headers)
+            // A sender that closes its side after the request still gets its answer.
+            .half_close(true)
+            .keep_alive(!self.full);
+        builder
+    }
+
     /// Serves requests until one side ends. Where the peer may still be sending what nobody reads, its socket comes back with this side closed.
     async fn http1<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
         socket: impl FnOnce(S) -> TcpStream,
     ) -> (ServeResult, Option<TcpStream>) {
-        let mut builder = http1::Builder::new();
-        builder
-            // It has one for a head and for the silence before it: ours tells the two apart.
-            .header_read_timeout(None)
-            .max_buf_size(self.limits.max_header_bytes)
-            .max_headers(self.limits.max_headers)
-            // A sender that closes its side behind the request still gets its answer.
-            .half_close(true)
-            .keep_alive(!self.full);
         let (context, connection) = (self.request_context(), Arc::clone(&self.connection));
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
@@ -139,7 +144,7 @@ impl Accepted {
             }
         });
         let stream = ConnectionStream { stream, connection: Arc::clone(&self.connection) };
-        let mut serving = builder.serve_connection(TokioIo::new(stream), service);
+        let mut serving = self.builder().serve_connection(TokioIo::new(stream), service);
         let (head, silence) = self.patience();
         let mut patience = Patience::new(head, silence);
         let mut stopped = std::pin::pin!(self.stopped());

@@ -2,11 +2,9 @@
 //! binary: `serve`, which asks a schema registry and exports spans, and `hookgate send`.
 
 use std::{
-    io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    process::Command,
+    net::{SocketAddr, TcpListener},
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -15,8 +13,8 @@ use std::{
 
 use crate::{
     binary::{Folder, Process, hookgate},
-    forks,
     harness::{hmac_hex, keep_secret, request, secret, wait_until},
+    hostile_peer::{FILL, Hostile, Script, bomb, coded, redirect, whole},
     lifecycle::{mock, serve_configuration},
 };
 
@@ -24,115 +22,6 @@ use crate::{
 const PEAK_KIB_MAX: usize = 128 << 10;
 /// What one answer may cost at most in bytes taken from the wire: the limit of 1 MiB, and what lies in the kernel's buffers.
 const TAKEN_MAX: usize = 16 << 20;
-/// What hostile answers are made of.
-const FILL: &[u8] = &[b'a'; 4096];
-
-/// Writes one answer. It returns an error where the client has gone, which ends an endless one.
-type Script = fn(&mut Wire) -> io::Result<()>;
-
-/// A connection, the bytes that its client has taken, and where a redirect would lead.
-struct Wire {
-    stream: TcpStream,
-    taken: usize,
-    trap: SocketAddr,
-}
-
-impl Wire {
-    fn say(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.taken += bytes.as_ref().len();
-        self.stream.write_all(bytes.as_ref())
-    }
-
-    /// Says the same until the client goes.
-    fn repeat(&mut self, bytes: &[u8]) -> io::Result<()> {
-        loop {
-            self.say(bytes)?;
-        }
-    }
-
-    /// Says single bytes for as long as the client waits.
-    fn drip(&mut self) -> io::Result<()> {
-        loop {
-            self.say("a")?;
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-/// A peer that answers every request by one script.
-struct Hostile {
-    address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
-    /// The most that one connection has taken.
-    taken: Arc<AtomicUsize>,
-}
-
-impl Hostile {
-    fn start(trap: SocketAddr, script: Script) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (requests, taken) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default());
-        let hostile =
-            Self { address: listener.local_addr().unwrap(), requests: Arc::clone(&requests), taken: Arc::clone(&taken) };
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (requests, taken) = (Arc::clone(&requests), Arc::clone(&taken));
-                thread::spawn(move || {
-                    let mut wire = Wire { stream, taken: 0, trap };
-                    let Some(head) = head(&mut wire.stream) else { return };
-                    requests.lock().unwrap().push(head);
-                    let _gone = script(&mut wire);
-                    taken.fetch_max(wire.taken, Ordering::SeqCst);
-                });
-            }
-        });
-        hostile
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
-/// Reads a request to its end and gives its head, in lower case.
-fn head(stream: &mut TcpStream) -> Option<String> {
-    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
-    loop {
-        let length = stream.read(&mut chunk).ok().filter(|length| *length > 0)?;
-        bytes.extend_from_slice(&chunk[..length]);
-        let Some(end) = bytes.windows(4).position(|it| it == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-        let body: usize = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())?;
-        if bytes.len() >= end + 4 + body {
-            return Some(head);
-        }
-    }
-}
-
-/// 256 MiB of zeros, packed.
-fn bomb() -> &'static [u8] {
-    static BOMB: OnceLock<Vec<u8>> = OnceLock::new();
-    BOMB.get_or_init(|| {
-        let packed = forks::output(Command::new("sh").args(["-c", "head -c 268435456 /dev/zero | gzip -1"])).unwrap().stdout;
-        assert!((100_000..4 << 20).contains(&packed.len()), "no gzip: {} bytes", packed.len());
-        packed
-    })
-}
-
-fn coded(wire: &mut Wire, coding: &str, body: &[u8]) -> io::Result<()> {
-    wire.say(format!("HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {}\r\n\r\n", body.len()))?;
-    wire.say(body)
-}
-
-fn redirect(wire: &mut Wire, status: u16) -> io::Result<()> {
-    let trap = wire.trap;
-    wire.say(format!("HTTP/1.1 {status} X\r\nlocation: http://{trap}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"))
-}
-
-fn whole(wire: &mut Wire, head: &str, body: &[u8]) -> io::Result<()> {
-    wire.say(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len()))?;
-    wire.say(body)
-}
-
 /// How the three callers take an answer: the reason, of which each tells one.
 struct Case {
     name: &'static str,

@@ -155,12 +155,20 @@ fn settings_that_may_not_be_read_are_unknown_until_they_may() {
     assert_eq!(daemon.lines(&unread), 1);
 }
 
+/// `check --cluster` reports a problem that holds all of these texts.
+#[track_caller]
+fn check_reports(site: &Site, texts: &[&str]) {
+    let checked = site.run(&["check", "--cluster"]);
+    assert_eq!(checked.code, Some(3), "{checked:?}");
+    let mut problems = checked.stdout.lines().filter(|line| line.starts_with("problem: "));
+    assert!(problems.any(|line| texts.iter().all(|text| line.contains(text))), "no {texts:?} in {checked:?}");
+}
+
 #[test]
 fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     let topics = Topics::create();
     let topic = format!("{}filesafety", topics.prefix);
     let site = topics.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD"));
-    let all = ["--resource-pattern-type", "prefixed", "--topic", &topics.prefix];
 
     // Without any permission a topic looks as if it were not there.
     let daemon = site.serve();
@@ -168,15 +176,7 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     daemon.wait_for_line(&["ERROR", "grant Describe and Write", &topic]);
     assert_503(&daemon.deliver("filesafety", &scan("unseen")), &["publish_failed"]);
 
-    let problems = || {
-        let checked = site.run(&["check", "--cluster"]);
-        assert_eq!(checked.code, Some(3), "{checked:?}");
-        checked.stdout.lines().filter(|line| line.starts_with("problem: ")).map(ToOwned::to_owned).collect::<Vec<_>>()
-    };
-    let found = |texts: &[&str]| {
-        let problems = problems();
-        assert!(problems.iter().any(|line| texts.iter().all(|text| line.contains(text))), "no {texts:?} in {problems:?}");
-    };
+    let found = |texts: &[&str]| check_reports(&site, texts);
     found(&["5 topics are missing or not visible", "hookgate topics --apply", &topic]);
     found(&["no permission to create", "kafka-acls.sh ", "--operation Create", "hookgate topics --commands", &topic]);
     // Who may create them is told that they are there. Nothing is created by asking.
@@ -191,15 +191,22 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
         assert!(checked.stdout.contains("5 topics are missing or not visible"), "{checked:?}");
         assert!(!checked.stdout.contains("no permission") && !checked.stdout.contains("exist"), "{checked:?}");
     }
+}
 
+/// Once the topics may be seen, a permission that is still missing is named, with the command that grants it.
+#[test]
+fn check_names_each_permission_that_is_missing_for_topics_that_may_be_seen() {
+    let topics = Topics::create();
+    let topic = format!("{}filesafety", topics.prefix);
+    let site = topics.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD"));
+    let all = ["--resource-pattern-type", "prefixed", "--topic", &topics.prefix];
     grant(&["Describe"], &all);
-    found(&[
-        "no permission to read the settings of",
-        &topic,
-        "kafka-acls.sh ",
-        "\"User:stranger\"",
-        "--operation DescribeConfigs",
-    ]);
+    let daemon = site.serve();
+    daemon.wait_until_ready();
+    check_reports(
+        &site,
+        &["no permission to read the settings of", &topic, "kafka-acls.sh ", "\"User:stranger\"", "--operation DescribeConfigs"],
+    );
     grant(&["DescribeConfigs"], &all);
     let checked = site.run(&["check", "--cluster"]);
     assert_eq!(checked.code, Some(3), "{checked:?}");

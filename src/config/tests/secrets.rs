@@ -59,6 +59,10 @@ fn endpoints() {
         let expected: Vec<String> = expected.iter().map(|line| line.replace("TITLE", title)).collect();
         assert_eq!(report.lines().collect::<Vec<_>>(), expected, "for\n{text}");
     }
+}
+
+#[test]
+fn numbers_and_names_of_endpoints() {
     let references = ["\"file:/nowhere\""; 17].join(", ");
     check_endpoint(
         &format!("provider = \"frameio\"\nsecrets = [{references}]"),

@@ -17,21 +17,24 @@ fn the_texts_are_those_of_the_version_that_is_linked() {
     assert_eq!(librdkafka_version(), "2.12.1");
 }
 
+/// The meaning of a text has these parts, and no name of librdkafka's that is not quoted.
+#[track_caller]
+fn check(kafka: &Kafka, text: &str, expected: &[&str]) {
+    let meaning = meaning(kafka, None, text).unwrap_or_else(|| panic!("unknown: {text}"));
+    assert!(is_known(text), "{text}");
+    for part in expected {
+        assert!(meaning.contains(part), "no {part:?} in {meaning:?}");
+    }
+    for foreign in ["ssl.ca.location", "receive.message", "security.protocol", "ssl.key.location", "api.version"] {
+        let (sentence, _) = meaning.split_once(" (librdkafka: ").unwrap_or((&meaning, ""));
+        assert!(!sentence.contains(foreign), "{foreign} in {meaning:?}");
+    }
+}
+
 #[test]
 fn a_text_is_said_in_our_keys() {
     let (plain, tls) = (kafka(""), kafka("security = \"tls\""));
     let sasl = kafka("sasl = {mechanism = \"SCRAM-SHA-512\", username = \"writer\", password = \"env:S\"}");
-    let check = |kafka: &Kafka, text: &str, expected: &[&str]| {
-        let meaning = meaning(kafka, None, text).unwrap_or_else(|| panic!("unknown: {text}"));
-        assert!(is_known(text), "{text}");
-        for part in expected {
-            assert!(meaning.contains(part), "no {part:?} in {meaning:?}");
-        }
-        for foreign in ["ssl.ca.location", "receive.message", "security.protocol", "ssl.key.location", "api.version"] {
-            let (sentence, _) = meaning.split_once(" (librdkafka: ").unwrap_or((&meaning, ""));
-            assert!(!sentence.contains(foreign), "{foreign} in {meaning:?}");
-        }
-    };
     let response = |size: i32| {
         format!("b:1/bootstrap: Receive failed: Invalid response size {size} (0..100000000): increase receive.message.max.bytes")
     };
@@ -60,6 +63,12 @@ fn a_text_is_said_in_our_keys() {
     let closed = "ssl://b:1/bootstrap: Disconnected: SSL connection closed by peer (after 0ms in state UP)";
     check(&tls, closed, &["(SASL)", "[kafka.sasl] with mechanism, username and password"]);
     check(&sasl, closed, &["its log says why"]);
+}
+
+#[test]
+fn a_text_of_tls_or_sasl_is_said_in_our_keys() {
+    let (plain, tls) = (kafka(""), kafka("security = \"tls\""));
+    let sasl = kafka("sasl = {mechanism = \"SCRAM-SHA-512\", username = \"writer\", password = \"env:S\"}");
     let closed = "ssl://b:1/bootstrap: SSL handshake failed: Disconnected: connection closed by peer: connecting to a PLAINTEXT broker listener? (after 1ms in state SSL_HANDSHAKE)";
     check(&tls, closed, &["does not speak TLS", "security = \"plaintext\""]);
     let version = "ssl://b:1/bootstrap: SSL handshake failed: error:0A00010B:SSL routines::wrong version number (after 1ms in state SSL_HANDSHAKE)";

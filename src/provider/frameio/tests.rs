@@ -18,13 +18,14 @@ fn check(body: impl AsRef<[u8]>, expected: &str) -> Event {
     event
 }
 
+macro_rules! fixture {
+    ($name:literal, $expected:literal) => {
+        check(include_bytes!(concat!("../../../tests/fixtures/frameio/", $name)), $expected)
+    };
+}
+
 #[test]
 fn documented_bodies() {
-    macro_rules! fixture {
-        ($name:literal, $expected:literal) => {
-            check(include_bytes!(concat!("../../../tests/fixtures/frameio/", $name)), $expected)
-        };
-    }
     let event = fixture!("v4_file.ready.json", "frameio.file.ready | file.ready | d3075547-4e64-45f0-ad12-d075660eddd2");
     assert_eq!(
         event.payload,
@@ -59,7 +60,10 @@ fn documented_bodies() {
     let Some(Payload::FrameioAction(action)) = event.payload else { panic!("an action") };
     assert_eq!(action.data_json, "{\n    \"title\": \"MyVideo.mp4\",\n    \"captions\": \"off\"\n  }", "the exact text");
     assert_eq!(action.action_id, "unique-id-for-this-custom-action");
+}
 
+#[test]
+fn bodies_of_each_resource() {
     fixture!("kit_webhook_payload.json", "frameio.file.ready | file.ready | file_123");
     fixture!("kit_action_payload.json", "frameio.action | transcribe.file | file_123");
     fixture!("vector1_legacy_body.bin", "frameio.unclassified | asset.label.updated | 6aad9151-c216-4d6f-b5e9-530df551a426");

@@ -1,5 +1,8 @@
 //! Mistakes that people made who configured Hookgate for the first time, and what it says of each: what is wrong, and what to write. None goes without a word.
 
+mod not_used;
+mod not_toml;
+
 use std::process::Command;
 
 use crate::{
@@ -47,83 +50,6 @@ fn check(what: &str, good: &str, bad: &str, code: i32, sentence: &str) {
 #[track_caller]
 fn check_more(what: &str, more: &str, code: i32, sentence: &str) {
     check_file(what, format!("{GOOD}{more}\n"), &[], code, sentence);
-}
-
-#[test]
-fn files_that_are_no_toml() {
-    let check_all = |what: &str, file: &str, sentence: &str| check_file(what, file, &[], 64, &format!("hookgate.toml{sentence}"));
-    let yaml = "kafka:\n  brokers:\n    - a:1\nendpoints:\n  care:\n    provider: uploadcare\n";
-    check_all("YAML", yaml, ": is YAML, and Hookgate reads TOML; write a table as [kafka]");
-    check_all("YAML with a mark", &format!("---\n# ours\n{yaml}"), ": is YAML, and Hookgate reads TOML");
-    check_all("JSON", "{\n  \"kafka\": {\"brokers\": [\"a:1\"]}\n}\n", ": is JSON, and Hookgate reads TOML");
-    check("typographic quotes", "[\"a:1\"]", "[“a:1”]", 64, "hookgate.toml:2: holds typographic quotes (“ ” or ‘ ’)");
-    check("typographic single quotes", "\"uploadcare\"", "‘uploadcare’", 64, "hookgate.toml:4: holds typographic quotes");
-    check(
-        "a list that does not end",
-        "[\"a:1\"]",
-        "[\"a:1\"",
-        64,
-        "hookgate.toml:2: the list that begins here does not end: a \"]\" is missing",
-    );
-    check("a text that does not end", "[\"a:1\"]", "[\"a:1]", 64, "hookgate.toml:2: a text does not end: a quote is missing");
-    check(
-        "a table's name that does not end",
-        "[kafka]",
-        "[kafka",
-        64,
-        "hookgate.toml:1: the name of the table does not end: a \"]\" is missing",
-    );
-    check("no quotes", "\"uploadcare\"", "uploadcare", 64, "hookgate.toml:4: a text stands in quotes; write provider = \"…\"");
-    check_more(
-        "no quotes, of a word like a number",
-        "[log]\nlevel = info",
-        64,
-        "hookgate.toml:7: a text stands in quotes; write level = \"…\"",
-    );
-    check_more(
-        "no quotes around a path",
-        "[log]\nlevel = /hunter2",
-        64,
-        "hookgate.toml:7: a text stands in quotes; write level = \"…\"",
-    );
-    check(
-        "a colon",
-        "brokers = ",
-        "brokers: ",
-        64,
-        "hookgate.toml:2: a key and its value have \"=\" between them; write brokers = …",
-    );
-    check("a comment of another language", "[kafka]", "// ours\n[kafka]", 64, "hookgate.toml:1: a comment begins with \"#\"");
-    check(
-        "a semicolon",
-        "[\"a:1\"]",
-        "[\"a:1\"];",
-        64,
-        "hookgate.toml:2: nothing may follow a value; take the last character of the line off",
-    );
-    let twice = "the table [endpoints.care] is there twice, here and in line 3; put their keys into one";
-    check_more(
-        "a table twice",
-        "[endpoints.care]\nprovider = \"frameio\"\nsecrets = [\"env:FRAMEIO\"]",
-        64,
-        &format!("hookgate.toml:6: {twice}"),
-    );
-    let twice = "brokers is there twice in the same table, here and in line 2; take one of them out";
-    check("a key twice", "[\"a:1\"]", "[\"a:1\"]\nbrokers = [\"b:1\"]", 64, &format!("hookgate.toml:3: {twice}"));
-}
-
-#[test]
-fn files_in_other_encodings() {
-    let utf16 =
-        |mark: &[u8], bytes: fn(u16) -> [u8; 2]| [mark, &GOOD.encode_utf16().flat_map(bytes).collect::<Vec<_>>()].concat();
-    let told = "hookgate.toml: is UTF-16, or no text at all; save it as UTF-8";
-    check_file("UTF-16", utf16(b"\xff\xfe", u16::to_le_bytes), &[], 64, told);
-    check_file("UTF-16, the other way round", utf16(b"\xfe\xff", u16::to_be_bytes), &[], 64, told);
-    check_file("UTF-16 without a mark", utf16(b"", u16::to_le_bytes), &[], 64, told);
-    let latin = [GOOD.as_bytes(), b"# Stra\xdfe\n"].concat();
-    check_file("Latin-1", latin, &[], 64, "hookgate.toml: is not UTF-8 in line 6; save it as UTF-8");
-    let marked = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
-    check_file("a mark, and lines of Windows", marked, &[], 0, "hookgate.toml is good");
 }
 
 #[test]
@@ -249,6 +175,10 @@ fn words_of_other_programs() {
             &format!("hookgate.toml:2: [kafka] security: {told}"),
         );
     }
+}
+
+#[test]
+fn words_of_other_programs_for_what_we_have() {
     let scram =
         "security = \"tls\"\nsasl = {mechanism = \"scram-sha-512\", username = \"u\", password = \"env:FRAMEIO\"}\nbrokers";
     check("a mechanism", "brokers", scram, 64, "; did you mean \"SCRAM-SHA-512\"?");
@@ -385,45 +315,6 @@ fn variables_that_are_not_read() {
         64,
         "HOOKGATE_KAFKA__BROKER: [kafka] broker: no such key; did you mean \"brokers\"?",
     );
-}
-
-/// Whoever lists topics, reads them or describes them needs no secret of an endpoint.
-#[test]
-fn commands_need_no_secrets_that_they_do_not_use() {
-    let folder = Folder::new();
-    let tls = "security = \"tls\"\ntls = {ca_file = \"gone\", certificate_file = \"gone\", key_file = \"gone\"}\n\
-               sasl = {mechanism = \"SCRAM-SHA-512\", username = \"u\", password = \"env:GONE_KAFKA\"}\n";
-    let rest = "[http.tls]\ncertificate_file = \"gone\"\nkey_file = \"gone\"\n[schema_registry]\nurls = [\"https://r\"]\ntoken = \"env:GONE_REGISTRY\"\n\
-                [tracing]\nendpoint = \"https://c\"\nheaders = [\"a=env:GONE_TRACING\"]\n";
-    let file = format!("{}{rest}", GOOD.replace("env:UPLOADCARE", "env:GONE").replace("[kafka]\n", &format!("[kafka]\n{tls}")));
-    folder.write("all.toml", &file);
-    let told = |arguments: &[&str], code: i32| {
-        let finished = run(&folder, &[], &[arguments, &["--config", "all.toml"]].concat());
-        assert_eq!(finished.code, Some(code), "{arguments:?}: {finished:?}");
-        finished
-    };
-    assert!(told(&["topics"], 0).out.contains("hookgate.uploadcare.file.stored"));
-    assert!(told(&["topics", "--commands"], 0).out.contains("--create"));
-    assert!(told(&["schema", "asyncapi"], 0).out.contains("\"asyncapi\""));
-    assert!(told(&["send", "care", "--list"], 0).out.contains("file.stored"));
-    let unset = "the variable GONE is not set; export it";
-    assert!(told(&["send", "care", "file.stored"], 1).err.contains(unset));
-    folder.write("body", "{}");
-    assert!(told(&["verify", "care", "--body", "body"], 1).out.contains(unset));
-    let needed = |arguments: &[&str], variables: &[&str]| {
-        let err = told(arguments, 64).err;
-        for name in ["GONE", "GONE_KAFKA", "GONE_REGISTRY", "GONE_TRACING"] {
-            assert_eq!(err.contains(&format!("the variable {name} is")), variables.contains(&name), "{arguments:?}: {err}");
-        }
-        assert_eq!(err.contains("[http.tls]"), variables.contains(&"GONE"), "{arguments:?}: {err}");
-    };
-    needed(&["tail"], &["GONE_KAFKA"]);
-    needed(&["topics", "--apply"], &["GONE_KAFKA", "GONE_REGISTRY"]);
-    needed(&["check"], &["GONE", "GONE_KAFKA", "GONE_REGISTRY", "GONE_TRACING"]);
-    needed(&["serve"], &["GONE", "GONE_KAFKA", "GONE_REGISTRY", "GONE_TRACING"]);
-    // What is no reference is a mistake whoever reads it.
-    folder.write("all.toml", file.replace("env:GONE\"", "hunter2\""));
-    assert!(told(&["topics"], 64).err.contains("a secret has no place here"));
 }
 
 #[test]
