@@ -26,6 +26,7 @@ mod dev;
 mod docs;
 mod docs_configuration;
 mod docs_guides;
+mod docs_numbers;
 mod flood;
 mod health;
 mod hostile;

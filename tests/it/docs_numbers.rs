@@ -1,0 +1,171 @@
+//! Numbers that several documents repeat: each is written once here or in the code, and every page has the same.
+
+use hookgate::provider;
+use serde_json::Value;
+
+use crate::docs::{document, parse, rows};
+
+/// For how many minutes each provider tries to deliver, and how often, as its documentation says. This is the source of all pages.
+const TRIES: [(&str, u32, Option<u32>); 4] =
+    [("FileSpin", 8 * 60, Some(8)), ("FileSafety", 6, Some(4)), ("Frame.io", 4, Some(5)), ("Uploadcare", 72 * 60, None)];
+
+/// The minutes of a provider's patience.
+fn minutes(title: &str) -> u32 {
+    TRIES.iter().find(|(name, ..)| *name == title).unwrap_or_else(|| panic!("no provider {title}")).1
+}
+
+fn number(minutes: u32) -> u32 {
+    if minutes < 60 { minutes } else { minutes / 60 }
+}
+
+/// `4 minutes`, `72 hours`.
+fn long(title: &str) -> String {
+    format!("{} {}", number(minutes(title)), if minutes(title) < 60 { "minutes" } else { "hours" })
+}
+
+/// `4 min`, `72 h`.
+fn short(title: &str) -> String {
+    format!("{} {}", number(minutes(title)), if minutes(title) < 60 { "min" } else { "h" })
+}
+
+/// `four minutes`, `three days`.
+fn in_words(title: &str) -> String {
+    let (number, unit) = match minutes(title) {
+        minutes @ ..60 => (minutes, "minutes"),
+        minutes @ 60..1440 => (minutes / 60, "hours"),
+        minutes => (minutes / 1440, "days"),
+    };
+    let words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight"];
+    format!("{} {unit}", words[usize::try_from(number).unwrap()])
+}
+
+/// A page has a line with `begin`, and it says `told`.
+fn check(page: &str, begin: &str, told: &str) {
+    let text = document(page);
+    let line = text.lines().find(|line| line.contains(begin)).unwrap_or_else(|| panic!("{page} has no line with {begin:?}"));
+    assert!(line.contains(told), "{page} does not say {told:?} here: {line}");
+}
+
+/// How long Kafka may be away before an event is lost for good: the number that an operator plans by.
+#[test]
+fn the_patience_of_each_provider_is_one_number() {
+    let listed: Vec<&str> = provider::ALL.iter().map(|provider| provider.title).collect();
+    assert_eq!(TRIES.map(|(title, ..)| title).to_vec(), listed);
+    let chapter = |text: &str, title: &str| {
+        text.split_once(&format!("\n## {title}\n")).unwrap().1.split("\n## ").next().unwrap().to_owned()
+    };
+    for (title, _, attempts) in TRIES {
+        check("README.md", "about 4 minutes |", &format!("{}{}", if minutes(title) < 60 { "about " } else { "" }, long(title)));
+        let row = |page: &str, has: &str| {
+            let text = document(page);
+            let row = text.lines().find(|line| line.starts_with(&format!("| {title} |")) && line.contains(has));
+            row.unwrap_or_else(|| panic!("{page} has no row of {title} with {has:?}")).to_owned()
+        };
+        let (readme, contract) = (row("README.md", &short(title)), row("docs/consumers.md", &long(title)));
+        let answers = row("docs/http.md", "");
+        if let Some(attempts) = attempts {
+            assert!(readme.contains(&format!("{attempts} over ")), "{readme}");
+            assert!(contract.contains(&format!("({attempts} attempts)")), "{contract}");
+        }
+        match (title, attempts) {
+            ("Frame.io", Some(attempts)) => assert!(answers.contains(&format!("{} more", attempts - 1)), "{answers}"),
+            // About six minutes are the sum of these.
+            ("FileSafety", _) => assert!(answers.contains("after about 10 s, 1 min, 5 min"), "{answers}"),
+            _ => assert!(answers.contains(&short(title)), "{answers}"),
+        }
+        let outage = chapter(&document("docs/providers.md"), title);
+        let outage = outage.split("**After an outage**").nth(1).unwrap_or_else(|| panic!("providers.md: {title}"));
+        assert!(outage.contains(&long(title)), "providers.md: {title}: {outage}");
+        check(
+            "docs/runbooks/HookgateNoneReady.md",
+            "providers send again",
+            &match title {
+                "FileSafety" => "FileSafety for six,".to_owned(),
+                _ => format!("{title} for {}{}", if title == "Frame.io" { "about " } else { "" }, in_words(title)),
+            },
+        );
+    }
+    for title in ["FileSafety", "Frame.io"] {
+        let lost = format!("More than about {} of outage lose webhooks for good", long(title));
+        assert!(chapter(&document("docs/consumers.md"), title).contains(&lost), "consumers.md: {title}: {lost}");
+    }
+    let all = TRIES.map(|(title, ..)| long(title));
+    check("docs/consumers.md", "a memory of ids must", &format!("{}, {}, {} and {}", all[0], all[1], all[2], all[3]));
+    let lost = format!("Frame.io gives a delivery up after about {}, FileSafety after six.", in_words("Frame.io"));
+    check("deploy/prometheus/rules.yaml", "gives a delivery up", &lost);
+}
+
+/// How long each provider waits for an answer, and how many types it has.
+#[test]
+fn the_table_of_providers_is_that_of_the_code() {
+    let (readme, answers) = (document("README.md"), document("docs/http.md"));
+    for provider in provider::ALL {
+        let of = |text: &str, cells: usize| rows(text).find(|row| row.len() == cells && row[0] == provider.title).unwrap();
+        // The page names custom actions beside the events.
+        let types = provider.names().filter(|name| *name != "action").count().to_string();
+        assert_eq!(of(&readme, 6)[2].split(',').next(), Some(&*types), "{}: event types", provider.title);
+        let waits = format!("{} s", provider.timeout.as_secs());
+        let (in_readme, in_answers) = (&of(&readme, 6)[3], &of(&answers, 5)[2]);
+        // Where the provider gives no number, the page says that we assume one.
+        assert!(in_answers.contains(&waits), "{}: {in_answers}", provider.title);
+        assert_eq!(in_answers.contains("assume"), *in_readme != waits, "{}: {in_readme}", provider.title);
+    }
+}
+
+/// The default of a key, as the redacted view has it.
+fn default(key: &str) -> String {
+    let minimal = "[kafka]\nbrokers = [\"kafka:9092\"]\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:A\"]\n";
+    let view = parse(minimal, &[("A", "a")]).redacted();
+    let value = key.split('.').fold(&view, |view, part| &view[part]);
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => panic!("{key} has no default: {value}"),
+    }
+}
+
+#[test]
+fn every_limit_in_one_table_has_the_default_of_the_code() {
+    let text = document("docs/decisions/0009-server-layer.md");
+    let mut keys = 0;
+    for row in rows(&text).filter(|row| row.len() == 6 && row[2] != "–" && !matches!(&*row[2], "---" | "default")) {
+        let key = if row[1].contains('.') { row[1].clone() } else { format!("http.{}", row[1]) };
+        assert_eq!(row[2], default(&key), "{key}");
+        keys += 1;
+    }
+    assert!(keys >= 10, "the table has lost its keys: {keys}");
+}
+
+/// Defaults that pages beside docs/configuration.md repeat.
+#[test]
+fn defaults_that_are_repeated_are_those_of_the_code() {
+    // `{}` is the default as the code writes it.
+    let check = |page: &str, key: &str, told: &str| {
+        let told = told.replace("{}", &default(key));
+        assert!(document(page).contains(&told), "{page} does not say {told:?}, {key}");
+    };
+    check("docs/kubernetes.md", "shutdown.pre_stop", "`shutdown.pre_stop` ({})");
+    check("docs/kubernetes.md", "shutdown.drain", "(`drain`, {})");
+    check("docs/kubernetes.md", "shutdown.flush", "(`flush`, {})");
+    check("docs/decisions/0008-admin-port.md", "admin.scrape_max_age", "for a second (`[admin] scrape_max_age`)");
+    // What a page writes in its own way.
+    let seconds = |key: &str| default(key).trim_end_matches(char::is_alphabetic).to_owned();
+    for (page, key, told) in [
+        ("docs/decisions/0011-lost-requests-to-brokers.md", "kafka.socket_timeout", "`socket_timeout` {} s, "),
+        ("docs/decisions/0011-lost-requests-to-brokers.md", "kafka.message_timeout", "`message_timeout` {} s and"),
+        ("docs/decisions/0011-lost-requests-to-brokers.md", "kafka.publish_timeout", "`publish_timeout` {} s within"),
+        ("docs/decisions/0011-lost-requests-to-brokers.md", "http.answer_deadline", "`answer_deadline` of {} s"),
+        ("docs/decisions/0011-lost-requests-to-brokers.md", "kafka.reconnect_backoff_max", "at most {} ms between"),
+        ("docs/decisions/0011-lost-requests-to-brokers.md", "kafka.connections_max_idle", "closed after {} s without"),
+        ("docs/consumers.md", "topics.retention", "sets {} days"),
+        ("README.md", "topics.min_insync_replicas", "`min.insync.replicas={}`"),
+        ("docs/kafka.md", "topics.min_insync_replicas", "`min.insync.replicas={}`"),
+    ] {
+        let told = told.replace("{}", &seconds(key));
+        assert!(document(page).contains(&told), "{page} does not say {told:?}, {key}");
+    }
+    let topics: usize = 1 + provider::ALL.iter().map(|provider| provider.kinds().count()).sum::<usize>();
+    let partitions: usize = default("topics.partitions").parse().unwrap();
+    let each = format!("{partitions} for each of up to {topics} topics are {}", partitions * topics);
+    assert!(document("docs/kafka.md").contains(&each), "docs/kafka.md does not say {each:?}");
+}
