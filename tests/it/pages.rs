@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
     docs::{document, root},
-    tidy::{extension, sources},
+    tidy::{extension, sources, word},
 };
 
 /// Every page of the repository, by its path.
@@ -128,4 +128,32 @@ fn the_tested_versions_are_those_of_the_scripts() {
     check("schema registry", "scripts/kafka/schema-registry", "version=");
     check("Rust", "Cargo.toml", "rust-version = \"");
     check("Kubernetes", "docs/kubernetes.md", "on one node of Kubernetes ");
+}
+
+/// A page without its code: no blocks, nothing between backticks.
+fn prose(text: &str) -> impl Iterator<Item = (usize, String)> {
+    let mut in_block = false;
+    text.lines().zip(1..).filter_map(move |(line, at)| {
+        let fence = line.trim_start().starts_with("```");
+        in_block ^= fence;
+        (!in_block && !fence).then(|| (at, line.split('`').step_by(2).collect::<Vec<_>>().join("`")))
+    })
+}
+
+/// The words that CONTRIBUTING.md puts in code font are in no document.
+#[test]
+fn documents_use_plain_words() {
+    let rules = document("CONTRIBUTING.md");
+    let (_, list) = rules.split_once("| avoid | write |\n").expect("the list of words");
+    let rows = list.lines().take_while(|line| line.starts_with('|'));
+    let avoided: Vec<&str> = rows.flat_map(|row| row.split(" | ").next().unwrap().split('`').skip(1).step_by(2)).collect();
+    assert!(avoided.contains(&"told") && avoided.len() > 6, "{avoided:?}");
+    let says = |line: &str| avoided.iter().copied().find(|avoided| word(&line.to_lowercase(), avoided));
+    assert_eq!(says("Mend it, `whoever` reads."), Some("mend"), "the rule itself");
+    let mut places = Vec::new();
+    for page in pages() {
+        let text = document(&page);
+        places.extend(prose(&text).filter_map(|(at, line)| Some(format!("{page}:{at}: {}", says(&line)?))));
+    }
+    assert!(places.is_empty(), "words that CONTRIBUTING.md has a better one for:\n{}", places.join("\n"));
 }

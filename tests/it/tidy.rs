@@ -84,7 +84,7 @@ fn said(holds: impl Fn(&str) -> bool, allowed: &[&str]) -> Vec<String> {
 }
 
 /// Whether a line has a word that does not go on in front of it or behind it.
-fn word(line: &str, word: &str) -> bool {
+pub fn word(line: &str, word: &str) -> bool {
     let goes_on = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {
         let (before, behind) = (&line[..at], &line[at + word.len()..]);
