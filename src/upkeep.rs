@@ -9,7 +9,7 @@ use std::{
 use crate::{
     config::{
         Config, Environment,
-        secrets::{SecretEvent, SecretRing, shared_secrets},
+        secret_ring::{SecretEvent, SecretRing, put_in_force, shared_secrets},
         tls::{PairEvent, PairWatch},
     },
     http::{ServerTls, Webhooks},
@@ -25,6 +25,11 @@ pub(crate) fn read_secrets(config: &Config, environment: &Environment) -> Result
     let mut rings: Vec<SecretRing> = config.endpoints.iter().map(|endpoint| SecretRing::new(endpoint, environment)).collect();
     for (ring, endpoint) in rings.iter_mut().zip(&config.endpoints) {
         report(&endpoint.name, &ring.refresh());
+    }
+    // What has changed since the rings were made.
+    let changed = put_in_force(&mut rings);
+    if !changed.is_empty() {
+        return Err(changed.join("\n"));
     }
     match shared_secrets(&rings).as_slice() {
         [] => Ok(rings),
@@ -101,15 +106,12 @@ fn refresh_secrets(webhooks: &Webhooks, rings: &mut [SecretRing]) {
     if !changed {
         return;
     }
-    let clashes = shared_secrets(rings);
-    for clash in &clashes {
+    for clash in put_in_force(rings) {
         tracing::error!(clash, "the changed secrets are not used");
     }
-    if clashes.is_empty() {
-        for ring in rings {
-            if let Some(endpoint) = webhooks.endpoints.get(ring.endpoint()) {
-                endpoint.set_keys(ring.keys());
-            }
+    for ring in rings {
+        if let Some(endpoint) = webhooks.endpoints.get(ring.endpoint()) {
+            endpoint.set_keys(ring.keys());
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod proxies;
 mod reader;
 pub mod registry;
 pub mod sasl;
+pub mod secret_ring;
 pub mod secrets;
 pub mod security;
 mod syntax;
@@ -49,7 +50,8 @@ pub use self::{
     proxies::TrustedProxies,
     registry::{SchemaRegistry, SubjectNameStrategy},
     sasl::{Sasl, TokenSource},
-    secrets::{SecretEvent, SecretRing, SecretSource, SecretText, shared_secrets},
+    secret_ring::{SecretEvent, SecretRing, put_in_force, shared_secrets},
+    secrets::{SecretSource, SecretText},
     security::Security,
     tls::Tls,
     topics::Topics,

@@ -1,12 +1,9 @@
 //! Secrets: references in the configuration, values in memory, and the files that are read again. No value is ever printed.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf};
 
-use super::{EndpointConfig, Environment, files::read_file, getters::Section, mistaken};
-use crate::{
-    provider::{CredentialSource, Provider},
-    signature::{Keys, Secret},
-};
+use super::{Environment, files::read_file, getters::Section, mistaken};
+use crate::provider::{CredentialSource, Provider};
 
 /// The largest secret file in bytes; a larger file is something else.
 pub const SECRET_FILE_BYTES_MAX: u64 = 4096;
@@ -92,7 +89,7 @@ impl SecretSource {
     }
 
     /// The secret as bytes, without its one trailing newline. Errors say why there is none, never what was there.
-    fn bytes(&self, environment: &Environment) -> Result<Vec<u8>, String> {
+    pub(super) fn bytes(&self, environment: &Environment) -> Result<Vec<u8>, String> {
         let mut bytes = match self {
             Self::Env(name) => match environment.get(name) {
                 Some(text) => text.as_bytes().to_vec(),
@@ -135,7 +132,7 @@ impl SecretSource {
     }
 
     /// What about a secret is probably not meant, a sentence each. No part of it is in them.
-    fn remarks(&self, bytes: &[u8]) -> Vec<String> {
+    pub(super) fn remarks(&self, bytes: &[u8]) -> Vec<String> {
         let around = mistaken::look(bytes).map(|it| {
             format!(
                 "{self} {}: all of that counts as a part of the secret; write the secret alone, with one line end at most",
@@ -155,168 +152,12 @@ impl SecretSource {
     }
 }
 
-/// What became of one secret when it was read. Slots count from 1, in the order of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretEvent {
-    /// It is there: for the first time, or again after it could not be read.
-    Loaded {
-        /// Its slot.
-        slot: u32,
-    },
-    /// It is another one now.
-    Changed {
-        /// Its slot.
-        slot: u32,
-    },
-    /// It was read, and is probably not what was meant to be written.
-    Mistaken {
-        /// Its slot.
-        slot: u32,
-        /// What about it, without any part of the value.
-        why: String,
-    },
-    /// It cannot be read. The last good one stays; where there was none, the slot stays empty. Reported when the reason changes.
-    Kept {
-        /// Its slot.
-        slot: u32,
-        /// Whether there is a last good one.
-        in_force: bool,
-        /// Why, without any part of the value.
-        why: String,
-    },
-}
-
-/// The secrets of one endpoint as they are now.
-#[derive(Debug)]
-pub struct SecretRing {
-    endpoint: Arc<str>,
-    provider: &'static str,
-    tolerance: Duration,
-    environment: Environment,
-    slots: Vec<Slot>,
-    /// What reading them for the first time brought, for the first refresh to report.
-    unreported: Vec<SecretEvent>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    number: u32,
-    source: SecretSource,
-    current: Option<Secret>,
-    trouble: Option<String>,
-}
-
-impl SecretRing {
-    /// Reads the secrets of an endpoint. Those that cannot be read are reported by the first [`SecretRing::refresh`].
-    pub fn new(endpoint: &EndpointConfig, environment: &Environment) -> Self {
-        // Only what the slots name is kept.
-        let environment = environment.only(endpoint.secrets.iter().filter_map(|source| match source {
-            SecretSource::Env(name) => Some(name.as_str()),
-            SecretSource::File(_) | SecretSource::Literal(_) => None,
-        }));
-        let slots = (1..).zip(&endpoint.secrets).map(|(number, source)| Slot {
-            number,
-            source: source.clone(),
-            current: None,
-            trouble: None,
-        });
-        let mut ring = Self {
-            endpoint: endpoint.name.clone(),
-            provider: endpoint.provider.name,
-            tolerance: endpoint.tolerance,
-            environment,
-            slots: slots.collect(),
-            unreported: Vec::new(),
-        };
-        ring.unreported = ring.read();
-        // That was said when the configuration was read.
-        ring.unreported.retain(|event| !matches!(event, SecretEvent::Mistaken { .. }));
-        ring
-    }
-
-    /// The endpoint whose secrets these are.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
-    }
-
-    /// Reads the secrets again and says what changed since the last time. Blocks on the file system.
-    pub fn refresh(&mut self) -> Vec<SecretEvent> {
-        let mut events = std::mem::take(&mut self.unreported);
-        events.extend(self.read());
-        events
-    }
-
-    /// The secrets to verify with.
-    pub fn keys(&self) -> Keys {
-        let secrets: Vec<_> = self.slots.iter().filter_map(|slot| Some((slot.number, slot.current.clone()?))).collect();
-        Keys { secret_missing: secrets.len() < self.slots.len(), secrets, tolerance: self.tolerance }
-    }
-
-    fn read(&mut self) -> Vec<SecretEvent> {
-        let (provider, environment) = (self.provider, &self.environment);
-        self.slots.iter_mut().flat_map(|slot| slot.read(provider, environment)).collect()
-    }
-
-    /// Secrets of this endpoint that are the same, as a sentence each: a rotation needs two.
-    pub(super) fn doubled(&self) -> Vec<String> {
-        let same = |(at, slot): (usize, &Slot)| {
-            let secret = slot.current.as_ref()?;
-            let first = self.slots[..at].iter().find(|other| other.current.as_ref().is_some_and(|it| it.same(secret)))?;
-            Some(format!(
-                "secret {} is the same as secret {}; in a rotation they are the new and the old one",
-                slot.number, first.number
-            ))
-        };
-        self.slots.iter().enumerate().filter_map(same).collect()
-    }
-
-    /// The secrets that are probably written down wrongly: what is said of each, and what it would verify with otherwise. Reads them again.
-    pub fn cleaned(&self) -> Vec<(String, Keys)> {
-        let cleaned = |slot: &Slot| {
-            let mistaken = mistaken::look(&slot.source.bytes(&self.environment).ok()?)?;
-            let secrets = vec![(slot.number, Secret::new(&mistaken.cleaned)?)];
-            let keys = Keys { secret_missing: false, secrets, tolerance: self.tolerance };
-            Some((format!("{} {}", slot.source, mistaken.remarks()), keys))
-        };
-        self.slots.iter().filter_map(cleaned).collect()
-    }
-}
-
-impl Slot {
-    fn read(&mut self, provider: &str, environment: &Environment) -> Vec<SecretEvent> {
-        let slot = self.number;
-        let read = self.source.bytes(environment).and_then(|bytes| match impossible(provider, &bytes) {
-            Some(fault) => Err(format!("{} {fault}", self.source)),
-            None => Ok((Secret::new(&bytes).ok_or_else(|| "the secret is empty".to_owned())?, bytes)),
-        });
-        match read {
-            Ok((secret, bytes)) => {
-                let recovered = self.trouble.take().is_some();
-                let same = self.current.as_ref().map(|current| current.same(&secret));
-                self.current = Some(secret);
-                let event = match same {
-                    Some(false) => SecretEvent::Changed { slot },
-                    Some(true) if !recovered => return Vec::new(),
-                    Some(true) | None => SecretEvent::Loaded { slot },
-                };
-                let mistaken = self.source.remarks(&bytes).into_iter().map(|why| SecretEvent::Mistaken { slot, why });
-                [event].into_iter().chain(mistaken).collect()
-            }
-            Err(why) if self.trouble.as_ref() == Some(&why) => Vec::new(),
-            Err(why) => {
-                self.trouble = Some(why.clone());
-                vec![SecretEvent::Kept { slot, in_force: self.current.is_some(), why }]
-            }
-        }
-    }
-}
-
 fn characters(bytes: &[u8]) -> usize {
     String::from_utf8_lossy(bytes).chars().count()
 }
 
 /// Why a secret can never match at its provider.
-fn impossible(provider: &str, bytes: &[u8]) -> Option<String> {
+pub(super) fn impossible(provider: &str, bytes: &[u8]) -> Option<String> {
     let too_long = provider == "uploadcare" && characters(bytes) > UPLOADCARE_SECRET_CHARACTERS_MAX;
     too_long.then(|| {
         format!(
@@ -368,26 +209,4 @@ pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &
         }
     }
     Ok(warnings)
-}
-
-/// Every secret that two endpoints share, as a sentence each. A signature does not bind the URL, so what was signed for
-/// one endpoint would be accepted by the other.
-pub fn shared_secrets(rings: &[SecretRing]) -> Vec<String> {
-    let mut shared = Vec::new();
-    for (index, ring) in rings.iter().enumerate() {
-        for other in &rings[index + 1..] {
-            for slot in &ring.slots {
-                for twin in &other.slots {
-                    let (Some(secret), Some(same)) = (&slot.current, &twin.current) else { continue };
-                    if secret.same(same) {
-                        shared.push(format!(
-                            "secret {} of endpoint {} is also secret {} of endpoint {}: give each its own, because a signature does not bind the URL",
-                            slot.number, ring.endpoint, twin.number, other.endpoint
-                        ));
-                    }
-                }
-            }
-        }
-    }
-    shared
 }

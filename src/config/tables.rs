@@ -12,8 +12,8 @@ use super::{
     proxies,
     reader::{Entries, Reader},
     registry,
-    secrets::{self, SecretRing},
-    tls, topics, tracing,
+    secret_ring::{SecretRing, shared_secrets},
+    secrets, tls, topics, tracing,
     units::{show_duration, show_size},
 };
 use crate::provider;
@@ -148,7 +148,7 @@ fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut
     for ring in &rings {
         warnings.extend(ring.doubled().into_iter().map(|same| format!("[endpoints.{}] secrets: {same}", ring.endpoint())));
     }
-    for shared in secrets::shared_secrets(&rings) {
+    for shared in shared_secrets(&rings) {
         section.reader.problem(section.origin.clone(), format!("[endpoints]: {shared}"));
     }
     endpoints

@@ -162,6 +162,27 @@ fn a_secret_that_two_endpoints_would_share_is_not_used() {
     assert!(!bench.process.err().contains("another-one"), "{}", bench.process.err());
 }
 
+/// A secret that another endpoint has is held back alone: other secrets rotate meanwhile, and it is forgotten with its file.
+#[test]
+fn a_secret_that_is_held_back_holds_up_no_other() {
+    let bench = Bench::start(&[("one", OLD), ("two", "a-third-one"), ("other", "another-one")]);
+    let other = |secret: &str| deliver(bench.webhooks, "other", secret).status;
+    ["a-fourth-one", "a-fifth-one"].into_iter().for_each(keep_secret);
+    bench.folder.replace("one", "another-one");
+    bench.logged("the changed secrets are not used");
+    bench.folder.replace("two", "a-fourth-one");
+    wait_until("the slot beside it in force", || bench.deliver("a-fourth-one").status == 200);
+    assert_eq!(bench.deliver("another-one").status, 401, "still not used");
+    std::fs::remove_file(bench.folder.path("one")).unwrap();
+    bench.logged("a secret cannot be read, the last good one stays in force");
+    bench.folder.replace("other", "a-fifth-one");
+    wait_until("another endpoint's in force", || other("a-fifth-one") == 200);
+    assert_eq!(other("another-one"), 401);
+    assert_eq!(bench.deliver(OLD).status, 200, "the last good one");
+    assert_eq!(bench.deliver("another-one").status, 401, "never in force here");
+    assert_eq!(bench.process.err().matches("the changed secrets are not used").count(), 1, "{}", bench.process.err());
+}
+
 /// Whatever stands in the place of a secret's file, the admin port answers, the last good secret counts, and the log says what it is.
 #[test]
 fn what_is_no_file_in_the_place_of_a_secret_holds_up_nothing() {

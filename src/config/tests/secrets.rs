@@ -195,6 +195,13 @@ fn secrets_are_never_printed() {
     assert_eq!(config.kafka.sasl.unwrap().secret().reveal(), "hunter-password");
 }
 
+/// Reads the secrets of a ring again, and uses them.
+fn refresh(ring: &mut SecretRing) -> Vec<SecretEvent> {
+    let events = ring.refresh();
+    assert_eq!(put_in_force(std::slice::from_mut(ring)), Vec::<String>::new(), "there is no other endpoint");
+    events
+}
+
 /// Whether a ring's slot holds exactly this secret.
 fn holds(ring: &SecretRing, slot: u32, text: &[u8]) -> bool {
     let expected = crate::signature::Secret::new(text).unwrap();
@@ -220,7 +227,7 @@ fn secret_files_are_read_again() {
 
     let mut first = vec![SecretEvent::Loaded { slot: 1 }];
     first.extend(unread(false, "cannot be read: no such file"));
-    assert_eq!(ring.refresh(), first);
+    assert_eq!(refresh(&mut ring), first);
     assert_eq!(ring.keys().secrets.len(), 1);
 
     let long = [b'x'; 4097];
@@ -248,14 +255,14 @@ fn secret_files_are_read_again() {
         (&long[..32], vec![SecretEvent::Changed { slot: 2 }], &long[..32]),
     ] {
         fs::write(&path, content).unwrap();
-        assert_eq!(ring.refresh(), expected, "for {:?}", String::from_utf8_lossy(content));
+        assert_eq!(refresh(&mut ring), expected, "for {:?}", String::from_utf8_lossy(content));
         assert!(holds(&ring, 2, secret), "for {:?}", String::from_utf8_lossy(content));
         assert!(holds(&ring, 1, UPLOADCARE.as_bytes()));
     }
 
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert_eq!(ring.refresh(), kept("cannot be read: it is a directory, not a file"));
+    assert_eq!(refresh(&mut ring), kept("cannot be read: it is a directory, not a file"));
     assert!(holds(&ring, 2, &long[..32]));
     fs::remove_dir_all(path.parent().unwrap()).unwrap();
 }

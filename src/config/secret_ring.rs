@@ -1,0 +1,257 @@
+//! The secrets of an endpoint while the daemon runs: their files are read again, and what is read comes into force where it may.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use super::{
+    EndpointConfig, Environment, mistaken,
+    secrets::{SecretSource, impossible},
+};
+use crate::signature::{Keys, Secret};
+
+/// What became of one secret when it was read. Slots count from 1, in the order of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretEvent {
+    /// It is there: for the first time, or again after it could not be read.
+    Loaded {
+        /// Its slot.
+        slot: u32,
+    },
+    /// It is another one now.
+    Changed {
+        /// Its slot.
+        slot: u32,
+    },
+    /// It was read, and is probably not what was meant to be written.
+    Mistaken {
+        /// Its slot.
+        slot: u32,
+        /// What about it, without any part of the value.
+        why: String,
+    },
+    /// It cannot be read. The last good one stays; where there was none, the slot stays empty. Reported when the reason changes.
+    Kept {
+        /// Its slot.
+        slot: u32,
+        /// Whether there is a last good one.
+        in_force: bool,
+        /// Why, without any part of the value.
+        why: String,
+    },
+}
+
+/// The secrets of one endpoint as they are now.
+#[derive(Debug)]
+pub struct SecretRing {
+    endpoint: Arc<str>,
+    provider: &'static str,
+    tolerance: Duration,
+    environment: Environment,
+    slots: Vec<Slot>,
+    /// What reading them for the first time brought, for the first refresh to report.
+    unreported: Vec<SecretEvent>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    number: u32,
+    source: SecretSource,
+    /// What the source held when it was last read; none where it could not be read.
+    read: Option<Secret>,
+    /// What deliveries are verified with.
+    in_force: Option<Secret>,
+    /// Whether another endpoint has what was read.
+    held_back: bool,
+    trouble: Option<String>,
+}
+
+impl SecretRing {
+    /// Reads the secrets of an endpoint. Those that cannot be read are reported by the first [`SecretRing::refresh`].
+    pub fn new(endpoint: &EndpointConfig, environment: &Environment) -> Self {
+        // Only what the slots name is kept.
+        let environment = environment.only(endpoint.secrets.iter().filter_map(|source| match source {
+            SecretSource::Env(name) => Some(name.as_str()),
+            SecretSource::File(_) | SecretSource::Literal(_) => None,
+        }));
+        let slots = (1..).zip(&endpoint.secrets).map(|(number, source)| Slot {
+            number,
+            source: source.clone(),
+            read: None,
+            in_force: None,
+            held_back: false,
+            trouble: None,
+        });
+        let mut ring = Self {
+            endpoint: endpoint.name.clone(),
+            provider: endpoint.provider.name,
+            tolerance: endpoint.tolerance,
+            environment,
+            slots: slots.collect(),
+            unreported: Vec::new(),
+        };
+        ring.unreported = ring.read();
+        for slot in &mut ring.slots {
+            slot.in_force.clone_from(&slot.read);
+        }
+        // That was said when the configuration was read.
+        ring.unreported.retain(|event| !matches!(event, SecretEvent::Mistaken { .. }));
+        ring
+    }
+
+    /// The endpoint whose secrets these are.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Reads the secrets again and says what changed since the last time. [`put_in_force`] uses what was read. Blocks on the file system.
+    pub fn refresh(&mut self) -> Vec<SecretEvent> {
+        let mut events = std::mem::take(&mut self.unreported);
+        events.extend(self.read());
+        events
+    }
+
+    /// The secrets to verify with.
+    pub fn keys(&self) -> Keys {
+        let secrets: Vec<_> = self.slots.iter().filter_map(|slot| Some((slot.number, slot.in_force.clone()?))).collect();
+        Keys { secret_missing: secrets.len() < self.slots.len(), secrets, tolerance: self.tolerance }
+    }
+
+    fn read(&mut self) -> Vec<SecretEvent> {
+        let (provider, environment) = (self.provider, &self.environment);
+        self.slots.iter_mut().flat_map(|slot| slot.read(provider, environment)).collect()
+    }
+
+    /// Secrets of this endpoint that are the same, as a sentence each: a rotation needs two.
+    pub(super) fn doubled(&self) -> Vec<String> {
+        let same = |(at, slot): (usize, &Slot)| {
+            let secret = slot.in_force.as_ref()?;
+            let first = self.slots[..at].iter().find(|other| other.in_force.as_ref().is_some_and(|it| it.same(secret)))?;
+            Some(format!(
+                "secret {} is the same as secret {}; in a rotation they are the new and the old one",
+                slot.number, first.number
+            ))
+        };
+        self.slots.iter().enumerate().filter_map(same).collect()
+    }
+
+    /// The secrets that are probably written down wrongly: what is said of each, and what it would verify with otherwise. Reads them again.
+    pub fn cleaned(&self) -> Vec<(String, Keys)> {
+        let cleaned = |slot: &Slot| {
+            let mistaken = mistaken::look(&slot.source.bytes(&self.environment).ok()?)?;
+            let secrets = vec![(slot.number, Secret::new(&mistaken.cleaned)?)];
+            let keys = Keys { secret_missing: false, secrets, tolerance: self.tolerance };
+            Some((format!("{} {}", slot.source, mistaken.remarks()), keys))
+        };
+        self.slots.iter().filter_map(cleaned).collect()
+    }
+}
+
+impl Slot {
+    /// What would be in force next: what was read, or what is in force where nothing could be read.
+    fn next(&self) -> Option<&Secret> {
+        self.read.as_ref().or(self.in_force.as_ref())
+    }
+
+    fn is_new(&self) -> bool {
+        match (&self.read, &self.in_force) {
+            (Some(read), Some(in_force)) => !read.same(in_force),
+            (read, None) => read.is_some(),
+            (None, Some(_)) => false,
+        }
+    }
+
+    fn read(&mut self, provider: &str, environment: &Environment) -> Vec<SecretEvent> {
+        let slot = self.number;
+        let read = self.source.bytes(environment).and_then(|bytes| match impossible(provider, &bytes) {
+            Some(fault) => Err(format!("{} {fault}", self.source)),
+            None => Ok((Secret::new(&bytes).ok_or_else(|| "the secret is empty".to_owned())?, bytes)),
+        });
+        match read {
+            Ok((secret, bytes)) => {
+                let recovered = self.trouble.take().is_some();
+                let same = self.next().map(|next| next.same(&secret));
+                self.read = Some(secret);
+                let event = match same {
+                    Some(false) => SecretEvent::Changed { slot },
+                    Some(true) if !recovered => return Vec::new(),
+                    Some(true) | None => SecretEvent::Loaded { slot },
+                };
+                let mistaken = self.source.remarks(&bytes).into_iter().map(|why| SecretEvent::Mistaken { slot, why });
+                [event].into_iter().chain(mistaken).collect()
+            }
+            Err(why) if self.trouble.as_ref() == Some(&why) => Vec::new(),
+            Err(why) => {
+                // What it held may never have been in force.
+                self.read = None;
+                self.trouble = Some(why.clone());
+                vec![SecretEvent::Kept { slot, in_force: self.in_force.is_some(), why }]
+            }
+        }
+    }
+}
+
+/// A slot of a ring, both by their index.
+type Place = (usize, usize);
+
+/// Every secret in force that two endpoints share, as a sentence each. A signature does not bind the URL, so what was signed for
+/// one endpoint would be accepted by the other.
+pub fn shared_secrets(rings: &[SecretRing]) -> Vec<String> {
+    let shared = shared(rings, |(ring, slot)| rings[ring].slots[slot].in_force.as_ref());
+    shared.into_iter().map(|places| sentence(rings, places)).collect()
+}
+
+/// Puts into force what was read last. A new secret that another endpoint has, or would have, is held back alone: whatever else has changed
+/// comes into force. Returns a sentence for each that was not held back before.
+pub fn put_in_force(rings: &mut [SecretRing]) -> Vec<String> {
+    let (mut held_back, mut sentences) = (BTreeSet::<Place>::new(), Vec::new());
+    loop {
+        let next = |place: Place| {
+            let slot = &rings[place.0].slots[place.1];
+            if held_back.contains(&place) { slot.in_force.as_ref() } else { slot.next() }
+        };
+        let mut more = BTreeSet::new();
+        for places in shared(rings, next) {
+            let new = places.into_iter().filter(|place| !held_back.contains(place) && rings[place.0].slots[place.1].is_new());
+            let new: Vec<Place> = new.collect();
+            if new.iter().any(|(ring, slot)| !rings[*ring].slots[*slot].held_back) {
+                sentences.push(sentence(rings, places));
+            }
+            more.extend(new);
+        }
+        if more.is_empty() {
+            break;
+        }
+        // What stays in force because of it may be what a third endpoint has now.
+        held_back.extend(more);
+    }
+    for (ring_index, ring) in rings.iter_mut().enumerate() {
+        for (index, slot) in ring.slots.iter_mut().enumerate() {
+            slot.held_back = held_back.contains(&(ring_index, index));
+            if !slot.held_back && slot.read.is_some() {
+                slot.in_force.clone_from(&slot.read);
+            }
+        }
+    }
+    sentences
+}
+
+/// The places of each two secrets of different endpoints that are the same. `secret` says what is in a place.
+fn shared<'a>(rings: &'a [SecretRing], secret: impl Fn(Place) -> Option<&'a Secret>) -> Vec<[Place; 2]> {
+    let places = |ring: usize| (0..rings[ring].slots.len()).map(move |slot| (ring, slot));
+    let mut found = Vec::new();
+    for ring in 0..rings.len() {
+        for other in ring + 1..rings.len() {
+            for one in places(ring) {
+                let same = places(other).filter(|twin| secret(one).zip(secret(*twin)).is_some_and(|(one, twin)| one.same(twin)));
+                found.extend(same.map(|twin| [one, twin]));
+            }
+        }
+    }
+    found
+}
+
+fn sentence(rings: &[SecretRing], places: [Place; 2]) -> String {
+    let [(number, endpoint), (twin, other)] = places.map(|(ring, slot)| (rings[ring].slots[slot].number, &rings[ring].endpoint));
+    format!(
+        "secret {number} of endpoint {endpoint} is also secret {twin} of endpoint {other}: give each its own, because a signature does not bind the URL"
+    )
+}
