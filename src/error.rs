@@ -1,6 +1,8 @@
 //! `Error`: everything that keeps a delivery from its topic, and the status table. The labels are the public names:
 //! in answers, logs and metrics.
 
+use crate::closed::{Closed as _, closed};
+
 /// Why a delivery was not published. Nothing here goes to the sender but the label and a fixed sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -63,27 +65,47 @@ pub enum Error {
     Internal,
 }
 
-/// Every label, for metrics that stand at zero from the start.
-pub const LABELS: [&str; 18] = [
-    "missing_signature",
-    "bad_signature",
-    "stale",
-    "bad_token",
-    "bad_request",
-    "malformed_body",
-    "unknown_endpoint",
-    "method",
-    "slow_body",
-    "too_large",
-    "encoded_body",
-    "overloaded",
-    "source_limited",
-    "draining",
-    "no_secret",
-    "publish_timeout",
-    "publish_failed",
-    "internal",
-];
+closed! {
+    /// The names of the errors, which answers, logs and metrics have.
+    pub enum Refusal {
+        /// No token or no signature header.
+        MissingSignature = "missing_signature",
+        /// The signature is malformed, doubled or wrong.
+        BadSignature = "bad_signature",
+        /// The signature is right but its timestamp lies outside the window.
+        Stale = "stale",
+        /// The token is wrong or given twice.
+        BadToken = "bad_token",
+        /// The request has no `Host`, two or an invalid one, or a transfer coding that is not `chunked`.
+        BadRequest = "bad_request",
+        /// The HTTP framing broke within the body.
+        MalformedBody = "malformed_body",
+        /// No such endpoint.
+        UnknownEndpoint = "unknown_endpoint",
+        /// Not POST.
+        Method = "method",
+        /// The body did not arrive in time.
+        SlowBody = "slow_body",
+        /// The body is larger than the cap.
+        TooLarge = "too_large",
+        /// The body is compressed.
+        EncodedBody = "encoded_body",
+        /// Connections, requests, memory or the producer's queue are at their limit.
+        Overloaded = "overloaded",
+        /// More requests from this address were refused than it may have refused.
+        SourceLimited = "source_limited",
+        /// The daemon is shutting down.
+        Draining = "draining",
+        /// None of the endpoint's secrets could be read.
+        NoSecret = "no_secret",
+        /// Kafka did not acknowledge in time.
+        PublishTimeout = "publish_timeout",
+        /// Kafka refused; the text is for the log only.
+        PublishFailed = "publish_failed",
+        /// A panic was caught.
+        Internal = "internal",
+    }
+}
 
 /// What an outcome means over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +113,14 @@ pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// The stable name.
-    pub label: &'static str,
+    pub refusal: Refusal,
+}
+
+impl Answer {
+    /// The stable name as text.
+    pub fn label(&self) -> &'static str {
+        self.refusal.text()
+    }
 }
 
 impl Error {
@@ -112,27 +141,27 @@ impl Error {
 
     /// The status table. A 4xx says that the request is at fault as things stand; whatever is our own, Kafka's or capacity's fault is 503.
     pub fn answer(&self) -> Answer {
-        let (status, label) = match self {
-            Self::MissingSignature => (401, "missing_signature"),
-            Self::BadSignature => (401, "bad_signature"),
-            Self::Stale { .. } => (401, "stale"),
-            Self::BadToken => (401, "bad_token"),
-            Self::BadRequest => (400, "bad_request"),
-            Self::MalformedBody => (400, "malformed_body"),
-            Self::UnknownEndpoint => (404, "unknown_endpoint"),
-            Self::Method => (405, "method"),
-            Self::SlowBody => (408, "slow_body"),
-            Self::TooLarge => (413, "too_large"),
-            Self::EncodedBody => (415, "encoded_body"),
-            Self::Overloaded => (503, "overloaded"),
-            Self::SourceLimited => (503, "source_limited"),
-            Self::Draining => (503, "draining"),
-            Self::NoSecret => (503, "no_secret"),
-            Self::PublishTimeout => (503, "publish_timeout"),
-            Self::PublishFailed(_) => (503, "publish_failed"),
-            Self::Internal => (503, "internal"),
+        let (status, refusal) = match self {
+            Self::MissingSignature => (401, Refusal::MissingSignature),
+            Self::BadSignature => (401, Refusal::BadSignature),
+            Self::Stale { .. } => (401, Refusal::Stale),
+            Self::BadToken => (401, Refusal::BadToken),
+            Self::BadRequest => (400, Refusal::BadRequest),
+            Self::MalformedBody => (400, Refusal::MalformedBody),
+            Self::UnknownEndpoint => (404, Refusal::UnknownEndpoint),
+            Self::Method => (405, Refusal::Method),
+            Self::SlowBody => (408, Refusal::SlowBody),
+            Self::TooLarge => (413, Refusal::TooLarge),
+            Self::EncodedBody => (415, Refusal::EncodedBody),
+            Self::Overloaded => (503, Refusal::Overloaded),
+            Self::SourceLimited => (503, Refusal::SourceLimited),
+            Self::Draining => (503, Refusal::Draining),
+            Self::NoSecret => (503, Refusal::NoSecret),
+            Self::PublishTimeout => (503, Refusal::PublishTimeout),
+            Self::PublishFailed(_) => (503, Refusal::PublishFailed),
+            Self::Internal => (503, Refusal::Internal),
         };
-        Answer { status, label }
+        Answer { status, refusal }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod admin;
 pub mod app;
 pub mod command;
 pub mod clock;
+pub mod closed;
 pub mod config;
 pub mod metrics;
 pub mod outbound;

@@ -98,7 +98,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
             return Err(Failure::Failed("--url takes a URL as it was called, https://<host>/webhooks/<endpoint>?token=… or …/<endpoint>/<token>; the daemon answers any other path 404".into()));
         }
         Err(error) => {
-            let label = error.answer().label;
+            let label = error.answer().label();
             writeln!(explanation, "refused before the body is read: {label} ({error})")?;
             explain::proof(&mut explanation, provider, &headers, &error)?;
             Err(label)
@@ -147,7 +147,7 @@ fn judge(
             Ok(Ok(Passed { slot, event: (provider.classify)(&verified), id }))
         }
         Err(error) => {
-            let label = error.answer().label;
+            let label = error.answer().label();
             writeln!(explanation, "refused: {label} ({error})")?;
             explain::refusal(explanation, provider, delivery, keys, &error)?;
             Ok(Err(label))

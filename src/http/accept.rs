@@ -16,7 +16,10 @@ use super::{
     connections::{Connections, Room},
     protocol::Accepted,
 };
-use crate::config::{Http, deadlines::LAST_WORDS};
+use crate::{
+    config::{Http, deadlines::LAST_WORDS},
+    metrics::ConnectionFault,
+};
 
 /// This near to the limit connections are taken one at a time.
 const ONE_BY_ONE: usize = 256;
@@ -115,7 +118,7 @@ fn connect(
     let full = match room {
         Room::Served => false,
         Room::TurnedAway => true,
-        Room::Unheard => return webhooks.metrics.connection_fault("limit"),
+        Room::Unheard => return webhooks.metrics.connection_fault(ConnectionFault::Limit),
     };
     if !full {
         connection.wait();

@@ -47,7 +47,7 @@ fn refused(error: &Error, limits: &Http) -> Response {
     let answer = error.answer();
     let body = format!(
         r#"{{"type":"urn:hookgate:problem:{label}","title":"{title}","status":{status}}}"#,
-        label = answer.label,
+        label = answer.label(),
         status = answer.status,
         title = error,
     );

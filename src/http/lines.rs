@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::error::{Error, LABELS};
+use crate::{
+    closed::Each,
+    error::{Error, Refusal},
+};
 
 /// The lines of one outcome that are written in any case, in a second.
 const FREE: u32 = 20;
@@ -16,8 +19,7 @@ const ONE_IN: u32 = 100;
 /// What each outcome has been given.
 pub struct Lines {
     start: Instant,
-    /// In the order of [`LABELS`].
-    outcomes: [RefusalRate; LABELS.len()],
+    outcomes: Each<Refusal, RefusalRate>,
 }
 
 #[derive(Default)]
@@ -46,7 +48,7 @@ pub(super) enum Line {
 
 impl Default for Lines {
     fn default() -> Self {
-        Self { start: Instant::now(), outcomes: Default::default() }
+        Self { start: Instant::now(), outcomes: Each::new(|_| RefusalRate::default()) }
     }
 }
 
@@ -64,10 +66,7 @@ impl Lines {
             Error::PublishTimeout | Error::PublishFailed(_) | Error::Internal => return Line::Written { suppressed: 0 },
             _ => {}
         }
-        let label = error.answer().label;
-        let Some(outcome) = LABELS.iter().position(|it| *it == label).map(|index| &self.outcomes[index]) else {
-            return Line::Written { suppressed: 0 };
-        };
+        let outcome = self.outcomes.of(error.answer().refusal);
         if outcome.second.swap(now.as_secs(), Ordering::Relaxed) != now.as_secs() {
             outcome.refusals.store(0, Ordering::Relaxed);
         }

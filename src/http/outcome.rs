@@ -10,11 +10,12 @@ use prost_types::Timestamp;
 
 use super::{Endpoint, Webhooks, lines::Line, source::Source, trace::Trace};
 use crate::{
+    closed::Closed as _,
     encode::Record,
     error::{Answer, Error},
     event::{Event, EventKind, timestamp},
     logged::milliseconds,
-    metrics::{Proven, UNMATCHED},
+    metrics::{DeliveryOutcome, Proven, UNMATCHED},
     signature::Verified,
     spans::PublishSpan,
 };
@@ -114,17 +115,18 @@ impl<'a> Outcome<'a> {
         let elapsed = self.started.elapsed();
         match result {
             Ok(stored) => {
-                let label = match stored.kind {
-                    EventKind::Named { .. } => "published",
-                    EventKind::Unclassified { .. } => "unclassified",
-                    EventKind::Quarantine => "quarantined",
+                let outcome = match stored.kind {
+                    EventKind::Named { .. } => DeliveryOutcome::Published,
+                    EventKind::Unclassified { .. } => DeliveryOutcome::Unclassified,
+                    EventKind::Quarantine => DeliveryOutcome::Quarantined,
                 };
-                self.count(label, 200, elapsed);
-                self.log_success(label, stored, elapsed);
+                self.count(outcome, 200, elapsed);
+                self.log_success(outcome.text(), stored, elapsed);
             }
             Err(error) => {
-                let Answer { label: outcome, status } = error.answer();
-                self.count(outcome, status, elapsed);
+                let Answer { refusal, status } = error.answer();
+                let outcome = refusal.text();
+                self.count(DeliveryOutcome::Refused(refusal), status, elapsed);
                 let (endpoint, provider) = self.names();
                 let cause = error.cause();
                 let (source, trace_id, duration_ms) = (self.source.address, self.trace.id(), milliseconds(elapsed));
@@ -142,10 +144,10 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    fn count(&mut self, label: &'static str, status: u16, elapsed: Duration) {
+    fn count(&mut self, outcome: DeliveryOutcome, status: u16, elapsed: Duration) {
         self.finished = true;
-        self.trace.answered(label, status);
-        self.webhooks.metrics.delivery(self.names().0, label, elapsed.as_secs_f64());
+        self.trace.answered(outcome.text(), status);
+        self.webhooks.metrics.delivery(self.names().0, outcome, elapsed.as_secs_f64());
     }
 
     fn log_success(&self, outcome: &str, stored: &Stored, elapsed: Duration) {
@@ -171,7 +173,7 @@ impl Drop for Outcome<'_> {
     fn drop(&mut self) {
         if !self.finished {
             let elapsed = self.started.elapsed();
-            self.count("cancelled", 0, elapsed);
+            self.count(DeliveryOutcome::Cancelled, 0, elapsed);
         }
     }
 }

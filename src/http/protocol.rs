@@ -24,7 +24,10 @@ use super::{
     patience::{Overdue, Patience},
     stream::ConnectionStream,
 };
-use crate::config::{Http, deadlines::LAST_WORDS};
+use crate::{
+    config::{Http, deadlines::LAST_WORDS},
+    metrics::ConnectionFault,
+};
 
 /// How long a connection above the limit may take to ask.
 const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -54,8 +57,8 @@ pub(super) struct Accepted {
     pub(super) stopping: watch::Receiver<bool>,
 }
 
-/// Why a connection ended badly, in the closed vocabulary of the metric.
-type ServeResult = Result<(), &'static str>;
+/// How a connection ended.
+type ServeResult = Result<(), ConnectionFault>;
 
 impl Accepted {
     /// Serves the connection to its end, and counts how it ended.
@@ -69,7 +72,7 @@ impl Accepted {
                 Err(reason) => (Err(reason), None),
             },
         };
-        let reason = if self.full { Some("limit") } else { ended.err() };
+        let reason = if self.full { Some(ConnectionFault::Limit) } else { ended.err() };
         if let Some(reason) = reason {
             webhooks.metrics.connection_fault(reason);
         }
@@ -95,12 +98,12 @@ impl Accepted {
     async fn shake_hands(
         &self,
         handshake: tokio_rustls::Accept<TcpStream>,
-    ) -> Result<Option<TlsStream<TcpStream>>, &'static str> {
+    ) -> Result<Option<TlsStream<TcpStream>>, ConnectionFault> {
         let handshake = tokio::time::timeout(self.patience().0, handshake);
         tokio::select! {
             biased;
-            () = self.connection.dismissed() => Err("limit"),
-            shaken = handshake => shaken.map_err(|_| "header_timeout")?.map_err(|_| "tls").map(Some),
+            () = self.connection.dismissed() => Err(ConnectionFault::Limit),
+            shaken = handshake => shaken.map_err(|_| ConnectionFault::HeaderTimeout)?.map_err(|_| ConnectionFault::Tls).map(Some),
             () = self.stopped() => Ok(None),
         }
     }
@@ -153,16 +156,16 @@ impl Accepted {
             tokio::select! {
                 // First, so that no request is begun that would be cut off.
                 biased;
-                () = self.connection.dismissed() => return (Err("limit"), None),
+                () = self.connection.dismissed() => return (Err(ConnectionFault::Limit), None),
                 result = &mut serving => break result,
                 // After what has come was looked at.
                 overdue = patience.over(&self.connection), if !silent => match overdue {
-                    Overdue::Head => return (Err("header_timeout"), None),
+                    Overdue::Head => return (Err(ConnectionFault::HeaderTimeout), None),
                     Overdue::Request => silent = true,
                 },
                 // hyper would wait for the rest of a head for as long as it comes.
                 () = &mut stopped, if !finishing => match self.connection.stage() {
-                    Stage::Head(_) => return (Err("header_timeout"), None),
+                    Stage::Head(_) => return (Err(ConnectionFault::HeaderTimeout), None),
                     Stage::Silent(_) | Stage::Working => finishing = true,
                 },
             }
@@ -173,7 +176,7 @@ impl Accepted {
         // A head that is no request is answered too, by hyper. By now the last answer is out and this side of the connection closed.
         let unread = match ended {
             Ok(()) => self.connection.closing(),
-            Err(reason) => matches!(reason, "bad_request" | "headers_too_large"),
+            Err(reason) => matches!(reason, ConnectionFault::BadRequest | ConnectionFault::HeadersTooLarge),
         };
         (ended, unread.then(|| socket(serving.into_parts().io.into_inner().stream)))
     }
@@ -217,13 +220,13 @@ impl RequestContext {
 }
 
 /// What ended a connection.
-fn classify(error: &hyper::Error) -> &'static str {
+fn classify(error: &hyper::Error) -> ConnectionFault {
     if error.is_parse_too_large() {
-        "headers_too_large"
+        ConnectionFault::HeadersTooLarge
     } else if error.is_parse() {
-        "bad_request"
+        ConnectionFault::BadRequest
     } else {
-        "cut_off"
+        ConnectionFault::CutOff
     }
 }
 

@@ -26,7 +26,12 @@ use super::{
     topics::TopicStates,
     unacknowledged::Unacknowledged,
 };
-use crate::{config::Config, encode::Record, error::Error, metrics::Metrics};
+use crate::{
+    config::Config,
+    encode::Record,
+    error::Error,
+    metrics::{Metrics, PublishResult},
+};
 
 /// Signals to the supervisor that may wait; during an outage there is one per failed delivery.
 const SIGNALS_MAX: usize = 64;
@@ -48,7 +53,7 @@ pub struct Pending {
 struct PublishTimer {
     metrics: Arc<Metrics>,
     begun: Instant,
-    result: &'static str,
+    result: PublishResult,
 }
 
 impl Drop for PublishTimer {
@@ -124,8 +129,11 @@ impl Publisher {
             .headers(headers);
         match self.shared.producer().send(message) {
             Ok(()) => {
-                let timer =
-                    PublishTimer { metrics: Arc::clone(&self.shared.metrics), begun: Instant::now(), result: "cancelled" };
+                let timer = PublishTimer {
+                    metrics: Arc::clone(&self.shared.metrics),
+                    begun: Instant::now(),
+                    result: PublishResult::Cancelled,
+                };
                 Ok(Pending { report, topic: Arc::clone(&record.topic), timer })
             }
             Err((error, _)) => Err(self.failed(&error, &record.topic)),
@@ -146,9 +154,9 @@ impl Publisher {
             }
         };
         timer.result = match &result {
-            Ok(_) => "acknowledged",
-            Err(Error::PublishTimeout) => "timed_out",
-            Err(_) => "refused",
+            Ok(_) => PublishResult::Acknowledged,
+            Err(Error::PublishTimeout) => PublishResult::TimedOut,
+            Err(_) => PublishResult::Refused,
         };
         result
     }

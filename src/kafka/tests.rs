@@ -9,7 +9,7 @@ use super::{publisher::failure, supervisor::pause_after, topics::first_wait};
 fn whatever_kafka_says_is_a_503() {
     let check = |error: &KafkaError, label: &str| {
         let answer = failure(error).answer();
-        assert_eq!((answer.status, answer.label), (503, label), "{error:?}");
+        assert_eq!((answer.status, answer.label()), (503, label), "{error:?}");
     };
     for (code, label) in [
         (Code::QueueFull, "overloaded"),

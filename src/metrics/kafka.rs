@@ -5,9 +5,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use metrics::{Counter, Gauge};
 
-use super::{GUARANTEES, Metrics};
+use super::{Metrics, labels::GuaranteeLabel, table};
+use crate::closed::{Closed as _, Each};
 
 /// One report of librdkafka's.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +50,7 @@ pub(super) struct KafkaMetrics {
     pub(super) credentials_pending: Gauge,
     reachable: Gauge,
     queue: [Gauge; 4],
-    /// In the order of [`GUARANTEES`].
-    topics_guarantee: [Gauge; GUARANTEES.len()],
+    topics_guarantee: Each<GuaranteeLabel, Gauge>,
     /// Those in the last report. The series of one that is in no report any more end.
     known: Mutex<BTreeSet<i32>>,
 }
@@ -65,8 +65,9 @@ impl Metrics {
     /// How many topics keep what they acknowledge on as many replicas as is wanted, how many do not, and of how many it is not known.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub fn topics_guarantee(&self, kept: usize, weak: usize, unknown: usize) {
-        for (gauge, topics) in self.kafka.topics_guarantee.iter().zip([kept, weak, unknown]) {
-            gauge.set(topics as f64);
+        use GuaranteeLabel::{Kept, Unknown, Weak};
+        for (label, topics) in [(Kept, kept), (Weak, weak), (Unknown, unknown)] {
+            self.kafka.topics_guarantee.of(label).set(topics as f64);
         }
     }
 
@@ -104,27 +105,20 @@ impl Metrics {
 
 impl KafkaMetrics {
     pub(super) fn new() -> Self {
-        let queue = [
-            gauge!("hookgate_kafka_queue_messages"),
-            gauge!("hookgate_kafka_queue_messages_max"),
-            gauge!("hookgate_kafka_queue_bytes"),
-            gauge!("hookgate_kafka_queue_bytes_max"),
-        ];
-        let (errors, rebuilds) = (counter!("hookgate_kafka_errors_total"), counter!("hookgate_producer_rebuilds_total"));
-        let late_acknowledgements = counter!("hookgate_late_acknowledgements_total");
-        let credentials_reloads = counter!("hookgate_kafka_credentials_reloads_total");
-        let credentials_pending = gauge!("hookgate_kafka_credentials_pending");
-        let reachable = gauge!("hookgate_kafka_reachable");
-        let topics_guarantee = GUARANTEES.map(|guarantee| gauge!("hookgate_topics_guarantee", "guarantee" => guarantee));
         Self {
-            errors,
-            rebuilds,
-            late_acknowledgements,
-            credentials_reloads,
-            credentials_pending,
-            reachable,
-            queue,
-            topics_guarantee,
+            errors: table::KAFKA_ERRORS.with([]),
+            rebuilds: table::PRODUCER_REBUILDS.with([]),
+            late_acknowledgements: table::LATE_ACKNOWLEDGEMENTS.with([]),
+            credentials_reloads: table::KAFKA_CREDENTIALS_RELOADS.with([]),
+            credentials_pending: table::KAFKA_CREDENTIALS_PENDING.with([]),
+            reachable: table::KAFKA_REACHABLE.with([]),
+            queue: [
+                table::KAFKA_QUEUE_MESSAGES.with([]),
+                table::KAFKA_QUEUE_MESSAGES_MAX.with([]),
+                table::KAFKA_QUEUE_BYTES.with([]),
+                table::KAFKA_QUEUE_BYTES_MAX.with([]),
+            ],
+            topics_guarantee: Each::new(|label: GuaranteeLabel| table::TOPICS_GUARANTEE.with([label.text()])),
             known: Mutex::default(),
         }
     }
@@ -144,62 +138,17 @@ impl KafkaMetrics {
         }
         for broker in &statistics.brokers {
             set_broker(broker.id, f64::from(u8::from(broker.up)), broker.throttle, broker.round_trip);
-            counter!("hookgate_kafka_broker_failures_total", "broker" => broker.id.to_string()).increment(broker.failures);
+            table::KAFKA_BROKER_FAILURES.with([&broker.id.to_string()]).increment(broker.failures);
         }
     }
 }
 
 fn set_broker(id: i32, up: f64, throttle: f64, round_trip: Option<(f64, f64)>) {
-    let id = || id.to_string();
-    gauge!("hookgate_kafka_broker_up", "broker" => id()).set(up);
-    gauge!("hookgate_kafka_broker_throttle_seconds", "broker" => id()).set(throttle);
+    let id = &*id.to_string();
+    table::KAFKA_BROKER_UP.with([id]).set(up);
+    table::KAFKA_BROKER_THROTTLE_SECONDS.with([id]).set(throttle);
     let (median, high) = round_trip.unwrap_or((super::NO_VALUE, super::NO_VALUE));
     for (quantile, seconds) in [("0.5", median), ("0.99", high)] {
-        gauge!("hookgate_kafka_broker_round_trip_seconds", "broker" => id(), "quantile" => quantile).set(seconds);
+        table::KAFKA_BROKER_ROUND_TRIP_SECONDS.with([id, quantile]).set(seconds);
     }
-}
-
-pub(super) fn describe() {
-    describe_gauge!(
-        "hookgate_topics_guarantee",
-        "Topics by what is known of what they acknowledge: kept on as many replicas as [topics] min_insync_replicas wants, weak, or unknown."
-    );
-    describe_counter!("hookgate_kafka_errors_total", "Errors that librdkafka reported on its own account.");
-    describe_counter!("hookgate_producer_rebuilds_total", "Producers replaced after a fatal error.");
-    describe_counter!(
-        "hookgate_late_acknowledgements_total",
-        "Events that Kafka has acknowledged after their sender was answered 503 or had hung up: what it sends again is a duplicate."
-    );
-    describe_counter!(
-        "hookgate_kafka_credentials_reloads_total",
-        "Producers replaced because a password, certificate, key or authority has changed."
-    );
-    describe_gauge!(
-        "hookgate_kafka_credentials_pending",
-        "1 while a changed password, certificate, key or authority is not in force: it cannot be read or does not work."
-    );
-    describe_gauge!("hookgate_kafka_queue_messages", "Records in librdkafka's queue or on their way to a broker.");
-    describe_gauge!("hookgate_kafka_queue_messages_max", "How many there may be; beyond, deliveries are answered 503.");
-    describe_gauge!("hookgate_kafka_queue_bytes", "Bytes of the records in librdkafka's queue or on their way.");
-    describe_gauge!("hookgate_kafka_queue_bytes_max", "How many there may be; kafka.queue_bytes.");
-    describe_gauge!(
-        "hookgate_kafka_reachable",
-        "0 before the first contact with Kafka and while nothing that is tried succeeds, else 1."
-    );
-    describe_gauge!(
-        "hookgate_kafka_broker_up",
-        "0 while attempts to reach the broker fail, else 1, also while no connection is needed. Brokers that the cluster names."
-    );
-    describe_gauge!(
-        "hookgate_kafka_broker_round_trip_seconds",
-        "How long the broker took to answer requests in the last minute: median and 99th percentile. None without requests."
-    );
-    describe_gauge!(
-        "hookgate_kafka_broker_throttle_seconds",
-        "The longest time in the last minute for which the broker made us wait because of a quota."
-    );
-    describe_counter!(
-        "hookgate_kafka_broker_failures_total",
-        "Requests to the broker that failed, timed out or lost their connection."
-    );
 }

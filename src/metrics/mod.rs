@@ -1,9 +1,10 @@
-//! Every metric by name, and the only place that names one. Each daemon owns its recorder, so that several can run in one process, and
+//! Every metric (`table`), its labels (`labels`) and its series. Each daemon owns its recorder, so that several can run in one process, and
 //! holds every handle, because librdkafka's callbacks come on threads of their own.
 
 mod kafka;
 mod labels;
 mod lines;
+mod table;
 
 use std::{
     collections::HashMap,
@@ -12,14 +13,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::error;
+use crate::closed::{Closed as _, Each};
 use kafka::KafkaMetrics;
 pub use kafka::{BrokerStatistics, Statistics};
-pub use labels::{CONNECTION_FAULTS, CertificateUse, GUARANTEES, OUTCOMES, PUBLISH_RESULTS, SPAN_RESULTS, SpanResult, UNMATCHED};
+pub use labels::{
+    CertificateUse, ConnectionFault, DeliveryOutcome, GuaranteeLabel, HealthCheck, LineLoss, PublishResult, SpanResult, UNMATCHED,
+};
 use lines::LogLines;
+pub use table::{METRICS, Metric};
 
 /// The buckets of answers and acknowledgements in seconds: fine around the linger of a few milliseconds, and one bound on each limit of
 /// the deadline chain.
@@ -46,11 +50,10 @@ pub struct Metrics {
 struct Series {
     endpoints: HashMap<Arc<str>, EndpointSeries>,
     topics: HashMap<Arc<str>, TopicSeries>,
-    publish_seconds: [(&'static str, Histogram); PUBLISH_RESULTS.len()],
+    publish_seconds: Each<PublishResult, Histogram>,
     connections: Gauge,
-    connection_faults: [(&'static str, Counter); CONNECTION_FAULTS.len()],
-    /// Ready, and not.
-    health_checks: [Counter; 2],
+    connection_faults: Each<ConnectionFault, Counter>,
+    health_checks: Each<HealthCheck, Counter>,
     in_flight: Gauge,
     in_flight_bytes: Gauge,
     event_loop_delay: Gauge,
@@ -60,8 +63,7 @@ struct Series {
     ready: Gauge,
     shutdowns_started: Counter,
     shutdowns_completed: Counter,
-    /// In the order of [`SPAN_RESULTS`].
-    spans: [Counter; SPAN_RESULTS.len()],
+    spans: Each<SpanResult, Counter>,
 }
 
 /// An endpoint's labels.
@@ -111,8 +113,7 @@ pub struct Proven {
 }
 
 struct EndpointSeries {
-    /// In the order of their frequency: a list of twenty is searched faster than hashed.
-    outcomes: Vec<(&'static str, Counter)>,
+    outcomes: Each<DeliveryOutcome, Counter>,
     answer_seconds: Histogram,
     body_bytes: Counter,
     event_age: Histogram,
@@ -147,7 +148,7 @@ impl Metrics {
             .build_recorder();
         let process = metrics_process::Collector::default();
         let (series, kafka, lines) = metrics::with_local_recorder(&recorder, || {
-            describe();
+            table::describe();
             process.describe();
             set_limits(limits);
             (Series::new(endpoints, topics), KafkaMetrics::new(), LogLines::new())
@@ -159,10 +160,10 @@ impl Metrics {
     }
 
     /// Counts the one outcome of a request.
-    pub fn delivery(&self, endpoint: &str, outcome: &'static str, seconds: f64) {
+    pub fn delivery(&self, endpoint: &str, outcome: DeliveryOutcome, seconds: f64) {
         let endpoints = &self.series.endpoints;
         if let Some(series) = endpoints.get(endpoint).or_else(|| endpoints.get(UNMATCHED)) {
-            increment(&series.outcomes, outcome);
+            series.outcomes.of(outcome).increment(1);
             series.answer_seconds.record(seconds);
         }
     }
@@ -200,21 +201,20 @@ impl Metrics {
         }
     }
 
-    /// A wait for an acknowledgement is over; `result` is one of [`PUBLISH_RESULTS`].
-    pub fn publish(&self, result: &'static str, seconds: f64) {
-        if let Some((_, histogram)) = self.series.publish_seconds.iter().find(|(label, _)| *label == result) {
-            histogram.record(seconds);
-        }
+    /// A wait for an acknowledgement is over.
+    pub fn publish(&self, result: PublishResult, seconds: f64) {
+        self.series.publish_seconds.of(result).record(seconds);
     }
 
     /// A connection that failed or was not taken.
-    pub fn connection_fault(&self, reason: &'static str) {
-        increment(&self.series.connection_faults, reason);
+    pub fn connection_fault(&self, reason: ConnectionFault) {
+        self.series.connection_faults.of(reason).increment(1);
     }
 
     /// A load balancer has asked for the health on the webhook port.
     pub fn health_check(&self, ready: bool) {
-        self.series.health_checks[usize::from(!ready)].increment(1);
+        let answer = if ready { HealthCheck::Ready } else { HealthCheck::Unready };
+        self.series.health_checks.of(answer).increment(1);
     }
 
     /// How many connections are open.
@@ -255,7 +255,7 @@ impl Metrics {
     /// When a certificate ends.
     pub fn certificate_expiry(&self, used: CertificateUse, time: SystemTime) {
         metrics::with_local_recorder(&self.recorder, || {
-            gauge!("hookgate_certificate_expiry_timestamp_seconds", "use" => used.label()).set(seconds_since_epoch(time));
+            table::CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS.with([used.text()]).set(seconds_since_epoch(time));
         });
     }
 
@@ -271,7 +271,7 @@ impl Metrics {
 
     /// So many spans ended like this.
     pub fn spans(&self, result: SpanResult, count: usize) {
-        self.series.spans[result as usize].increment(count as u64);
+        self.series.spans.of(result).increment(count as u64);
     }
 
     /// The exposition text.
@@ -298,21 +298,20 @@ impl Series {
                 .chain([endpoint_series(&unmatched)])
                 .collect(),
             topics: topics.into_iter().map(topic_series).collect(),
-            publish_seconds: PUBLISH_RESULTS.map(|result| (result, histogram!("hookgate_publish_seconds", "result" => result))),
-            connections: gauge!("hookgate_connections"),
-            connection_faults: CONNECTION_FAULTS
-                .map(|reason| (reason, counter!("hookgate_connection_faults_total", "reason" => reason))),
-            health_checks: ["ready", "unready"].map(|result| counter!("hookgate_health_checks_total", "result" => result)),
-            in_flight: gauge!("hookgate_in_flight_deliveries"),
-            in_flight_bytes: gauge!("hookgate_in_flight_bytes"),
-            event_loop_delay: gauge!("hookgate_event_loop_delay_seconds"),
-            topics_missing: gauge!("hookgate_topics_missing"),
-            leaders_unreachable: gauge!("hookgate_kafka_leaders_unreachable"),
-            schema_ids_missing: gauge!("hookgate_schema_ids_missing"),
-            ready: gauge!("hookgate_ready"),
-            shutdowns_started: counter!("hookgate_shutdowns_started_total"),
-            shutdowns_completed: counter!("hookgate_shutdowns_completed_total"),
-            spans: SPAN_RESULTS.map(|result| counter!("hookgate_spans_total", "result" => result)),
+            publish_seconds: Each::new(|result: PublishResult| table::PUBLISH_SECONDS.with([result.text()])),
+            connections: table::CONNECTIONS.with([]),
+            connection_faults: Each::new(|reason: ConnectionFault| table::CONNECTION_FAULTS.with([reason.text()])),
+            health_checks: Each::new(|answer: HealthCheck| table::HEALTH_CHECKS.with([answer.text()])),
+            in_flight: table::IN_FLIGHT_DELIVERIES.with([]),
+            in_flight_bytes: table::IN_FLIGHT_BYTES.with([]),
+            event_loop_delay: table::EVENT_LOOP_DELAY_SECONDS.with([]),
+            topics_missing: table::TOPICS_MISSING.with([]),
+            leaders_unreachable: table::KAFKA_LEADERS_UNREACHABLE.with([]),
+            schema_ids_missing: table::SCHEMA_IDS_MISSING.with([]),
+            ready: table::READY.with([]),
+            shutdowns_started: table::SHUTDOWNS_STARTED.with([]),
+            shutdowns_completed: table::SHUTDOWNS_COMPLETED.with([]),
+            spans: Each::new(|result: SpanResult| table::SPANS.with([result.text()])),
         }
     }
 }
@@ -323,115 +322,40 @@ fn without_ended(text: String) -> String {
     if text.lines().any(ended) { text.split_inclusive('\n').filter(|line| !ended(line)).collect() } else { text }
 }
 
-fn increment(counters: &[(&'static str, Counter)], label: &str) {
-    if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == label) {
-        counter.increment(1);
-    }
-}
-
 fn seconds_since_epoch(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn endpoint_series(labels: &EndpointLabels<'_>) -> (Arc<str>, EndpointSeries) {
     let EndpointLabels { endpoint: name, provider, secrets, signs_time } = *labels;
-    let label = || name.to_string();
-    let outcome = |outcome: &'static str| {
-        let counter = counter!(
-            "hookgate_deliveries_total", "endpoint" => label(), "provider" => provider, "outcome" => outcome
-        );
-        (outcome, counter)
-    };
-    let matched = |slot: usize| counter!("hookgate_secret_matches_total", "endpoint" => label(), "provider" => provider, "slot" => slot.to_string());
+    let of_endpoint = [&**name, provider];
+    let outcome = |outcome: DeliveryOutcome| table::DELIVERIES.with([name, provider, outcome.text()]);
+    let matched = |slot: usize| table::SECRET_MATCHES.with([name, provider, &slot.to_string()]);
     let series = EndpointSeries {
-        outcomes: OUTCOMES.into_iter().chain(error::LABELS).map(outcome).collect(),
-        answer_seconds: histogram!("hookgate_answer_seconds", "endpoint" => label(), "provider" => provider),
-        body_bytes: counter!("hookgate_body_bytes_total", "endpoint" => label(), "provider" => provider),
-        event_age: histogram!("hookgate_event_age_seconds", "endpoint" => label(), "provider" => provider),
-        last_verified: gauge!("hookgate_last_verified_timestamp_seconds", "endpoint" => label(), "provider" => provider),
-        clock_offset: signs_time.then(|| gauge!("hookgate_clock_offset_seconds", "endpoint" => label(), "provider" => provider)),
+        outcomes: Each::new(outcome),
+        answer_seconds: table::ANSWER_SECONDS.with(of_endpoint),
+        body_bytes: table::BODY_BYTES.with(of_endpoint),
+        event_age: table::EVENT_AGE_SECONDS.with(of_endpoint),
+        last_verified: table::LAST_VERIFIED_TIMESTAMP_SECONDS.with(of_endpoint),
+        clock_offset: signs_time.then(|| table::CLOCK_OFFSET_SECONDS.with(of_endpoint)),
         secret_matches: (1..=secrets).map(matched).collect(),
     };
     (Arc::clone(name), series)
 }
 
 fn topic_series(topic: Arc<str>) -> (Arc<str>, TopicSeries) {
-    let series = TopicSeries {
-        events: counter!("hookgate_events_total", "topic" => topic.to_string()),
-        bytes: counter!("hookgate_event_bytes_total", "topic" => topic.to_string()),
-    };
+    let series = TopicSeries { events: table::EVENTS.with([&topic]), bytes: table::EVENT_BYTES.with([&topic]) };
     (topic, series)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
 fn set_limits(limits: &Limits) {
-    gauge!("hookgate_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    gauge!("hookgate_config_info", "hash" => format!("{:016x}", limits.fingerprint)).set(1.0);
-    gauge!("hookgate_connections_max").set(limits.connections as f64);
-    gauge!("hookgate_in_flight_deliveries_max").set(limits.in_flight as f64);
-    gauge!("hookgate_in_flight_bytes_max").set(limits.in_flight_bytes as f64);
-    gauge!("hookgate_memory_ceiling_bytes").set(limits.memory_bytes as f64);
-    gauge!("hookgate_answer_deadline_seconds").set(limits.answer_deadline.as_secs_f64());
-    gauge!("hookgate_publish_timeout_seconds").set(limits.publish_timeout.as_secs_f64());
-}
-
-fn describe() {
-    describe_gauge!("hookgate_build_info", "Always 1; the version is a label.");
-    describe_gauge!("hookgate_config_info", "Always 1; a hash of the configuration in force, as /configz shows it, is a label.");
-    describe_counter!(
-        "hookgate_deliveries_total",
-        "Requests to the webhook port by endpoint, provider and outcome; each request has exactly one outcome."
-    );
-    describe_histogram!("hookgate_answer_seconds", "Seconds from a request's head to its answer.");
-    describe_histogram!("hookgate_publish_seconds", "Seconds that a delivery waited for Kafka, by how the wait ended.");
-    describe_counter!("hookgate_body_bytes_total", "Bytes in the bodies of deliveries whose sender was proven.");
-    describe_counter!("hookgate_events_total", "Events that Kafka has acknowledged, by topic.");
-    describe_counter!("hookgate_event_bytes_total", "Bytes in the values of those events, before compression.");
-    describe_histogram!("hookgate_event_age_seconds", "Seconds from an event, by its provider's own time, to its arrival.");
-    describe_gauge!(
-        "hookgate_last_verified_timestamp_seconds",
-        "When the last delivery arrived whose sender was proven, in seconds since 1970; 0 before the first."
-    );
-    describe_counter!("hookgate_secret_matches_total", "Deliveries that a secret has proven, by its place in the configuration.");
-    describe_gauge!("hookgate_clock_offset_seconds", "Seconds by which this clock was ahead of the last signed time.");
-    describe_gauge!("hookgate_connections", "Open connections to the webhook port.");
-    describe_gauge!("hookgate_connections_max", "http.max_connections.");
-    describe_counter!(
-        "hookgate_connection_faults_total",
-        "Connections that broke before a request or were not taken, by reason; limit counts those that made room as well."
-    );
-    describe_counter!("hookgate_health_checks_total", "Requests for /healthz on the webhook port, by what they were answered.");
-    describe_gauge!("hookgate_in_flight_deliveries", "Deliveries being read, and records that Kafka has not decided on yet.");
-    describe_gauge!("hookgate_in_flight_deliveries_max", "http.max_in_flight.");
-    describe_gauge!("hookgate_in_flight_bytes", "Body bytes held in memory for deliveries in flight.");
-    describe_gauge!("hookgate_in_flight_bytes_max", "http.max_in_flight_bytes.");
-    describe_gauge!(
-        "hookgate_event_loop_delay_seconds",
-        "How late the webhooks' event loop was at least, throughout the last 200 ms: what a request waits before it is looked at."
-    );
-    describe_gauge!("hookgate_memory_ceiling_bytes", "The most memory that the limits allow, as `hookgate check` prints it.");
-    describe_gauge!("hookgate_answer_deadline_seconds", "http.answer_deadline.");
-    describe_gauge!("hookgate_publish_timeout_seconds", "kafka.publish_timeout.");
-    describe_gauge!("hookgate_topics_missing", "Topics that do not exist or are not visible.");
-    describe_gauge!(
-        "hookgate_kafka_leaders_unreachable",
-        "Brokers that lead a partition of ours and did not answer at their advertised address when they were last asked."
-    );
-    describe_gauge!(
-        "hookgate_schema_ids_missing",
-        "Topics whose schema id the registry has not given yet; 0 without a registry."
-    );
-    describe_gauge!(
-        "hookgate_ready",
-        "1 while ready: a leader of a topic has answered once, every schema id is known, and the daemon is not shutting down."
-    );
-    describe_gauge!(
-        "hookgate_certificate_expiry_timestamp_seconds",
-        "When the certificate in force ends, in seconds since 1970: of a chain the first, of Kafka's authorities the last. Only where there is TLS."
-    );
-    describe_counter!("hookgate_shutdowns_started_total", "Shutdowns that have begun: 1 from SIGTERM on.");
-    describe_counter!("hookgate_shutdowns_completed_total", "Shutdowns that have cut off nothing and flushed everything.");
-    describe_counter!("hookgate_spans_total", "Spans by what became of them; without [tracing] there are none.");
-    lines::describe();
-    kafka::describe();
+    table::BUILD_INFO.with([env!("CARGO_PKG_VERSION")]).set(1.0);
+    table::CONFIG_INFO.with([&format!("{:016x}", limits.fingerprint)]).set(1.0);
+    table::CONNECTIONS_MAX.with([]).set(limits.connections as f64);
+    table::IN_FLIGHT_DELIVERIES_MAX.with([]).set(limits.in_flight as f64);
+    table::IN_FLIGHT_BYTES_MAX.with([]).set(limits.in_flight_bytes as f64);
+    table::MEMORY_CEILING_BYTES.with([]).set(limits.memory_bytes as f64);
+    table::ANSWER_DEADLINE_SECONDS.with([]).set(limits.answer_deadline.as_secs_f64());
+    table::PUBLISH_TIMEOUT_SECONDS.with([]).set(limits.publish_timeout.as_secs_f64());
 }

@@ -165,7 +165,7 @@ impl PublishSpan {
                 KeyValue::new("messaging.kafka.offset", stored.offset),
             ]),
             Err(error) => {
-                self.0.set_attribute(KeyValue::new("error.type", error.answer().label));
+                self.0.set_attribute(KeyValue::new("error.type", error.answer().label()));
                 self.0.set_status(Status::error(""));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use hookgate::error;
+use hookgate::{closed::Closed as _, metrics::DeliveryOutcome};
 
 use crate::docs::every_metric;
 
@@ -48,7 +48,7 @@ fn every_alert_has_a_runbook_and_a_test() {
 fn rules_runbooks_and_dashboard_name_metrics_and_outcomes_that_there_are() {
     let exposition = every_metric();
     let known: BTreeSet<&str> = behind(&exposition, "# TYPE ");
-    let outcomes: BTreeSet<&str> = error::LABELS.into_iter().chain(hookgate::metrics::OUTCOMES).collect();
+    let outcomes: BTreeSet<&str> = DeliveryOutcome::all().map(DeliveryOutcome::text).collect();
     let runbooks =
         behind(&read(RULES), "- alert: ").iter().map(|alert| read(&format!("docs/runbooks/{alert}.md"))).collect::<String>();
     for (place, text) in [(RULES, read(RULES)), (DASHBOARD, read(DASHBOARD)), ("docs/runbooks", runbooks)] {

@@ -1,13 +1,20 @@
 //! The documents say what the program does: keys and defaults, answers, metrics, topics.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use hookgate::{
+    closed::Closed,
     config::{self, Config, Environment, deadlines::memory_ceiling},
-    error::{self, Error},
+    error::{Error, Refusal},
     metrics::{
-        BrokerStatistics, CONNECTION_FAULTS, CertificateUse, EndpointLabels, Limits, Metrics, OUTCOMES, PUBLISH_RESULTS, Proven,
-        SPAN_RESULTS, Statistics,
+        BrokerStatistics, CertificateUse, ConnectionFault, DeliveryOutcome, EndpointLabels, GuaranteeLabel, HealthCheck, Limits,
+        LineLoss, METRICS, Metrics, Proven, PublishResult, SpanResult, Statistics,
     },
     provider,
 };
@@ -132,11 +139,13 @@ fn the_status_table_is_that_of_the_code() {
         .filter(|row| row.len() == 4 && row[0].parse::<u16>().is_ok())
         .map(|row| (row[0].clone(), row[1].clone()))
         .collect();
-    let refusals = errors().into_iter().map(|error| (error.answer().status.to_string(), error.answer().label.to_owned()));
-    let stored = OUTCOMES.iter().filter(|outcome| **outcome != "cancelled").map(|outcome| ("200".into(), (*outcome).to_owned()));
+    let refusals = errors().into_iter().map(|error| (error.answer().status.to_string(), error.answer().label().to_owned()));
+    let stored =
+        DeliveryOutcome::all().filter(|outcome| !matches!(outcome, DeliveryOutcome::Refused(_) | DeliveryOutcome::Cancelled));
+    let stored = stored.map(|outcome| ("200".to_owned(), outcome.text().to_owned()));
     assert_eq!(documented, refusals.chain(stored).collect());
-    let labels: BTreeSet<&str> = errors().iter().map(|error| error.answer().label).collect();
-    assert_eq!(labels, error::LABELS.into_iter().collect());
+    let labels: BTreeSet<&str> = errors().iter().map(|error| error.answer().label()).collect();
+    assert_eq!(labels, Refusal::all().map(Refusal::text).collect());
     assert!(text.contains("`cancelled`"));
 }
 
@@ -145,8 +154,8 @@ pub fn every_metric() -> String {
     let (endpoint, topic): (Arc<str>, Arc<str>) = ("review".into(), "topic".into());
     let labels = EndpointLabels { endpoint: &endpoint, provider: "frameio", secrets: 1, signs_time: true };
     let metrics = Metrics::new([labels], [topic], &Limits::default()).expect("metrics");
-    metrics.delivery(&endpoint, "published", 0.1);
-    metrics.publish("acknowledged", 0.1);
+    metrics.delivery(&endpoint, DeliveryOutcome::Published, 0.1);
+    metrics.publish(PublishResult::Acknowledged, 0.1);
     let proven = Proven { slot: 1, body_bytes: 1, received_at: SystemTime::UNIX_EPOCH, clock_offset: Some(0), age: Some(1.0) };
     metrics.proven(&endpoint, &proven);
     metrics.certificate_expiry(CertificateUse::Inbound, SystemTime::UNIX_EPOCH);
@@ -156,28 +165,43 @@ pub fn every_metric() -> String {
 }
 
 #[test]
-fn every_metric_is_documented_with_its_type() {
+fn every_metric_is_documented_with_its_type_and_its_labels() {
     let exposition = every_metric();
     let told = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
         Some((name.to_owned(), kind.to_owned()))
     };
-    let exposed: BTreeSet<(String, String)> = exposition.lines().filter_map(told).collect();
+    let exposed: BTreeMap<String, String> = exposition.lines().filter_map(told).collect();
     let text = document("docs/metrics.md");
-    let documented: BTreeSet<(String, String)> = rows(&text)
+    let documented: BTreeSet<(String, String, String)> = rows(&text)
         .filter(|row| row.len() == 4 && row[0].starts_with("hookgate_"))
-        .map(|row| (row[0].clone(), row[1].clone()))
+        .map(|row| (row[0].clone(), row[1].clone(), row[2].replace('`', "")))
         .collect();
-    let (own, process): (BTreeSet<_>, BTreeSet<_>) = exposed.into_iter().partition(|(name, _)| name.starts_with("hookgate_"));
-    assert_eq!(documented, own);
-    for (name, _) in process {
+    let (own, process): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        exposed.into_iter().partition(|(name, _)| name.starts_with("hookgate_"));
+    let table = METRICS.iter().map(|metric| {
+        let kind = own.get(metric.name).unwrap_or_else(|| panic!("there is no series of {}", metric.name));
+        let labels = if metric.labels.is_empty() { "–".into() } else { metric.labels.join(", ") };
+        (metric.name.to_owned(), kind.clone(), labels)
+    });
+    assert_eq!(documented, table.collect());
+    assert_eq!(own.len(), METRICS.len(), "a metric that is not in the table: {own:?}");
+    for name in process.keys() {
         assert!(text.contains(&format!("`{name}`")), "{name} is not documented");
     }
-    for reason in CONNECTION_FAULTS {
-        assert!(text.contains(&format!("`{reason}`")), "the connection fault {reason} is not documented");
-    }
-    for result in PUBLISH_RESULTS.into_iter().chain(SPAN_RESULTS) {
-        assert!(text.contains(&format!("`{result}`")), "the result {result} is not documented");
+    check_values::<ConnectionFault>(&text);
+    check_values::<PublishResult>(&text);
+    check_values::<GuaranteeLabel>(&text);
+    check_values::<HealthCheck>(&text);
+    check_values::<SpanResult>(&text);
+    check_values::<LineLoss>(&text);
+    check_values::<CertificateUse>(&text);
+}
+
+/// Every value of a label is documented.
+fn check_values<L: Closed>(text: &str) {
+    for value in L::all().map(L::text) {
+        assert!(text.contains(&format!("`{value}`")), "the value {value} of a label is not documented");
     }
 }
 
