@@ -2,8 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicU32},
+    sync::{Arc, atomic::AtomicU32},
 };
+
+use arc_swap::ArcSwap;
 
 use super::{gate::WebhookPath, intake::Held};
 use crate::{error::Error, provider::Provider, signature::Keys};
@@ -43,7 +45,7 @@ pub struct Endpoint {
     /// Who sends to it.
     pub provider: &'static Provider,
     /// Replaced when a secret file changes.
-    keys: RwLock<Arc<Keys>>,
+    keys: ArcSwap<Keys>,
     /// What its deliveries hold.
     pub(super) held: Arc<Held>,
     /// How many of them [`super::delay`] has seen in its window.
@@ -53,16 +55,16 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint with its first keys.
     pub fn new(name: Arc<str>, provider: &'static Provider, keys: Keys) -> Self {
-        Self { name, provider, keys: RwLock::new(Arc::new(keys)), held: Arc::default(), begun: AtomicU32::new(0) }
+        Self { name, provider, keys: ArcSwap::from_pointee(keys), held: Arc::default(), begun: AtomicU32::new(0) }
     }
 
     /// The keys as of now.
     pub fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+        self.keys.load_full()
     }
 
     /// Replaces the keys.
     pub fn set_keys(&self, keys: Keys) {
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        self.keys.store(Arc::new(keys));
     }
 }

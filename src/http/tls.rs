@@ -1,10 +1,8 @@
 //! TLS on the webhook port: version 1.2 and later, HTTP/1.1 alone by ALPN, and a certificate that can be replaced while connections go on.
 
-use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 use tokio_rustls::{
     Accept, TlsAcceptor,
@@ -25,7 +23,7 @@ pub struct ServerTls {
 impl ServerTls {
     /// Shows this certificate.
     pub fn new(certified: Arc<CertifiedKey>) -> Result<Self, rustls::Error> {
-        let shown = Arc::new(Shown(RwLock::new(certified)));
+        let shown = Arc::new(Shown(ArcSwap::new(certified)));
         // Sessions are resumed across a new certificate, because nothing but that is replaced.
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
@@ -37,7 +35,7 @@ impl ServerTls {
 
     /// Shows another certificate from the next handshake on.
     pub fn show(&self, certified: Arc<CertifiedKey>) {
-        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
+        self.shown.0.store(certified);
     }
 
     pub(super) fn accept(&self, stream: TcpStream) -> Accept<TcpStream> {
@@ -46,7 +44,7 @@ impl ServerTls {
 }
 
 /// The certificate as of now; every name that a peer asks for gets it.
-struct Shown(RwLock<Arc<CertifiedKey>>);
+struct Shown(ArcSwap<CertifiedKey>);
 
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,6 +54,6 @@ impl fmt::Debug for Shown {
 
 impl ResolvesServerCert for Shown {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(self.0.load_full())
     }
 }

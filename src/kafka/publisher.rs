@@ -2,13 +2,14 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, RwLock, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
@@ -77,7 +78,7 @@ impl Publisher {
         let producer = build(&config.kafka, &client, context)?;
         let topics: Vec<Arc<str>> = topics.into_iter().collect();
         let shared = Arc::new(Shared {
-            producer: RwLock::new(Arc::new(producer)),
+            producer: ArcSwap::from_pointee(producer),
             retired: Mutex::default(),
             unacknowledged: Unacknowledged::new(config, &topics),
             topics: TopicStates::new(topics),

@@ -110,9 +110,7 @@ impl Reload {
             }
         };
         (self.in_force, self.failed) = (Some(reading.fingerprint), None);
-        let mut current = shared.producer.write().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *current, Arc::new(producer));
-        drop(current);
+        let old = shared.producer.swap(Arc::new(producer));
         retire(shared, old, kafka.message_timeout);
         shared.metrics.credentials_reloaded();
         show_ends(&shared.metrics, &kafka);

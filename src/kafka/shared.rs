@@ -1,10 +1,11 @@
 //! What the webhooks' event loop and the supervisor share.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, RwLock, Weak, atomic::AtomicBool, mpsc},
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicBool, mpsc},
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use rdkafka::producer::Producer as _;
 
 use super::{
@@ -22,7 +23,7 @@ pub(super) const WAKE_EVERY: Duration = Duration::from_millis(100);
 /// What the webhook thread and the supervisor share.
 pub(super) struct Shared {
     /// Swapped by the supervisor after a fatal error, and where credentials have changed.
-    pub(super) producer: RwLock<Arc<Producer>>,
+    pub(super) producer: ArcSwap<Producer>,
     /// Those that were swapped for new credentials, while they hold something.
     pub(super) retired: Mutex<Vec<Weak<Producer>>>,
     pub(super) topics: TopicStates,
@@ -40,7 +41,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn producer(&self) -> Arc<Producer> {
-        Arc::clone(&self.producer.read().unwrap_or_else(PoisonError::into_inner))
+        self.producer.load_full()
     }
 
     pub(super) fn context(&self) -> Context {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, atomic::Ordering, mpsc},
+    sync::{Arc, atomic::Ordering, mpsc},
     time::{Duration, Instant},
 };
 
@@ -266,7 +266,7 @@ impl Supervisor {
         self.built = Instant::now();
         match build(&self.config.kafka, &self.client, self.shared.context()) {
             Ok(producer) => {
-                *self.shared.producer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(producer);
+                self.shared.producer.store(Arc::new(producer));
                 self.shared.metrics.producer_rebuilt();
             }
             Err(error) => tracing::error!(error, "cannot build a new producer"),
