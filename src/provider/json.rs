@@ -9,13 +9,14 @@ mod repair;
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
+use prost_types::Timestamp;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::value::RawValue;
 
-use crate::event::{Fault, FaultReason};
+use crate::event::{Fault, FaultReason, parse_time};
 pub use repair::classify;
 
 /// Reads a body that must be a JSON object.
@@ -194,16 +195,83 @@ impl<'de, T: Field<'de>> Field<'de> for Vec<T> {
     }
 }
 
-/// An object with free keys, in the order of its keys; values of the wrong type are left out. Of a key that stands twice the last value counts.
+/// An object with free keys, in the order of its keys; values of the wrong type are left out.
 impl<'de, T: Field<'de>> Field<'de> for BTreeMap<String, T> {
-    fn map<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
-        let mut entries = Self::new();
-        while let Some((key, value)) = map.next_entry::<String, Lenient<T>>()? {
-            if let Some(value) = value.0 {
-                entries.insert(key, value);
-            }
+    fn map<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        let entries = entries::<A, Lenient<T>>(map)?;
+        Ok(Some(entries.into_iter().filter_map(|(key, value)| Some((key, value.0?))).collect()))
+    }
+}
+
+/// The entries of an object with free keys. A key that stands twice is an error.
+pub fn entries<'de, A: MapAccess<'de>, T: Deserialize<'de>>(mut map: A) -> Result<BTreeMap<String, T>, A::Error> {
+    let mut entries = BTreeMap::new();
+    while let Some((key, value)) = map.next_entry()? {
+        if entries.insert(key, value).is_some() {
+            return Err(A::Error::custom("a key twice"));
         }
-        Ok(Some(entries))
+    }
+    Ok(entries)
+}
+
+/// An array that counts only as a whole: one element of the wrong type, and it is a field of the wrong type.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Whole<T>(pub Vec<T>);
+
+impl<'de, T: Field<'de>> Field<'de> for Whole<T> {
+    fn seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Option<Self>, A::Error> {
+        let mut items = Some(Vec::new());
+        while let Some(item) = seq.next_element::<Lenient<T>>()? {
+            items = items.zip(item.0).map(|(mut items, item)| {
+                items.push(item);
+                items
+            });
+        }
+        Ok(items.map(Self))
+    }
+}
+
+/// A time of a provider's. Text that is none is there all the same: it is not read as if the field were absent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Time(pub Option<Timestamp>);
+
+impl Field<'_> for Time {
+    fn string(text: &str) -> Option<Self> {
+        Some(Self(parse_time(text)))
+    }
+}
+
+impl Lenient<Time> {
+    /// The time, where there is one that can be read.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.0.and_then(|time| time.0)
+    }
+}
+
+/// A free-form field of which a part is typed: its exact text, and the reading of that part. The text is read a second time;
+/// serde has no way to have both in one pass, and it is short.
+#[derive(Clone, Debug)]
+pub struct Exact<'a, T> {
+    /// The exact text.
+    pub text: Option<&'a RawValue>,
+    /// The typed part; `None` where the field is absent or of another type.
+    pub value: Option<T>,
+}
+
+impl<T> Default for Exact<'_, T> {
+    fn default() -> Self {
+        Self { text: None, value: None }
+    }
+}
+
+impl<'de: 'a, 'a, T: for<'b> Field<'b>> Deserialize<'de> for Exact<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text: Option<&'a RawValue> = Deserialize::deserialize(deserializer)?;
+        let value = match text {
+            Some(text) => second_look::<Lenient<T>>(text).map_err(D::Error::custom)?.0,
+            None => None,
+        };
+        Ok(Self { text, value })
     }
 }
 
@@ -219,13 +287,8 @@ pub fn text(raw: Option<&RawValue>) -> String {
     raw.map(|raw| raw.get().to_owned()).unwrap_or_default()
 }
 
-/// A second, typed look at a free-form field whose exact text is kept as well; `None` where it is not of that type.
-pub fn typed<T: for<'a> Field<'a>>(raw: Option<&RawValue>) -> Option<T> {
-    second_look::<Lenient<T>>(raw?).ok()?.0
-}
-
 /// Reads the exact text of a free-form field. A number that no 64-bit type holds is valid there, and must not cost more than its field.
-pub fn second_look<T: DeserializeOwned>(raw: &RawValue) -> serde_json::Result<T> {
+fn second_look<T: DeserializeOwned>(raw: &RawValue) -> serde_json::Result<T> {
     let strict = serde_json::from_str(raw.get());
     strict.or_else(|error| repair::numbers(raw.get()).map_or(Err(error), |text| serde_json::from_str(&text)))
 }

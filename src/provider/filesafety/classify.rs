@@ -6,7 +6,7 @@ use crate::{
         FilesafetyNsfw, FilesafetyPii, FilesafetyScan, FilesafetySentiment, FilesafetyText, FilesafetyToxic, FilesafetyVerdict,
         FilesafetyVirus, event::Payload,
     },
-    provider::json::{self, text, typed},
+    provider::json::{self, text},
 };
 
 use super::{
@@ -99,22 +99,26 @@ fn nsfw(wire: Nsfw) -> FilesafetyNsfw {
 fn text_scan(wire: Text<'_>) -> FilesafetyText {
     FilesafetyText {
         clean: wire.clean.0,
-        toxic: wire.toxic.into_inner().map(|toxic| self::toxic(&toxic)),
-        pii: wire.pii.into_inner().map(|pii| self::pii(&pii)),
+        toxic: wire.toxic.into_inner().map(self::toxic),
+        pii: wire.pii.into_inner().map(self::pii),
         sentiment: wire.sentiment.into_inner().map(sentiment),
     }
 }
 
-fn toxic(wire: &Toxic<'_>) -> FilesafetyToxic {
+fn toxic(wire: Toxic<'_>) -> FilesafetyToxic {
     FilesafetyToxic {
-        labels: typed(wire.labels).unwrap_or_default(),
-        labels_json: text(wire.labels),
+        labels: wire.labels.value.unwrap_or_default(),
+        labels_json: text(wire.labels.text),
         max_score: wire.max_score.0,
     }
 }
 
-fn pii(wire: &Pii<'_>) -> FilesafetyPii {
-    FilesafetyPii { entities: typed(wire.entities).unwrap_or_default(), entities_json: text(wire.entities), count: wire.count.0 }
+fn pii(wire: Pii<'_>) -> FilesafetyPii {
+    FilesafetyPii {
+        entities: wire.entities.value.unwrap_or_default(),
+        entities_json: text(wire.entities.text),
+        count: wire.count.0,
+    }
 }
 
 fn sentiment(wire: Sentiment) -> FilesafetySentiment {

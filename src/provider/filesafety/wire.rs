@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::provider::json::{Lenient, Object};
+use crate::provider::json::{Exact, Lenient, Object};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -56,7 +56,7 @@ pub(super) struct Text<'a> {
 #[serde(default)]
 pub(super) struct Toxic<'a> {
     #[serde(borrow)]
-    pub(super) labels: Option<&'a RawValue>,
+    pub(super) labels: Exact<'a, Vec<String>>,
     /// Camel case, alone among these names.
     #[serde(rename = "maxScore")]
     pub(super) max_score: Lenient<f64>,
@@ -66,7 +66,7 @@ pub(super) struct Toxic<'a> {
 #[serde(default)]
 pub(super) struct Pii<'a> {
     #[serde(borrow)]
-    pub(super) entities: Option<&'a RawValue>,
+    pub(super) entities: Exact<'a, Vec<String>>,
     pub(super) count: Lenient<u64>,
 }
 

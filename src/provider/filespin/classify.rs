@@ -1,17 +1,19 @@
 //! From FileSpin's body to an event.
 
+use serde_json::value::RawValue;
+
 use crate::{
-    event::{Event, EventKind, parse_time, subject},
+    event::{Event, EventKind, subject},
     proto::{
         FilespinAddon, FilespinAsset, FilespinAssetStatus, FilespinConversion, FilespinDeletion, FilespinDeletionStatus,
         FilespinMetadata, event::Payload,
     },
-    provider::json::{self, Object, text, typed},
+    provider::json::{self, Object, text},
 };
 
 use super::{
     FILE_ARCHIVED, FILE_DELETED, FILE_ERROR, FILE_PROCESSED, FILE_SAVED, FILE_UNDELETED, PROVIDER,
-    wire::{Addon, Addons, Body, Conversion, KeyList, Metadata},
+    wire::{Addons, Body, Conversion, KeyList, Metadata},
 };
 
 /// The key that stands for the asset itself beside its conversions.
@@ -35,9 +37,9 @@ fn read(body: &[u8]) -> Event {
             let (payload, occurred_at) = if matches!(name, FILE_DELETED | FILE_UNDELETED) {
                 (Payload::FilespinDeletion(deletion(body)), None)
             } else {
-                let asset = asset(body);
-                let occurred_at = asset.update_time.or(asset.upload_time);
-                (Payload::FilespinAsset(asset), occurred_at)
+                // An update whose time cannot be read is not an upload: consumers would take the event for an old one.
+                let occurred_at = body.update_time.0.map_or(body.upload_time.time(), |time| time.0);
+                (Payload::FilespinAsset(asset(body)), occurred_at)
             };
             Event { subject: Some(subject), occurred_at, type_inferred, payload: Some(payload), ..Event::new(kind, event_type) }
         }
@@ -73,7 +75,7 @@ fn is_deletion(body: &Body<'_>) -> bool {
         || body.checksum.0.is_some()
         || body.content_type.0.is_some()
         || body.upload_time.0.is_some();
-    body.keys.is_some() && !describes_file
+    body.keys.text.is_some() && !describes_file
 }
 
 fn asset_status(text: Option<&str>) -> FilespinAssetStatus {
@@ -101,20 +103,20 @@ fn asset(body: Body<'_>) -> FilespinAsset {
         public: body.public.0,
         content_type: body.content_type.0.unwrap_or_default(),
         creator_id: body.creator_id.0,
-        upload_time: body.upload_time.0.as_deref().and_then(parse_time),
+        upload_time: body.upload_time.time(),
         update_user_id: body.update_user_id.0,
-        update_time: body.update_time.0.as_deref().and_then(parse_time),
+        update_time: body.update_time.time(),
         upload_source: body.upload_source.0.unwrap_or_default(),
         data_schema_id: body.data_schema_id.0,
-        metadata: typed(body.metadata).map(|Object(metadata)| self::metadata(&metadata)),
-        metadata_json: text(body.metadata),
+        metadata: body.metadata.value.map(|Object(metadata)| self::metadata(&metadata)),
+        metadata_json: text(body.metadata.text),
         data_json: text(body.data),
         conversions: (body.conversions.0.unwrap_or_default().into_iter())
             .map(|(name, Object(wire))| conversion(name, wire))
             .collect(),
         addons: body.addons_info.0.map(addons).unwrap_or_default(),
         urls_json: text(body.urls),
-        errors_json: text(body.errors),
+        errors_json: text(body.errors.text),
     }
 }
 
@@ -141,14 +143,14 @@ fn addons(Addons(entries): Addons<'_>) -> Vec<FilespinAddon> {
     (entries.into_iter())
         .map(|(name, entry)| FilespinAddon {
             name,
-            available: typed::<Object<Addon>>(Some(entry)).and_then(|addon| addon.0.available.0),
-            json: entry.get().to_owned(),
+            available: entry.value.and_then(|addon| addon.0.available.0),
+            json: entry.text.map_or("null", RawValue::get).to_owned(),
         })
         .collect()
 }
 
 fn deletion(body: Body<'_>) -> FilespinDeletion {
-    let (keys, original_affected) = keys(typed(body.keys));
+    let (keys, original_affected) = keys(body.keys.value);
     let status = match body.status.0.as_deref() {
         Some("OK") => FilespinDeletionStatus::Ok,
         Some("MAYBE") => FilespinDeletionStatus::Maybe,
@@ -158,13 +160,13 @@ fn deletion(body: Body<'_>) -> FilespinDeletion {
     FilespinDeletion {
         id: body.id.0.unwrap_or_default(),
         keys,
-        keys_json: text(body.keys),
+        keys_json: text(body.keys.text),
         original_affected,
         status: status.into(),
         status_text: body.status.0.unwrap_or_default(),
         message: body.message.0.filter(|text| !text.is_empty()).or(body.status_msg.0).unwrap_or_default(),
-        errors: typed(body.errors).unwrap_or_default(),
-        errors_json: text(body.errors),
+        errors: body.errors.value.unwrap_or_default(),
+        errors_json: text(body.errors.text),
     }
 }
 
@@ -173,7 +175,8 @@ fn keys(keys: Option<KeyList>) -> (Vec<String>, Option<bool>) {
     let Some(KeyList(elements)) = keys else {
         return (Vec::new(), None);
     };
-    let complete = elements.iter().all(Option::is_some);
+    // What stands in for broken text may have been any name.
+    let complete = elements.iter().all(|name| name.as_ref().is_some_and(|name| !name.contains(char::REPLACEMENT_CHARACTER)));
     let names: Vec<String> = elements.into_iter().flatten().collect();
     let original = names.iter().any(|name| name == ORIGINAL);
     (names, (original || complete).then_some(original))

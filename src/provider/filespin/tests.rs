@@ -254,7 +254,9 @@ fn occurred_at_is_the_update_else_the_upload() {
     for (update, upload, seconds) in [
         (json!("2026-02-17T10:30:05Z"), json!("2026-02-17T10:30:00Z"), Some(1_771_324_205)),
         (json!(null), json!("2026-02-17T10:30:00Z"), Some(1_771_324_200)),
-        (json!("2026-13-45T99:99:99Z"), json!("2026-02-17T10:30:00Z"), Some(1_771_324_200)),
+        // A time that cannot be read is not that of the upload, which is older.
+        (json!("2026-13-45T99:99:99Z"), json!("2026-02-17T10:30:00Z"), None),
+        (json!(7), json!("2026-02-17T10:30:00Z"), Some(1_771_324_200)),
         (json!("2026-02-17"), json!(1_771_324_200), None),
     ] {
         let body = json!({"id": "a", "status": "OK", "update_time": update, "upload_time": upload});
@@ -343,7 +345,9 @@ fn a_wrong_type_empties_its_field_alone() {
         ("3 7.5 -99999999999999999999", "/conversions/c/duration"),
         ("true", "/public /conversions/c/public /conversions/c/watermarked"),
         (r#"{"x":1}"#, "/addons_info /conversions/c"),
-        ("", "/upload_time /update_time /conversions"),
+        ("", "/upload_time /conversions"),
+        // Text that is no time is there all the same.
+        (r#""x""#, "/update_time"),
     ] {
         fields.split(' ').for_each(|field| check_lenient(classify, &asset, field, accepted));
     }

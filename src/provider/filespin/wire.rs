@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::provider::json::{Field, Lenient, Object};
+use crate::provider::json::{self, Exact, Field, Lenient, Object, Time};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -20,7 +20,7 @@ pub(super) struct Body<'a> {
     pub(super) status: Lenient<String>,
     /// Undocumented shapes both: of assets, where the guide reads it, and of deletions, where the examples show an object of strings.
     #[serde(borrow)]
-    pub(super) errors: Option<&'a RawValue>,
+    pub(super) errors: Exact<'a, BTreeMap<String, String>>,
 
     // Of assets only.
     pub(super) name: Lenient<String>,
@@ -33,13 +33,13 @@ pub(super) struct Body<'a> {
     pub(super) public: Lenient<bool>,
     pub(super) content_type: Lenient<String>,
     pub(super) creator_id: Lenient<i64>,
-    pub(super) upload_time: Lenient<String>,
+    pub(super) upload_time: Lenient<Time>,
     pub(super) update_user_id: Lenient<i64>,
-    pub(super) update_time: Lenient<String>,
+    pub(super) update_time: Lenient<Time>,
     pub(super) upload_source: Lenient<String>,
     pub(super) data_schema_id: Lenient<i64>,
     #[serde(borrow)]
-    pub(super) metadata: Option<&'a RawValue>,
+    pub(super) metadata: Exact<'a, Object<Metadata>>,
     #[serde(borrow)]
     pub(super) data: Option<&'a RawValue>,
     pub(super) conversions: Lenient<BTreeMap<String, Object<Conversion>>>,
@@ -50,7 +50,7 @@ pub(super) struct Body<'a> {
 
     // Of deletions only.
     #[serde(borrow)]
-    pub(super) keys: Option<&'a RawValue>,
+    pub(super) keys: Exact<'a, KeyList>,
     pub(super) message: Lenient<String>,
     /// What `message` is called in the API reference's example of a success.
     #[serde(rename = "statusMsg")]
@@ -79,16 +79,12 @@ pub(super) struct Conversion {
     pub(super) watermarked: Lenient<bool>,
 }
 
-/// The text of each add-on's entry, in the order of their names.
-pub(super) struct Addons<'a>(pub(super) BTreeMap<String, &'a RawValue>);
+/// Each add-on's entry, in the order of their names.
+pub(super) struct Addons<'a>(pub(super) BTreeMap<String, Exact<'a, Object<Addon>>>);
 
 impl<'de: 'a, 'a> Field<'de> for Addons<'a> {
-    fn map<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
-        let mut entries = BTreeMap::new();
-        while let Some((name, entry)) = map.next_entry()? {
-            entries.insert(name, entry);
-        }
-        Ok(Some(Self(entries)))
+    fn map<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        json::entries(map).map(|entries| Some(Self(entries)))
     }
 }
 

@@ -10,7 +10,10 @@ use std::fmt::Debug;
 
 use memchr::{memchr2, memmem};
 
-use crate::event::{Event, EventKind, Fault, FaultReason};
+use crate::{
+    event::{Event, EventKind, Fault, FaultReason},
+    proto::event::Payload,
+};
 
 /// What takes the place of a broken part.
 struct StandIn {
@@ -34,34 +37,45 @@ const OTHERS: [StandIn; 2] = [
 /// Classifies a body by `read`, which quarantines what it cannot read. Where it cannot read the text as it is, a repaired copy is read
 /// instead; `Event::text_repaired` then says so.
 pub fn classify(body: &[u8], read: fn(&[u8]) -> Event) -> Event {
+    // A mark alone changes nothing else.
+    let unmarked = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let marked = unmarked.len() != body.len();
     // A free-form field is not looked into, so half a character in it is found here alone. Its exact text goes to consumers, whose readers
     // may refuse it.
-    if !may_hold_half_a_character(body) {
-        let strict = read(body);
+    if !may_hold_half_a_character(unmarked) {
+        let strict = read(unmarked);
         if strict.fault.as_ref().is_none_or(|fault| fault.reason != FaultReason::NotJson) {
-            return strict;
+            return Event { text_repaired: marked && strict.fault.is_none(), ..strict };
         }
     }
-    let copy = repaired(body, &STAND_IN);
+    let copy = repaired(unmarked, &STAND_IN);
     let event = read(&copy);
-    if copy == body {
+    if copy == unmarked {
         return event;
     }
     if event.kind == EventKind::Quarantine {
         // The place that the fault names is then one of the body as it was received, where it could not be read either.
-        let strict = read(body);
+        let strict = read(unmarked);
         return if strict.kind == EventKind::Quarantine { strict } else { event };
     }
-    if OTHERS.iter().any(|other| decided(&read(&repaired(body, other))) != decided(&event)) {
+    let others = OTHERS.map(|other| read(&repaired(unmarked, &other)));
+    if others.iter().any(|other| decided(other) != decided(&event)) {
         let detail = "the type, the subject or the verdict holds text that cannot be read".into();
         return Event::quarantined(Fault { reason: FaultReason::NotJson, detail });
     }
-    Event { text_repaired: true, ..event }
+    // Consumers order by the time, and none at all is better than another one.
+    let occurred_at = event.occurred_at.filter(|time| others.iter().all(|other| other.occurred_at.as_ref() == Some(time)));
+    Event { text_repaired: true, occurred_at, ..event }
 }
 
 /// What must not depend on a repair.
 fn decided(event: &Event) -> impl PartialEq + Debug + '_ {
-    (event.kind, &event.event_type, event.type_inferred, &event.subject, &event.verdict)
+    // The header alone is not enough: there is none for text that not every client reads alike.
+    let verdict = match &event.payload {
+        Some(Payload::FilesafetyScan(scan)) => scan.verdict_text.as_str(),
+        _ => "",
+    };
+    (event.kind, &event.event_type, event.type_inferred, &event.subject, &event.verdict, verdict)
 }
 
 /// The text of a free-form field without numbers that no 64-bit type holds; none where it has none.
@@ -78,7 +92,7 @@ fn may_hold_half_a_character(body: &[u8]) -> bool {
 /// The body without what a strict reader stumbles over. What is not wrong stays as it is, byte by byte; what is no JSON for other reasons
 /// stays no JSON.
 fn repaired(body: &[u8], by: &StandIn) -> Vec<u8> {
-    let text = readable(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body), by);
+    let text = readable(body, by);
     let (mut out, mut at, mut in_string) = (Vec::with_capacity(text.len()), 0, false);
     while let Some(first) = text.get(at) {
         let rest = &text[at..];

@@ -99,6 +99,102 @@ fn a_good_verdict_is_never_that_of_a_repair() {
     }
 }
 
+/// A verdict that cannot be read is in quarantine, where somebody looks, and not on the topic as one that nobody knows.
+#[test]
+fn a_verdict_that_cannot_be_read_is_in_quarantine() {
+    let body = r#"{"event":"scan.complete","scan_id":"s","verdict":@}"#;
+    for broken in [&b"\"infected\xff\""[..], br#""clean\ud800""#, b"NaN", b"-Infinity", b"1e400"] {
+        check(&filesafety::PROVIDER, &with(body, broken), "quarantine | ");
+    }
+    // What can be read is passed on, known or not.
+    for whole in [&b"\"strange\""[..], b"5", b"null"] {
+        check(&filesafety::PROVIDER, &with(body, whole), "filesafety.scan.complete | scan.complete | s");
+    }
+}
+
+/// Consumers take the newest event by its time, and another field's time is older. A time that cannot be read is none.
+#[test]
+fn a_time_that_cannot_be_read_is_not_another_one() {
+    const NONE: Option<i64> = None;
+    let seconds = |event: &Event| event.occurred_at.map(|time| time.seconds);
+    let asset = r#"{"event":"file-processed","id":"a","upload_time":"2020-01-01T00:00:00Z","update_time":@}"#;
+    let scanned = r#"{"hook":{"event":"file.infected"},"data":{"uuid":"a","datetime_uploaded":"2020-01-01T00:00:00Z","appdata":{"uc_clamav_virus_scan":{"data":{"infected":true},"datetime_updated":@}}}}"#;
+    for (provider, body, name) in [
+        (&filespin::PROVIDER, asset, "filespin.file-processed | file-processed | a"),
+        (&uploadcare::PROVIDER, scanned, "uploadcare.file.infected | file.infected | a"),
+    ] {
+        let check = |time: &[u8], repaired: &str, expected: Option<i64>| {
+            let event = check(provider, &with(body, time), &format!("{name}{repaired}"));
+            assert_eq!(seconds(&event), expected, "{}", String::from_utf8_lossy(time));
+        };
+        check(b"\"2026-01-01T00:00:00Z\"", "", Some(1_767_225_600));
+        check(b"null", "", Some(1_577_836_800));
+        check(b"\"yesterday\"", "", NONE);
+        // A field of the wrong type reads like one that is not there.
+        check(b"1767225600", "", Some(1_577_836_800));
+        check(b"\"2026-01-01T00:00:0\xffZ\"", " | repaired", NONE);
+        check(b"NaN", " | repaired", NONE);
+    }
+}
+
+/// Whether the original was deleted too is known only where each name can be read.
+#[test]
+fn a_name_that_cannot_be_read_may_be_the_originals() {
+    let affected = |keys: &str, broken: &[u8], repaired: &str| {
+        let body = format!(r#"{{"event":"file-deleted","id":"d","status":"OK","keys":{keys}}}"#);
+        let event =
+            check(&filespin::PROVIDER, &with(&body, broken), &format!("filespin.file-deleted | file-deleted | d{repaired}"));
+        let Some(Payload::FilespinDeletion(deletion)) = event.payload else { panic!("a deletion") };
+        deletion.original_affected
+    };
+    assert_eq!(affected(r#"["thumb","@"]"#, b"web", ""), Some(false));
+    assert_eq!(affected(r#"["thumb","@"]"#, b"original\xff", " | repaired"), None);
+    assert_eq!(affected(r#"["thumb","@"]"#, br"origi\ud800nal", " | repaired"), None);
+    assert_eq!(affected(r#"["thumb",@]"#, b"NaN", " | repaired"), None);
+    // Somebody before the sender has lost the bytes.
+    assert_eq!(affected(r#"["thumb","@"]"#, "original\u{fffd}".as_bytes(), ""), None);
+    assert_eq!(affected(r#"["original","@"]"#, b"a\xff", " | repaired"), Some(true));
+}
+
+/// A byte order mark is no reason to change anything else.
+#[test]
+fn a_mark_alone_leaves_exact_texts_as_they_are() {
+    let body = r#"@{"hook":{"event":"file.info_updated"},"data":{"uuid":"u"},"previous_values":{"metadata":{"a":1e400}}}"#;
+    let event = check(
+        &uploadcare::PROVIDER,
+        &with(body, b"\xef\xbb\xbf"),
+        "uploadcare.file.info_updated | file.info_updated | u | repaired",
+    );
+    let Some(Payload::UploadcareFile(file)) = event.payload else { panic!("a file") };
+    assert_eq!(file.previous_values_json, r#"{"metadata":{"a":1e400}}"#);
+    check(&uploadcare::PROVIDER, b"\xef\xbb\xbf{\"hook\":", "quarantine | ");
+}
+
+/// Readers disagree on which of two values counts, so none does: also in objects whose keys are free.
+#[test]
+fn a_key_twice_is_refused_wherever_it_is_read() {
+    for (provider, body) in [
+        (&filespin::PROVIDER, r#"{"event":"file-processed","id":"a","conversions":{"w":{"public":false},"w":{"public":true}}}"#),
+        (
+            &filespin::PROVIDER,
+            r#"{"event":"file-processed","id":"a","addons_info":{"A":{"available":false},"A":{"available":true}}}"#,
+        ),
+        (&filespin::PROVIDER, r#"{"event":"file-processed","id":"a","addons_info":{"A":{"available":false,"available":true}}}"#),
+        (&filespin::PROVIDER, r#"{"event":"file-processed","id":"a","metadata":{"width":1,"width":2}}"#),
+        (&filespin::PROVIDER, r#"{"event":"file-deleted","id":"a","errors":{"x":"1","x":"2"}}"#),
+        (&filesafety::PROVIDER, r#"{"scan_id":"s","verdict":"toxic","text":{"sentiment":{"scores":{"A":1,"A":0}}}}"#),
+        (&filesafety::PROVIDER, r#"{"scan_id":"s","verdict":"toxic","text":{"sentiment":{"scores":{"A":1,"A":"x"}}}}"#),
+    ] {
+        check(provider, body.as_bytes(), "quarantine | ");
+    }
+    // Nobody reads these.
+    check(
+        &filespin::PROVIDER,
+        br#"{"event":"file-saved","id":"a","data":{"x":1,"x":2}}"#,
+        "filespin.file-saved | file-saved | a",
+    );
+}
+
 #[test]
 fn a_repair_decides_neither_type_nor_subject() {
     let broken: [&[u8]; 6] = [b"NaN", b"Infinity", b"1e400", b"\"\xff\"", br#""\ud83d""#, b"\"a\xc3\""];

@@ -10,7 +10,7 @@ use crate::{
         UploadcareGeoLocation, UploadcareHook, UploadcareImage, UploadcareInitiator, UploadcareInitiatorType, UploadcareMime,
         UploadcareTags, UploadcareVideo, UploadcareVideoStream, UploadcareVirusScan, event::Payload,
     },
-    provider::json::{self, Lenient},
+    provider::json::{self, Lenient, Time, Whole},
 };
 
 /// Reads a body.
@@ -28,10 +28,11 @@ fn read(body: &[u8]) -> Event {
     let subject = subject(body.data.0.as_ref().and_then(|data| data.0.uuid.0.as_deref()), PROVIDER.subject);
     match (kind, subject) {
         (EventKind::Named { .. }, Ok(subject)) => {
+            let scanned = scanned(&body);
             let file = file(body);
             Event {
                 subject: Some(subject),
-                occurred_at: occurred_at(&event_type, &file),
+                occurred_at: occurred_at(&event_type, &file, scanned),
                 payload: Some(Payload::UploadcareFile(Box::new(file))),
                 ..Event::new(kind, event_type)
             }
@@ -43,23 +44,29 @@ fn read(body: &[u8]) -> Event {
 
 /// The time of what the event tells, where one is sent. A change of metadata has none: the file's other times say nothing
 /// about it, and a consumer that ordered by them would take a later change for an old one.
-fn occurred_at(event_type: &str, file: &UploadcareFile) -> Option<Timestamp> {
-    let scanned = || file.virus_scan.as_ref().and_then(|scan| scan.datetime_updated);
+fn occurred_at(event_type: &str, file: &UploadcareFile, scanned: Option<Time>) -> Option<Timestamp> {
     match event_type {
         UPLOADED => file.datetime_uploaded,
         STORED => file.datetime_stored,
         DELETED => file.datetime_removed,
-        INFECTED => scanned().or(file.datetime_uploaded),
+        // A time of the scan that cannot be read is not that of the upload: consumers would take the event for an old one.
+        INFECTED => scanned.map_or(file.datetime_uploaded, |time| time.0),
         INFO_UPDATED => (file.initiator.as_ref())
             .filter(|initiator| initiator.addon_name() == UploadcareAddon::UcClamavVirusScan)
-            .and_then(|_| scanned()),
+            .and_then(|_| scanned?.0),
         _ => None,
     }
 }
 
+/// When the file was last scanned for viruses; absent where the body names no time.
+fn scanned(body: &wire::Body<'_>) -> Option<Time> {
+    let appdata = body.data.0.as_ref()?.0.appdata.value.as_ref()?;
+    appdata.0.uc_clamav_virus_scan.0.as_ref()?.0.datetime_updated.0
+}
+
 fn file(body: wire::Body<'_>) -> UploadcareFile {
     let data = body.data.into_inner().unwrap_or_default();
-    let previous = body.previous_values.value.unwrap_or_default();
+    let previous = body.previous_values.value.unwrap_or_default().0;
     UploadcareFile {
         uuid: or_empty(data.uuid),
         file_url: or_empty(body.file),
@@ -70,12 +77,12 @@ fn file(body: wire::Body<'_>) -> UploadcareFile {
         mime_type: or_empty(data.mime_type),
         is_image: data.is_image.0,
         is_ready: data.is_ready.0,
-        datetime_uploaded: time(data.datetime_uploaded),
-        datetime_stored: time(data.datetime_stored),
-        datetime_removed: time(data.datetime_removed),
+        datetime_uploaded: data.datetime_uploaded.time(),
+        datetime_stored: data.datetime_stored.time(),
+        datetime_removed: data.datetime_removed.time(),
         content_info: content_info(data.content_info, data.image_info, data.video_info),
         appdata_json: json::text(data.appdata.text),
-        virus_scan: data.appdata.value.and_then(virus_scan),
+        virus_scan: data.appdata.value.and_then(|appdata| virus_scan(appdata.0)),
         metadata_json: json::text(data.metadata),
         variations_json: json::text(data.variations),
         previous_values_json: json::text(body.previous_values.text),
@@ -90,9 +97,9 @@ fn file(body: wire::Body<'_>) -> UploadcareFile {
     }
 }
 
-/// Absent is not empty: a body may leave the tags out.
-fn tags(tags: Lenient<Vec<String>>) -> Option<UploadcareTags> {
-    tags.0.map(|values| UploadcareTags { values })
+/// Absent is not empty: a body may leave the tags out, or have them in a form that cannot be read.
+fn tags(tags: Lenient<Whole<String>>) -> Option<UploadcareTags> {
+    tags.0.map(|Whole(values)| UploadcareTags { values })
 }
 
 fn hook(hook: wire::Hook) -> UploadcareHook {
@@ -104,8 +111,8 @@ fn hook(hook: wire::Hook) -> UploadcareHook {
         event: or_empty(hook.event),
         is_active: hook.is_active.0,
         version: or_empty(hook.version),
-        created_at: time(hook.created_at),
-        updated_at: time(hook.updated_at),
+        created_at: hook.created_at.time(),
+        updated_at: hook.updated_at.time(),
     }
 }
 
@@ -148,8 +155,8 @@ fn virus_scan(appdata: wire::Appdata) -> Option<UploadcareVirusScan> {
         infected: data.infected.0,
         infected_with: or_empty(data.infected_with),
         version: or_empty(scan.version),
-        datetime_created: time(scan.datetime_created),
-        datetime_updated: time(scan.datetime_updated),
+        datetime_created: scan.datetime_created.time(),
+        datetime_updated: scan.datetime_updated.time(),
     })
 }
 
@@ -239,10 +246,6 @@ fn streams<T, U>(streams: Lenient<wire::Streams<T>>, map: impl Fn(T) -> U) -> Ve
 
 fn or_empty(text: Lenient<String>) -> String {
     text.0.unwrap_or_default()
-}
-
-fn time(time: Lenient<wire::Time>) -> Option<Timestamp> {
-    time.0.map(|time| time.0)
 }
 
 fn small(number: Lenient<wire::Small>) -> Option<u32> {

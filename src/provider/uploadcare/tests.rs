@@ -129,11 +129,14 @@ fn tags_have_presence() {
     check(info, &json!({"tags": []}), &json!({"tags": ["cat", "dog"]}), Some(&[]), Some(&["cat", "dog"]));
     check(info, &json!({"tags": ["cat"]}), &json!({"tags": [], "metadata": {"a": "b"}}), Some(&["cat"]), Some(&[]));
     check(info, &json!({}), &json!({"metadata": {}}), None, None);
-    // A wrong type empties the field, and within the array its element.
+    // A wrong type empties the field, also that of an element: a part of the tags would look like all of them, and none like no tags.
     for wrong in [json!(null), json!("cat"), json!({"a": "cat"}), json!(7)] {
         check("file.stored", &json!({"tags": wrong}), none, None, None);
     }
-    check("file.stored", &json!({"tags": ["cat", 7, null, ["dog"]]}), none, Some(&["cat"]), None);
+    for wrong in [json!(["cat", 7]), json!([null]), json!([["dog"], "cat"]), json!([{"name": "cat"}])] {
+        check("file.stored", &json!({"tags": wrong}), none, None, None);
+        check(info, &json!({}), &json!({"tags": wrong}), None, None);
+    }
 }
 
 #[test]

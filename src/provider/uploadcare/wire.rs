@@ -1,16 +1,12 @@
 //! The body as Uploadcare writes it, version 0.7 and the older shapes that are still on record.
 
-use prost_types::Timestamp;
 use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, Error as _, MapAccess, SeqAccess},
+    Deserialize,
+    de::{MapAccess, SeqAccess},
 };
 use serde_json::value::RawValue;
 
-use crate::{
-    event::parse_time,
-    provider::json::{self, Field, Lenient, Object},
-};
+use crate::provider::json::{Exact, Field, Lenient, Object, Time, Whole};
 
 /// A nested object that may be absent.
 pub(super) type Nested<T> = Lenient<Object<T>>;
@@ -24,7 +20,7 @@ pub(super) struct Body<'a> {
     #[serde(borrow)]
     pub(super) data: Nested<Data<'a>>,
     pub(super) file: Lenient<String>,
-    pub(super) previous_values: Exact<'a, PreviousValues>,
+    pub(super) previous_values: Exact<'a, Object<PreviousValues>>,
     pub(super) payload_hash: Lenient<String>,
 }
 
@@ -76,7 +72,7 @@ pub(super) struct Data<'a> {
     pub(super) datetime_removed: Lenient<Time>,
     pub(super) content_info: Nested<ContentInfo>,
     #[serde(borrow)]
-    pub(super) appdata: Exact<'a, Appdata>,
+    pub(super) appdata: Exact<'a, Object<Appdata>>,
     #[serde(borrow)]
     pub(super) metadata: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -88,14 +84,14 @@ pub(super) struct Data<'a> {
     pub(super) source: Lenient<String>,
     #[serde(borrow)]
     pub(super) rekognition_info: Option<&'a RawValue>,
-    pub(super) tags: Lenient<Vec<String>>,
+    pub(super) tags: Lenient<Whole<String>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PreviousValues {
     pub(super) appdata: Nested<Appdata>,
-    pub(super) tags: Lenient<Vec<String>>,
+    pub(super) tags: Lenient<Whole<String>>,
 }
 
 /// What add-ons know about the file; only the virus scan is read.
@@ -191,15 +187,6 @@ pub(super) struct VideoStream {
     pub(super) codec: Lenient<String>,
 }
 
-/// A time; text that is none is a field of the wrong type.
-pub(super) struct Time(pub(super) Timestamp);
-
-impl Field<'_> for Time {
-    fn string(text: &str) -> Option<Self> {
-        parse_time(text).map(Self)
-    }
-}
-
 /// A number of 32 bits.
 pub(super) struct Small(pub(super) u32);
 
@@ -218,29 +205,5 @@ impl<'de, T: Deserialize<'de>> Field<'de> for Streams<T> {
     }
     fn seq<A: SeqAccess<'de>>(seq: A) -> Result<Option<Self>, A::Error> {
         Ok(Vec::seq(seq)?.map(Self))
-    }
-}
-
-/// A free-form object of which a part is typed: its exact text, and the reading of that part. The text is read a second time;
-/// serde has no way to have both in one pass, and it is short.
-pub(super) struct Exact<'a, T> {
-    pub(super) text: Option<&'a RawValue>,
-    pub(super) value: Option<T>,
-}
-
-impl<T> Default for Exact<'_, T> {
-    fn default() -> Self {
-        Self { text: None, value: None }
-    }
-}
-
-impl<'de: 'a, 'a, T: DeserializeOwned> Deserialize<'de> for Exact<'a, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text: Option<&'a RawValue> = Deserialize::deserialize(deserializer)?;
-        let value = match text {
-            Some(text) => json::second_look::<Nested<T>>(text).map_err(D::Error::custom)?.into_inner(),
-            None => None,
-        };
-        Ok(Self { text, value })
     }
 }
