@@ -139,21 +139,26 @@ impl FaultReason {
     }
 }
 
-/// Checks that `text`, found at `path` in the body, can be a subject and so a record key. Characters that turn the direction of writing count
-/// as control characters: no id has them, and with them a key could be shown as another one.
+/// Checks that `text`, found at `path` in the body, can be a subject and so a record key. Characters that turn the direction of writing and
+/// characters that nobody sees count as control characters: no id has them, and with them a key could be shown as another one.
 pub fn subject(text: Option<&str>, path: &str) -> Result<String, Fault> {
     let fault = |reason, detail: String| Err(Fault { reason, detail });
     match text {
         None => fault(FaultReason::NoSubject, format!("{path}: a string was expected")),
-        Some("") => fault(FaultReason::BadSubject, format!("{path}: is empty")),
+        Some(text) if text.trim().is_empty() => fault(FaultReason::BadSubject, format!("{path}: is empty")),
         Some(text) if text.len() > SUBJECT_BYTES_MAX => {
             fault(FaultReason::BadSubject, format!("{path}: longer than {SUBJECT_BYTES_MAX} bytes"))
         }
-        Some(text) if text.chars().any(is_deceptive) => {
+        Some(text) if text.chars().any(|c| is_deceptive(c) || is_invisible(c)) => {
             fault(FaultReason::BadSubject, format!("{path}: holds control characters"))
         }
         Some(text) => Ok(text.to_owned()),
     }
+}
+
+/// Whether a character shows nothing: soft hyphens, joiners, blanks without a width, byte order marks and tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Reads a provider's time: RFC 3339 with a fraction of any length. A date-time without a zone is read as UTC, because

@@ -254,7 +254,12 @@ fn types_and_subjects() {
         (json!({}), no_subject, "-"),
         (json!({"uuid": 7}), no_subject, "-"),
         (json!({"uuid": ""}), "bad_subject: data.uuid: is empty", "-"),
+        (json!({"uuid": " "}), "bad_subject: data.uuid: is empty", "-"),
         (json!({"uuid": "a\nb"}), "bad_subject: data.uuid: holds control characters", "-"),
+        (json!({"uuid": "a\u{202e}b"}), "bad_subject: data.uuid: holds control characters", "-"),
+        (json!({"uuid": "a\u{200b}b"}), "bad_subject: data.uuid: holds control characters", "-"),
+        (json!({"uuid": "a\u{feff}"}), "bad_subject: data.uuid: holds control characters", "-"),
+        (json!({"uuid": "a\u{e0041}"}), "bad_subject: data.uuid: holds control characters", "-"),
         (json!({"uuid": "x".repeat(513)}), "bad_subject: data.uuid: longer than 512 bytes", "-"),
     ] {
         let body = |event: Value| json!({"hook": {"event": event}, "data": data}).to_string();
