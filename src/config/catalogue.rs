@@ -40,7 +40,7 @@ fn read(text: &str) -> Reader {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{keys::Kind, sasl},
+        super::{hints, keys::Kind, sasl},
         *,
     };
 
@@ -59,5 +59,19 @@ mod tests {
         for key in [sasl::OF_PASSWORDS.as_slice(), &sasl::OF_TOKENS].concat() {
             assert!(keys.iter().any(|known| known.path == format!("kafka.sasl.{key}")), "nothing opens {key}");
         }
+    }
+    /// A hint that names a table or a key which is no more would lead astray.
+    #[test]
+    fn hints_name_what_there_is() {
+        let keys = all_keys();
+        let is_table = |key: &Key| matches!(key.kind, Kind::Table | Kind::Map);
+        for (table, _, own) in hints::FOREIGN_KEYS.iter().filter(|(.., own)| !own.is_empty()) {
+            let path = format!("{}.{own}", table.replace('*', "endpoints.<name>"));
+            assert!(keys.iter().any(|key| key.path == path.trim_start_matches('.')), "[{table}] {own} is no key");
+        }
+        let inner = keys.iter().filter(|key| is_table(key) && key.path.contains('.') && !key.path.ends_with('>'));
+        let mut inner: Vec<&str> = inner.map(|key| key.path.as_str()).collect();
+        inner.sort_unstable();
+        assert_eq!(inner, hints::INNER_TABLES);
     }
 }

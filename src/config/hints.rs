@@ -1,7 +1,7 @@
 //! What was probably meant where something else was written: words of other programs, and values of another shape.
 
 /// Keys of other programs, by the table that they are written into, and ours. `*` is any endpoint.
-const FOREIGN_KEYS: [(&str, &[&str], &str); 14] = [
+pub(super) const FOREIGN_KEYS: [(&str, &[&str], &str); 14] = [
     (
         "kafka",
         &["bootstrap_servers", "bootstrap-servers", "bootstrap", "bootstrap_server", "servers", "hosts", "urls", "url"],
@@ -22,8 +22,8 @@ const FOREIGN_KEYS: [(&str, &[&str], &str); 14] = [
     ("*", &["token", "tokens", "key", "keys", "signing_secret", "secret_file", "password"], "secrets"),
 ];
 
-/// Tables within a table, whose names people write with an underscore where a table begins.
-const INNER_TABLES: [&str; 5] = ["sasl", "tls", "properties", "map", "trusted"];
+/// Tables within a table. People write such a name and an underscore before a key of it.
+pub(super) const INNER_TABLES: [&str; 5] = ["http.tls", "kafka.properties", "kafka.sasl", "kafka.tls", "topics.map"];
 
 /// Kafka's words for how a connection is made, and ours.
 const PROTOCOLS: [(&str, bool, &str); 4] = [
@@ -43,7 +43,8 @@ pub(super) fn foreign_key(table: &str, key: &str) -> Option<String> {
         Some(own) => Some(format!("did you mean \"{own}\"?")),
         None => {
             let (inner, rest) = lower.split_once('_')?;
-            (INNER_TABLES.contains(&inner) && !table.is_empty()).then(|| format!("did you mean {rest} in [{table}.{inner}]?"))
+            let inner = format!("{table}.{inner}");
+            INNER_TABLES.contains(&&*inner).then(|| format!("did you mean {rest} in [{inner}]?"))
         }
     }
 }
