@@ -25,6 +25,8 @@ pub(super) struct Arguments {
 /// An endpoint, configured or made up from a provider.
 pub(super) struct Target {
     pub(super) endpoint: EndpointConfig,
+    /// Whether it is configured: only then its name is that of its URL.
+    pub(super) is_configured: bool,
     /// Its secrets, read.
     pub(super) ring: SecretRing,
     /// What could not be read of them.
@@ -48,6 +50,7 @@ pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment:
     } else {
         (None, None, Vec::new())
     };
+    let is_configured = configured.is_some();
     let mut endpoint = match (configured, named) {
         (Some(endpoint), _) => endpoint,
         (None, Some(provider)) => bare_endpoint(provider),
@@ -70,7 +73,7 @@ pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment:
         _ => None,
     });
     let missing = missing.collect();
-    Ok(Target { endpoint, ring, missing, listen })
+    Ok(Target { endpoint, is_configured, ring, missing, listen })
 }
 
 /// Finds only the target's provider, which needs no secret.

@@ -91,12 +91,12 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         received_at,
     };
     let mut explanation = Vec::new();
-    let verdict = match http::offered_proof(provider, arguments.url.as_deref(), &headers, &keys) {
+    let name = Some(&*target.endpoint.name).filter(|_| target.is_configured);
+    let offered = |keys: &Keys| http::offered_proof(provider, name, arguments.url.as_deref(), &headers, keys);
+    let verdict = match offered(&keys) {
         Ok(credential) => judge(&mut explanation, provider, &deliver(credential), &keys)?,
         // What it was called with decides nothing else here.
-        Err(Error::UnknownEndpoint) => {
-            return Err(Failure::Failed("--url takes a URL as it was called, https://<host>/webhooks/<endpoint>?token=… or …/<endpoint>/<token>; the daemon answers any other path 404".into()));
-        }
+        Err(Error::UnknownEndpoint) => return Err(Failure::Failed(other_path(name))),
         Err(error) => {
             let label = error.answer().label();
             writeln!(explanation, "refused before the body is read: {label} ({error})")?;
@@ -107,8 +107,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     if verdict.is_err() {
         for (remark, keys) in target.ring.cleaned() {
             let keys = Keys { tolerance: explain::ANY_TIME, ..keys };
-            let offered = http::offered_proof(provider, arguments.url.as_deref(), &headers, &keys);
-            if offered.is_ok_and(|credential| provider.verify(deliver(credential), &keys).is_ok()) {
+            if offered(&keys).is_ok_and(|credential| provider.verify(deliver(credential), &keys).is_ok()) {
                 writeln!(explanation, "but the secret would fit without what is around it: {remark}; write the secret alone")?;
             }
         }
@@ -130,6 +129,15 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         }
     }
     Ok(verdict.is_ok())
+}
+
+/// What to write as `--url`, where the daemon has nothing at that path. `endpoint` is the name of a configured one.
+fn other_path(endpoint: Option<&str>) -> String {
+    let name = endpoint.unwrap_or("<endpoint>");
+    format!(
+        "--url takes a URL as it was called, https://<host>/webhooks/{name}?token=… or …/{name}/<token>, the token only where the provider has \
+         one; for this endpoint the daemon answers any other path 404, or takes it for another endpoint's"
+    )
 }
 
 /// Verifies as the daemon does, and explains what is said of the bytes.

@@ -2,19 +2,26 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use super::gate;
+use super::{Endpoint, Endpoints, gate};
 use crate::{delivery::Credential, error::Error, provider::Provider, signature::Keys};
 
-/// What a captured request offers as proof, by the same rules as on the wire. Header names are lower case.
+/// What a captured request to an endpoint offers as proof, by the same rules as on the wire. `endpoint` is the name of a configured one; without
+/// one, the URL may name any. Header names are lower case. Fails with `UnknownEndpoint` where the URL is not that endpoint's.
 pub fn offered_proof(
-    provider: &Provider,
+    provider: &'static Provider,
+    endpoint: Option<&str>,
     url: Option<&str>,
     headers: &[(String, String)],
     keys: &Keys,
 ) -> Result<Credential, Error> {
     let uri = url.map(str::parse::<Uri>).transpose().map_err(|_| Error::UnknownEndpoint)?;
     let path_token = match &uri {
-        Some(uri) => gate::WebhookPath::of(uri.path())?.token(provider)?,
+        Some(uri) => {
+            let place = gate::WebhookPath::of(uri.path())?;
+            let name = endpoint.unwrap_or(place.endpoint);
+            // The daemon's own look-up, in a daemon with this endpoint alone.
+            Endpoints::from_iter([Endpoint::new(name.into(), provider, keys.clone())]).find(uri.path())?.1
+        }
         None => None,
     };
     gate::credential(provider, &header_map(headers), uri.as_ref().and_then(Uri::query), path_token, keys)

@@ -220,7 +220,7 @@ fn any_head_is_judged() {
     let headers = vec((name.prop_map(str::to_owned), value), 0..4);
     check(500, (any_provider(), proptest::option::of(url), headers), |(provider, url, headers)| {
         let keys = keys(b"a secret that no input holds");
-        if let Ok(credential) = offered_proof(provider, url.as_deref(), &headers, &keys) {
+        if let Ok(credential) = offered_proof(provider, None, url.as_deref(), &headers, &keys) {
             // The shape is right: what it proves is seen with the body.
             prop_assert!(matches!(&credential, Credential::Headers(_)));
         }

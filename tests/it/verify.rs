@@ -2,8 +2,8 @@
 
 use crate::{
     binary::Folder,
-    commands::{self, check},
-    harness::{NOW, SECRETS, fixture, fixtures},
+    commands::{self, check, configured},
+    harness::{self, Daemon, NOW, SECRETS, fixture, fixtures, secret},
 };
 
 /// `verify` over one body and one set of flags; `at` is in seconds since the epoch.
@@ -215,4 +215,43 @@ fn verify_knows_tokens_in_urls() {
     check(Some("https://hooks.example.com/webhooks/avatars"), 1, &["missing_signature", "--url"]);
     check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}?token={token}")), 1, &["bad_token"]);
     check(None, 1, &["missing_signature", "--url"]);
+}
+
+/// With a configured endpoint, `verify --url` takes the paths at which the daemon has that endpoint, and no others.
+#[test]
+fn verify_takes_a_url_for_what_the_daemon_takes_it() {
+    let (daemon, folder) = (Daemon::start(), configured("127.0.0.1:1"));
+    let bodies = [("uploadcare", "uploadcare/vector1_body.bin"), ("filesafety", "filesafety/docs_scan.complete_current.json")];
+    let bodies = bodies.map(|(endpoint, file)| (endpoint, fixture(file)));
+    // What the daemon answers to a delivery that is signed for this endpoint, at this path.
+    let check = |endpoint: &str, path: &str, answer: u16| {
+        let body = &bodies.iter().find(|(name, _)| *name == endpoint).unwrap().1;
+        folder.write("body", body);
+        let path = path.replace("TOKEN", secret("FILESAFETY"));
+        let headers = harness::signed(endpoint, body).1;
+        let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(daemon.post(&path, &pairs, body).status, answer, "{endpoint}: {path}");
+        let url = format!("https://hooks.example.com{path}");
+        let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let headers: Vec<&str> = headers.iter().flat_map(|header| ["--header", header]).collect();
+        let flags = [&["verify", endpoint, "--body", "body", "--url", &url], &headers[..]].concat();
+        let (code, text) = if answer == 200 { (0, "verified") } else { (1, "--url takes a URL") };
+        commands::check(&folder, &flags, code, &[text]);
+    };
+    for path in ["/webhooks/uploadcare", "/webhooks/uploadcare/", "/webhooks/uploadcare?x=/webhooks/nosuch"] {
+        check("uploadcare", path, 200);
+    }
+    for path in ["/webhooks/filesafety?token=TOKEN", "/webhooks/filesafety/TOKEN", "/webhooks/filesafety/TOKEN/"] {
+        check("filesafety", path, 200);
+    }
+    for name in ["nosuch", "UPLOADCARE", "u%70loadcare", "uploadcare%2F", "uploadcare;x", "uploadcare/x", "uploadcare.", "upload"]
+    {
+        check("uploadcare", &format!("/webhooks/{name}"), 404);
+    }
+    for path in ["nosuch?token=TOKEN", "nosuch/TOKEN", "FileSafety/TOKEN", "filesafety%2FTOKEN", "filesafety/x/TOKEN"] {
+        check("filesafety", &format!("/webhooks/{path}"), 404);
+    }
+    // Those are endpoints too, and want proofs of their own.
+    check("uploadcare", "/webhooks/frameio", 401);
+    check("filesafety", "/webhooks/filespin?token=TOKEN", 401);
 }
