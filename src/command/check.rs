@@ -19,7 +19,7 @@ use crate::{
         Config, Environment, Needs,
         deadlines::{chain, memory_ceiling},
     },
-    kafka::admin,
+    kafka::{admin, bootstrap},
     logged::printable,
     registry::{self, SubjectState},
     upkeep::read_secrets,
@@ -150,12 +150,19 @@ fn show(
 /// The brokers, and everything about the cluster that does not fit.
 fn inspect(config: &Config, cluster_report: &mut ClusterReport, warnings: &mut Vec<String>) {
     let topics: Vec<String> = topic_table(config).by_topic().into_keys().map(|topic: Arc<str>| topic.to_string()).collect();
+    let (kafka, unusable) = match bootstrap::usable(&config.kafka) {
+        Ok(usable) => usable,
+        Err(why) => return cluster_report.unreachable.extend(why),
+    };
+    // Another one serves, until it is the one that is needed.
+    warnings.extend(unusable);
+    let mut config = config.clone();
+    config.kafka = kafka;
+    let config = &config;
     let cluster = match admin::inspect(config, &topics) {
         Ok(cluster) => cluster,
         Err(error) => return cluster_report.unreachable.push(error),
     };
-    // Another one serves, until it is the one that is needed.
-    warnings.extend(admin::unusable(config));
     let findings = &mut cluster_report.findings;
     findings.extend(missing(config, &cluster, &topics));
     for (name, topic) in &cluster.topics {

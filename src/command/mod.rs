@@ -144,6 +144,21 @@ fn complain(text: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Says something beside what the command prints.
+fn note(text: &str) {
+    // Nobody is left to read it where stderr is closed.
+    let _closed = writeln!(io::stderr(), "hookgate: {}", printable(text));
+}
+
+/// `[kafka]` with the addresses that lead to a broker; the others are said on stderr.
+fn usable_brokers(kafka: &config::Kafka) -> Result<config::Kafka, Failure> {
+    let (kafka, unusable) = kafka::bootstrap::usable(kafka).map_err(|why| Failure::Failed(why.join("\n")))?;
+    for why in unusable {
+        note(&format!("warning: {why}"));
+    }
+    Ok(kafka)
+}
+
 /// Where the configuration comes from: the flags that every command has.
 #[derive(Debug, Args)]
 struct ConfigSource {

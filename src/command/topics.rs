@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{
     CommandResult, ConfigSource, Failure,
     misfits::{denied, misfits, refusals},
+    usable_brokers,
 };
 use crate::{
     app::topic_table,
@@ -47,9 +48,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
-    let config = arguments.source.load(environment, if arguments.apply { Needs::Cluster } else { Needs::Names })?;
+    let mut config = arguments.source.load(environment, if arguments.apply { Needs::Cluster } else { Needs::Names })?;
     let topics = topic_table(&config).by_topic();
     if arguments.apply {
+        config.kafka = usable_brokers(&config.kafka)?;
         return Ok(apply(&config, &topics, arguments.json)? && register(&config, &topics, arguments.json)?);
     }
     let mut out = io::stdout().lock();

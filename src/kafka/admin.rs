@@ -24,7 +24,7 @@ use super::{
     listener::Listener,
     meanings,
 };
-use crate::config::{Config, Kafka};
+use crate::config::Config;
 
 /// How long one question to the cluster may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -121,23 +121,6 @@ pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
     let mut topics: BTreeMap<String, Topic> = ours.filter_map(Topic::of).collect();
     describe(config, &mut topics);
     Ok(Cluster { brokers, topics })
-}
-
-/// Which addresses of `[kafka] brokers` cannot be used, and why, where there are several. All are asked at once.
-pub fn unusable(config: &Config) -> Vec<String> {
-    if config.kafka.brokers.len() < 2 {
-        return Vec::new();
-    }
-    let ask = |broker: &String| {
-        let kafka = Kafka { brokers: vec![broker.clone()], ..config.kafka.clone() };
-        let listener = Listener::new(&kafka);
-        let consumer = listener.clone().consumer(client_config(kafka.connection_properties()))?;
-        consumer.fetch_metadata(None, TIMEOUT).map(drop).map_err(|error| listener.explain(&consumer, &error))
-    };
-    thread::scope(|scope| {
-        let asked: Vec<_> = config.kafka.brokers.iter().map(|broker| scope.spawn(move || ask(broker))).collect();
-        asked.into_iter().filter_map(|answer| answer.join().ok()?.err()).map(|why| format!("[kafka] brokers: {why}")).collect()
-    })
 }
 
 /// Those of `names` that exist, without asking for any other topic.

@@ -5,12 +5,14 @@
 //!   fatal error or where `reload` finds changed credentials, so that nothing here ever needs a restart. `shared` is what the publisher and the
 //!   supervisor share. Every failure is a 503 by one total rule: [`publisher::failure`].
 //! - Clients: `client` makes them. librdkafka reports to `context` (the producers) and to `listener` (all others). `meanings` and
-//!   `handshake` say what it means, `brokers` and `causes` what it has reported of each broker, `leaders` asks whether brokers answer.
+//!   `handshake` say what it means, `brokers` and `causes` what it has reported of each broker, `leaders` asks whether brokers answer,
+//!   [`bootstrap`] which of the configured addresses lead to one.
 //! - Administration: [`admin`] asks a cluster for its topics and creates them, [`guarantee`] judges their settings.
 //! - Reading: [`read`].
 //! - A cluster in this process: [`mock`].
 
 pub mod admin;
+pub mod bootstrap;
 mod brokers;
 mod causes;
 mod client;

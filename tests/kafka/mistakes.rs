@@ -120,3 +120,40 @@ fn one_wrong_broker_of_two_is_warned_of() {
     assert!(warned.is_some_and(|line| line.contains("nothing listens")), "{checked:?}");
     assert_eq!(site.run(&["check", "--cluster", "--strict"]).code, Some(3));
 }
+
+/// librdkafka asks the address that it happens to choose. An address that is no broker's is said, and changes nothing else.
+#[test]
+fn an_address_that_is_no_brokers_beside_one_that_is_makes_no_difference() {
+    let (controller, prefix) = (above(&plain(), 1), prefix(""));
+    let site = |brokers: &[&str]| {
+        let topics = format!("[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = 1\n");
+        Site::new(&format!("[kafka]\nbrokers = {brokers:?}\n{topics}"))
+    };
+    site(&[&plain()]).create_topics();
+    let check = |brokers: &[&str], runs: usize, wrong: &str, why: &str| {
+        let site = site(brokers);
+        for _ in 0..runs {
+            let checked = site.run(&["check", "--cluster"]);
+            assert_eq!(checked.code, Some(0), "{brokers:?}: {checked:?}");
+            let about = |line: &&str| line.starts_with("warning: ") && line.contains("[kafka] brokers");
+            let warnings: Vec<&str> = checked.stdout.lines().filter(about).collect();
+            let [warning] = *warnings else { panic!("{brokers:?}: {checked:?}") };
+            assert!(warning.contains(wrong) && warning.contains(why) && !warning.contains(&plain()), "{brokers:?}: {warning}");
+        }
+        for command in [&["topics", "--apply"][..], &["tail", "--last", "1", "--exit"]] {
+            let ran = site.run(command);
+            assert_eq!(ran.code, Some(0), "{brokers:?}: {ran:?}");
+            assert!(ran.stderr.contains(why) && ran.stderr.contains(wrong), "{brokers:?}: {ran:?}");
+        }
+    };
+    let web = web_server();
+    check(&[&plain(), &controller], 6, &controller, "no broker, probably the controller");
+    check(&[&controller, &plain()], 6, &controller, "no broker, probably the controller");
+    check(&[&plain(), &web], 1, &web, "speaks HTTP, not Kafka");
+    check(&["127.0.0.1:1", &plain()], 1, "127.0.0.1:1", "nothing listens at this port");
+    // None that can be used: each is said.
+    let checked = site(&[&controller, &web]).run(&["check", "--cluster"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    let problems: Vec<&str> = checked.stdout.lines().filter(|line| line.starts_with("problem: ")).collect();
+    assert!(problems.len() == 2 && problems[0].contains(&controller) && problems[1].contains(&web), "{checked:?}");
+}

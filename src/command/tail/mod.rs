@@ -19,11 +19,10 @@ use clap::Args;
 use tokio::{io::Interest, net::unix::pipe};
 
 use self::{format::Output, order::Backlog, select::Filters, select::Range};
-use super::{CommandResult, ConfigSource, Failure, serve};
+use super::{CommandResult, ConfigSource, Failure, note, serve, usable_brokers};
 use crate::{
     config::{Environment, Kafka, Needs, kafka_alone},
     kafka::read::{Read, StoredRecord, TopicReader},
-    logged::printable,
 };
 
 pub(super) use self::format::Printer;
@@ -66,6 +65,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let printer = arguments.output.printer(environment)?;
     let (kafka, topics, endpoints) = resolve(arguments, environment)?;
+    let kafka = usable_brokers(&kafka)?;
     let endpoints: Option<Vec<&str>> = endpoints.as_ref().map(|names| names.iter().map(|name| &**name).collect());
     for doubt in arguments.filters.doubts(endpoints.as_deref()) {
         note(&doubt);
@@ -94,11 +94,6 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         note(&format!("{} records shown of {} read", tail.shown, tail.read));
     }
     outcome.map(|()| true)
-}
-
-fn note(text: &str) {
-    // Nothing is left to be told where stderr is closed.
-    let _closed = writeln!(io::stderr(), "hookgate: {}", printable(text));
 }
 
 /// The cluster, the topics, and the names of the endpoints, which only a configuration has.
