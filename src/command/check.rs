@@ -165,9 +165,7 @@ fn inspect(config: &Config, cluster_report: &mut ClusterReport, warnings: &mut V
     };
     let findings = &mut cluster_report.findings;
     findings.extend(missing(config, &cluster, &topics));
-    for (name, topic) in &cluster.topics {
-        findings.extend(misfits(config, name, topic));
-    }
+    findings.extend(misfits(config, cluster.topics.iter().map(|(name, topic)| (name.as_str(), topic))));
     findings.extend(unwritable(config, &cluster.topics, admin::probe_writes(config, &cluster.topics)));
     cluster_report.brokers = cluster.brokers;
 }

@@ -3,50 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::{
+    faults::{few_in_sync, lacks_in_sync, sentences},
+    scripts::{grant, some},
+};
 use crate::{
-    config::{Config, Sasl, Security, tls},
-    kafka::{
-        admin::{self, Cluster, Creation, Topic, Unread, WritePermission},
-        guarantee::Guarantee,
-    },
+    config::Config,
+    kafka::admin::{self, Cluster, Creation, Topic, Unread, WritePermission},
 };
 
-/// From so many topics on a command names their common prefix instead of each.
-const NAMED_MAX: usize = 3;
-
-/// The command that gives this client permissions on topics.
-fn grant(config: &Config, operations: &[&str], topics: &[&str]) -> String {
-    let prefix = &config.topics.prefix;
-    let pattern = if topics.len() > NAMED_MAX && !prefix.is_empty() && topics.iter().all(|topic| topic.starts_with(prefix)) {
-        format!("--resource-pattern-type prefixed --topic {prefix}")
-    } else {
-        format!("--topic {}", topics.join(" --topic "))
-    };
-    format!(
-        "`kafka-acls.sh --bootstrap-server {} --add --allow-principal \"User:{}\" --operation {} {pattern}`",
-        config.kafka.brokers.join(","),
-        principal(config),
-        operations.join(" --operation "),
-    )
-}
-
-/// The user that the brokers take this client for, unless they map names to others.
-fn principal(config: &Config) -> String {
-    match (&config.kafka.sasl, &config.kafka.security) {
-        (Some(Sasl::Password { username, .. }), _) => username.clone(),
-        (Some(Sasl::Token(source)), _) => source.client_id.clone(),
-        (None, Security::Tls { certificate_file: Some(file), .. }) => {
-            tls::subject(file).unwrap_or_else(|| "<subject of [kafka.tls] certificate_file>".into())
-        }
-        (None, _) => "ANONYMOUS".into(),
-    }
-}
-
-/// The command that changes a setting of a topic.
-fn alter(config: &Config, topic: &str, setting: &str) -> String {
-    let brokers = config.kafka.brokers.join(",");
-    format!("`kafka-configs.sh --bootstrap-server {brokers} --alter --topic {topic} --add-config {setting}`")
-}
+pub(super) use super::faults::misfits;
 
 /// Topics that are not there as far as can be seen. The cluster is asked whether it would create them, which shows those that are hidden
 /// and those that we may not create.
@@ -128,14 +94,6 @@ pub(super) fn refusals<'a>(config: &Config, brokers: usize, refused: impl Iterat
     reasons.into_iter().map(sentence).collect()
 }
 
-/// The first few names.
-fn some(names: &[&str]) -> String {
-    match names.len().checked_sub(NAMED_MAX) {
-        None | Some(0) => names.join(" "),
-        Some(more) => format!("{} and {more} more", names[..NAMED_MAX].join(" ")),
-    }
-}
-
 /// The permissions that are missing on topics that are visible, with one command for all of them.
 pub(super) fn denied(config: &Config, unreadable: &[&str], unwritable: &[&str]) -> Option<String> {
     let mut missing = Vec::new();
@@ -160,7 +118,7 @@ pub(super) fn denied(config: &Config, unreadable: &[&str], unwritable: &[&str]) 
 pub(super) fn unwritable(config: &Config, topics: &BTreeMap<String, Topic>, probed: Vec<(&str, WritePermission)>) -> Vec<String> {
     let unreadable: Vec<&str> =
         topics.iter().filter(|(_, topic)| topic.settings == Err(Unread::Denied)).map(|(name, _)| name.as_str()).collect();
-    let (mut forbidden, mut unknown, mut findings) = (Vec::new(), BTreeMap::<String, Vec<&str>>::new(), Vec::new());
+    let (mut forbidden, mut unknown, mut refused) = (Vec::new(), BTreeMap::<String, Vec<&str>>::new(), Vec::new());
     for (name, permission) in probed {
         match permission {
             WritePermission::Granted => {}
@@ -168,13 +126,14 @@ pub(super) fn unwritable(config: &Config, topics: &BTreeMap<String, Topic>, prob
             // What follows from the numbers in every version has been said by `misfits`.
             WritePermission::FewInSync => {
                 let topic = topics.get(name).filter(|topic| !lacks_in_sync(topic));
-                findings.extend(topic.map(|topic| few_in_sync(config, name, topic)));
+                refused.extend(topic.map(|topic| (name, few_in_sync(topic))));
             }
             // What is missing for it is said below.
             WritePermission::Unknown(_) if unreadable.contains(&name) => {}
             WritePermission::Unknown(why) => unknown.entry(why).or_default().push(name),
         }
     }
+    let mut findings = sentences(config, refused);
     findings.extend(denied(config, &unreadable, &forbidden));
     for (why, names) in unknown {
         findings.push(format!("cannot find out whether these topics may be written to: {}: {why}", names.join(" ")));
@@ -182,116 +141,23 @@ pub(super) fn unwritable(config: &Config, topics: &BTreeMap<String, Topic>, prob
     findings
 }
 
-/// A broker has refused a record because too few replicas are in sync.
-fn few_in_sync(config: &Config, name: &str, topic: &Topic) -> String {
-    let least = least(topic);
-    let (replicas, in_sync) = (topic.replicas, topic.in_sync);
-    let fix = if replicas < least {
-        format!(
-            "it has {replicas} replicas: add some with `kafka-reassign-partitions.sh`, or run {}",
-            alter(config, name, &format!("min.insync.replicas={}", replicas.max(1)))
-        )
-    } else {
-        "bring the brokers of the others back, which `kafka-topics.sh --describe --under-min-isr-partitions` shows".into()
-    };
-    format!(
-        "topic {name}: records are refused (NotEnoughReplicas): {in_sync} of {least} replicas that must be in sync are; {fix}"
-    )
-}
-
-/// `min.insync.replicas` of a topic.
-fn least(topic: &Topic) -> usize {
-    topic.settings.as_ref().ok().and_then(|settings| settings.min_insync_replicas).unwrap_or(1) as usize
-}
-
-/// Whether fewer replicas are in sync than any broker wants. Brokers since Kafka 4 want no more than there are replicas, whatever
-/// `min.insync.replicas` says; older ones do, which only a probe finds out.
-fn lacks_in_sync(topic: &Topic) -> bool {
-    topic.in_sync < least(topic).min(topic.replicas)
-}
-
-/// What is wrong with a topic that is there, with the command that changes it. Whether it takes records is for [`unwritable`].
-pub(super) fn misfits(config: &Config, name: &str, topic: &Topic) -> Vec<String> {
-    let mut findings = Vec::new();
-    if let Err(Unread::Failed(why)) = &topic.settings {
-        findings.push(format!("topic {name}: its settings cannot be read: {why}"));
-    }
-    let settings = topic.settings.clone().unwrap_or_default();
-    let wanted = config.topics.max_message_bytes;
-    if let Some(limit) = settings.max_message_bytes.filter(|limit| *limit < wanted as u64) {
-        let fix = alter(config, name, &format!("max.message.bytes={wanted}"));
-        findings.push(format!(
-            "topic {name}: max.message.bytes is {limit}, below [topics] max_message_bytes ({wanted}); change it with {fix}"
-        ));
-    }
-    if lacks_in_sync(topic) {
-        findings.push(few_in_sync(config, name, topic));
-    }
-    let wanted = config.topics.in_sync_wanted();
-    let alter = || alter(config, name, &format!("min.insync.replicas={wanted}"));
-    match Guarantee::of(topic, wanted) {
-        Guarantee::Kept | Guarantee::Unknown => {}
-        Guarantee::FewReplicas(replicas) => findings.push(format!(
-            "topic {name}: it has {replicas} replicas where {wanted} must be in sync, so an acknowledged event can be lost with a broker; \
-             add replicas with `kafka-reassign-partitions.sh`, then run {}",
-            alter()
-        )),
-        Guarantee::FewInSync(least) => findings.push(format!(
-            "topic {name}: min.insync.replicas is {least} where {wanted} are wanted, so an acknowledged event can be lost with a broker; \
-             change it with {}",
-            alter()
-        )),
-    }
-    findings
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::{
         config,
         kafka::admin::{Settings, Topic, Unread, WritePermission},
     };
 
-    fn config_with(kafka: &str, topics: &str) -> config::Config {
+    /// A configuration with more lines of `[kafka]`, and these of `[topics]`.
+    pub(in crate::command) fn config_with(kafka: &str, topics: &str) -> config::Config {
         let text = format!(
             "[kafka]\nbrokers = [\"kafka:9092\"]\n{kafka}\n[topics]\n{topics}\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:S\"]\n"
         );
         config::parse(&text, "a.toml", &[("S", "secret")].into_iter().collect(), &[]).expect("it is good")
     }
 
-    /// What is found about a topic, by a word of each finding. The first line is of `[topics]`.
-    fn check_with(topics: &str, replicas: usize, in_sync: usize, settings: Result<Settings, Unread>, found: &[&str]) {
-        let findings = super::misfits(&config_with("", topics), "t", &Topic { partitions: 1, replicas, in_sync, settings });
-        assert_eq!(findings.len(), found.len(), "{findings:?}");
-        for (finding, word) in findings.iter().zip(found) {
-            assert!(finding.contains(word), "{word:?} is not in {finding:?}");
-        }
-    }
-
-    fn settings(limit: Option<u64>, least: Option<u32>) -> Settings {
-        Settings { max_message_bytes: limit, min_insync_replicas: least }
-    }
-
-    #[test]
-    fn only_what_can_be_read_is_found_fault_with() {
-        let check = |in_sync: usize, limit: Option<u64>, least: Option<u32>, found: &[&str]| {
-            check_with("", 3, in_sync, Ok(settings(limit, least)), found);
-        };
-        check(3, Some(1_000_000), Some(2), &[]);
-        check(3, Some(999_999), Some(2), &["max.message.bytes is 999999"]);
-        check(3, Some(1_000_000), Some(1), &["min.insync.replicas is 1"]);
-        check(1, Some(1_000_000), Some(2), &["1 of 2 replicas"]);
-        // The cluster has no such setting.
-        check(3, Some(1_000_000), None, &[]);
-        check(0, Some(1_000_000), None, &["0 of 1 replicas"]);
-        // More than there are replicas: whether that is too many is up to the broker, which a probe asks.
-        check(3, Some(1_000_000), Some(4), &[]);
-        // Nothing may be read or was: whether they fit cannot be told.
-        check_with("", 3, 3, Err(Unread::Denied), &[]);
-        check_with("", 3, 3, Err(Unread::Failed("timed out".into())), &["cannot be read: timed out"]);
-    }
-
-    const SCRAM: &str = "sasl = {mechanism = \"SCRAM-SHA-512\", username = \"writer\", password = \"env:S\"}";
+    pub(in crate::command) const SCRAM: &str =
+        "sasl = {mechanism = \"SCRAM-SHA-512\", username = \"writer\", password = \"env:S\"}";
 
     /// What the broker says to a probe is what is said, and permissions of many topics are one command.
     #[test]
@@ -310,7 +176,7 @@ mod tests {
                 }
             }
         };
-        let few = topic(1, Ok(settings(None, Some(2))));
+        let few = topic(1, Ok(Settings { min_insync_replicas: Some(2), ..Settings::default() }));
         // Kafka 4 takes what it can have, older brokers do not.
         check(&few, &names[..1], &WritePermission::Granted, &[]);
         check(
@@ -319,7 +185,7 @@ mod tests {
             &WritePermission::FewInSync,
             &[&["records are refused", "1 of 2 replicas", "it has 1 replicas"]],
         );
-        let good = topic(3, Ok(settings(None, Some(2))));
+        let good = topic(3, Ok(Settings { min_insync_replicas: Some(2), ..Settings::default() }));
         let one = ["to write to hookgate.a", "\"User:writer\"", "--operation Describe --operation Write --topic hookgate.a`"];
         check(&good, &names[..1], &WritePermission::Denied, &[&one]);
         let all =
@@ -365,33 +231,5 @@ mod tests {
         }
         assert!(findings[1].contains("SomethingNew") && findings[1].ends_with(": c"), "{findings:?}");
         assert!(refused("TopicAuthorizationFailed").iter().any(|it| it.contains("--operation Create")));
-    }
-
-    /// The rule of `kafka::guarantee`, and the command that changes what it finds.
-    #[test]
-    fn a_topic_that_can_lose_what_it_acknowledged_is_found() {
-        let check = |topics: &str, replicas: usize, least: Option<u32>, found: &[&str]| {
-            check_with(topics, replicas, replicas, Ok(settings(None, least)), found);
-        };
-        let alter = |number: u32| format!("--topic t --add-config min.insync.replicas={number}`");
-        // 2 of three by default, also where the brokers decide.
-        for topics in ["", "replication = -1", "min_insync_replicas = -1", "min_insync_replicas = 2"] {
-            check(topics, 3, Some(2), &[]);
-            check(topics, 2, Some(2), &[]);
-            check(topics, 3, Some(3), &[]);
-            check(topics, 3, None, &[]);
-            check(topics, 3, Some(1), &[&alter(2)]);
-            check(topics, 2, Some(1), &[&alter(2)]);
-            check(topics, 1, Some(1), &["1 replicas where 2 must be in sync"]);
-            check(topics, 1, None, &["1 replicas where 2 must be in sync"]);
-        }
-        check("min_insync_replicas = 3", 3, Some(2), &[&alter(3)]);
-        check("min_insync_replicas = 3", 3, Some(3), &[]);
-        // Chosen, which is warned of when the configuration is read.
-        check("min_insync_replicas = 1", 3, Some(1), &[]);
-        check("replication = 1", 1, Some(1), &[]);
-        check("replication = 2", 2, Some(1), &[]);
-        // How many replicas there are may be known where the settings are not.
-        check_with("", 1, 1, Err(Unread::Denied), &["1 replicas where 2 must be in sync"]);
     }
 }

@@ -3,9 +3,11 @@
 mod check;
 mod completions;
 mod dev;
+mod faults;
 mod logging;
 mod misfits;
 mod schema;
+mod scripts;
 mod send;
 mod serve;
 mod tail;

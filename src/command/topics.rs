@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{
     CommandResult, ConfigSource, Failure,
     misfits::{denied, misfits, refusals},
-    usable_brokers,
+    scripts, usable_brokers,
 };
 use crate::{
     app::topic_table,
@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     for (topic, kinds) in &topics {
         let kinds: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
         if arguments.commands {
-            writeln!(out, "{}", create_command(&config, topic))?;
+            writeln!(out, "{}", scripts::create(&config, topic))?;
         } else if arguments.json {
             writeln!(out, "{}", json!({ "topic": &**topic, "kinds": kinds, "subject": subject(&config, topic) }))?;
         } else {
@@ -95,26 +95,6 @@ fn register(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_jso
     Ok(states.values().all(|state| matches!(state, SubjectState::Known { .. })))
 }
 
-/// The command that creates a topic as `--apply` would.
-fn create_command(config: &Config, topic: &str) -> String {
-    let replication = match config.topics.replication {
-        -1 => String::new(),
-        replicas => format!(" --replication-factor {replicas}"),
-    };
-    let in_sync = match config.topics.min_insync_replicas {
-        -1 => String::new(),
-        replicas => format!(" --config min.insync.replicas={replicas}"),
-    };
-    format!(
-        "kafka-topics.sh --bootstrap-server {brokers} --create --if-not-exists --topic {topic} --partitions {partitions}{replication} \
-         --config retention.ms={retention} --config max.message.bytes={limit}{in_sync}",
-        brokers = config.kafka.brokers.join(","),
-        partitions = config.topics.partitions,
-        retention = config.topics.retention.as_millis(),
-        limit = config.topics.max_message_bytes,
-    )
-}
-
 fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> CommandResult {
     let names: Vec<String> = topics.keys().map(ToString::to_string).collect();
     let before = admin::inspect(config, &names)?;
@@ -146,7 +126,7 @@ fn report(
     after: &admin::Cluster,
     as_json: bool,
 ) -> io::Result<()> {
-    let (mut out, mut problems, mut unreadable) = (io::stdout().lock(), Vec::new(), Vec::new());
+    let (mut out, mut unreadable) = (io::stdout().lock(), Vec::new());
     for name in names {
         let result = match results.get(name) {
             None => "exists",
@@ -154,7 +134,7 @@ fn report(
             Some(Some(error)) => error,
         };
         let topic = after.topics.get(name);
-        let mut findings = topic.map_or_else(Vec::new, |topic| misfits(config, name, topic));
+        let mut findings = misfits(config, topic.map(|topic| (name.as_str(), topic)));
         if topic.is_some_and(|topic| topic.settings == Err(Unread::Denied)) {
             unreadable.push(name.as_str());
             findings.extend(denied(config, &[name.as_str()], &[]).filter(|_| as_json));
@@ -164,8 +144,8 @@ fn report(
         } else {
             writeln!(out, "{name}\t{result}")?;
         }
-        problems.extend(findings);
     }
+    let mut problems = misfits(config, after.topics.iter().map(|(name, topic)| (name.as_str(), topic)));
     problems.extend(denied(config, &unreadable, &[]));
     for problem in problems.iter().filter(|_| !as_json) {
         writeln!(out, "problem: {}", printable(problem))?;

@@ -12,6 +12,9 @@ use crate::{event::EventKind, provider};
 /// The longest name that Kafka takes.
 const NAME_BYTES_MAX: usize = 249;
 
+/// What is said of names that brokers give their own topics, in which they keep their own records.
+const INTERNAL: &str = "begins with \"__\", as the brokers' own topics do, such as __consumer_offsets; choose another name";
+
 /// `[topics]`.
 #[derive(Clone, Debug)]
 pub struct Topics {
@@ -122,6 +125,8 @@ fn prefix(section: &mut Section<'_>) -> String {
             NAME_BYTES_MAX - longest
         );
         section.complain("prefix", origin, &message);
+    } else if prefix.starts_with("__") {
+        section.complain("prefix", origin, INTERNAL);
     } else if prefix.ends_with(|c: char| c.is_ascii_alphanumeric()) {
         section.warn(
             "prefix",
@@ -195,6 +200,7 @@ fn map(mut section: Section<'_>) -> BTreeMap<String, String> {
                 };
                 complain(origin, &format!("no such kind of event; {hint}"));
             }
+            Value::Text(topic) | Value::Given(topic) if topic.starts_with("__") => complain(origin, INTERNAL),
             Value::Text(topic) | Value::Given(topic) if is_legal(&topic) && topic.len() <= NAME_BYTES_MAX => {
                 topics.insert(name, topic);
             }

@@ -69,6 +69,10 @@ pub enum Unread {
 pub struct Settings {
     /// `max.message.bytes`.
     pub max_message_bytes: Option<u64>,
+    /// `cleanup.policy`: words with commas between them.
+    pub cleanup_policy: Option<String>,
+    /// `retention.ms`; -1 is for ever.
+    pub retention_ms: Option<i64>,
     /// `min.insync.replicas`.
     pub min_insync_replicas: Option<u32>,
 }
@@ -169,6 +173,8 @@ fn describe(config: &Config, topics: &mut BTreeMap<String, Topic>) {
             Ok(resource) => {
                 let value = |name: &str| resource.entries.iter().find(|entry| entry.name == name)?.value.as_deref();
                 Ok(Settings {
+                    cleanup_policy: value("cleanup.policy").map(str::to_owned),
+                    retention_ms: value("retention.ms").and_then(|text| text.parse().ok()),
                     max_message_bytes: value("max.message.bytes").and_then(|text| text.parse().ok()),
                     min_insync_replicas: value("min.insync.replicas").and_then(|text| text.parse().ok()),
                 })

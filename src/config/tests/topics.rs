@@ -38,6 +38,18 @@ fn refusals() {
             "hookgate.toml:14: [topics.map] frameio.*: is not the name of a topic: 1 to 249 letters, digits, '.', '_' and '-', and neither \".\" nor \"..\"",
         ),
         (
+            "[topics.map]\n\"uploadcare.*\" = \"__consumer_offsets\"",
+            "hookgate.toml:14: [topics.map] uploadcare.*: begins with \"__\", as the brokers' own topics do, such as __consumer_offsets; choose another name",
+        ),
+        (
+            "[topics.map]\nquarantine = \"__q\"",
+            "hookgate.toml:14: [topics.map] quarantine: begins with \"__\", as the brokers' own topics do, such as __consumer_offsets; choose another name",
+        ),
+        (
+            "[topics]\nprefix = \"__hookgate.\"",
+            "hookgate.toml:14: [topics] prefix: begins with \"__\", as the brokers' own topics do, such as __consumer_offsets; choose another name",
+        ),
+        (
             "[topics.map]\nquarantine = \"all\"\n\"frameio.*\" = \"all\"",
             "hookgate.toml:13: [topics.map]: quarantine and frameio.unclassified would share the topic \"all\", but replay reads quarantine's as a whole",
         ),

@@ -1,0 +1,249 @@
+//! What is wrong with the settings of topics that are there, and what changes it. Topics with the same fault are one sentence with one command.
+
+use std::time::Duration;
+
+use super::scripts::{alter, some};
+use crate::{
+    config::{Config, units::show_duration},
+    kafka::{
+        admin::{Settings, Topic, Unread},
+        guarantee::Guarantee,
+    },
+};
+
+/// A topic that keeps records for less than this loses events before anybody has noticed that a consumer stands still. What is above it is
+/// up to whoever created the topic.
+const RETENTION_MIN: Duration = Duration::from_secs(86_400);
+
+/// Something that is wrong with a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Misfit {
+    /// What it is, and what to do about it. A command follows where there is a setting.
+    text: String,
+    /// The setting that puts it right, as `name=value`.
+    setting: Option<String>,
+}
+
+/// What is wrong with topics that are there. Whether they take records is for `misfits::unwritable`.
+pub(super) fn misfits<'a>(config: &Config, topics: impl IntoIterator<Item = (&'a str, &'a Topic)>) -> Vec<String> {
+    let each = |(name, topic)| faults(config, topic).into_iter().map(move |fault| (name, fault));
+    sentences(config, topics.into_iter().flat_map(each))
+}
+
+/// One sentence for each fault, in the order in which they were found.
+pub(super) fn sentences<'a>(config: &Config, found: impl IntoIterator<Item = (&'a str, Misfit)>) -> Vec<String> {
+    let mut faults: Vec<(Misfit, Vec<&str>)> = Vec::new();
+    for (name, fault) in found {
+        match faults.iter_mut().find(|(known, _)| *known == fault) {
+            Some((_, names)) => names.push(name),
+            None => faults.push((fault, vec![name])),
+        }
+    }
+    let sentence = |(Misfit { text, setting }, names): (Misfit, Vec<&str>)| {
+        let topics = if names.len() == 1 { "topic" } else { "topics" };
+        match setting {
+            Some(setting) => format!("{topics} {}: {text} {}", some(&names), alter(config, &names, &setting)),
+            None => format!("{topics} {}: {text}", names.join(" ")),
+        }
+    };
+    faults.into_iter().map(sentence).collect()
+}
+
+fn faults(config: &Config, topic: &Topic) -> Vec<Misfit> {
+    let mut faults = Vec::new();
+    let mut add = |text: String, setting: Option<String>| faults.push(Misfit { text, setting });
+    if let Err(Unread::Failed(why)) = &topic.settings {
+        add(format!("the settings cannot be read: {why}"), None);
+    }
+    let settings = topic.settings.clone().unwrap_or_default();
+    let wanted = config.topics.max_message_bytes;
+    if let Some(limit) = settings.max_message_bytes.filter(|limit| *limit < wanted as u64) {
+        let text = format!("max.message.bytes is {limit}, below [topics] max_message_bytes ({wanted}); change it with");
+        add(text, Some(format!("max.message.bytes={wanted}")));
+    }
+    losses(config, &settings, &mut add);
+    if lacks_in_sync(topic) {
+        let Misfit { text, setting } = few_in_sync(topic);
+        add(text, setting);
+    }
+    let wanted = config.topics.in_sync_wanted();
+    let setting = || Some(format!("min.insync.replicas={wanted}"));
+    match Guarantee::of(topic, wanted) {
+        Guarantee::Kept | Guarantee::Unknown => {}
+        Guarantee::FewReplicas(replicas) => add(
+            format!(
+                "{replicas} replicas where {wanted} must be in sync, so an acknowledged event can be lost with a broker; add replicas with \
+                 `kafka-reassign-partitions.sh`, then run"
+            ),
+            setting(),
+        ),
+        Guarantee::FewInSync(least) => add(
+            format!(
+                "min.insync.replicas is {least} where {wanted} are wanted, so an acknowledged event can be lost with a broker; change it with"
+            ),
+            setting(),
+        ),
+    }
+    faults
+}
+
+/// Settings with which a topic deletes events that somebody may still want.
+fn losses(config: &Config, settings: &Settings, add: &mut impl FnMut(String, Option<String>)) {
+    let compacted = |policy: &&str| policy.split(',').any(|word| word.trim() == "compact");
+    if let Some(policy) = settings.cleanup_policy.as_deref().filter(compacted) {
+        let text = format!(
+            "cleanup.policy is {policy}, so of the events of each subject the topic keeps only the last one; change it with"
+        );
+        // The script takes a list in brackets, and one word without.
+        add(text, Some("cleanup.policy=delete".into()));
+    }
+    let wanted = config.topics.retention;
+    let least = wanted.min(RETENTION_MIN).as_millis();
+    // -1 is for ever.
+    let retention = settings.retention_ms.and_then(|number| u128::try_from(number).ok());
+    if let Some(retention) = retention.filter(|retention| *retention < least) {
+        let text = format!(
+            "retention.ms is {retention}, so events are deleted after {}, whether or not anybody has read them; change it with",
+            show_duration(Duration::from_millis(u64::try_from(retention).unwrap_or(u64::MAX)))
+        );
+        add(text, Some(format!("retention.ms={}", wanted.as_millis())));
+    }
+}
+
+/// A broker has refused a record because too few replicas are in sync.
+pub(super) fn few_in_sync(topic: &Topic) -> Misfit {
+    let least = least(topic);
+    let (replicas, in_sync) = (topic.replicas, topic.in_sync);
+    let text = format!("records are refused (NotEnoughReplicas): {in_sync} of {least} replicas that must be in sync are;");
+    if replicas < least {
+        Misfit {
+            text: format!("{text} it has {replicas} replicas: add some with `kafka-reassign-partitions.sh`, or run"),
+            setting: Some(format!("min.insync.replicas={}", replicas.max(1))),
+        }
+    } else {
+        let text = format!(
+            "{text} bring the brokers of the others back, which `kafka-topics.sh --describe --under-min-isr-partitions` shows"
+        );
+        Misfit { text, setting: None }
+    }
+}
+
+/// `min.insync.replicas` of a topic.
+fn least(topic: &Topic) -> usize {
+    topic.settings.as_ref().ok().and_then(|settings| settings.min_insync_replicas).unwrap_or(1) as usize
+}
+
+/// Whether fewer replicas are in sync than any broker wants. Brokers since Kafka 4 want no more than there are replicas, whatever
+/// `min.insync.replicas` says; older ones do, which only a probe finds out.
+pub(super) fn lacks_in_sync(topic: &Topic) -> bool {
+    topic.in_sync < least(topic).min(topic.replicas)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        command::misfits::tests::config_with,
+        kafka::admin::{Settings, Topic, Unread},
+    };
+
+    /// What is found about a topic, by a word of each finding. The first line is of `[topics]`.
+    fn check_with(topics: &str, replicas: usize, in_sync: usize, settings: Result<Settings, Unread>, found: &[&str]) {
+        let topic = Topic { partitions: 1, replicas, in_sync, settings };
+        let findings = super::misfits(&config_with("", topics), [("t", &topic)]);
+        assert_eq!(findings.len(), found.len(), "{findings:?}");
+        for (finding, word) in findings.iter().zip(found) {
+            assert!(finding.contains(word), "{word:?} is not in {finding:?}");
+        }
+    }
+
+    fn settings(limit: Option<u64>, least: Option<u32>) -> Settings {
+        Settings { max_message_bytes: limit, min_insync_replicas: least, ..Settings::default() }
+    }
+
+    #[test]
+    fn only_what_can_be_read_is_found_fault_with() {
+        let check = |in_sync: usize, limit: Option<u64>, least: Option<u32>, found: &[&str]| {
+            check_with("", 3, in_sync, Ok(settings(limit, least)), found);
+        };
+        check(3, Some(1_000_000), Some(2), &[]);
+        check(3, Some(999_999), Some(2), &["max.message.bytes is 999999"]);
+        check(3, Some(1_000_000), Some(1), &["min.insync.replicas is 1"]);
+        check(1, Some(1_000_000), Some(2), &["1 of 2 replicas"]);
+        // The cluster has no such setting.
+        check(3, Some(1_000_000), None, &[]);
+        check(0, Some(1_000_000), None, &["0 of 1 replicas"]);
+        // More than there are replicas: whether that is too many is up to the broker, which a probe asks.
+        check(3, Some(1_000_000), Some(4), &[]);
+        // Nothing may be read or was: whether they fit cannot be told.
+        check_with("", 3, 3, Err(Unread::Denied), &[]);
+        check_with("", 3, 3, Err(Unread::Failed("timed out".into())), &["cannot be read: timed out"]);
+    }
+
+    /// The rule of `kafka::guarantee`, and the command that changes what it finds.
+    #[test]
+    fn a_topic_that_can_lose_what_it_acknowledged_is_found() {
+        let check = |topics: &str, replicas: usize, least: Option<u32>, found: &[&str]| {
+            check_with(topics, replicas, replicas, Ok(settings(None, least)), found);
+        };
+        let alter = |number: u32| format!("--topic t --add-config min.insync.replicas={number}`");
+        // 2 of three by default, also where the brokers decide.
+        for topics in ["", "replication = -1", "min_insync_replicas = -1", "min_insync_replicas = 2"] {
+            check(topics, 3, Some(2), &[]);
+            check(topics, 2, Some(2), &[]);
+            check(topics, 3, Some(3), &[]);
+            check(topics, 3, None, &[]);
+            check(topics, 3, Some(1), &[&alter(2)]);
+            check(topics, 2, Some(1), &[&alter(2)]);
+            check(topics, 1, Some(1), &["1 replicas where 2 must be in sync"]);
+            check(topics, 1, None, &["1 replicas where 2 must be in sync"]);
+        }
+        check("min_insync_replicas = 3", 3, Some(2), &[&alter(3)]);
+        check("min_insync_replicas = 3", 3, Some(3), &[]);
+        // Chosen, which is warned of when the configuration is read.
+        check("min_insync_replicas = 1", 3, Some(1), &[]);
+        check("replication = 1", 1, Some(1), &[]);
+        check("replication = 2", 2, Some(1), &[]);
+        // How many replicas there are may be known where the settings are not.
+        check_with("", 1, 1, Err(Unread::Denied), &["1 replicas where 2 must be in sync"]);
+    }
+
+    #[test]
+    fn a_topic_that_deletes_events_is_found() {
+        const DAY: i64 = 86_400_000;
+        let check = |topics: &str, policy: Option<&str>, retention_ms: Option<i64>, found: &[&str]| {
+            let settings = Settings { cleanup_policy: policy.map(str::to_owned), retention_ms, ..settings(None, Some(2)) };
+            check_with(topics, 3, 3, Ok(settings), found);
+        };
+        check("", None, None, &[]);
+        check("", Some("delete"), Some(14 * DAY), &[]);
+        // Whoever created the topic decides, and may keep everything.
+        check("", Some("delete"), Some(DAY), &[]);
+        check("", Some("delete"), Some(-1), &[]);
+        check("", Some("delete"), Some(DAY - 1), &["--add-config retention.ms=1209600000`"]);
+        check("", Some("delete"), Some(1000), &["events are deleted after 1s"]);
+        check("retention = \"1h\"", Some("delete"), Some(DAY / 24), &[]);
+        check("retention = \"1h\"", Some("delete"), Some(DAY / 24 - 1), &["--add-config retention.ms=3600000`"]);
+        for policy in ["compact", "compact,delete", "delete,compact", "delete, compact"] {
+            check("", Some(policy), Some(14 * DAY), &["--add-config cleanup.policy=delete`"]);
+        }
+        check("", Some("compact,delete"), Some(1000), &["cleanup.policy is compact,delete", "retention.ms is 1000"]);
+        check("", Some("compaction"), None, &[]);
+    }
+
+    /// Ten topics with the same fault are one line, and one command.
+    #[test]
+    fn topics_with_the_same_fault_are_one_sentence() {
+        let topic = |limit| Topic { partitions: 1, replicas: 3, in_sync: 3, settings: Ok(settings(Some(limit), Some(2))) };
+        let (small, smaller, good) = (topic(500), topic(400), topic(1_000_000));
+        let config = config_with("", "");
+        let topics = [("a", &small), ("b", &good), ("c", &small), ("d", &smaller), ("e", &small), ("f", &small)];
+        let findings = super::misfits(&config, topics);
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        assert!(findings[0].starts_with("topics a c e and 1 more: max.message.bytes is 500, "), "{findings:?}");
+        assert!(findings[0].contains("`for topic in a c e f; do kafka-configs.sh "), "{findings:?}");
+        assert!(findings[1].starts_with("topic d: max.message.bytes is 400, "), "{findings:?}");
+        let unread = Topic { settings: Err(Unread::Failed("timed out".into())), ..good };
+        let findings = super::misfits(&config, ["a", "b", "c", "d"].map(|name| (name, &unread)));
+        assert_eq!(findings, ["topics a b c d: the settings cannot be read: timed out"]);
+    }
+}

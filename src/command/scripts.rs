@@ -1,0 +1,117 @@
+//! Commands of Kafka's own scripts, as they are printed for an operator to run.
+
+use crate::config::{Config, Sasl, Security, tls};
+
+/// From so many topics on, a few stand for all of them.
+const NAMED_MAX: usize = 3;
+
+/// A script and whom it asks. For a secured cluster also how: the administrator's own file, which docs/kafka.md shows.
+fn script(config: &Config, name: &str) -> String {
+    let secured = config.kafka.sasl.is_some() || !matches!(config.kafka.security, Security::Plaintext);
+    let how = if secured { " --command-config admin.properties" } else { "" };
+    format!("{name} --bootstrap-server {}{how}", config.kafka.brokers.join(","))
+}
+
+/// The command that gives this client permissions on topics.
+pub(super) fn grant(config: &Config, operations: &[&str], topics: &[&str]) -> String {
+    let prefix = &config.topics.prefix;
+    let pattern = if topics.len() > NAMED_MAX && !prefix.is_empty() && topics.iter().all(|topic| topic.starts_with(prefix)) {
+        format!("--resource-pattern-type prefixed --topic {prefix}")
+    } else {
+        format!("--topic {}", topics.join(" --topic "))
+    };
+    format!(
+        "`{} --add --allow-principal \"User:{}\" --operation {} {pattern}`",
+        script(config, "kafka-acls.sh"),
+        principal(config),
+        operations.join(" --operation "),
+    )
+}
+
+/// The user that the brokers take this client for, unless they map names to others.
+fn principal(config: &Config) -> String {
+    match (&config.kafka.sasl, &config.kafka.security) {
+        (Some(Sasl::Password { username, .. }), _) => username.clone(),
+        (Some(Sasl::Token(source)), _) => source.client_id.clone(),
+        (None, Security::Tls { certificate_file: Some(file), .. }) => {
+            tls::subject(file).unwrap_or_else(|| "<subject of [kafka.tls] certificate_file>".into())
+        }
+        (None, _) => "ANONYMOUS".into(),
+    }
+}
+
+/// The command that changes a setting of topics. The script takes one of them at a time.
+pub(super) fn alter(config: &Config, topics: &[&str], setting: &str) -> String {
+    let alter = |topic: &str| format!("{} --alter --topic {topic} --add-config {setting}", script(config, "kafka-configs.sh"));
+    match topics {
+        [topic] => format!("`{}`", alter(topic)),
+        topics => format!("`for topic in {}; do {}; done`", topics.join(" "), alter("$topic")),
+    }
+}
+
+/// The command that creates a topic as `hookgate topics --apply` would.
+pub(super) fn create(config: &Config, topic: &str) -> String {
+    let replication = match config.topics.replication {
+        -1 => String::new(),
+        replicas => format!(" --replication-factor {replicas}"),
+    };
+    let in_sync = match config.topics.min_insync_replicas {
+        -1 => String::new(),
+        replicas => format!(" --config min.insync.replicas={replicas}"),
+    };
+    format!(
+        "{script} --create --if-not-exists --topic {topic} --partitions {partitions}{replication} --config retention.ms={retention} \
+         --config max.message.bytes={limit}{in_sync}",
+        script = script(config, "kafka-topics.sh"),
+        partitions = config.topics.partitions,
+        retention = config.topics.retention.as_millis(),
+        limit = config.topics.max_message_bytes,
+    )
+}
+
+/// The first few names.
+pub(super) fn some(names: &[&str]) -> String {
+    match names.len().checked_sub(NAMED_MAX) {
+        None | Some(0) => names.join(" "),
+        Some(more) => format!("{} and {more} more", names[..NAMED_MAX].join(" ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::misfits::tests::{SCRAM, config_with};
+
+    /// As docs/kafka.md has it: without the file, the scripts wait for a secured broker until they time out.
+    #[test]
+    fn commands_for_a_secured_cluster_take_an_administrators_file() {
+        let check = |kafka: &str, secured: bool| {
+            let config = config_with(kafka, "");
+            let commands = [
+                super::grant(&config, &["Write"], &["a"]),
+                super::alter(&config, &["a"], "x=y"),
+                super::alter(&config, &["a", "b"], "x=y"),
+                super::create(&config, "a"),
+            ];
+            for command in commands {
+                let how = if secured { "kafka:9092 --command-config admin.properties --" } else { "kafka:9092 --" };
+                assert!(command.contains(how), "{kafka}: {command}");
+            }
+        };
+        check("", false);
+        check(SCRAM, true);
+        check("security = \"tls\"", true);
+    }
+
+    #[test]
+    fn many_topics_are_one_command() {
+        let config = config_with("", "");
+        assert_eq!(
+            super::alter(&config, &["a"], "x=y"),
+            "`kafka-configs.sh --bootstrap-server kafka:9092 --alter --topic a --add-config x=y`"
+        );
+        assert_eq!(
+            super::alter(&config, &["a", "b"], "x=y"),
+            "`for topic in a b; do kafka-configs.sh --bootstrap-server kafka:9092 --alter --topic $topic --add-config x=y; done`"
+        );
+    }
+}
