@@ -34,7 +34,12 @@ pub(super) fn look(bytes: &[u8]) -> Option<Mistaken> {
         }
         mistaken.cleaned = cleaned;
     }
-    (!mistaken.remarks.is_empty() && !mistaken.cleaned.is_empty()).then_some(mistaken)
+    (!mistaken.remarks.is_empty()).then_some(mistaken)
+}
+
+/// Whether nothing is left of a secret without what is around it: blanks, two quotes, a name without a value. An emptied template leaves that.
+pub(super) fn holds_nothing(bytes: &[u8]) -> bool {
+    look(bytes).is_some_and(|mistaken| mistaken.cleaned.is_empty())
 }
 
 /// One thing that is around a secret, and the secret without it. Each step makes it shorter, so there is an end.
@@ -52,9 +57,7 @@ fn step(bytes: &[u8]) -> Option<(&'static str, Vec<u8>)> {
         [first, rest @ ..] if is_line_end(first) => return Some(("begins with an empty line", rest.to_vec())),
         [rest @ .., last] if is_blank(last) => return Some(("ends with a blank", rest.to_vec())),
         [rest @ .., last] if is_line_end(last) => return Some(("ends with a second line end", rest.to_vec())),
-        [b'"', rest @ .., b'"'] | [b'\'', rest @ .., b'\''] if !rest.is_empty() => {
-            return Some(("stands in quotes", rest.to_vec()));
-        }
+        [b'"', rest @ .., b'"'] | [b'\'', rest @ .., b'\''] => return Some(("stands in quotes", rest.to_vec())),
         _ => {}
     }
     if let Some(value) = assigned(bytes) {
@@ -70,7 +73,8 @@ fn assigned(bytes: &[u8]) -> Option<&[u8]> {
     let (name, value) = (&bytes[..at], &bytes[at + 1..]);
     let is_name = !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_') && !name[0].is_ascii_digit();
     let is_connection_string = value.contains(&b';') && value.contains(&b'=');
-    (is_name && !is_connection_string && value.iter().any(|byte| *byte != b'=')).then_some(value)
+    let is_padding = value.iter().all(|byte| *byte == b'=') && STANDARD.decode(bytes).is_ok();
+    (is_name && !is_connection_string && !is_padding).then_some(value)
 }
 
 fn utf16(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -173,9 +177,15 @@ mod tests {
         check(b"export TOKEN=\"s\" ", &["ends with a blank", "begins with a name and \"=\"", "stands in quotes"], b"s");
         check(b"dGhlLXNlY3JldC1vZi1tYW55LWNoYXJhY3RlcnM=", &["is the base64 of a text"], b"the-secret-of-many-characters");
         check(b"dGhlLXNlY3JldC1vZi1tYW55LWNoYXJhY3RlcnMK", &["is the base64 of a text"], b"the-secret-of-many-characters");
-        // Nothing would be left.
-        check(b"  ", &[], b"  ");
-        check(b"\"\"", &[], b"\"\"");
+        // Nothing is left.
+        check(b"  ", &["begins with a blank"], b"");
+        check(b"\"\"", &["stands in quotes"], b"");
+        for nothing in ["", " ", " \t\r\n", "\"\"", "'  '", "TOKEN=\"\"", "export TOKEN= ", "\u{feff}\n"] {
+            assert_eq!(holds_nothing(nothing.as_bytes()), !nothing.is_empty(), "{nothing:?}");
+        }
+        for something in FINE.into_iter().chain([" s", "\"s\"", "TOKEN=s", "c2VjcmV0LXNlY3JldC0="]) {
+            assert!(!holds_nothing(something.as_bytes()), "{something:?}");
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ pub const SECRET_FILE_BYTES_MAX: u64 = 4096;
 /// Uploadcare takes signing secrets of at most 32 characters (its `OpenAPI` description, `webhook_signing_secret`).
 const UPLOADCARE_SECRET_CHARACTERS_MAX: usize = 32;
 
-/// A token in a URL with fewer characters than this can be guessed.
-const TOKEN_CHARACTERS_MIN: usize = 16;
+/// A secret with fewer characters than this can be guessed: the token in a URL, and what signs, against a delivery whose signature is known.
+const SECRET_CHARACTERS_MIN: usize = 16;
 
 /// A secret as text, with where it came from. It prints as its source.
 #[derive(Clone)]
@@ -114,14 +114,16 @@ impl SecretSource {
                 bytes.pop();
             }
         }
-        if bytes.is_empty() {
-            return Err(match self {
-                Self::Env(name) => format!("the variable {name} is empty"),
-                Self::File(path) => format!("the file {:?} is empty", path.display().to_string()),
-                Self::Literal(_) => "the secret is empty".into(),
-            });
-        }
-        Ok(bytes)
+        let fault = match bytes.as_slice() {
+            [] => "is empty",
+            _ if mistaken::holds_nothing(&bytes) => "is empty but for blanks, quotes, line ends or a name",
+            _ => return Ok(bytes),
+        };
+        Err(match self {
+            Self::Env(name) => format!("the variable {name} {fault}"),
+            Self::File(path) => format!("the file {:?} {fault}", path.display().to_string()),
+            Self::Literal(_) => format!("the secret {fault}"),
+        })
     }
 
     fn path_remark(&self) -> Option<String> {
@@ -193,20 +195,20 @@ pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &
         return Err(format!("{source} {fault}{remark}"));
     }
     let mut warnings = source.remarks(&bytes);
-    if provider.credential == CredentialSource::UrlToken {
-        let token = mistaken.map_or(bytes, |it| it.cleaned);
-        if characters(&token) < TOKEN_CHARACTERS_MIN {
-            warnings.push(format!(
-                "{source} is shorter than {TOKEN_CHARACTERS_MIN} characters, and the token in the URL is the only proof of the sender; \
-                 `openssl rand -hex 16` makes a good one"
-            ));
-        }
-        if mistaken::changes_in_a_url(&token) {
-            warnings.push(format!(
-                "{source} holds '+', '/', '%' or another character that URLs change or end at; take letters and digits alone, such as \
-                 from `openssl rand -hex 16`, or register the URL with each of them escaped (\"+\" is %2B)"
-            ));
-        }
+    let is_token = provider.credential == CredentialSource::UrlToken;
+    let secret = mistaken.map_or(bytes, |it| it.cleaned);
+    if characters(&secret) < SECRET_CHARACTERS_MIN {
+        let proof = if is_token { "the token in the URL" } else { "what is signed with it" };
+        warnings.push(format!(
+            "{source} is shorter than {SECRET_CHARACTERS_MIN} characters, and {proof} is the only proof of the sender; \
+             `openssl rand -hex 16` makes a good one"
+        ));
+    }
+    if is_token && mistaken::changes_in_a_url(&secret) {
+        warnings.push(format!(
+            "{source} holds '+', '/', '%' or another character that URLs change or end at; take letters and digits alone, such as \
+             from `openssl rand -hex 16`, or register the URL with each of them escaped (\"+\" is %2B)"
+        ));
     }
     Ok(warnings)
 }

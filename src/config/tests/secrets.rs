@@ -163,10 +163,39 @@ fn paths_that_mean_something_else_are_explained() {
 }
 
 #[test]
-fn a_short_token_is_a_warning() {
-    let config = accept(MINIMAL, &[("AVATARS_TOKEN", "123456789012345")], &[]);
-    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
-    accept(MINIMAL, &[("AVATARS_TOKEN", "1234567890123456")], &[]);
+fn a_short_secret_is_a_warning() {
+    for (variable, proof) in [("AVATARS_TOKEN", "the token in the URL"), ("UPLOADCARE_SECRET", "what is signed with it")] {
+        for short in ["x", "123456789012345", "'12345678901234'"] {
+            let warnings = accept(MINIMAL, &[(variable, short)], &[]).warnings;
+            let expected = format!("env:{variable} is shorter than 16 characters, and {proof} is the only proof of the sender");
+            assert_eq!(warnings.iter().filter(|it| it.contains(&expected)).count(), 1, "{short}: {warnings:?}");
+        }
+        assert_eq!(accept(MINIMAL, &[(variable, "1234567890123456")], &[]).warnings, Vec::<String>::new());
+    }
+}
+
+/// An emptied template leaves blanks or quotes: such a secret would prove anybody who thinks of it.
+#[test]
+fn a_secret_of_which_nothing_is_left_is_none() {
+    let file = directory("nothing").join("s");
+    for content in ["   ", "\t\n", "\"\"", "''\n", "\" \"", "SECRET=", "SECRET=\"\"\n", "\u{feff}"] {
+        let report = read(MINIMAL, &[("UPLOADCARE_SECRET", content)], &[]).expect_err("accepted").to_string();
+        let place = "hookgate.toml:7: [endpoints.uploadcare] secrets: the variable UPLOADCARE_SECRET";
+        assert_eq!(report, format!("{place} is empty but for blanks, quotes, line ends or a name"), "{content:?}");
+        fs::write(&file, content).unwrap();
+        let text = MINIMAL.replace("env:UPLOADCARE_SECRET", &format!("file:{}", file.display()));
+        let config = accept(&text, &[], &[]);
+        let expected = format!("the file {file:?} is empty but for blanks, quotes, line ends or a name");
+        assert_eq!(config.warnings, [format!("[endpoints.uploadcare] secrets: {expected}")], "{content:?}");
+        let ring = SecretRing::new(&config.endpoints[1], &environment(&[]));
+        assert!(ring.keys().secrets.is_empty() && ring.keys().secret_missing, "{content:?}");
+        // A password, too.
+        let sasl = "sasl = {mechanism = \"SCRAM-SHA-256\", username = \"u\", password = \"env:P\"}";
+        let text = MINIMAL.replacen("[kafka]\n", &format!("[kafka]\nsecurity = \"tls\"\n{sasl}\n"), 1);
+        let report = read(&text, &[("P", content)], &[]).expect_err("accepted").to_string();
+        assert!(report.contains("[kafka.sasl] password: the variable P is empty but for blanks"), "{content:?}: {report}");
+    }
+    fs::remove_dir_all(file.parent().unwrap()).unwrap();
 }
 
 #[test]
@@ -237,12 +266,15 @@ fn secret_files_are_read_again() {
         (b"", kept("is empty"), b"one"),
         (b"", vec![], b"one"),
         (b"\n", vec![], b"one"),
+        (b" \t\n", kept("is empty but for blanks, quotes, line ends or a name"), b"one"),
+        (b"\"\"", vec![], b"one"),
+        (b"TOKEN=''\n", vec![], b"one"),
         (b"one", vec![SecretEvent::Loaded { slot: 2 }], b"one"),
         (b"two\n\n", mistaken("ends with a second line end"), b"two\n"),
         (b"two\n\n", vec![], b"two\n"),
         (b" two", mistaken("begins with a blank"), b" two"),
         (&long, kept("is larger than 4096 bytes"), b" two"),
-        (b"\xff\xfe", vec![SecretEvent::Changed { slot: 2 }], b"\xff\xfe"),
+        (b"\xff\xfd", vec![SecretEvent::Changed { slot: 2 }], b"\xff\xfd"),
         (
             &long[..33],
             vec![SecretEvent::Kept {
@@ -250,7 +282,7 @@ fn secret_files_are_read_again() {
                 in_force: true,
                 why: format!("{reference} is longer than 32 characters, the most that Uploadcare takes: it can never match"),
             }],
-            b"\xff\xfe",
+            b"\xff\xfd",
         ),
         (&long[..32], vec![SecretEvent::Changed { slot: 2 }], &long[..32]),
     ] {
