@@ -63,9 +63,9 @@ struct ClusterReport {
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let (config, mut warnings) = match examine(arguments, environment) {
-        Err(Failure::Configuration(text)) if arguments.json => {
-            let report = json!({ "problems": text.lines().collect::<Vec<_>>() });
-            writeln!(io::stdout(), "{}", printable(&report.to_string()))?;
+        Err(Failure::Configuration { text, warnings }) if arguments.json => {
+            let problems: Vec<&str> = text.lines().collect();
+            write_json(&mut io::stdout(), &problems, None, &warnings, &ClusterReport::default())?;
             return Err(Failure::Reported(EXIT_CONFIGURATION));
         }
         examined => examined?,
@@ -77,13 +77,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     }
     let mut out = io::stdout().lock();
     if arguments.json {
-        let links = chain(&config).iter().map(ToString::to_string).collect::<Vec<_>>();
-        let ceiling = memory_ceiling(&config).total;
-        let report = json!({
-            "problems": [], "deadlines": links, "memory_ceiling_bytes": ceiling, "warnings": warnings, "brokers": cluster_report.brokers,
-            "schema_ids": cluster_report.schema_ids, "findings": cluster_report.findings, "unreachable": cluster_report.unreachable,
-        });
-        writeln!(out, "{}", printable(&report.to_string()))?;
+        write_json(&mut out, &[], Some(&config), &warnings, &cluster_report)?;
     } else {
         show(&mut out, arguments, &config, &warnings, &cluster_report)?;
     }
@@ -99,8 +93,11 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
 /// The configuration and everything that is warned of, or what `serve` would refuse.
 fn examine(arguments: &Arguments, environment: &Environment) -> Result<(Config, Vec<String>), Failure> {
     let config = arguments.source.load(environment, Needs::Everything)?;
-    let rings = read_secrets(&config, environment).map_err(Failure::Configuration)?;
     let mut warnings = config.warnings.clone();
+    let rings = match read_secrets(&config, environment) {
+        Ok(rings) => rings,
+        Err(text) => return Err(Failure::Configuration { text, warnings }),
+    };
     for (ring, endpoint) in rings.iter().zip(&config.endpoints) {
         if ring.keys().secrets.is_empty() {
             warnings.push(format!(
@@ -110,6 +107,23 @@ fn examine(arguments: &Arguments, environment: &Environment) -> Result<(Config, 
         }
     }
     Ok((config, warnings))
+}
+
+/// One object with the same keys in every case; there is no `config` where it cannot be used.
+fn write_json(
+    out: &mut impl Write,
+    problems: &[&str],
+    config: Option<&Config>,
+    warnings: &[String],
+    cluster_report: &ClusterReport,
+) -> io::Result<()> {
+    let links: Vec<String> = config.iter().flat_map(|config| chain(config)).map(|link| link.to_string()).collect();
+    let report = json!({
+        "problems": problems, "deadlines": links, "memory_ceiling_bytes": config.map(|config| memory_ceiling(config).total),
+        "warnings": warnings, "brokers": cluster_report.brokers, "schema_ids": cluster_report.schema_ids,
+        "findings": cluster_report.findings, "unreachable": cluster_report.unreachable,
+    });
+    writeln!(out, "{}", printable(&report.to_string()))
 }
 
 fn show(

@@ -73,6 +73,9 @@ pub(super) fn report(format: LogFormat, failure: Failure) -> Failure {
     let Some((text, code)) = failure.unsaid().filter(|_| is_json(format)) else { return failure };
     let lines = fmt().with_writer(io::stderr).with_target(false).json().flatten_event(true).finish();
     tracing::subscriber::with_default(lines, || {
+        for warning in failure.warnings().iter().map(|it| printable(it)) {
+            tracing::warn!(warning, "the configuration cannot be used; this beside it is probably not meant");
+        }
         for problem in text.lines().map(printable) {
             tracing::error!(problem, "cannot start");
         }

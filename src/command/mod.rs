@@ -65,8 +65,8 @@ enum Command {
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
 enum Failure {
-    /// The configuration has problems; every one of them is in the text.
-    Configuration(String),
+    /// The configuration has problems; every one of them is in the text. Beside them is what is warned of.
+    Configuration { text: String, warnings: Vec<String> },
     /// Anything else, in one message that says what to do.
     Failed(String),
     /// An argument is missing, which only shows once others are read.
@@ -78,10 +78,23 @@ enum Failure {
 }
 
 impl Failure {
+    /// A configuration of which nothing is warned.
+    fn configuration(text: String) -> Self {
+        Self::Configuration { text, warnings: Vec::new() }
+    }
+
+    /// What is warned of beside it.
+    fn warnings(&self) -> &[String] {
+        match self {
+            Self::Configuration { warnings, .. } => warnings,
+            _ => &[],
+        }
+    }
+
     /// What is still to be said, and the exit code.
     fn unsaid(&self) -> Option<(&str, u8)> {
         match self {
-            Self::Configuration(text) => Some((text, EXIT_CONFIGURATION)),
+            Self::Configuration { text, .. } => Some((text, EXIT_CONFIGURATION)),
             Self::Usage(text) => Some((text, EXIT_USAGE)),
             Self::Failed(text) => Some((text, EXIT_FAILED)),
             Self::Reported(_) | Self::OutputClosed => None,
@@ -106,7 +119,7 @@ impl From<String> for Failure {
 
 impl From<config::Problems> for Failure {
     fn from(problems: config::Problems) -> Self {
-        Self::Configuration(problems.to_string())
+        Self::Configuration { text: problems.to_string(), warnings: problems.warnings }
     }
 }
 
@@ -134,13 +147,14 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(EXIT_FAILED),
         Err(Failure::Reported(code)) => ExitCode::from(code),
-        Err(failure) => failure.unsaid().map_or(ExitCode::SUCCESS, |(text, code)| complain(text, code)),
+        Err(failure) => failure.unsaid().map_or(ExitCode::SUCCESS, |(text, code)| complain(text, failure.warnings(), code)),
     }
 }
 
-fn complain(text: &str, code: u8) -> ExitCode {
+fn complain(text: &str, warnings: &[String], code: u8) -> ExitCode {
     // It may quote a key of the file or an argument.
-    let text: Vec<String> = text.lines().map(printable).collect();
+    let warnings = warnings.iter().map(|warning| format!("warning: {}", printable(warning)));
+    let text: Vec<String> = text.lines().map(printable).chain(warnings).collect();
     // Nothing is left to be told where even stderr is closed.
     let _closed = writeln!(io::stderr(), "hookgate: {}", text.join("\n"));
     ExitCode::from(code)
@@ -180,11 +194,14 @@ impl ConfigSource {
     /// Loads with further flags over the file and the environment, each a configuration key and its value.
     fn load_with(&self, environment: &Environment, flags: &[(&str, &Option<String>)], needs: Needs) -> Result<Config, Failure> {
         let config = config::load(&self.config, environment, &self.overrides(flags), needs, kafka::refuses_property)?;
-        kafka::takes_properties(&config.kafka).map_err(Failure::Configuration)?;
+        let mut taken = kafka::takes_properties(&config.kafka);
         if needs >= Needs::Kafka {
-            kafka::takes_files(&config.kafka).map_err(Failure::Configuration)?;
+            taken = taken.and_then(|()| kafka::takes_files(&config.kafka));
         }
-        Ok(config)
+        match taken {
+            Ok(()) => Ok(config),
+            Err(text) => Err(Failure::Configuration { text, warnings: config.warnings }),
+        }
     }
 
     fn overrides(&self, flags: &[(&str, &Option<String>)]) -> Vec<(String, String)> {

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, environment: Environment) -> CommandRes
         let overrides = arguments.source.overrides(&flags);
         logging::report(config::log_format(&arguments.source.config, &environment, &overrides), failure)
     })?;
-    let logging = logging::init(&config.log).map_err(Failure::Configuration)?;
+    let logging = logging::init(&config.log).map_err(Failure::configuration)?;
     let outcome = serve(&config, environment, &logging);
     // Its lines come before the reason for the end.
     drop(logging);

@@ -137,6 +137,11 @@ impl<'a> Section<'a> {
         self.reader.problem(origin, format!("[{}] {key}: {message}", self.path));
     }
 
+    /// Whether there is a complaint about a key of this table.
+    pub(super) fn is_faulty(&self, key: &str) -> bool {
+        self.reader.faulty.borrow().contains(&format!("{}.{key}", self.path))
+    }
+
     /// Warns of what a key of this table says.
     pub(super) fn warn(&self, key: &str, warning: &str) {
         self.reader.warn(format!("[{}] {key}: {warning}", self.path));

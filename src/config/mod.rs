@@ -239,13 +239,16 @@ pub fn load(
     refuses: Refuses,
 ) -> Result<Config, Problems> {
     let name = path.display().to_string();
-    let text = read(path).map_err(|fault| {
-        let origin = ValueOrigin::File { name: name.as_str().into(), line: 0 };
-        Problems(vec![Problem { origin, message: fault }])
-    })?;
     let mut reader = reader::Reader::new(&name, needs);
     reader.refuses = refuses;
-    parse_with(reader, &text, environment, overrides)
+    match read(path) {
+        Ok(text) => parse_with(reader, &text, environment, overrides),
+        Err(fault) => {
+            variables::warn(&reader, environment);
+            reader.problem(reader.file(), fault);
+            Err(reader.into_problems())
+        }
+    }
 }
 
 /// `[log] format` of a configuration that cannot be used, as far as it can be read: what is wrong is reported in that form.
@@ -289,6 +292,7 @@ fn parse_with(
     environment: &Environment,
     overrides: &[(String, String)],
 ) -> Result<Config, Problems> {
+    variables::warn(&reader, environment);
     let mut root = reader.parse(text);
     if reader.has_problems() {
         return Err(reader.into_problems());
@@ -298,12 +302,12 @@ fn parse_with(
         reader.lay_flag(&mut root, path, value);
     }
     let mut config = tables::read(&reader, root, environment);
+    config.warnings.append(&mut reader.warnings.borrow_mut());
     if reader.has_problems() {
+        reader.warnings.replace(config.warnings);
         return Err(reader.into_problems());
     }
     config.view = reader.records.view();
-    variables::warn(&reader, environment);
-    config.warnings.extend(reader.warnings.take());
     Ok(config)
 }
 

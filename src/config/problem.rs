@@ -44,13 +44,18 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong, ordered by file line, then variables, then flags.
+/// Everything that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Problems(pub Vec<Problem>);
+pub struct Problems {
+    /// What is wrong, ordered by file line, then variables, then flags; at least one.
+    pub problems: Vec<Problem>,
+    /// What would work but is probably not meant: often it is the reason for a problem.
+    pub warnings: Vec<String>,
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
+        for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }

@@ -109,12 +109,12 @@ impl Reader {
         self.warnings.borrow_mut().push(warning);
     }
 
-    /// Everything that was complained about, in order.
+    /// Everything that was complained about, in order, and everything that was warned of.
     pub(super) fn into_problems(self) -> Problems {
         let mut problems = self.problems.into_inner();
         problems.sort();
         problems.dedup();
-        Problems(problems)
+        Problems { problems, warnings: self.warnings.into_inner() }
     }
 
     pub(super) fn has_problems(&self) -> bool {

@@ -161,6 +161,8 @@ fn min_insync_replicas(section: &mut Section<'_>, replication: i32, warnings: &m
     let number = section.integer("min_insync_replicas", default.into(), &(-1..=1000));
     let number = i32::try_from(number).unwrap_or(i32::MAX);
     match (number, replication) {
+        // A default stands in for what was complained about.
+        _ if section.is_faulty("replication") || section.is_faulty("min_insync_replicas") => {}
         (0, _) => section.complain("min_insync_replicas", origin, "must be 1 or more, or -1 for the broker's default"),
         (_, 1..) if number > replication => {
             let message = format!("is above replication ({replication}), so that nothing could ever be written");

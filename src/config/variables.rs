@@ -7,7 +7,7 @@ use super::{
     reader::{Reader, plain},
 };
 
-/// Warns of variables that would set a key if they were spelled otherwise. To be called when every key was asked for.
+/// Warns of variables that would set a key if they were spelled otherwise.
 pub(super) fn warn(reader: &Reader, environment: &Environment) {
     for (name, _) in environment.variables() {
         if let Some(hint) = hint(name) {

@@ -213,7 +213,7 @@ fn secrets_are_never_printed() {
         .replace("env:AVATARS_TOKEN", AVATARS)
         .replace("\"hunter-rack\"", "[\"hunter-rack\"]");
     let problems = read(&wrong, &variables, &[]).expect_err("accepted");
-    assert_eq!(problems.0.len(), 3, "{problems}");
+    assert_eq!(problems.problems.len(), 3, "{problems}");
     write!(shown, "{problems} {problems:?}").unwrap();
     let syntax = read(&text.replace("\"env:PASSWORD\"", "hunter-password"), &variables, &[]).expect_err("accepted");
     write!(shown, "{syntax} {syntax:?}").unwrap();

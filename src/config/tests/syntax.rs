@@ -32,7 +32,7 @@ fn problems(text: &str) -> Vec<String> {
     let variables = ["A", "B", "C", "D"].map(|name| (name, format!("made-up-secret-{name}")));
     match parse(text, "hookgate.toml", &variables.into_iter().collect::<Environment>(), &[]) {
         Ok(_) => Vec::new(),
-        Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+        Err(problems) => problems.problems.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Mistakes that people made who configured Hookgate for the first time, and what it says of each: what is wrong, and what to write. None goes without a word.
 
+mod beside_problems;
 mod not_used;
 mod not_toml;
 
