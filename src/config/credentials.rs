@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Kafka, Sasl, Security,
     files::read_file,
+    sasl,
     secrets::{SecretSource, SecretText},
     tls,
 };
@@ -59,7 +60,14 @@ impl Credentials {
     /// Reads all of them. The error says which cannot be read and why. Blocks on the file system.
     pub fn read(&self) -> Result<CurrentCredentials, String> {
         // A file has no variables in it.
-        let password = self.password.as_ref().map(|source| source.text(&super::Environment::default())).transpose()?;
+        let read = |source: &SecretSource| {
+            let password = source.text(&super::Environment::default())?;
+            match sasl::cut_by_librdkafka(password.reveal()) {
+                Some(fault) => Err(format!("{source} {fault}")),
+                None => Ok(password),
+            }
+        };
+        let password = self.password.as_ref().map(read).transpose()?;
         self.reading(password)
     }
 

@@ -8,7 +8,7 @@ use super::{
     Needs, hints,
     keys::{Absent, Key, Kind},
     problem::{ValueOrigin, suggestion},
-    reader::{Entries, Item, Reader, Value},
+    reader::{Entries, Item, Reader, Value, plain},
 };
 
 /// A table that is being read. Each getter takes its key out; [`Section::finish`] complains about what is left.
@@ -135,6 +135,17 @@ impl<'a> Section<'a> {
     pub(super) fn complain(&self, key: &str, origin: ValueOrigin, message: &str) {
         self.reader.faulty.borrow_mut().insert(format!("{}.{key}", self.path));
         self.reader.problem(origin, format!("[{}] {key}: {message}", self.path));
+    }
+
+    /// The variable that sets a key of this table.
+    fn variable(&self, key: &str) -> String {
+        let path: Vec<String> = self.path.split('.').chain([key]).map(plain).collect();
+        format!("HOOKGATE_{}", path.join("__").to_ascii_uppercase())
+    }
+
+    /// Whether the secrets of this table go to librdkafka.
+    pub(super) fn is_for_librdkafka(&self) -> bool {
+        self.path.starts_with("kafka.")
     }
 
     /// Whether there is a complaint about a key of this table.

@@ -60,7 +60,8 @@ pub(super) fn protocol(word: &str) -> Option<(bool, String)> {
 pub(super) fn list(key: &str, text: &str) -> String {
     let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let is_reference = |part: &str| super::SecretSource::parse(part).is_ok();
-    let shown = matches!(key, "brokers" | "hosts" | "trusted_proxies") || parts().all(is_reference);
+    let is_address = matches!(key, "brokers" | "hosts" | "trusted_proxies") && !may_hold_a_secret(text);
+    let shown = is_address || parts().all(is_reference);
     match key {
         _ if shown && !text.trim().is_empty() => {
             let parts: Vec<String> = parts().map(|part| format!("{part:?}")).collect();
@@ -105,8 +106,22 @@ pub(super) fn size(text: &str) -> Option<String> {
     (!number.is_empty()).then(|| format!("write \"{number}{own}\""))
 }
 
+/// Whether an address may hold a user and a password, as a URL or a connection string does: it is not repeated then.
+pub(super) fn may_hold_a_secret(address: &str) -> bool {
+    !address.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/' | '[' | ']' | '*' | ',' | ';' | ' '))
+}
+
 /// What is written around a broker's host and port that does not belong there.
 pub(super) fn broker(text: &str) -> Option<String> {
+    if text.contains('@') {
+        return Some(
+            "it takes no user and no password; write the host and the port alone, and mechanism, username and password in [kafka.sasl]"
+                .into(),
+        );
+    }
+    if may_hold_a_secret(text) {
+        return None;
+    }
     if text.contains([',', ' ', ';']) {
         let parts: Vec<String> =
             text.split([',', ' ', ';']).filter(|part| !part.is_empty()).map(|part| format!("{part:?}")).collect();

@@ -157,8 +157,9 @@ fn brokers(section: &mut Section<'_>) -> Vec<String> {
     let brokers = section.required_list("brokers", &missing, &empty).unwrap_or_default();
     for (broker, origin) in &brokers {
         if !is_host_port(broker) {
+            let shown = if hints::may_hold_a_secret(broker) { "a broker".into() } else { format!("{broker:?}") };
             let hint = hints::broker(broker).map_or_else(String::new, |hint| format!("; {hint}"));
-            section.complain("brokers", origin.clone(), &format!("{broker:?} is not host:port, such as \"kafka:9092\"{hint}"));
+            section.complain("brokers", origin.clone(), &format!("{shown} is not host:port, such as \"kafka:9092\"{hint}"));
         }
     }
     for (index, (broker, _)) in brokers.iter().enumerate() {

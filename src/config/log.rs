@@ -81,7 +81,7 @@ fn level(section: &mut Section<'_>, warnings: &mut Vec<String>) -> String {
     let directives: Vec<Directive<'_>> = directives.into_iter().filter_map(Result::ok).collect();
     if directives.len() == written.len() && silences_errors(&directives) {
         warnings.push(format!(
-            "[log] level: {text:?} hides errors of Hookgate's own; write \"error\" or another level that is for all lines"
+            "[log] level: {text:?} hides errors of Hookgate's own; write \"error\" or another level in the place of \"off\", and one that is for all lines"
         ));
     }
     let level = written.join(",");
@@ -126,8 +126,12 @@ fn word_level(word: &str) -> Result<LevelFilter, String> {
     })
 }
 
-/// Whether errors of Hookgate itself are not shown. The most specific directive decides, and of two the last.
+/// Whether errors of Hookgate itself, or of a part of it, are not shown. The most specific directive decides, and of two the last.
 fn silences_errors(directives: &[Directive<'_>]) -> bool {
-    let of_own = directives.iter().filter(|it| it.target.is_none_or(|target| OWN_TARGET.starts_with(target)));
-    of_own.max_by_key(|it| it.target.map(str::len)).is_none_or(|it| it.level == LevelFilter::OFF)
+    let is_off = |part: &str| {
+        let of_part = directives.iter().filter(|it| it.target.is_none_or(|target| part.starts_with(target)));
+        of_part.max_by_key(|it| it.target.map(str::len)).is_none_or(|it| it.level == LevelFilter::OFF)
+    };
+    let parts = directives.iter().filter_map(|it| it.target).filter(|target| target.starts_with(OWN_TARGET));
+    [OWN_TARGET].into_iter().chain(parts).any(is_off)
 }

@@ -113,7 +113,9 @@ pub(super) fn changes_in_a_url(token: &[u8]) -> bool {
 /// What a path means that looks as if it meant something else.
 pub(super) fn path_remark(path: &str) -> Option<String> {
     let rest = path.trim_start_matches('/');
-    if path.starts_with('~') {
+    if path.starts_with("file:") || path.starts_with("env:") {
+        Some("\"file:\" and \"env:\" stand in front of secrets alone; write the path itself".into())
+    } else if path.starts_with('~') {
         Some("\"~\" is not your home here but a name like any other; write the whole path".into())
     } else if path.starts_with("//") && !path.starts_with("///") {
         Some(format!("this is a path and no URL, so it means \"/{rest}\"; write \"file:/{rest}\""))
@@ -202,6 +204,8 @@ mod tests {
         }
         for (path, expected) in [
             ("~/s", Some("\"~\" is not your home")),
+            ("file:/run/s", Some("stand in front of secrets alone; write the path itself")),
+            ("env:FILE", Some("stand in front of secrets alone; write the path itself")),
             ("//tmp/s", Some("it means \"/tmp/s\"; write \"file:/tmp/s\"")),
             ("$HOME/s", Some("variables are not replaced")),
             (" /run/s", Some("the blank")),

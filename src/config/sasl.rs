@@ -163,13 +163,21 @@ fn required(table: &mut Section<'_>, key: &'static str, missing: &str) -> Option
     filled(table, key, found)
 }
 
-/// Complains about a string that holds nothing.
+/// Complains about a string that holds nothing, or does not reach the brokers as it is.
 fn filled(table: &Section<'_>, key: &'static str, found: Option<(String, ValueOrigin)>) -> Option<(String, ValueOrigin)> {
     found.inspect(|(text, origin)| {
         if text.is_empty() {
             table.complain(key, origin.clone(), "is empty");
+        } else if let Some(fault) = cut_by_librdkafka(text) {
+            table.complain(key, origin.clone(), fault);
         }
     })
+}
+
+/// Why a user, a password or a secret would reach the brokers as another one, if it would: librdkafka takes off what C's `isspace` finds in front.
+pub(super) fn cut_by_librdkafka(text: &str) -> Option<&'static str> {
+    let is_cut = text.starts_with([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    is_cut.then_some("begins with a blank or a line end, which the Kafka client takes off, so that it never counts; take it off")
 }
 
 fn token_source(table: &mut Section<'_>, environment: &Environment) -> Option<TokenSource> {

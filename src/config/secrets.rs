@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{Environment, files::read_file, getters::Section, mistaken};
+use super::{Environment, files::read_file, getters::Section, mistaken, sasl};
 use crate::provider::{CredentialSource, Provider};
 
 /// The largest secret file in bytes; a larger file is something else.
@@ -175,6 +175,11 @@ pub(super) fn resolve(table: &Section<'_>, key: &str, reference: &str, environme
         return Ok(SecretText { text: String::new(), source: source.to_string() });
     }
     let text = source.text(environment)?;
+    if table.is_for_librdkafka()
+        && let Some(fault) = sasl::cut_by_librdkafka(text.reveal())
+    {
+        return Err(format!("{source} {fault}"));
+    }
     for remark in source.remarks(text.reveal().as_bytes()) {
         table.warn(key, &remark);
     }

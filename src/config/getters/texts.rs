@@ -51,8 +51,19 @@ impl Section<'_> {
     }
 
     fn string(&mut self, key: &'static str, kind: Kind, absent: Absent) -> Option<Written> {
+        let is_text = kind == Kind::Text;
         self.describe(key, kind, absent);
         let found = self.take_text(key)?;
+        if is_text && SecretSource::parse(&found.0).is_ok() {
+            let variable = self.variable(key);
+            self.warn(
+                key,
+                &format!(
+                    "{:?} is taken as it is: only secrets are references; write the text itself, or set {variable}",
+                    found.0
+                ),
+            );
+        }
         self.show(key, found.0.as_str());
         Some(found)
     }

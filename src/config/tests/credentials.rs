@@ -54,7 +54,12 @@ fn each_file_counts() {
     assert_eq!(reading.applied_to(&kafka).sasl.unwrap().secret().reveal(), "hunter-new");
     assert!(!format!("{reading:?}").contains("hunter"), "{reading:?}");
     assert_eq!(credentials.in_force(&kafka).unwrap().fingerprint, credentials.in_force(&kafka).unwrap().fingerprint);
-    for (name, content, fault) in [("password", Some(""), "is empty"), ("key", None, "cannot be read: no such file")] {
+    for (name, content, fault) in [
+        ("password", Some(""), "is empty"),
+        ("password", Some(" \n"), "is empty but for blanks, quotes, line ends or a name"),
+        ("password", Some(" hunter"), "which the Kafka client takes off, so that it never counts; take it off"),
+        ("key", None, "cannot be read: no such file"),
+    ] {
         match content {
             Some(content) => fs::write(path(name), content).unwrap(),
             None => fs::remove_file(path(name)).unwrap(),

@@ -293,6 +293,50 @@ fn properties_of_tokens() {
     assert!(!format!("{kafka:?}").contains("avatars-token"), "{kafka:?}");
 }
 
+/// The Kafka client takes off what is blank in front, so that another user or password would count than the one that is written.
+#[test]
+fn what_the_client_would_cut_off_is_refused() {
+    const CUT: &str = "begins with a blank or a line end, which the Kafka client takes off, so that it never counts; take it off";
+    let sasl = |user: &str| {
+        format!("sasl = {{mechanism = \"SCRAM-SHA-512\", username = {}, password = \"env:P\"}}", serde_json::json!(user))
+    };
+    let text = |user: &str| MINIMAL.replacen("[kafka]\n", &format!("[kafka]\nsecurity = \"tls\"\n{}\n", sasl(user)), 1);
+    for blank in [" ", "  \t", "\n", "\r\n", "\x0b", "\x0c"] {
+        let report = read(&text("u"), &[("P", &format!("{blank}hunter2"))], &[]).expect_err("accepted");
+        assert_eq!(report.to_string(), format!("hookgate.toml:4: [kafka.sasl] password: env:P {CUT}"), "{blank:?}");
+        assert_eq!(report.warnings, Vec::<String>::new(), "{blank:?}");
+        let report = read(&text(&format!("{blank}u")), &[("P", "hunter2")], &[]).expect_err("accepted").to_string();
+        assert_eq!(report, format!("hookgate.toml:4: [kafka.sasl] username: {CUT}"), "{blank:?}");
+        let kafka = TOKENS.replace("env:AVATARS_TOKEN", "env:P");
+        let tokens = MINIMAL.replacen("[kafka]\n", &format!("[kafka]\n{kafka}\n"), 1);
+        let report = read(&tokens, &[("P", &format!("{blank}hunter2"))], &[]).expect_err("accepted").to_string();
+        assert_eq!(report, format!("hookgate.toml:4: [kafka.sasl] client_secret: env:P {CUT}"), "{blank:?}");
+    }
+    // What is behind does count.
+    let config = accept(&text("u "), &[("P", "hunter2 ")], &[]);
+    let password = "[kafka.sasl] password: env:P ends with a blank: all of that counts as a part of the secret; write the secret alone, \
+                    with one line end at most";
+    assert_eq!(config.warnings, [password]);
+    let properties = config.kafka.connection_properties();
+    assert!(
+        properties.contains(&("sasl.username".into(), "u ".into()))
+            && properties.contains(&("sasl.password".into(), "hunter2 ".into()))
+    );
+}
+
+#[test]
+fn a_reference_where_there_is_none_is_warned_of() {
+    let sasl = "sasl = {mechanism = \"SCRAM-SHA-512\", username = \"env:USER\", password = \"env:AVATARS_TOKEN\"}";
+    let text = MINIMAL.replacen("[kafka]\n", &format!("[kafka]\nsecurity = \"tls\"\n{sasl}\n"), 1);
+    let said = "is taken as it is: only secrets are references; write the text itself, or set";
+    let username = format!("[kafka.sasl] username: \"env:USER\" {said} HOOKGATE_KAFKA__SASL__USERNAME");
+    assert_eq!(accept(&text, &[], &[]).warnings, [username]);
+    let registry = "[schema_registry]\nurls = [\"https://r\"]\nusername = \"file:/run/user\"\npassword = \"env:AVATARS_TOKEN\"";
+    let username = format!("[schema_registry] username: \"file:/run/user\" {said} HOOKGATE_SCHEMA_REGISTRY__USERNAME");
+    let report = read(&format!("{MINIMAL}\n{registry}"), &[], &[]).expect_err("a colon").warnings;
+    assert_eq!(report, [username]);
+}
+
 #[test]
 fn scram_without_tls_is_a_warning() {
     let sasl = "sasl = {mechanism = \"SCRAM-SHA-256\", username = \"u\", password = \"env:AVATARS_TOKEN\"}";

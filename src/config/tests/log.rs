@@ -70,6 +70,8 @@ fn levels_that_show_errors_are_accepted_without_a_word() {
         "info,hookgate::kafka=debug",
         "hookgate=info",
         "warn,rdkafka=off",
+        "off,hookgate=error",
+        "info,hookgate::kafka=off,hookgate::kafka=error",
     ] {
         check(level, "");
     }
@@ -81,9 +83,19 @@ fn levels_that_show_errors_are_accepted_without_a_word() {
 
 #[test]
 fn a_level_that_hides_errors_is_warned_of() {
-    for level in ["off", "0", "hookgate::kafka=debug", "rdkafka=debug", "info,hookgate=off"] {
+    for level in [
+        "off",
+        "0",
+        "hookgate::kafka=debug",
+        "rdkafka=debug",
+        "info,hookgate=off",
+        "info,hookgate::kafka=off",
+        "info,hookgate::http::deliver=OFF",
+        "info,hookgate::kafka=0,hookgate::kafka::reload=debug",
+        "off,hookgate::kafka=error",
+    ] {
         let expected = format!(
-            "[log] level: {level:?} hides errors of Hookgate's own; write \"error\" or another level that is for all lines"
+            "[log] level: {level:?} hides errors of Hookgate's own; write \"error\" or another level in the place of \"off\", and one that is for all lines"
         );
         check(level, &expected);
     }

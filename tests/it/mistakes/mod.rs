@@ -74,6 +74,15 @@ fn values_of_another_shape() {
     let tls = "it takes no \"SASL_SSL://\"; write \"a:1\" and write security = \"tls\", and mechanism, username and password in [kafka.sasl]";
     check("a broker of Kafka's, with SASL", "a:1", "SASL_SSL://a:1", 64, tls);
     check("a broker's URL", "a:1", "http://a:1/", 64, "it takes no \"http://\"; write \"a:1\"");
+    let login = "[kafka] brokers: a broker is not host:port, such as \"kafka:9092\"; it takes no user and no password; write the host and \
+                 the port alone, and mechanism, username and password in [kafka.sasl]";
+    for url in ["kafka://user:hunter2@a:1", "user:hunter2@a:1", "hunter2@a:1,b:2", "https://u:hunter2@a:1/?x=hunter3"] {
+        check("a broker with a password", "a:1", url, 64, login);
+    }
+    for text in ["a:1;sasl.password=hunter2", "kafka://a:1?password=hunter2", "a:1/#hunter2"] {
+        check("a connection string", "a:1", text, 64, "[kafka] brokers: a broker is not host:port, such as \"kafka:9092\"");
+    }
+    check("brokers as a URL", "[\"a:1\"]", "\"kafka://user:hunter2@a:1\"", 64, "a string was found; write brokers = [\"…\"]");
     check("no port", "a:1", "a", 64, "\"a\" is not host:port, such as \"kafka:9092\"");
     check(
         "secrets as a text",
