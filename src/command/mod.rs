@@ -25,7 +25,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{self, Config, Environment, Needs},
-    kafka,
+    kafka::CLIENT_LIBRARY,
     logged::printable,
 };
 
@@ -168,7 +168,7 @@ fn note(text: &str) {
 
 /// `[kafka]` with the addresses that lead to a broker; the others are said on stderr.
 fn usable_brokers(kafka: &config::Kafka) -> Result<config::Kafka, Failure> {
-    let (kafka, unusable) = kafka::bootstrap::usable(kafka).map_err(|why| Failure::Failed(why.join("\n")))?;
+    let (kafka, unusable) = crate::kafka::bootstrap::usable(kafka).map_err(|why| Failure::Failed(why.join("\n")))?;
     for why in unusable {
         note(&format!("warning: {why}"));
     }
@@ -193,15 +193,7 @@ impl ConfigSource {
 
     /// Loads with further flags over the file and the environment, each a configuration key and its value.
     fn load_with(&self, environment: &Environment, flags: &[(&str, &Option<String>)], needs: Needs) -> Result<Config, Failure> {
-        let config = config::load(&self.config, environment, &self.overrides(flags), needs, kafka::refuses_property)?;
-        let mut taken = kafka::takes_properties(&config.kafka);
-        if needs >= Needs::Kafka {
-            taken = taken.and_then(|()| kafka::takes_files(&config.kafka));
-        }
-        match taken {
-            Ok(()) => Ok(config),
-            Err(text) => Err(Failure::Configuration { text, warnings: config.warnings }),
-        }
+        Ok(config::load(&self.config, environment, &self.overrides(flags), needs, CLIENT_LIBRARY)?)
     }
 
     fn overrides(&self, flags: &[(&str, &Option<String>)]) -> Vec<(String, String)> {

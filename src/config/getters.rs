@@ -153,6 +153,11 @@ impl<'a> Section<'a> {
         self.reader.faulty.borrow().contains(&format!("{}.{key}", self.path))
     }
 
+    /// Whether there is a complaint about a key of this table or of one in it.
+    pub(super) fn has_faults(&self) -> bool {
+        self.reader.faulty.borrow().iter().any(|key| key.strip_prefix(&*self.path).is_some_and(|rest| rest.starts_with('.')))
+    }
+
     /// Warns of what a key of this table says.
     pub(super) fn warn(&self, key: &str, warning: &str) {
         self.reader.warn(format!("[{}] {key}: {warning}", self.path));

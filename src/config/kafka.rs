@@ -148,6 +148,14 @@ pub(super) fn read(
         max_message_bytes,
         properties: properties::read(section.map("properties")),
     };
+    // What is wrong by itself was complained about.
+    if section.is_needed()
+        && !section.has_faults()
+        && let Some(why) = (section.reader.client.refuses)(&kafka)
+    {
+        let place = section.written("properties").unwrap_or_else(|| section.origin.clone());
+        section.reader.problem(place, format!("[kafka]: {why}"));
+    }
     section.finish();
     kafka
 }

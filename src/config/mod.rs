@@ -46,7 +46,7 @@ pub use self::{
     kafka::Kafka,
     log::{Log, LogFormat},
     problem::{Problem, Problems, ValueOrigin, suggestion},
-    properties::Properties,
+    properties::{Properties, in_our_keys},
     proxies::TrustedProxies,
     registry::{SchemaRegistry, SubjectNameStrategy},
     sasl::{Sasl, TokenSource},
@@ -226,21 +226,34 @@ pub enum Needs {
     Everything,
 }
 
-/// Why the client library does not take a property, by its name and value, if it does not. The text must not hold the value.
-pub type Refuses = fn(&str, &str) -> Option<String>;
+/// What Kafka's client library is asked while a configuration is read. Each answer is why it refuses, if it does, and holds no value.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLibrary {
+    /// A property, by its name and value.
+    pub refuses_property: fn(&str, &str) -> Option<String>,
+    /// The properties of TLS that are given, and nothing else. The files that they name are read.
+    pub refuses_tls: fn(&[(&str, &str)]) -> Option<String>,
+    /// Everything that a producer gets, together, but for who it connects to.
+    pub refuses: fn(&Kafka) -> Option<String>,
+}
 
-/// Reads the configuration from a file. `overrides` are flags: `("http.listen", "127.0.0.1:8080")`. `refuses` is asked about each of
-/// `[kafka.properties]`.
+impl ClientLibrary {
+    /// One that takes everything.
+    pub const LENIENT: Self = Self { refuses_property: |_, _| None, refuses_tls: |_| None, refuses: |_| None };
+}
+
+/// Reads the configuration from a file. `overrides` are flags: `("http.listen", "127.0.0.1:8080")`. `client` is asked about what
+/// goes to Kafka's client library.
 pub fn load(
     path: &Path,
     environment: &Environment,
     overrides: &[(String, String)],
     needs: Needs,
-    refuses: Refuses,
+    client: ClientLibrary,
 ) -> Result<Config, Problems> {
     let name = path.display().to_string();
     let mut reader = reader::Reader::new(&name, needs);
-    reader.refuses = refuses;
+    reader.client = client;
     match read(path) {
         Ok(text) => parse_with(reader, &text, environment, overrides),
         Err(fault) => {

@@ -76,18 +76,56 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
 ];
 
+/// Properties of Kafka's Java clients that librdkafka does not know, and what to use instead. Where there is nothing, the reason.
+const JAVA: &[(&[&str], &str)] = &[
+    (&["buffer.memory"], "use [kafka] queue_bytes"),
+    (&["max.request.size"], "use [topics] max_message_bytes, and [http] max_body_bytes for what is taken in"),
+    (&["max.block.ms"], "use [kafka] publish_timeout"),
+    (&["ssl.truststore.*"], "use [kafka.tls] ca_file, a PEM file"),
+    (&["ssl.protocol", "ssl.enabled.protocols", "ssl.provider"], "TLS 1.2 and 1.3 are spoken, whatever the brokers take"),
+    (&["key.serializer", "value.serializer"], "keys are text and values are protobuf"),
+    (&["schema.registry.*", "basic.auth.*"], "use [schema_registry]"),
+    (&["send.buffer.bytes"], "use \"socket.send.buffer.bytes\""),
+    (&["receive.buffer.bytes"], "use \"socket.receive.buffer.bytes\""),
+];
+
+/// A text of librdkafka on one line, with our key after each property that it names and that does not pass through.
+pub fn in_our_keys(text: &str) -> String {
+    let word = |word: &str| {
+        let name = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let reason = if name.contains('.') { refusal(name) } else { None };
+        match reason.map(|reason| (reason, reason.split_once("use ").map(|(_, own)| own))) {
+            None => word.to_owned(),
+            Some((_, Some(own))) => word.replace(name, own.split([',', ';']).next().unwrap_or(own)).replace('`', ""),
+            Some((reason, None)) => word.replace(name, &format!("{name} (which is not passed through: {reason})")),
+        }
+    };
+    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+}
+
 fn refusal(name: &str) -> Option<&'static str> {
+    reason(REFUSED, name)
+}
+
+fn reason(table: &'static [(&[&str], &'static str)], name: &str) -> Option<&'static str> {
     let matches = |pattern: &&str| match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
         (Some(start), _) => name.starts_with(start),
         (None, Some(end)) => name.ends_with(end),
         (None, None) => name == *pattern,
     };
-    REFUSED.iter().find(|(patterns, _)| patterns.iter().any(&matches)).map(|(_, reason)| *reason)
+    table.iter().find(|(patterns, _)| patterns.iter().any(&matches)).map(|(_, reason)| *reason)
 }
 
 /// Whether only producers know a property that passes through.
 pub(super) fn is_producer_only(name: &str) -> bool {
     PRODUCER_ONLY.contains(&name)
+}
+
+/// Why librdkafka does not take a property, if it does not. Those of TLS name files, which need not be there for everybody.
+fn refused(section: &Section<'_>, name: &str, value: &str) -> Option<String> {
+    let client = &section.reader.client;
+    let of_tls = || if name.starts_with("ssl.") && section.is_needed() { (client.refuses_tls)(&[(name, value)]) } else { None };
+    (client.refuses_property)(name, value).or_else(of_tls)
 }
 
 /// Reads `[kafka.properties]`.
@@ -103,6 +141,7 @@ pub(super) fn read(mut section: Section<'_>) -> Properties {
         };
         let fault = match (refusal(&name), &value) {
             (Some(reason), _) => Some(format!("is not passed through: {reason}")),
+            (None, _) if let Some(instead) = reason(JAVA, &name) => Some(format!("is of Kafka's Java clients; {instead}")),
             // Dots are part of a property's name, and TOML reads a bare one as a table.
             (None, None) if matches!(item.value, Value::Table(_)) => {
                 Some("is a table; quote the property's whole name, such as \"socket.keepalive.enable\"".into())
@@ -110,7 +149,7 @@ pub(super) fn read(mut section: Section<'_>) -> Properties {
             (None, None) => Some("a string, an integer or a boolean was expected".into()),
             _ if name.is_empty() || !shaped => Some("is not the name of a librdkafka property".into()),
             (None, Some(value)) if value.contains(char::is_control) => Some("holds control characters".into()),
-            (None, Some(value)) => (section.reader.refuses)(&name, value).map(|why| format!("librdkafka refuses it: {why}")),
+            (None, Some(value)) => refused(&section, &name, value).map(|why| format!("librdkafka refuses it: {why}")),
         };
         match (fault, value) {
             (Some(fault), _) => section.complain(&name, item.origin, &fault),
@@ -119,4 +158,29 @@ pub(super) fn read(mut section: Section<'_>) -> Properties {
     }
     section.show_all(properties.keys().map(|name| (name, "…")));
     Properties(properties)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_our_keys;
+
+    #[test]
+    fn a_text_of_librdkafka_names_our_keys() {
+        fn check(text: &str, expected: &str) {
+            assert_eq!(in_our_keys(text), expected, "{text:?}");
+        }
+        check("", "");
+        check("a file\n and.so on.\n\n", "a file and.so on.");
+        check(
+            "TrustStores are not supported, use `ssl.ca.location` and a certificate",
+            "TrustStores are not supported, use [kafka.tls] ca_file and a certificate",
+        );
+        check("`linger.ms` must be less than `message.timeout.ms`.", "[kafka] linger must be less than [kafka] message_timeout.");
+        check("see ssl.key.location", "see [kafka.tls] key_file");
+        check("\"acks\" and metadata.max.age.ms", "\"acks\" and metadata.max.age.ms");
+        check(
+            "set enable.idempotence",
+            "set enable.idempotence (which is not passed through: idempotence is always on: a retry must not reorder or double records)",
+        );
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Environment, Needs, Refuses,
+    ClientLibrary, Environment, Needs,
     keys::KeyRecords,
     problem::{Problem, Problems, ValueOrigin},
     syntax,
@@ -58,8 +58,8 @@ impl Value {
 pub(super) struct Reader {
     file: Arc<str>,
     pub(super) needs: Needs,
-    /// Asked for each property of `[kafka.properties]`.
-    pub(super) refuses: Refuses,
+    /// Asked about what goes to it.
+    pub(super) client: ClientLibrary,
     problems: RefCell<Vec<Problem>>,
     /// What works but is probably not meant.
     pub(super) warnings: RefCell<Vec<String>>,
@@ -76,7 +76,7 @@ impl Reader {
         Self {
             file: file_name.into(),
             needs,
-            refuses: |_, _| None,
+            client: ClientLibrary::LENIENT,
             problems: RefCell::default(),
             warnings: RefCell::default(),
             origins: RefCell::default(),

@@ -132,6 +132,11 @@ pub fn subject(file: &Path) -> Option<String> {
     Some(first.tbs_certificate().subject().to_string())
 }
 
+/// Whether a file holds a private key as PEM, without a password.
+pub(super) fn holds_key(file: &Path) -> bool {
+    read_file(file, FILE_BYTES_MAX).is_ok_and(|pem| PrivateKeyDer::from_pem_slice(&pem).is_ok())
+}
+
 type Times = Vec<(SystemTime, SystemTime)>;
 
 /// The certificates of a PEM file, and from when until when each counts.

@@ -7,34 +7,46 @@ use rdkafka::{
 };
 
 use super::{context::Context, meanings};
-use crate::config::{Kafka, Security};
+use crate::config::{ClientLibrary, Kafka, Security, in_our_keys};
 
 /// The producer of the daemon.
 pub(super) type Producer = ThreadedProducer<Context>;
 
-/// Whether librdkafka knows every property of the producer and takes its value. No client is made for that, and nobody is connected to.
-pub fn takes_properties(kafka: &Kafka) -> Result<(), String> {
-    client_config(kafka.client_properties()).create_native_config().map(drop).map_err(|error| meanings::explain(kafka, &error))
-}
-
-/// Whether librdkafka can use the files of `[kafka.tls]`. What is wrong with them is in the error, and nothing of them.
-pub fn takes_files(kafka: &Kafka) -> Result<(), String> {
-    if matches!(kafka.security, Security::Plaintext) {
-        return Ok(());
-    }
-    // The files of TLS are read when a client is made. This one knows no brokers, and no user that it could ask a token for.
-    let mut tls = kafka.connection_properties();
-    tls.retain(|(name, _)| name.starts_with("ssl.") || name.starts_with("enable.ssl."));
-    tls.push(("security.protocol".into(), "ssl".into()));
-    client_config(tls).create::<BaseProducer>().map(drop).map_err(|error| meanings::explain(kafka, &error))
-}
+/// librdkafka, for whoever reads a configuration. Nobody is connected to.
+pub const CLIENT_LIBRARY: ClientLibrary = ClientLibrary { refuses_property, refuses_tls, refuses };
 
 /// Why librdkafka does not take a property with this value by itself, if it does not. Never holds the value.
-pub fn refuses_property(name: &str, value: &str) -> Option<String> {
+fn refuses_property(name: &str, value: &str) -> Option<String> {
     match client_config(vec![(name.to_owned(), value.to_owned())]).create_native_config() {
-        Err(KafkaError::ClientConfig(_, description, ..)) => Some(description.replace(value, "…")),
+        Err(KafkaError::ClientConfig(_, description, ..)) => Some(in_our_keys(&hidden(&description, value))),
         _ => None,
     }
+}
+
+/// Why librdkafka cannot set up TLS with these properties and nothing else, if it cannot. Files and lists of TLS are read when a client is made.
+fn refuses_tls(properties: &[(&str, &str)]) -> Option<String> {
+    let of_tls = [("security.protocol", "ssl")].iter().chain(properties);
+    let client = client_config(of_tls.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+    let error = client.create::<BaseProducer>().err()?.to_string();
+    Some(in_our_keys(&properties.iter().fold(error, |text, (_, value)| hidden(&text, value))))
+}
+
+/// Why librdkafka does not take all properties of the producer together, if it does not.
+fn refuses(kafka: &Kafka) -> Option<String> {
+    if let Err(error) = client_config(kafka.client_properties()).create_native_config() {
+        return Some(meanings::explain(kafka, &error));
+    }
+    // This one knows no brokers, and no user that it could ask a token for.
+    let mut alone = kafka.client_properties();
+    alone.retain(|(name, _)| name != "bootstrap.servers" && name != "security.protocol" && !name.starts_with("sasl."));
+    let protocol = if kafka.security == Security::Plaintext { "plaintext" } else { "ssl" };
+    alone.push(("security.protocol".into(), protocol.into()));
+    client_config(alone).create::<BaseProducer>().err().map(|error| meanings::explain(kafka, &error))
+}
+
+/// A text without this value, which may be a secret.
+fn hidden(text: &str, value: &str) -> String {
+    if value.is_empty() { text.to_owned() } else { text.replace(value, "…") }
 }
 
 /// The version of the client library that is linked.

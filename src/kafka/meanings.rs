@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 
 use super::handshake;
 use crate::{
-    config::{Kafka, Sasl, Security},
+    config::{Kafka, Sasl, Security, in_our_keys},
     logged::printable,
 };
 
@@ -183,11 +183,11 @@ pub(super) fn explain(kafka: &Kafka, error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, description, property, value) => {
             let description = if value.is_empty() { description.clone() } else { description.replace(value, "…") };
-            format!("librdkafka refuses the property {property:?}: {description}")
+            format!("librdkafka refuses the property {property:?}: {}", in_our_keys(&description))
         }
         other => {
             let text = other.to_string();
-            meaning(kafka, None, &text).unwrap_or_else(|| format!("librdkafka cannot create the client: {text}"))
+            meaning(kafka, None, &text).unwrap_or_else(|| format!("librdkafka cannot create the client: {}", in_our_keys(&text)))
         }
     }
 }

@@ -32,7 +32,7 @@ mod topics;
 mod unacknowledged;
 
 pub use self::{
-    client::{librdkafka_version, refuses_property, takes_files, takes_properties},
+    client::{CLIENT_LIBRARY, librdkafka_version},
     context::Acknowledgement,
     publisher::{Pending, Publisher},
 };

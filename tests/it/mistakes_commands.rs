@@ -188,9 +188,9 @@ fn files_that_kafka_clients_cannot_use_are_refused_by_check_too() {
     };
     check(&[("ca_file", "ca.pem")], 0, "is good");
     check(&[("ca_file", "ca.pem"), ("certificate_file", "ca.pem"), ("key_file", "key.pem")], 0, "is good");
-    check(&[("ca_file", "empty.pem")], 64, "empty.pem) holds no certificate as PEM");
-    check(&[("ca_file", "ca.der")], 64, "ca.der) holds no certificate as PEM; `openssl x509 -inform der");
-    check(&[("certificate_file", "key.pem"), ("key_file", "key.pem")], 64, "[kafka.tls] certificate_file");
-    check(&[("certificate_file", "ca.pem"), ("key_file", "ca.pem")], 64, "[kafka.tls] key_file");
-    check(&[("certificate_file", "ca.pem"), ("key_file", "other.key")], 64, "[kafka.tls] key_file");
+    check(&[("ca_file", "empty.pem")], 64, "hookgate.toml:4: [kafka.tls] ca_file: ");
+    check(&[("ca_file", "ca.der")], 64, " holds no certificate as PEM; `openssl x509 -inform der");
+    check(&[("certificate_file", "key.pem"), ("key_file", "key.pem")], 64, "hookgate.toml:4: [kafka.tls] certificate_file: ");
+    check(&[("certificate_file", "ca.pem"), ("key_file", "ca.pem")], 64, "hookgate.toml:4: [kafka.tls] key_file: ");
+    check(&[("certificate_file", "ca.pem"), ("key_file", "other.key")], 64, "hookgate.toml:4: [kafka.tls] key_file: ");
 }

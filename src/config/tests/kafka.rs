@@ -289,7 +289,7 @@ fn properties_of_tokens() {
     ] {
         assert!(properties.contains(&(name.into(), value.into())), "no {name}={value}");
     }
-    crate::kafka::takes_properties(&kafka).unwrap();
+    assert_eq!((crate::kafka::CLIENT_LIBRARY.refuses)(&kafka), None);
     assert!(!format!("{kafka:?}").contains("avatars-token"), "{kafka:?}");
 }
 
@@ -351,16 +351,39 @@ fn tls_files_and_load() {
     fs::write(&pem, "pem").unwrap();
     let tls = format!("[kafka]\nsecurity = \"tls\"\ntls.certificate_file = {pem:?}\n");
     fs::write(&path, MINIMAL.replacen("[kafka]\n", &tls, 1)).unwrap();
-    let problems = load(&path, &environment(&[]), &[], Needs::Everything, |_, _| None).expect_err("accepted").to_string();
+    let problems =
+        load(&path, &environment(&[]), &[], Needs::Everything, ClientLibrary::LENIENT).expect_err("accepted").to_string();
     assert_eq!(problems, format!("{}:4: [kafka.tls] key_file: is missing beside certificate_file", path.display()));
 
     let tls = format!("{tls}tls.key_file = {pem:?}\n");
     fs::write(&path, MINIMAL.replacen("[kafka]\n", &tls, 1)).unwrap();
-    let properties = load(&path, &environment(&[]), &[], Needs::Everything, |_, _| None).unwrap().kafka.connection_properties();
+    let properties =
+        load(&path, &environment(&[]), &[], Needs::Everything, ClientLibrary::LENIENT).unwrap().kafka.connection_properties();
     assert!(properties.contains(&("ssl.key.location".into(), pem.display().to_string())), "{properties:?}");
 
     fs::remove_dir_all(&directory).unwrap();
-    let problems = load(&path, &environment(&[]), &[], Needs::Everything, |_, _| None).expect_err("accepted").to_string();
+    let problems =
+        load(&path, &environment(&[]), &[], Needs::Everything, ClientLibrary::LENIENT).expect_err("accepted").to_string();
     let expected = "cannot be read: no such file; --config names another file, and `hookgate dev` needs none";
     assert_eq!(problems, format!("{}: {expected}", path.display()));
+}
+
+/// What only shows when a producer is made of everything comes with all other problems; not where it may be the consequence of another one.
+#[test]
+fn what_the_client_refuses_as_a_whole() {
+    let path = directory("whole").join("hookgate.toml");
+    let client = ClientLibrary { refuses: |_| Some("two keys do not fit".into()), ..ClientLibrary::LENIENT };
+    let check = |needs: Needs, kafka: &str, expected: &[&str]| {
+        let text = MINIMAL.replacen("[kafka]\n", &format!("[kafka]\n{kafka}\n"), 1) + "[topics]\npartitions = \"1\"\n";
+        fs::write(&path, text).unwrap();
+        let report = load(&path, &environment(&[]), &[], needs, client).expect_err("accepted").to_string();
+        let expected: Vec<String> = expected.iter().map(|line| format!("{}:{line}", path.display())).collect();
+        assert_eq!(report.lines().collect::<Vec<_>>(), expected, "{kafka}");
+    };
+    let partitions = "14: [topics] partitions: stands in quotes; write partitions = 1";
+    check(Needs::Everything, "", &["2: [kafka]: two keys do not fit", partitions]);
+    check(Needs::Kafka, "properties.debug = \"broker\"", &["3: [kafka]: two keys do not fit", partitions]);
+    check(Needs::Everything, "linger = 5", &["3: [kafka] linger: a unit is missing; write \"5s\" or \"5ms\"", partitions]);
+    check(Needs::Names, "", &[partitions]);
+    fs::remove_dir_all(path.parent().unwrap()).unwrap();
 }

@@ -3,6 +3,7 @@
 mod beside_problems;
 mod not_used;
 mod not_toml;
+mod properties;
 
 use std::process::Command;
 
