@@ -1,19 +1,44 @@
 //! Secrets and paths that were probably written down wrongly. They are used as they are, since a secret may be anything; what is noticed is said.
 
-use std::path::Path;
+use std::{path::Path, str};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE},
+};
+
+use super::{secrets::SecretSource, syntax::TYPOGRAPHIC_QUOTES};
 
 /// The fewest characters of which to say that they are the base64 of a text; fewer may be by chance.
 const BASE64_CHARACTERS_MIN: usize = 16;
+/// The shortest line that `base64` and `openssl` break a long one into.
+const WRAPPED_CHARACTERS_MIN: usize = 40;
 /// What people leave in a file that they copied.
-const PLACEHOLDERS: [&str; 7] = ["changeme", "change-me", "change_me", "replace-me", "replace_me", "your-secret", "your-token"];
+const PLACEHOLDERS: [&str; 11] = [
+    "changeme",
+    "change-me",
+    "change_me",
+    "replace-me",
+    "replace_me",
+    "your-secret",
+    "your_secret",
+    "your-token",
+    "your_token",
+    "placeholder",
+    "insert-",
+];
+/// A secret that is the same few characters again and again: so many at most, so many times at least.
+const REPEATED: (usize, usize) = (6, 3);
+/// What stands in front of a name and its value: of shells, and of Dockerfiles.
+const ASSIGNMENTS: [&str; 5] = ["export ", "set ", "setx ", "$env:", "ENV "];
+/// What stands in front of a secret in a header.
+const SCHEMES: [&str; 3] = ["Bearer ", "Basic ", "Token "];
 
 /// A secret with something around it that is probably no part of it.
 #[derive(Debug)]
 pub(super) struct Mistaken {
     /// What is around it, in words that go on after "it".
-    pub(super) remarks: Vec<&'static str>,
+    pub(super) remarks: Vec<String>,
     /// The secret without that.
     pub(super) cleaned: Vec<u8>,
 }
@@ -22,6 +47,13 @@ impl Mistaken {
     /// The remarks as one text.
     pub(super) fn remarks(&self) -> String {
         self.remarks.join(" and ")
+    }
+
+    /// What the secret may be: what is left, and each line of it where there are several.
+    pub(super) fn candidates(&self) -> Vec<Vec<u8>> {
+        let lines = self.cleaned.split(|byte| is_line_end(*byte)).filter(|line| !line.is_empty());
+        let clean = |line: &[u8]| look(line).map_or_else(|| line.to_vec(), |it| it.cleaned);
+        [self.cleaned.clone()].into_iter().chain(lines.map(clean)).collect()
     }
 }
 
@@ -34,6 +66,7 @@ pub(super) fn look(bytes: &[u8]) -> Option<Mistaken> {
         }
         mistaken.cleaned = cleaned;
     }
+    mistaken.remarks.extend(other_than_a_secret(&mistaken.cleaned));
     (!mistaken.remarks.is_empty()).then_some(mistaken)
 }
 
@@ -43,51 +76,203 @@ pub(super) fn holds_nothing(bytes: &[u8]) -> bool {
 }
 
 /// One thing that is around a secret, and the secret without it. Each step makes it shorter, so there is an end.
-fn step(bytes: &[u8]) -> Option<(&'static str, Vec<u8>)> {
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+fn step(bytes: &[u8]) -> Option<(String, Vec<u8>)> {
+    let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
+    let found = |remark: &str, rest: &[u8]| Some((remark.to_owned(), rest.to_vec()));
     if let Some(text) = utf16(bytes) {
-        return Some(("is UTF-16", text));
-    }
-    if let Some(rest) = bytes.strip_prefix(b"\xef\xbb\xbf") {
-        return Some(("begins with a byte order mark", rest.to_vec()));
+        return found("is UTF-16", &text);
     }
     match bytes {
-        [first, rest @ ..] if is_blank(first) => return Some(("begins with a blank", rest.to_vec())),
-        [first, rest @ ..] if is_line_end(first) => return Some(("begins with an empty line", rest.to_vec())),
-        [rest @ .., last] if is_blank(last) => return Some(("ends with a blank", rest.to_vec())),
-        [rest @ .., last] if is_line_end(last) => return Some(("ends with a second line end", rest.to_vec())),
-        [b'"', rest @ .., b'"'] | [b'\'', rest @ .., b'\''] => return Some(("stands in quotes", rest.to_vec())),
+        [first, rest @ ..] if is_blank(*first) => return found("begins with a blank", rest),
+        [first, rest @ ..] if is_line_end(*first) => return found("begins with an empty line", rest),
+        [rest @ .., last] if is_blank(*last) => return found("ends with a blank", rest),
+        [rest @ .., last] if is_line_end(*last) => return found("ends with a second line end", rest),
         _ => {}
     }
-    if let Some(value) = assigned(bytes) {
-        return Some(("begins with a name and \"=\"", value.to_vec()));
+    let text = str::from_utf8(bytes).ok()?;
+    let of_text = unseen_around(text).or_else(|| without_colours(text)).or_else(|| without_comment(text));
+    let is_line = !bytes.iter().any(|byte| is_line_end(*byte));
+    let of_line = || assigned(text).or_else(|| in_quotes(text)).or_else(|| of_header_or_url(text));
+    let of_text = of_text.or_else(|| if is_line { of_line() } else { None });
+    if let Some((remark, rest)) = of_text {
+        return Some((remark, rest.into_bytes()));
     }
-    base64_of_text(bytes).map(|text| ("is the base64 of a text", text))
+    if let Some(value) = json(text) {
+        return found("is JSON", value.as_bytes());
+    }
+    if let Some(joined) = wrapped(text) {
+        return found("is broken into lines", joined.as_bytes());
+    }
+    base64_of_text(bytes).map(|text| ("is the base64 of a text".into(), text))
 }
 
-/// What follows `NAME=` or `export NAME=`. The padding of base64 is no value, and the connection string of a vendor is a secret as it is.
-fn assigned(bytes: &[u8]) -> Option<&[u8]> {
-    let bytes = bytes.strip_prefix(b"export ").unwrap_or(bytes);
-    let at = bytes.iter().position(|byte| *byte == b'=')?;
-    let (name, value) = (&bytes[..at], &bytes[at + 1..]);
-    let is_name = !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_') && !name[0].is_ascii_digit();
-    let is_connection_string = value.contains(&b';') && value.contains(&b'=');
-    let is_padding = value.iter().all(|byte| *byte == b'=') && STANDARD.decode(bytes).is_ok();
-    (is_name && !is_connection_string && !is_padding).then_some(value)
+/// What is there instead of a secret, where no part of it is known to be one.
+fn other_than_a_secret(bytes: &[u8]) -> Option<String> {
+    let text = str::from_utf8(bytes).ok()?;
+    let is_container = text.starts_with(['{', '[']) && serde_json::from_str::<serde_json::Value>(text).is_ok();
+    let unseen = text.chars().find(|c| is_unseen(*c) && !matches!(c, '\n' | '\r'));
+    if text.starts_with("-----BEGIN ") {
+        Some("is a PEM file".into())
+    } else if SecretSource::parse(text).is_ok() {
+        Some("is a reference, which is not followed here".into())
+    } else if is_container {
+        Some("is JSON".into())
+    } else if text.starts_with("http://") || text.starts_with("https://") {
+        Some("is a URL".into())
+    } else if bytes.iter().any(|byte| is_line_end(*byte)) {
+        Some("has several lines".into())
+    } else {
+        unseen.map(|c| format!("holds a character that is not seen ({})", name(c)))
+    }
 }
 
+/// Whether a signing secret holds what no generator of secrets makes, and what it is.
+pub(super) fn unusual(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let found = text.chars().find(|c| !c.is_ascii_graphic())?;
+    Some(if found == ' ' { "a blank".into() } else { format!("a character that is not ASCII ({})", name(found)) })
+}
+
+fn name(c: char) -> String {
+    format!("U+{:04X}", u32::from(c))
+}
+
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// Whether a character shows nothing: other blanks, controls, marks of order and direction, tags. A blank itself is not among them.
+fn is_unseen(c: char) -> bool {
+    let shows_nothing = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}');
+    c != ' ' && (c.is_whitespace() || c.is_control() || shows_nothing)
+}
+
+fn unseen_around(text: &str) -> Option<(String, String)> {
+    let what = |c: char| match c {
+        '\u{feff}' => "a byte order mark".into(),
+        _ => format!("a character that is not seen ({})", name(c)),
+    };
+    let (first, last) = (text.chars().next()?, text.chars().next_back()?);
+    if is_unseen(first) && first != '\x1b' {
+        Some((format!("begins with {}", what(first)), text[first.len_utf8()..].to_owned()))
+    } else if is_unseen(last) {
+        Some((format!("ends with {}", what(last)), text[..text.len() - last.len_utf8()].to_owned()))
+    } else {
+        None
+    }
+}
+
+/// What a terminal shows of a text that programs have coloured.
+fn without_colours(text: &str) -> Option<(String, String)> {
+    let (before, mut parts) = (text.split("\x1b[").next()?, text.split("\x1b[").skip(1).peekable());
+    parts.peek()?;
+    let shown = |part: &str| {
+        let end = part.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(part.len());
+        part.get(end + 1..).unwrap_or_default().to_owned()
+    };
+    Some(("holds the colours of a terminal".into(), before.to_owned() + &parts.map(shown).collect::<String>()))
+}
+
+fn without_comment(text: &str) -> Option<(String, String)> {
+    let (comment, rest) = text.split_once('\n')?;
+    (comment.starts_with('#') || comment.starts_with("//")).then(|| ("begins with a comment".into(), rest.to_owned()))
+}
+
+/// What follows `NAME=`, `NAME = `, `name: ` or `"name": `, with a word of a shell in front or not. The padding of base64 is no value, and the
+/// connection string of a vendor is a secret as it is.
+fn assigned(text: &str) -> Option<(String, String)> {
+    let rest = ASSIGNMENTS.iter().find_map(|word| text.strip_prefix(word)).unwrap_or(text);
+    let quote = rest.chars().next().filter(|c| is_quote(*c));
+    let rest = quote.map_or(rest, |quote| &rest[quote.len_utf8()..]);
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-' | '.'))?;
+    let (word, after) = rest.split_at(end);
+    let after = quote.map_or(Some(after), |quote| after.strip_prefix(quote))?;
+    let after = after.trim_start_matches([' ', '\t']);
+    let (sign, value) = (after.chars().next()?, after.get(1..)?);
+    let is_name = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let is_signed = sign == '=' || sign == ':' && (value.is_empty() || value.starts_with([' ', '\t']));
+    let is_connection_string = value.contains(';') && value.contains('=');
+    let is_base64 =
+        STANDARD.decode(text).is_ok() || word.contains(|c: char| c.is_ascii_lowercase()) && URL_SAFE.decode(text).is_ok();
+    let is_padding = value.bytes().all(|byte| byte == b'=') && is_base64;
+    let holds = is_name && is_signed && !is_connection_string && !is_padding;
+    holds.then(|| (format!("begins with a name and \"{sign}\""), value.trim_start_matches([' ', '\t']).to_owned()))
+}
+
+fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '\'' | '`') || TYPOGRAPHIC_QUOTES.contains(&c)
+}
+
+fn in_quotes(text: &str) -> Option<(String, String)> {
+    let (first, last) = (text.chars().next()?, text.chars().next_back()?);
+    let (begin, end) = (first.len_utf8(), text.len() - last.len_utf8());
+    let is_list = text[..end].contains(';') && text.contains('=');
+    if matches!(last, ',' | ';') && !is_list {
+        Some((format!("ends with \"{last}\""), text[..end].to_owned()))
+    } else if is_quote(first) && is_quote(last) && begin <= end {
+        Some(("stands in quotes".into(), text[begin..end].to_owned()))
+    } else if is_quote(first) {
+        Some(("begins with a quote".into(), text[begin..].to_owned()))
+    } else if is_quote(last) {
+        Some(("ends with a quote".into(), text[..end].to_owned()))
+    } else {
+        None
+    }
+}
+
+fn of_header_or_url(text: &str) -> Option<(String, String)> {
+    let begins = |scheme: &&&str| text.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme));
+    if let Some(scheme) = SCHEMES.iter().find(begins) {
+        return Some((format!("begins with \"{}\"", scheme.trim_end()), text[scheme.len()..].to_owned()));
+    }
+    let is_url = text.starts_with("http://") || text.starts_with("https://");
+    let (_, last) = text.rsplit_once('/').filter(|(_, last)| is_url && !last.is_empty())?;
+    Some(("is a URL".into(), last.to_owned()))
+}
+
+/// The one text of a JSON object or list.
+fn json(text: &str) -> Option<String> {
+    let mut values: Vec<serde_json::Value> = if text.starts_with('{') {
+        serde_json::from_str::<serde_json::Map<_, _>>(text).ok()?.into_iter().map(|(_, value)| value).collect()
+    } else {
+        serde_json::from_str(text).ok()?
+    };
+    match (values.pop()?, values.is_empty()) {
+        (serde_json::Value::String(value), true) => Some(value),
+        _ => None,
+    }
+}
+
+/// A long text of base64 or of hexadecimal digits on one line, as it was before a program broke it into lines of the same length.
+fn wrapped(text: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let (first, last) = (lines.first()?.len(), lines.last()?.len());
+    let is_even = lines[..lines.len() - 1].iter().all(|line| line.len() == first) && last <= first;
+    let is_base64 =
+        |line: &&str| line.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_'));
+    (lines.len() > 1 && first >= WRAPPED_CHARACTERS_MIN && is_even && lines.iter().all(is_base64)).then(|| lines.concat())
+}
+
+/// Reads UTF-16, with its mark or without: of Latin letters every other byte is zero then.
 fn utf16(bytes: &[u8]) -> Option<Vec<u8>> {
+    // The line end that was taken off may have been half of one.
+    let is_every_other = |first: usize| {
+        let (zeros, letters): (Vec<_>, Vec<_>) = bytes.iter().enumerate().partition(|(at, _)| at % 2 == first);
+        bytes.len() >= 4 && zeros.iter().all(|(_, byte)| **byte == 0) && letters.iter().all(|(_, byte)| **byte != 0)
+    };
     let (units, is_little) = match bytes {
         [0xff, 0xfe, units @ ..] => (units, true),
         [0xfe, 0xff, units @ ..] => (units, false),
+        units if is_every_other(1) => (units, true),
+        units if is_every_other(0) => (units, false),
         _ => return None,
     };
-    // The line end that was taken off was half of one.
     let (units, _half) = units.as_chunks::<2>();
     let unit = |pair: &[u8; 2]| if is_little { u16::from_le_bytes(*pair) } else { u16::from_be_bytes(*pair) };
     let text = String::from_utf16(&units.iter().map(unit).collect::<Vec<_>>()).ok()?;
-    Some(text.into_bytes())
+    let text = text.strip_suffix('\n').map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text));
+    Some(text.into())
 }
 
 /// What Kubernetes users get who encode the `data` of a Secret twice, or fill `stringData` with what is encoded.
@@ -97,12 +282,14 @@ fn base64_of_text(bytes: &[u8]) -> Option<Vec<u8>> {
     text.iter().all(u8::is_ascii_graphic).then(|| text.to_vec())
 }
 
-/// Whether a secret is what stands in an example.
+/// Whether a secret is what stands in an example, or the same few characters again and again.
 pub(super) fn is_placeholder(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
     let brackets = [("<", ">"), ("${", "}"), ("$(", ")"), ("{{", "}}")];
     let in_brackets = brackets.iter().any(|(open, close)| text.starts_with(open) && text.ends_with(close));
-    in_brackets || PLACEHOLDERS.iter().any(|word| text.contains(word))
+    let (most, times) = REPEATED;
+    let repeats = |width: usize| bytes.len() >= width * times && bytes.iter().zip(&bytes[width..]).all(|(one, next)| one == next);
+    in_brackets || text.starts_with("todo") || PLACEHOLDERS.iter().any(|word| text.contains(word)) || (1..=most).any(repeats)
 }
 
 /// Whether a token comes out of a URL as another one where it is pasted into it as it is. Of the rest of base64, `=` does no harm.
@@ -135,88 +322,4 @@ pub(super) fn relative_path_remark(path: &Path) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_around_a_secret_is_noticed() {
-        fn check(secret: &[u8], remarks: &[&str], cleaned: &[u8]) {
-            let shown = String::from_utf8_lossy(secret);
-            match look(secret) {
-                Some(mistaken) => {
-                    assert_eq!((&*mistaken.remarks, &*mistaken.cleaned), (remarks, cleaned), "{shown:?}");
-                }
-                None => assert_eq!((remarks.len(), secret), (0, cleaned), "{shown:?}"),
-            }
-        }
-        const FINE: [&str; 10] = [
-            "Endpoint=sb://n.example/;SharedAccessKeyName=send;SharedAccessKey=aGVsbG8=",
-            "7kMVZivndx0ErgvhRKAr",
-            "62409229dbe062409229dbe062409229",
-            "two words",
-            "it's \"quoted\" within",
-            "c2VjcmV0",
-            "q1w2E3r4T5y6U7i8O9p0AA==",
-            "=",
-            "a+b/c%d",
-            "1=2",
-        ];
-        for fine in FINE {
-            check(fine.as_bytes(), &[], fine.as_bytes());
-        }
-        check(b" s", &["begins with a blank"], b"s");
-        check(b"s ", &["ends with a blank"], b"s");
-        check(b"s\t ", &["ends with a blank"], b"s");
-        check(b"s\n", &["ends with a second line end"], b"s");
-        check(b"s\r\n\r", &["ends with a second line end"], b"s");
-        check(b"\n\ns", &["begins with an empty line"], b"s");
-        check(b"\xef\xbb\xbfs", &["begins with a byte order mark"], b"s");
-        check(b"\xff\xfes\0e\0\n", &["is UTF-16"], b"se");
-        check(b"\xfe\xff\0s\0e", &["is UTF-16"], b"se");
-        check(b"\"s\"", &["stands in quotes"], b"s");
-        check(b"'s'", &["stands in quotes"], b"s");
-        check(b"TOKEN=s", &["begins with a name and \"=\""], b"s");
-        check(b"export TOKEN=\"s\" ", &["ends with a blank", "begins with a name and \"=\"", "stands in quotes"], b"s");
-        check(b"dGhlLXNlY3JldC1vZi1tYW55LWNoYXJhY3RlcnM=", &["is the base64 of a text"], b"the-secret-of-many-characters");
-        check(b"dGhlLXNlY3JldC1vZi1tYW55LWNoYXJhY3RlcnMK", &["is the base64 of a text"], b"the-secret-of-many-characters");
-        // Nothing is left.
-        check(b"  ", &["begins with a blank"], b"");
-        check(b"\"\"", &["stands in quotes"], b"");
-        for nothing in ["", " ", " \t\r\n", "\"\"", "'  '", "TOKEN=\"\"", "export TOKEN= ", "\u{feff}\n"] {
-            assert_eq!(holds_nothing(nothing.as_bytes()), !nothing.is_empty(), "{nothing:?}");
-        }
-        for something in FINE.into_iter().chain([" s", "\"s\"", "TOKEN=s", "c2VjcmV0LXNlY3JldC0="]) {
-            assert!(!holds_nothing(something.as_bytes()), "{something:?}");
-        }
-    }
-
-    #[test]
-    fn placeholders_tokens_and_paths() {
-        for (text, expected) in
-            [("<your token>", true), ("${TOKEN}", true), ("ChangeMe123", true), ("a<b>", false), ("62409229dbe0", false)]
-        {
-            assert_eq!(is_placeholder(text.as_bytes()), expected, "{text}");
-        }
-        for (token, expected) in
-            [("a+b", true), ("a/b", true), ("a%20", true), ("a b", true), ("a&b", true), ("ä", true), ("aZ0-._~==", false)]
-        {
-            assert_eq!(changes_in_a_url(token.as_bytes()), expected, "{token}");
-        }
-        for (path, expected) in [
-            ("~/s", Some("\"~\" is not your home")),
-            ("file:/run/s", Some("stand in front of secrets alone; write the path itself")),
-            ("env:FILE", Some("stand in front of secrets alone; write the path itself")),
-            ("//tmp/s", Some("it means \"/tmp/s\"; write \"file:/tmp/s\"")),
-            ("$HOME/s", Some("variables are not replaced")),
-            (" /run/s", Some("the blank")),
-            ("/run/s\n", Some("the blank")),
-            ("///run/s", None),
-            ("/run/s", None),
-            ("s", None),
-        ] {
-            let remark = path_remark(path);
-            assert_eq!(remark.is_some(), expected.is_some(), "{path:?}: {remark:?}");
-            assert!(remark.unwrap_or_default().contains(expected.unwrap_or_default()), "{path:?}");
-        }
-    }
-}
+mod tests;

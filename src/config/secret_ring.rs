@@ -137,7 +137,8 @@ impl SecretRing {
     pub fn cleaned(&self) -> Vec<(String, Keys)> {
         let cleaned = |slot: &Slot| {
             let mistaken = mistaken::look(&slot.source.bytes(&self.environment).ok()?)?;
-            let secrets = vec![(slot.number, Secret::new(&mistaken.cleaned)?)];
+            let candidates = mistaken.candidates();
+            let secrets = candidates.iter().filter_map(|it| Some((slot.number, Secret::new(it)?))).collect();
             let keys = Keys { secret_missing: false, secrets, tolerance: self.tolerance };
             Some((format!("{} {}", slot.source, mistaken.remarks()), keys))
         };

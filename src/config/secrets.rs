@@ -201,7 +201,10 @@ pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &
     }
     let mut warnings = source.remarks(&bytes);
     let is_token = provider.credential == CredentialSource::UrlToken;
-    let secret = mistaken.map_or(bytes, |it| it.cleaned);
+    let is_mistaken = mistaken.is_some();
+    // Where it is something else than a secret, its characters say nothing.
+    let is_something_else = mistaken.as_ref().is_some_and(|it| it.cleaned == bytes);
+    let secret = mistaken.and_then(|it| it.candidates().into_iter().next_back()).unwrap_or(bytes);
     if characters(&secret) < SECRET_CHARACTERS_MIN {
         let proof = if is_token { "the token in the URL" } else { "what is signed with it" };
         warnings.push(format!(
@@ -209,7 +212,13 @@ pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &
              `openssl rand -hex 16` makes a good one"
         ));
     }
-    if is_token && mistaken::changes_in_a_url(&secret) {
+    if !is_token
+        && !is_mistaken
+        && let Some(what) = mistaken::unusual(&secret)
+    {
+        warnings.push(format!("{source} holds {what}, which no generator of secrets makes; is it written down whole and alone?"));
+    }
+    if is_token && !is_something_else && mistaken::changes_in_a_url(&secret) {
         warnings.push(format!(
             "{source} holds '+', '/', '%' or another character that URLs change or end at; take letters and digits alone, such as \
              from `openssl rand -hex 16`, or register the URL with each of them escaped (\"+\" is %2B)"

@@ -4,7 +4,7 @@
 use toml::de::Error;
 
 /// What editors make of a straight quote.
-const TYPOGRAPHIC_QUOTES: [char; 10] = ['“', '”', '„', '‟', '‘', '’', '‚', '«', '»', '″'];
+pub(super) const TYPOGRAPHIC_QUOTES: [char; 10] = ['“', '”', '„', '‟', '‘', '’', '‚', '«', '»', '″'];
 
 /// How a sentence begins that only quotes the parser.
 const UNKNOWN: &str = "is not TOML";

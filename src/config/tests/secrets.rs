@@ -120,6 +120,15 @@ fn a_secret_that_is_written_down_wrongly_is_warned_of() {
         );
         check(provider, b"hunter2-changeme-hunter2", &["holds the placeholder"]);
     }
+    for provider in ["frameio", "filesafety"] {
+        check(provider, "hunter2-hunter2-hunter2\u{a0}".as_bytes(), &["ends with a character that is not seen (U+00A0): "]);
+        check(provider, b"TOKEN = hunter2-hunter2-hunter2\n", &["begins with a name and \"=\": "]);
+        check(provider, b"# mine\nhunter2-hunter2-hunter2\n", &["begins with a comment: "]);
+        check(provider, b"hunter2-hunter2-hunter2\nhunter2-hunter2-hunter3\n", &["has several lines: "]);
+        check(provider, b"{\"token\":\"hunter2-hunter2-hunter2\"}", &["is JSON: "]);
+        check(provider, b"file:/run/secrets/hunter2", &["is a reference, which is not followed here: "]);
+    }
+    check("frameio", b"hunter2 hunter2 hunter2", &["holds a blank, which no generator of secrets makes"]);
     // Only a token goes through a URL.
     check("frameio", b"hunter2+hunter2/hunter2%", &[]);
     check("filespin", b"hunter2+hunter2/hunter2%", &["holds '+', '/', '%' or another character that URLs change"]);
@@ -259,7 +268,7 @@ fn secret_files_are_read_again() {
     assert_eq!(refresh(&mut ring), first);
     assert_eq!(ring.keys().secrets.len(), 1);
 
-    let long = [b'x'; 4097];
+    let long: Vec<u8> = (b'a'..=b'z').cycle().take(4097).collect();
     for (content, expected, secret) in [
         (&b"one\n"[..], vec![SecretEvent::Loaded { slot: 2 }], &b"one"[..]),
         (b"one\r\n", vec![], b"one"),
