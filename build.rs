@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     #[expect(clippy::disallowed_methods, reason = "cargo passes this to build scripts through the environment")]
     let out = PathBuf::from(env::var("OUT_DIR")?);
     keep_runbooks(&out)?;
+    keep_schema(&out, descriptors.file.iter().filter_map(|file| file.name.as_deref()))?;
     fs::write(out.join("hookgate.v1.binpb"), descriptors.encode_to_vec())?;
     prost_build::Config::new()
         // The body is the largest field by far: sharing it saves one copy per delivery.
@@ -38,6 +39,16 @@ fn keep_runbooks(out: &Path) -> Result<(), Box<dyn Error>> {
     let entry = |page: &PathBuf| Some(format!("({:?}, include_str!({:?})),\n", page.file_stem()?.to_str()?, page.to_str()?));
     let list: String = pages.iter().filter_map(entry).collect();
     fs::write(out.join("runbooks.rs"), format!("&[\n{list}]\n"))?;
+    Ok(())
+}
+
+/// Writes the files of `proto/` as one list of paths and texts. The compiler has those that others import first.
+fn keep_schema<'a>(out: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), Box<dyn Error>> {
+    let folder = env::current_dir()?.join("proto");
+    let ours = names.filter(|name| !name.starts_with("google/"));
+    let entry = |name: &str| Some(format!("({name:?}, include_str!({:?})),\n", folder.join(name).to_str()?));
+    let list: String = ours.filter_map(entry).collect();
+    fs::write(out.join("schema.rs"), format!("&[\n{list}]\n"))?;
     Ok(())
 }
 
