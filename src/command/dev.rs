@@ -105,7 +105,7 @@ fn show(
     Ok(complete)
 }
 
-/// A secret per provider, of 32 characters, which is the most that Uploadcare takes.
+/// A secret per provider, of 32 characters: none of them takes fewer, which the configuration checks.
 fn make_secrets() -> Result<Vec<(&'static str, String)>, Failure> {
     let make = |provider: &&'static Provider| {
         let mut noise = [0; 16];

@@ -27,6 +27,7 @@ use crate::{
     config::{self, Config, Environment, Needs},
     kafka::CLIENT_LIBRARY,
     logged::printable,
+    provider,
 };
 
 /// The configuration cannot be used.
@@ -38,9 +39,9 @@ const EXIT_USAGE: u8 = 2;
 /// The command did what it was asked to, and what it looked at is not as it should be.
 const EXIT_FINDINGS: u8 = 3;
 
-/// Hookgate turns webhooks of FileSpin, FileSafety, Frame.io and Uploadcare into protobuf events on Kafka topics.
+/// The command line of Hookgate.
 #[derive(Debug, Parser)]
-#[command(name = "hookgate", version, arg_required_else_help = true)]
+#[command(name = "hookgate", version, about = about(), long_about = None, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -60,6 +61,10 @@ enum Command {
     /// Print the version, as --version does.
     #[command(hide = true)]
     Version,
+}
+
+fn about() -> String {
+    format!("Hookgate turns webhooks of {} into protobuf events on Kafka topics", provider::all_titles())
 }
 
 /// Why a command did not do what it was asked to.

@@ -14,12 +14,15 @@ use crate::{
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// A configured endpoint, or a provider: filespin, filesafety, frameio, uploadcare.
-    #[arg(value_name = "ENDPOINT|PROVIDER")]
+    #[arg(value_name = "ENDPOINT|PROVIDER", help = help())]
     target: String,
     /// Where the secret is, instead of the configuration's: `env:NAME` or `file:PATH`. May be repeated.
     #[arg(long, value_name = "REFERENCE")]
     secret: Vec<String>,
+}
+
+fn help() -> String {
+    format!("A configured endpoint, or a provider: {}", provider::all_names())
 }
 
 /// An endpoint, configured or made up from a provider.

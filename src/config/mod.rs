@@ -148,7 +148,7 @@ pub struct EndpointConfig {
     pub provider: &'static Provider,
     /// Where its secrets are, 1 to 16; any may match.
     pub secrets: Vec<SecretSource>,
-    /// How far a signed timestamp may lie from the arrival, either way. Only Frame.io signs one.
+    /// How far a signed timestamp may lie from the arrival, either way; without effect where the provider signs none.
     pub tolerance: Duration,
 }
 

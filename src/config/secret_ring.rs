@@ -6,7 +6,10 @@ use super::{
     EndpointConfig, Environment, mistaken,
     secrets::{SecretSource, impossible},
 };
-use crate::signature::{Keys, Secret};
+use crate::{
+    provider::Provider,
+    signature::{Keys, Secret},
+};
 
 /// What became of one secret when it was read. Slots count from 1, in the order of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub enum SecretEvent {
 #[derive(Debug)]
 pub struct SecretRing {
     endpoint: Arc<str>,
-    provider: &'static str,
+    provider: &'static Provider,
     tolerance: Duration,
     environment: Environment,
     slots: Vec<Slot>,
@@ -82,7 +85,7 @@ impl SecretRing {
         });
         let mut ring = Self {
             endpoint: endpoint.name.clone(),
-            provider: endpoint.provider.name,
+            provider: endpoint.provider,
             tolerance: endpoint.tolerance,
             environment,
             slots: slots.collect(),
@@ -160,7 +163,7 @@ impl Slot {
         }
     }
 
-    fn read(&mut self, provider: &str, environment: &Environment) -> Vec<SecretEvent> {
+    fn read(&mut self, provider: &Provider, environment: &Environment) -> Vec<SecretEvent> {
         let slot = self.number;
         let read = self.source.bytes(environment).and_then(|bytes| match impossible(provider, &bytes) {
             Some(fault) => Err(format!("{} {fault}", self.source)),

@@ -8,9 +8,6 @@ use crate::provider::{CredentialSource, Provider};
 /// The largest secret file in bytes; a larger file is something else.
 pub const SECRET_FILE_BYTES_MAX: u64 = 4096;
 
-/// Uploadcare takes signing secrets of at most 32 characters (its `OpenAPI` description, `webhook_signing_secret`).
-const UPLOADCARE_SECRET_CHARACTERS_MAX: usize = 32;
-
 /// A secret with fewer characters than this can be guessed: the token in a URL, and what signs, against a delivery whose signature is known.
 const SECRET_CHARACTERS_MIN: usize = 16;
 
@@ -159,13 +156,10 @@ fn characters(bytes: &[u8]) -> usize {
 }
 
 /// Why a secret can never match at its provider.
-pub(super) fn impossible(provider: &str, bytes: &[u8]) -> Option<String> {
-    let too_long = provider == "uploadcare" && characters(bytes) > UPLOADCARE_SECRET_CHARACTERS_MAX;
-    too_long.then(|| {
-        format!(
-            "is longer than {UPLOADCARE_SECRET_CHARACTERS_MAX} characters, the most that Uploadcare takes: it can never match"
-        )
-    })
+pub(super) fn impossible(provider: &Provider, bytes: &[u8]) -> Option<String> {
+    let max = provider.secret_characters_max?;
+    let too_long = characters(bytes) > max;
+    too_long.then(|| format!("is longer than {max} characters, the most that {} takes: it can never match", provider.title))
 }
 
 /// Reads a secret that a key of a table refers to. What is probably not meant about it is warned of.
@@ -195,7 +189,7 @@ pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &
         (Err(fault), _) => return Err(fault),
     };
     let mistaken = mistaken::look(&bytes);
-    if let Some(fault) = impossible(provider.name, &bytes) {
+    if let Some(fault) = impossible(provider, &bytes) {
         let remark = mistaken.map_or_else(String::new, |it| format!("; it {}", it.remarks()));
         return Err(format!("{source} {fault}{remark}"));
     }

@@ -28,7 +28,7 @@ pub(super) fn answer(result: Result<Stored, Error>, ends: bool, phase: Phase, li
     response
 }
 
-/// Always 200: it is the one code that all four providers document as success.
+/// Always 200: it is the one code that every provider documents as success.
 fn stored(delivery: &Stored) -> Response {
     let mut response = Response::new(Body::from(format!(r#"{{"id":"{}"}}"#, delivery.id)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,5 +1,5 @@
-//! The four providers. Each is a folder and one line in [`ALL`]; routes, topics, metric labels, samples and contract tests are
-//! derived from here. No provider does I/O, reads a clock or knows Kafka.
+//! The providers. Each is a folder and one line in [`ALL`]; routes, topics, metric labels, help texts, samples and contract tests
+//! are derived from here. No provider does I/O, reads a clock or knows Kafka.
 
 pub mod filesafety;
 pub mod filespin;
@@ -30,6 +30,12 @@ pub struct Provider {
     pub title: &'static str,
     /// How long the provider waits for an answer; the shortest plausible time where its documentation gives none.
     pub timeout: Duration,
+    /// How long the provider tries to deliver, from the first attempt to the last. A longer outage loses deliveries.
+    pub gives_up_after: Duration,
+    /// How many attempts the provider makes in that time, the first included; none where its documentation gives no number.
+    pub attempts: Option<u32>,
+    /// How many characters the provider's secrets have at most; none where its documentation gives no limit.
+    pub secret_characters_max: Option<usize>,
     /// Where the proof of the sender is, and how it is made.
     pub credential: CredentialSource,
     /// Every documented event type that has a topic of its own. `EventKind::Named` holds nothing else.
@@ -122,6 +128,20 @@ pub fn trigger(kind: EventKind) -> &'static str {
         }
         EventKind::Unclassified { .. } => "A proven delivery is of a type that has no topic of its own.",
         EventKind::Quarantine => "The body of a proven delivery cannot be mapped.",
+    }
+}
+
+/// The names of all providers as configurations write them, with commas between them.
+pub fn all_names() -> String {
+    ALL.iter().map(|provider| provider.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The names of all providers as people write them: `FileSpin, …, Frame.io and Uploadcare`.
+pub fn all_titles() -> String {
+    let titles: Vec<&str> = ALL.iter().map(|provider| provider.title).collect();
+    match titles.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => titles.concat(),
     }
 }
 

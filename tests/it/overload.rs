@@ -48,11 +48,8 @@ fn heavy(verified: &Verified) -> Event {
 /// Puts another reading of bodies in the place of Uploadcare's.
 fn read_by(config: &mut Config, classify: fn(&Verified) -> Event) {
     let of = &uploadcare::PROVIDER;
-    let (name, title, timeout, credential) = (of.name, of.title, of.timeout, of.credential);
-    let (types, subject, sample) = (of.types, of.subject, of.sample);
-    let provider: &'static Provider =
-        Box::leak(Box::new(Provider { name, title, timeout, credential, types, subject, classify, sample }));
-    for endpoint in config.endpoints.iter_mut().filter(|endpoint| endpoint.provider.name == name) {
+    let provider: &'static Provider = Box::leak(Box::new(Provider { classify, ..*of }));
+    for endpoint in config.endpoints.iter_mut().filter(|endpoint| endpoint.provider.name == of.name) {
         endpoint.provider = provider;
     }
 }

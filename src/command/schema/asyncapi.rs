@@ -93,9 +93,12 @@ fn channel_description(kinds: &[EventKind]) -> String {
 }
 
 fn info() -> Value {
-    let description = "What lies on the topics: webhooks of FileSpin, FileSafety, Frame.io and Uploadcare, each verified and typed. Every \
-                       delivery is there at least once. The value of every record is one serialized `hookgate.v1.Event`. The payloads of the examples are \
-                       shown in protobuf's JSON mapping, with the schema's own names and 64-bit integers as numbers.";
+    let description = format!(
+        "What lies on the topics: webhooks of {}, each verified and typed. Every delivery is there at least once. The value of every \
+         record is one serialized `hookgate.v1.Event`. The payloads of the examples are shown in protobuf's JSON mapping, with the \
+         schema's own names and 64-bit integers as numbers.",
+        provider::all_titles()
+    );
     json!({
         "title": "Hookgate",
         "version": env!("CARGO_PKG_VERSION"),

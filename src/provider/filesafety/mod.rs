@@ -20,6 +20,10 @@ pub static PROVIDER: Provider = Provider {
     title: "FileSafety",
     // Its guide asks for an answer "within a few seconds".
     timeout: Duration::from_secs(5),
+    // Documented: three more attempts, after about 10 s, 1 min and 5 min.
+    gives_up_after: Duration::from_secs(10 + 60 + 300),
+    attempts: Some(4),
+    secret_characters_max: None,
     credential: CredentialSource::UrlToken,
     types: &[
         event_type(SCAN_COMPLETE, "A scan has ended, also by failing; or the body names no event."),

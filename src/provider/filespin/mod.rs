@@ -26,6 +26,10 @@ pub static PROVIDER: Provider = Provider {
     title: "FileSpin",
     // Its documentation only asks for an answer "immediately".
     timeout: Duration::from_secs(5),
+    // Documented: "up to 8 attempts" over 8 hours.
+    gives_up_after: Duration::from_secs(8 * 3600),
+    attempts: Some(8),
+    secret_characters_max: None,
     credential: CredentialSource::UrlToken,
     types: &[
         event_type(FILE_SAVED, "An asset was stored; or inferred from status NOT_READY."),

@@ -24,6 +24,10 @@ pub static PROVIDER: Provider = Provider {
     title: "Frame.io",
     // Documented: a slower answer counts as failed.
     timeout: Duration::from_secs(5),
+    // Documented: five attempts, with pauses that double from 15 s on; the jitter comes on top.
+    gives_up_after: Duration::from_secs(15 + 30 + 60 + 120),
+    attempts: Some(5),
+    secret_characters_max: None,
     credential: CredentialSource::Hmac(HmacScheme {
         scheme: ProofScheme::FrameioV0,
         // "Currently only this one version", says the guide.

@@ -27,6 +27,11 @@ pub static PROVIDER: Provider = Provider {
     title: "Uploadcare",
     // Documented: the time of one attempt.
     timeout: Duration::from_secs(60),
+    // Documented: after 1, 5, 10, 30 and 60 minutes, then every hour "up to 72 hours".
+    gives_up_after: Duration::from_secs(72 * 3600),
+    attempts: None,
+    // Its `OpenAPI` description, `webhook_signing_secret`.
+    secret_characters_max: Some(32),
     credential: CredentialSource::Hmac(HmacScheme {
         scheme: ProofScheme::UploadcareV1,
         version: "v1=",
