@@ -1,4 +1,4 @@
-//! Numbered deliveries of the four providers: what each sends, how it signs, and when it tries again. Nothing here is shared with
+//! Numbered deliveries of each provider: what each sends, how it signs, and when it tries again. Nothing here is shared with
 //! Hookgate: a mistake of its signing code must not be repeated by its judge.
 
 use std::{
@@ -21,18 +21,14 @@ pub(crate) enum Provider {
     Uploadcare,
 }
 
-/// All of them: the delivery `n` is of the provider `n % 4`.
+/// All of them, in the order of the enum: deliveries go round.
 pub(crate) const PROVIDERS: [Provider; 4] = [Provider::FileSpin, Provider::FileSafety, Provider::FrameIo, Provider::Uploadcare];
 
 impl Provider {
     /// Who sends the delivery of this number.
     pub(crate) fn of(number: u64) -> Self {
-        match number % 4 {
-            0 => Self::FileSpin,
-            1 => Self::FileSafety,
-            2 => Self::FrameIo,
-            _ => Self::Uploadcare,
-        }
+        let count = u64::try_from(PROVIDERS.len()).expect("there are few");
+        PROVIDERS[usize::try_from(number % count).expect("smaller than the list")]
     }
 
     /// The name of its endpoint, its secret file and its topic.

@@ -3,7 +3,10 @@
 
 use std::{fs, path::Path};
 
-use hookgate::provider;
+use hookgate::{
+    provider::{self, CredentialSource, Provider},
+    signature::HmacScheme,
+};
 
 use crate::{folder, record};
 
@@ -38,7 +41,7 @@ fn files(folder: &Path) -> Vec<Vec<u8>> {
 /// The fixtures and samples of every provider, each behind the byte that picks its provider.
 fn bodies() -> Vec<Vec<u8>> {
     let fixtures = folder().join("../tests/fixtures");
-    let of = |(first, provider): (u8, &&'static provider::Provider)| {
+    let of = |(first, provider): (u8, &&'static Provider)| {
         let samples = provider.names().filter_map(provider.sample).map(String::into_bytes);
         // What is longer documents an API and is no delivery.
         let fixtures = files(&fixtures.join(provider.name)).into_iter().filter(|body| body.len() < 16 << 10);
@@ -47,29 +50,42 @@ fn bodies() -> Vec<Vec<u8>> {
     (0..).zip(provider::ALL).flat_map(of).collect()
 }
 
-/// A body of each provider with a proof by another secret.
-fn proofs() -> Vec<Vec<u8>> {
-    let signature = "5a".repeat(32);
-    let inputs = [
-        "\0token\n{}".to_owned(),
-        "\x01token\n{}".to_owned(),
-        format!("\x02v0={signature}\n1760000000\n{{}}"),
-        format!("\x03v1={signature}\n{{}}"),
-    ];
-    inputs.map(String::into_bytes).into()
+/// The values of the signature headers of a scheme, each of the right shape and by nobody's secret.
+fn forged(scheme: &HmacScheme) -> Vec<String> {
+    let signature = format!("{}{}", scheme.version, "5a".repeat(32));
+    [signature].into_iter().chain(scheme.around_timestamp.map(|_| "1760000000".to_owned())).collect()
 }
 
-/// The head of a delivery of each provider.
+/// A body of each provider with a proof by another secret.
+fn proofs() -> Vec<Vec<u8>> {
+    let of = |(first, provider): (u8, &&'static Provider)| {
+        let proof = match &provider.credential {
+            CredentialSource::UrlToken => vec!["token".to_owned()],
+            CredentialSource::Hmac(scheme) => forged(scheme),
+        };
+        [&[first], format!("{}\n{{}}", proof.join("\n")).as_bytes()].concat()
+    };
+    (0..).zip(provider::ALL).map(of).collect()
+}
+
+/// The head of a delivery of each provider: the token in both places, or the signature headers alone and with others.
 fn heads() -> Vec<Vec<u8>> {
-    let signature = "5a".repeat(32);
-    let inputs = [
-        "\0/webhooks/a?x=1&token=to%6ben".to_owned(),
-        "\x01https://hooks.example/webhooks/a/to%2Fken?x".to_owned(),
-        format!("\x02/webhooks/a\nX-Frameio-Signature: v0={signature}\nX-Frameio-Request-Timestamp: 1760000000"),
-        format!("\x03/webhooks/a\nX-Uc-Signature: v1={signature}\nContent-Type: application/json"),
-        format!("\x03/webhooks/a\ntraceparent: 00-{0}-{1}-01", &signature[..32], &signature[..16]),
-    ];
-    inputs.map(String::into_bytes).into()
+    let of = |(first, provider): (u8, &&'static Provider)| {
+        let heads = match &provider.credential {
+            CredentialSource::UrlToken => {
+                ["/webhooks/a?x=1&token=to%6ben", "https://hooks.example/webhooks/a/to%2Fken?x"].map(str::to_owned)
+            }
+            CredentialSource::Hmac(scheme) => {
+                let lines = scheme.headers.iter().zip(forged(scheme)).map(|(name, value)| format!("\n{name}: {value}"));
+                let (signed, digits) = (format!("/webhooks/a{}", lines.collect::<String>()), "5a".repeat(24));
+                let more =
+                    format!("{signed}\nContent-Type: application/json\ntraceparent: 00-{}-{}-01", &digits[..32], &digits[32..]);
+                [signed, more]
+            }
+        };
+        heads.map(|head| [&[first], head.as_bytes()].concat())
+    };
+    (0..).zip(provider::ALL).flat_map(of).collect()
 }
 
 /// The configurations that the documentation shows.
@@ -88,7 +104,7 @@ fn configurations() -> Vec<Vec<u8>> {
 
 /// The records of the samples.
 fn records() -> Vec<Vec<u8>> {
-    let one = |provider: &'static provider::Provider| {
+    let one = |provider: &'static Provider| {
         let bodies = provider.names().take(8).filter_map(provider.sample);
         bodies.map(move |body| record(provider, body.as_bytes()).value)
     };
