@@ -1,42 +1,43 @@
 //! Numbers that several documents repeat: each is written once here or in the code, and every page has the same.
 
-use hookgate::provider;
+use hookgate::provider::{self, Provider};
 use serde_json::Value;
 
 use crate::docs::{document, parse, rows};
 
-/// For how many minutes each provider tries to deliver, and how often, as its documentation says. This is the source of all pages.
-const TRIES: [(&str, u32, Option<u32>); 4] =
-    [("FileSpin", 8 * 60, Some(8)), ("FileSafety", 6, Some(4)), ("Frame.io", 4, Some(5)), ("Uploadcare", 72 * 60, None)];
-
 /// The minutes of a provider's patience.
-fn minutes(title: &str) -> u32 {
-    TRIES.iter().find(|(name, ..)| *name == title).unwrap_or_else(|| panic!("no provider {title}")).1
+fn minutes(provider: &Provider) -> u64 {
+    (provider.gives_up_after.as_secs() + 30) / 60
 }
 
-fn number(minutes: u32) -> u32 {
+fn number(minutes: u64) -> u64 {
     if minutes < 60 { minutes } else { minutes / 60 }
 }
 
 /// `4 minutes`, `72 hours`.
-fn long(title: &str) -> String {
-    format!("{} {}", number(minutes(title)), if minutes(title) < 60 { "minutes" } else { "hours" })
+fn long(provider: &Provider) -> String {
+    format!("{} {}", number(minutes(provider)), if is_short(provider) { "minutes" } else { "hours" })
 }
 
 /// `4 min`, `72 h`.
-fn short(title: &str) -> String {
-    format!("{} {}", number(minutes(title)), if minutes(title) < 60 { "min" } else { "h" })
+fn short(provider: &Provider) -> String {
+    format!("{} {}", number(minutes(provider)), if is_short(provider) { "min" } else { "h" })
+}
+
+/// Whether an outage of an hour loses deliveries of this provider.
+fn is_short(provider: &Provider) -> bool {
+    minutes(provider) < 60
 }
 
 /// `four minutes`, `three days`.
-fn in_words(title: &str) -> String {
-    let (number, unit) = match minutes(title) {
+fn in_words(provider: &Provider) -> String {
+    let (number, unit) = match minutes(provider) {
         minutes @ ..60 => (minutes, "minutes"),
         minutes @ 60..1440 => (minutes / 60, "hours"),
         minutes => (minutes / 1440, "days"),
     };
-    let words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight"];
-    format!("{} {unit}", words[usize::try_from(number).unwrap()])
+    let words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+    format!("{} {unit}", usize::try_from(number).ok().and_then(|number| words.get(number)).expect("a word for the number"))
 }
 
 /// A page has a line with `begin`, and it says `told`.
@@ -49,19 +50,20 @@ fn check(page: &str, begin: &str, told: &str) {
 /// How long Kafka may be away before an event is lost for good: the number that an operator plans by.
 #[test]
 fn the_patience_of_each_provider_is_one_number() {
-    let listed: Vec<&str> = provider::ALL.iter().map(|provider| provider.title).collect();
-    assert_eq!(TRIES.map(|(title, ..)| title).to_vec(), listed);
     let chapter = |text: &str, title: &str| {
         text.split_once(&format!("\n## {title}\n")).unwrap().1.split("\n## ").next().unwrap().to_owned()
     };
-    for (title, _, attempts) in TRIES {
-        check("README.md", "about 4 minutes |", &format!("{}{}", if minutes(title) < 60 { "about " } else { "" }, long(title)));
+    for provider in provider::ALL {
+        let (title, attempts) = (provider.title, provider.attempts);
+        let about = if is_short(provider) { "about " } else { "" };
+        check("README.md", "| Frame.io | FileSafety |", &format!("| {title} |"));
+        check("README.md", "about 4 minutes |", &format!("{about}{}", long(provider)));
         let row = |page: &str, has: &str| {
             let text = document(page);
             let row = text.lines().find(|line| line.starts_with(&format!("| {title} |")) && line.contains(has));
             row.unwrap_or_else(|| panic!("{page} has no row of {title} with {has:?}")).to_owned()
         };
-        let (readme, contract) = (row("README.md", &short(title)), row("docs/consumers.md", &long(title)));
+        let (readme, contract) = (row("README.md", &short(provider)), row("docs/consumers.md", &long(provider)));
         let answers = row("docs/http.md", "");
         if let Some(attempts) = attempts {
             assert!(readme.contains(&format!("{attempts} over ")), "{readme}");
@@ -71,27 +73,31 @@ fn the_patience_of_each_provider_is_one_number() {
             ("Frame.io", Some(attempts)) => assert!(answers.contains(&format!("{} more", attempts - 1)), "{answers}"),
             // About six minutes are the sum of these.
             ("FileSafety", _) => assert!(answers.contains("after about 10 s, 1 min, 5 min"), "{answers}"),
-            _ => assert!(answers.contains(&short(title)), "{answers}"),
+            _ => assert!(answers.contains(&short(provider)), "{answers}"),
         }
         let outage = chapter(&document("docs/providers.md"), title);
         let outage = outage.split("**After an outage**").nth(1).unwrap_or_else(|| panic!("providers.md: {title}"));
-        assert!(outage.contains(&long(title)), "providers.md: {title}: {outage}");
+        assert!(outage.contains(&long(provider)), "providers.md: {title}: {outage}");
         check(
             "docs/runbooks/HookgateNoneReady.md",
             "providers send again",
             &match title {
                 "FileSafety" => "FileSafety for six,".to_owned(),
-                _ => format!("{title} for {}{}", if title == "Frame.io" { "about " } else { "" }, in_words(title)),
+                _ => format!("{title} for {about}{}", in_words(provider)),
             },
         );
     }
-    for title in ["FileSafety", "Frame.io"] {
-        let lost = format!("More than about {} of outage lose webhooks for good", long(title));
+    for provider in provider::ALL.iter().filter(|provider| is_short(provider)) {
+        let (title, lost) = (provider.title, format!("More than about {} of outage lose webhooks for good", long(provider)));
         assert!(chapter(&document("docs/consumers.md"), title).contains(&lost), "consumers.md: {title}: {lost}");
+        check("deploy/prometheus/rules.yaml", "gives a delivery up", title);
     }
-    let all = TRIES.map(|(title, ..)| long(title));
-    check("docs/consumers.md", "a memory of ids must", &format!("{}, {}, {} and {}", all[0], all[1], all[2], all[3]));
-    let lost = format!("Frame.io gives a delivery up after about {}, FileSafety after six.", in_words("Frame.io"));
+    let all: Vec<String> = provider::ALL.iter().map(|provider| long(provider)).collect();
+    let (longest, rest) = all.split_last().unwrap();
+    check("docs/consumers.md", "a memory of ids must", &format!("{} and {longest}", rest.join(", ")));
+    let minutes = |name: &str| in_words(provider::by_name(name).unwrap());
+    let safety = minutes("filesafety").replace(" minutes", "");
+    let lost = format!("Frame.io gives a delivery up after about {}, FileSafety after {safety}", minutes("frameio"));
     check("deploy/prometheus/rules.yaml", "gives a delivery up", &lost);
 }
 
