@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     harness::{Answer, NOW, Setup, Stored, fixture, fixtures, frozen, secret, signed_with},
+    providers::names,
     request_table::{Ask, Table, header, id},
 };
 
@@ -167,17 +168,21 @@ fn vectors((description, body): &(&str, Option<&str>)) -> Vec<Case> {
             })
             .collect(),
         (None, Some(name)) if name.starts_with("frameio") => vec![frameio(&vector, name, &fixture(name))],
-        (None, Some(name)) => {
+        (None, Some(name)) if name.starts_with("uploadcare") => {
             let headers = vec![("x-uc-signature".to_owned(), text(&vector["header_value"]))];
             vec![case(name, Ask::post("/webhooks/uploadcare", headers, &fixture(name)), frozen)]
         }
-        (None, None) => panic!("{description} has no body"),
+        (None, _) => panic!("{description}: no body, or of a provider whose vectors nobody reads"),
     }
 }
 
 #[test]
 fn every_fixture_has_its_place() {
     let vectors = VECTORS.iter().flat_map(|(description, body)| [Some(*description), *body]).flatten();
+    for name in names() {
+        let of = |fixture: &&&str| fixture.starts_with(&format!("{name}/"));
+        assert!(BODIES.iter().find(of).is_some(), "no body of {name} among the fixtures");
+    }
     let not_posted = NOT_POSTED.iter().map(|(name, _)| *name);
     let listed: Vec<_> = BODIES.iter().chain(EXTRACTED).copied().chain(vectors).chain(not_posted).map(str::to_owned).collect();
     let once: BTreeSet<_> = listed.iter().cloned().collect();
@@ -309,7 +314,8 @@ fn a_retry_that_is_signed_anew_has_another_id() {
         };
         assert_ne!(at(NOW), at(NOW + 1), "{}", provider.name);
     }
-    assert_eq!((table.finish().len(), signing), (2, 1));
+    assert!(signing > 0);
+    assert_eq!(table.finish().len(), 2 * signing);
 }
 
 #[test]

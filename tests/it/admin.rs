@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// One value of each kind that must not be shown, beside the endpoints' secrets: a password, and a property that may be one.
-const TABLES: &str = "[kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"somebody\"\npassword = \"env:FRAMEIO_KIT\"\n\
+const TABLES: &str = "[kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"somebody\"\npassword = \"env:FRAMEIO_OLD\"\n\
                       [kafka.properties]\n\"client.rack\" = \"a-value-that-may-be-secret\"\n";
 
 fn unready() -> Daemon {
@@ -76,7 +76,7 @@ fn it_tells_the_configuration_in_force_without_any_secret() {
         ("/http/max_in_flight", Value::from(77)),
         ("/kafka/brokers/0", "127.0.0.1:1".into()),
         ("/kafka/sasl/username", "somebody".into()),
-        ("/kafka/sasl/password", "env:FRAMEIO_KIT".into()),
+        ("/kafka/sasl/password", "env:FRAMEIO_OLD".into()),
         ("/kafka/properties/client.rack", "…".into()),
         ("/endpoints/uploadcare/secrets/1", "env:UPLOADCARE".into()),
     ] {

@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     accept::post_every_fixture,
     binary::Folder,
-    harness::{self, Daemon, NOW, SECRETS, Setup, Stored, fixture, hmac_hex, secret, signed_with},
+    harness::{self, Daemon, NOW, Setup, Stored, fixture, secret, signed_with},
+    providers::{self, PROVIDERS},
     request_table::{Ask, Table, header, id},
 };
 
@@ -21,34 +22,17 @@ fn decode(record: &Stored) -> Event {
     Event::decode(&*record.value).unwrap()
 }
 
-/// The value of a signature header in an event's proof.
-fn signature_header<'a>(event: &'a Event, name: &str) -> &'a str {
-    let headers = &event.proof.as_ref().unwrap().headers;
-    &headers.iter().find(|header| header.name == name).unwrap_or_else(|| panic!("no {name}")).value
-}
-
-/// Whether the holder of a secret has signed an event, from what is stored and by the schemes' documentation.
+/// Whether the holder of a secret has signed an event, from what is stored and by the scheme's documentation.
 fn proven(event: &Event, secret: &str) -> bool {
-    match event.proof.as_ref().unwrap().scheme() {
-        ProofScheme::FrameioV0 => {
-            let timestamp = signature_header(event, "x-frameio-request-timestamp");
-            let signature = hmac_hex(secret, &[b"v0:", timestamp.as_bytes(), b":", &event.body]);
-            signature_header(event, "x-frameio-signature") == format!("v0={signature}")
-        }
-        ProofScheme::UploadcareV1 => {
-            signature_header(event, "x-uc-signature") == format!("v1={}", hmac_hex(secret, &[&event.body]))
-        }
-        _ => false,
-    }
+    let Some(sign) = providers::of(&event.provider).sign else { return false };
+    let stored: Vec<_> = event.proof.iter().flat_map(|proof| &proof.headers).map(|it| (&*it.name, it.value.clone())).collect();
+    sign(secret, timestamp(event), &event.body) == stored
 }
 
-/// The secrets of an endpoint in the order of the harness's configuration.
-fn secrets(endpoint: &str) -> Vec<&'static str> {
-    let names = SECRETS.iter().filter(|(name, _)| name.split('_').next() == Some(&endpoint.to_uppercase()));
-    let mut secrets: Vec<_> = names.map(|(_, secret)| *secret).collect();
-    // The one that the harness signs with comes last there.
-    secrets.sort_by_key(|it| *it == secret(&endpoint.to_uppercase()));
-    secrets
+/// The text of the timestamp that was signed; empty where none was.
+fn timestamp(event: &Event) -> &str {
+    let mut headers = event.proof.iter().flat_map(|proof| &proof.headers);
+    headers.find(|header| header.name.ends_with("timestamp")).map_or("", |header| &header.value)
 }
 
 #[test]
@@ -59,7 +43,8 @@ fn every_stored_event_can_be_proven_again() {
             let event = decode(&record);
             let proof = event.proof.clone().unwrap();
             *schemes.entry(proof.scheme).or_default() += 1;
-            let all = secrets(&event.endpoint);
+            let case = providers::of(&event.endpoint);
+            let all = [case.old, case.secret];
             let slot = usize::try_from(proof.secret_slot).unwrap() - 1;
             let matching: Vec<usize> = (0..all.len()).filter(|at| proven(&event, all[*at])).collect();
             if proof.scheme() == ProofScheme::UrlToken {
@@ -73,17 +58,15 @@ fn every_stored_event_can_be_proven_again() {
             assert!(!proven(&forged, all[slot]), "a byte more");
         }
     });
-    assert_eq!(schemes.len(), 3, "{schemes:?}");
+    assert_eq!(schemes.len(), 1 + providers::signing().count(), "{schemes:?}");
     assert!(schemes.values().all(|events| *events > 5), "{schemes:?}");
 }
 
 /// The id of a delivery by the words of event.proto, from what is stored.
 fn id_by_the_schema(event: &Event) -> String {
-    let headers = &event.proof.as_ref().unwrap().headers;
-    let timestamp = headers.iter().find(|header| header.name.ends_with("timestamp")).map_or("", |header| &header.value);
     let mut hash = Sha256::new();
     hash.update(b"hookgate.id.v1\0");
-    for part in [event.endpoint.as_bytes(), timestamp.as_bytes()] {
+    for part in [event.endpoint.as_bytes(), timestamp(event).as_bytes()] {
         hash.update(u32::try_from(part.len()).unwrap().to_be_bytes());
         hash.update(part);
     }
@@ -191,30 +174,18 @@ fn two_endpoints_that_hear_of_one_event_give_it_two_ids() {
 /// Bodies that name no subject, or one that cannot be a key, and the outcome of each.
 fn without_subject() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let quarantined = ["", "{", "[]", "\u{0}", "null", "7"];
-    let mut rows: Vec<_> = ["filespin", "filesafety", "frameio", "uploadcare"]
-        .iter()
-        .flat_map(|endpoint| quarantined.map(|body| (*endpoint, body.as_bytes().to_vec(), "200 quarantined")))
+    let mut rows: Vec<_> = providers::names()
+        .flat_map(|endpoint| quarantined.map(|body| (endpoint, body.as_bytes().to_vec(), "200 quarantined")))
         .collect();
     // A subject that is absent, of another type, empty, too long, or holds a control character.
     let subjects = [Value::Null, json!(7), json!({}), json!(""), json!("x".repeat(513)), json!("a\u{7f}b"), json!("a\nb")];
     for subject in subjects {
-        for (endpoint, named, unknown) in [
-            ("filespin", json!({"event": "file-saved", "id": subject}), json!({"event": "file-lost", "id": subject})),
-            ("filesafety", json!({"scan_id": subject}), json!({"event": "scan.lost", "scan_id": subject})),
-            (
-                "frameio",
-                json!({"type": "file.ready", "resource": {"id": subject}}),
-                json!({"type": "file.lost", "resource": {"id": subject}}),
-            ),
-            (
-                "uploadcare",
-                json!({"hook": {"event": "file.stored"}, "data": {"uuid": subject}}),
-                json!({"hook": {"event": "file.lost"}, "data": {"uuid": subject}}),
-            ),
-        ] {
-            rows.push((endpoint, named.to_string().into(), "200 quarantined"));
-            rows.push((endpoint, unknown.to_string().into(), "200 unclassified"));
+        for (case, provider) in PROVIDERS.iter().zip(provider::ALL) {
+            let body = |name: &str| (case.minimal_body)(name, &subject).to_string().into();
+            rows.push((case.name, body(provider.types[0].name), "200 quarantined"));
+            rows.push((case.name, body("no-such-type"), "200 unclassified"));
         }
+        rows.push(("filesafety", json!({"scan_id": subject}).to_string().into(), "200 quarantined"));
         let action = json!({"type": "ready", "action_id": "a", "interaction_id": subject});
         rows.push(("frameio", action.to_string().into(), "200 quarantined"));
     }
@@ -225,16 +196,17 @@ fn without_subject() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 fn no_key_is_empty() {
     let mut table = Table::new();
     let mut expected = BTreeMap::new();
-    for provider in provider::ALL {
+    for (case, provider) in PROVIDERS.iter().zip(provider::ALL) {
         for name in provider.names() {
             let body = (provider.sample)(name).unwrap();
-            let subject = subject(provider.name, name, &body);
+            let subject =
+                serde_json::from_str::<Value>(&body).unwrap().pointer(case.subject).and_then(Value::as_str).map(str::to_owned);
             let answer = table.check(name, &Ask::signed(provider.name, body.as_bytes()), "200 published");
-            expected.insert(id(&answer), subject);
+            expected.insert(id(&answer), subject.unwrap_or_else(|| panic!("{name}: {body}")));
         }
         // An unknown type with a subject is keyed by it.
-        let body = subject_body(provider.name, "no-such-type", "s-1");
-        let answer = table.check("unknown", &Ask::signed(provider.name, &body), "200 unclassified");
+        let body = (case.minimal_body)("no-such-type", &json!("s-1")).to_string();
+        let answer = table.check("unknown", &Ask::signed(provider.name, body.as_bytes()), "200 unclassified");
         expected.insert(id(&answer), "s-1".into());
     }
     for (endpoint, body, outcome) in without_subject() {
@@ -251,29 +223,6 @@ fn no_key_is_empty() {
         assert_eq!((decode(record).subject, header(record, "ce_subject")), (key.clone(), key.as_str()));
     }
     assert_eq!(records.into_iter().map(|record| record.topic).collect::<BTreeSet<_>>(), every, "a kind was not tried");
-}
-
-/// Where the providers' documentation has the subject.
-fn subject(provider: &str, name: &str, body: &str) -> String {
-    let body: Value = serde_json::from_str(body).unwrap();
-    let place = match provider {
-        "filespin" => "/id",
-        "filesafety" => "/scan_id",
-        "frameio" => "/resource/id",
-        _ => "/data/uuid",
-    };
-    body.pointer(place).and_then(Value::as_str).unwrap_or_else(|| panic!("{provider} {name}: {body}")).to_owned()
-}
-
-/// The shortest body of a type about a subject.
-fn subject_body(provider: &str, name: &str, subject: &str) -> Vec<u8> {
-    let body = match provider {
-        "filespin" => json!({"event": name, "id": subject}),
-        "filesafety" => json!({"event": name, "scan_id": subject}),
-        "frameio" => json!({"type": name, "resource": {"id": subject}}),
-        _ => json!({"hook": {"event": name}, "data": {"uuid": subject}}),
-    };
-    body.to_string().into()
 }
 
 #[test]

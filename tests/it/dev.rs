@@ -6,6 +6,7 @@ use crate::{
     binary::{Folder, Process},
     commands::check,
     harness::wait_until,
+    providers::{PROVIDERS, names},
 };
 
 #[test]
@@ -13,13 +14,13 @@ fn dev_shows_an_event_of_each_provider() {
     let folder = Folder::new();
     let any = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     let finished = check(&folder, &[&["dev", "--exit"], &any[..]].concat(), 0, &["Hookgate is running.", "kcat -b "]);
-    assert_eq!(finished.out.lines().filter(|line| line.starts_with("curl ")).count(), 4, "{}", finished.out);
+    assert_eq!(finished.out.lines().filter(|line| line.starts_with("curl ")).count(), PROVIDERS.len(), "{}", finished.out);
     assert!(finished.out.contains(&format!("\n{} tail --brokers ", env!("CARGO_BIN_EXE_hookgate"))), "what to type");
     // Behind the time stands the place.
     let events: Vec<&str> =
         finished.out.lines().filter(|line| line.contains("[0] @0  key ")).filter_map(|line| line.split("  ").nth(1)).collect();
-    assert_eq!(events.len(), 4, "{}", finished.out);
-    for provider in ["filespin", "filesafety", "frameio", "uploadcare"] {
+    assert_eq!(events.len(), PROVIDERS.len(), "{}", finished.out);
+    for provider in names() {
         assert!(events.iter().any(|line| line.starts_with(&format!("hookgate.{provider}."))), "{events:?}");
     }
 
@@ -27,7 +28,7 @@ fn dev_shows_an_event_of_each_provider() {
     wait_until("waiting", || process.out().contains("Waiting for deliveries"));
     let told = process.out();
     let shown = told.lines().take_while(|line| !line.starts_with("Waiting")).filter(|line| line.contains("[0] @0  key ")).count();
-    assert_eq!(shown, 4, "the samples come first: {told}");
+    assert_eq!(shown, PROVIDERS.len(), "the samples come first: {told}");
     process.signal("INT");
     let finished = process.finish();
     assert_eq!(finished.code, Some(0), "{finished:?}");

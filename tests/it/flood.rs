@@ -3,6 +3,7 @@
 use std::{
     io::Write as _,
     net::{Shutdown, TcpStream},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -11,6 +12,7 @@ use hookgate::config::Config;
 use crate::{
     harness::{Daemon, Setup, parse, signed},
     limits::{PATIENCE, body, chunked, connect, head, next_answer, rest, whole},
+    providers::{names, tokens},
     request_table::{Ask, outcomes},
 };
 
@@ -35,8 +37,10 @@ fn is_served(daemon: &Daemon, endpoints: &[&str]) {
     }
 }
 
-const ALL: [&str; 4] = ["filespin", "filesafety", "frameio", "uploadcare"];
-const TOKENS: [&str; 2] = ["filespin", "filesafety"];
+/// The endpoints of all providers.
+static ALL: LazyLock<Vec<&str>> = LazyLock::new(|| names().collect());
+/// Those that a token proves.
+static TOKENS: LazyLock<Vec<&str>> = LazyLock::new(|| tokens().map(|case| case.name).collect());
 
 /// A signature of the right shape, by somebody without the secret: such a body is read to its end before it is refused.
 fn forged(endpoint: &str, bytes: usize) -> Ask {
@@ -210,7 +214,7 @@ fn slow_bodies() {
     };
     let uploadcare = begin("uploadcare");
     full();
-    is_served(&daemon, &["filespin", "filesafety", "frameio"]);
+    is_served(&daemon, &names().filter(|name| *name != "uploadcare").collect::<Vec<_>>());
     let frameio = begin("frameio");
     full();
     is_served(&daemon, &TOKENS);

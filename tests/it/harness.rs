@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use hookgate::{
     app::{self, Options, Running, StopReport, topic_table},
     clock::Clock,
@@ -22,47 +21,17 @@ use hookgate::{
     proto::Origin,
 };
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use sha2::Sha256;
 
 use crate::forks;
 
+#[allow(unused_imports, reason = "not every suite signs by itself")]
+pub use crate::providers::{SECRETS, endpoints, hmac_hex, signed_with};
 #[allow(unused_imports, reason = "not every suite writes raw requests")]
 pub use crate::raw_http::{Answer, UNANSWERED, exchange, parse, request};
 #[allow(unused_imports, reason = "not every suite has secrets of its own")]
 pub use crate::secret_search::{assert_discreet, keep_secret, leak};
 #[allow(unused_imports, reason = "not every suite measures")]
 pub use crate::waits::{beside_a_clock, wait_until};
-
-/// The secrets of the endpoints that every daemon under test has: two for each, the one that [`signed`] uses in the second slot.
-pub const SECRETS: &[(&str, &str)] = &[
-    ("FILESPIN_OLD", "filespin-old-0123456789"),
-    ("FILESPIN", "filespin-token-0123456789"),
-    ("FILESAFETY_OLD", "filesafety-old-0123456789"),
-    ("FILESAFETY", "filesafety-token-0123456789"),
-    ("FRAMEIO_KIT", "my_super_secret_string_for_testing"),
-    ("FRAMEIO", "yxSE59T0gtZOFZxw6UhLwTkhd2m8ntNSdSWnApQ0xOnMEzSoXbD8sGFP4bzb7MbS"),
-    ("UPLOADCARE_OLD", "12345X"),
-    ("UPLOADCARE", "7kMVZivndx0ErgvhRKAr"),
-];
-
-/// The tables of those endpoints.
-pub const ENDPOINTS: &str = r#"
-[endpoints.filespin]
-provider = "filespin"
-secrets = ["env:FILESPIN_OLD", "env:FILESPIN"]
-
-[endpoints.filesafety]
-provider = "filesafety"
-secrets = ["env:FILESAFETY_OLD", "env:FILESAFETY"]
-
-[endpoints.frameio]
-provider = "frameio"
-secrets = ["env:FRAMEIO_KIT", "env:FRAMEIO"]
-
-[endpoints.uploadcare]
-provider = "uploadcare"
-secrets = ["env:UPLOADCARE_OLD", "env:UPLOADCARE"]
-"#;
 
 /// What the daemons in this process have logged and nobody has searched yet.
 static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -151,7 +120,7 @@ pub fn configuration(tables: &str, flags: &[(&str, String)]) -> Config {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .chain(flags.iter().map(|(key, value)| ((*key).to_owned(), value.clone())))
         .collect();
-    config::parse(&format!("{tables}\n{ENDPOINTS}"), "test.toml", &environment(), &flags)
+    config::parse(&format!("{tables}\n{}", endpoints()), "test.toml", &environment(), &flags)
         .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
@@ -332,35 +301,9 @@ pub fn signed(endpoint: &str, body: &[u8]) -> (String, Vec<(String, String)>) {
     signed_with(endpoint, secret(&endpoint.to_uppercase()), &NOW.to_string(), body)
 }
 
-/// The same with a secret and a timestamp of the caller's.
-pub fn signed_with(endpoint: &str, secret: &str, timestamp: &str, body: &[u8]) -> (String, Vec<(String, String)>) {
-    let path = format!("/webhooks/{endpoint}");
-    let owned = |(name, value): (&str, String)| (name.to_owned(), value);
-    match endpoint {
-        "filespin" | "filesafety" => (format!("{path}?token={secret}"), Vec::new()),
-        "frameio" => {
-            let signature = hmac_hex(secret, &[b"v0:", timestamp.as_bytes(), b":", body]);
-            let headers =
-                [("x-frameio-signature", format!("v0={signature}")), ("x-frameio-request-timestamp", timestamp.to_owned())];
-            (path, headers.map(owned).into())
-        }
-        "uploadcare" => (path, vec![owned(("x-uc-signature", format!("v1={}", hmac_hex(secret, &[body]))))]),
-        other => panic!("no endpoint {other}"),
-    }
-}
-
 /// One of [`SECRETS`] by its name.
 pub fn secret(name: &str) -> &'static str {
     SECRETS.iter().find(|(it, _)| *it == name).unwrap().1
-}
-
-/// HMAC-SHA256 of the parts, in hex.
-pub fn hmac_hex(secret: &str, parts: &[&[u8]]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    for part in parts {
-        mac.update(part);
-    }
-    hex::encode(mac.finalize().into_bytes())
 }
 
 /// A file of `tests/fixtures`.

@@ -21,6 +21,7 @@ use crate::{
         Answer, Daemon, SECRETS, Setup, UNANSWERED, configuration, environment, hmac_hex, hold, parse, release, signed, topics,
         wait_until,
     },
+    providers::names,
 };
 
 const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
@@ -213,11 +214,9 @@ fn before_it_stops_it_serves_and_sends_its_senders_away() {
 
 /// The configuration of a daemon in a process of its own. Each provider has its secret from the environment.
 pub fn serve_configuration(brokers: &str, tables: &str) -> String {
-    let endpoints =
-        [("filespin", "FILESPIN"), ("filesafety", "FILESAFETY"), ("frameio", "FRAMEIO"), ("uploadcare", "UPLOADCARE")];
-    let endpoints =
-        endpoints.map(|(name, secret)| format!("[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [\"env:{secret}\"]\n"));
-    let endpoints = endpoints.concat();
+    let endpoint =
+        |name: &str| format!("[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [\"env:{}\"]\n", name.to_uppercase());
+    let endpoints: String = names().map(endpoint).collect();
     format!(
         "[kafka]\nbrokers = [\"{brokers}\"]\n[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\nscrape_max_age = \"0s\"\n{tables}\n{endpoints}"
     )

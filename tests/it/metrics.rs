@@ -65,7 +65,7 @@ fn a_scripted_run_is_counted_exactly() {
     };
     let daemon = Daemon::with(Setup { change, ..Setup::default() });
     let file = fixture("frameio/v4_file.ready.json");
-    let (kit, current) = (secret("FRAMEIO_KIT"), secret("FRAMEIO"));
+    let (kit, current) = (secret("FRAMEIO_OLD"), secret("FRAMEIO"));
     let check = |what: &str, answer: &Answer, status: u16| assert_eq!(answer.status, status, "{what}: {answer:?}");
 
     check("the first secret", &deliver(&daemon, "frameio", kit, NOW, &file), 200);

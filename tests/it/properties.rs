@@ -22,7 +22,10 @@ use proptest::{
 use prost::Message as _;
 use serde_json::{Value, json};
 
-use crate::harness::{NOW, frozen, secret, signed};
+use crate::{
+    harness::{NOW, frozen, secret, signed},
+    providers,
+};
 
 /// Tries a property on so many inputs, the same ones each time.
 fn check<S: Strategy>(cases: u32, inputs: S, holds: impl Fn(S::Value) -> Result<(), TestCaseError>) {
@@ -147,12 +150,7 @@ fn places(value: &Value, at: &str) -> Vec<String> {
 
 #[test]
 fn a_wrong_type_in_an_optional_field_quarantines_nothing() {
-    let subject = |provider: &Provider| match provider.name {
-        "filespin" => "/id",
-        "filesafety" => "/scan_id",
-        "frameio" => "/resource/id",
-        _ => "/data/uuid",
-    };
+    let subject = |provider: &Provider| providers::of(provider.name).subject;
     check(400, (any_sample(), any::<Index>(), any_json()), |((provider, sample), place, other)| {
         let mut body: Value = serde_json::from_str(&sample).unwrap();
         let kept = body.pointer(subject(provider)).cloned();
@@ -214,8 +212,11 @@ fn any_byte_changed_is_refused() {
 #[test]
 fn any_head_is_judged() {
     let url = prop_oneof![".*", "/webhooks/a/?[%a-f0-9/]{0,8}(\\?[token=&%0-9a-f]{0,20})?", "https?://.*"];
-    let name =
-        prop_oneof![Just("x-frameio-signature"), Just("x-frameio-request-timestamp"), Just("x-uc-signature"), Just("host")];
+    let names = provider::ALL.iter().flat_map(|provider| match provider.credential {
+        provider::CredentialSource::Hmac(scheme) => scheme.headers,
+        provider::CredentialSource::UrlToken => &[],
+    });
+    let name = select(names.copied().chain(["host"]).collect::<Vec<_>>());
     let value = prop_oneof![".*", "v[01]=[0-9a-fA-F]{62,66}", "[0-9]{0,12}"];
     let headers = vec((name.prop_map(str::to_owned), value), 0..4);
     check(500, (any_provider(), proptest::option::of(url), headers), |(provider, url, headers)| {

@@ -10,6 +10,7 @@ use prost::Message as _;
 
 use crate::{
     harness::{NOW, secret, signed_with},
+    providers,
     request_table::{Ask, Table, header, id},
 };
 
@@ -239,8 +240,9 @@ fn timestamps() {
 fn either_of_two_secrets() {
     let mut table = Table::new();
     let mut slots = BTreeMap::new();
-    for (provider, old) in provider::ALL.iter().zip(["FILESPIN_OLD", "FILESAFETY_OLD", "FRAMEIO_KIT", "UPLOADCARE_OLD"]) {
-        for (slot, secret) in [(1, secret(old)), (2, own(provider))] {
+    for provider in provider::ALL {
+        let case = providers::of(provider.name);
+        for (slot, secret) in [(1, case.old), (2, case.secret)] {
             let body = [body(provider), vec![b' '; slot as usize]].concat();
             let answer = table.check("one of two", &with(provider, secret, &NOW.to_string(), &body), "200 published");
             slots.insert(id(&answer), slot);

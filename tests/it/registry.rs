@@ -20,6 +20,7 @@ use crate::{
     binary::{Folder, hookgate},
     harness::{Daemon, Setup, keep_secret, wait_until},
     lifecycle::{mock, serve_configuration},
+    providers::{PROVIDERS, one_topic_each},
     request_reader::{header, take_request},
     tls,
 };
@@ -43,6 +44,8 @@ enum Mood {
 }
 
 /// In their order its subject is the third of five.
+/// The id of the first schema that is registered.
+const FIRST_ID: u32 = 258;
 const SICK: &str = "hookgate%2Eframeio";
 
 struct State {
@@ -113,7 +116,7 @@ impl Stub {
             Mood::Well | Mood::Hangs | Mood::Incompatible | Mood::FailsAtOne | Mood::HangsAtOne => {}
         }
         let parts: Vec<String> = path.split(['/', '?']).map(|part| part.replace("%2E", ".").replace("%2D", "-")).collect();
-        let id = state.schemas.iter().position(|known| *known == schema).map(|at| u32::try_from(at).unwrap() + 258);
+        let id = state.schemas.iter().position(|known| *known == schema).map(|at| u32::try_from(at).unwrap() + FIRST_ID);
         match parts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["", "subjects", subject] => {
                 let versions = state.subjects.get(subject);
@@ -123,7 +126,7 @@ impl Stub {
             ["", "subjects", subject, "versions"] => {
                 let id = id.unwrap_or_else(|| {
                     state.schemas.push(schema);
-                    u32::try_from(state.schemas.len()).unwrap() + 257
+                    u32::try_from(state.schemas.len()).unwrap() + FIRST_ID - 1
                 });
                 state.subjects.entry(subject.to_owned()).or_default().push(id);
                 (200, json!({"id": id}))
@@ -155,13 +158,16 @@ impl Stub {
 /// The table with these lines, and few topics, so that few subjects are asked for.
 fn tables(stub: &Stub, more: &str) -> String {
     let url = if more.contains("urls") { String::new() } else { format!("urls = [\"http://{}/\"]\n", stub.address) };
-    let providers = ["filespin", "filesafety", "frameio", "uploadcare"];
-    let map = providers.map(|it| format!("\"{it}.*\" = \"hookgate.{it}\"\n")).concat();
-    format!("[schema_registry]\n{url}{more}\n[topics.map]\n{map}")
+    format!("[schema_registry]\n{url}{more}\n{}", one_topic_each("hookgate."))
 }
 
 fn start(stub: &Stub, more: &str, wait: bool) -> Daemon {
     Daemon::with(Setup { tables: &tables(stub, more), wait, ..Setup::default() })
+}
+
+/// The id of event.proto: it comes after one file of each provider.
+fn id() -> u32 {
+    FIRST_ID + u32::try_from(PROVIDERS.len()).unwrap()
 }
 
 /// Delivers once and gives the schema id in front of the value.
@@ -178,16 +184,17 @@ fn framed(daemon: &Daemon) -> u32 {
 fn values_carry_the_schema_id() {
     let stub = Stub::start(Mood::Well);
     let daemon = start(&stub, "register = true", true);
-    // Four imported files come first.
-    assert_eq!(framed(&daemon), 262);
+    // The imported files come first.
+    assert_eq!(framed(&daemon), id());
     assert_eq!(daemon.metric(MISSING), Some(0.0));
     let registered = stub.registrations();
-    assert_eq!(registered, 4 + 5, "four imports, and a subject for each topic");
-    assert!(stub.state.lock().unwrap().schemas[4]["references"][3]["version"] == 1);
+    let (imports, topics) = (PROVIDERS.len(), PROVIDERS.len() + 1);
+    assert_eq!(registered, imports + topics, "the imports, and a subject for each topic");
+    assert_eq!(stub.state.lock().unwrap().schemas[imports]["references"][imports - 1]["version"], 1);
 
     // Once they are there, nobody registers anything, and the permission to is not needed.
-    assert_eq!(framed(&start(&stub, "register = true", true)), 262);
-    assert_eq!(framed(&start(&stub, "", true)), 262);
+    assert_eq!(framed(&start(&stub, "register = true", true)), id());
+    assert_eq!(framed(&start(&stub, "", true)), id());
     assert_eq!(stub.registrations(), registered);
 }
 
@@ -208,9 +215,10 @@ fn subjects_are_named_as_configured() {
         assert!(stub.subjects().contains(&subject.to_owned()), "{subject} in {:?}", stub.subjects());
         assert_eq!(stub.subjects().len(), subjects, "{:?}", stub.subjects());
     }
-    check("", "hookgate.filespin-value", 5);
+    let topics = PROVIDERS.len() + 1;
+    check("", "hookgate.filespin-value", topics);
     check("subject_name_strategy = \"record_name\"", "hookgate.v1.Event", 1);
-    check("subject_name_strategy = \"topic_record_name\"", "hookgate.filespin-hookgate.v1.Event", 5);
+    check("subject_name_strategy = \"topic_record_name\"", "hookgate.filespin-hookgate.v1.Event", topics);
 }
 
 #[test]
@@ -228,7 +236,8 @@ fn until_the_ids_are_known_deliveries_are_refused_and_then_they_are_not() {
         assert_eq!((answer.status, &*answer.label()), (503, "publish_failed"), "{mood:?}");
         assert!(answer.header("retry-after").is_some(), "{mood:?}");
         assert_eq!(daemon.admin("/readyz").body, "the schema registry has not given every schema id yet\n");
-        assert_eq!((daemon.metric(MISSING), daemon.metric("hookgate_ready")), (Some(5.0), Some(0.0)), "{mood:?}");
+        let topics = u32::try_from(PROVIDERS.len() + 1).unwrap();
+        assert_eq!((daemon.metric(MISSING), daemon.metric("hookgate_ready")), (Some(topics.into()), Some(0.0)), "{mood:?}");
         assert!(stub.subjects().is_empty(), "{mood:?}");
 
         stub.set(Mood::Well);
@@ -236,7 +245,7 @@ fn until_the_ids_are_known_deliveries_are_refused_and_then_they_are_not() {
             let _other = start(&stub, "register = true", true);
         }
         daemon.wait_until("ready", |it| it.unready().is_none());
-        assert_eq!(framed(&daemon), 262, "{mood:?}: what was refused is on no topic, and what follows is");
+        assert_eq!(framed(&daemon), id(), "{mood:?}: what was refused is on no topic, and what follows is");
         assert_eq!(daemon.records_of(&[TOPIC]).len(), 1);
     }
     check(Mood::Hangs, "register = true\ntimeout = \"60s\"");
@@ -255,7 +264,7 @@ fn one_subject_that_fails_keeps_no_other_from_its_id() {
         let daemon = start(&stub, "register = true\ntimeout = \"2s\"", false);
         daemon.wait_until("kafka", |it| it.missing_topics().is_empty());
         wait_until("the others are known", || daemon.metric(MISSING) == Some(missing));
-        assert_eq!(framed(&daemon), 262, "{mood:?}");
+        assert_eq!(framed(&daemon), id(), "{mood:?}");
         assert_eq!(daemon.deliver("frameio", br#"{"type":"file.ready","resource":{"id":"a"}}"#).status, 503, "{mood:?}");
         stub.set(Mood::Well);
         daemon.wait_until("ready", |it| it.unready().is_none());
@@ -271,7 +280,7 @@ fn once_known_the_registry_does_not_matter() {
     let daemon = start(&stub, "register = true", true);
     stub.set(Mood::Unavailable);
     let asked = stub.state.lock().unwrap().asked.len();
-    assert_eq!(framed(&daemon), 262);
+    assert_eq!(framed(&daemon), id());
     assert_eq!(daemon.admin("/readyz").status, 200);
     assert_eq!(stub.state.lock().unwrap().asked.len(), asked, "it is not even asked");
 }
@@ -281,7 +290,7 @@ fn the_next_registry_is_asked_where_one_is_away() {
     let (stub, away) = (Stub::start(Mood::Well), Stub::start(Mood::Unavailable));
     let urls =
         format!("urls = [\"http://127.0.0.1:1\", \"http://{}\", \"http://{}\"]\nregister = true", away.address, stub.address);
-    assert_eq!(framed(&start(&stub, &urls, true)), 262);
+    assert_eq!(framed(&start(&stub, &urls, true)), id());
     // A refusal is an answer, and the others would give the same.
     away.set(Mood::Denies);
     let refused = start(&stub, &urls, false);
@@ -330,7 +339,7 @@ fn the_registry_is_trusted_for_its_authority() {
     let (_stub, daemon) = refused(&format!("ca_file = '{file}'"), &pair);
     folder.replace("ca.pem", &pair.certificate);
     daemon.wait_until("ready", |it| it.unready().is_none());
-    assert_eq!(framed(&daemon), 262);
+    assert_eq!(framed(&daemon), id());
 }
 
 #[test]

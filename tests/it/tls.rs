@@ -284,7 +284,7 @@ fn a_bad_new_certificate_is_told_and_not_used() {
 #[track_caller]
 fn check_pair(folder: &Folder, keys: &[(&str, &str)], expected: &[&str]) {
     let lines = keys.iter().map(|(key, file)| format!("{key} = '{}'\n", folder.path(file))).collect::<Vec<_>>().concat();
-    let text = format!("[kafka]\nbrokers = [\"k:1\"]\n[http.tls]\n{lines}{}", crate::harness::ENDPOINTS);
+    let text = format!("[kafka]\nbrokers = [\"k:1\"]\n[http.tls]\n{lines}{}", crate::harness::endpoints());
     let report = config::parse(&text, "t.toml", &environment(), &[]).err().map_or_else(String::new, |it| it.to_string());
     let found: Vec<&str> = report.lines().collect();
     assert_eq!(found.len(), expected.len(), "{keys:?}: {report}");

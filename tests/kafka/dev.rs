@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::{Site, plain};
+use crate::{
+    providers::names,
+    support::{Site, plain},
+};
 
 #[test]
 fn dev_runs_on_a_real_kafka_and_tail_reads_what_it_wrote() {
@@ -22,10 +25,10 @@ fn dev_runs_on_a_real_kafka_and_tail_reads_what_it_wrote() {
     assert_eq!(dev.code, Some(0), "{dev:?}");
     let (ran, after) = tail();
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(after.len(), before.len() + 4, "{ran:?}");
+    assert_eq!(after.len(), before.len() + names().count(), "{ran:?}");
 
     let new: Vec<&Value> = after.iter().filter(|record| !before.contains(record)).collect();
-    for provider in ["filespin", "filesafety", "frameio", "uploadcare"] {
+    for provider in names() {
         let of_provider: Vec<_> = new.iter().filter(|record| record["event"]["provider"] == provider).collect();
         let [record] = of_provider.as_slice() else { panic!("{} events of {provider}", of_provider.len()) };
         let (topic, key) = (record["topic"].as_str().unwrap(), record["key"].as_str().unwrap());

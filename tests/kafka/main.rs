@@ -10,6 +10,9 @@ mod forks;
 #[path = "../it/harness.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod harness;
+#[path = "../it/providers.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod providers;
 #[path = "../it/secret_search.rs"]
 mod secret_search;
 #[path = "../it/waits.rs"]

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, thread};
 
 use crate::{
     harness::{keep_secret, wait_until},
+    providers::names,
     support::{Site, assert_503, assert_kept_out, consume, one_topic_per_provider, prefix, scan, script, variable},
 };
 
@@ -213,7 +214,7 @@ fn check_names_each_permission_that_is_missing_for_topics_that_may_be_seen() {
     // One line and one command for all of them.
     let lines: Vec<&str> = checked.stdout.lines().filter(|line| line.contains("no permission to write to")).collect();
     assert_eq!(lines.len(), 1, "{checked:?}");
-    for name in ["filespin", "filesafety", "frameio", "uploadcare", "quarantine"] {
+    for name in names().chain(["quarantine"]) {
         assert!(lines[0].contains(&format!("{}{name}", topics.prefix)), "{checked:?}");
     }
     let command = format!(

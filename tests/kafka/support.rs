@@ -20,7 +20,10 @@ use rdkafka::{
 };
 use serde_json::Value;
 
-use crate::harness::{self, Answer, Daemon, ENDPOINTS, SECRETS, Setup, assert_discreet, wait_until};
+use crate::{
+    harness::{self, Answer, Daemon, SECRETS, Setup, assert_discreet, endpoints, wait_until},
+    providers::one_topic_each,
+};
 
 /// How long a log line may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,8 +52,7 @@ pub fn topics(prefix: &str, partitions: u32) -> String {
 
 /// The topics of a prefix that every delivery of one provider goes to, whatever it is: fewer topics, faster tests.
 pub fn one_topic_per_provider(prefix: &str) -> String {
-    let entries = ["filespin", "filesafety", "frameio", "uploadcare"].map(|it| format!("\"{it}.*\" = \"{prefix}{it}\"\n"));
-    format!("[topics.map]\n{}", entries.concat())
+    one_topic_each(prefix)
 }
 
 /// A daemon of this process that publishes to the unsecured broker: a topic per provider, with this many partitions each.
@@ -157,7 +159,7 @@ impl Site {
     /// Writes the configuration anew.
     pub fn configure(&self, tables: &str) {
         let ports = "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\nscrape_max_age = \"0s\"\n[shutdown]\npre_stop = \"0s\"\n";
-        self.write("hookgate.toml", format!("{tables}\n{ports}{ENDPOINTS}"));
+        self.write("hookgate.toml", format!("{tables}\n{ports}{}", endpoints()));
     }
 
     pub fn folder(&self) -> &Path {
