@@ -28,6 +28,7 @@ mod docs;
 mod docs_configuration;
 mod docs_guides;
 mod docs_numbers;
+mod docs_providers;
 mod flood;
 mod health;
 mod hostile;
