@@ -14,7 +14,7 @@ use rdkafka::{
 
 use crate::repository::root;
 
-/// How many there are, and their numbers.
+/// The numbers of the brokers.
 pub(crate) const BROKERS: [u16; 3] = [1, 2, 3];
 /// Partitions of a topic that a scenario creates anew, as many as Hookgate's configuration says.
 pub(crate) const PARTITIONS: i32 = 3;
@@ -32,7 +32,7 @@ pub(crate) struct Cluster;
 
 impl Cluster {
     pub(crate) fn start() -> Result<Self, String> {
-        // What an interrupted run left behind.
+        // Stops brokers that an interrupted run left running.
         script(&["stop"])?;
         let cluster = Self;
         script(&["start"])?;
@@ -44,12 +44,12 @@ impl Cluster {
         21100 + 10 * broker
     }
 
-    /// Where it is behind a proxy, and where that proxy listens.
+    /// Returns the port of a broker that clients reach through a proxy, and the port on which the proxy listens.
     pub(crate) fn proxied(broker: u16) -> (u16, u16) {
         (Self::port(broker) + 2, Self::port(broker) + 3)
     }
 
-    /// All of them, where they ask for a user, and allow only what `allow` says.
+    /// Returns the listeners of all brokers that ask for a user and allow only what [`Self::access`] has granted.
     pub(crate) fn secured() -> String {
         BROKERS.map(|broker| format!("127.0.0.1:{}", Self::port(broker) + 4)).join(",")
     }
@@ -62,12 +62,12 @@ impl Cluster {
         script(&["signal", &broker.to_string(), signal])
     }
 
-    /// Ends a broker in order.
+    /// Stops a broker with an orderly shutdown.
     pub(crate) fn down(broker: u16) -> Result<(), String> {
         script(&["down", &broker.to_string()])
     }
 
-    /// Lets a broker write nothing more, and waits until it has given up. Where that cannot be done, why.
+    /// Makes a broker unable to write anything more, and waits until it has ended. Returns the reason if this machine cannot do that.
     pub(crate) fn fill(broker: u16) -> Result<Option<&'static str>, String> {
         let status = command(&["full", &broker.to_string()]).status().map_err(|error| error.to_string())?;
         match status.code() {
@@ -77,7 +77,7 @@ impl Cluster {
         }
     }
 
-    /// Gives the right to write to these topics, or takes it away.
+    /// Grants or removes the right to write to these topics.
     pub(crate) fn access(topics: &[String], allowed: bool) -> Result<(), String> {
         let topics = topics.iter().map(String::as_str);
         script(&std::iter::once(if allowed { "allow" } else { "forbid" }).chain(topics).collect::<Vec<_>>())
@@ -128,7 +128,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Sets these of a topic's settings, and takes all others back to the broker's own.
+    /// Changes these settings of a topic and resets all others to the broker's own.
     pub(crate) fn set(topic: &str, settings: &[(&str, &str)]) -> Result<(), String> {
         let change = AlterConfig::new(ResourceSpecifier::Topic(topic));
         let change = settings.iter().fold(change, |change, (name, value)| change.set(name, value));
@@ -136,7 +136,7 @@ impl Cluster {
         results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| code.to_string()))
     }
 
-    /// Creates a topic whose partitions all lie on these brokers, and on no other.
+    /// Creates a topic whose partitions lie on these brokers only.
     pub(crate) fn create_on(topic: &str, brokers: &[i32]) -> Result<(), String> {
         let partitions = vec![brokers; usize::try_from(PARTITIONS).unwrap_or(0)];
         let in_sync = brokers.len().to_string();
@@ -163,7 +163,7 @@ impl Cluster {
         }
     }
 
-    /// Creates a topic with Kafka's own settings; while the old one of its name is still on its way out, again and again.
+    /// Creates a topic with Kafka's own settings. Tries again as long as the old topic of the same name is not fully deleted.
     pub(crate) fn create(topic: &str) -> Result<(), String> {
         let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(3));
         let mut last = String::new();
@@ -202,7 +202,7 @@ fn administer<T>(
     runtime.block_on(call(&admin, &options)).map_err(|error| error.to_string())
 }
 
-/// `scripts/kafka/cluster`, whose chatter is not wanted in the table.
+/// Returns the command for `scripts/kafka/cluster`, without its output, which would stand between the rows of the table.
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(root().join("scripts/kafka/cluster"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());

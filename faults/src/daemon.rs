@@ -20,7 +20,7 @@ use crate::{
     repository::root,
 };
 
-/// The processes that run now, for the one who has to end them when this one is told to end.
+/// The ids of the processes that run now. If this program gets a signal to end, it ends them.
 pub(crate) static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 /// How long after SIGTERM a daemon goes on serving: long enough for the balancer to see that it is not ready.
@@ -33,7 +33,7 @@ pub(crate) struct Site {
     folder: PathBuf,
     program: PathBuf,
     prefix: String,
-    /// Variables that stand over the configuration.
+    /// Environment variables that replace values of the configuration.
     settings: Settings,
 }
 
@@ -62,9 +62,9 @@ impl Site {
         Cluster::wait_in_sync(&self.topics())
     }
 
-    /// Fails where the cluster does not fit the configuration: the ledger shall rest on what Hookgate asks for, and not on the brokers' settings.
+    /// Fails if the cluster does not fit the configuration: the ledger must depend on what Hookgate asks for, not on the brokers' settings.
     pub(crate) fn check_cluster(&self) -> Result<(), String> {
-        // Where the configuration has a user, that one may not read settings.
+        // If the configuration has a user, the user may not read settings.
         let arguments = ["check", "--cluster", "--brokers", &Cluster::brokers()];
         output(Command::new(&self.program).args(arguments).current_dir(&self.folder).stdin(Stdio::null())).map(drop)
     }
@@ -148,7 +148,7 @@ impl Site {
         if TcpStream::connect(admin).is_ok() {
             return Err(format!("another program listens on {admin}"));
         }
-        // Whoever ends everything holds the lock until the end, so that nothing is started behind its back.
+        // The signal handler holds the lock until this program ends, so that no process starts after it has ended the others.
         let mut running = RUNNING.lock().expect("nobody panics with it");
         let child = command.stdout(Stdio::null()).stderr(log).spawn().map_err(|error| error.to_string())?;
         running.push(child.id());
@@ -165,7 +165,7 @@ impl Site {
     }
 }
 
-/// Runs a command to its end, and hands over what it prints.
+/// Runs a command to its end and returns what it prints.
 fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     let [out, error] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
@@ -178,7 +178,7 @@ pub(crate) fn addresses(replica: u16) -> (SocketAddr, SocketAddr) {
     (address(21180 + replica), address(21190 + replica))
 }
 
-/// What was seen of a daemon while it was to be alive.
+/// What was seen of a daemon during the time in which it had to be alive.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Seen {
     pub(crate) rss_peak: u64,
@@ -196,7 +196,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Sends a signal and waits for the end that it is to bring.
+    /// Sends a signal and waits until the process has ended.
     pub(crate) fn end(mut self, signal: &str) -> Result<(Option<i32>, Seen), String> {
         let ended = self.ended();
         self.unwatch();
@@ -233,7 +233,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Looks at a daemon again and again.
+/// Checks a daemon at a fixed interval.
 struct Watch {
     stop: Arc<AtomicBool>,
     rss_peak: Arc<AtomicU64>,
@@ -249,7 +249,7 @@ impl Watch {
             while !stopped.load(Ordering::Relaxed) {
                 let alive = get(admin, "/livez").ok() == Some(200);
                 born |= alive;
-                // What is not up yet is not dead, and neither is what was told to end in the meantime.
+                // A daemon that has not started yet is not dead, and neither is one that has got a signal to end in the meantime.
                 if born && !alive && !stopped.load(Ordering::Relaxed) {
                     dead += 1;
                 }

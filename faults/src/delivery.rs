@@ -1,5 +1,5 @@
-//! Numbered deliveries of each provider: what each sends, how it signs, and when it tries again. Nothing here is shared with
-//! Hookgate: a mistake of its signing code must not be repeated by its judge.
+//! Numbered deliveries of each provider: what each sends, how it signs, and when it tries again. This file shares no code with
+//! Hookgate: the judge must not repeat a mistake of Hookgate's signing code.
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use std::{
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// Who sends.
+/// The provider that sends a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Provider {
     FileSpin,
@@ -21,11 +21,11 @@ pub(crate) enum Provider {
     Uploadcare,
 }
 
-/// All of them, in the order of the enum: deliveries go round.
+/// All providers, in the order of the enum: deliveries go round.
 pub(crate) const PROVIDERS: [Provider; 4] = [Provider::FileSpin, Provider::FileSafety, Provider::FrameIo, Provider::Uploadcare];
 
 impl Provider {
-    /// Who sends the delivery of this number.
+    /// Returns the provider that sends the delivery of this number.
     pub(crate) fn of(number: u64) -> Self {
         let count = u64::try_from(PROVIDERS.len()).expect("there are few");
         PROVIDERS[usize::try_from(number % count).expect("smaller than the list")]
@@ -52,13 +52,13 @@ impl Provider {
         }
     }
 
-    /// How long it waits after so many attempts; none when it has given up.
+    /// How long the provider waits after this number of attempts; none if it has given up.
     pub(crate) fn pause(self, attempts: usize) -> Option<Duration> {
         self.pauses().get(attempts - 1).map(|pause| Duration::from_millis(*pause))
     }
 }
 
-/// What is signed with: the secrets in force, and the clock. A scenario may change both while deliveries are sent.
+/// The secrets and the clock with which deliveries are signed. A scenario may change both while deliveries are sent.
 #[derive(Clone)]
 pub(crate) struct Secrets {
     secrets: Arc<RwLock<Vec<String>>>,
@@ -82,7 +82,7 @@ impl Secrets {
 }
 
 impl Secrets {
-    /// Sets the senders' clock ahead of the daemon's, or behind.
+    /// Sets the senders' clock ahead of the daemon's by this number of seconds; a negative number sets it behind.
     pub(crate) fn set_ahead(&self, seconds: i64) {
         self.ahead.store(seconds, Ordering::Relaxed);
     }
@@ -94,7 +94,7 @@ impl Secrets {
     }
 }
 
-/// What the event of this number is about: its record's key.
+/// Returns the subject of the event of this number: its record's key.
 pub(crate) fn subject(number: u64) -> String {
     match Provider::of(number) {
         Provider::FileSpin => format!("{number:032x}"),
@@ -113,7 +113,7 @@ pub(crate) fn number(subject: &str) -> Option<u64> {
     (self::subject(number) == subject).then_some(number)
 }
 
-/// The body of this number: the same whenever it is asked for, and of a length of its own.
+/// Returns the body of this number: always the same for the same number, and with a length of its own.
 pub(crate) fn body(number: u64) -> String {
     let (id, more) = (subject(number), "~".repeat(usize::try_from(number * 37 % 900).unwrap_or(0)));
     match Provider::of(number) {
@@ -139,7 +139,7 @@ pub(crate) fn request(number: u64, secrets: &Secrets) -> Vec<u8> {
     format!("{head}content-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// The head of a request with this body, signed at a time in seconds since the epoch, up to what tells the length of the body.
+/// Returns the head of a request with this body, signed at a time in seconds since the epoch, without the header lines for the length.
 pub(crate) fn head(provider: Provider, body: &str, secret: &str, now: u64) -> String {
     let (mut query, mut proof) = (String::new(), String::new());
     match provider {

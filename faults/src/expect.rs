@@ -1,4 +1,5 @@
-//! What a scenario expects beside the common rules: above all that its fault was one, so that none passes because nothing happened.
+//! What a scenario expects in addition to the common rules: above all that its fault had an effect, so that no scenario passes because
+//! nothing happened.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,10 +14,10 @@ use crate::{
     load::{Attempt, Outcome},
 };
 
-/// Looks at all attempts and records; what is worth a line beside the table, or what is wrong.
+/// Checks all attempts and records. Returns a note that is worth a line beside the table, or the error.
 pub(crate) type Expectation = Box<dyn FnOnce(&[Attempt], &[Stored]) -> Result<Option<String>, String>>;
 
-/// That deliveries of each of these providers were answered so within this time.
+/// Expects that deliveries of each of these providers got this outcome within this time.
 pub(crate) fn answered(providers: &[Provider], outcome: Outcome, within: Range<Instant>) -> Expectation {
     let providers = providers.to_vec();
     Box::new(move |attempts, _| {
@@ -30,7 +31,7 @@ pub(crate) fn answered(providers: &[Provider], outcome: Outcome, within: Range<I
     })
 }
 
-/// That the path has forgotten a connection each night, or none at all.
+/// Expects that the path forgot a connection each night, or none at all.
 pub(crate) fn forgotten(connections: usize, patience: f32, nights: Option<usize>) -> Expectation {
     Box::new(move |_, _| match nights {
         Some(nights) if connections < nights => {
@@ -43,7 +44,8 @@ pub(crate) fn forgotten(connections: usize, patience: f32, nights: Option<usize>
     })
 }
 
-/// That all of these partitions took records before their leader was killed, from another one while it was away, and after it was back.
+/// Expects that each of these partitions took records before its leader was killed, while another broker led it, and after the leader's
+/// return.
 pub(crate) fn led_by_another(led: Vec<Led>, away: Range<Instant>) -> Expectation {
     Box::new(move |attempts, records| {
         let by_id: BTreeMap<&str, &Attempt> = attempts.iter().filter_map(|it| Some((stored(it)?, it))).collect();
@@ -73,7 +75,7 @@ pub(crate) fn led_by_another(led: Vec<Led>, away: Range<Instant>) -> Expectation
     })
 }
 
-/// That each event says that it came when it was sent, by this machine's clock, which is the daemon's, to the second.
+/// Expects that each event's time of arrival is the time of sending, to the second, by this machine's clock, which the daemon uses too.
 pub(crate) fn received_when_sent(now: (Instant, SystemTime)) -> Expectation {
     let wall = move |when: Instant| {
         let time = if when < now.0 { now.1 - (now.0 - when) } else { now.1 + (when - now.0) };
@@ -95,21 +97,22 @@ pub(crate) fn received_when_sent(now: (Instant, SystemTime)) -> Expectation {
     })
 }
 
-/// What an overload may do to the accepted: make their 99th percentile so many times as slow.
+/// How much slower an overload may make accepted deliveries: the factor on their 99th percentile.
 const SLOWER_MAX: u32 = 3;
-/// And this on top, for what a shared processor costs the senders themselves.
+/// The time that is added to this bound, because the senders share the processor.
 const SLOWER_BY: Duration = Duration::from_millis(250);
-/// One in so many may be refused only behind its body: it was admitted before, and could then not be stored in time.
+/// At most one in this number of refusals may come after the body was read: the delivery was admitted, but could not be stored in time.
 const LATE_MAX: usize = 20;
-/// It is one where so many times as much is sent as is stored. Ten times is aimed at, and a slow machine may send less.
+/// A load is an overload if at least this many times more is sent than stored. The aim is ten times; a slow machine may send less.
 const OVERLOAD_MIN: usize = 5;
 
-/// That there was one, that what was too much was refused before its body was read, and that what was not kept its latency.
+/// Expects that there was an overload, that the excess was refused before its bodies were read, and that accepted deliveries kept their
+/// latency.
 pub(crate) fn overloaded(before: Range<Instant>, during: Range<Instant>) -> Expectation {
     Box::new(move |attempts, _| {
         let sent = |within: &Range<Instant>| attempts.iter().filter(move |it| within.contains(&it.begun)).collect::<Vec<_>>();
         let took = |within| {
-            // Who stops in the middle of a body has made the wait himself.
+            // A sender that stops in the middle of a body caused the wait itself.
             let whole = sent(within).into_iter().filter(|it| it.half.is_none() && stored(it).is_some());
             whole.map(|it| it.took).collect::<Vec<_>>()
         };

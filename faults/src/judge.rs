@@ -10,17 +10,17 @@ use crate::{
     plan::{Allowed, Plan},
 };
 
-/// How long things may take. Nothing else depends on how fast the machine is.
+/// The longest times that are allowed. No other rule depends on how fast the machine is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// An answer, beside the time that the machine had none for the senders.
+    /// The longest time to an answer, without the time in which the machine delayed the senders.
     pub(crate) answer: Duration,
-    /// From the end of the fault to the first full second of nothing but 200.
+    /// The longest time from the end of the fault to the first full second of only 200.
     pub(crate) recovery: Duration,
 }
 
 impl Bounds {
-    /// The shortest patience of a provider, Frame.io's; and seconds, where an outage was one.
+    /// The bounds on a machine of its own: an answer within the shortest patience of a provider, Frame.io's, and recovery within seconds.
     pub(crate) const FULL: Self = Self { answer: Duration::from_secs(5), recovery: Duration::from_secs(10) };
     /// On a machine that is busy with something else, the senders' own patience is the bound: within it every answer must be there.
     pub(crate) const SHORT: Self = Self { answer: Duration::from_secs(10), recovery: Duration::from_secs(30) };
@@ -35,7 +35,7 @@ pub(crate) fn answers(books: &mut Books, plan: &Plan, attempts: &[Attempt], stal
         let refusals = wrong.iter().all(|attempt| attempt.outcome == Outcome::Refused);
         if refusals { &mut books.excusable } else { &mut books.faults }.push(fault);
     }
-    // librdkafka sends anew what was in doubt when a broker or the way to it failed. There is no other reason.
+    // librdkafka sends records in doubt again when a broker or the way to it has failed. Duplicates have no other reason.
     if books.resent > 0 && !plan.resends {
         books.excusable.push(format!("{} duplicates without a reason", books.resent));
     }
@@ -60,8 +60,8 @@ fn allows(allowed: Allowed, attempt: &Attempt) -> bool {
     }
 }
 
-/// Whether a run proves nothing, because Kafka itself did not keep up and all that is wrong is what follows from it. Otherwise what is
-/// wrong is a fault.
+/// Returns whether a run proves nothing: Kafka itself was too slow, and everything that is wrong follows from that. Otherwise what is wrong
+/// is a fault.
 pub(crate) fn is_void(books: &mut Books, kafka_took: Duration, kafka_max: Duration) -> bool {
     let void = kafka_took > kafka_max && books.faults.is_empty() && !books.excusable.is_empty();
     books.faults.append(&mut books.excusable);
@@ -82,7 +82,7 @@ pub(crate) fn daemons(books: &mut Books, seen: &[Seen], rss_peak: u64, ceiling: 
     }
 }
 
-/// How long it took until all was well again.
+/// Judges how long the recovery took.
 pub(crate) fn recovery(books: &mut Books, recovery: Option<Duration>, bounds: Bounds) {
     if recovery.is_none_or(|it| it > bounds.recovery) {
         books.faults.push(format!("it did not recover within {:?} ({recovery:?})", bounds.recovery));

@@ -16,7 +16,7 @@ use crate::{
     load::{Attempt, FLOOD_FROM, Outcome},
 };
 
-/// How long the cluster may take to hand out what it holds.
+/// How long reading all records of the cluster may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A record as it lies on a topic.
@@ -25,7 +25,7 @@ pub(crate) struct Stored {
     pub(crate) partition: i32,
     pub(crate) key: String,
     pub(crate) id: String,
-    /// When the daemon says that it came, in seconds since 1970.
+    /// The daemon's time of arrival, in seconds since 1970.
     pub(crate) received_at: u64,
     pub(crate) body: Vec<u8>,
 }
@@ -57,7 +57,7 @@ pub(crate) fn read(brokers: &str, topics: &[String]) -> Result<Vec<Stored>, Stri
         if begin.elapsed() > PATIENCE {
             return Err(format!("the topics could not be read to their end: {left:?}"));
         }
-        // Errors are passing ones, such as a broker that is just back; the time above bounds them.
+        // These errors pass, such as those of a broker that has just restarted; the time above limits how long.
         let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) else { continue };
         let place = (message.topic().to_owned(), message.partition());
         let fields = fields(message.payload().unwrap_or_default());
@@ -77,7 +77,8 @@ pub(crate) fn read(brokers: &str, topics: &[String]) -> Result<Vec<Stored>, Stri
     Ok(records)
 }
 
-/// The fields of a protobuf message that are bytes, by their numbers: all that is wanted of an event. What is not protobuf ends it.
+/// Returns the fields of a protobuf message that are bytes, by their numbers: no others of an event are needed. Reading stops at bytes that
+/// are not protobuf.
 fn fields(mut bytes: &[u8]) -> BTreeMap<u64, &[u8]> {
     let mut fields = BTreeMap::new();
     while let Some(tag) = varint(&mut bytes) {
@@ -115,14 +116,14 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// 200s whose records are gone for a reason: those of a provider whose topic was deleted, answered before it was there again.
+/// Answers 200 whose records are gone for a reason: the provider's topic was deleted, and the answer came before it existed again.
 #[derive(Clone, Copy)]
 pub(crate) struct Excuse {
     pub(crate) provider: Provider,
     pub(crate) until: Instant,
 }
 
-/// What came out.
+/// The result of the comparison.
 #[derive(Default, Debug)]
 pub(crate) struct Books {
     pub(crate) sent: usize,
@@ -130,21 +131,21 @@ pub(crate) struct Books {
     pub(crate) refused: usize,
     pub(crate) other: usize,
     pub(crate) silent: usize,
-    /// Deliveries that no attempt got stored.
+    /// Deliveries that were not stored by any attempt.
     pub(crate) given_up: usize,
-    /// Records beyond the first of their delivery.
+    /// Records after the first one of their delivery.
     pub(crate) duplicates: usize,
-    /// Those of them that no further attempt explains: the producer's own.
+    /// Those among the duplicates that no further attempt explains: the producer itself sent them again.
     pub(crate) resent: usize,
     pub(crate) missing: usize,
     pub(crate) worst: Duration,
-    /// What must not be, unless Kafka was slow by itself, in words.
+    /// Faults that are excused if Kafka was slow by itself, in words.
     pub(crate) excusable: Vec<String>,
-    /// What must not be, in words.
+    /// Faults, in words.
     pub(crate) faults: Vec<String>,
 }
 
-/// Compares what was answered with what is there.
+/// Compares the answers with the records.
 pub(crate) fn reconcile(attempts: &[Attempt], records: &[Stored], excuse: Option<Excuse>) -> Books {
     let mut books = Books { sent: attempts.len(), ..Books::default() };
     let mut by_number: BTreeMap<u64, (Vec<&Attempt>, Vec<&Stored>)> = BTreeMap::new();
@@ -188,11 +189,11 @@ impl Books {
                 self.faults.push(format!("the delivery {number} was answered 200 with {id}, and is on no topic"));
             }
         }
-        // What a flood sends is sent once, and most of it is meant to be refused.
+        // A flood sends each delivery once, and most of them must be refused.
         self.given_up += usize::from(!stored && number < FLOOD_FROM);
         self.duplicates += records.len().saturating_sub(1);
-        // Nobody sends again after a 200, so up to as many records as attempts are explained: each but one had a 503 or no answer.
-        // Beyond, only librdkafka can have sent one twice, and the two have the same id.
+        // No sender sends again after a 200. So the attempts explain one record each: all but one of them got a 503 or no answer. If
+        // there are more records, only librdkafka can have sent one twice, and the two have the same id.
         self.resent += records.len().saturating_sub(attempts.len());
         let ids: BTreeSet<&str> = records.iter().map(|record| &*record.id).collect();
         if ids.len() > attempts.len() {
@@ -202,14 +203,14 @@ impl Books {
     }
 }
 
-/// From the end of a fault to the first full second in which every answer was a 200, and there were enough of them for that many
-/// deliveries a second.
+/// Returns the time from the end of a fault to the first full second in which every answer was a 200 and in which there were enough answers
+/// for this rate of deliveries a second.
 pub(crate) fn recovery(attempts: &[Attempt], healed: Instant, rate: u32) -> Option<Duration> {
     let mut answers: Vec<_> =
         attempts.iter().map(|it| (it.ended(), matches!(it.outcome, Outcome::Stored(_)))).filter(|it| it.0 >= healed).collect();
     answers.sort_unstable();
     let enough = rate as usize / 2;
-    // A second may begin right behind any answer, also where none was refused but too few came.
+    // The full second may begin right after any answer, even if none was refused but too few came.
     let begins = answers.iter().enumerate().map(|(index, (when, stored))| (*when, index + usize::from(!stored)));
     std::iter::once((healed, 0)).chain(begins).find_map(|(begin, first)| {
         let end = begin + Duration::from_secs(1);

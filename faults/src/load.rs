@@ -1,5 +1,5 @@
-//! The senders: a steady rate of deliveries, whatever the answers do, with the retries of each provider, and floods beside it; every
-//! attempt is written down.
+//! The senders: a steady rate of deliveries that does not depend on the answers, with the retries of each provider, and floods beside it.
+//! Every attempt is recorded.
 
 use std::{
     cell::{Cell, RefCell},
@@ -25,40 +25,40 @@ use tokio::{
 
 use crate::delivery::{self, Provider, Secrets};
 
-/// Connections that are kept open. While answers are slow there are as many more as there are deliveries that wait.
+/// Connections that are kept open. While answers are slow, each delivery that waits has one more.
 const CONNECTIONS: usize = 32;
-/// After this an answer does not count as one any more, whoever sends.
+/// An answer that comes later than this does not count, for any sender.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where a flood's numbers begin, beyond all that a steady load ever reaches.
+/// The first number of a flood's deliveries, higher than any number of a steady load.
 pub(crate) const FLOOD_FROM: u64 = 1 << 32;
-/// One in so many of a flood stops in the middle of its body.
+/// One in this number of a flood's deliveries stops in the middle of its body.
 const HALF_EVERY: u64 = 64;
-/// For so long it waits there for an answer: shorter than the daemon's own patience with a body, 3 s.
+/// How long a stopped delivery waits for an answer: shorter than the daemon's own patience with a body, 3 s.
 const HALF_PATIENCE: Duration = Duration::from_secs(2);
 
-/// So long a connection of a noise waits behind a refusal: room is to be short, not the processor that brokers and daemon share here.
+/// How long a connection of a noise waits after a refusal: it must use up the room, not the processor, which brokers and daemon share here.
 const NOISE_PAUSE: Duration = Duration::from_millis(200);
 
 /// What is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    /// So many deliveries a second of all providers, whatever the answers do, each with the retries of its provider.
+    /// This number of deliveries a second of all providers, whatever the answers are, each with the retries of its provider.
     Steady(u32),
-    /// So many a second, without retries. Some stop in the middle of the body and go on only where no answer comes.
+    /// This number of deliveries a second, without retries. Some stop in the middle of the body and go on only if no answer comes.
     Flood(u32),
-    /// One provider's deliveries on so many connections, each with the next one when the last one is answered.
+    /// One provider's deliveries on this number of connections; each connection sends the next one when the last one is answered.
     Noise(Provider, u64),
 }
 
-/// One request and what became of it.
+/// One request and its outcome.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     pub(crate) number: u64,
     pub(crate) begun: Instant,
     pub(crate) took: Duration,
     pub(crate) outcome: Outcome,
-    /// Of one that stopped in the middle of its body: whether it was answered there.
+    /// For a delivery that stopped in the middle of its body: whether the answer came there.
     pub(crate) half: Option<bool>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) enum Outcome {
     Stored(String),
     /// 503 with `Retry-After`.
     Refused,
-    /// Any other answer, and a 503 or 200 that lacks what belongs to it.
+    /// Any other answer, also a 503 without `Retry-After` or a 200 without an id.
     Other(u16),
     /// No answer, and why.
     Silent(String),
@@ -89,7 +89,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// While `quiet` is set nothing is begun.
+    /// Starts the senders. While `quiet` is set, they start no delivery.
     pub(crate) fn start(address: SocketAddr, secrets: Secrets, kind: Kind, quiet: Arc<AtomicBool>) -> Self {
         let (attempts, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
         let (written, stopped) = (Arc::clone(&attempts), Arc::clone(&stop));
@@ -111,17 +111,17 @@ impl Load {
         Self { attempts, stop, stall_ms, thread: Some(thread) }
     }
 
-    /// What was written down so far.
+    /// Returns the attempts up to now.
     pub(crate) fn attempts(&self) -> MutexGuard<'_, Vec<Attempt>> {
         self.attempts.lock().expect("nobody panics with it")
     }
 
-    /// The longest that a delivery was sent late, because this machine had no time for the senders.
+    /// Returns the longest time that a delivery was sent late, because this machine had no time for the senders.
     pub(crate) fn stall(&self) -> Duration {
         Duration::from_millis(self.stall_ms.load(Ordering::Relaxed))
     }
 
-    /// Begins no further delivery, waits until each is stored or given up, and hands over what was written down.
+    /// Starts no further delivery, waits until each is stored or given up, and returns the attempts.
     pub(crate) fn finish(mut self) -> Result<Vec<Attempt>, String> {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -151,8 +151,8 @@ struct Switches<'a> {
     quiet: &'a AtomicBool,
 }
 
-/// Begins so many deliveries a second, numbered from `next`, until it is told to stop; then waits for the last one's end. What was not
-/// begun while it was quiet is not made up for.
+/// Starts this number of deliveries a second, numbered from `next`, until `stop` is set; then waits for the end of the last one. Deliveries
+/// that were left out while it was quiet are not sent later.
 async fn send<F: Future<Output = ()> + 'static>(
     rate: u32,
     mut next: u64,
@@ -196,7 +196,7 @@ impl Senders {
         self.attempt(number, half).await;
     }
 
-    /// All connections of a noise, until it is told to stop.
+    /// Runs all connections of a noise until `stop` is set.
     async fn noise(self: Rc<Self>, provider: Provider, connections: u64, stop: Arc<AtomicBool>) {
         // Every fourth number is this provider's.
         let next = Rc::new(Cell::new(FLOOD_FROM + provider as u64));
@@ -214,7 +214,7 @@ impl Senders {
         while senders.join_next().await.is_some() {}
     }
 
-    /// One attempt, which is written down. Whether it was stored.
+    /// Makes one attempt and records it. Returns whether the delivery was stored.
     async fn attempt(&self, number: u64, half: bool) -> bool {
         let request = delivery::request(number, &self.secrets);
         let begun = Instant::now();
@@ -232,7 +232,7 @@ impl Senders {
         stored
     }
 
-    /// Stops in the middle of the body, where a refusal is to come that needs no body; an answer ends it.
+    /// Stops in the middle of the body to see whether a refusal comes without the rest of it. An answer ends the attempt.
     async fn exchange_half(&self, request: &[u8], answered_early: &Cell<Option<bool>>) -> io::Result<Answer> {
         let body = request.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |end| end + 4);
         let (first, second) = request.split_at(usize::midpoint(body, request.len()));
@@ -249,7 +249,7 @@ impl Senders {
     }
 }
 
-/// Connections that are kept open, at most so many. The one that has waited longest is used first, so that none is forgotten for long.
+/// Connections that are kept open, up to a limit. The one that has been idle longest is used first, so that none is idle for long.
 pub(crate) struct Kept {
     address: SocketAddr,
     most: usize,
@@ -264,13 +264,13 @@ impl Kept {
     /// Opens all of them.
     pub(crate) async fn open(&self) {
         for _ in 0..self.most {
-            // What cannot be opened now is opened when it is needed.
+            // A connection that cannot be opened now is opened when it is needed.
             let connected = TcpStream::connect(self.address).await;
             self.idle.borrow_mut().extend(connected);
         }
     }
 
-    /// One request over one of them, or over a new one, which is kept where there is room.
+    /// Sends one request over a kept connection or a new one. Keeps the connection afterwards if there is room.
     pub(crate) async fn exchange(&self, request: &[u8]) -> io::Result<Answer> {
         let mut stream = match self.take() {
             Some(stream) => stream,
@@ -284,7 +284,7 @@ impl Kept {
         Ok(answer)
     }
 
-    /// A connection that its other side has not closed in the meantime, as far as can be seen.
+    /// Returns a kept connection that the other side has not closed, as far as this side can see.
     fn take(&self) -> Option<TcpStream> {
         let mut idle = self.idle.borrow_mut();
         while let Some(stream) = idle.pop_front() {
@@ -303,7 +303,7 @@ pub(crate) async fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Resu
     read_answer(stream).await
 }
 
-/// What is wanted of an answer.
+/// The parts of an answer that are needed.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) closes: bool,

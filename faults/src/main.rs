@@ -1,6 +1,6 @@
-//! Breaks a three-broker Kafka, the network and Hookgate itself under load, and compares every answer with what lies on the topics; or
-//! breaks nothing for a long time, and looks for what grows.
-//! docs/reliability.md tells how to read its table.
+//! Breaks a three-broker Kafka, the network and Hookgate itself under load, and compares every answer with the records on the topics; or
+//! breaks nothing for a long time and looks for growth.
+//! docs/reliability.md explains how to read its table.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is what it is for")]
 
@@ -46,10 +46,10 @@ struct Arguments {
     /// Only list the scenarios.
     #[arg(long)]
     list: bool,
-    /// Only the few that every change must pass, shorter, and not judged by how fast they are: any machine will do.
+    /// Only the short set that every change must pass, with shorter faults. Its speed is not judged, so any machine will do.
     #[arg(long)]
     short: bool,
-    /// Break nothing, and watch two daemons under a steady rate for so many seconds instead.
+    /// Break nothing: watch two daemons under a steady rate for this number of seconds instead.
     #[arg(long, value_name = "SECONDS", conflicts_with_all = ["scenarios", "list"])]
     soak: Option<u64>,
     /// The binary to test.
@@ -57,7 +57,7 @@ struct Arguments {
     hookgate: PathBuf,
 }
 
-/// How often a scenario is played, where Kafka itself does not keep up.
+/// How often a scenario is played at most if Kafka itself is too slow.
 const TRIES: u32 = 3;
 
 fn main() -> ExitCode {
@@ -125,7 +125,7 @@ fn run(scenarios: &[&Scenario], program: &Path, short: bool) -> Result<bool, Str
                 good &= verdict.books.faults.is_empty();
             }
             Err(error) => {
-                // The cluster may be left half broken, and what follows would fail for that.
+                // The cluster may still be half broken, and later scenarios would fail for that reason.
                 return Err(format!("{}: {error}", plan.name));
             }
         }
@@ -168,7 +168,7 @@ fn line(plan: &Plan, Verdict { books, stall, rss_peak, recovery, not_staged, voi
     format!("| {} | {numbers} | {worst} | {stall} | {rss} | {recovery} | {verdict} |", plan.name)
 }
 
-/// Where this is interrupted, nothing that it started stays behind.
+/// On SIGINT or SIGTERM, ends every process that this program has started.
 fn end_in_order(stop_brokers: fn()) {
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");

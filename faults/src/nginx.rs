@@ -1,4 +1,5 @@
-//! nginx as Debian brings it, in front of the replicas: HTTP/1.0 to them, and one that fails once gets nothing for ten seconds.
+//! nginx as Debian configures it, as a proxy before the replicas: it speaks HTTP/1.0 to them, and a replica that fails once gets no request
+//! for ten seconds.
 
 use std::{
     env,
@@ -16,7 +17,7 @@ use crate::daemon::RUNNING;
 /// A running nginx. Dropping it ends it.
 pub(crate) struct Nginx(Child);
 
-/// Where it is: Debian keeps it where only root's PATH leads.
+/// Returns the path of nginx: Debian installs it in a folder that only root's PATH contains.
 pub(crate) fn program() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
@@ -24,7 +25,7 @@ pub(crate) fn program() -> Option<PathBuf> {
 }
 
 impl Nginx {
-    /// Starts it with files in this folder, and waits until it listens.
+    /// Starts nginx with its files in this folder and waits until it listens.
     pub(crate) fn start(folder: &Path, listen: SocketAddr, replicas: &[SocketAddr]) -> Result<Self, String> {
         if TcpStream::connect(listen).is_ok() {
             return Err(format!("another program listens on {listen}"));
@@ -59,7 +60,8 @@ impl Drop for Nginx {
     }
 }
 
-/// What there has to be, and nothing that changes how it passes requests on. There is room for all that wait while Kafka is slow. One process, so that ending it ends all of it.
+/// Returns the least configuration that nginx needs; nothing in it changes how nginx forwards requests. It allows enough connections for
+/// all requests that wait while Kafka is slow. nginx runs as one process, so that ending the process ends all of nginx.
 fn configuration(folder: &Path, listen: SocketAddr, replicas: &[SocketAddr]) -> String {
     let folder = folder.display();
     let mut text = format!(

@@ -1,4 +1,4 @@
-//! What a scenario is, without what it does: how it is staged, and what its senders may see.
+//! The plans of scenarios: how each is staged and what its senders may see, without the function that plays it.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ pub(crate) struct Plan {
     pub(crate) name: &'static str,
     /// What stands between the senders, the daemon and the brokers.
     pub(crate) setup: Setup,
-    /// What the senders may see beside 200.
+    /// What the senders may see in addition to 200.
     pub(crate) allowed: Allowed,
-    /// Whether a broker fails or the way to one, so that librdkafka sends anew what was in doubt.
+    /// Whether a broker or the way to one fails, so that librdkafka sends records in doubt again.
     pub(crate) resends: bool,
     /// Deliveries a second, retries not counted.
     pub(crate) rate: u32,
-    /// What the daemon is configured with beside its brokers, topics and endpoints.
+    /// The daemon's configuration in addition to its brokers, topics and endpoints.
     pub(crate) settings: Settings,
     /// Whether it is one of the short set.
     pub(crate) short: bool,
-    /// How long Kafka itself may take. Beyond, a run that shows only what follows from it proves nothing.
+    /// How long Kafka itself may take. If it takes longer, a run that shows only the results of that proves nothing.
     pub(crate) kafka_max: Duration,
 }
 
 impl Plan {
-    /// Whether nothing of Kafka's is broken, nor the way to it, nor the daemon overloaded.
+    /// Whether nothing of Kafka's is broken, the way to it is not broken, and the daemon is not overloaded.
     pub(crate) fn spares_kafka(&self) -> bool {
         matches!(self.allowed, Allowed::Only200 | Allowed::Silence | Allowed::UnauthorizedOf(_))
     }
@@ -41,9 +41,9 @@ pub(crate) enum Setup {
     Balanced,
     /// nginx before two daemons.
     Nginx,
-    /// The brokers ask for a user, and allow that only what it was granted.
+    /// The brokers ask for a user and allow only what that user was granted.
     Secured,
-    /// Nothing, but one topic lies on the third broker alone, and the others on the first two.
+    /// Nothing; but one topic lies on the third broker alone, and the others on the first two.
     Apart,
 }
 
@@ -62,5 +62,5 @@ pub(crate) enum Allowed {
     Silence,
 }
 
-/// The provider whose topic or endpoint is touched where only one is.
+/// The provider whose topic or endpoint a scenario breaks if it breaks only one.
 pub(crate) const VICTIM: Provider = Provider::Uploadcare;

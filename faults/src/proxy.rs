@@ -1,4 +1,4 @@
-//! A TCP proxy: with a fault of the network's in it, or, with several targets, a load balancer.
+//! A TCP proxy that plays a fault of the network, or, with several targets, a load balancer.
 
 mod kafka;
 
@@ -28,14 +28,14 @@ use tokio::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Pass,
-    /// Every byte comes so much later, in both directions.
+    /// Every byte is late by this time, in both directions.
     Slow(Duration),
-    /// Every byte of an answer does.
+    /// Every byte of an answer is late by this time.
     SlowAnswers(Duration),
-    /// As an address translator or a firewall does it: what has idled for longer is forgotten. From then on it swallows every byte, in both
-    /// directions, without a word to either side.
+    /// Like an address translator or a firewall: a connection that was idle for longer than this is forgotten. From then on, each of its
+    /// bytes is dropped, in both directions, and neither side is informed.
     Forget(Duration),
-    /// Connections stay open and nothing comes through; it comes later, as TCP would send it again.
+    /// Connections stay open and no byte comes through; the bytes come later, because TCP would send them again.
     Stuck,
     /// Connections are closed, and so is every new one.
     Cut,
@@ -43,7 +43,7 @@ pub(crate) enum Mode {
     Hide(String),
 }
 
-/// What is carried. Kafka's requests and answers go on whole, as they are looked into.
+/// The protocol that is carried. Requests and answers of Kafka's are forwarded whole, because the proxy reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carries {
     Bytes,
@@ -79,7 +79,7 @@ impl Proxy {
                         accepted = listener.accept() => if let Ok((client, _)) = accepted {
                             tokio::spawn(connection(client, choose(), carries, watched.clone(), Memory::new(&count)));
                         },
-                        // It fails only where the sender is gone with its proxy.
+                        // This fails only if the sender has ended with its proxy.
                         changed = ended.changed() => if changed.is_err() { return },
                     }
                 }
@@ -88,7 +88,7 @@ impl Proxy {
         Ok(Self { mode: Some(mode), thread: Some(thread), forgotten })
     }
 
-    /// How many connections it has forgotten that were still used.
+    /// Returns how many connections the proxy has forgotten that were still used.
     pub(crate) fn forgotten(&self) -> usize {
         self.forgotten.load(Ordering::Relaxed)
     }
@@ -111,7 +111,7 @@ impl Drop for Proxy {
 /// What the network knows of one connection.
 #[derive(Clone)]
 struct Memory {
-    /// When a byte was last seen; none when it is forgotten.
+    /// When a byte was last seen; none if the connection is forgotten.
     seen: Arc<Mutex<Option<Instant>>>,
     forgotten: Arc<AtomicUsize>,
 }
@@ -121,7 +121,7 @@ impl Memory {
         Self { seen: Arc::new(Mutex::new(Some(Instant::now()))), forgotten: Arc::clone(forgotten) }
     }
 
-    /// Bytes have come. Whether they go on.
+    /// Records that bytes came. Returns whether they are forwarded.
     fn passes(&self, mode: &Mode) -> bool {
         let mut seen = self.seen.lock().expect("nobody panics with it");
         let Some(last) = *seen else { return false };
@@ -138,7 +138,7 @@ impl Memory {
     }
 }
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     There,
@@ -182,7 +182,7 @@ async fn pump(
             arrived.reserve(16 * 1024);
             if from.read_buf(&mut arrived).await? == 0 {
                 if memory.is_forgotten() {
-                    // Not even this end comes through.
+                    // The end of the connection does not come through either.
                     std::future::pending::<()>().await;
                 }
                 return Ok(());
@@ -216,7 +216,7 @@ async fn pump(
             if due > Instant::now() {
                 sleep_until(due.into()).await;
             }
-            // It fails only where the proxy is gone, and the connection with it.
+            // This fails only if the proxy has ended, and the connection with it.
             let _gone = mode.wait_for(|mode| *mode != Mode::Stuck).await.map(drop);
             to.write_all(&bytes).await?;
         }

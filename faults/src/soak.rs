@@ -1,5 +1,5 @@
-//! Nothing is broken here, for a long time: two daemons at a steady rate, one that is scraped and one that never is. What they hold must
-//! stay what it was, and what they count must be what was sent.
+//! The soak breaks nothing, for a long time: two daemons run at a steady rate, one that is scraped and one that never is. Their resources
+//! must not grow, and their counters must equal what was sent.
 
 pub(crate) mod broker;
 mod judge;
@@ -21,14 +21,14 @@ use self::{
 };
 use crate::delivery::Secrets;
 
-/// How often memory, descriptors and threads are looked at.
+/// How often memory, descriptors and threads are sampled.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often Prometheus would ask.
 const SCRAPE_EVERY: Duration = Duration::from_secs(5);
-/// The daemons by their names. Only the first is scraped: where nobody asks, the histograms must be folded all the same.
+/// The names of the daemons. Only the first is scraped: the histograms must be folded even if no scraper asks.
 const DAEMONS: [&str; 2] = ["scraped", "not-scraped"];
 
-/// Soaks the daemons, prints the table, and tells whether all is well.
+/// Soaks the daemons, prints the table and returns whether all is well.
 pub(crate) fn run(duration: Duration, program: &Path) -> Result<bool, String> {
     let _broker = Broker::start()?;
     let secrets = Secrets::new();
@@ -87,7 +87,7 @@ fn scrape(process: &Process, stop: &AtomicBool) -> Result<(), String> {
             process.metrics()?;
             next += SCRAPE_EVERY;
         }
-        // So that the end is not waited for.
+        // This pause is short, so that the end of the soak is noticed soon.
         thread::sleep(LOOK_EVERY / 10);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Where a scenario is played: a daemon or two under load, with what stands in front of them and behind; and the verdict.
+//! The stage of a scenario: one or two daemons under load, the proxies before and after them, and the verdict.
 
 use std::{
     net::SocketAddr,
@@ -43,27 +43,27 @@ pub(crate) struct Stage {
     seen: Vec<Seen>,
     short: bool,
     pub(crate) entrance: SocketAddr,
-    /// What floods have sent, and the longest that they were late.
+    /// The attempts of floods, and the longest time that a flood was late.
     flooded: Vec<Attempt>,
     stall: Duration,
     expectations: Vec<Expectation>,
     not_staged: Option<&'static str>,
-    /// While it is set the steady load begins nothing.
+    /// While this is set, the steady load starts no delivery.
     quiet: Arc<AtomicBool>,
 }
 
 /// How a scenario went.
 pub(crate) struct Verdict {
-    /// Whether it failed for what is not Hookgate's, and is to be repeated.
+    /// Whether it failed for a reason outside of Hookgate and must be repeated.
     pub(crate) void: bool,
     pub(crate) books: Books,
-    /// The longest that the senders themselves were late: what the machine, and not the daemon, cost.
+    /// The longest time that the senders themselves were late: a delay of the machine, not of the daemon.
     pub(crate) stall: Duration,
     pub(crate) rss_peak: u64,
     pub(crate) recovery: Option<Duration>,
-    /// What is worth telling beside the table.
+    /// A note that is worth a line beside the table.
     pub(crate) notes: Vec<String>,
-    /// Why this machine could not play it.
+    /// Why this machine could not play the scenario.
     pub(crate) not_staged: Option<&'static str>,
 }
 
@@ -74,7 +74,7 @@ impl Verdict {
     }
 }
 
-/// Plays a scenario from its beginning to its reckoning.
+/// Plays a scenario from its start to its verdict.
 pub(crate) fn play(
     plan: &Plan,
     run: fn(&mut Stage) -> Result<(), String>,
@@ -144,7 +144,7 @@ impl Stage {
         let replicas = if matches!(plan.setup, Setup::Balanced | Setup::Nginx) { 2 } else { 1 };
         let balancer = (plan.setup == Setup::Balanced).then(|| balancer(replicas)).transpose()?;
         let entrance = if replicas > 1 { local(BALANCER) } else { addresses(0).0 };
-        // Topics that no other turn has written to.
+        // Each turn has topics of its own, to which no other turn has written.
         let name = if turn == 1 { plan.name.to_owned() } else { format!("{}-{turn}", plan.name) };
         let site = Site::new(program, &name, &brokers, &secrets, plan.settings)?;
         if plan.setup == Setup::Apart {
@@ -188,29 +188,29 @@ impl Stage {
         if self.short { short } else { full }
     }
 
-    /// What must be so in the end, beside what must always be.
+    /// What must hold at the end, in addition to the rules for every scenario.
     pub(crate) fn expect(&mut self, expectation: Expectation) {
         self.expectations.push(expectation);
     }
 
-    /// This machine has no way to break it.
+    /// Records why this machine cannot break what the scenario must break.
     pub(crate) fn not_staged(&mut self, why: &'static str) {
         self.not_staged = Some(why);
     }
 
-    /// Sends this beside the steady load.
+    /// Starts another load beside the steady one.
     pub(crate) fn flood(&self, kind: Kind) -> Load {
         Load::start(self.entrance, self.secrets.clone(), kind, Arc::default())
     }
 
-    /// Ends a flood, and keeps what it has written down.
+    /// Ends a flood and keeps its attempts.
     pub(crate) fn collect(&mut self, flood: Load) -> Result<(), String> {
         self.stall = self.stall.max(flood.stall());
         self.flooded.append(&mut flood.finish()?);
         Ok(())
     }
 
-    /// Lets the steady load rest, or go on.
+    /// Pauses the steady load, or lets it continue.
     pub(crate) fn quiet(&self, quiet: bool) {
         self.quiet.store(quiet, Ordering::Relaxed);
     }
@@ -220,17 +220,17 @@ impl Stage {
         self.networks.iter().map(Proxy::forgotten).sum()
     }
 
-    /// The fault is over as of now.
+    /// Records that the fault is over now.
     pub(crate) fn healed(&mut self) {
         self.healed = Some(Instant::now());
     }
 
-    /// What this provider was answered up to now is gone with its topic.
+    /// Records that this provider's records up to now are gone, because its topic is deleted.
     pub(crate) fn excuse(&mut self, provider: Provider) {
         self.excuse = Some(Excuse { provider, until: Instant::now() });
     }
 
-    /// Ends a replica with a signal, and tells its exit code.
+    /// Ends a replica with a signal and returns its exit code.
     pub(crate) fn end(&mut self, replica: u16, signal: &str) -> Result<Option<i32>, String> {
         let daemon = self.daemons[usize::from(replica)].take().ok_or("it does not run")?;
         let (code, seen) = daemon.end(signal)?;
@@ -243,7 +243,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Does this to all connections between daemon and brokers.
+    /// Applies this fault to all connections between the daemon and the brokers.
     pub(crate) fn network(&self, mode: &Mode) -> Result<(), String> {
         if self.networks.is_empty() {
             return Err("there is no proxy before the brokers".into());
@@ -261,12 +261,12 @@ impl Stage {
     }
 }
 
-/// A balancer before so many replicas: each new connection goes to the next one that is ready.
+/// Starts a balancer before this number of replicas: each new connection goes to the next replica that is ready.
 fn balancer(replicas: u16) -> Result<Proxy, String> {
     let ready: Arc<Vec<AtomicBool>> = Arc::new((0..replicas).map(|_| AtomicBool::new(false)).collect());
     let watched = Arc::downgrade(&ready);
     thread::spawn(move || {
-        // It ends with the balancer.
+        // This thread ends with the balancer.
         while let Some(ready) = watched.upgrade() {
             for (replica, ready) in (0..).zip(ready.iter()) {
                 ready.store(get(addresses(replica).1, "/readyz").ok() == Some(200), Ordering::Relaxed);
@@ -284,11 +284,11 @@ fn balancer(replicas: u16) -> Result<Proxy, String> {
     Proxy::start(local(BALANCER), Carries::Bytes, Box::new(choose))
 }
 
-/// Waits until a load has recovered from a fault that ended then, or is late.
+/// Waits until a load has recovered from a fault that ended at this time, or until recovery takes too long.
 fn wait_for_recovery(recovered: impl Fn() -> bool, healed: Instant, bound: Duration) {
     while !recovered() && healed.elapsed() < bound + Duration::from_secs(2) {
         thread::sleep(Duration::from_millis(200));
     }
-    // What goes wrong only after a while shall still be seen.
+    // The load goes on for a while, so that a late failure is seen too.
     thread::sleep(Duration::from_secs(2));
 }

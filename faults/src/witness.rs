@@ -1,5 +1,5 @@
-//! A producer beside Hookgate that tells how long Kafka itself took. Where nothing of Kafka's is broken on purpose, a cluster that does not
-//! acknowledge in time makes 503 the right answer, and a run that shows it proves nothing about Hookgate.
+//! A producer beside Hookgate that reports how long Kafka itself took. If a scenario breaks nothing of Kafka's and the cluster still does
+//! not acknowledge in time, 503 is the right answer, and the run proves nothing about Hookgate.
 
 use std::{
     sync::{
@@ -41,10 +41,10 @@ impl Witness {
         let (stopped, slowest) = (Arc::clone(&stop), Arc::clone(&slowest_ms));
         let send = move || {
             let record = FutureRecord::<(), str>::to(&topic).payload("witness");
-            // That it was refused would be as telling as that it took long, and takes as long.
+            // A refusal is timed like an acknowledgement: it also says how long Kafka took.
             let _refused = runtime.block_on(producer.send(record, Timeout::Never));
         };
-        // The first one has to find its partition's leader.
+        // The first record takes longer: the client must find its partition's leader.
         send();
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
@@ -57,7 +57,7 @@ impl Witness {
         Ok(Self { stop, slowest_ms, thread })
     }
 
-    /// Ends, and tells the longest that Kafka took to acknowledge.
+    /// Stops the witness and returns the longest time that Kafka took to acknowledge.
     pub(crate) fn finish(self) -> Result<Duration, String> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| "the witness has panicked")?;

@@ -1,4 +1,4 @@
-//! Each expectation is met by what it is about, and by nothing less.
+//! Each expectation passes for the behaviour that it is about, and for nothing less.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Each rule lets pass what is right, and sees what is wrong.
+//! Each rule passes a correct run and reports a wrong one.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! The judge must see what it is there for.
+//! The ledger must see every kind of loss and damage.
 
 use super::*;
 

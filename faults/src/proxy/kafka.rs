@@ -1,12 +1,12 @@
-//! The little of Kafka's protocol that it takes to hide a topic from a client, while the broker behind goes on knowing it.
+//! The small part of Kafka's protocol that is needed to hide a topic from a client although the broker still has the topic.
 //!
-//! The client's questions for metadata are asked under another name of the same length, which no topic has, and the broker's answer gets
-//! the right name back. So it is a real broker's answer, whatever version of the protocol it is written in.
+//! In the client's requests for metadata, the topic's name is replaced with another of the same length, which no topic has. In the
+//! broker's answer, the right name is put back. So the answer is a real broker's, whatever version of the protocol it has.
 
-/// The number of the request that asks for metadata.
+/// The API key of a request for metadata.
 const METADATA: [u8; 2] = [0, 3];
 
-/// How many of these bytes are whole requests or answers: each has its length in its first four.
+/// Returns how many of these bytes are whole requests or answers: each has its length in its first four bytes.
 pub(super) fn whole(bytes: &[u8]) -> usize {
     frames(bytes).last().map_or(0, |frame| frame.end)
 }

@@ -25,7 +25,7 @@ pub(super) fn broker_killed(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// As before, and what that broker led is looked at: each of its partitions must go on under another leader.
+/// Kills one broker and checks the partitions that it led: each must go on under another leader.
 pub(super) fn leader_killed(stage: &mut Stage) -> Result<(), String> {
     let topics: Vec<String> = PROVIDERS.iter().map(|it| stage.site.topic(*it)).collect();
     let leaders = Cluster::leaders(&topics)?;
@@ -42,7 +42,7 @@ pub(super) fn leader_killed(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// One is left: fewer than `min.insync.replicas`, and no quorum of controllers either.
+/// Leaves one broker: fewer than `min.insync.replicas`, and no quorum of controllers either.
 pub(super) fn two_brokers_killed(stage: &mut Stage) -> Result<(), String> {
     signal_all(&[1, 2], "KILL")?;
     pause(5.0);
@@ -51,7 +51,7 @@ pub(super) fn two_brokers_killed(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// Longer than every deadline, so that the senders hear of it, and longer than the cluster's own patience.
+/// The freeze is longer than every deadline, so that the senders get a 503, and longer than the cluster's own patience.
 pub(super) fn broker_frozen(stage: &mut Stage) -> Result<(), String> {
     Cluster::signal(2, "STOP")?;
     pause(8.0);
@@ -60,7 +60,7 @@ pub(super) fn broker_frozen(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// Longer than a message lives, so that records are given up in doubt, again and again.
+/// The freeze is longer than a message's lifetime, so that records are given up in doubt, several times.
 pub(super) fn two_brokers_frozen_and_thawed(stage: &mut Stage) -> Result<(), String> {
     for _ in 0..4 {
         signal_all(&[2, 3], "STOP")?;
@@ -72,7 +72,7 @@ pub(super) fn two_brokers_frozen_and_thawed(stage: &mut Stage) -> Result<(), Str
     Ok(())
 }
 
-/// As an upgrade does it: the next one only when the last one's replicas are in sync.
+/// Restarts brokers as an upgrade does: the next one only after the replicas of the last one are in sync.
 pub(super) fn brokers_restarted_in_turn(stage: &mut Stage) -> Result<(), String> {
     for broker in BROKERS {
         Cluster::down(broker)?;
@@ -83,7 +83,7 @@ pub(super) fn brokers_restarted_in_turn(stage: &mut Stage) -> Result<(), String>
     Ok(())
 }
 
-/// The broker ends itself when its only log folder takes nothing more; then there is room again.
+/// The broker ends itself when its only log folder is full; later there is room again.
 pub(super) fn disk_full(stage: &mut Stage) -> Result<(), String> {
     if let Some(why) = Cluster::fill(3)? {
         stage.not_staged(why);
@@ -95,7 +95,7 @@ pub(super) fn disk_full(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// The topic lies on the frozen broker alone, and no other topic does.
+/// Freezes the only broker of one topic; no other topic lies on that broker.
 pub(super) fn slow_topic(stage: &mut Stage) -> Result<(), String> {
     let begin = Instant::now();
     Cluster::signal(3, "STOP")?;

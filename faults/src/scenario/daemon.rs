@@ -28,7 +28,7 @@ pub(super) fn daemon_killed(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// As Kubernetes does it: a replica that is no longer ready gets no new connections, and serves those that it has.
+/// Replaces replicas as Kubernetes does: a replica that is no longer ready gets no new connections and serves those that it has.
 pub(super) fn replicas_restarted_in_turn(stage: &mut Stage) -> Result<(), String> {
     for replica in [0, 1] {
         let code = stage.end(replica, "TERM")?;
@@ -42,7 +42,8 @@ pub(super) fn replicas_restarted_in_turn(stage: &mut Stage) -> Result<(), String
     Ok(())
 }
 
-/// The new secret beside the old one, then the senders use it, then the old one goes. Files are looked at every two seconds.
+/// Adds the new secret beside the old one, lets the senders use it, and then removes the old one. The daemon reads the files every two
+/// seconds.
 pub(super) fn secrets_rotated(stage: &mut Stage) -> Result<(), String> {
     let noticed = 3.0;
     let write = |provider: Provider, slot, secret: &str| {
@@ -56,7 +57,7 @@ pub(super) fn secrets_rotated(stage: &mut Stage) -> Result<(), String> {
         for provider in PROVIDERS {
             stage.secrets.set(provider, &format!("{}-secret-{turn}", provider.name()));
         }
-        // What is on its way is still signed with the old one.
+        // Deliveries on their way are still signed with the old secret.
         pause(1.0);
         for provider in PROVIDERS {
             write(provider, 1, &format!("{}-secret-{turn}", provider.name()))?;
@@ -67,8 +68,8 @@ pub(super) fn secrets_rotated(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// To one who compares two clocks it is the same which of them is wrong: here the senders' is, once ahead and once behind, by more
-/// than Frame.io's 300 s.
+/// Hookgate compares two clocks, so it does not matter which of them is wrong. Here the senders' clock is wrong, first behind and then
+/// ahead, by more than Frame.io's 300 s.
 #[expect(clippy::disallowed_methods, reason = "what the daemon has written is compared with the machine's clock")]
 #[expect(clippy::unnecessary_wraps, reason = "it is a scenario like the others, and nothing in it can fail")]
 pub(super) fn clock_off(stage: &mut Stage) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! More than can be held, of all or of one, and larger than is taken.
+//! Overload: more deliveries than the daemon can hold, from all providers or from one, and bodies larger than it accepts.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -17,8 +17,8 @@ use crate::{
     stage::Stage,
 };
 
-/// Brokers that answer after a tenth of a second, and 16 deliveries at once, make at most 160 a second. A flood is ten times what they
-/// make; few deliveries come beside it, because those that it kept out come again when it is over.
+/// With 16 deliveries at once and brokers that answer after a tenth of a second, the daemon stores at most 160 a second. The flood is ten
+/// times that. The steady load beside it is small, because the deliveries that the flood kept out come again when it is over.
 pub(super) fn overload(stage: &mut Stage) -> Result<(), String> {
     stage.network(&Mode::Slow(Duration::from_millis(50)))?;
     pause(3.0);
@@ -32,7 +32,7 @@ pub(super) fn overload(stage: &mut Stage) -> Result<(), String> {
     stage.collect(flood)
 }
 
-/// Correctly signed, as fast as it can be answered, on more connections than the endpoint has room for.
+/// Sends correctly signed deliveries as fast as they are answered, on more connections than the endpoint has room for.
 pub(super) fn noisy_endpoint(stage: &mut Stage) -> Result<(), String> {
     let begin = Instant::now();
     let flood = stage.flood(Kind::Noise(VICTIM, 300));
@@ -42,13 +42,13 @@ pub(super) fn noisy_endpoint(stage: &mut Stage) -> Result<(), String> {
     stage.collect(flood)
 }
 
-/// What a stranger sends, in bytes: less than nginx takes.
+/// The size of a stranger's body, in bytes: less than nginx's limit.
 const JUNK_BYTES: usize = 300_000;
-/// What a fair sender sends too much, in bytes: less than nginx takes, and more than Hookgate does.
+/// The size of a fair sender's oversized body, in bytes: less than nginx's limit and more than Hookgate's.
 const OVERSIZED_BYTES: usize = 900_000;
 
-/// A large body for nobody and a fair sender's oversized delivery, once a second each. Both are refused before their bodies are read. Where
-/// such an answer is lost on its way, nginx takes the replica for a failed one, and verified deliveries get a 502.
+/// Sends a large body to no endpoint and a fair sender's oversized delivery, once a second each. Both are refused before their bodies are
+/// read. If such an answer is lost on its way, nginx treats the replica as failed, and verified deliveries get a 502.
 pub(super) fn stranger_floods_large_bodies(stage: &mut Stage) -> Result<(), String> {
     let junk = format!("POST /nope HTTP/1.1\r\nhost: faults\r\ncontent-length: {JUNK_BYTES}\r\n\r\n{}", "~".repeat(JUNK_BYTES));
     let oversized = "~".repeat(OVERSIZED_BYTES);
@@ -78,7 +78,7 @@ pub(super) fn stranger_floods_large_bodies(stage: &mut Stage) -> Result<(), Stri
     Ok(())
 }
 
-/// Sends a request once a second, each on a connection of its own, for so many seconds. Returns how each was answered.
+/// Sends a request once a second, each on a connection of its own, for this number of seconds. Returns how each was answered.
 fn once_a_second(address: SocketAddr, seconds: f32, request: impl Fn() -> String) -> Vec<Result<u16, String>> {
     let begin = Instant::now();
     let mut statuses = Vec::new();

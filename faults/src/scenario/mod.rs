@@ -1,4 +1,4 @@
-//! What is broken, and how. Each scenario is a function that breaks something under load, and mends it.
+//! The scenarios. Each is a function that breaks something under load and then repairs it.
 
 mod brokers;
 mod daemon;
@@ -15,19 +15,19 @@ use crate::{
     stage::Stage,
 };
 
-/// One of them.
+/// A scenario: its plan and the function that plays it.
 pub(crate) struct Scenario {
     pub(crate) plan: Plan,
     pub(crate) run: fn(&mut Stage) -> Result<(), String>,
 }
 
-/// The only one that signs a time.
+/// Frame.io alone signs a time.
 const CLOCKED: Provider = Provider::FrameIo;
 
 use Allowed::{Only200, Refusals, RefusalsOf, Silence, UnauthorizedOf};
 use Setup::{Apart, Balanced, Direct, Nginx, Proxied, Secured};
 
-/// The most important ones first.
+/// All scenarios, the most important first.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("broker-killed", Direct, Refusals, brokers::broker_killed),
     scenario("leader-killed", Direct, Refusals, brokers::leader_killed).short(),
@@ -61,8 +61,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("noisy-endpoint", Direct, RefusalsOf(VICTIM), load::noisy_endpoint).with(ROOM_FOR_256),
 ];
 
-/// librdkafka asks of its own accord every five minutes, and for the first half minute it forgives a topic that is unknown: nobody
-/// wants to wait for either.
+/// Shortens two times of librdkafka's, which are too long for a scenario: it asks for metadata every five minutes, and it tolerates an
+/// unknown topic for the first half minute.
 const METADATA_OFTEN: Settings = &[
     ("HOOKGATE_KAFKA__PROPERTIES__TOPIC_METADATA_REFRESH_INTERVAL_MS", "500"),
     ("HOOKGATE_KAFKA__PROPERTIES__TOPIC_METADATA_PROPAGATION_MAX_MS", "0"),
@@ -74,12 +74,12 @@ const USER: Settings = &[
     ("HOOKGATE_KAFKA__SASL__PASSWORD", "env:FAULTS_KAFKA_PASSWORD"),
     ("FAULTS_KAFKA_PASSWORD", "hookgate-secret"),
 ];
-/// As short as librdkafka's jitter of two seconds allows.
+/// The shortest time that librdkafka's jitter of two seconds allows.
 const IDLE_FOR_4S: Settings = &[("HOOKGATE_KAFKA__CONNECTIONS_MAX_IDLE", "4s")];
-/// When Kafka takes so long without being broken on purpose, it may as well take longer than the daemon waits.
+/// If Kafka takes this long although nothing of it is broken on purpose, it may also take longer than the daemon waits.
 const KAFKA_MAX: Duration = Duration::from_secs(1);
 const ROOM_FOR_16: Settings = &[("HOOKGATE_HTTP__MAX_IN_FLIGHT", "16")];
-/// One endpoint's share is a quarter: more than a second's worth of what is sent to it otherwise.
+/// One endpoint's share is a quarter: more than the deliveries that it gets in a second of steady load.
 const ROOM_FOR_256: Settings = &[("HOOKGATE_HTTP__MAX_IN_FLIGHT", "256")];
 
 const fn scenario(name: &'static str, setup: Setup, allowed: Allowed, run: fn(&mut Stage) -> Result<(), String>) -> Scenario {

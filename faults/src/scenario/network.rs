@@ -26,10 +26,10 @@ pub(super) fn network_half_open(stage: &mut Stage) -> Result<(), String> {
     network(stage, &Mode::Stuck, seconds)
 }
 
-/// As at night: nothing for longer than the path remembers, then deliveries. The daemon gives idle connections up after 2 to 4 s, as it is
-/// configured here and librdkafka does it, and a second later at most.
+/// Plays nights: no delivery for longer than the path remembers a connection, then deliveries. With the configuration of this scenario, the
+/// daemon (librdkafka) closes idle connections after 2 to 4 s, at most a second later.
 pub(super) fn idle_path_dropped(stage: &mut Stage) -> Result<(), String> {
-    // A path with more patience than the daemon, which closes first, and one with less, where it finds out by a request without an answer.
+    // The first path has more patience than the daemon: the daemon closes first. The second has less: a request without an answer shows it.
     for (patience, nights, forgets) in [(6.0, 2, false), (1.0, 5, true)] {
         let before = stage.forgotten();
         stage.network(&Mode::Forget(Duration::from_secs_f32(patience)))?;

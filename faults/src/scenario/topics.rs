@@ -1,4 +1,4 @@
-//! Topics that go, that are not to be seen, and that may not be written to.
+//! Topics that are deleted, hidden, or not allowed to be written to.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::{cluster::Cluster, delivery::PROVIDERS, expect::answered, load::Outco
 /// What `hookgate topics --apply` gives each topic.
 const IN_SYNC: (&str, &str) = ("min.insync.replicas", "2");
 
-/// What was on the topic is gone with it; what is answered 200 afterwards is not.
+/// Deletes a topic. The records on it are lost, but none that is answered 200 after the topic exists again.
 pub(super) fn topic_recreated(stage: &mut Stage) -> Result<(), String> {
     let topic = stage.site.topic(VICTIM);
     Cluster::delete(&topic)?;
@@ -19,8 +19,8 @@ pub(super) fn topic_recreated(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// By somebody who leaves the settings to Kafka: its records would be lost with one broker. Nobody can see that in a delivery, so the
-/// daemon has to say it, and `check --cluster` with it.
+/// Somebody creates the topic with Kafka's own settings: its records would be lost with one broker. A delivery does not show that, so the
+/// daemon must report it, and so must `check --cluster`.
 pub(super) fn topic_recreated_by_hand(stage: &mut Stage) -> Result<(), String> {
     let topic = stage.site.topic(VICTIM);
     Cluster::delete(&topic)?;
@@ -45,7 +45,7 @@ pub(super) fn topic_recreated_by_hand(stage: &mut Stage) -> Result<(), String> {
     stage.site.check_cluster()
 }
 
-/// No record fits any more, which no sender can mend.
+/// Makes the topic's limit so small that no record fits any more. No sender can fix that.
 pub(super) fn limit_lowered(stage: &mut Stage) -> Result<(), String> {
     let topic = stage.site.topic(VICTIM);
     Cluster::set(&topic, &[("max.message.bytes", "100"), IN_SYNC])?;
@@ -55,8 +55,8 @@ pub(super) fn limit_lowered(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// The brokers still have it and would take its records. A client that believes their answer fails what it holds for it
-/// (confluentinc/librdkafka#3712).
+/// The brokers still have the topic and would take its records. But a client that believes their answer fails the records that it holds for
+/// the topic (confluentinc/librdkafka#3712).
 pub(super) fn topic_vanishes_from_metadata(stage: &mut Stage) -> Result<(), String> {
     let begin = Instant::now();
     for _ in 0..2 {
@@ -70,7 +70,7 @@ pub(super) fn topic_vanishes_from_metadata(stage: &mut Stage) -> Result<(), Stri
     Ok(())
 }
 
-/// One topic's right is taken away; that of the others is not.
+/// Removes the right to write to one topic; the others keep theirs.
 pub(super) fn acl_removed(stage: &mut Stage) -> Result<(), String> {
     let begin = Instant::now();
     let topics = [stage.site.topic(VICTIM)];
@@ -82,7 +82,7 @@ pub(super) fn acl_removed(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// Nothing may be written any more, and a producer without any right may not begin either, should one be built anew.
+/// Removes the right to write to any topic. A new producer without any right could not start either.
 pub(super) fn all_acls_removed(stage: &mut Stage) -> Result<(), String> {
     let begin = Instant::now();
     let topics = stage.site.topics();

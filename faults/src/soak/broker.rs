@@ -15,12 +15,12 @@ use crate::repository::root;
 const PORT: u16 = 20590;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// It runs. Dropping it stops it.
+/// The running broker. Dropping it stops the broker.
 pub(super) struct Broker;
 
 impl Broker {
     pub(super) fn start() -> Result<Self, String> {
-        // What an interrupted run left behind.
+        // Stops a broker that an interrupted run left running.
         script("stop")?;
         let broker = Self;
         script("start")?;
@@ -36,7 +36,7 @@ impl Drop for Broker {
     }
 }
 
-/// Where it is reached.
+/// The address at which clients reach the broker.
 pub(super) fn address() -> String {
     format!("127.0.0.1:{PORT}")
 }
@@ -48,8 +48,8 @@ pub(crate) fn script(command: &str) -> Result<(), String> {
     status.success().then_some(()).ok_or_else(|| format!("scripts/kafka/broker {command} failed"))
 }
 
-/// How many records were ever written to the topics of this prefix. Old ones may be gone from the disk by now, their offsets are not
-/// given out again.
+/// Returns how many records were ever written to the topics with this prefix. Old records may be deleted from the disk by now, but Kafka
+/// does not use their offsets again.
 pub(super) fn records(prefix: &str) -> Result<u64, String> {
     let text = |error: rdkafka::error::KafkaError| format!("asking the broker: {error}");
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", address()).create().map_err(text)?;

@@ -7,17 +7,17 @@ use std::{
 
 use super::{process::Sample, traffic::Tally};
 
-/// The part of the time at the begin in which memory may still grow: pools fill, caches warm up.
+/// The part of the time, at the beginning, in which memory may still grow: pools fill and caches warm up.
 const WARM_UP: f64 = 0.2;
-/// The fewest moments that tell anything.
+/// With fewer samples than this, a verdict means nothing.
 const SAMPLES_MIN: usize = 20;
 /// Memory grows when both say so, in KiB: the line through all of it after the warm-up, which one peak cannot tilt that far, and the
 /// medians of two quarters, which a few peaks do not move. Allocators alone stay below both. Samples of one histogram that nobody
 /// folds, 24 bytes for each answer, come to more in half an hour.
 const RISE_MAX: f64 = 4.0 * 1024.0;
 const SHIFT_MAX: u64 = 2 * 1024;
-/// Of these the least of two quarters is compared: a busy machine has more connections at a time, and a blocking call a thread of its
-/// own, but only for a while.
+/// For descriptors and threads, the lowest values of two quarters are compared: on a busy machine there are more connections at a time, and
+/// a blocking call has a thread of its own, but only for a while.
 const DESCRIPTORS_SHIFT_MAX: u64 = 4;
 const THREADS_SHIFT_MAX: u64 = 1;
 
@@ -25,11 +25,11 @@ const THREADS_SHIFT_MAX: u64 = 1;
 pub(super) const HEAD: &str = "| daemon | RSS MiB: begin | end | peak | anonymous MiB in each quarter | descriptors | threads | sent | 200 | refused as expected | unexpected | records | worst ms | |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|";
 
-/// What there is about one daemon when it has ended.
+/// All that is known about one daemon after it has ended.
 pub(super) struct Record {
     pub(super) tally: Tally,
     pub(super) samples: Vec<Sample>,
-    /// What it told of itself in the end.
+    /// The daemon's own metrics at the end.
     pub(super) metrics: String,
     pub(super) code: Option<i32>,
     /// Records on its topics.
@@ -39,7 +39,7 @@ pub(super) struct Record {
 /// How it went.
 pub(super) struct Verdict<'a> {
     record: &'a Record,
-    /// What must not be, in words.
+    /// What went wrong, in words.
     pub(super) faults: Vec<String>,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Verdict<'a> {
         for kib in [rss.first(), rss.last(), rss.iter().max()].into_iter().flatten() {
             let _infallible = write!(line, " | {}", mib(*kib));
         }
-        // A slope would be read as one that goes on; medians show whether it does.
+        // A slope alone would look like growth that continues; the medians show whether it does.
         let anonymous = [0, 1, 2, 3].map(|number| mib(quarter(samples, number, Place::Median, |sample| sample.anonymous)));
         let range = |of: fn(&Sample) -> u64| {
             let values = || samples.iter().map(of);
@@ -89,9 +89,9 @@ impl<'a> Verdict<'a> {
     }
 }
 
-/// What of a daemon grows. The rise is that of its memory from the warm-up to the end, in KiB.
+/// Returns which resources of a daemon grow. `rise` is how much its memory grew from the warm-up to the end, in KiB.
 fn growth(samples: &[Sample], rise: f64) -> Vec<String> {
-    // The first quarter has the warm-up in it.
+    // The first quarter contains the warm-up.
     let shifted = |most: u64, place: Place, of: fn(&Sample) -> u64| {
         let (early, late) = (quarter(samples, 1, place, of), quarter(samples, 3, place, of));
         (late > early + most).then_some((early, late))
@@ -143,7 +143,7 @@ fn slope(samples: &[Sample]) -> f64 {
     if alone > 0.0 { together / alone } else { 0.0 }
 }
 
-/// Where what was sent, what the daemon has counted and what lies on the topics differ.
+/// Returns every difference between the deliveries sent, the daemon's counters and the records on the topics.
 fn disagreement(tally: &Tally, metrics: &str, stored: u64) -> Vec<String> {
     let mut faults = tally.told.clone();
     if tally.unexpected > 0 {

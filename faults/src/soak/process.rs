@@ -17,11 +17,11 @@ use crate::{
     repository::root,
 };
 
-/// A body above it is refused. Small, so that the refused ones do not take all of the processor.
+/// A larger body is refused. The limit is small, so that refused bodies do not take all of the processor.
 pub(super) const BODY_BYTES_MAX: usize = 16 << 10;
 /// The first port of the daemons: two for each.
 const PORT: u16 = 20593;
-/// How long a daemon may take to be ready, and to end.
+/// How long a daemon may take to become ready, and how long to end.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A running `hookgate serve`. Dropping it kills it.
@@ -38,7 +38,7 @@ pub(super) struct Sample {
     /// Seconds since the begin.
     pub(super) at: f64,
     pub(super) rss: u64,
-    /// What of it is its own: pages of the program that are read only now are no leak.
+    /// The memory of the process's own: pages of the program that are read from disk only now are not a leak.
     pub(super) anonymous: u64,
     pub(super) descriptors: u64,
     pub(super) threads: u64,
@@ -69,7 +69,7 @@ impl Process {
         }
         let log = File::create(folder.join("hookgate.log")).map_err(|error| error.to_string())?;
         let mut serve = command(&["serve", "--listen", &webhooks.to_string(), "--admin-listen", &admin.to_string()]);
-        // Whoever ends everything holds the lock until the end, so that nothing is started behind its back.
+        // The signal handler holds the lock until this program ends, so that no process starts after it has ended the others.
         let mut running = RUNNING.lock().expect("nobody panics with it");
         let child = serve.stderr(log).spawn().map_err(|error| error.to_string())?;
         running.push(child.id());
@@ -102,7 +102,7 @@ impl Process {
         })
     }
 
-    /// What it tells of itself.
+    /// Returns the daemon's own metrics, the text of `/metrics`.
     pub(super) fn metrics(&self) -> Result<String, String> {
         let fetch = || -> io::Result<String> {
             let mut stream = TcpStream::connect(self.admin)?;
@@ -116,7 +116,7 @@ impl Process {
         if text.starts_with("HTTP/1.1 200 ") { Ok(text) } else { Err(format!("{}: /metrics is not answered 200", self.name)) }
     }
 
-    /// Ends it in order, and tells its exit code.
+    /// Ends the daemon with SIGTERM and returns its exit code.
     pub(super) fn end(mut self) -> Result<Option<i32>, String> {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-s", "TERM", &pid]).status().map_err(|error| error.to_string())?;

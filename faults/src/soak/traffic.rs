@@ -1,4 +1,4 @@
-//! Who sends: at a steady rate, mostly what is right, and a share of everything else that a daemon meets every day.
+//! The senders: a steady rate of mostly correct deliveries, with a share of everything else that a daemon meets every day.
 
 use std::{
     cell::RefCell,
@@ -25,9 +25,9 @@ use crate::{
 
 /// Deliveries a second, to each daemon.
 const RATE: u32 = 150;
-/// Connections that are kept open, from the begin on: a rising number of them would look like a leak.
+/// Connections that are kept open from the beginning: if their number rose during the run, it would look like a leak.
 const CONNECTIONS: usize = 16;
-/// As many unexpected answers are told in words, the rest is counted.
+/// At most this number of unexpected answers is reported in words; the others are only counted.
 const TOLD_MAX: usize = 5;
 
 /// What is sent.
@@ -37,9 +37,9 @@ enum Kind {
     Unclassified,
     Quarantined,
     Forged,
-    /// Its head says so.
+    /// Too large, and its head says so.
     TooLarge,
-    /// It turns out while the body is read.
+    /// Too large, which shows only while the body is read.
     Endless,
     Stray,
 }
@@ -146,7 +146,7 @@ impl Tally {
 pub(super) struct Traffic {
     address: SocketAddr,
     secrets: Secrets,
-    /// The one that has waited longest is used first, so that none waits too long.
+    /// The connection that has been idle longest is used first, so that none is idle for too long.
     kept: Kept,
     tally: RefCell<Tally>,
 }
@@ -156,7 +156,7 @@ impl Traffic {
         Self { address, secrets, kept: Kept::new(address, CONNECTIONS), tally: RefCell::default() }
     }
 
-    /// Sends until it is stopped and everything is answered.
+    /// Sends until it is stopped and each delivery is answered.
     pub(super) fn send(self, stop: &AtomicBool) -> Tally {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
         let traffic = Rc::new(self);
@@ -190,7 +190,7 @@ impl Traffic {
         self.tally.borrow_mut().add(number, answer, begun.elapsed());
     }
 
-    /// Every third goes over a connection of its own. What is refused before its body is read leaves one that cannot be used again.
+    /// Every third delivery has a connection of its own. After a refusal before the body is read, a connection cannot be used again.
     async fn exchange(&self, number: u64, request: &[u8]) -> io::Result<Answer> {
         if number.is_multiple_of(3) || matches!(Kind::of(number), Kind::TooLarge | Kind::Endless) {
             let mut stream = TcpStream::connect(self.address).await?;

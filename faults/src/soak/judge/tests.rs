@@ -1,4 +1,4 @@
-//! The judge must see what grows, and must not cry over what allocators do.
+//! The judge must see growth, and must not report the normal behaviour of allocators.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn good() -> Record {
     Record { tally, samples: samples(|_| FLAT), metrics: METRICS.into(), code: Some(0), stored: 7 }
 }
 
-/// Changes a good run, and tells what the one fault must name; none where all is still well.
+/// Changes a good run. `fault` is what the only fault must name; none if all is still well.
 #[track_caller]
 fn check(change: impl Fn(&mut Record), fault: Option<&str>) {
     let mut record = good();
@@ -75,7 +75,7 @@ fn descriptors_and_threads_that_grow_are_seen() {
     };
     from(|sample, number| sample.descriptors += number / 30, Some("descriptors grow"));
     from(|sample, number| sample.descriptors += number % 12, None);
-    // Ever more at a time, but none stays.
+    // The peaks rise, but the lowest values do not.
     from(|sample, number| sample.descriptors += number % 10 * number / 100, None);
     from(|sample, number| sample.threads += number / 200, Some("threads grow"));
     from(|sample, number| sample.threads += number % 2, None);
