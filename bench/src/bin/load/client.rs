@@ -20,11 +20,11 @@ use crate::request::Template;
 /// When the next delivery is sent.
 #[derive(Clone, Copy)]
 pub(crate) enum Pace {
-    /// So many a second over all connections, whether or not the answers keep up.
+    /// This number of deliveries a second over all connections, whether or not the answers keep up.
     Rate(u32),
-    /// On each connection as soon as the answer is there.
+    /// On each connection, the next delivery as soon as the last one is answered.
     Max,
-    /// As `Max`, until so many have been sent over all connections.
+    /// As `Max`, until this number of deliveries has been sent over all connections.
     Count(u64),
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Tally {
     pub(crate) ids: Vec<String>,
 }
 
-/// Longer than any answer deadline of a server under test: its silence shall show as its failure.
+/// Longer than any answer deadline of a server under test, so that no answer counts as the server's failure.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// Keeps a server that is gone from being hammered with connections.
 const RECONNECT_WAIT: Duration = Duration::from_millis(20);

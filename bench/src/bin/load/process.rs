@@ -29,7 +29,7 @@ impl Usage {
     }
 }
 
-/// The fields 14 (`utime`) and 15 (`stime`). Counted from behind the name, the field 2, because that may hold blanks.
+/// Returns the sum of the fields 14 (`utime`) and 15 (`stime`). They are counted from the end of the name, field 2, which may hold blanks.
 fn cpu_ticks(stat: &str) -> Option<u32> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let user: u32 = fields.next()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The request that is sent again and again: made once, and stamped anew only where every delivery shall differ.
+//! The request that is sent repeatedly: it is made once, and changed for each delivery only if every delivery must differ.
 
 use std::{
     net::{SocketAddr, ToSocketAddrs as _},
@@ -51,7 +51,7 @@ const UUID_LENGTH: usize = 36;
 const SIGNATURE_LENGTH: usize = 64;
 
 impl Template {
-    /// Fails where every delivery shall differ, but the body holds no `"uuid"` to replace.
+    /// Fails if every delivery must differ but the body holds no `"uuid"` to replace.
     pub(crate) fn new(target: &Target, secret: &str, body: &[u8], unique: bool) -> Result<Self, String> {
         let mac = Hmac::new_from_slice(secret.as_bytes()).map_err(|error| error.to_string())?;
         let Target { authority, path, .. } = target;
