@@ -50,7 +50,7 @@ fmt-check: ## fail where the code is not formatted
 	$(CARGO) fmt --all --check
 	for manifest in $(APART); do $(CARGO) fmt --manifest-path "$$manifest" --check; done
 
-# The suites that need more than this are not among "all targets", because `cargo test` alone shall not run them. The other members are
+# The suites that need more than this are not among "all targets", because `cargo test` alone must not run them. The other members are
 # checked by themselves, because features of theirs would build the daemon's dependencies anew.
 lint: ## clippy; a warning is an error
 	$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
@@ -104,7 +104,7 @@ faults-short: build ## break a leader, the daemon, its replicas and the network 
 examples: ## run the examples of consumers end to end: real Kafka, PostgreSQL, duplicated and reordered deliveries (Java, Python)
 	examples/run $(NAMES)
 
-test-proxy: ## behind real proxies: needs nginx and HAProxy, no Kafka and no root; a minute or two
+test-proxy: ## test with real proxies before the daemon: needs nginx and HAProxy, no Kafka and no root; a minute or two
 	$(CARGO) test --locked --test proxy
 
 test-kafka: ## the slow ring: starts real Kafka brokers (Java, Maven, Python), tests against them, stops them
