@@ -125,7 +125,7 @@ pub(crate) fn overloaded(before: Range<Instant>, during: Range<Instant>) -> Expe
             return Err(format!("it was no overload: {} of {} were stored", busy.len(), all.len()));
         }
         if early == 0 || late > early / LATE_MAX {
-            return Err(format!("{early} were refused before their body was read, and {late} only behind it"));
+            return Err(format!("{early} were refused before their body was read, and {late} only after it"));
         }
         let (Some(p99_before), Some(p99_during)) = (p99_before, p99_during) else { return Err("nothing was stored".into()) };
         let times = format!("99 of 100 stored within {p99_before:.0?} before it and {p99_during:.0?} during it");

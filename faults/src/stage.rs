@@ -133,8 +133,8 @@ impl Stage {
         let brokers = match plan.setup {
             Setup::Proxied => {
                 for broker in BROKERS {
-                    let (behind, front) = Cluster::proxied(broker);
-                    networks.push(Proxy::start(local(front), Carries::Kafka, Box::new(move || local(behind)))?);
+                    let (broker_port, proxy_port) = Cluster::proxied(broker);
+                    networks.push(Proxy::start(local(proxy_port), Carries::Kafka, Box::new(move || local(broker_port)))?);
                 }
                 BROKERS.map(|broker| local(Cluster::proxied(broker).1).to_string()).join(",")
             }
@@ -161,8 +161,8 @@ impl Stage {
             Cluster::access(&site.topics(), true)?;
         }
         let daemons = (0..replicas).map(|replica| site.start(replica).map(Some)).collect::<Result<_, _>>()?;
-        let behind = || (0..replicas).map(|replica| addresses(replica).0).collect::<Vec<_>>();
-        let nginx = (plan.setup == Setup::Nginx).then(|| Nginx::start(site.folder(), entrance, &behind())).transpose()?;
+        let upstreams = || (0..replicas).map(|replica| addresses(replica).0).collect::<Vec<_>>();
+        let nginx = (plan.setup == Setup::Nginx).then(|| Nginx::start(site.folder(), entrance, &upstreams())).transpose()?;
         Ok(Self {
             site,
             secrets,

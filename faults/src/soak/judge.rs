@@ -145,7 +145,7 @@ fn slope(samples: &[Sample]) -> f64 {
 
 /// Returns every difference between the deliveries sent, the daemon's counters and the records on the topics.
 fn disagreement(tally: &Tally, metrics: &str, stored: u64) -> Vec<String> {
-    let mut faults = tally.told.clone();
+    let mut faults = tally.described.clone();
     if tally.unexpected > 0 {
         faults.push(format!("{} unexpected answers", tally.unexpected));
     }
@@ -169,8 +169,8 @@ fn disagreement(tally: &Tally, metrics: &str, stored: u64) -> Vec<String> {
 /// The counters that are not zero, by endpoint and outcome.
 fn deliveries(metrics: &str) -> BTreeMap<(String, String), u64> {
     let label = |labels: &str, name: &str| {
-        let (_, behind) = labels.split_once(&format!("{name}=\""))?;
-        Some(behind.split_once('"')?.0.to_owned())
+        let (_, rest) = labels.split_once(&format!("{name}=\""))?;
+        Some(rest.split_once('"')?.0.to_owned())
     };
     let counted = values(metrics, "hookgate_deliveries_total").filter(|(_, count)| *count > 0);
     counted.filter_map(|(labels, count)| Some(((label(labels, "endpoint")?, label(labels, "outcome")?), count))).collect()

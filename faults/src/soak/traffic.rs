@@ -28,7 +28,7 @@ const RATE: u32 = 150;
 /// Connections that are kept open from the beginning: if their number rose during the run, it would look like a leak.
 const CONNECTIONS: usize = 16;
 /// At most this number of unexpected answers is reported in words; the others are only counted.
-const TOLD_MAX: usize = 5;
+const DESCRIBED_MAX: usize = 5;
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub(super) struct Tally {
     pub(super) refused: u64,
     pub(super) unexpected: u64,
     /// The first of the unexpected ones.
-    pub(super) told: Vec<String>,
+    pub(super) described: Vec<String>,
     pub(super) worst: Duration,
 }
 
@@ -135,9 +135,9 @@ impl Tally {
             return;
         }
         self.unexpected += 1;
-        if self.told.len() < TOLD_MAX {
+        if self.described.len() < DESCRIBED_MAX {
             let answer = answer.map_or_else(|error| error, |it| it.status.to_string());
-            self.told.push(format!("the delivery {number} ({kind:?}) was answered: {answer}, after {took:?}"));
+            self.described.push(format!("the delivery {number} ({kind:?}) was answered: {answer}, after {took:?}"));
         }
     }
 }
