@@ -21,21 +21,21 @@ use crate::{
     metrics::ConnectionFault,
 };
 
-/// This near to the limit connections are taken one at a time.
+/// With fewer free places than this, connections are accepted one at a time.
 const ONE_BY_ONE: usize = 256;
-/// A failed accept is mostly the process's limit of open files; connections that end make room.
+/// The pause after a failed accept. The cause is mostly the process's limit of open files, and connections that end make room again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// It would go on twenty times a second: one line in this time is enough.
+/// At most one log line in this time: an accept could fail, and be logged, twenty times a second.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 
-/// Accepts that fail, of one port.
+/// The failed accepts of one port, and when the last of them was logged.
 #[derive(Default)]
 pub struct FailedAccepts {
     complained: Option<Instant>,
 }
 
 impl FailedAccepts {
-    /// One more has failed: whether that is worth a line in the log.
+    /// Counts one more failed accept. Returns whether it should be logged.
     pub fn is_worth_a_line(&mut self) -> bool {
         let due = self.complained.is_none_or(|when| when.elapsed() > COMPLAIN_EVERY);
         if due {
@@ -44,14 +44,15 @@ impl FailedAccepts {
         due
     }
 
-    /// The pause before the next attempt.
+    /// Waits before the next attempt to accept.
     pub async fn pause(&self) {
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
 
-/// Serves the webhook port until `stop` turns true, then whoever got through to it by then and asks in time, then lets what is in flight finish
-/// for at most `drain`. Returns how many connections were still open then.
+/// Serves the webhook port until `stop` turns true. Then it serves the connections that are in the listener's queue and the peers that send
+/// a request in time, and at last waits for the deliveries in flight for at most `drain`. Returns how many connections were still open at
+/// the end.
 pub async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
     let connections = Connections::new(Arc::clone(&webhooks.in_flight.waiting), Some(Arc::clone(&webhooks.metrics)));
     let limits = Arc::new(webhooks.limits.clone());
@@ -65,9 +66,10 @@ pub async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, mut stop: wat
         match accepted {
             Ok((stream, peer)) => {
                 connect((stream, peer.ip()), &webhooks, &limits, &stopping, &connections);
-                // In a burst near the limit, who has to make room ends before the next newcomer is counted, and who brings a request begins with
-                // it before he could be the one that has waited longest. Below, a busy loop takes in what is there, up to tokio's budget of 128:
-                // one at a time they would wait for seconds, and where `delay` does not see them.
+                // Near the limit, yield after each accept: the connection that must make room has to end before the next one is counted,
+                // and a connection that brings a request must begin it before it can be the one that has waited longest. Below the limit,
+                // accept in batches (tokio's budget is 128): in a busy loop, connections that are accepted one at a time would wait for
+                // seconds, and `delay` would not see that.
                 if connections.count() + ONE_BY_ONE >= limits.max_connections {
                     tokio::task::yield_now().await;
                 }
@@ -80,21 +82,22 @@ pub async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, mut stop: wat
             }
         }
     }
-    // Whoever got through to the listener's queue believes that somebody is there. Nobody else gets there once it is closed.
+    // The kernel has completed the connections in the listener's queue, so their peers believe that they are served. No others follow once
+    // the listener is closed.
     for (stream, peer) in waiting_in_queue(listener) {
         connect((stream, peer), &webhooks, &limits, &stopping, &connections);
     }
     stopping.send_replace(true);
-    // Whoever has got through before may still ask, and is served like everybody before.
+    // Peers that connected earlier may still send a request, and it is served as usual.
     let _timed_out = tokio::time::timeout(LAST_WORDS, stopping.closed()).await;
-    // A delivery that begins now is refused.
+    // From here on, new deliveries are refused.
     webhooks.phase.set(Phase::Draining);
-    // A drain that takes too long is cut off; the count tells.
+    // A drain that takes too long is cut off; the returned count shows it.
     let _timed_out = tokio::time::timeout(drain, stopping.closed()).await;
     connections.count()
 }
 
-/// The connections that were made and not accepted yet. The listener is closed after the last of them.
+/// Returns the connections that the kernel has completed and that were not accepted yet. Closes the listener after the last of them.
 fn waiting_in_queue(listener: TcpListener) -> Vec<(TcpStream, IpAddr)> {
     let Ok(listener) = listener.into_std() else { return Vec::new() };
     let accepted = std::iter::from_fn(|| listener.accept().ok());
@@ -112,7 +115,8 @@ fn connect(
     stopping: &watch::Sender<bool>,
     connections: &Arc<Connections>,
 ) {
-    // A socket of both families shows an IPv4 peer as `::ffff:192.0.2.1`. It is one sender, whatever the address that we listen on.
+    // A socket for both families shows an IPv4 peer as `::ffff:192.0.2.1`. That is the same sender as `192.0.2.1`, whatever address
+    // Hookgate listens on.
     let peer = peer.to_canonical();
     let (connection, room) = connections.open(limits.max_connections);
     let full = match room {
@@ -123,7 +127,7 @@ fn connect(
     if !full {
         connection.wait();
     }
-    // An answer is one small segment, which must not wait for the next one. A failure costs latency, nothing else.
+    // An answer is one small segment and must not wait for another one. If the call fails, that only costs latency.
     let _refused = stream.set_nodelay(true);
     give_up_after(&stream, limits.header_timeout);
     let connection = Arc::new(connection);
@@ -131,8 +135,8 @@ fn connect(
     tokio::spawn(Accepted { connection, peer, webhooks, limits, full, stopping }.serve(stream));
 }
 
-/// A peer that takes none of an answer for this long loses its connection: hyper waits for it without an end. The kernel counts it; where
-/// it cannot, a peer like this is held off by the limit of connections alone.
+/// Ends a connection whose peer acknowledges nothing of an answer for this long: hyper would wait for it without an end. The kernel
+/// measures the time. On a system whose kernel cannot, only the limit of connections protects against such a peer.
 fn give_up_after(stream: &TcpStream, patience: Duration) {
     #[cfg(target_os = "linux")]
     let _refused = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(patience));

@@ -1,4 +1,4 @@
-//! Answers. An error tells its label and a fixed sentence, nothing that is ours or Kafka's.
+//! Answers. An answer to an error says its label and a fixed sentence, and nothing internal of Hookgate or Kafka.
 
 use axum::{
     body::Body,
@@ -12,37 +12,37 @@ use axum::{
 use super::{Phase, outcome::Stored};
 use crate::{config::Http, error::Error};
 
-/// The value of `Connection` with which a connection ends.
+/// The value of the `Connection` header that announces the end of a connection.
 pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// The answer to a delivery; `ends` where its connection shall.
+/// Returns the answer to a delivery. With `ends` it closes the connection.
 pub(super) fn answer(result: Result<Stored, Error>, ends: bool, phase: Phase, limits: &Http) -> Response {
     let mut response = match result {
         Ok(delivery) => stored(&delivery),
         Err(error) => refused(&error, limits),
     };
-    // When shutting down, the sender's next delivery shall go to another replica.
+    // While the daemon shuts down, the sender's next delivery should go to another replica.
     if ends || phase != Phase::Serving {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
     response
 }
 
-/// Always 200: it is the one code that every provider documents as success.
+/// Returns the answer to a stored delivery. It is always 200, the one code that every provider documents as success.
 fn stored(delivery: &Stored) -> Response {
     let mut response = Response::new(Body::from(format!(r#"{{"id":"{}"}}"#, delivery.id)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// The answer on a connection for which there is no room.
+/// Returns the answer on a connection beyond the limit.
 pub(super) fn turned_away(limits: &Http) -> Response {
     let mut response = refused(&Error::Overloaded, limits);
     response.headers_mut().insert(CONNECTION, CLOSE);
     response
 }
 
-/// RFC 9457 problem details.
+/// Returns an error's answer, as problem details (RFC 9457).
 fn refused(error: &Error, limits: &Http) -> Response {
     let answer = error.answer();
     let body = format!(

@@ -1,12 +1,13 @@
-//! What the commands ask of a captured request, by the same rules as on the wire.
+//! How the commands read a captured request: by the same rules as a request on the wire.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::{Endpoint, Endpoints, gate};
 use crate::{delivery::Credential, error::Error, provider::Provider, signature::Keys};
 
-/// What a captured request to an endpoint offers as proof, by the same rules as on the wire. `endpoint` is the name of a configured one; without
-/// one, the URL may name any. Header names are lower case. Fails with `UnknownEndpoint` where the URL is not that endpoint's.
+/// Returns what a captured request to an endpoint offers as proof, by the same rules as on the wire. `endpoint` is the name of a configured
+/// endpoint; without it, the URL may name any. Header names must be lower case. Fails with [`Error::UnknownEndpoint`] if the URL is not that
+/// endpoint's.
 pub fn offered_proof(
     provider: &'static Provider,
     endpoint: Option<&str>,
@@ -27,13 +28,13 @@ pub fn offered_proof(
     gate::credential(provider, &header_map(headers), uri.as_ref().and_then(Uri::query), path_token, keys)
 }
 
-/// Whether a URL is that of an endpoint and has a token already, by the same rules as on the wire.
+/// Returns whether a URL has a token: in its query, or in the path of an endpoint, by the same rules as on the wire.
 pub fn has_token(url: &Uri) -> bool {
     let in_query = url.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("token="));
     in_query || gate::WebhookPath::of(url.path()).is_ok_and(|place| place.token.is_some())
 }
 
-/// What HTTP would not let through is left out.
+/// Builds the header map. Headers that HTTP does not allow are left out.
 fn header_map(headers: &[(String, String)]) -> HeaderMap {
     let each =
         headers.iter().filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));

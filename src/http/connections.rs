@@ -1,4 +1,4 @@
-//! The open connections of a port: how many there are, which of them wait for their peer, and which make room for a newcomer.
+//! The open connections of a port: how many there are, which of them wait for their peer, and which must make room for a new one.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -10,7 +10,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::waiting::{Among, For, Ticket, Waiting};
 use crate::metrics::Metrics;
 
-/// Beyond the limit of connections so many more are told that there is no room. More are closed unheard.
+/// This many connections beyond the limit get an answer that says that there is no room. More are closed without an answer.
 const TURNED_AWAY_MAX: usize = 256;
 
 /// The open connections of a port.
@@ -20,24 +20,24 @@ pub(super) struct Connections {
     metrics: Option<Arc<Metrics>>,
 }
 
-/// What there is for a new connection.
+/// What happens to a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
-    /// It is served.
+    /// The connection is served.
     Served,
-    /// It hears that there is no room.
+    /// The connection gets an answer that says that there is no room.
     TurnedAway,
-    /// It is closed at once.
+    /// The connection is closed at once, without an answer.
     Unheard,
 }
 
 impl Connections {
-    /// None yet. With metrics their number is published.
+    /// Returns a count of no connections. With `metrics` the number is published.
     pub(super) fn new(waiting: Arc<Waiting>, metrics: Option<Arc<Metrics>>) -> Arc<Self> {
         Arc::new(Self { open: AtomicUsize::new(0), waiting, metrics })
     }
 
-    /// One more, and what room there is for it where `max` may be served. It counts for as long as it lives.
+    /// Counts one more connection until it is dropped, and decides what happens to it where `max` connections may be served.
     pub(super) fn open(self: &Arc<Self>, max: usize) -> (Connection, Room) {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         self.publish();
@@ -47,12 +47,13 @@ impl Connections {
         (connection, self.room(before, max))
     }
 
-    /// Makes room beside those that were open before, where there is none.
+    /// Decides what happens to a connection that found `before` others open. At the limit, another connection must make room.
     fn room(&self, before: usize, max: usize) -> Room {
         if before < max {
             return Room::Served;
         }
-        // Their answer is out. They are more than the served ones, so one that ends is not always a place among these.
+        // Lingering connections go first, because their answer is out. Some of them may be beyond the limit, so the end of one does not
+        // always free a place among the served ones.
         let lingering = self.waiting.dismiss_lingering();
         if before < max + lingering || self.waiting.dismiss(Among::Served) {
             Room::Served
@@ -63,7 +64,7 @@ impl Connections {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of open connections.
     pub(super) fn count(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
@@ -75,39 +76,39 @@ impl Connections {
     }
 }
 
-/// One open connection. It waits while no request of it is in work.
+/// One open connection. It waits for its peer while it has no request in work.
 pub(super) struct Connection {
     all: Arc<Connections>,
-    /// Only its own task looks at it, so nobody waits for anybody.
+    /// Only the connection's own task takes this lock, so no task waits for another.
     state: Mutex<ConnectionState>,
     dismissal: Arc<Notify>,
 }
 
-/// What a connection is at, and since when.
+/// What a connection is doing, and since when.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stage {
-    /// Nothing of a request has come.
+    /// No byte of the next request has come, since this time.
     Silent(Instant),
-    /// The head of a request has begun.
+    /// The head of a request has begun to come, at this time.
     Head(Instant),
-    /// A request is in work.
+    /// A request is in work, so nobody waits for the peer.
     Working,
 }
 
 struct ConnectionState {
     stage: Stage,
-    /// Its place among those that wait; 0 while it does not.
+    /// The connection's place among those that wait; 0 while it does not wait.
     ticket: Ticket,
-    /// Whether a request has ever come.
+    /// Whether a request has ever come on the connection.
     asked: bool,
-    /// Whether one of them has proven its sender.
+    /// Whether a request on the connection has proven its sender.
     proven: bool,
-    /// Whether an answer has said that it ends.
+    /// Whether an answer has announced the end of the connection.
     closing: bool,
 }
 
 impl ConnectionState {
-    /// Which request it waits for.
+    /// Returns what kind of request the connection waits for.
     fn request(&self) -> For<'static> {
         match (self.asked, self.proven) {
             (false, _) => For::FirstRequest,
@@ -118,15 +119,15 @@ impl ConnectionState {
 }
 
 impl Connection {
-    /// It waits for a request from now on.
+    /// Begins to wait for a request.
     pub(super) fn wait(&self) {
         let mut state = self.state();
         state.stage = Stage::Silent(Instant::now());
         state.ticket = self.all.waiting.join(state.request(), &self.dismissal);
     }
 
-    /// Something has come. Where that is before the end of the request in work, it belongs to that one: a head that begins together with the
-    /// end of another request counts as silence until more of it comes.
+    /// Notes that bytes have come. Bytes that come while a request is in work belong to that request: if they are the first bytes of
+    /// another head, the connection counts as silent until more of it comes.
     pub(super) fn heard(&self) {
         let mut state = self.state();
         if let Stage::Silent(_) = state.stage {
@@ -134,7 +135,7 @@ impl Connection {
         }
     }
 
-    /// A request has come. It is in work until what this returns is dropped, be it answered or given up.
+    /// Notes that a request has come. It is in work until the returned guard is dropped, with or without an answer.
     pub(super) fn begin(self: &Arc<Self>) -> RequestGuard {
         self.leave();
         let mut state = self.state();
@@ -142,33 +143,33 @@ impl Connection {
         RequestGuard(Arc::clone(self))
     }
 
-    /// What it is at.
+    /// Returns what the connection is doing.
     pub(super) fn stage(&self) -> Stage {
         self.state().stage
     }
 
-    /// The request in work has proven its sender.
+    /// Notes that the request in work has proven its sender.
     pub(super) fn prove(&self) {
         self.state().proven = true;
     }
 
-    /// An answer says that the connection ends.
+    /// Notes that an answer has announced the end of the connection.
     pub(super) fn close(&self) {
         self.state().closing = true;
     }
 
-    /// Whether an answer has said that the connection ends.
+    /// Returns whether an answer has announced the end of the connection.
     pub(super) fn closing(&self) -> bool {
         self.state().closing
     }
 
-    /// It lingers until what this returns is dropped: its last answer is out, and it only waits for the peer to end.
+    /// Lets the connection linger until the returned guard is dropped: its last answer is out, and it only waits for the peer to close.
     pub(super) fn linger(&self) -> LingerGuard<'_> {
         self.leave();
         LingerGuard(self, self.all.waiting.join(For::End, &self.dismissal))
     }
 
-    /// Ends when the connection has to make room.
+    /// Waits until the connection must make room.
     pub(super) async fn dismissed(&self) {
         self.dismissal.notified().await;
     }
@@ -178,7 +179,7 @@ impl Connection {
         self.all.waiting.leave(state.request(), std::mem::take(&mut state.ticket));
     }
 
-    /// Whether a request has ever come on it.
+    /// Returns whether a request has ever come on the connection.
     pub(super) fn has_asked(&self) -> bool {
         self.state().asked
     }
@@ -196,7 +197,7 @@ impl Drop for Connection {
     }
 }
 
-/// A request that is in work.
+/// Guard of a request in work; dropping it lets the connection wait for the next request.
 pub(super) struct RequestGuard(Arc<Connection>);
 
 impl Drop for RequestGuard {
@@ -205,7 +206,7 @@ impl Drop for RequestGuard {
     }
 }
 
-/// A connection that only waits for its peer to end.
+/// Guard of a connection that only waits for its peer to close.
 pub(super) struct LingerGuard<'a>(&'a Connection, Ticket);
 
 impl Drop for LingerGuard<'_> {

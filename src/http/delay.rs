@@ -1,12 +1,13 @@
-//! How late the webhooks' event loop is, and what it refuses while it stays so.
+//! How late the webhooks' event loop is, and how many deliveries are refused while it stays late.
 //!
-//! A request lies in its socket until the loop gets to it, and no deadline that starts with its handler sees that time. A timer does: it comes
-//! through the same poll and the same queue as a request, so it is as late as a request that arrived when it was due. What counts is the
-//! *standing* delay, the least of a window, as in `CoDel` (RFC 8289): a burst or one stall is worked off by itself, a queue that does not empty
-//! within a window is more work than the loop can do.
+//! A request lies in its socket until the event loop reads it, and a deadline that starts with the handler does not see that time. A timer
+//! does: it goes through the same poll and the same queue as a request, so it is as late as a request that arrived when the timer was due.
+//! What counts is the *standing* delay, the least delay within a window, as in `CoDel` (RFC 8289): the loop works off a burst or a single
+//! stall by itself, but a queue that does not empty within a window is more work than the loop can do.
 //!
-//! While a delay stands, endpoints share what the loop can do: no endpoint begins more than `cap` deliveries in a window, so that the busiest
-//! give way and a quiet one notices nothing. The cap sinks with each window in which the delay stands, and rises with each in which it does not.
+//! While a delay stands, endpoints share what the loop can do: no endpoint begins more than `cap` deliveries in a window, so the busiest
+//! are slowed down and a quiet one notices nothing. The cap sinks after each window in which the delay stands, and rises after each other
+//! window.
 
 use std::{
     sync::{
@@ -19,32 +20,33 @@ use std::{
 use super::Endpoints;
 use crate::{config::Http, error::Error, metrics::Metrics};
 
-/// The least length of a window.
+/// The shortest length of a window.
 const WINDOW: Duration = Duration::from_millis(200);
-/// How often the loop is looked at. A look costs a few microseconds.
+/// How often the delay is measured. A measurement costs a few microseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A sixteenth of what the busiest endpoint brings is always begun: where refusing alone fills the loop, refusing all of it would help nobody.
+/// The cap is never less than 1/16 of what the busiest endpoint brings: if even refusing fills the loop, refusing everything gains nothing.
 const ALWAYS_BEGUN: u32 = 16;
-/// So many are begun in any case: whoever brings no more is never the one who has to give way.
+/// The cap is never less than this, so an endpoint that brings no more than this in a window is never slowed down.
 const CAP_MIN: u32 = 8;
 /// No cap.
 const NO_CAP: u32 = u32::MAX;
 
-/// What is known of the event loop's delay.
+/// The measured delay of the event loop, and the cap that follows from it.
 pub struct Delay {
     start: Instant,
     /// How late the loop may stay before deliveries are refused.
     target: Duration,
-    /// When the loop is looked at next, and how late the last look was; in microseconds, the former since `start`.
+    /// When the next measurement is due, in microseconds since `start`.
     due: AtomicU64,
+    /// How late the last measurement was, in microseconds.
     last: AtomicU64,
     /// How many deliveries each endpoint may begin in this window.
     cap: AtomicU32,
 }
 
 impl Delay {
-    /// No delay yet. The target is a small part of the deadline: what is begun no later can still be answered in time, unless Kafka takes
-    /// nearly all there is, and a late 200 serves its sender better than an early 503.
+    /// Returns a loop without delay. The target is a small part of the deadline: a delivery that begins no later than that can still be
+    /// answered in time, unless Kafka takes nearly all the rest; and a late 200 serves its sender better than an early 503.
     pub fn new(limits: &Http) -> Self {
         Self {
             start: Instant::now(),
@@ -55,19 +57,19 @@ impl Delay {
         }
     }
 
-    /// For how long a request that is begun now may have waited: as late as the last look was, or as the one is that is due.
+    /// Returns how long a request that begins now may have waited: as late as the last measurement was, or as the one is that is overdue.
     pub(super) fn current(&self) -> Duration {
         let overdue = micros(self.start.elapsed()).saturating_sub(self.due.load(Ordering::Relaxed));
         Duration::from_micros(overdue.max(self.last.load(Ordering::Relaxed)))
     }
 
-    /// Lets an endpoint begin a delivery, or refuses it; `begun` counts both.
+    /// Lets an endpoint begin a delivery, or returns [`Error::Overloaded`]. Both are counted in `begun`.
     pub(super) fn admit(&self, begun: &AtomicU32) -> Result<(), Error> {
         let before = begun.fetch_add(1, Ordering::Relaxed);
         if before >= self.cap.load(Ordering::Relaxed) { Err(Error::Overloaded) } else { Ok(()) }
     }
 
-    /// Waits for the next look, and tells how late it is.
+    /// Waits until the next measurement is due, and returns how late it is.
     async fn look(&self) -> Duration {
         let due = Instant::now() + LOOK_EVERY;
         self.due.store(micros(due - self.start), Ordering::Relaxed);
@@ -78,7 +80,7 @@ impl Delay {
     }
 }
 
-/// Watches the event loop that it runs on, for as long as that runs.
+/// Measures the event loop that this future runs on, and sets the cap after each window. Never returns.
 pub async fn watch(delay: Arc<Delay>, endpoints: Arc<Endpoints>, metrics: Arc<Metrics>) {
     let mut window = Window::begin(Instant::now());
     loop {
@@ -91,7 +93,7 @@ pub async fn watch(delay: Arc<Delay>, endpoints: Arc<Endpoints>, metrics: Arc<Me
     }
 }
 
-/// The looks of a window.
+/// The measurements of a window.
 struct Window {
     begin: Instant,
     looks: u32,
@@ -103,8 +105,8 @@ impl Window {
         Self { begin: now, looks: 0, least: Duration::MAX }
     }
 
-    /// One more look. At the window's end the delay that stood through all of it, and the next one begins. A single look is none: it cannot
-    /// tell a stall from a queue.
+    /// Adds a measurement. At the end of the window it begins the next one and returns the delay that stood through all of it. A single
+    /// measurement makes no window: it cannot distinguish a stall from a queue.
     fn add(&mut self, late: Duration, now: Instant) -> Option<Duration> {
         self.looks += 1;
         self.least = self.least.min(late);
@@ -117,13 +119,14 @@ impl Window {
     }
 }
 
-/// The cap of the next window, from that of the last one, from what the busiest endpoint brought in it, and from whether the delay stood.
+/// Returns the cap of the next window, from the cap of the last one, from what the busiest endpoint brought in it, and from whether the
+/// delay stood.
 fn next_cap(cap: u32, busiest: u32, standing: bool) -> u32 {
     if standing {
         let begun = cap.min(busiest);
         (begun - begun / 4).max(busiest / ALWAYS_BEGUN).max(CAP_MIN)
     } else if busiest <= cap {
-        // It has refused nobody.
+        // The cap has refused no delivery.
         NO_CAP
     } else {
         cap.saturating_add(cap / 4 + 1)
@@ -138,7 +141,7 @@ fn micros(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    /// Each look as its time and how late it was, in milliseconds.
+    /// Each measurement is its time and how late it was, in milliseconds.
     #[test]
     fn only_what_lasts_stands() {
         fn check(what: &str, looks: &[(u64, u64)], standing: &[u64]) {

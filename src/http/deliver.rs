@@ -67,7 +67,8 @@ async fn deliver<'a>(
     let gate::Offered { credential, content_type } =
         gate::pass(head, (endpoint.provider, path_token), &keys, webhooks.limits.max_body_bytes, webhooks.draining())?;
     let mut admitted = admit(webhooks, endpoint, outcome).await?;
-    // The head keeps the whole buffer that it came in, and nobody needs it while the body and Kafka are waited for.
+    // The head keeps the whole buffer that it came in. Nobody needs the head during the waits for the body and for Kafka, so it is dropped
+    // here.
     (head.headers, head.uri) = (HeaderMap::new(), Uri::default());
     let body = intake::read(body, &webhooks.limits, &mut admitted).await?;
     outcome.body = BodyProgress::Done;
@@ -79,11 +80,11 @@ async fn deliver<'a>(
     publish(webhooks, record?, admitted.into_share(), outcome).await
 }
 
-/// Lets a delivery begin, where the event loop, the deadline and the memory have room for it.
+/// Lets a delivery begin, if the event loop, the deadline and the memory have room for it.
 async fn admit<'a>(webhooks: &'a Webhooks, endpoint: &'a Endpoint, outcome: &mut Outcome<'_>) -> Result<Admitted<'a>, Error> {
     webhooks.delay.admit(&endpoint.begun)?;
     if outcome.left().is_zero() {
-        // After a stall of that length its sender has most likely given up.
+        // After so long a stall, the sender has most likely stopped waiting.
         return Err(Error::Overloaded);
     }
     let admitted = webhooks.in_flight.admit(&endpoint.name, &endpoint.held).await?;
@@ -91,8 +92,8 @@ async fn admit<'a>(webhooks: &'a Webhooks, endpoint: &'a Endpoint, outcome: &mut
     Ok(admitted)
 }
 
-/// Publishes a record and waits until Kafka has acknowledged it. The share stays with the record until Kafka has taken or refused it, also where
-/// the sender does not wait for that.
+/// Publishes a record and waits until Kafka has acknowledged it. The record keeps its share of the memory until Kafka has taken or refused
+/// it, also where the sender stops waiting earlier.
 async fn publish(webhooks: &Webhooks, mut record: Record, share: Share, outcome: &mut Outcome<'_>) -> Result<Stored, Error> {
     let publishing = outcome.publishing(&mut record);
     let wait = || outcome.left().min(webhooks.publish_timeout);
@@ -110,11 +111,11 @@ async fn publish(webhooks: &Webhooks, mut record: Record, share: Share, outcome:
     result.map(|_| stored)
 }
 
-/// A proven delivery as it goes to Kafka.
+/// A proven delivery, ready for Kafka.
 struct Prepared {
-    /// What is counted of it.
+    /// What the metrics count of the delivery.
     proven: Proven,
-    /// The record; an error where the topic's schema id is not known yet.
+    /// The record, or an error while the topic's schema id is not known.
     record: Result<Record, Error>,
 }
 
@@ -125,7 +126,7 @@ fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encodin
         let event = classify(provider, &verified);
         let proven = outcome::proven(&verified, &event);
         let topic = encoding.topics.topic(event.kind);
-        // An id that is known once stays known: the record gets it.
+        // A schema id that is known stays known, so `encode` finds it too.
         let record = match encoding.framing.prefix(&topic) {
             Some(_) => Ok(encode(verified, provider, event, encoding)),
             None => Err(Error::PublishFailed(format!("the schema registry has not given the schema id of topic {topic} yet"))),
@@ -135,7 +136,8 @@ fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encodin
     prepared.unwrap_or_else(|_panic| Err(report_panic(provider, "verifying or encoding")))
 }
 
-/// Classifies a proven body. One that trips a defect of ours must not crash-loop a fleet, nor be lost: it goes to quarantine.
+/// Classifies a proven body. A body that triggers a defect of Hookgate must not crash a fleet again and again, and must not be lost: it
+/// goes to quarantine.
 fn classify(provider: &Provider, verified: &Verified) -> Event {
     catch_unwind(|| (provider.classify)(verified)).unwrap_or_else(|_panic| {
         report_panic(provider, "classifying");
@@ -144,7 +146,7 @@ fn classify(provider: &Provider, verified: &Verified) -> Event {
 }
 
 fn report_panic(provider: &Provider, doing: &str) -> Error {
-    // The panic's own text may quote the payload; the hook that comes with the log says where it happened.
+    // The panic's own text may quote the payload, so it is left out. The panic hook of the log reports the place.
     tracing::error!(provider = provider.name, doing, "a defect: please report it");
     Error::Internal
 }

@@ -1,4 +1,4 @@
-//! The configured endpoints, and which of them a path is for.
+//! The configured endpoints, and the endpoint that a path names.
 
 use std::{
     collections::HashMap,
@@ -14,19 +14,19 @@ use crate::{error::Error, provider::Provider, signature::Keys};
 pub struct Endpoints(HashMap<Arc<str>, Endpoint>);
 
 impl Endpoints {
-    /// The endpoint of this name.
+    /// Returns the endpoint of this name.
     pub fn get(&self, name: &str) -> Option<&Endpoint> {
         self.0.get(name)
     }
 
-    /// The endpoint that a request with this path is for, and the token in the path.
+    /// Returns the endpoint that a path names, and the token in the path, if there is one.
     pub(super) fn find<'b>(&self, path: &'b str) -> Result<(&Endpoint, Option<&'b str>), Error> {
         let place = WebhookPath::of(path)?;
         let endpoint = self.get(place.endpoint).ok_or(Error::UnknownEndpoint)?;
         Ok((endpoint, place.token(endpoint.provider)?))
     }
 
-    /// Each of them.
+    /// Returns all endpoints, in no order.
     pub(super) fn each(&self) -> impl Iterator<Item = &Endpoint> {
         self.0.values()
     }
@@ -40,25 +40,25 @@ impl FromIterator<Endpoint> for Endpoints {
 
 /// A configured endpoint.
 pub struct Endpoint {
-    /// The name in the URL.
+    /// The name of the endpoint in the URL.
     pub name: Arc<str>,
-    /// Who sends to it.
+    /// The provider that sends to the endpoint.
     pub provider: &'static Provider,
-    /// Replaced when a secret file changes.
+    /// The current keys; they are replaced when a secret file changes.
     keys: ArcSwap<Keys>,
-    /// What its deliveries hold.
+    /// What the endpoint's deliveries hold in memory.
     pub(super) held: Arc<Held>,
-    /// How many of them [`super::delay`] has seen in its window.
+    /// How many deliveries have asked [`super::delay`] to begin in its current window.
     pub(super) begun: AtomicU32,
 }
 
 impl Endpoint {
-    /// An endpoint with its first keys.
+    /// Returns an endpoint with its first keys.
     pub fn new(name: Arc<str>, provider: &'static Provider, keys: Keys) -> Self {
         Self { name, provider, keys: ArcSwap::from_pointee(keys), held: Arc::default(), begun: AtomicU32::new(0) }
     }
 
-    /// The keys as of now.
+    /// Returns the current keys.
     pub fn keys(&self) -> Arc<Keys> {
         self.keys.load_full()
     }

@@ -1,4 +1,4 @@
-//! What is decided on the request's head, before its body is read.
+//! What the request's head decides, before the body is read.
 
 use axum::http::{
     HeaderMap, HeaderName, Method, Version,
@@ -15,34 +15,34 @@ use crate::{
     signature::{Keys, token_matches},
 };
 
-/// A Content-Type is kept up to this length; it stands in the event, and nobody signs it.
+/// The longest Content-Type that is kept, in bytes. It goes into the event, and no signature covers it.
 const CONTENT_TYPE_BYTES_MAX: usize = 256;
 
-/// Refuses a head that two HTTP servers in a row may read differently (RFC 9112, sections 3.2 and 6.1). Asked first and of every request: they may not
-/// agree on its path either.
+/// Refuses a head that two HTTP servers in a row may read differently (RFC 9112, sections 3.2 and 6.1). This comes first and for every
+/// request, because the two may not agree on its path either.
 pub fn well_formed(head: &Parts) -> Result<(), Error> {
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     let chunked = codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = match hosts.next() {
         Some(host) => is_host(host.as_bytes()),
-        // HTTP/1.0 has no such header; nginx speaks that to what is behind it by default.
+        // HTTP/1.0 has no such header, and nginx speaks HTTP/1.0 to its upstreams by default.
         None => head.version < Version::HTTP_11,
     };
     if chunked && codings.next().is_none() && host && hosts.next().is_none() { Ok(()) } else { Err(Error::BadRequest) }
 }
 
-/// Whether a `Host` names a host, perhaps with a port. Names with an underscore are in use within clusters.
+/// Returns whether a `Host` header names a host, perhaps with a port. Names with an underscore are in use within clusters.
 fn is_host(value: &[u8]) -> bool {
     let Ok(authority) = Authority::try_from(value) else { return false };
     let port = authority.as_str().strip_prefix(authority.host()).map(|rest| rest.strip_prefix(':').unwrap_or(rest));
-    // What stands before the host would be a user's name.
+    // Text before the host would be a user's name.
     let port_fits = port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok());
-    // A comma may stand in a name by the grammar, and stands there where a proxy has joined two headers.
+    // The grammar allows a comma in a name. In practice a comma shows that a proxy has joined two headers.
     !authority.host().is_empty() && !authority.host().contains(',') && port_fits
 }
 
-/// What a path says: `/webhooks/<endpoint>`, or `/webhooks/<endpoint>/<token>`, each with or without a slash at its end.
+/// The parts of a path: `/webhooks/<endpoint>`, or `/webhooks/<endpoint>/<token>`, each with or without a slash at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WebhookPath<'a> {
     /// The name of the endpoint.
@@ -52,7 +52,7 @@ pub struct WebhookPath<'a> {
 }
 
 impl<'a> WebhookPath<'a> {
-    /// What this path says; nothing where it is none of ours. The daemon and the commands all ask here.
+    /// Reads a path. Any other path is [`Error::UnknownEndpoint`]. The daemon and the commands all read paths with this function.
     pub fn of(path: &'a str) -> Result<Self, Error> {
         let rest = path.strip_prefix("/webhooks/").ok_or(Error::UnknownEndpoint)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -63,7 +63,7 @@ impl<'a> WebhookPath<'a> {
         Ok(Self { endpoint, token })
     }
 
-    /// The token, where this provider may have one in the path.
+    /// Returns the token. A token in the path is [`Error::UnknownEndpoint`] where this provider may have none there.
     pub fn token(self, provider: &Provider) -> Result<Option<&'a str>, Error> {
         let takes_token = provider.credential == CredentialSource::UrlToken;
         if self.token.is_some() && !takes_token { Err(Error::UnknownEndpoint) } else { Ok(self.token) }
@@ -78,7 +78,8 @@ pub struct Offered {
     pub content_type: String,
 }
 
-/// Decides on a request to an endpoint of this provider, by its head alone: returns what it offers as proof, or the error that it is answered with.
+/// Decides on a request to an endpoint of this provider, only by its head. Returns what the request offers as proof, or the error to
+/// answer.
 pub fn pass(
     head: &Parts,
     (provider, path_token): (&Provider, Option<&str>),
@@ -106,13 +107,13 @@ pub fn pass(
     Ok(Offered { credential, content_type: content_type(&head.headers) })
 }
 
-/// Whether a body with this Content-Encoding is anything but what it looks like. An empty one is none: some proxies leave it behind.
+/// Returns whether a Content-Encoding means that the body is encoded. An empty one means nothing: some proxies leave it in the request.
 fn codes(content_encoding: &[u8]) -> bool {
     let text = content_encoding.trim_ascii();
     !text.is_empty() && !text.eq_ignore_ascii_case(b"identity")
 }
 
-/// What the sender offers as proof, if it is there once and well-formed.
+/// Returns what the sender offers as proof. It must be there once and well-formed.
 pub(super) fn credential(
     provider: &Provider,
     headers: &HeaderMap,
@@ -130,7 +131,7 @@ pub(super) fn credential(
     }
 }
 
-/// The one value of a signature header. Two of them would leave open which one was meant.
+/// Returns the one value of a signature header. With two values it would be open which one was meant, so two are refused.
 fn signature_header(headers: &HeaderMap, name: &'static str) -> Result<String, Error> {
     let mut values = headers.get_all(HeaderName::from_static(name)).iter();
     let value = values.next().ok_or(Error::MissingSignature)?;
@@ -144,7 +145,7 @@ fn signature_header(headers: &HeaderMap, name: &'static str) -> Result<String, E
     }
 }
 
-/// The one token of the URL. It is all the proof that there is, so a wrong one is refused right here.
+/// Returns the one token of the URL. The token is the whole proof, so a wrong one is refused right here.
 fn token(query: Option<&str>, in_path: Option<&str>, keys: &Keys) -> Result<Credential, Error> {
     let in_query = query.unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("token="));
     let mut tokens = in_query.map(decode).chain(in_path.map(decode));
@@ -165,7 +166,7 @@ fn decode(text: &str) -> Result<String, Error> {
     percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| Error::BadToken)
 }
 
-/// The Content-Type for the record; what is no plausible one is left out.
+/// Returns the Content-Type for the record: empty where it is missing, not text, or too long.
 fn content_type(headers: &HeaderMap) -> String {
     let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if text.len() <= CONTENT_TYPE_BYTES_MAX { text.to_owned() } else { String::new() }

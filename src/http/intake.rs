@@ -1,4 +1,4 @@
-//! Taking a body in: bounded in size, in time, and together with all others in memory.
+//! Reading a body: bounded in size, in time, and together with all others in memory.
 
 use std::{
     future::poll_fn,
@@ -18,45 +18,46 @@ use hyper::body::{Body as _, Incoming};
 use super::waiting::{Among, Waiting};
 use crate::{config::Http, error::Error};
 
-/// So much of a body that is not wanted may be read to keep its connection. A new one costs about as much.
+/// The most bytes of an unwanted body that are read to keep its connection. A new connection costs about as much.
 const UNWANTED_BYTES: usize = 64 << 10;
 
-/// What all deliveries together hold, and what they may hold.
+/// What all deliveries together hold in memory, and what they may hold.
 ///
-/// Endpoints share fairly: one that holds more than its share gets more only while at least half of the whole is free. So one alone may
-/// take half, and however noisy it is the others find theirs.
+/// Endpoints share fairly: an endpoint that holds more than its share gets more only while at least half of the whole is free. So a single
+/// endpoint may take half, and the other endpoints find their shares free however noisy it is.
 pub struct InFlight {
     held: Arc<Held>,
     deliveries: EndpointLimit,
     bytes: EndpointLimit,
-    /// Who waits for a peer, and therefore makes room for who does not.
+    /// The connections and deliveries that wait for a peer, and therefore make room for those that do not wait.
     pub(super) waiting: Arc<Waiting>,
 }
 
-/// What is held, by all or by one endpoint.
+/// What deliveries hold in memory: those of all endpoints, or those of one.
 #[derive(Default)]
 pub(super) struct Held {
     deliveries: AtomicUsize,
     bytes: AtomicUsize,
 }
 
-/// How much of something there is for all, and what each endpoint may hold whatever the others do.
+/// A limit of deliveries or of bytes: the most that all endpoints may hold together, and the share that each may hold whatever the others
+/// do.
 struct EndpointLimit {
     max: usize,
     share: usize,
 }
 
-/// What is full.
+/// Which limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Full {
     /// The endpoint holds more than its share, and others may need the rest.
     Endpoint,
-    /// All together hold all there is.
+    /// All endpoints together hold the whole.
     Whole,
 }
 
 impl EndpointLimit {
-    /// What is too full for an endpoint to hold `own` while all of them hold `all`.
+    /// Returns which limit is exceeded while an endpoint holds `own` and all endpoints together hold `all`.
     fn full(&self, all: usize, own: usize) -> Option<Full> {
         let (limit, full) = if own > self.share { (self.max / 2, Full::Endpoint) } else { (self.max, Full::Whole) };
         (all > limit).then_some(full)
@@ -64,10 +65,10 @@ impl EndpointLimit {
 }
 
 impl InFlight {
-    /// Nothing in flight yet, to be webhooks by that many endpoints.
+    /// Returns the limits for this number of endpoints, with nothing in flight.
     pub fn new(limits: &Http, endpoints: usize) -> Self {
         let (deliveries, bytes, endpoints) = (limits.max_in_flight, limits.max_in_flight_bytes, endpoints.max(1));
-        // A share that does not hold one body would be none.
+        // A share must hold at least one body.
         Self {
             held: Arc::default(),
             deliveries: EndpointLimit { max: deliveries, share: (deliveries / endpoints).max(1) },
@@ -76,25 +77,25 @@ impl InFlight {
         }
     }
 
-    /// Deliveries and body bytes in flight.
+    /// Returns the deliveries and the body bytes in flight.
     pub fn held(&self) -> (usize, usize) {
         (self.held.deliveries.load(Ordering::Relaxed), self.held.bytes.load(Ordering::Relaxed))
     }
 
-    /// Takes one more delivery of the endpoint that holds `own` in, or refuses it before its body is read.
+    /// Admits one more delivery of the endpoint that holds `own`, or returns [`Error::Overloaded`] before its body is read.
     pub(super) async fn admit<'a>(&'a self, endpoint: &'a Arc<str>, own: &Arc<Held>) -> Result<Admitted<'a>, Error> {
-        // The guard is there first, so that a refusal gives back what it took.
+        // The guard comes first, so that a refusal gives back what was counted.
         let share = Share { all: Arc::clone(&self.held), own: Arc::clone(own), bytes: 0 };
         share.each(|held| held.deliveries.fetch_add(1, Ordering::Relaxed));
         let admitted = Admitted { in_flight: self, endpoint, share };
         admitted.fit(&self.deliveries, |held| held.deliveries.load(Ordering::Relaxed)).await?;
-        // Where no byte would fit any more, the body need not be read to find out.
+        // If not a single byte fits, the body is refused without being read.
         admitted.fit(&self.bytes, |held| held.bytes.load(Ordering::Relaxed) + 1).await?;
         Ok(admitted)
     }
 }
 
-/// What one delivery holds; dropping it gives everything back.
+/// What one delivery holds in memory; dropping it gives everything back.
 pub(super) struct Share {
     all: Arc<Held>,
     own: Arc<Held>,
@@ -102,7 +103,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Does the same to what all hold and to what the endpoint holds.
+    /// Changes both counts: that of all endpoints and that of this one.
     fn each(&self, change: impl Fn(&Held) -> usize) -> (usize, usize) {
         (change(&self.all), change(&self.own))
     }
@@ -120,7 +121,7 @@ impl Drop for Share {
     }
 }
 
-/// One delivery in flight whose body is still to be read or to be handed on.
+/// One delivery in flight whose body is not yet read, or not yet passed on.
 pub(super) struct Admitted<'a> {
     in_flight: &'a InFlight,
     endpoint: &'a Arc<str>,
@@ -128,8 +129,8 @@ pub(super) struct Admitted<'a> {
 }
 
 impl Admitted<'_> {
-    /// Ends well where there is room. Where there is none, deliveries whose bodies are waited for too long make some: those of the endpoint
-    /// if it holds more than its share, else any.
+    /// Returns once there is room. If there is none, evicts the delivery whose body has been awaited longest, and for too long: one of this
+    /// endpoint if the endpoint holds more than its share, else of any. If there is no such delivery, returns [`Error::Overloaded`].
     async fn fit(&self, limit: &EndpointLimit, count: impl Fn(&Held) -> usize) -> Result<(), Error> {
         loop {
             let (all, own) = self.share.each(&count);
@@ -141,19 +142,19 @@ impl Admitted<'_> {
             if !self.in_flight.waiting.dismiss(among) {
                 return Err(Error::Overloaded);
             }
-            // Whoever was dismissed gives back what it holds now; it may be this very delivery.
+            // The evicted delivery, which may be this one, now gives back what it holds.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Bytes count when they have arrived, not when they are announced: an announcement costs a hostile sender nothing.
+    /// Counts bytes when they have arrived, not when they are announced: an announcement costs a hostile sender nothing.
     async fn grow(&mut self, bytes: usize) -> Result<(), Error> {
         self.share.bytes += bytes;
         self.share.each(|held| held.bytes.fetch_add(bytes, Ordering::Relaxed));
         self.fit(&self.in_flight.bytes, |held| held.bytes.load(Ordering::Relaxed)).await
     }
 
-    /// What the delivery holds from now on, which outlives the request. The body is no longer held.
+    /// Returns what the delivery still holds when its body is gone. This share may outlive the request.
     pub(super) fn into_share(self) -> Share {
         let mut share = self.share;
         share.release_bytes();
@@ -166,7 +167,7 @@ pub(super) async fn read(body: &mut Incoming, limits: &Http, admitted: &mut Admi
     let (in_flight, endpoint) = (admitted.in_flight, admitted.endpoint);
     let all = tokio::time::timeout(limits.body_timeout, read_all(body, limits.max_body_bytes, admitted));
     tokio::select! {
-        // Nearly every body is there already, and then nobody begins to wait for it.
+        // Nearly every body is there already, and then the wait is never begun.
         biased;
         all = all => all.unwrap_or(Err(Error::SlowBody)),
         () = in_flight.waiting.body(endpoint) => Err(Error::Overloaded),
@@ -176,17 +177,18 @@ pub(super) async fn read(body: &mut Incoming, limits: &Http, admitted: &mut Admi
 async fn read_all(body: &mut Incoming, bytes_max: usize, admitted: &mut Admitted<'_>) -> Result<Bytes, Error> {
     let mut all: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
-        // The connection is broken or the chunks are: there is no other cause.
+        // Either the connection is broken or the chunks are malformed: there is no other cause.
         let Ok(data) = frame.map_err(|_| Error::MalformedBody)?.into_data() else { continue };
         if all.len() + data.len() > bytes_max {
             return Err(Error::TooLarge);
         }
         admitted.grow(data.len()).await?;
-        // Nearly every body is one frame, and then nothing is copied.
+        // Nearly every body is one frame, which is returned without a copy.
         if all.is_empty() && body.is_end_stream() {
             return Ok(data);
         }
-        // A frame keeps the whole buffer that it came in, and a vector that grows by itself doubles: neither counts as in flight.
+        // Frames are copied, because a frame keeps the whole buffer that it came in. The vector grows in small steps, because one that
+        // grows by itself doubles. Neither of these extra bytes would count as in flight.
         if all.capacity() - all.len() < data.len() {
             all.reserve_exact(data.len() + all.len() / 8);
         }
@@ -195,10 +197,10 @@ async fn read_all(body: &mut Incoming, bytes_max: usize, admitted: &mut Admitted
     Ok(all.into())
 }
 
-/// Whether a body that is not wanted is here as a whole, so that the next request can follow it. What has come of it is thrown away, and nothing
-/// is waited for.
+/// Returns whether an unwanted body has come to its end, so that the next request can follow it. Throws away what has come of it, and waits
+/// for nothing.
 pub(super) async fn is_here(body: &mut Incoming, headers: &HeaderMap) -> bool {
-    // To ask for its first byte is what invites it.
+    // With `Expect: 100-continue`, reading the first byte would invite the sender to send the body.
     let invites = headers.contains_key(EXPECT);
     let (mut left, mut waited) = (UNWANTED_BYTES, false);
     while !body.is_end_stream() {
@@ -214,7 +216,7 @@ pub(super) async fn is_here(body: &mut Incoming, headers: &HeaderMap) -> bool {
             Poll::Ready(Some(Err(_))) => return false,
             Poll::Ready(None) => return true,
             Poll::Pending if waited => return false,
-            // The connection reads on while this future waits, even if only for its next turn.
+            // hyper reads more from the connection while this future waits, even if it only waits for its next turn.
             Poll::Pending => {
                 tokio::task::yield_now().await;
                 waited = true;
@@ -233,13 +235,13 @@ mod tests {
         fn check(all: usize, own: usize, share: usize, full: Option<Full>) {
             assert_eq!(EndpointLimit { max: 100, share }.full(all, own), full, "{own} of {all}, share {share}");
         }
-        // One endpoint has it all.
+        // A single endpoint may hold all.
         check(100, 100, 100, None);
         check(101, 101, 100, Some(Full::Endpoint));
-        // Of four, one alone may take half.
+        // Of four endpoints, a single one may take half.
         check(50, 50, 25, None);
         check(51, 51, 25, Some(Full::Endpoint));
-        // The others have their share, whatever the noisy one holds; more only while half is free.
+        // The others have their share, whatever the noisy one holds. Each gets more only while half is free.
         check(75, 25, 25, None);
         check(100, 25, 25, None);
         check(101, 25, 25, Some(Full::Whole));

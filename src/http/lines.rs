@@ -1,5 +1,5 @@
-//! How many log lines refusals leave. Whoever proves nothing must not choose how fast the log grows: of each outcome so many lines a second are
-//! written, and beyond that one in so many, which says how many were left out before it.
+//! How many log lines refusals write. A sender that proves nothing must not choose how fast the log grows: of each outcome, the first 20
+//! refusals in a second are logged, and after them one in 100. A line says how many were left out before it.
 
 use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
@@ -11,12 +11,12 @@ use crate::{
     error::{Error, Refusal},
 };
 
-/// The lines of one outcome that are written in any case, in a second.
+/// The refusals of one outcome that are always logged, in a second.
 const FREE: u32 = 20;
-/// Beyond them, one in so many.
+/// After them, one refusal in this many is logged.
 const ONE_IN: u32 = 100;
 
-/// What each outcome has been given.
+/// The rate of refusals of each outcome.
 pub struct Lines {
     start: Instant,
     outcomes: Each<Refusal, RefusalRate>,
@@ -24,25 +24,25 @@ pub struct Lines {
 
 #[derive(Default)]
 struct RefusalRate {
-    /// The second that is counted, since the start.
+    /// The second that is being counted, since the start.
     second: AtomicU64,
-    /// Refusals in it.
+    /// The refusals in that second.
     refusals: AtomicU32,
-    /// Lines that were left out since the last one.
+    /// The lines that were left out since the last one that was written.
     suppressed: AtomicU64,
 }
 
-/// Whether a refusal has a line.
+/// Whether a refusal is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// It has, after so many of the same outcome that had none.
+    /// The refusal is logged, after others of the same outcome that were not.
     Written {
-        /// How many.
+        /// How many of the same outcome were left out since the last line.
         suppressed: u64,
     },
-    /// It has not, because there were too many.
+    /// The refusal is not logged, because there were too many of its outcome.
     Suppressed,
-    /// It has not, whatever the rate is.
+    /// Refusals of this outcome are never logged.
     Quiet,
 }
 
@@ -53,7 +53,7 @@ impl Default for Lines {
 }
 
 impl Lines {
-    /// Decides about one refusal and counts it.
+    /// Counts one refusal, and decides whether it is logged.
     pub(super) fn judge(&self, error: &Error) -> Line {
         self.judge_at(error, self.start.elapsed())
     }
@@ -83,12 +83,12 @@ impl Lines {
 mod tests {
     use super::*;
 
-    /// How many of so many refusals in one second have a line, and what the lines say was left out.
+    /// Returns how many of `refusals` in one second are logged, and how many were left out by the count in those lines.
     fn written(lines: &Lines, error: &Error, refusals: u32, second: u64) -> (u64, u64) {
         let verdicts = (0..refusals).map(|_| lines.judge_at(error, Duration::from_millis(second * 1000 + 500)));
-        verdicts.fold((0, 0), |(written, told), line| match line {
-            Line::Written { suppressed } => (written + 1, told + suppressed),
-            Line::Suppressed | Line::Quiet => (written, told),
+        verdicts.fold((0, 0), |(written, left_out), line| match line {
+            Line::Written { suppressed } => (written + 1, left_out + suppressed),
+            Line::Suppressed | Line::Quiet => (written, left_out),
         })
     }
 

@@ -1,6 +1,7 @@
-//! HTTP: the only module that knows it on the webhook side.
+//! HTTP on the webhook side. No other module there knows HTTP.
 //!
-//! `accept` takes connections, `protocol` serves the requests of one, `deliver` is the path of a webhook, and `outcome` keeps the books of it.
+//! `accept` accepts connections, `protocol` serves the requests of one connection, `deliver` is the path of a webhook, and `outcome` counts
+//! and logs how each request ended.
 
 mod accept;
 mod answer;

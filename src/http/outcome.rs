@@ -1,4 +1,4 @@
-//! The books of one request: what it is counted and logged as, and the trace that it belongs to.
+//! The one outcome of a request: how it is counted and logged, and the trace that it belongs to.
 
 use std::{
     sync::atomic::Ordering,
@@ -22,22 +22,22 @@ use crate::{
 
 /// A delivery that Kafka has acknowledged.
 pub(super) struct Stored {
-    /// The event's id.
+    /// The id of the stored event.
     pub(super) id: String,
     kind: EventKind,
 }
 
 impl Stored {
-    /// What is left of a record that librdkafka has.
+    /// Keeps what the answer and the log need of a record that librdkafka has copied.
     pub(super) fn of(record: Record) -> Self {
         Self { id: record.id, kind: record.kind }
     }
 }
 
-/// How far the reading of a body has come.
+/// How far the body has been read.
 pub(super) enum BodyProgress {
     NotBegun,
-    /// Begun, and perhaps given up.
+    /// Reading has begun, and may have ended early.
     Begun,
     Done,
 }
@@ -72,32 +72,32 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// The request is for this endpoint, and belongs to the trace that its headers name.
+    /// Notes that the request is for this endpoint and belongs to the trace that its headers name.
     pub(super) fn is_for(&mut self, endpoint: &'a Endpoint, headers: &HeaderMap) {
         self.endpoint = Some(endpoint);
         self.trace = Trace::of(headers);
     }
 
-    /// The proof does not hold. A signed time outside of the window is worth a gauge: one of the two clocks is wrong.
+    /// Notes that the proof does not hold. A signed time outside of the window sets a gauge: one of the two clocks is wrong.
     pub(super) fn not_proven(&self, endpoint: &Endpoint, error: &Error) {
         if let Error::Stale { offset } = error {
             self.webhooks.metrics.clock_offset(&endpoint.name, *offset);
         }
     }
 
-    /// The sender is proven: counts what is known of the delivery by now, and begins a span, where there are any.
+    /// Notes that the sender is proven: counts what is known of the delivery, and begins a span if tracing is configured.
     pub(super) fn proven(&mut self, endpoint: &Endpoint, proven: &Proven) {
         self.proven = true;
         self.webhooks.metrics.proven(&endpoint.name, proven);
         self.trace.proven(self.webhooks.spans.as_ref(), endpoint, self.started.elapsed());
     }
 
-    /// Whether the sender is proven.
+    /// Returns whether the sender is proven.
     pub(super) fn is_proven(&self) -> bool {
         self.proven
     }
 
-    /// The record is about to be sent. Returns its span, where there are any.
+    /// Notes that the record is about to be sent. Returns its span if tracing is configured.
     pub(super) fn publishing(&mut self, record: &mut Record) -> Option<PublishSpan> {
         if record.payload_omitted {
             let (endpoint, trace_id) = (self.names().0, self.trace.id());
@@ -106,7 +106,7 @@ impl<'a> Outcome<'a> {
         self.trace.publishing(self.webhooks.spans.as_ref(), record)
     }
 
-    /// What is left until the answer is due.
+    /// Returns the time that is left until the answer is due.
     pub(super) fn left(&self) -> Duration {
         self.webhooks.limits.answer_deadline.saturating_sub(self.late + self.started.elapsed())
     }
@@ -152,7 +152,7 @@ impl<'a> Outcome<'a> {
 
     fn log_success(&self, outcome: &str, stored: &Stored, elapsed: Duration) {
         let sample = self.webhooks.success_sample;
-        // What nobody planned for is always worth a line.
+        // A stored delivery without a known event type is always logged.
         let planned = matches!(stored.kind, EventKind::Named { .. });
         let turn = sample > 0 && self.webhooks.successes.fetch_add(1, Ordering::Relaxed).is_multiple_of(sample);
         let ((endpoint, provider), duration_ms) = (self.names(), milliseconds(elapsed));
@@ -178,8 +178,8 @@ impl Drop for Outcome<'_> {
     }
 }
 
-/// What is counted of a delivery once its sender is proven.
-#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below what a float tells apart")]
+/// Returns what the metrics count of a delivery whose sender is proven.
+#[expect(clippy::cast_precision_loss, reason = "a float distinguishes seconds far beyond those since 1970")]
 pub(super) fn proven(verified: &Verified, event: &Event) -> Proven {
     let (delivery, proof) = (verified.delivery(), verified.proof());
     let received_at = timestamp(delivery.received_at);

@@ -1,4 +1,4 @@
-//! How long a connection waits for its peer: for the rest of a head that has begun, and in silence before that.
+//! How long a connection waits for its peer: for the rest of a head that has begun, and for the first byte of one.
 
 use std::{
     future::poll_fn,
@@ -11,16 +11,16 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::connections::{Connection, Stage};
 
-/// What takes too long.
+/// What the peer takes too long for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
-    /// A head that has begun.
+    /// The rest of a head that has begun.
     Head,
-    /// A request, of which nothing has come.
+    /// The first byte of a request.
     Request,
 }
 
-/// The patience with one connection. It has one timer, which is set again only where it would ring too late: each request sets other
+/// The patience with one connection. It has one timer, which is set again only where it would fire too late: each request sets other
 /// deadlines, and nearly none of them is ever reached.
 pub(super) struct Patience {
     head: Duration,
@@ -29,12 +29,12 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// So long for the rest of a head, and so long in silence.
+    /// Waits up to `head` for the rest of a head, and up to `silence` for its first byte.
     pub(super) fn new(head: Duration, silence: Duration) -> Self {
         Self { head, silence, timer: Box::pin(sleep(silence)) }
     }
 
-    /// Ends when it is over. A change of the connection's stage counts from the next poll on.
+    /// Waits until the patience is over, and returns what took too long. A change of the connection's stage counts from the next poll on.
     pub(super) async fn over(&mut self, connection: &Connection) -> Overdue {
         poll_fn(|context| {
             loop {
@@ -51,7 +51,7 @@ impl Patience {
                 match due {
                     Some((due, what)) if due <= now => return Poll::Ready(what),
                     Some((due, _)) => self.timer.as_mut().reset(due),
-                    // Silence begins with the answer at the earliest.
+                    // The next silence cannot begin before the answer, which is still to come.
                     None => self.timer.as_mut().reset(now + self.silence),
                 }
             }

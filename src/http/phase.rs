@@ -1,15 +1,15 @@
-//! Where in its life the daemon is.
+//! The daemon's phase: serving, or one of the two steps of a shutdown.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The life of the daemon after its start.
+/// The phase of the daemon after its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Everything is served.
+    /// The daemon serves everything.
     Serving = 0,
-    /// Shutting down: no longer ready, but everything is served, each answer closing its connection.
+    /// The daemon shuts down: it is no longer ready, but still serves everything, and each answer closes its connection.
     PreStop = 1,
-    /// Shutting down: what is in flight is finished, what begins is answered 503.
+    /// The daemon shuts down: it finishes what is in flight, and answers 503 to new deliveries.
     Draining = 2,
 }
 
@@ -23,7 +23,7 @@ impl Default for PhaseCell {
 }
 
 impl PhaseCell {
-    /// The phase as of now.
+    /// Returns the current phase.
     pub fn get(&self) -> Phase {
         match self.0.load(Ordering::Relaxed) {
             0 => Phase::Serving,

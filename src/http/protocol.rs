@@ -1,5 +1,5 @@
-//! The life of one connection: a handshake where there is TLS, HTTP/1.1 until one side ends it, and where an answer was given before the
-//! request had come to its end, a while of reading on.
+//! The life of one connection: a TLS handshake where TLS is configured, then HTTP/1.1 until one side ends it. After an answer that was
+//! given before the end of its request, the connection reads on for a while.
 
 use std::{convert::Infallible, io::ErrorKind, net::IpAddr, sync::Arc, time::Duration};
 
@@ -29,31 +29,33 @@ use crate::{
     metrics::ConnectionFault,
 };
 
-/// How long a connection above the limit may take to ask.
+/// How long a connection beyond the limit may take to send its request.
 const TURNED_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a head that has begun may take to its end, once the port stops. A slow sender's needs a round trip or two; one that never ends must
-/// not hold up the shutdown.
+/// How long a head that has begun may still take once the port stops. The head of a slow sender needs a round trip or two; one that never
+/// ends must not delay the shutdown.
 const LAST_HEAD: Duration = Duration::from_secs(2);
 
-/// How much of what comes after the last answer is thrown away. A proxy that has taken in a whole body sends it to its end, and counts a reset against
-/// this replica: so it is more than any proxy lets pass that is set up for webhooks. What it costs is the sender's own bandwidth for `LINGER_TIME`.
+/// How many bytes are thrown away after the last answer. A proxy that has buffered a whole body sends all of it, and counts a reset against
+/// this replica: so this is more than any proxy accepts that is set up for webhooks. The sender only spends its own bandwidth, for
+/// `LINGER_TIME`.
 const LINGER_BYTES: usize = 16 << 20;
-/// For how long in all, and for how long where nothing comes. A round trip around the world is a third of a second.
+/// How long a connection lingers at most. A round trip around the world is a third of a second.
 const LINGER_TIME: Duration = Duration::from_secs(2);
+/// How long a connection lingers while nothing comes.
 const LINGER_SILENCE: Duration = Duration::from_millis(500);
-/// So much is read at once.
+/// How many bytes are read at once.
 const LINGER_READ: usize = 16 << 10;
 
-/// A connection that was accepted.
+/// An accepted connection, with everything that serves it.
 pub(super) struct Accepted {
     pub(super) connection: Arc<Connection>,
     pub(super) peer: IpAddr,
     pub(super) webhooks: Arc<Webhooks>,
     pub(super) limits: Arc<Http>,
-    /// There is no room for it: it hears that and is closed.
+    /// Whether the connection is beyond the limit: then it gets an answer that says so, and is closed.
     pub(super) full: bool,
-    /// Turns true when the port stops.
+    /// The value turns true when the port stops.
     pub(super) stopping: watch::Receiver<bool>,
 }
 
@@ -85,7 +87,7 @@ impl Accepted {
         }
     }
 
-    /// How long the peer may take for a head or a handshake, and how long it may be silent before.
+    /// Returns how long the peer may take for a head or a handshake, and how long it may be silent before that.
     fn patience(&self) -> (Duration, Duration) {
         if self.full {
             (TURNED_AWAY_TIMEOUT, TURNED_AWAY_TIMEOUT)
@@ -94,7 +96,7 @@ impl Accepted {
         }
     }
 
-    /// None where the port stops before anything was asked.
+    /// Performs the TLS handshake. Returns `None` if the port stops before it ends.
     async fn shake_hands(
         &self,
         handshake: tokio_rustls::Accept<TcpStream>,
@@ -108,7 +110,7 @@ impl Accepted {
         }
     }
 
-    /// What hyper may take and do.
+    /// Returns the settings and limits of hyper.
     fn builder(&self) -> http1::Builder {
         let mut builder = http1::Builder::new();
         builder
@@ -122,7 +124,8 @@ impl Accepted {
         builder
     }
 
-    /// Serves requests until one side ends. Where the peer may still be sending what nobody reads, its socket comes back with this side closed.
+    /// Serves requests until one side ends the connection. If the peer may still be sending bytes that nobody reads, also returns its
+    /// socket, with this side closed.
     async fn http1<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
@@ -132,7 +135,7 @@ impl Accepted {
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
             let guard = (!context.full).then(|| connection.begin());
-            // In a box, because it would lie twice in the future of every connection, of those that never ask as well.
+            // The future is boxed: else every connection, also one that never sends a request, would hold room for it twice.
             let answered = Box::pin(context.clone().answer(request));
             async move {
                 let (response, proven) = answered.await;
@@ -154,26 +157,26 @@ impl Accepted {
         let (mut finishing, mut silent) = (false, false);
         let result = loop {
             tokio::select! {
-                // First, so that no request is begun that would be cut off.
+                // The eviction comes first, so that no request begins that would be cut off.
                 biased;
                 () = self.connection.dismissed() => return (Err(ConnectionFault::Limit), None),
                 result = &mut serving => break result,
-                // After what has come was looked at.
+                // The patience comes after the bytes that have come were read.
                 overdue = patience.over(&self.connection), if !silent => match overdue {
                     Overdue::Head => return (Err(ConnectionFault::HeaderTimeout), None),
                     Overdue::Request => silent = true,
                 },
-                // hyper would wait for the rest of a head for as long as it comes.
+                // hyper itself would wait without a limit for the rest of a head.
                 () = &mut stopped, if !finishing => match self.connection.stage() {
                     Stage::Head(_) => return (Err(ConnectionFault::HeaderTimeout), None),
                     Stage::Silent(_) | Stage::Working => finishing = true,
                 },
             }
-            // In either case what has come is still answered.
+            // In both cases requests that have come are still answered.
             std::pin::Pin::new(&mut serving).graceful_shutdown();
         };
         let ended = result.map_err(|error| classify(&error));
-        // A head that is no request is answered too, by hyper. By now the last answer is out and this side of the connection closed.
+        // hyper also answers a head that is not a request. By now the last answer is out, and this side of the connection is closed.
         let unread = match ended {
             Ok(()) => self.connection.closing(),
             Err(reason) => matches!(reason, ConnectionFault::BadRequest | ConnectionFault::HeadersTooLarge),
@@ -181,11 +184,11 @@ impl Accepted {
         (ended, unread.then(|| socket(serving.into_parts().io.into_inner().stream)))
     }
 
-    /// Ends when the port has stopped, and what was on its way by then has had its time.
+    /// Waits until the port has stopped and requests that were on their way have had their time to come.
     async fn stopped(&self) {
-        // The other end goes only after it has said so.
+        // The sender is dropped only after it has sent `true`, so an error means the same.
         drop(self.stopping.clone().wait_for(|stopping| *stopping).await);
-        // Between requests it is enough that hyper gets to read once more: what had come by then is answered.
+        // Between two requests it is enough that hyper reads once more: requests that have come by then are answered.
         let words = if self.connection.has_asked() { Duration::from_millis(1) } else { LAST_WORDS };
         tokio::time::sleep(words).await;
         if let Stage::Head(_) = self.connection.stage() {
@@ -203,7 +206,7 @@ impl Accepted {
     }
 }
 
-/// What every request of a connection is answered with.
+/// Everything that answering a request on this connection needs.
 #[derive(Clone)]
 struct RequestContext {
     webhooks: Arc<Webhooks>,
@@ -213,13 +216,13 @@ struct RequestContext {
 }
 
 impl RequestContext {
-    /// The answer, and whether the request has proven its sender.
+    /// Returns the answer, and whether the request has proven its sender.
     async fn answer(self, request: Request<Incoming>) -> (Response, bool) {
         if self.full { (answer::turned_away(&self.limits), false) } else { handle(self.webhooks, request, self.peer).await }
     }
 }
 
-/// What ended a connection.
+/// Returns the fault that ended a connection.
 fn classify(error: &hyper::Error) -> ConnectionFault {
     if error.is_parse_too_large() {
         ConnectionFault::HeadersTooLarge
@@ -230,8 +233,8 @@ fn classify(error: &hyper::Error) -> ConnectionFault {
     }
 }
 
-/// Throws away what a peer still sends, until it ends or takes too much. To close a socket with something unread in it resets the connection,
-/// and the reset overtakes the answer (RFC 9112, section 9.6).
+/// Throws away what a peer still sends, until the peer closes or a limit is reached. Closing a socket that has unread bytes resets the
+/// connection, and the reset overtakes the answer (RFC 9112, section 9.6).
 async fn linger(stream: &TcpStream) {
     let (end, mut left) = (Instant::now() + LINGER_TIME, LINGER_BYTES);
     while left > 0 {

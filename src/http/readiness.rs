@@ -5,19 +5,19 @@ use std::sync::Arc;
 use super::{Phase, PhaseCell};
 use crate::{encode::Framing, kafka::Publisher};
 
-/// What readiness is read off. Clones share it.
+/// Everything that readiness depends on. Clones share it.
 #[derive(Clone)]
 pub struct Readiness {
-    /// Where in its life the daemon is.
+    /// The phase of the daemon.
     pub phase: Arc<PhaseCell>,
-    /// The way to Kafka.
+    /// The publisher, which knows whether Kafka has been reached.
     pub publisher: Publisher,
-    /// The schema ids of the topics.
+    /// The framing of records, which knows the schema ids that are missing.
     pub framing: Framing,
 }
 
 impl Readiness {
-    /// Why the daemon is not ready, if it is not. An outage of Kafka later on does not make it unready: an answer of 503 with
+    /// Returns why the daemon is not ready, or `None` if it is. A later outage of Kafka does not make it unready: an answer of 503 with
     /// `Retry-After` serves a sender better than no address to send to.
     pub fn unready(&self) -> Option<&'static str> {
         if self.phase.get() != Phase::Serving {

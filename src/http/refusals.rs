@@ -1,6 +1,6 @@
-//! How many requests of one address may be refused. It bounds what a stranger costs beside the capacity: lines in the log, and connections
-//! that go on. It keeps out nothing that can be proven: whoever shares an address with a forger, behind a balancer perhaps, is verified
-//! and answered as ever.
+//! How many requests of one address may be refused. The quota bounds what a stranger costs beside capacity: log lines, and connections that
+//! stay open. It keeps out no delivery that can be proven: a sender that shares an address with a forger, perhaps because both come through
+//! one balancer, is verified and answered as usual.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -16,18 +16,18 @@ use governor::{
 
 use crate::error::Error;
 
-/// The most addresses that are told apart. Who is refused while there are as many shares one quota.
+/// The most addresses that have their own quota. While there are this many, further addresses share one quota.
 const SOURCES_MAX: usize = 16_384;
-/// What they share; nobody can send from there.
+/// The address that stands for all further ones; nobody can send from it.
 const EVERYBODY_ELSE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-/// The quotas of all addresses, if there is one.
+/// The quotas of all addresses, or `None` where there is no limit.
 pub struct Refusals<C: Clock = DefaultClock>(Option<Limiter<C>>);
 
 type Limiter<C> = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 impl Refusals {
-    /// So many a second for each address, and as many at once; 0 is no limit.
+    /// Allows each address this many refusals per second, and as many at once; 0 is no limit.
     pub fn new(per_second: u32) -> Self {
         Self::with_clock(per_second, DefaultClock::default())
     }
@@ -39,15 +39,15 @@ impl<C: Clock> Refusals<C> {
         Self(per_second.map(|quota| RateLimiter::hashmap_with_clock(Quota::per_second(quota), clock)))
     }
 
-    /// What a request is refused with: the error that it is, or that there were too many from this address.
-    /// Only what is the sender's own fault counts.
+    /// Returns the error to answer: `error` itself, or [`Error::SourceLimited`] once this address has used up its quota. Only errors that
+    /// are the sender's own fault count.
     pub(super) fn judge(&self, peer: IpAddr, error: Error) -> Error {
         let Some(limiter) = self.0.as_ref().filter(|_| error.answer().status < 500) else { return error };
         let source = if limiter.len() < SOURCES_MAX { source(peer) } else { EVERYBODY_ELSE };
         limiter.check_key(&source).map_or(Error::SourceLimited, |()| error)
     }
 
-    /// Forgets the addresses whose quota is whole again. To be called regularly.
+    /// Forgets the addresses whose quota is full again. Must be called regularly.
     pub fn forget(&self) {
         if let Some(limiter) = &self.0 {
             limiter.retain_recent();
@@ -55,7 +55,8 @@ impl<C: Clock> Refusals<C> {
     }
 }
 
-/// Whoever has one IPv6 address mostly has the 2^64 beside it as well.
+/// Returns the address that a quota belongs to. For IPv6 that is the /64 network, because the owner of one address mostly has all 2^64 of
+/// its network.
 fn source(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
@@ -89,7 +90,7 @@ mod tests {
             assert!(limited(&refusals, first), "{first} has not two");
         }
         check("192.0.2.1", "192.0.2.2", false);
-        // As a socket for both kinds of addresses tells it.
+        // A socket for both families shows an IPv4 peer like this.
         check("192.0.2.1", "::ffff:192.0.2.1", true);
         check("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true);
         check("2001:db8::1", "2001:db8:0:1::1", false);

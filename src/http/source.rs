@@ -1,4 +1,4 @@
-//! Who has sent a request: the connection's peer, or whom a trusted proxy names.
+//! The sender of a request: the connection's peer, or the address that a trusted proxy names.
 
 use std::net::IpAddr;
 
@@ -11,17 +11,18 @@ use crate::config::TrustedProxies;
 pub(super) struct Source {
     /// The sender's address, as far as it is known.
     pub(super) address: IpAddr,
-    /// Whether it came through a trusted proxy, whose connection carries other senders' requests too.
+    /// Whether the request came through a trusted proxy, whose connection also carries other senders' requests.
     pub(super) proxied: bool,
 }
 
-/// The source of a request with these headers. A header of a peer that is not trusted is not even looked at; what a trusted one sends and nobody can
-/// read leaves the peer.
+/// Returns the source of a request with these headers. The headers of a peer that is not trusted are ignored. If a trusted peer's header is
+/// unreadable, the peer itself is the source.
 pub(super) fn source(peer: IpAddr, headers: &HeaderMap, proxies: &TrustedProxies) -> Source {
     if !proxies.trust(peer) {
         return Source { address: peer, proxied: false };
     }
-    // Several lines are one list, in their order. What is no text is no address either, and what stands behind it in its line may be one.
+    // Several header lines are one list, in their order. Bytes that are not UTF-8 count as an unreadable entry; later entries of the same
+    // line are still read.
     let lines = headers.get_all("x-forwarded-for").iter();
     let written = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let forwarded: Vec<&str> = written.map(|written| str::from_utf8(written).unwrap_or("?")).collect();
@@ -49,7 +50,7 @@ mod tests {
         check(&["\u{e9}, 192.0.2.1".as_bytes()], "192.0.2.1");
         check(&[b"\xff,,\t192.0.2.1, 10.0.0.2"], "192.0.2.1");
         check(&[b"\xff", b"192.0.2.1"], "192.0.2.1");
-        // A proxy's own words.
+        // The unreadable entry is the trusted proxy's own.
         check(&[b"192.0.2.1, \xff"], "10.0.0.1");
         check(&[b"192.0.2.1", b"\xff"], "10.0.0.1");
         check(&[], "10.0.0.1");

@@ -1,4 +1,4 @@
-//! What comes in: when it does, and how it ends over TLS.
+//! The inbound side of a connection: when bytes come, and how it ends over TLS.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::Connection;
 
-/// A stream that reports to its connection when something comes, and whose inbound side may end without TLS saying so.
+/// A stream that reports incoming bytes to its connection, and whose inbound side may end without a TLS close message.
 pub(super) struct ConnectionStream<S> {
     pub(super) stream: S,
     pub(super) connection: Arc<Connection>,
@@ -25,8 +25,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ConnectionStream<S> {
             self.connection.heard();
         }
         Poll::Ready(match result {
-            // Many a sender ends its side without telling so in TLS. Whether it had said everything is for HTTP to see, which frames
-            // what it carries.
+            // Many senders close without the TLS close message. HTTP knows where a message ends, so HTTP decides whether it was complete.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
             result => result,
         })

@@ -1,4 +1,4 @@
-//! TLS on the webhook port: version 1.2 and later, HTTP/1.1 alone by ALPN, and a certificate that can be replaced while connections go on.
+//! TLS on the webhook port: version 1.2 and later, only HTTP/1.1 by ALPN, and a certificate that can be replaced while connections go on.
 
 use std::{fmt, sync::Arc};
 
@@ -21,10 +21,10 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
-    /// Shows this certificate.
+    /// Returns a server that shows this certificate.
     pub fn new(certified: Arc<CertifiedKey>) -> Result<Self, rustls::Error> {
         let shown = Arc::new(Shown(ArcSwap::new(certified)));
-        // Sessions are resumed across a new certificate, because nothing but that is replaced.
+        // TLS sessions can be resumed after a change of the certificate, because the rest of this configuration stays.
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
@@ -43,7 +43,7 @@ impl ServerTls {
     }
 }
 
-/// The certificate as of now; every name that a peer asks for gets it.
+/// The current certificate; every server name that a peer asks for gets it.
 struct Shown(ArcSwap<CertifiedKey>);
 
 impl fmt::Debug for Shown {

@@ -1,4 +1,4 @@
-//! What ties a request to a trace: the sender's `traceparent`, which goes on as it came, and the spans where `[tracing]` asks for them.
+//! The trace of a request: the sender's `traceparent`, which is passed on as it came, and the spans if `[tracing]` is configured.
 
 use std::time::Duration;
 
@@ -10,35 +10,36 @@ use crate::{
     spans::{DeliverySpan, PublishSpan, SpanOrigin, Spans},
 };
 
-/// What of a `tracestate` has to be handed on by the standard; nobody signs it, and it lands in the record.
+/// The longest `tracestate` that is passed on, in bytes and in members: the standard demands this much. No signature covers it, and it goes
+/// into the record.
 const TRACESTATE_BYTES_MAX: usize = 512;
 const TRACESTATE_MEMBERS_MAX: usize = 32;
 
 /// The trace of one request.
 #[derive(Default)]
 pub(super) struct Trace {
-    /// The sender's `traceparent`, where there is a well-formed one. Nobody has signed it.
+    /// The sender's `traceparent`, if it is well-formed. No signature covers it.
     parent: Option<String>,
-    /// The `tracestate` beside it, until the record has it.
+    /// The `tracestate` that came with it, until the record takes it.
     state: Option<String>,
     span: Option<DeliverySpan>,
 }
 
 impl Trace {
-    /// What the head tells.
+    /// Reads the trace from a request's headers.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let parent = traceparent(headers);
         let state = parent.as_ref().and_then(|_| tracestate(headers));
         Self { parent, state, span: None }
     }
 
-    /// The trace's id, for the log.
+    /// Returns the trace's id, for the log.
     pub(super) fn id(&self) -> Option<String> {
         let parent = || self.parent.as_ref().and_then(|text| text.get(3..35)).map(str::to_owned);
         self.span.as_ref().map(DeliverySpan::trace_id).or_else(parent)
     }
 
-    /// The sender is proven: from here on there is a span, where there are any.
+    /// Notes that the sender is proven, and begins the delivery's span if tracing is configured. The request came `ago` earlier.
     pub(super) fn proven(&mut self, spans: Option<&Spans>, endpoint: &Endpoint, ago: Duration) {
         self.span = spans.map(|spans| {
             let origin = SpanOrigin {
@@ -51,8 +52,8 @@ impl Trace {
         });
     }
 
-    /// Writes the trace into the headers of the record that is about to be sent: the sender's own, or that of the span that begins here, which is
-    /// returned.
+    /// Writes the trace into the headers of the record that is about to be sent. It is the sender's own trace, or that of the publishing
+    /// span, which begins here and is returned.
     pub(super) fn publishing(&mut self, spans: Option<&Spans>, record: &mut Record) -> Option<PublishSpan> {
         let publishing = spans.zip(self.span.as_ref()).map(|(spans, span)| spans.publish(span, record));
         let traceparent = publishing.as_ref().map(PublishSpan::traceparent).or_else(|| self.parent.clone());
@@ -61,7 +62,7 @@ impl Trace {
         publishing
     }
 
-    /// How the request was answered; 0 where nobody waited for it any more.
+    /// Notes the status of the answer; 0 means that the sender hung up before the answer.
     pub(super) fn answered(&mut self, outcome: &'static str, status: u16) {
         if let Some(span) = &mut self.span {
             span.answered(outcome, status);
@@ -69,7 +70,7 @@ impl Trace {
     }
 }
 
-/// A W3C `traceparent` of version 00, for the record's header; anything else is left out.
+/// Returns a W3C `traceparent` of version 00, for the record's header. Any other value is left out.
 pub fn traceparent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let mut parts = text.split('-');
@@ -83,7 +84,8 @@ pub fn traceparent(headers: &HeaderMap) -> Option<String> {
     (version == "00" && !zero(trace) && !zero(parent) && parts.next().is_none()).then(|| text.to_owned())
 }
 
-/// A W3C `tracestate`, for the record's header beside a `traceparent`; what is longer than it has to be handed on, or malformed, is left out.
+/// Returns a W3C `tracestate`, for the record's header beside a `traceparent`. A malformed one is left out, and so is one that is longer
+/// than the standard demands.
 fn tracestate(headers: &HeaderMap) -> Option<String> {
     let mut lines = headers.get_all("tracestate").iter();
     let mut text = lines.next()?.to_str().ok()?.to_owned();

@@ -1,5 +1,5 @@
-//! Who waits for a peer: connections for the head of a request or for the end, deliveries for the rest of their body. At a limit they make
-//! room for a newcomer, so that peers who send little or nothing keep nobody out.
+//! Connections and deliveries that wait for a peer: connections for the head of a request or for the peer's close, deliveries for the rest
+//! of their body. At a limit they make room for a new one, so that peers that send little or nothing keep nobody out.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,25 +9,25 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-/// A body that has been waited for no longer than this is left alone. The providers' bodies are a few segments, sent at once: only a
-/// slow link needs as long, and who loses a delivery to it is told to come back.
+/// A delivery is never evicted before it has waited this long for its body. The providers' bodies are a few segments that are sent at once:
+/// only a slow link needs this long, and a sender that loses a delivery to it is asked to come back.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A connection whose first request has been waited for no longer than this gives way last. Its first byte takes a round trip, over TLS three or four:
-/// where newcomers made room for one another, none of them would ever get to ask.
+/// A new connection is among the last to be evicted before it has waited this long for its first request. The first byte takes a round
+/// trip, over TLS three or four: if new connections made room for one another, none of them could ever send a request.
 const FIRST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The most connections at once that wait for the end of what is thrown away. One more takes the place of the one that does so for longest.
+/// The most connections that linger at once. One more takes the place of the one that has lingered longest.
 const LINGERING_MAX: usize = 256;
 
-/// Everybody who waits for a peer, on one port.
+/// All connections and deliveries of one port that wait for a peer.
 #[derive(Default)]
 pub(super) struct Waiting(Mutex<Queues>);
 
 #[derive(Default)]
 struct Queues {
     last: u64,
-    /// The last answer is out, and what still comes is thrown away.
+    /// Connections whose last answer is out; what still comes is thrown away.
     lingering: Queue,
     /// Connections that have not brought a request yet.
     fresh: Queue,
@@ -35,14 +35,15 @@ struct Queues {
     unproven: Queue,
     /// Connections between two requests that have brought a proven delivery: a provider's, or a proxy's.
     idle: Queue,
-    /// By endpoint, so that finding the longest at one of them does not mean looking through all.
+    /// Deliveries that wait for their body, by endpoint, so that the one of an endpoint that has waited longest is found without looking
+    /// through all.
     bodies: HashMap<Arc<str>, Queue>,
 }
 
-/// In the order in which they began to wait.
+/// Waiters in the order in which they began to wait.
 type Queue = BTreeMap<Ticket, Waiter>;
 
-/// A place in a queue; 0 is nobody's.
+/// A place in a queue; no waiter has the ticket 0.
 pub(super) type Ticket = u64;
 
 struct Waiter {
@@ -50,7 +51,7 @@ struct Waiter {
     dismissal: Arc<Notify>,
 }
 
-/// What is waited for.
+/// What a connection or a delivery waits for.
 #[derive(Clone, Copy)]
 pub(super) enum For<'a> {
     /// The first request of a connection.
@@ -61,15 +62,15 @@ pub(super) enum For<'a> {
     NextDelivery,
     /// The rest of a body sent to an endpoint.
     Body(&'a Arc<str>),
-    /// That the peer ends a connection which is closed on this side.
+    /// The peer's close of a connection that is closed on this side.
     End,
 }
 
-/// Who may have to make room.
+/// The waiters that may have to make room.
 #[derive(Clone, Copy)]
 pub(super) enum Among<'a> {
-    /// Whoever waits for a request or a body. First come connections that have had time enough for their first request, then slow bodies, then
-    /// idle connections of strangers. Last come those that are new and those that have brought proven deliveries, whichever are more.
+    /// Those that wait for a request or a body. First come connections that have had enough time for their first request, then slow bodies,
+    /// then idle connections of strangers. Last come new connections or those that have brought proven deliveries, whichever are more.
     Served,
     /// Those that wait for a body.
     Bodies,
@@ -78,8 +79,8 @@ pub(super) enum Among<'a> {
 }
 
 impl Waiting {
-    /// Tells the first one among these to end; `false` where there is none. Of those that wait for the same it is the one that has waited
-    /// longest.
+    /// Dismisses the first waiter among these, which then ends. Returns `false` if there is none. Of those that wait for the same thing,
+    /// the one that has waited longest is the first.
     pub(super) fn dismiss(&self, among: Among<'_>) -> bool {
         let mut queues = self.queues();
         let first = match among {
@@ -94,7 +95,7 @@ impl Waiting {
         end(first)
     }
 
-    /// Tells the connection that has lingered longest to end. Returns how many lingered before.
+    /// Dismisses the connection that has lingered longest. Returns how many lingered before.
     pub(super) fn dismiss_lingering(&self) -> usize {
         let lingering = &mut self.queues().lingering;
         let before = lingering.len();
@@ -102,7 +103,7 @@ impl Waiting {
         before
     }
 
-    /// Waits from now on, until [`Waiting::leave`].
+    /// Begins to wait, until [`Waiting::leave`]. `dismissal` is notified when the waiter must make room.
     pub(super) fn join(&self, what: For<'_>, dismissal: &Arc<Notify>) -> Ticket {
         let mut queues = self.queues();
         queues.last += 1;
@@ -122,7 +123,7 @@ impl Waiting {
         ticket
     }
 
-    /// Does not wait any more, dismissed or not.
+    /// Ends a wait. It may have been dismissed already.
     pub(super) fn leave(&self, what: For<'_>, ticket: Ticket) {
         let mut queues = self.queues();
         match what {
@@ -134,7 +135,7 @@ impl Waiting {
         };
     }
 
-    /// Waits for a body to an endpoint, for as long as this future is polled. It ends when the delivery has to make room.
+    /// Waits for a body to an endpoint, for as long as this future is polled. Returns when the delivery must make room.
     pub(super) async fn body(&self, endpoint: &Arc<str>) {
         let (what, dismissal) = (For::Body(endpoint), Arc::default());
         let _guard = LeaveGuard { waiting: self, what, ticket: self.join(what, &dismissal) };
@@ -147,19 +148,19 @@ impl Waiting {
 }
 
 impl Queues {
-    /// The connection whose first request has been waited for longest, if it is for long enough.
+    /// Takes out the connection that has waited longest for its first request, if that is longer than [`FIRST_PATIENCE`].
     fn overdue(&mut self) -> Option<(Ticket, Waiter)> {
         let longest = self.fresh.first_entry()?;
         (longest.get().since.elapsed() > FIRST_PATIENCE).then(|| longest.remove_entry())
     }
 
-    /// Of new connections and of those with proven deliveries one of those that are more. So a flood of new ones makes room by itself, and a pool
-    /// that fills the port makes room for new ones.
+    /// Takes out a new connection or one with proven deliveries, whichever are more. So a flood of new connections makes room by itself,
+    /// and a pool that fills the port makes room for new ones.
     fn new_or_proven(&mut self) -> Option<(Ticket, Waiter)> {
         if self.fresh.len() >= self.idle.len() { self.fresh.pop_first() } else { self.idle.pop_first() }
     }
 
-    /// The body that has been waited for longest at endpoints of these names, if it is for long enough.
+    /// Takes out the delivery that has waited longest for its body at endpoints of these names, if that is longer than [`PATIENCE`].
     fn slowest_body(&mut self, named: impl Fn(&str) -> bool) -> Option<(Ticket, Waiter)> {
         let slow = self.bodies.iter_mut().filter(|(name, _)| named(name)).map(|(_, queue)| queue).filter(|queue| {
             let longest = queue.first_key_value();
@@ -169,7 +170,7 @@ impl Queues {
     }
 }
 
-/// Tells one that was taken out of its queue to end; `false` where there is none.
+/// Dismisses a waiter that was taken out of its queue. Returns `false` if there is none.
 fn end(first: Option<(Ticket, Waiter)>) -> bool {
     first.inspect(|(_, waiter)| waiter.dismissal.notify_one()).is_some()
 }

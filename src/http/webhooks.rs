@@ -1,4 +1,4 @@
-//! What every request to the webhook port is handled with.
+//! Everything that handling a request to the webhook port needs.
 
 use std::{
     sync::{Arc, atomic::AtomicU32},
@@ -8,50 +8,50 @@ use std::{
 use super::{Endpoints, InFlight, Lines, Phase, PhaseCell, Readiness, Refusals, ServerTls, delay::Delay};
 use crate::{clock::Clock, config::Http, encode::Encoding, kafka::Publisher, metrics::Metrics, spans::Spans};
 
-/// What every request is handled with.
+/// Everything that handling a request needs, shared by all connections of the webhook port.
 pub struct Webhooks {
     /// The configured endpoints.
     pub endpoints: Arc<Endpoints>,
-    /// Limits and times.
+    /// The limits and deadlines of `[http]`.
     pub limits: Http,
-    /// Topics and sizes.
+    /// How events become records: topics, sizes and schema ids.
     pub encoding: Encoding,
-    /// How long an acknowledgement is waited for.
+    /// How long to wait for Kafka's acknowledgement.
     pub publish_timeout: Duration,
-    /// The way to Kafka.
+    /// The publisher, which sends records to Kafka.
     pub publisher: Publisher,
-    /// What is counted.
+    /// The metrics that requests are counted in.
     pub metrics: Arc<Metrics>,
-    /// Spans, where they are configured.
+    /// The spans, if tracing is configured.
     pub spans: Option<Spans>,
-    /// What is held in memory.
+    /// What deliveries hold in memory, and may hold.
     pub in_flight: Arc<InFlight>,
-    /// TLS on the webhook port, where it is configured.
+    /// TLS on the webhook port, if it is configured.
     pub tls: Option<ServerTls>,
-    /// What each address may have refused.
+    /// How many requests of each address may be refused.
     pub refusals: Refusals,
-    /// How late the event loop is.
+    /// How late the event loop is, and what follows from it.
     pub delay: Arc<Delay>,
-    /// Where in its life the daemon is.
+    /// The phase of the daemon.
     pub phase: Arc<PhaseCell>,
-    /// The time of day.
+    /// The clock that returns the time of day.
     pub clock: Clock,
-    /// One line per this many successes; 0 is none.
+    /// One stored delivery in this many is logged; 0 logs none.
     pub success_sample: u32,
-    /// Successes so far.
+    /// The stored deliveries so far.
     pub successes: AtomicU32,
-    /// The log lines of refusals.
+    /// The rate of log lines about refusals.
     pub refused_lines: Lines,
 }
 
 impl Webhooks {
-    /// What readiness is read off, for those who need nothing else.
+    /// Returns what readiness depends on, for callers that need nothing else.
     pub fn readiness(&self) -> Readiness {
         let (phase, framing) = (Arc::clone(&self.phase), self.encoding.framing.clone());
         Readiness { phase, publisher: self.publisher.clone(), framing }
     }
 
-    /// Whether a delivery that begins now is refused, because the daemon is about to end.
+    /// Returns whether new deliveries are refused, because the daemon is about to end.
     pub(super) fn draining(&self) -> bool {
         self.phase.get() == Phase::Draining
     }
