@@ -1,7 +1,8 @@
 //! What librdkafka's statistics say about each broker and about Kafka as a whole.
 //!
-//! librdkafka closes a connection that nobody needs and opens it again on demand, so "no connection" says nothing. What does: an open
-//! connection, and attempts to connect or requests that came to nothing. In between, what was known last holds.
+//! librdkafka closes a connection that nobody needs and opens it again on demand, so "no connection" says nothing. An open connection says
+//! that a broker works; attempts to connect and requests that failed say that it does not. While neither is reported, the last known state
+//! stays.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,18 +12,18 @@ use crate::metrics::BrokerStatistics;
 
 /// How long a round trip or a delay by a quota is shown after the report that measured it: longer than the time between two scrapes.
 const MEASURED_FOR: Duration = Duration::from_secs(60);
-/// Requests that only set a connection up. A broker that answers these and then refuses the password serves nothing.
+/// Requests that only set up a connection. A broker that answers these and then refuses the password does not serve.
 const HANDSHAKES: [&str; 3] = ["ApiVersion", "SaslHandshake", "SaslAuthenticate"];
 /// The states of an attempt to connect that has not ended yet.
 const CONNECTING: [&str; 6] = ["CONNECT", "SSL_HANDSHAKE", "AUTH_LEGACY", "APIVERSION_QUERY", "AUTH_HANDSHAKE", "AUTH_REQ"];
 
-/// What the reports of one producer have said so far.
+/// The state that the reports of one producer have shown so far.
 #[derive(Debug, Default)]
 pub(super) struct Brokers {
-    /// By librdkafka's names for them, because the addresses that were configured share one node id.
+    /// The brokers by librdkafka's names for them. Their ids would not do, because all configured addresses share one id.
     known: HashMap<String, Known>,
     reachable: bool,
-    /// What the last report said of that by itself.
+    /// Whether Kafka works, by the last report alone; `None` where it did not say.
     news: Option<bool>,
 }
 
@@ -31,36 +32,36 @@ pub(super) struct Brokers {
 struct Known {
     counts: Counts,
     up: bool,
-    /// When, and the median and the 99th percentile in seconds.
+    /// The last measured round trip: its time, and the median and the 99th percentile in seconds.
     round_trip: Option<(i64, (f64, f64))>,
-    /// When, and the longest delay in seconds.
+    /// The last measured delay by a quota: its time, and the longest delay in seconds.
     throttle: Option<(i64, f64)>,
 }
 
 impl Default for Known {
-    /// The cluster names it, and nothing speaks against it yet.
+    /// Returns a broker that the cluster names. It counts as up until something fails.
     fn default() -> Self {
         Self { counts: Counts::default(), up: true, round_trip: None, throttle: None }
     }
 }
 
-/// What librdkafka has counted for a broker since it knows it.
+/// What librdkafka has counted for a broker since it first saw it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
-    /// Attempts to connect that have ended, well or not.
+    /// Attempts to connect that have succeeded or failed.
     attempts: u64,
-    /// Answers to more than handshakes.
+    /// Answers to requests other than handshakes.
     served: u64,
     send_errors: u64,
     receive_errors: u64,
     timeouts: u64,
-    /// Requests that were sent and will get no answer any more.
+    /// Requests that were sent and can get no answer any more.
     unanswered: u64,
 }
 
 impl Brokers {
-    /// Takes a report in. Returns the state of each broker that the cluster names, and whether Kafka can be reached: not before the first
-    /// contact, and not while nothing that is tried succeeds.
+    /// Evaluates a report. Returns the state of each broker that the cluster names, and whether Kafka can be reached: that is false before
+    /// the first contact, and while everything that is tried fails.
     pub(super) fn report(&mut self, time: i64, brokers: &HashMap<String, Broker>) -> (Vec<BrokerStatistics>, bool) {
         let (mut connected, mut before, mut now) = (false, Counts::default(), Counts::default());
         let (mut known, mut statistics) = (HashMap::new(), Vec::new());
@@ -69,7 +70,7 @@ impl Brokers {
             let next = step(last, time, broker);
             connected |= is_connected(broker);
             (before, now) = (before.plus(last.counts), now.plus(next.counts));
-            // Below 0 are the addresses that were configured, which librdkafka leaves once it knows the brokers.
+            // Ids below 0 are the configured addresses, which librdkafka leaves once it knows the brokers.
             if broker.nodeid >= 0 {
                 statistics.push(BrokerStatistics {
                     id: broker.nodeid,
@@ -87,13 +88,13 @@ impl Brokers {
         (statistics, self.reachable)
     }
 
-    /// Whether Kafka works, where the last report said so; nothing where nothing was tried and nothing is connected.
+    /// Returns whether Kafka works, by the last report. `None` means that nothing was tried and nothing is connected.
     pub(super) fn news(&self) -> Option<bool> {
         self.news
     }
 }
 
-/// What is known of a broker after a report.
+/// Returns what is known of a broker after one more report.
 fn step(last: Known, time: i64, broker: &Broker) -> Known {
     let counts = Counts::of(broker);
     let measured = |window: &Option<Window>| window.clone().filter(|window| window.cnt > 0);
@@ -112,7 +113,7 @@ fn is_connected(broker: &Broker) -> bool {
     broker.state == "UP"
 }
 
-/// Whether it works, where a report says so.
+/// Returns whether a broker works, or `None` where the counts do not say.
 fn works(connected: bool, before: Counts, now: Counts) -> Option<bool> {
     let tried = now.attempts > before.attempts || now.timeouts > before.timeouts || now.send_errors > before.send_errors;
     match (connected, tried, now.served > before.served) {
@@ -122,7 +123,7 @@ fn works(connected: bool, before: Counts, now: Counts) -> Option<bool> {
     }
 }
 
-/// Requests that failed between two reports. A connection that ends while nothing waits for an answer has failed nobody.
+/// Returns how many requests failed between two reports. A connection that ends while no request waits for an answer counts as no failure.
 fn failures(before: Counts, now: Counts) -> u64 {
     let rise = |count: fn(&Counts) -> u64| count(&now).saturating_sub(count(&before));
     let broken = rise(|it| it.receive_errors).min(rise(|it| it.unanswered));
@@ -169,8 +170,8 @@ mod tests {
 
     use super::Brokers;
 
-    /// A broker in a report: its state, the attempts to connect, the answers to more than handshakes, the requests without an answer,
-    /// and whether a receive has failed.
+    /// Returns a broker as a report shows it: its state, the attempts to connect, the answers to requests other than handshakes, the
+    /// requests without an answer, and whether a receive has failed.
     fn broker(id: i32, state: &str, connects: i64, served: u64, unanswered: i64, broken: u64) -> Broker {
         let handshakes = u64::from(state == "UP" || served > 0) * connects.cast_unsigned();
         let req = HashMap::from([
@@ -189,7 +190,8 @@ mod tests {
         broker(1, "UP", connects, served, 0, 0)
     }
 
-    /// What five seconds after each other say of a single broker: whether it is up and Kafka reachable, and the sum of its failures.
+    /// Evaluates reports of a single broker, five seconds apart: whether it is up and Kafka reachable after each, and the sum of its
+    /// failures.
     #[track_caller]
     fn check(what: &str, reports: &[(Broker, bool, bool)], failures: u64) {
         let (mut brokers, mut failed) = (Brokers::default(), 0);
@@ -247,7 +249,7 @@ mod tests {
         HashMap::from([("ApiVersion".to_owned(), each), ("SaslHandshake".to_owned(), each)])
     }
 
-    /// Of several, those that the cluster names are told; one that serves is enough.
+    /// Of several brokers, those that the cluster names are reported. One that serves is enough.
     #[test]
     fn kafka_is_reachable_while_anything_that_is_tried_serves() {
         let mut brokers = Brokers::default();

@@ -1,4 +1,4 @@
-//! Why brokers do not answer at the address that the cluster advertises for them: what librdkafka last said of each.
+//! Why brokers do not answer at the address that the cluster advertises for them: the last complaint of librdkafka about each.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use rdkafka::metadata::MetadataBroker;
 use super::meanings;
 use crate::{config::Kafka, logged::printable};
 
-/// Brokers whose last complaint is remembered; their number is up to the cluster.
+/// The most brokers whose last complaint is remembered; the cluster decides how many there are.
 const REMEMBERED_MAX: usize = 256;
 
 /// A broker that does not answer at its advertised address.
@@ -19,7 +19,7 @@ const REMEMBERED_MAX: usize = 256;
 pub(super) struct Unreachable {
     /// `host:port`, as the cluster advertises it.
     pub(super) address: String,
-    /// Why, in librdkafka's words where it said anything.
+    /// Why it does not answer, in librdkafka's words if there are any.
     pub(super) cause: String,
 }
 
@@ -29,12 +29,12 @@ impl fmt::Display for Unreachable {
     }
 }
 
-/// Where the cluster says that clients reach a broker.
+/// Returns the address that the cluster advertises for a broker, as `host:port`.
 pub(super) fn address(broker: &MetadataBroker) -> String {
     format!("{}:{}", printable(broker.host()), broker.port())
 }
 
-/// One sentence on brokers that do not answer.
+/// Returns one sentence on brokers that do not answer.
 pub(super) fn sentence(kafka: &Kafka, unreachable: &[Unreachable]) -> String {
     let each = |it: &Unreachable| match meanings::meaning(kafka, Some(&it.address), &it.cause) {
         Some(meaning) => format!("{}: {meaning}", it.address),
@@ -48,12 +48,13 @@ pub(super) fn sentence(kafka: &Kafka, unreachable: &[Unreachable]) -> String {
     )
 }
 
-/// The last complaint about each broker at its advertised address: why it does not answer. A question to it merely times out.
+/// The last complaint about each broker at its advertised address. It says why the broker does not answer, while a request to the broker
+/// merely times out.
 #[derive(Clone, Default)]
 pub(super) struct Causes(Arc<Mutex<BTreeMap<i32, Unreachable>>>);
 
 impl Causes {
-    /// Notes a complaint of librdkafka's, if it is about a broker at its advertised address: `[protocol://]host:port/id: text`.
+    /// Notes a complaint of librdkafka, if it is about a broker at its advertised address: `[protocol://]host:port/id: text`.
     pub(super) fn note(&self, complaint: &str) {
         let Some((name, cause)) = complaint.split_once(": ") else { return };
         let Some((address, id)) = name.rsplit_once('/') else { return };
@@ -66,12 +67,12 @@ impl Causes {
         causes.insert(id, Unreachable { address: printable(address), cause: printable(cause) });
     }
 
-    /// Forgets what was said about a broker, because it has answered since.
+    /// Forgets the complaint about a broker, because the broker has answered since.
     pub(super) fn forget(&self, id: i32) {
         self.all().remove(&id);
     }
 
-    /// A broker that did not answer, and why.
+    /// Returns a broker that did not answer, with the cause.
     pub(super) fn of(&self, id: i32, address: &str) -> Unreachable {
         let cause = self.all().get(&id).map(|it| it.cause.clone());
         let cause =
@@ -79,7 +80,7 @@ impl Causes {
         Unreachable { address: address.to_owned(), cause }
     }
 
-    /// A sentence on all of them, if there are any.
+    /// Returns one sentence on all brokers with a complaint, if there are any.
     pub(super) fn sentence(&self, kafka: &Kafka) -> Option<String> {
         let all: Vec<Unreachable> = self.all().values().cloned().collect();
         (!all.is_empty()).then(|| sentence(kafka, &all))

@@ -1,4 +1,4 @@
-//! Clients of librdkafka: how they are made, and what the library takes.
+//! Clients of librdkafka: how they are made, and which settings the library accepts.
 
 use rdkafka::{
     ClientConfig,
@@ -12,10 +12,10 @@ use crate::config::{ClientLibrary, Kafka, Security, in_our_keys};
 /// The producer of the daemon.
 pub(super) type Producer = ThreadedProducer<Context>;
 
-/// librdkafka, for whoever reads a configuration. Nobody is connected to.
+/// librdkafka as the reader of the configuration asks it. This makes no connection.
 pub const CLIENT_LIBRARY: ClientLibrary = ClientLibrary { refuses_property, refuses_tls, refuses };
 
-/// Why librdkafka does not take a property with this value by itself, if it does not. Never holds the value.
+/// Returns why librdkafka refuses a property with this value, looked at by itself, or `None` if it does not. The text never holds the value.
 fn refuses_property(name: &str, value: &str) -> Option<String> {
     match client_config(vec![(name.to_owned(), value.to_owned())]).create_native_config() {
         Err(KafkaError::ClientConfig(_, description, ..)) => Some(in_our_keys(&hidden(&description, value))),
@@ -23,7 +23,7 @@ fn refuses_property(name: &str, value: &str) -> Option<String> {
     }
 }
 
-/// Why librdkafka cannot set up TLS with these properties and nothing else, if it cannot. Files and lists of TLS are read when a client is made.
+/// Returns why librdkafka cannot set up TLS with these properties and nothing else, or `None` if it can. Files and lists of TLS are read when a client is made.
 fn refuses_tls(properties: &[(&str, &str)]) -> Option<String> {
     let of_tls = [("security.protocol", "ssl")].iter().chain(properties);
     let client = client_config(of_tls.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
@@ -31,7 +31,7 @@ fn refuses_tls(properties: &[(&str, &str)]) -> Option<String> {
     Some(in_our_keys(&properties.iter().fold(error, |text, (_, value)| hidden(&text, value))))
 }
 
-/// Why librdkafka does not take all properties of the producer together, if it does not.
+/// Returns why librdkafka refuses the properties of the producer as a whole, or `None` if it does not.
 fn refuses(kafka: &Kafka) -> Option<String> {
     if let Err(error) = client_config(kafka.client_properties()).create_native_config() {
         return Some(meanings::explain(kafka, &error));
@@ -49,12 +49,12 @@ fn hidden(text: &str, value: &str) -> String {
     if value.is_empty() { text.to_owned() } else { text.replace(value, "…") }
 }
 
-/// The version of the client library that is linked.
+/// Returns the version of the librdkafka that is linked.
 pub fn librdkafka_version() -> String {
     rdkafka::util::get_rdkafka_version().1
 }
 
-/// A librdkafka configuration from properties.
+/// Returns a librdkafka configuration with these properties.
 pub(super) fn client_config(properties: Vec<(String, String)>) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (name, value) in properties {

@@ -1,5 +1,5 @@
-//! What librdkafka says on its own account: the real cause of a failure (authentication, TLS, permissions) appears only here, while a
-//! delivery merely times out.
+//! The callbacks of librdkafka. The real cause of a failure (authentication, TLS, permissions) is reported only here, while a delivery
+//! merely times out.
 
 use std::{
     collections::HashMap,
@@ -29,44 +29,44 @@ use crate::{
 
 /// The same complaint is logged once in this time; librdkafka repeats it with every attempt to reconnect.
 const REPEAT_AFTER: Duration = Duration::from_secs(30);
-/// Complaints that are remembered; librdkafka's texts carry broker names and counters, so their number is not bounded by itself.
+/// The most complaints that are remembered. librdkafka's texts contain broker names and counters, so nothing else bounds their number.
 const REMEMBERED_MAX: usize = 64;
 
-/// What the supervisor is told.
+/// A message to the supervisor.
 pub(super) enum Signal {
-    /// A delivery to this topic failed: it may have gone.
+    /// A delivery to this topic failed, so the topic may be gone.
     Doubt(Arc<str>),
     /// librdkafka reported an error, which may be fatal.
     Complaint,
-    /// The publisher closes.
+    /// The publisher is closing, so the supervisor must end.
     Stop,
 }
 
 /// Where Kafka stored a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
-    /// The partition.
+    /// The partition that holds the record.
     pub partition: i32,
-    /// The offset within the partition.
+    /// The offset of the record within the partition.
     pub offset: i64,
 }
 
-/// What became of a record.
+/// The result of sending a record.
 pub(super) type Report = Result<Acknowledgement, KafkaError>;
 
-/// What goes into librdkafka with a record and comes back with its delivery report.
+/// The values that librdkafka gets with a record and returns with its delivery report.
 pub(super) struct Handed {
     pub(super) guard: PendingGuard,
-    /// What the record holds elsewhere.
+    /// What the record holds of limits elsewhere.
     pub(super) share: Box<dyn Send + Sync>,
-    /// To whoever waits for the report, and may have given up by then.
+    /// Sends the report to the task that waits for it. That task may have stopped waiting.
     pub(super) sender: oneshot::Sender<Report>,
 }
 
-/// The callbacks of our producers.
+/// The callbacks of the daemon's producers.
 pub(super) struct Context {
     signals: mpsc::SyncSender<Signal>,
-    /// Set once the publisher is closed: from then on a broker that goes away is nobody's concern.
+    /// Set once the publisher is closed: from then on, a lost broker is not reported.
     stopping: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
     complaints: Complaints,
@@ -75,7 +75,7 @@ pub(super) struct Context {
     brokers: Mutex<Brokers>,
 }
 
-/// What the log has said of the contact with Kafka; it outlives a producer.
+/// What the log has said of the contact with Kafka. It outlives a producer.
 #[derive(Default)]
 pub(super) struct Contact {
     reached: AtomicBool,
@@ -83,12 +83,12 @@ pub(super) struct Contact {
 }
 
 impl Contact {
-    /// Kafka is reached. Before that it cannot be lost.
+    /// Notes that Kafka is reached. Before that it cannot be lost.
     pub(super) fn begin(&self) {
         self.reached.store(true, Ordering::Relaxed);
     }
 
-    /// Says so when Kafka is lost and when it is back. A report in which nothing was tried and nothing is connected says neither.
+    /// Logs when Kafka is lost and when it is back. A report in which nothing was tried and nothing is connected (`None`) says neither.
     fn report(&self, works: Option<bool>) {
         match works {
             Some(false) if self.reached.load(Ordering::Relaxed) && !self.lost.swap(true, Ordering::Relaxed) => {
@@ -120,7 +120,8 @@ impl ClientContext for Context {
         let code = error.rdkafka_error_code();
         self.metrics.kafka_error();
         self.causes.note(reason);
-        // Not every fatal error comes as `Fatal`, so any error makes the supervisor ask the producer. A full inbox wakes it as well.
+        // Not every fatal error comes as `Fatal`, so any error makes the supervisor ask the producer. A full inbox wakes the supervisor
+        // too.
         let _full_or_gone = self.signals.try_send(Signal::Complaint);
         let label = code.map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
         if self.complaints.is_new(&label) {
@@ -150,7 +151,7 @@ impl ClientContext for Context {
         if self.stopping.load(Ordering::Relaxed) {
             return;
         }
-        // Not `message`, which is the line's own. It quotes what brokers send.
+        // The field is not called `message`, which is the name of the line's own text. Its text quotes what brokers send.
         let text = printable(message);
         match level {
             // Errors come through `error` as well, with their code.
@@ -183,7 +184,7 @@ impl ProducerContext for Context {
             guard.acknowledged();
             self.metrics.event(&guard.topic, guard.bytes);
         }
-        // Given back first: a sender that has its answer holds nothing any more.
+        // The guards are dropped first, so that a sender that has its answer holds nothing any more.
         drop((guard, share));
         if sender.send(report).is_err() && stored {
             self.metrics.late_acknowledgement();
@@ -191,7 +192,7 @@ impl ProducerContext for Context {
     }
 }
 
-/// Remembers what was said, so that one outage is a few lines.
+/// Remembers which complaints were logged, so that one outage writes only a few lines.
 #[derive(Default)]
 struct Complaints(Mutex<HashMap<String, Instant>>);
 

@@ -1,5 +1,5 @@
-//! Whether topics keep what was acknowledged: one rule for `check --cluster`, `topics --apply` and the daemon, which compares its topics at
-//! its start, when one was looked up, and from time to time.
+//! Whether topics keep what they acknowledge. `check --cluster`, `topics --apply` and the daemon share this one rule. The daemon compares
+//! its topics at its start, after a topic was looked up, and from time to time.
 
 use std::{
     collections::BTreeMap,
@@ -18,46 +18,46 @@ use super::{
 };
 use crate::{config::Config, metrics::Metrics};
 
-/// The shortest time between two comparisons: topics are looked up again and again while Kafka is in trouble.
+/// The shortest time between two comparisons, because topics are looked up again and again while Kafka is in trouble.
 const PAUSE: Duration = Duration::from_secs(10);
-/// The longest time: an operator may change a topic while it works.
+/// The longest time between two comparisons, because an operator may change a topic that works.
 const AGAIN_AFTER: Duration = Duration::from_secs(300);
 
-/// What a topic does with what it has acknowledged.
+/// How safe an acknowledged event is in a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guarantee {
-    /// As many replicas have it as the configuration wants.
+    /// At least as many replicas hold an acknowledged event as the configuration wants.
     Kept,
-    /// The topic has fewer replicas than that.
+    /// The topic has only this many replicas, fewer than the configuration wants.
     FewReplicas(usize),
-    /// The topic acknowledges what fewer replicas have: its `min.insync.replicas`.
+    /// The topic acknowledges events that fewer replicas hold than the configuration wants: this is its `min.insync.replicas`.
     FewInSync(u32),
-    /// Its settings cannot be read.
+    /// The settings of the topic cannot be read.
     Unknown,
 }
 
 impl Guarantee {
-    /// The guarantee of a topic, where `wanted` replicas shall have an event before it is acknowledged.
+    /// Returns the guarantee of a topic, where `wanted` replicas must hold an event before it is acknowledged.
     pub fn of(topic: &Topic, wanted: usize) -> Self {
         match &topic.settings {
             _ if topic.replicas < wanted => Self::FewReplicas(topic.replicas),
             Err(_) => Self::Unknown,
             Ok(Settings { min_insync_replicas: Some(least), .. }) if (*least as usize) < wanted => Self::FewInSync(*least),
-            // Where the cluster has no such setting (Redpanda), a majority of the replicas has it.
+            // Where the cluster has no such setting (Redpanda), a majority of the replicas holds the event.
             Ok(_) => Self::Kept,
         }
     }
 }
 
-/// Wakes the thread that compares.
+/// A handle that wakes the thread that compares.
 pub(super) struct GuaranteeWatch {
     config: Arc<Mutex<Config>>,
     wake: SyncSender<()>,
 }
 
 impl GuaranteeWatch {
-    /// Compares the topics from now on, on a thread of its own: a cluster that does not answer must not hold up anything. The first time
-    /// when somebody wakes it.
+    /// Starts a thread that compares the topics: a cluster that does not answer must not delay anything else. The first comparison waits
+    /// for [`GuaranteeWatch::wake`].
     pub(super) fn spawn(config: &Config, shared: &Arc<Shared>) -> std::io::Result<Self> {
         let config = Arc::new(Mutex::new(config.clone()));
         let (wake, inbox) = mpsc::sync_channel(1);
@@ -68,7 +68,7 @@ impl GuaranteeWatch {
             let mut woken = inbox.recv().map_err(|_| RecvTimeoutError::Disconnected);
             while woken != Err(RecvTimeoutError::Disconnected) && !stopping.load(Ordering::Relaxed) {
                 let config = latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                // Where Kafka does not answer, others say so, and what was known of the topics is not less true.
+                // If Kafka does not answer, that is logged elsewhere, and the last known state of the topics stays.
                 if let Ok(found) = admin::look_at(&config, &topics) {
                     told.compare(&config, &topics, &found, &metrics);
                 }
@@ -80,15 +80,15 @@ impl GuaranteeWatch {
         Ok(Self { config, wake })
     }
 
-    /// Has the topics compared again, with this configuration, whose credentials may have changed.
+    /// Makes the thread compare the topics again, with this configuration, whose credentials may have changed.
     pub(super) fn wake(&self, config: &Config) {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone_from(config);
-        // Full: it is about to look anyway.
+        // If the inbox is full, the thread is about to compare anyway.
         let _full_or_gone = self.wake.try_send(());
     }
 }
 
-/// What the log has said already: each line comes once, until it says something else.
+/// What has been logged already: a line is repeated only when its topics change.
 #[derive(Default)]
 struct Told {
     weak: Vec<String>,
@@ -139,7 +139,7 @@ impl Told {
     }
 }
 
-/// Whether there is something to say that was not said already. Remembers it.
+/// Remembers these topics. Returns whether there are any and they differ from those that were logged last.
 fn is_news(told: &mut Vec<String>, now: Vec<String>) -> bool {
     let changed = *told != now;
     *told = now;

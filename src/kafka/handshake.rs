@@ -1,5 +1,5 @@
-//! Why a broker's certificate is refused. librdkafka says only that it is: a certificate for another name, one that is out of time and one of
-//! an unknown authority are one text. So the broker is asked for its certificate once more, and nothing is sent to it.
+//! Why a broker's certificate is refused. librdkafka has one text for a certificate for another name, one that is out of its time and one
+//! of an unknown authority. So Hookgate asks the broker for its certificate once more, and sends nothing to it.
 
 use std::{
     io,
@@ -26,14 +26,14 @@ use crate::clock;
 /// How long the broker may take for each step.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is wrong with the certificate that is shown at `host:port`, and what to write; nothing where that cannot be found out.
+/// Returns what is wrong with the certificate that is shown at `host:port`, and what to write; `None` if that cannot be found out.
 pub(super) fn fault(address: &str, ca_file: Option<&Path>) -> Option<String> {
     let (host, _) = address.rsplit_once(':')?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     judge(host, &shown(address, host).ok()?, ca_file, clock::system())
 }
 
-/// No authority that is trusted has signed it.
+/// Returns the text for a certificate that no trusted authority has signed.
 pub(super) fn untrusted(issuer: Option<&str>, ca_file: Option<&Path>) -> String {
     let issuer = issuer.map_or_else(String::new, |issuer| format!(", {issuer}"));
     let trusted = match ca_file {
@@ -71,7 +71,7 @@ fn judge(host: &str, chain: &[CertificateDer<'static>], ca_file: Option<&Path>, 
     Some(untrusted(Some(&last.tbs_certificate().issuer().to_string()), ca_file))
 }
 
-/// The certificates that a server shows.
+/// Returns the certificates that a server shows.
 fn shown(address: &str, host: &str) -> io::Result<Vec<CertificateDer<'static>>> {
     let other = |text: &str| io::Error::other(text.to_owned());
     let provider = Arc::new(ring::default_provider());
@@ -88,20 +88,20 @@ fn shown(address: &str, host: &str) -> io::Result<Vec<CertificateDer<'static>>> 
     let mut stream = TcpStream::connect_timeout(&socket, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    // It ends with the recorder's refusal.
+    // The handshake ends with the recorder's refusal.
     let _refused = connection.complete_io(&mut stream);
     let chain = std::mem::take(&mut *recorder.chain.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(chain)
 }
 
-/// Keeps the certificates, and takes none of them.
+/// A verifier that keeps the certificates, and accepts none of them.
 #[derive(Debug)]
 struct Recorder {
     provider: Arc<CryptoProvider>,
     chain: Mutex<Vec<CertificateDer<'static>>>,
 }
 
-/// Signatures come after a certificate that is taken, and the recorder takes none.
+/// The result of verifying a signature: signatures come after an accepted certificate, and the recorder accepts none.
 fn nothing_is_signed() -> Result<HandshakeSignatureValid, rustls::Error> {
     Err(rustls::Error::General("nothing is signed before the certificate is taken".into()))
 }

@@ -1,6 +1,6 @@
-//! Whether the brokers that lead our partitions answer where the cluster says that they are.
+//! Whether the brokers that lead Hookgate's partitions answer at the addresses that the cluster advertises.
 //!
-//! The addresses of the configuration only lead to those addresses. Where the advertised listener is wrong, every look-up succeeds and no
+//! A client asks the configured addresses only for the advertised ones. If the advertised listener is wrong, every look-up succeeds and no
 //! record can be stored.
 
 use std::{
@@ -24,38 +24,38 @@ use super::{
 };
 use crate::metrics::Metrics;
 
-/// A broker that is there answers in milliseconds.
+/// How long a leader may take to answer. A broker that is there answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// A leader that does not answer is logged this often.
+/// How often a leader that does not answer is logged.
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
-/// So many brokers are asked at once: those that do not answer take the whole time-out each.
+/// How many brokers are asked at once: each that does not answer takes the whole time-out.
 const AT_ONCE: usize = 8;
 
-/// A broker that leads partitions of ours.
+/// A broker that leads partitions of Hookgate's topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Leader {
-    /// Its node id.
+    /// The node id of the broker.
     pub(super) id: i32,
-    /// Where the cluster says that clients reach it, as `host:port`.
+    /// The address that the cluster advertises for the broker, as `host:port`.
     pub(super) address: String,
-    /// The topics that it leads a partition of, each with one of those.
+    /// The topics that the broker leads a partition of, each with one such partition.
     pub(super) topics: BTreeMap<Arc<str>, i32>,
 }
 
-/// Adds the leaders of a topic's partitions to those that are known.
+/// Adds the leaders of a topic's partitions to the known ones.
 pub(super) fn add(leaders: &mut BTreeMap<i32, Leader>, metadata: &Metadata, topic: &MetadataTopic) {
     let name: Arc<str> = topic.name().into();
-    // What the cluster says of a topic or partition beside an error is not sure.
+    // A topic or partition that comes with an error may name a wrong leader.
     let sure = topic.partitions().iter().filter(|partition| topic.error().is_none() && partition.error().is_none());
     for partition in sure {
-        // Without a leader it is -1, which is no broker.
+        // A partition without a leader says -1, which is not a broker's id.
         let Some(broker) = metadata.brokers().iter().find(|broker| broker.id() == partition.leader()) else { continue };
         let new = || Leader { id: broker.id(), address: address(broker), topics: BTreeMap::new() };
         leaders.entry(broker.id()).or_insert_with(new).topics.insert(Arc::clone(&name), partition.id());
     }
 }
 
-/// The leaders of some topics that do not answer a consumer that asks on behalf of a command, with what it has heard of each.
+/// Returns the leaders of the wanted topics that do not answer, with the last complaint about each. The consumer is that of a command.
 pub(super) fn unreachable(
     consumer: &BaseConsumer<Listener>,
     metadata: &Metadata,
@@ -73,8 +73,8 @@ pub(super) fn unreachable(
     silent.into_iter().map(|leader| consumer.context().causes.of(leader.id, &leader.address)).collect()
 }
 
-/// Asks each leader for an offset of a partition that it leads, which writes nothing. Returns those that do not answer. Blocks, for each
-/// eight of them at most `timeout`.
+/// Asks each leader for an offset of a partition that it leads, which writes nothing. Returns the leaders that do not answer. Blocks for at
+/// most `timeout` per eight leaders.
 pub(super) fn silent<'a, C: ClientContext>(
     client: &Client<C>,
     leaders: impl IntoIterator<Item = &'a Leader>,
@@ -93,36 +93,36 @@ pub(super) fn silent<'a, C: ClientContext>(
 
 fn answers<C: ClientContext>(client: &Client<C>, leader: &Leader, timeout: Duration) -> bool {
     leader.topics.first_key_value().is_some_and(|(topic, partition)| {
-        // Also where the broker denies the question, it has answered.
+        // A broker that refuses the request has answered too.
         client.fetch_watermarks(topic, *partition, timeout).map_or_else(|error| !is_local(&error), |_| true)
     })
 }
 
-/// Whether an error is librdkafka's own, and no broker's answer.
+/// Returns whether an error is librdkafka's own, and not a broker's answer.
 fn is_local(error: &KafkaError) -> bool {
     error.rdkafka_error_code().is_none_or(|code| (code as i32) < RDKafkaErrorCode::End as i32)
 }
 
-/// The leaders of our topics as far as they are known, and those that did not answer when they were last asked.
+/// The known leaders of Hookgate's topics, and those that did not answer when they were last asked.
 #[derive(Default)]
 pub(super) struct LeaderWatch {
     known: BTreeMap<i32, Leader>,
-    /// When each was last logged.
+    /// The leaders that did not answer, with the time of the last log line about each.
     silent: BTreeMap<i32, Instant>,
 }
 
 impl LeaderWatch {
-    /// The topics whose leaders are to be asked again.
+    /// Returns the topics whose leaders must be asked again.
     pub(super) fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
         self.silent.keys().filter_map(|id| self.known.get(id)).flat_map(|leader| leader.topics.keys())
     }
 
-    /// Whether no topic has a leader, as far as is known.
+    /// Returns whether no leader of any topic is known.
     pub(super) fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
 
-    /// Takes in who leads a topic now.
+    /// Notes which brokers lead a topic now.
     pub(super) fn learn(&mut self, topic: &str, leaders: BTreeMap<i32, Leader>) {
         for leader in self.known.values_mut() {
             leader.topics.remove(topic);
@@ -135,7 +135,8 @@ impl LeaderWatch {
         self.known.retain(|_, leader| !leader.topics.is_empty());
     }
 
-    /// Asks the leaders of some topics, as last known: who leads cannot be looked up where nobody answers. Whether one of them answers.
+    /// Asks the last known leaders of some topics, because leaders cannot be looked up while no broker answers. Logs leaders that stop or
+    /// start answering. Returns whether at least one answers.
     pub(super) fn ask<C: ClientContext>(
         &mut self,
         client: &Client<C>,

@@ -1,4 +1,4 @@
-//! The callbacks of a client that asks the cluster a question, which is every one but the daemon's own producers.
+//! The callbacks of a client that asks the cluster something: of every client except the daemon's own producers.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,32 +15,32 @@ use rdkafka::{
 use super::{causes::Causes, meanings};
 use crate::{config::Kafka, logged::printable};
 
-/// The callbacks of a client that asks the cluster a question: they keep the cause of a failure, of which the failed call itself only
-/// says that nobody answered.
+/// The callbacks of a client that asks the cluster something. They keep the cause of a failure, because the failed call itself only says
+/// that no broker answered.
 #[derive(Clone)]
 pub(super) struct Listener {
     kafka: Arc<Kafka>,
-    /// The first complaint.
+    /// The first error that librdkafka reported.
     first: Arc<Mutex<Option<String>>>,
-    /// What was said below a complaint: a connection that is closed without a word is no error of librdkafka's.
+    /// The first known text below an error: librdkafka reports a connection that is closed without a word not as an error.
     remark: Arc<Mutex<Option<String>>>,
-    /// The last one about each broker.
+    /// The last complaint about each broker.
     pub(super) causes: Causes,
 }
 
 impl Listener {
-    /// For a client with this configuration.
+    /// Returns the callbacks for a client with this configuration.
     pub(super) fn new(kafka: &Kafka) -> Self {
         Self { kafka: Arc::new(kafka.clone()), first: Arc::default(), remark: Arc::default(), causes: Causes::default() }
     }
 
-    /// A consumer that is listened to: it also says what is no error.
+    /// Returns a consumer with these callbacks. It also reports texts below an error.
     pub(super) fn consumer(self, mut client: ClientConfig) -> Result<BaseConsumer<Self>, String> {
         let kafka = Arc::clone(&self.kafka);
         client.set_log_level(RDKafkaLogLevel::Info).create_with_context(self).map_err(|error| meanings::explain(&kafka, &error))
     }
 
-    /// Why the first call of this client failed: what it means, or librdkafka's own words where it said anything.
+    /// Returns why the first call of this client failed: what librdkafka's text means, or the text itself where the meaning is not known.
     pub(super) fn explain(&self, client: &BaseConsumer<Self>, error: &KafkaError) -> String {
         let text = |kept: &Mutex<Option<String>>| kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let brokers = self.kafka.brokers.join(",");
@@ -51,7 +51,7 @@ impl Listener {
             );
         }
         for _ in 0..10 {
-            // librdkafka may leave the configured addresses for those that the cluster advertises before it has an answer.
+            // librdkafka may switch from the configured addresses to the advertised ones before it has an answer.
             if let Some(sentence) = self.causes.sentence(&self.kafka) {
                 return sentence;
             }
@@ -61,17 +61,18 @@ impl Listener {
                     None => format!("the brokers {brokers} do not answer: {} ({error})", printable(&cause)),
                 };
             }
-            // Callbacks come only while polling. There is nothing assigned, so no record can come.
+            // Callbacks run only while polling. No partition is assigned, so no record can come.
             let _event = client.poll(Duration::from_millis(20));
         }
         match text(&self.remark).and_then(|remark| meanings::meaning(&self.kafka, None, &remark)) {
             Some(meaning) => format!("the brokers {brokers} do not answer as they should: {meaning}"),
-            // A port that speaks something else closes the connection without a word.
+            // A port that speaks another protocol closes the connection without a word.
             None => format!("the brokers {brokers} do not answer: {error}; are host, port and [kafka] security right?"),
         }
     }
 
-    /// Hears what librdkafka has to say so far, which comes only while polling. There is nothing assigned, so no record can come.
+    /// Runs the callbacks for what librdkafka has to report so far, which happens only while polling. No partition is assigned, so no
+    /// record can come.
     pub(super) fn hear(client: &BaseConsumer<Self>) {
         for _ in 0..10 {
             let _event = client.poll(Duration::from_millis(20));
@@ -81,13 +82,13 @@ impl Listener {
 
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, _facility: &str, message: &str) {
-        // In front of it stands the name of a thread.
+        // The message begins with the name of a thread.
         let message = message.split_once("]: ").map_or(message, |(_, message)| message);
         let is_error = level as i32 <= RDKafkaLogLevel::Error as i32;
         let kept = if is_error { &self.first } else { &self.remark };
         if is_error || meanings::is_known(message) {
             self.causes.note(message);
-            // The first one is the cause, what follows are its effects.
+            // The first text is the cause; later ones are its effects.
             kept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| message.to_owned());
         }
     }

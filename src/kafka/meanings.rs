@@ -1,6 +1,6 @@
-//! What librdkafka's texts mean in the keys of our configuration: its own advice names properties that we set or refuse.
+//! What librdkafka's texts mean in the keys of hookgate.toml: librdkafka's own advice names properties that Hookgate sets or refuses.
 //!
-//! The texts are those of the version that a test pins. A text that is not known passes through as it is.
+//! The texts are those of the version that a test pins. An unknown text is passed on as it is.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::{
     logged::printable,
 };
 
-/// Where librdkafka's advice begins, which names its own keys.
+/// Beginnings of librdkafka's advice, which names its own keys.
 const ADVICE: [&str; 7] = [
     ": increase receive.message.max.bytes",
     ": client SSL authentication might be required",
@@ -27,13 +27,13 @@ const NO_TLS: &str = "the port does not speak TLS, which [kafka] security = \"tl
 
 const TLS: &str = "the port closes the connection at the first word, so it probably wants TLS: write security = \"tls\" under [kafka], and [kafka.tls] ca_file where the brokers' authority is not one that the system trusts";
 const SASL: &str = "the port closes the connection at the first question, so it probably wants a user and a password (SASL): write [kafka.sasl] with mechanism, username and password";
-/// Whatever is wrong with a broker's certificate, librdkafka says this.
+/// librdkafka's one text for everything that can be wrong with a broker's certificate.
 const UNVERIFIED: &str = "certificate verify failed";
 
-/// What a text means: the configuration, and the text.
+/// A function that returns what a text means, from the configuration and the text.
 type Meaning = fn(&Kafka, &str) -> String;
 
-/// A part of a text, and what such a text means. The first one that fits counts.
+/// Parts of texts, each with the meaning of such a text. The first part that fits counts.
 const TEXTS: &[(&str, Meaning)] = &[
     ("increase receive.message.max.bytes", |_, text| no_kafka(text)),
     (UNVERIFIED, |kafka, _| handshake::untrusted(None, ca_file(kafka))),
@@ -68,7 +68,8 @@ const TEXTS: &[(&str, Meaning)] = &[
     }),
     ("ssl.key.location failed", key_file),
     ("rivate key check failed", key_file),
-    // The advice that librdkafka has for both is not printed by this version: what is left is in which state the connection ended.
+    // This version of librdkafka prints its advice for neither of these two. Only the state in which the connection ended is left to
+    // recognize them.
     ("in state APIVERSION_QUERY", |kafka, _| match &kafka.security {
         Security::Plaintext => TLS.into(),
         Security::Tls { .. } => client_certificate(kafka),
@@ -79,8 +80,8 @@ const TEXTS: &[(&str, Meaning)] = &[
     }),
 ];
 
-/// What a text means, with librdkafka's own words behind it, for whoever looks for them. Nothing where it is not known.
-/// Where it is about a certificate, the broker at `address` (`host:port`) is asked for it.
+/// Returns what a text means, followed by librdkafka's own words for a reader who searches for them; `None` if the text is not known. For a
+/// text about a certificate, asks the broker at `address` (`host:port`) to show it.
 pub(super) fn meaning(kafka: &Kafka, address: Option<&str>, text: &str) -> Option<String> {
     let (part, meaning) = TEXTS.iter().find(|(part, _)| text.contains(part))?;
     let shown = address.filter(|_| *part == UNVERIFIED).and_then(|address| handshake::fault(address, ca_file(kafka)));
@@ -89,12 +90,12 @@ pub(super) fn meaning(kafka: &Kafka, address: Option<&str>, text: &str) -> Optio
     Some(format!("{} (librdkafka: {})", printable(&sentence), printable(text[..end].trim_end())))
 }
 
-/// Whether a text is one of those whose meaning is known.
+/// Returns whether the meaning of a text is known.
 pub(super) fn is_known(text: &str) -> bool {
     TEXTS.iter().any(|(part, _)| text.contains(part))
 }
 
-/// The length in front of an answer was the beginning of something else.
+/// Returns what answered instead of Kafka. librdkafka took the first bytes of the other protocol for the length of an answer.
 fn no_kafka(text: &str) -> String {
     let size = text.split_once("response size ").and_then(|(_, rest)| rest.split(' ').next()?.parse::<i32>().ok());
     let begin = size.unwrap_or_default().to_be_bytes();
@@ -112,7 +113,7 @@ fn named(file: Option<&Path>) -> String {
     file.map_or_else(String::new, |file| format!(" ({})", file.display()))
 }
 
-/// `certificate_file` and `key_file`.
+/// Returns `certificate_file` and `key_file`.
 fn pair(kafka: &Kafka) -> (Option<&Path>, Option<&Path>) {
     match &kafka.security {
         Security::Tls { certificate_file, key_file, .. } => (certificate_file.as_deref(), key_file.as_deref()),
@@ -132,7 +133,7 @@ fn ca_file(kafka: &Kafka) -> Option<&Path> {
     }
 }
 
-/// The `host:port` that a complaint begins with: `protocol://host:port/id: text`.
+/// Returns the `host:port` that a complaint begins with: `protocol://host:port/id: text`.
 pub(super) fn address(text: &str) -> Option<&str> {
     let (name, _) = text.split_once(": ")?;
     let name = name.split_once("://").map_or(name, |(_, name)| name);
@@ -178,7 +179,8 @@ fn credentials(kafka: &Kafka, _: &str) -> String {
     }
 }
 
-/// A failure to create a client: nearly always a property that librdkafka refuses. Its value may be a secret, and librdkafka quotes it.
+/// Returns the text for a failure to create a client. It is nearly always a property that librdkafka refuses. The value may be a secret,
+/// and librdkafka quotes it, so it is removed.
 pub(super) fn explain(kafka: &Kafka, error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, description, property, value) => {

@@ -8,11 +8,12 @@ use std::{
 
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
-/// librdkafka wakes the cluster's thread at most once per 5 ms (its default `linger.ms`). A request in between waits until something else
-/// wakes it, for up to a second: dozens of topics in a row took more than ten.
+/// The pause between two requests to the cluster. librdkafka wakes the cluster's thread at most once per 5 ms (its default `linger.ms`). A
+/// request in between waits until something else wakes the thread, for up to a second: dozens of topics in a row took more than ten
+/// seconds.
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(6);
 
-/// The cluster type that jobs get.
+/// The type of the cluster that jobs get.
 pub type MockedCluster = MockCluster<'static, DefaultProducerContext>;
 
 type Job = Box<dyn FnOnce(&MockedCluster) + Send>;
@@ -30,12 +31,12 @@ impl Mock {
         Self::of_brokers(1, topics)
     }
 
-    /// The same with more brokers, numbered from 1. The first leads everything, so that the others have to do only what they are told to.
+    /// Starts a cluster of several brokers, numbered from 1. The first broker leads every partition, so a test decides what the others do.
     pub fn of_brokers(brokers: i32, topics: &[String]) -> Result<Self, String> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (report, started) = mpsc::channel();
         let topics = topics.to_vec();
-        // The cluster cannot be sent between threads, so it lives and dies on this one.
+        // The cluster cannot be sent between threads, so it lives and ends on this one.
         let thread = thread::Builder::new()
             .name("mock-kafka".into())
             .spawn(move || {
@@ -57,12 +58,12 @@ impl Mock {
         Ok(Self { brokers, jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// `host:port` of the broker; any Kafka client of this machine can connect.
+    /// Returns the `host:port` of the brokers, to which any Kafka client of this machine can connect.
     pub fn brokers(&self) -> &str {
         &self.brokers
     }
 
-    /// Runs a job on the cluster's thread and waits for it: tests inject faults this way.
+    /// Runs a job on the cluster's thread and waits for its result. Tests inject faults this way.
     pub fn run<T: Send + 'static>(&self, job: impl FnOnce(&MockedCluster) -> T + Send + 'static) -> Option<T> {
         let (answer, result) = mpsc::channel();
         let job: Job = Box::new(move |cluster| {

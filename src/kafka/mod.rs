@@ -1,14 +1,14 @@
-//! Everything that knows Kafka.
+//! All code that knows Kafka.
 //!
-//! - Producing: [`Publisher::enqueue`] hands a record to librdkafka, [`Publisher::wait`] waits for the acknowledgement of all in-sync
-//!   replicas. `unacknowledged` limits what waits for each topic. A thread, `supervisor`, looks the topics up, and builds a new producer after a
-//!   fatal error or where `reload` finds changed credentials, so that nothing here ever needs a restart. `shared` is what the publisher and the
-//!   supervisor share. Every failure is a 503 by one total rule: [`publisher::failure`].
-//! - Clients: `client` makes them. librdkafka reports to `context` (the producers) and to `listener` (all others). `meanings` and
-//!   `handshake` say what it means, `brokers` and `causes` what it has reported of each broker, `leaders` asks whether brokers answer,
-//!   [`bootstrap`] which of the configured addresses lead to one.
+//! - Producing: [`Publisher::enqueue`] passes a record to librdkafka, [`Publisher::wait`] waits for the acknowledgement of all in-sync
+//!   replicas. `unacknowledged` limits how many records wait for each topic. A thread, `supervisor`, looks the topics up, and builds a new
+//!   producer after a fatal error or where `reload` finds changed credentials, so that nothing here ever needs a restart. `shared` is the
+//!   state that the publisher and the supervisor share. Every failure is a 503 by one rule without exceptions: [`publisher::failure`].
+//! - Clients: `client` makes them. librdkafka reports to `context` (the producers) and to `listener` (all other clients). `meanings` and
+//!   `handshake` explain what librdkafka reports, `brokers` and `causes` keep what it has reported of each broker, `leaders` asks whether
+//!   brokers answer, [`bootstrap`] finds out which of the configured addresses lead to a broker.
 //! - Administration: [`admin`] asks a cluster for its topics and creates them, [`guarantee`] judges their settings.
-//! - Reading: [`read`].
+//! - Reading: [`read`] reads records of topics.
 //! - A cluster in this process: [`mock`].
 
 pub mod admin;

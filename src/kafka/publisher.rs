@@ -1,4 +1,4 @@
-//! The way of a record to Kafka.
+//! The publisher: it sends records to Kafka and waits for the acknowledgements.
 
 use std::{
     sync::{
@@ -34,23 +34,23 @@ use crate::{
     metrics::{Metrics, PublishResult},
 };
 
-/// Signals to the supervisor that may wait; during an outage there is one per failed delivery.
+/// The most signals to the supervisor that may wait. During an outage there is one per failed delivery.
 const SIGNALS_MAX: usize = 64;
 
-/// The way to Kafka; [`Publisher::close`] ends it. Clones share it.
+/// Sends records to Kafka, until [`Publisher::close`]. Clones share one producer.
 #[derive(Clone)]
 pub struct Publisher {
     shared: Arc<Shared>,
 }
 
-/// A record that librdkafka holds, not acknowledged yet.
+/// A record that librdkafka holds and Kafka has not acknowledged yet.
 pub struct Pending {
     report: oneshot::Receiver<Report>,
     topic: Arc<str>,
     timer: PublishTimer,
 }
 
-/// Measures a wait for an acknowledgement, also one that is given up because the sender is gone.
+/// Measures a wait for an acknowledgement, also one that ends early because the sender is gone.
 struct PublishTimer {
     metrics: Arc<Metrics>,
     begun: Instant,
@@ -64,8 +64,8 @@ impl Drop for PublishTimer {
 }
 
 impl Publisher {
-    /// Builds the producer and starts the supervisor, which looks up `topics`. Kafka need not be there yet; what can fail is the
-    /// configuration of librdkafka itself.
+    /// Builds the producer and starts the supervisor, which looks up `topics`. Kafka need not be there yet; only a configuration that
+    /// librdkafka refuses is an error.
     pub fn start(config: &Config, topics: impl IntoIterator<Item = Arc<str>>, metrics: Arc<Metrics>) -> Result<Self, String> {
         let (signals, inbox) = mpsc::sync_channel(SIGNALS_MAX);
         let credentials = Reload::of(&config.kafka);
@@ -95,25 +95,26 @@ impl Publisher {
         Ok(Self { shared })
     }
 
-    /// Whether a broker has answered once at the address that the cluster advertises: the leader of a partition of ours, where there is one.
+    /// Returns whether a broker has ever answered at the address that the cluster advertises. It must be the leader of a partition of these
+    /// topics, if there is one.
     pub fn reached(&self) -> bool {
         self.shared.topics.reached()
     }
 
-    /// Waits for Kafka to be reached, in the first five seconds after the start alone, and at most `wait`.
+    /// Waits until Kafka is reached, but only within the first five seconds after the start, and at most `wait`.
     pub async fn first_contact(&self, wait: Duration) {
         self.shared.topics.first_contact(wait).await;
     }
 
-    /// The topics that are missing or not visible.
+    /// Returns the topics that are missing or not visible.
     pub fn missing_topics(&self) -> Vec<Arc<str>> {
         self.shared.topics.missing()
     }
 
-    /// Hands a record to librdkafka, which copies it, unless too many wait for its topic already. Never blocks.
+    /// Passes a record to librdkafka, which copies it. Fails if too many records wait for its topic already. Never blocks.
     ///
-    /// `share` is what the delivery holds of limits elsewhere. It is dropped with the record's delivery report, and not before: a sender that
-    /// hangs up, or whose wait is over, takes nothing out of librdkafka.
+    /// `share` is what the delivery holds of limits elsewhere. It is dropped with the record's delivery report, and not earlier: if the
+    /// sender hangs up or its wait ends, the record still stays in librdkafka.
     pub fn enqueue(&self, record: &Record, share: impl Send + Sync + 'static) -> Result<Pending, Error> {
         self.shared.topics.usable(&record.topic)?;
         let guard = self.shared.unacknowledged.begin(&record.topic, record.value.len())?;
@@ -147,7 +148,7 @@ impl Publisher {
         let result = match tokio::time::timeout(wait, self.report(report)).await {
             Ok(Ok(Ok(acknowledgement))) => Ok(acknowledgement),
             Ok(Ok(Err(error))) => Err(self.failed(&error, &topic)),
-            // The producer went away with the record: it was rebuilt or is being closed.
+            // The producer ended together with the record: it was rebuilt or is being closed.
             Ok(Err(_)) => Err(Error::PublishFailed("the producer was closed".into())),
             Err(_) => {
                 self.shared.signal(Signal::Doubt(topic));
@@ -162,8 +163,8 @@ impl Publisher {
         result
     }
 
-    /// Waits for the report. librdkafka looks for requests without an answer when its broker thread is awake, which is anything between once a
-    /// second and once in two: too late for a retry within the deadline. So it is woken up once that time has come.
+    /// Waits for the report. librdkafka looks for requests without an answer only when its broker thread is awake, which is once per one or
+    /// two seconds: too late for a retry within the deadline. So this wakes that thread again and again once `wake_after` has passed.
     async fn report(&self, mut report: oneshot::Receiver<Report>) -> Result<Report, oneshot::error::RecvError> {
         let mut late = tokio::time::interval_at(tokio::time::Instant::now() + self.shared.wake_after, WAKE_EVERY);
         loop {
@@ -175,18 +176,18 @@ impl Publisher {
         }
     }
 
-    /// Flushes for at most `flush` and tells the supervisor to end. Returns how many records were not acknowledged. Blocks: not for
-    /// an async context.
+    /// Flushes for at most `flush` and asks the supervisor to end. Returns how many records were not acknowledged. Blocks, so it must not
+    /// be called in an async context.
     pub fn close(&self, flush: Duration) -> usize {
         let deadline = Instant::now() + flush;
         let retired = self.shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let producers: Vec<Arc<Producer>> = retired.iter().filter_map(Weak::upgrade).chain([self.shared.producer()]).collect();
         drop(retired);
         for producer in &producers {
-            // What matters is what is left over afterwards.
+            // Only the records that are left afterwards matter.
             let _timed_out = producer.flush(deadline.saturating_duration_since(Instant::now()));
         }
-        // The supervisor may sit in a look-up that waits for a dead broker, so nobody waits for it.
+        // The supervisor may be in a look-up that waits for a dead broker, so this does not wait for the supervisor.
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.signal(Signal::Stop);
         producers.iter().map(|producer| usize::try_from(producer.in_flight_count()).unwrap_or(0)).sum()
@@ -201,7 +202,7 @@ impl Publisher {
     }
 }
 
-/// The one rule that turns a Kafka error into ours. Whatever Kafka says is a 503, never a 4xx: the sender cannot mend it.
+/// The one rule that turns a Kafka error into an [`Error`]. Every Kafka error is a 503, never a 4xx, because the sender cannot fix it.
 pub(super) fn failure(error: &KafkaError) -> Error {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::QueueFull) => Error::Overloaded,

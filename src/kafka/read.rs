@@ -19,48 +19,48 @@ use crate::config::Kafka;
 
 mod selection;
 
-/// How long one question to the cluster may take.
+/// How long one request to the cluster may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the search for new topics may hold up the reading.
+/// How long the search for new topics may delay the reading.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long an outage must be over to be over: librdkafka reports the same one several times, with records in between.
+/// An outage counts as over after this long without an error: librdkafka reports the same outage several times, with records in between.
 const CALM: Duration = Duration::from_secs(5);
 
-/// So many times as many offsets are looked at where too few of them were records.
+/// By this factor more offsets are read where too few of them were records.
 const WIDER: u64 = 8;
 
-/// One record as read.
+/// One record, as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRecord {
-    /// The topic.
+    /// The topic that holds the record.
     pub topic: String,
-    /// The partition.
+    /// The partition that holds the record.
     pub partition: i32,
-    /// The offset.
+    /// The offset of the record within the partition.
     pub offset: i64,
     /// The record timestamp in milliseconds since the epoch.
     pub timestamp_ms: Option<i64>,
-    /// The key; none is null.
+    /// The key; `None` is null.
     pub key: Option<Vec<u8>>,
-    /// The headers in order, of which several may have one name; a value that is none is null.
+    /// The headers in order. Several may have one name, and a value of `None` is null.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
-    /// The value; none is null.
+    /// The value; `None` is null.
     pub value: Option<Vec<u8>>,
 }
 
 impl StoredRecord {
-    /// The value of the first header of a name, if it is text.
+    /// Returns the value of the first header of this name, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(it, _)| it == name)?;
         std::str::from_utf8(value.as_deref()?).ok()
     }
 
-    /// The key's bytes, none of them where it is null.
+    /// Returns the key's bytes, or an empty slice where the key is null.
     pub fn key_bytes(&self) -> &[u8] {
         self.key.as_deref().unwrap_or_default()
     }
 
-    /// The value's bytes, none of them where it is null.
+    /// Returns the value's bytes, or an empty slice where the value is null.
     pub fn value_bytes(&self) -> &[u8] {
         self.value.as_deref().unwrap_or_default()
     }
@@ -70,38 +70,39 @@ impl StoredRecord {
 pub struct TopicReader {
     consumer: BaseConsumer<Listener>,
     selection: Selection,
-    /// What is read, with the offset behind the last record to read when reading began.
+    /// The partitions that are read. Each has the offset after the last record that was there when reading began, or after the last one to
+    /// read.
     ends: BTreeMap<Partition, i64>,
-    /// The partitions that have not been read so far.
+    /// The partitions that have not been read up to that offset yet.
     pending: BTreeSet<Partition>,
-    /// How many records are still wanted of partitions that have older ones than where reading began.
+    /// How many records are still wanted of each partition that has older ones than where reading began.
     owed: BTreeMap<Partition, u64>,
     missing: Vec<String>,
-    /// What went wrong and may pass, until somebody asks.
+    /// A failure that may pass, until [`TopicReader::take_trouble`] returns it.
     trouble: Option<String>,
-    /// When an outage was last reported that is not over.
+    /// The last error of an outage that is not over.
     troubled: Option<Instant>,
 }
 
 /// What a wait for a record brought.
 #[derive(Debug)]
 pub enum Read {
-    /// A record.
+    /// A record came.
     Record(StoredRecord),
-    /// Nothing within the time.
+    /// No record came within the time.
     Nothing,
     /// Every record that was there when reading began has been read.
     CaughtUp,
 }
 
 impl TopicReader {
-    /// Opens topics with all their partitions, to be followed. Fails when none of them exists.
+    /// Opens topics with all their partitions, to be followed. Fails when none of the topics exists.
     pub fn open(kafka: &Kafka, topics: &[String], start: Start) -> Result<Self, String> {
         let topics = topics.to_vec();
         Self::select(kafka, Selection { topics, partitions: Vec::new(), start, until: None, follow: true })
     }
 
-    /// Opens what is selected. Fails where that is nothing.
+    /// Opens the selected partitions. Fails when the selection matches none.
     pub fn select(kafka: &Kafka, selection: Selection) -> Result<Self, String> {
         let mut client = client_config(kafka.connection_properties());
         client.set("group.id", "hookgate-tail").set("enable.auto.commit", "false").set("enable.partition.eof", "false");
@@ -142,23 +143,23 @@ impl TopicReader {
         Ok(reader)
     }
 
-    /// The topics that were named and are not there.
+    /// Returns the topics that were named and do not exist.
     pub fn missing(&self) -> &[String] {
         &self.missing
     }
 
-    /// The partitions of which not everything has been read that was there when reading began.
+    /// Returns the partitions with records that were there when reading began and have not been read yet.
     pub fn pending(&self) -> &BTreeSet<Partition> {
         &self.pending
     }
 
-    /// Whether every record that was there when reading began has been read.
+    /// Returns whether every record that was there when reading began has been read.
     pub fn caught_up(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// Where everything has been read and fewer records have come than were asked for, although there are older ones: the same, begun
-    /// earlier. Offsets are no records where a topic is compacted, and where transactions end: what that leaves is known only when it is read.
+    /// Returns a reader that begins earlier, if everything has been read, fewer records have come than were wanted, and there are older
+    /// ones. In a compacted topic, and where transactions end, not every offset is a record, and how many are is known only after reading.
     pub fn wider(&self, kafka: &Kafka) -> Result<Option<Self>, String> {
         let mut selection = self.selection.clone();
         let Start::Last { offsets, .. } = &mut selection.start else { return Ok(None) };
@@ -169,7 +170,7 @@ impl TopicReader {
         Self::select(kafka, selection).map(Some)
     }
 
-    /// What went wrong since it was last asked for, and may pass: an outage is told once.
+    /// Returns, once, a failure that may pass. An outage is reported once.
     pub fn take_trouble(&mut self) -> Option<String> {
         self.trouble.take()
     }
@@ -188,7 +189,7 @@ impl TopicReader {
             Some(Ok(stored)) => {
                 self.answered();
                 let place = (stored.topic.clone(), stored.partition);
-                // A topic that came later has no end.
+                // A topic that was created later has no end.
                 let end = self.ends.get(&place).copied().unwrap_or(0);
                 if stored.offset + 1 >= end {
                     self.pending.remove(&place);
@@ -205,11 +206,11 @@ impl TopicReader {
         }
     }
 
-    /// An error of the whole client, or of a partition. librdkafka goes on trying by itself.
+    /// Handles an error of the whole client or of a partition. Returns `Err` only where librdkafka does not go on trying by itself.
     fn fail(&mut self, error: &KafkaError) -> Result<Read, String> {
         use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve, UnknownTopic, UnknownTopicOrPartition};
         let trouble = match error.rdkafka_error_code() {
-            // The others may be there.
+            // Other brokers may still answer.
             Some(BrokerTransportFailure | Resolve) => return Ok(Read::Nothing),
             Some(AllBrokersDown) => "no broker answers; still trying".to_owned(),
             Some(UnknownTopicOrPartition | UnknownTopic) if self.caught_up() => format!("a topic has gone ({error})"),
@@ -221,12 +222,13 @@ impl TopicReader {
         Ok(Read::Nothing)
     }
 
-    /// The cluster has answered: a trouble from now on may be a new one.
+    /// Notes that the cluster has answered: a later failure may be a new outage.
     fn answered(&mut self) {
         self.troubled = self.troubled.filter(|reported| reported.elapsed() < CALM);
     }
 
-    /// The last offset of a partition need not be a record: transactions leave marks. librdkafka steps over them without a word.
+    /// Marks partitions as read whose position has reached the end. The last offset of a partition may not be a record but a transaction's
+    /// mark, which librdkafka skips silently.
     fn look_at_positions(&mut self) -> Result<(), String> {
         if !self.pending.is_empty() {
             let positions = self.consumer.position().map_err(|error| error.to_string())?;
@@ -241,7 +243,7 @@ impl TopicReader {
         Ok(())
     }
 
-    /// Looks for topics and partitions that have come since, and reads them from their beginning. An outage is no failure.
+    /// Looks for topics and partitions that were created since, and reads them from their beginning. An outage is not an error here.
     pub fn look_for_new(&mut self) -> Result<(), String> {
         let Ok(metadata) = self.consumer.fetch_metadata(None, SEARCH_TIMEOUT) else { return Ok(()) };
         self.answered();
@@ -263,7 +265,7 @@ fn add(assignment: &mut TopicPartitionList, (topic, partition): &Partition, offs
     assignment.add_partition_offset(topic, *partition, offset).map_err(|error| error.to_string())
 }
 
-/// The first few topics of these places, for a message.
+/// Returns the first few topics of these partitions, for a message.
 fn some(places: &[Partition]) -> String {
     let topics: BTreeSet<&str> = places.iter().map(|(topic, _)| topic.as_str()).collect();
     let shown: Vec<&str> = topics.iter().take(3).copied().collect();

@@ -1,5 +1,6 @@
-//! Kafka's credentials while the daemon runs: a changed password, certificate, key or authority makes a new producer. It takes the old
-//! one's place when it has shown that it works, and the old one stays until what it holds is acknowledged: nobody is refused for a rotation.
+//! Kafka's credentials while the daemon runs. A changed password, certificate, key or authority makes a new producer. The new producer
+//! replaces the old one when it has shown that it works, and the old one stays until everything that it holds is acknowledged: no delivery
+//! is refused because of a rotation.
 
 use std::{
     cell::RefCell,
@@ -25,41 +26,41 @@ use crate::{
     metrics::{CertificateUse, Metrics},
 };
 
-/// How often the files are looked at, as the endpoints' secrets are.
+/// How often the files are read: as often as the endpoints' secrets.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long a new producer may take to reach a broker: it connects and authenticates first.
 const REACH_TIMEOUT: Duration = Duration::from_secs(5);
-/// The first and the longest pause before credentials that do not work are tried again: the broker may learn of them later than we do.
+/// The first and the longest pause before credentials that do not work are tried again: the broker may learn of them later than Hookgate.
 const AGAIN_AFTER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
-/// The files and what became of them.
+/// The files of the credentials, and which of their contents are in force or have failed.
 pub(super) struct Reload {
     credentials: Credentials,
-    /// Those that the producer was made with; unknown where a file could not be read then.
+    /// The fingerprint of the credentials that the producer was made with; `None` where a file could not be read then.
     in_force: Option<Fingerprint>,
     failed: Option<Failed>,
-    /// The files are not looked at before.
+    /// When the files are read next.
     next: Instant,
     unreadable: Option<String>,
 }
 
-/// Credentials that did not work.
+/// Credentials that did not work when they were tried.
 struct Failed {
     fingerprint: Fingerprint,
     pause: Duration,
-    /// Until then they are left alone. Others are not.
+    /// When the same credentials may be tried again. Other credentials are tried at once.
     again: Instant,
 }
 
 impl Reload {
-    /// To be called right before the producer is built; none where no credential is a file.
+    /// Reads the credentials in force. Must be called right before the producer is built. Returns `None` where no credential is a file.
     pub(super) fn of(kafka: &Kafka) -> Option<Self> {
         let credentials = Credentials::of(kafka)?;
         let in_force = credentials.in_force(kafka).ok().map(|reading| reading.fingerprint);
         Some(Self { credentials, in_force, failed: None, next: Instant::now() + LOOK_EVERY, unreadable: None })
     }
 
-    /// Looks at the files, unless it is too early to: credentials that are not in force and worth a try.
+    /// Reads the files, unless it is too early for that. Returns credentials that are not in force and worth a try.
     fn due(&mut self, shared: &Shared) -> Option<CurrentCredentials> {
         if Instant::now() < self.next {
             return None;
@@ -92,8 +93,7 @@ impl Reload {
         tracing::warn!(why, pause_ms, "kafka's changed credentials do not work yet, those in force stay");
     }
 
-    /// Looks at the files, and puts a new producer in the place of the old one where they have changed and work. What clients are to be
-    /// made of from then on.
+    /// Reloads the credentials if they changed and work, and swaps the producer. Returns the settings for clients that are made later.
     pub(super) fn run(&mut self, shared: &Arc<Shared>, kafka: &Kafka) -> Option<(Kafka, ClientConfig)> {
         let reading = self.due(shared)?;
         let kafka = reading.applied_to(kafka);
@@ -119,7 +119,7 @@ impl Reload {
     }
 }
 
-/// Whether a new producer can take the old one's place.
+/// Checks that a new producer can replace the old one.
 fn works(shared: &Shared, producer: &Producer) -> Result<(), String> {
     let old = shared.producer();
     let leaders = RefCell::new(BTreeMap::new());
@@ -139,8 +139,8 @@ fn works(shared: &Shared, producer: &Producer) -> Result<(), String> {
     }
 }
 
-/// Whether the new one is let in, which it asks about `any` topic, and sees what the old one sees of those that are `present`: a certificate
-/// of another name would, without a permission, turn every delivery away.
+/// Checks that the new producer can log in, by a request about `any` topic, and that it sees the `present` topics which the old one sees: a
+/// certificate for another name may lack a permission, and then every delivery would be refused.
 fn sees_as_much<'a>(
     any: Option<&'a str>,
     present: impl Iterator<Item = &'a str>,
@@ -151,7 +151,7 @@ fn sees_as_much<'a>(
         return Err("no broker lets them in; the log's \"kafka client error\" has the cause".into());
     }
     for topic in present {
-        // What nobody answers is not shown to work; and the other topics would take as long each.
+        // Without an answer the new producer has not shown that it works, and each other topic would take as long.
         let Some(found) = new(topic) else { return Err(format!("no broker answers for topic {topic}")) };
         if matches!(found, Found::Missing) && matches!(old(topic), Some(Found::Present)) {
             return Err(format!("topic {topic} is not visible with them; grant Describe and Write"));
@@ -160,18 +160,19 @@ fn sees_as_much<'a>(
     Ok(())
 }
 
-/// Keeps a producer that is no longer used until what it holds is acknowledged or given up: those who wait for it get their answer.
+/// Keeps a producer that is no longer used until what it holds is acknowledged or has failed, so that the deliveries that wait for it get
+/// their answer.
 fn retire(shared: &Shared, old: Arc<Producer>, message_timeout: Duration) {
     let mut retired = shared.retired.lock().unwrap_or_else(PoisonError::into_inner);
     retired.retain(|producer| producer.strong_count() > 0);
     retired.push(Arc::downgrade(&old));
     drop(retired);
     let keep = move || {
-        // A delivery that took it just before may not have handed its record over yet.
+        // A delivery that took the old producer just before may not have passed its record to it yet.
         while Arc::strong_count(&old) > 1 {
             thread::sleep(Duration::from_millis(1));
         }
-        // librdkafka gives everything up by itself in that time.
+        // By itself, librdkafka fails everything that is left within that time.
         let _timed_out = old.flush(message_timeout + Duration::from_secs(1));
     };
     if let Err(error) = thread::Builder::new().name("kafka-retired".into()).spawn(keep) {
@@ -179,7 +180,7 @@ fn retire(shared: &Shared, old: Arc<Producer>, message_timeout: Duration) {
     }
 }
 
-/// Tells when the certificates end that connections are made with.
+/// Publishes in the metrics when the certificates of the connections end.
 pub(super) fn show_ends(metrics: &Metrics, kafka: &Kafka) {
     let CertificateEnds { client, authorities } = CertificateEnds::of(kafka);
     for (used, end) in [(CertificateUse::KafkaClient, client), (CertificateUse::KafkaAuthority, authorities)] {
@@ -198,8 +199,8 @@ mod tests {
         sees_as_much,
     };
 
-    /// What is said of new credentials, of which the first answer lets them in and the others are for topics `a`, `b` and `c`, and how many
-    /// of these answers were needed. The old ones hear the same of every topic.
+    /// Checks the verdict on new credentials, and how many answers it needed. The first answer of `new` is to the login, the others are for
+    /// the topics `a`, `b` and `c`. The old credentials get the same answer for every topic.
     #[track_caller]
     fn check(new: [Option<Found>; 4], old: Option<Found>, said: Result<(), &str>, asked: usize) {
         let questions = RefCell::new(Vec::new());
@@ -218,15 +219,15 @@ mod tests {
         let (yes, no) = (Some(Present), Some(Missing));
         check([yes, yes, yes, yes], yes, Ok(()), 4);
         check([None, yes, yes, yes], yes, Err("no broker lets them in"), 1);
-        // The broker goes away after it has let them in: nothing is shown, and nobody waits for it once per topic.
+        // The broker goes away after the login: nothing is shown to work, and no time-out is spent per topic.
         check([yes, None, yes, yes], yes, Err("no broker answers for topic a"), 2);
         check([yes, yes, None, None], yes, Err("no broker answers for topic b"), 3);
         check([yes, None, None, None], None, Err("no broker answers for topic a"), 2);
         check([yes, yes, no, yes], yes, Err("topic b is not visible with them"), 3);
-        // A topic that is gone, or in an election, is so for both.
+        // A topic that is gone, or in an election, is so for both credentials.
         check([no, no, yes, yes], no, Ok(()), 4);
         check([yes, yes, yes, Some(Unsure)], yes, Ok(()), 4);
-        // Those in force may be of no use any more: the new ones must not wait for them.
+        // The credentials in force may not work any more: the new ones must not wait for them.
         check([yes, no, yes, yes], None, Ok(()), 4);
     }
 }

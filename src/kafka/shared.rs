@@ -1,4 +1,4 @@
-//! What the webhooks' event loop and the supervisor share.
+//! The state that the webhooks' event loop and the supervisor share.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicBool, mpsc},
@@ -20,22 +20,23 @@ use crate::metrics::Metrics;
 /// How often librdkafka is woken up while a record waits for longer than `socket_timeout`.
 pub(super) const WAKE_EVERY: Duration = Duration::from_millis(100);
 
-/// What the webhook thread and the supervisor share.
+/// The state that the webhooks' thread and the supervisor share.
 pub(super) struct Shared {
-    /// Swapped by the supervisor after a fatal error, and where credentials have changed.
+    /// The producer in use. The supervisor swaps it after a fatal error and after a change of credentials.
     pub(super) producer: ArcSwap<Producer>,
-    /// Those that were swapped for new credentials, while they hold something.
+    /// Producers that were replaced because of new credentials, while they still hold records.
     pub(super) retired: Mutex<Vec<Weak<Producer>>>,
     pub(super) topics: TopicStates,
     pub(super) unacknowledged: Arc<Unacknowledged>,
     pub(super) signals: mpsc::SyncSender<Signal>,
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) metrics: Arc<Metrics>,
-    /// What librdkafka last said of each broker.
+    /// The last complaint of librdkafka about each broker.
     pub(super) causes: Causes,
     pub(super) contact: Arc<Contact>,
-    /// From how long a wait on librdkafka is woken up, and when it last was.
+    /// How long a record waits before librdkafka is woken up.
     pub(super) wake_after: Duration,
+    /// When librdkafka was last woken up.
     pub(super) woken: Mutex<Option<Instant>>,
 }
 
@@ -49,7 +50,8 @@ impl Shared {
         Context::new(self.signals.clone(), stopping, metrics, self.causes.clone(), Arc::clone(&self.contact))
     }
 
-    /// Wakes up librdkafka's broker threads, however many wait for them. A flush that waits for nothing does that, and never blocks.
+    /// Wakes up librdkafka's broker threads, at most once per [`WAKE_EVERY`], however many records wait. A flush with no time to wait does
+    /// that, and never blocks.
     pub(super) fn wake(&self) {
         let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
         if woken.is_none_or(|when| when.elapsed() >= WAKE_EVERY) {
@@ -59,7 +61,7 @@ impl Shared {
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        // A full inbox already holds enough to wake the supervisor, which then looks for itself.
+        // A full inbox already holds enough to wake the supervisor, which then checks everything itself.
         let _full_or_gone = self.signals.try_send(signal);
     }
 }

@@ -1,4 +1,4 @@
-//! The thread that keeps the publisher whole: it looks topics up until all are there, and builds a new producer after a fatal error, or
+//! The thread that keeps the publisher working: it looks topics up until all are there, and builds a new producer after a fatal error, or
 //! where [`super::reload`] finds changed credentials.
 
 use std::{
@@ -21,17 +21,17 @@ use super::{
 };
 use crate::config::Config;
 
-/// The pause between two look-ups until Kafka is reached: deliveries may wait for it.
+/// The pause between two look-ups until Kafka is reached: deliveries may be waiting for it.
 const FIRST_LOOK_UPS_EVERY: Duration = Duration::from_millis(250);
 /// How often topics are looked up while one is missing.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(2);
-/// How often leaders are asked while one does not answer, once another one has.
+/// How often leaders are asked while one does not answer, but another one has.
 const ASK_LEADERS_EVERY: Duration = Duration::from_secs(10);
-/// One look-up waits this long for an answer; a broker that is there answers in milliseconds.
+/// How long one look-up waits for an answer. A broker that is there answers in milliseconds.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 /// A topic whose delivery failed is looked up again at most this often.
 const DOUBT_EVERY: Duration = Duration::from_secs(1);
-/// The first and the longest pause between two producers: a missing permission is fatal again at once.
+/// The first and the longest pause between two producers: without a pause, a missing permission would be fatal again at once.
 const REBUILD_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// A producer that lived this long was healthy: the next fatal error is a new one.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
@@ -108,7 +108,7 @@ impl Supervisor {
     fn pause(&self) -> Duration {
         let topics = &self.shared.topics;
         if !topics.reached() {
-            // Later on a cluster that is away for long is not asked that often.
+            // After the first seconds, a cluster that stays away is asked less often.
             return if topics.are_new() { FIRST_LOOK_UPS_EVERY } else { LOOK_UP_EVERY };
         }
         match (topics.unsettled().next(), self.leaders.topics().next()) {
@@ -118,7 +118,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether changed credentials are in force now.
+    /// Loads changed credentials. Returns whether they are in force now.
     fn reload(&mut self) -> bool {
         let Some(credentials) = &mut self.credentials else { return false };
         let Some((kafka, client)) = credentials.run(&self.shared, &self.config.kafka) else { return false };
@@ -128,14 +128,14 @@ impl Supervisor {
         true
     }
 
-    /// Whether the topic is to be looked up again now.
+    /// Marks the topic as unknown. Returns whether it should be looked up now.
     fn doubt(&mut self, topic: Arc<str>) -> bool {
         let now = Instant::now();
         if self.doubts.get(&topic).is_some_and(|last| now - *last < DOUBT_EVERY) {
             return false;
         }
         if self.shared.topics.set(&topic, UNKNOWN) == MISSING {
-            // It is looked up regularly already, and until it is back its deliveries are better refused at once.
+            // A missing topic is looked up regularly already, and it is better to refuse its deliveries at once until it is back.
             self.shared.topics.set(&topic, MISSING);
             return false;
         }
@@ -143,20 +143,20 @@ impl Supervisor {
         true
     }
 
-    /// Looks up every topic that is not known to be there or whose leader is not known to answer, and asks their leaders.
+    /// Looks up every topic that may be missing or whose leader may not answer, and asks the leaders of these topics.
     fn look_up(&mut self) {
         let producer = self.shared.producer();
         let (reached, doubtful) = (self.shared.topics.reached(), self.doubtful());
         let (begin, mut answered) = (Instant::now(), false);
-        // Whether there is something new to compare.
+        // Whether a topic has changed, so that a comparison is due.
         let mut seen = false;
         for topic in &doubtful {
-            // Where no advertised address is right, each answer takes a new connection to a configured one.
+            // If no advertised address is right, each answer takes a new connection to a configured one.
             if !reached && begin.elapsed() > LOOK_UP_TIMEOUT {
                 break;
             }
             let mut leaders = BTreeMap::new();
-            // Where Kafka does not answer, the other topics would only wait as well.
+            // If Kafka does not answer, the other topics would only time out as well.
             let Some(found) = topics::look_up(&producer, topic, LOOK_UP_TIMEOUT, &mut leaders) else { break };
             answered = true;
             self.leaders.learn(topic, leaders);
@@ -169,14 +169,14 @@ impl Supervisor {
                     }
                 }
                 Found::Missing => seen |= self.shared.topics.set(topic, MISSING) != MISSING,
-                // It is asked for again, and until then its deliveries find out for themselves.
+                // The topic is looked up again; until then its deliveries find out for themselves.
                 Found::Unsure => {}
             }
         }
         let proven = self.leaders.ask(producer.client(), &doubtful, &self.shared.causes, &self.shared.metrics);
         if !reached {
             self.prove(answered, proven);
-            // What would be compared cannot be asked for before.
+            // Before Kafka is reached, the settings to compare cannot be read.
             seen = self.shared.topics.reached();
         }
         self.report_missing();
@@ -185,7 +185,7 @@ impl Supervisor {
         }
     }
 
-    /// The topics to look up.
+    /// Returns the topics to look up.
     fn doubtful(&self) -> BTreeSet<Arc<str>> {
         let topics = &self.shared.topics;
         if topics.reached() {
@@ -195,12 +195,13 @@ impl Supervisor {
         }
     }
 
-    /// Notes that Kafka is reached, if it is: a leader has answered, or any broker where no topic has a leader to ask.
+    /// Notes that Kafka is reached, if a leader has answered, or, where no topic has a known leader, if any broker answers.
     fn prove(&mut self, answered: bool, proven: bool) {
         let why = match (proven, answered && self.leaders.is_empty()) {
             (true, _) => None,
             (false, true) => admin::any_broker_answers(&self.config).err(),
-            // The leaders have their own line. Before one is known, librdkafka may have left the configured addresses for the advertised ones.
+            // Known leaders have their own log line. Before one is known, librdkafka may have switched from the configured addresses to the
+            // advertised ones.
             (false, false) if self.leaders.is_empty() => {
                 Some(self.shared.causes.sentence(&self.config.kafka).unwrap_or_default())
             }
@@ -253,11 +254,11 @@ impl Supervisor {
         }
     }
 
-    /// Replaces the producer after a fatal error. What the old one still holds fails with it: those senders get 503 and retry.
-    /// Whether there was one to replace.
+    /// Replaces the producer after a fatal error. Everything that the old one still holds fails with it: those senders get 503 and retry.
+    /// Returns whether there was a fatal error.
     fn rebuild(&mut self) -> bool {
         let old = self.shared.producer();
-        // The callback comes twice per error, and deliveries signal too: the second one finds a healthy producer.
+        // The callback comes twice per error, and deliveries signal it too: the second signal finds a healthy producer.
         let Some((code, reason)) = old.client().fatal_error() else { return false };
         self.rebuild_pause = pause_after(self.rebuild_pause, self.built.elapsed());
         let pause_ms = crate::logged::milliseconds(self.rebuild_pause);
@@ -271,13 +272,13 @@ impl Supervisor {
             }
             Err(error) => tracing::error!(error, "cannot build a new producer"),
         }
-        // Dropping blocks for up to half a second, which is why it happens on this thread.
+        // Dropping the producer blocks for up to half a second, so it happens on this thread.
         drop(old);
         true
     }
 }
 
-/// The pause before the next producer, from the last pause and from how long the producer lived that it led to.
+/// Returns the pause before the next producer, from the last pause and from how long the producer lived that was built after it.
 pub(super) fn pause_after(last: Duration, lived: Duration) -> Duration {
     if lived >= HEALTHY_AFTER { REBUILD_PAUSE.0 } else { (last * 2).clamp(REBUILD_PAUSE.0, REBUILD_PAUSE.1) }
 }

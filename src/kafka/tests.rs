@@ -29,7 +29,7 @@ fn whatever_kafka_says_is_a_503() {
     check(&KafkaError::Flush(Code::Unknown), "publish_failed");
 }
 
-/// What the sender is told holds nothing of Kafka's.
+/// The answer to the sender holds nothing of Kafka's.
 #[test]
 fn the_cause_is_for_the_log_only() {
     let error = failure(&KafkaError::MessageProduction(Code::TopicAuthorizationFailed));

@@ -1,4 +1,4 @@
-//! What is known of each topic, and the question that finds out.
+//! What is known of each topic, and the request that finds it out.
 
 use std::{
     collections::BTreeMap,
@@ -18,11 +18,11 @@ use super::{
 };
 use crate::{error::Error, logged::milliseconds};
 
-/// How long after the start deliveries wait for the first contact with Kafka: a replica that has just come up beside others is sent to at
-/// once by some balancers.
+/// How long after the start deliveries wait for the first contact with Kafka: some balancers send to a new replica at once when it comes up
+/// beside others.
 const FIRST_SECONDS: Duration = Duration::from_secs(5);
 
-/// What is known of each topic.
+/// The known state of each topic.
 pub(super) struct TopicStates {
     reached: watch::Sender<bool>,
     started: Instant,
@@ -43,7 +43,7 @@ impl TopicStates {
         *self.reached.borrow()
     }
 
-    /// Waits until Kafka is reached, in the first seconds after the start alone, and at most `wait`.
+    /// Waits until Kafka is reached, but only within the first seconds after the start, and at most `wait`.
     pub(super) async fn first_contact(&self, wait: Duration) {
         let left = first_wait(self.started.elapsed(), wait);
         if !left.is_zero() && !self.reached() {
@@ -52,7 +52,7 @@ impl TopicStates {
         }
     }
 
-    /// Whether the daemon has only just started: deliveries may wait for the first contact.
+    /// Returns whether the daemon has only just started, so that deliveries may wait for the first contact.
     pub(super) fn are_new(&self) -> bool {
         self.started.elapsed() < FIRST_SECONDS
     }
@@ -69,7 +69,7 @@ impl TopicStates {
         missing.map(|(topic, _)| Arc::clone(topic)).collect()
     }
 
-    /// Refuses at once what Kafka could not take anyway, so that it fills neither the queue nor the time of the sender.
+    /// Refuses a record at once if Kafka could not store it anyway, so that it fills neither the queue nor the sender's time.
     pub(super) fn usable(&self, topic: &str) -> Result<(), Error> {
         if !self.reached() {
             return Err(Error::PublishFailed("kafka has not been reached yet".into()));
@@ -84,7 +84,7 @@ impl TopicStates {
         self.states.keys()
     }
 
-    /// Those that are there, as far as is known.
+    /// Returns the topics that are known to be there.
     pub(super) fn present(&self) -> impl Iterator<Item = &Arc<str>> {
         self.states.iter().filter(|(_, state)| state.load(Ordering::Relaxed) == PRESENT).map(|(topic, _)| topic)
     }
@@ -98,21 +98,21 @@ impl TopicStates {
     }
 }
 
-/// How long a delivery may wait for the first contact with Kafka that begins `age` after the start and has `wait` for it.
+/// Returns how long a delivery may wait for the first contact with Kafka, if it begins `age` after the start and can wait for `wait`.
 pub(super) fn first_wait(age: Duration, wait: Duration) -> Duration {
     FIRST_SECONDS.saturating_sub(age).min(wait)
 }
 
-/// What Kafka says of a topic.
+/// Kafka's answer about a topic.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
     Present,
     Missing,
-    /// For instance during an election: the topic is there or will be known shortly.
+    /// The answer is not clear, for instance during an election: the topic is there or will be known shortly.
     Unsure,
 }
 
-/// Asks for one topic, and adds the leaders of its partitions to those that are known; `None` where Kafka does not answer.
+/// Asks Kafka for one topic, and adds the leaders of its partitions to the known ones. Returns `None` if Kafka does not answer.
 pub(super) fn look_up(producer: &Producer, topic: &str, timeout: Duration, leaders: &mut BTreeMap<i32, Leader>) -> Option<Found> {
     let metadata = producer.client().fetch_metadata(Some(topic), timeout).ok()?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Some(Found::Unsure) };

@@ -1,5 +1,6 @@
-//! What waits for the acknowledgement of each topic, and how much may: a topic that does not acknowledge must not take what the others need,
-//! neither deliveries in flight nor librdkafka's queue. One that does may take what nobody else needs.
+//! How many records wait for the acknowledgement of each topic, and how many may. A topic that does not acknowledge must not take what the
+//! other topics need, neither of the deliveries in flight nor of librdkafka's queue. A topic that acknowledges may take what no other topic
+//! needs.
 
 use std::{
     collections::HashMap,
@@ -12,15 +13,15 @@ use std::{
 
 use crate::{config::Config, error::Error, logged::milliseconds};
 
-/// A topic that does not acknowledge gets more than its share only while all of them together hold no more than this part of the whole. It
-/// is half of what an endpoint may hold by the same rule, so that the endpoint's other topics go on. As large a part is kept free of a topic
-/// that does acknowledge, for the others.
+/// A topic that does not acknowledge gets more than its share only while all topics together hold no more than a quarter of the whole. That
+/// is half of what an endpoint may hold by the same kind of rule, so the endpoint's other topics go on. A topic that does acknowledge
+/// leaves as large a part free for the other topics.
 const PART: u64 = 4;
 
 /// A topic whose latest acknowledgement is younger than this acknowledges.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// What all topics hold together, and what they may hold.
+/// The records that wait for an acknowledgement, of all topics and of each, and the limits.
 pub(super) struct Unacknowledged {
     all: Usage,
     topics: HashMap<Arc<str>, TopicUsage>,
@@ -38,7 +39,7 @@ struct Usage {
 #[derive(Default)]
 struct TopicUsage {
     held: Usage,
-    /// When Kafka last acknowledged one of its records: milliseconds after `begun`, counted from 1. 0 before the first.
+    /// When Kafka last acknowledged a record of the topic: milliseconds after `begun`, counted from 1; 0 before the first.
     acknowledged: AtomicU64,
 }
 
@@ -49,7 +50,7 @@ impl TopicUsage {
     }
 }
 
-/// How much there is of something, for how many topics.
+/// A limit of records or of bytes: the whole, and the number of topics that share it.
 #[derive(Clone, Copy)]
 struct TopicLimit {
     whole: u64,
@@ -61,18 +62,18 @@ impl TopicLimit {
         Self { whole, topics: topics.max(1) as u64 }
     }
 
-    /// What a topic may hold whatever the others do.
+    /// Returns what a topic may hold whatever the others do.
     fn share(self) -> u64 {
         self.whole / self.topics
     }
 
-    /// Whether a topic may hold `own` while all of them hold `all`, and each of the others what `others` says. One that acknowledges leaves
-    /// each other topic an equal share of [`PART`], as far as that one does not hold it yet.
+    /// Returns whether a topic may hold `own` while all topics together hold `all`, and each other topic holds an item of `others`. A topic
+    /// that acknowledges must leave each other topic an equal share of a quarter of the whole, as far as that topic does not hold it yet.
     fn fits(self, own: u64, all: u64, acknowledges: bool, others: impl Iterator<Item = u64>) -> bool {
         if own <= self.share() || all <= self.whole / PART {
             return true;
         }
-        // Divided at the end, because a share may be less than one.
+        // The division comes last, because a share may be less than one.
         let parts = PART * self.topics;
         let unused = || others.map(|held| self.whole.saturating_sub(held.saturating_mul(parts))).sum::<u64>() / parts;
         acknowledges && all + unused() <= self.whole
@@ -80,7 +81,7 @@ impl TopicLimit {
 }
 
 impl Unacknowledged {
-    /// Nothing waits yet.
+    /// Returns the limits of this configuration, with no record waiting.
     pub(super) fn new(config: &Config, topics: &[Arc<str>]) -> Arc<Self> {
         Self::of(config.http.max_in_flight as u64, config.kafka.queue_bytes, topics)
     }
@@ -95,13 +96,13 @@ impl Unacknowledged {
         })
     }
 
-    /// One more record for a topic, or why not.
+    /// Counts one more record for a topic, or returns [`Error::Overloaded`].
     pub(super) fn begin(self: &Arc<Self>, topic: &Arc<str>, bytes: usize) -> Result<PendingGuard, Error> {
         self.begin_at(self.begun.elapsed(), topic, bytes)
     }
 
     fn begin_at(self: &Arc<Self>, now: Duration, topic: &Arc<str>, bytes: usize) -> Result<PendingGuard, Error> {
-        // The guard is there first, so that a refusal gives back what it took.
+        // The guard comes first, so that a refusal gives back what was counted.
         let guard = PendingGuard { unacknowledged: Arc::clone(self), topic: Arc::clone(topic), bytes: bytes as u64 };
         let add = |held: &Usage| {
             let deliveries = held.deliveries.fetch_add(1, Ordering::Relaxed) + 1;
@@ -109,7 +110,7 @@ impl Unacknowledged {
         };
         let all = add(&self.all);
         let own = self.topics.get(topic).map_or((1, guard.bytes), |topic| add(&topic.held));
-        // One record always fits.
+        // The only record of a topic always fits.
         if own.0 == 1 {
             return Ok(guard);
         }
@@ -138,7 +139,7 @@ pub(super) struct PendingGuard {
 }
 
 impl PendingGuard {
-    /// Kafka has acknowledged it.
+    /// Notes that Kafka has acknowledged the record.
     pub(super) fn acknowledged(&self) {
         self.unacknowledged.acknowledged_at(self.unacknowledged.begun.elapsed(), &self.topic);
     }
@@ -167,7 +168,7 @@ mod tests {
     /// A moment at which no topic has acknowledged anything for long.
     const LATER: Duration = Duration::from_secs(3600);
 
-    /// As many records of a size as fit.
+    /// Begins records of this size until one does not fit, and returns those that did.
     fn fill(waiting: &Arc<Unacknowledged>, topic: &Arc<str>, bytes: usize) -> Vec<PendingGuard> {
         (0..1000).map_while(|_| waiting.begin_at(LATER, topic, bytes).ok()).collect()
     }
@@ -183,7 +184,8 @@ mod tests {
         assert_eq!(fill(&waiting, &topics[2], 1).len(), 25, "what has ended is given back");
     }
 
-    /// What the first of ten topics may hold whose latest acknowledgement is so many milliseconds old, while others hold what they do.
+    /// Checks how many records the first of ten topics may hold, if its latest acknowledgement is `age` milliseconds old and others hold
+    /// this many.
     #[track_caller]
     fn check(age: Option<u64>, others: &[(usize, usize)], bytes: usize, expected: usize) {
         let (waiting, topics) = waiting(&TEN);
@@ -205,18 +207,18 @@ mod tests {
         for age in [Some(1000), Some(60_000), None] {
             check(age, &[], 1, 25);
         }
-        // What another topic holds it needs no more, and is not there.
+        // What another topic already holds need not be kept free for it, but is taken.
         check(Some(0), &[(1, 1)], 1, 78);
         check(Some(0), &[(1, 10)], 1, 70);
         check(Some(0), &[(1, 10), (2, 10), (3, 10)], 1, 55);
         check(None, &[(1, 10)], 1, 15);
         check(None, &[(1, 10), (2, 10)], 1, 10);
-        // Nor does one that does not acknowledge take more than a quarter of the bytes.
+        // A topic that does not acknowledge takes no more than a quarter of the bytes either.
         check(Some(0), &[], 5000, 15);
         check(None, &[], 5000, 5);
     }
 
-    /// Only what this topic acknowledges counts for it.
+    /// Only a topic's own acknowledgements count for it.
     #[test]
     fn another_topics_acknowledgement_is_no_reason() {
         let (waiting, topics) = waiting(&TEN);
@@ -228,7 +230,7 @@ mod tests {
         assert!(waiting.begin_at(LATER, &topics[2], 1).is_ok(), "the others have theirs");
     }
 
-    /// A share of less than one record is kept as well, taken together.
+    /// Shares of less than one record are kept free too, all together.
     #[test]
     fn many_topics_share_little() {
         let names: Vec<String> = (0..64).map(|number| format!("topic-{number}")).collect();

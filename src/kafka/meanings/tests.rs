@@ -1,7 +1,7 @@
 use super::*;
 use crate::{config, kafka::librdkafka_version};
 
-/// A configuration with these lines under `[kafka]`.
+/// Returns a configuration with these lines under `[kafka]`.
 fn kafka(lines: &str) -> Kafka {
     let text = format!(
         "[kafka]\nbrokers = [\"kafka:9092\"]\n{lines}\n[topics]\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:S\"]\n"
@@ -17,7 +17,7 @@ fn the_texts_are_those_of_the_version_that_is_linked() {
     assert_eq!(librdkafka_version(), "2.12.1");
 }
 
-/// The meaning of a text has these parts, and no name of librdkafka's that is not quoted.
+/// Checks that the meaning of a text has these parts, and names librdkafka's properties only in the quotation.
 #[track_caller]
 fn check(kafka: &Kafka, text: &str, expected: &[&str]) {
     let meaning = meaning(kafka, None, text).unwrap_or_else(|| panic!("unknown: {text}"));

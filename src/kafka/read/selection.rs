@@ -1,4 +1,4 @@
-//! What of a cluster is to be read: topics by name or pattern, and from where to where in each partition.
+//! Which records of a cluster to read: topics by name or pattern, and the range of offsets in each partition.
 
 use std::{
     collections::BTreeMap,
@@ -16,55 +16,55 @@ use rdkafka::{
 use super::TIMEOUT;
 use crate::{config::suggestion, kafka::listener::Listener};
 
-/// After how long a question is asked again.
+/// How long to wait before a request is repeated.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// A topic and one of its partitions.
 pub type Partition = (String, i32);
 
-/// Where to begin.
+/// The record to begin with, in each partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// With the oldest record.
+    /// Begin with the oldest record.
     Beginning,
-    /// With the next record to come.
+    /// Begin with the next record to come.
     End,
-    /// With the first record of this time or later, in milliseconds since the epoch.
+    /// Begin with the first record of this time or later, in milliseconds since the epoch.
     Time(i64),
-    /// With so many records before the next one to come, in each partition that has them.
+    /// Begin this many records before the next one to come, in each partition that has them.
     Last {
-        /// How many.
+        /// How many records to read.
         records: u64,
-        /// Among how many offsets: not each is that of a record, see [`super::TopicReader::wider`].
+        /// How many offsets to search for these records: not every offset is a record, see [`super::TopicReader::wider`].
         offsets: u64,
     },
-    /// With this offset, in each partition, or the nearest that there is.
+    /// Begin with this offset in each partition, or with the nearest that there is.
     Offset(i64),
-    /// With an offset for each of these partitions; the others are not read.
+    /// Begin with an offset for each of these partitions; the others are not read.
     Offsets(BTreeMap<i32, i64>),
 }
 
-/// What to read.
+/// The topics, partitions and records to read.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// Names and patterns of topics: see [`matches()`].
+    /// Names and patterns of topics, as [`matches()`] compares them.
     pub topics: Vec<String>,
-    /// The partitions to read; all where empty.
+    /// The partitions to read; an empty list means all.
     pub partitions: Vec<i32>,
-    /// Where to begin.
+    /// The record to begin with.
     pub start: Start,
-    /// The time of the first record that is not read any more, as its topic's time index says.
+    /// The time of the first record that is not read any more, by the time index of the topic.
     pub until: Option<i64>,
-    /// Whether records count that come after reading began.
+    /// Whether to read records that come after reading began.
     pub follow: bool,
 }
 
-/// Of a partition the oldest offset, the first to read, and the one behind the last to read.
+/// The oldest offset of a partition, the first offset to read, and the offset after the last to read.
 type Bounds = (i64, i64, i64);
 
 impl Selection {
     fn wants(&self, topic: &str) -> bool {
-        // Kafka's own topics are none that a pattern means.
+        // A pattern never means Kafka's own topics, unless it begins like their names.
         let own = topic.starts_with("__");
         self.topics.iter().any(|wanted| matches(wanted, topic) && (!own || wanted.starts_with("__")))
     }
@@ -79,7 +79,7 @@ impl Selection {
         places.filter(|(_, it)| named(*it) && (self.partitions.is_empty() || self.partitions.contains(it))).collect()
     }
 
-    /// Why there is nothing to read, with the name that is nearly the same, or where to look.
+    /// Returns why there is nothing to read, with a name that is nearly the same, or with where to look.
     pub(super) fn nothing_there(&self, metadata: &Metadata) -> String {
         let names = || metadata.topics().iter().map(MetadataTopic::name);
         let topics = self.topics.join(" ");
@@ -97,9 +97,9 @@ impl Selection {
         let lows = offsets(consumer, places, Offset::Beginning)?;
         let highs = offsets(consumer, places, Offset::End)?;
         let at_time = |time: i64| -> Result<Vec<i64>, KafkaError> {
-            // Below are the protocol's names for the beginning and the end.
+            // Negative values mean the beginning and the end in the protocol.
             let found = offsets(consumer, places, Offset::Offset(time.max(0)))?;
-            // At a time that has not come there is none.
+            // No record is of this time or later, so the answer is negative.
             Ok(found.iter().zip(&highs).map(|(found, high)| if *found < 0 { *high } else { *found.min(high) }).collect())
         };
         let starts = match &self.start {
@@ -116,14 +116,14 @@ impl Selection {
             Some(time) => at_time(time)?,
             None => highs.clone(),
         };
-        // A topic that was created anew between two of these questions has its end before its beginning.
+        // If a topic was created anew between two of these requests, its end may lie before its beginning.
         let clamped =
             starts.iter().zip(lows.iter().zip(&highs)).map(|(start, (low, high))| ((*start).min(*high).max(*low), *low));
         Ok(clamped.zip(ends).map(|((start, low), end)| (low, start, end)).collect())
     }
 }
 
-/// Whether a text is what a pattern stands for: `*` for any characters, everything else for itself.
+/// Returns whether a text fits a pattern: `*` stands for any characters, everything else for itself.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(text) = text.strip_prefix(start) else { return false };
@@ -131,7 +131,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
         None => text.ends_with(rest),
         Some((middle, end)) => {
             let Some(mut text) = text.strip_suffix(end) else { return false };
-            // The first place of each part leaves the most for those behind it.
+            // Taking the first place of each part leaves the most text for the parts after it.
             middle.split('*').all(|part| {
                 let found = text.find(part);
                 text = found.map_or("", |at| &text[at + part.len()..]);
@@ -141,8 +141,9 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// What the cluster answers for each place: the offset of its oldest record, of the next one, or of the first of a time. All places of a
-/// broker are one request. A topic that was just created, or whose leader has just moved, is listed before its leader knows of it.
+/// Returns the cluster's answer for each partition: the offset of its oldest record, of the next one, or of the first of a time. All
+/// partitions of a broker are one request. The request is repeated for a while, because a topic that was just created, or whose leader has
+/// just moved, is listed before its leader knows of it.
 fn offsets(consumer: &BaseConsumer<Listener>, places: &[Partition], at: Offset) -> Result<Vec<i64>, KafkaError> {
     let begin = Instant::now();
     let mut question = TopicPartitionList::with_capacity(places.len());
@@ -164,7 +165,7 @@ fn offsets(consumer: &BaseConsumer<Listener>, places: &[Partition], at: Offset) 
     }
 }
 
-/// Whether an answer is only that of a cluster that is still finding out.
+/// Returns whether an error will pass, because the cluster is still finding out who leads the partition.
 fn passes(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownTopicOrPartition};
     matches!(error.rdkafka_error_code(), Some(LeaderNotAvailable | NotLeaderForPartition | UnknownTopicOrPartition))
@@ -192,7 +193,7 @@ mod tests {
         check("*.scan.*", "hookgate.filesafety.scan", false);
         check("a*b*c", "a-b-b-c", true);
         check("a*b*c", "a-c-b", false);
-        // Nothing counts twice.
+        // No character counts for two parts of a pattern.
         check("ab*ba", "aba", false);
         check("*a*a*", "a", false);
         check("*a**a*", "xaay", true);
