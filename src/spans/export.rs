@@ -1,4 +1,4 @@
-//! From spans to the collector: OTLP over HTTP as protobuf, from a thread of its own. Nothing here ever holds up a delivery.
+//! The export of spans to the collector: OTLP over HTTP as protobuf, from a thread of its own. Nothing here ever delays a delivery.
 
 use std::{
     fmt,
@@ -27,16 +27,16 @@ use crate::{
     outbound,
 };
 
-/// Spans that may wait for the collector; further ones are dropped and counted.
+/// The most spans that may wait for the collector; further ones are dropped and counted.
 const QUEUE_MAX: usize = 2048;
-/// Spans of one export.
+/// The most spans in one export.
 const BATCH_MAX: usize = 512;
-/// How long they are collected before they are exported.
+/// How long spans are collected before they are exported.
 const EVERY: Duration = Duration::from_secs(1);
-/// The longest answer of a collector that is read; a right one has a few bytes.
+/// The longest answer of a collector that is read, in bytes; a correct one has a few bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 
-/// The queue and the thread behind it.
+/// Returns the queue of spans, and starts the thread that exports them.
 pub(super) fn processor(
     tracing: &Tracing,
     environment: &Environment,
@@ -67,11 +67,11 @@ pub(super) fn processor(
     Ok(Bounded { inner, waiting, metrics })
 }
 
-/// The SDK's processor, whose queue is bounded but whose drops nobody hears of: so they are counted in front of it.
+/// The SDK's processor. Its queue is bounded, but it does not report what it drops, so spans are counted before they reach it.
 #[derive(Debug)]
 pub(super) struct Bounded {
     inner: BatchSpanProcessor,
-    /// Spans that were taken and not exported yet.
+    /// The spans that the processor has and has not exported yet.
     waiting: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
 }
@@ -115,7 +115,7 @@ impl ExportClient {
     }
 }
 
-/// Posts batches. It runs on the processor's thread, which may block.
+/// Posts batches of spans. It runs on the processor's thread, which may block.
 struct Exporter {
     client: Mutex<ExportClient>,
     url: String,
@@ -124,7 +124,7 @@ struct Exporter {
     resource: ResourceAttributesWithSchema,
     waiting: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
-    /// Whether the last export failed: an outage is two lines in the log.
+    /// Whether the last export failed. So an outage is only two lines in the log.
     failing: AtomicBool,
 }
 
@@ -162,14 +162,14 @@ impl SpanExporter for Exporter {
 }
 
 impl Exporter {
-    /// Posts a request. Returns how many of its spans the collector did not take, or why it took none.
+    /// Posts a request. Returns how many of its spans the collector rejected, or why the request failed.
     fn post(&self, body: &[u8]) -> Result<usize, String> {
         let headers = self.tracing.read_headers(&self.environment)?;
         let headers = headers.iter().map(|(name, value)| (&**name, value.reveal()));
         let headers: Vec<(&str, &str)> = [("content-type", "application/x-protobuf")].into_iter().chain(headers).collect();
         let authorities = self.tracing.authorities()?;
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        // Where the authorities have not changed it keeps its connections.
+        // While the authorities stay the same, the client keeps its connections.
         if client.authorities != authorities {
             *client = ExportClient::new(&self.tracing, authorities)?;
         }
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::metrics::Limits;
 
-    /// What one result has been counted.
+    /// Returns how many spans were counted with this result.
     fn counted(metrics: &Metrics, result: &str) -> usize {
         let series = format!("hookgate_spans_total{{result=\"{result}\"}} ");
         metrics.render().lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap()
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_the_queue_is_dropped_and_counted_at_once() {
-        // It takes connections and answers none.
+        // This collector accepts connections and never answers.
         let collector = TcpListener::bind("127.0.0.1:0").unwrap();
         let tracing = Tracing {
             endpoint: format!("http://{}", collector.local_addr().unwrap()),

@@ -1,8 +1,9 @@
 //! Spans: the only module that knows OpenTelemetry.
 //!
-//! A delivery whose sender is proven becomes two of them: the request (`SERVER`), a child of the sender's `traceparent`, and within it what
-//! is sent to Kafka (`PRODUCER`), whose `traceparent` the record carries. A request that proves nothing becomes none, so that a stranger can neither
-//! cost an export nor choose what is traced. Attributes are set one by one, here: no log field and no part of a request gets into a span by itself.
+//! A delivery whose sender is proven becomes two spans. The first is the request (`SERVER`), a child of the sender's `traceparent`. The
+//! second, within it, is the sending to Kafka (`PRODUCER`), whose `traceparent` the record carries. A request that proves nothing becomes
+//! no span, so that a stranger can neither cause an export nor choose what is traced. Attributes are set one by one, here: no log field and
+//! no part of a request gets into a span by itself.
 
 mod export;
 
@@ -33,7 +34,7 @@ use crate::{
 const ROUTE: &str = "/webhooks/{endpoint}";
 const DELIVERY: &str = "POST /webhooks/{endpoint}";
 
-/// Where spans are made. Without `[tracing]` there is none of this.
+/// Makes spans. Without `[tracing]` there is no such value.
 pub struct Spans {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
@@ -41,10 +42,11 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// Starts the thread that exports. The collector need not be there yet; headers must be readable. `tls` is how deliveries come in.
+    /// Starts the thread that exports. The collector need not be there yet, but headers and authorities must be readable. `tls` says
+    /// whether deliveries come over TLS.
     pub fn start(tracing: &Tracing, environment: &Environment, tls: bool, metrics: Arc<Metrics>) -> Result<Self, String> {
         let attributes = tracing.resource.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
-        // Nothing from OTEL_… variables: the configuration tells all.
+        // OTEL_… variables are not read: everything is in the configuration.
         let resource = Resource::builder_empty()
             .with_attributes(attributes)
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
@@ -60,11 +62,11 @@ impl Spans {
         Ok(Self { tracer: provider.tracer("hookgate"), provider, scheme })
     }
 
-    /// Begins the span of a delivery that came in so long ago and whose sender is proven since.
+    /// Begins the span of a delivery that came in `ago` earlier and whose sender is proven now.
     pub fn delivery(&self, origin: &SpanOrigin<'_>, ago: Duration) -> DeliverySpan {
         let parent = origin.traceparent.and_then(|text| remote(text, origin.tracestate));
         let parent = parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
-        // The library ends spans by the clock of the machine, so they begin by it too.
+        // The library ends spans by the machine's clock, so they begin by it too.
         let now = clock::system();
         let builder =
             SpanBuilder::from_name(DELIVERY).with_kind(SpanKind::Server).with_start_time(now.checked_sub(ago).unwrap_or(now));
@@ -78,11 +80,11 @@ impl Spans {
                 KeyValue::new("hookgate.provider", origin.provider),
             ]);
         }
-        // A request in work holds no room for what is mostly not there.
+        // The span is boxed, because most requests have none and must hold no room for it.
         DeliverySpan(Box::new(span))
     }
 
-    /// Begins the span of what is sent to Kafka for a delivery.
+    /// Begins the span of sending a delivery's record to Kafka.
     pub fn publish(&self, delivery: &DeliverySpan, record: &Record) -> PublishSpan {
         let parent = Context::new().with_remote_span_context(delivery.0.span_context().clone());
         let builder = SpanBuilder::from_name(format!("send {}", record.topic)).with_kind(SpanKind::Producer);
@@ -100,22 +102,22 @@ impl Spans {
         PublishSpan(Box::new(span))
     }
 
-    /// Exports what is still waiting, for at most so long. Blocks.
+    /// Exports the spans that still wait, for at most `within`. Blocks.
     pub fn close(&self, within: Duration) {
-        // What is left over then is lost with the process, as it is where nobody collects.
+        // Spans that are left then are lost with the process, as they are without a collector.
         let _left_over = self.provider.shutdown_with_timeout(within);
     }
 }
 
-/// Where a delivery comes from.
+/// The origin of a delivery, for its span.
 pub struct SpanOrigin<'a> {
-    /// The endpoint's name.
+    /// The name of the endpoint.
     pub endpoint: &'a str,
-    /// The provider's.
+    /// The name of the provider.
     pub provider: &'static str,
-    /// A well-formed `traceparent`, where one was sent.
+    /// A well-formed `traceparent`, if one was sent.
     pub traceparent: Option<&'a str>,
-    /// A well-formed `tracestate` beside it.
+    /// A well-formed `tracestate`, if one was sent with the `traceparent`.
     pub tracestate: Option<&'a str>,
 }
 
@@ -123,12 +125,12 @@ pub struct SpanOrigin<'a> {
 pub struct DeliverySpan(Box<Span>);
 
 impl DeliverySpan {
-    /// The trace that it belongs to, in hex.
+    /// Returns the id of the trace that the span belongs to, in hex.
     pub fn trace_id(&self) -> String {
         self.0.span_context().trace_id().to_string()
     }
 
-    /// How it was answered; the status is 0 where nobody was there any more to hear it.
+    /// Notes how the request was answered. A status of 0 means that the sender hung up before the answer.
     pub fn answered(&mut self, outcome: &'static str, status: u16) {
         if !self.0.is_recording() {
             return;
@@ -144,17 +146,17 @@ impl DeliverySpan {
     }
 }
 
-/// The span of what is sent to Kafka. It ends when it is dropped.
+/// The span of sending a record to Kafka. It ends when it is dropped.
 pub struct PublishSpan(Box<Span>);
 
 impl PublishSpan {
-    /// What the record's consumers go on from.
+    /// Returns the `traceparent` from which the record's consumers continue the trace.
     pub fn traceparent(&self) -> String {
         let context = self.0.span_context();
         format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8())
     }
 
-    /// How it ended.
+    /// Ends the span with the result of the sending.
     pub fn ended(mut self, result: &Result<Acknowledgement, Error>) {
         if !self.0.is_recording() {
             return;
@@ -172,7 +174,7 @@ impl PublishSpan {
     }
 }
 
-/// A sender's span. The text was looked at before, so that there is one rule for what is well-formed.
+/// Returns the sender's span context. The text was checked before, so that there is only one rule for what is well-formed.
 fn remote(traceparent: &str, tracestate: Option<&str>) -> Option<SpanContext> {
     let mut parts = traceparent.split('-').skip(1);
     let trace = TraceId::from_hex(parts.next()?).ok()?;
