@@ -1,4 +1,4 @@
-//! The questions to a registry, over Confluent's REST interface, which all of them speak.
+//! Requests to a schema registry, over Confluent's REST interface, which all registries support.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -10,24 +10,24 @@ use crate::{
     outbound::{self, OutboundAnswer, OutboundError},
 };
 
-/// The largest answer that is read. The largest schema has a few kilobytes.
+/// The largest answer that is read, in bytes. The largest schema has a few kilobytes.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
-/// What a registry is quoted with at most.
+/// The longest quotation of a registry's answer, in characters.
 const QUOTED_MAX: usize = 1000;
 
-/// Why a question has no answer.
+/// Why a request to the registry failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RegistryFailure {
-    /// Nobody is there: no question would be answered.
+    /// No registry can be reached, so any other request would fail too.
     Unreachable(String),
-    /// The registry has answered that it cannot answer: the same question may succeed later, and another one now.
+    /// The registry has answered that it cannot answer: the same request may succeed later, and another one now.
     Unable(String),
-    /// The registry has answered, and refuses.
+    /// The registry has answered and refused the request.
     Refused(String),
 }
 
-/// A file as registered: what refers to it says so.
+/// A registered file, as schemas that import it refer to it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct SchemaReference {
     pub(super) name: String,
@@ -35,7 +35,7 @@ pub(super) struct SchemaReference {
     pub(super) version: u32,
 }
 
-/// A schema as a registry is asked about it.
+/// A schema in a request to the registry.
 #[derive(Serialize)]
 struct Schema<'a> {
     #[serde(rename = "schemaType")]
@@ -46,7 +46,7 @@ struct Schema<'a> {
     references: &'a [SchemaReference],
 }
 
-/// What is known of a schema that is registered.
+/// What the registry reports of a registered schema.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Registered {
     pub(super) id: u32,
@@ -67,7 +67,7 @@ struct Refusal {
     message: String,
 }
 
-/// A client with the credentials and authorities as they were when it was made.
+/// A client with the credentials and authorities of the time when it was made.
 pub(super) struct RegistryClient<'a> {
     config: &'a SchemaRegistry,
     http: outbound::Client,
@@ -83,7 +83,7 @@ impl<'a> RegistryClient<'a> {
         Ok(Self { config, http, authorization })
     }
 
-    /// Whether a subject holds this schema, and under which id.
+    /// Returns the id and version under which a subject holds this schema, or `None` if it does not.
     pub(super) fn look_up(
         &self,
         subject: &str,
@@ -94,7 +94,7 @@ impl<'a> RegistryClient<'a> {
         self.ask(&path, subject, file, references)
     }
 
-    /// Registers the schema as the subject's newest, which must be permitted and compatible.
+    /// Registers the schema as the newest of the subject. The registry must permit that and find the schema compatible.
     pub(super) fn register(
         &self,
         subject: &str,
@@ -108,7 +108,8 @@ impl<'a> RegistryClient<'a> {
             .ok_or_else(|| RegistryFailure::Refused(format!("subject {subject}: the registry does not take new schemas")))
     }
 
-    /// Why the schema cannot follow the subject's newest, if it cannot. A subject that does not exist takes any.
+    /// Returns why the schema is not compatible with the newest of the subject, or `None` if it is. A subject that does not exist accepts
+    /// any schema.
     pub(super) fn incompatible(
         &self,
         subject: &str,
@@ -123,7 +124,8 @@ impl<'a> RegistryClient<'a> {
         }))
     }
 
-    /// Posts a schema. Nothing where the registry says that what was asked about does not exist.
+    /// Posts a schema to the configured URLs in turn, until one of them can answer. Returns `None` if the registry says that the subject,
+    /// version or schema does not exist.
     fn ask<T: for<'de> Deserialize<'de>>(
         &self,
         path: &str,
@@ -149,7 +151,8 @@ impl<'a> RegistryClient<'a> {
             };
             answered = true;
             let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
-            // Whatever else answers there, a proxy or a wrong path, has no message in this form, but may say what it is.
+            // If something else answers, such as a proxy or a wrong path, its answer has no message in this form, but its first line may
+            // say what it is.
             let told = match [quoted(&refusal.message), first_line(&answer.body)].into_iter().find(|text| !text.is_empty()) {
                 None => format!("{url} answered {}", answer.status),
                 Some(message) => format!("{url} answered {}: {message}", answer.status),
@@ -165,7 +168,7 @@ impl<'a> RegistryClient<'a> {
                     };
                     return parsed.map(Some).map_err(strange);
                 }
-                // No such subject, no such version, no such schema.
+                // These codes mean: no such subject, no such version, no such schema.
                 (404, 40401..=40403) => return Ok(None),
                 (401 | 403, _) => {
                     return Err(RegistryFailure::Refused(format!("subject {subject}: {told}; do the credentials permit it?")));
@@ -189,19 +192,19 @@ impl<'a> RegistryClient<'a> {
     }
 }
 
-/// A subject as one part of a path: those of imported files hold slashes.
+/// Returns a subject, encoded as one part of a path: the subjects of imported files contain slashes.
 fn encoded(subject: &str) -> String {
     utf8_percent_encode(subject, NON_ALPHANUMERIC).to_string()
 }
 
-/// The first line of an answer that is no registry's: a page of a proxy or a login says there what it is.
+/// Returns the first line of an answer that is not a registry's: the page of a proxy or a login says there what it is.
 fn first_line(body: &[u8]) -> String {
-    // A line that never ends is not looked at further than it is shown; a character has at most four bytes.
+    // Of a line that never ends, only as much is read as is shown; a character has at most four bytes.
     let begin = String::from_utf8_lossy(&body[..body.len().min(4 * QUOTED_MAX)]);
     quoted(begin.trim_start().lines().next().unwrap_or_default().trim_end())
 }
 
-/// What a registry says goes to the log and to terminals: no longer than needed, on one line.
+/// Returns a registry's text for the log and for terminals: bounded in length, and on one line.
 fn quoted(text: &str) -> String {
     printable(&text.chars().take(QUOTED_MAX).collect::<String>())
 }

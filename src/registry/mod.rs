@@ -1,7 +1,7 @@
-//! The schema registry: where the ids come from that stand in front of each value. It is asked when the daemon starts and not again, so
-//! that it may be away at any other time.
+//! The schema registry, which gives the schema ids before each value. Hookgate asks it at the daemon's start and never again, so the
+//! registry may be away at any other time.
 //!
-//! [`spawn`] looks ids up, or registers what is missing, until all are known; [`inspect`] tells what it would find.
+//! [`spawn`] looks ids up, or registers missing schemas, until all ids are known; [`inspect`] reports what it would find.
 
 mod client;
 pub mod schema;
@@ -24,24 +24,24 @@ use schema::{FILES, MESSAGE, ROOT, SchemaFile};
 
 /// The first and the longest pause between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
-/// The same trouble is logged this often.
+/// How often the same trouble is logged.
 const REPEAT_TROUBLE: Duration = Duration::from_secs(60);
 
-/// What the registry says of one subject.
+/// The state of one subject in the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubjectState {
-    /// It holds the schema.
+    /// The subject holds the schema.
     Known {
-        /// Under this id.
+        /// The id of the schema.
         id: u32,
     },
-    /// It does not, and would take it.
+    /// The subject does not hold the schema, and would accept it.
     Missing,
-    /// It does not, and cannot: the text says why and what to do.
+    /// The subject does not hold the schema and cannot: the text says why and what to do.
     Trouble(String),
 }
 
-/// The subject of each topic.
+/// Returns the subjects of these topics, each with its topics.
 pub fn subjects<'a>(registry: &SchemaRegistry, topics: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, Vec<&'a str>> {
     let mut subjects = BTreeMap::<_, Vec<_>>::new();
     for topic in topics {
@@ -50,7 +50,8 @@ pub fn subjects<'a>(registry: &SchemaRegistry, topics: impl IntoIterator<Item = 
     subjects
 }
 
-/// What the registry says of each subject, registering what is missing if that is wanted. The error says why it cannot be asked at all.
+/// Returns the state of each topic's subject. With `register`, registers missing schemas. The error says why the registry cannot be asked
+/// at all.
 pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Result<BTreeMap<String, SubjectState>, String> {
     let told = |failure| match failure {
         RegistryFailure::Unreachable(why) | RegistryFailure::Unable(why) | RegistryFailure::Refused(why) => {
@@ -58,7 +59,7 @@ pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Re
         }
     };
     let resolver = Resolver { client: RegistryClient::new(registry).map_err(told)?, register };
-    // What there is to say of all subjects from here on.
+    // Once set, the state of all further subjects.
     let (references, mut all) = match resolver.references().map_err(told)? {
         Ok(references) => (references, None),
         Err(state) => (BTreeMap::new(), Some(state)),
@@ -67,7 +68,7 @@ pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Re
     for subject in subjects(registry, topics.iter().copied()).into_keys() {
         let state = match &all {
             Some(state) => state.clone(),
-            // What is known by now stays, and a time-out is waited for once.
+            // The states so far stay, and a time-out is waited for only once.
             None => resolver
                 .state(&subject, &references)
                 .unwrap_or_else(|failure| all.insert(SubjectState::Trouble(told(failure))).clone()),
@@ -77,13 +78,13 @@ pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Re
     Ok(states)
 }
 
-/// Asks for ids.
+/// Looks up schemas and their ids, or registers them.
 struct Resolver<'a> {
     client: RegistryClient<'a>,
     register: bool,
 }
 
-/// A file that the registry holds, or not.
+/// Whether the registry holds a file, and where.
 enum RegisteredFile {
     At { id: u32, version: u32 },
     Missing,
@@ -91,7 +92,7 @@ enum RegisteredFile {
 }
 
 impl Resolver<'_> {
-    /// The files that the event's file imports, as far as they are there; else what that makes of every subject.
+    /// Looks up the files that the event's file imports. `Err(state)` if one cannot be had: then every subject is in that state.
     fn references(&self) -> Result<Result<BTreeMap<&'static str, SchemaReference>, SubjectState>, RegistryFailure> {
         let mut references = BTreeMap::new();
         for file in FILES.iter().filter(|file| file.name != ROOT) {
@@ -111,7 +112,7 @@ impl Resolver<'_> {
         Ok(Ok(references))
     }
 
-    /// What there is to say of a subject that is to hold the event's file. Trouble of one subject is no trouble of another.
+    /// Returns the state of a subject for the event's file. Trouble with one subject says nothing about another.
     fn state(&self, subject: &str, references: &BTreeMap<&str, SchemaReference>) -> Result<SubjectState, RegistryFailure> {
         let root = FILES.iter().find(|file| file.name == ROOT);
         let Some((root, imported)) = root.and_then(|root| Some((root, imported(root, references)?))) else {
@@ -141,18 +142,18 @@ impl Resolver<'_> {
             return Ok(RegisteredFile::Missing);
         }
         self.client.register(subject, file, references)?;
-        // The version is told by a look-up alone.
+        // Only a look-up reports the version.
         let found = self.client.look_up(subject, file, references)?;
         found.map(at).ok_or_else(|| RegistryFailure::Refused(format!("subject {subject}: registered, and not found afterwards")))
     }
 }
 
-/// What a file imports, as registered.
+/// Returns the registered files that a file imports, or `None` if one is missing.
 fn imported(file: &SchemaFile, references: &BTreeMap<&str, SchemaReference>) -> Option<Vec<SchemaReference>> {
     file.imports.iter().map(|name| references.get(name.as_str()).cloned()).collect()
 }
 
-/// Everything that is in the way of an id, once each.
+/// Returns every reason why an id is missing, each once.
 pub fn obstacles(states: &BTreeMap<String, SubjectState>) -> Vec<String> {
     let missing = states.iter().filter(|(_, state)| **state == SubjectState::Missing).map(|(subject, _)| subject.as_str());
     let missing: Vec<&str> = missing.collect();
@@ -171,11 +172,11 @@ pub fn obstacles(states: &BTreeMap<String, SubjectState>) -> Vec<String> {
     obstacles
 }
 
-/// What to do about a schema that is not there.
+/// What to do about a missing schema.
 const MISSING_HINT: &str =
     "register it with `hookgate topics --apply`, or let the daemon do it with [schema_registry] register = true";
 
-/// Keeps asking on a thread of its own until all ids are known. It ends when what is returned is dropped.
+/// Starts a thread that asks the registry until all ids are known. It ends when the returned sender is dropped.
 pub fn spawn(config: &Config, framing: Framing) -> Result<Option<mpsc::Sender<()>>, String> {
     let Some(registry) = config.schema_registry.clone() else { return Ok(None) };
     let (alive, inbox) = mpsc::channel();
@@ -188,7 +189,7 @@ pub fn spawn(config: &Config, framing: Framing) -> Result<Option<mpsc::Sender<()
 struct Asking {
     registry: SchemaRegistry,
     framing: Framing,
-    /// The trouble that was told last, and when.
+    /// The trouble that was logged last, and when.
     told: Option<(String, Instant)>,
 }
 
@@ -209,7 +210,7 @@ impl Asking {
         }
     }
 
-    /// Asks for what is not known yet. Returns what is in the way.
+    /// Asks for the ids that are not known yet. Returns what prevents the rest.
     fn attempt(&self) -> Vec<String> {
         let missing = self.framing.missing();
         let topics: Vec<&str> = missing.iter().map(|topic| &**topic).collect();
@@ -227,7 +228,7 @@ impl Asking {
         obstacles(&states)
     }
 
-    /// The reason at once when it changes, and then now and again.
+    /// Logs a reason at once when it changes, and the same reason only from time to time.
     fn tell(&mut self, why: &str, pause: Duration) {
         if self.told.as_ref().is_some_and(|(last, at)| last == why && at.elapsed() < REPEAT_TROUBLE) {
             return;
@@ -238,7 +239,7 @@ impl Asking {
     }
 }
 
-/// The values' framing for these topics: none without a registry.
+/// Returns the framing of values for these topics: none without a registry.
 pub fn framing(config: &Config, topics: &[Arc<str>]) -> Framing {
     match config.schema_registry {
         Some(_) => Framing::awaiting(topics.iter().map(Arc::clone)),

@@ -1,4 +1,4 @@
-//! What is registered: the files of `proto/`, each with the files that it imports.
+//! The schemas to register: the files of `proto/`, each with the files that it imports.
 
 use std::sync::LazyLock;
 
@@ -16,24 +16,24 @@ pub const MESSAGE: &str = "hookgate.v1.Event";
 /// One file of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaFile {
-    /// The path by which it is imported.
+    /// The path by which other files import it.
     pub name: String,
-    /// Its descriptor in base64. Registries take that beside a file's text, and Confluent's Python client reads nothing else, unless the
-    /// registry translates.
+    /// The descriptor of the file in base64. Registries accept a descriptor as well as a file's text, and Confluent's Python client reads
+    /// only the descriptor, unless the registry translates.
     pub descriptor: String,
-    /// The files that it imports, except protobuf's own, which every registry and every client brings along.
+    /// The files that this file imports, except protobuf's own, which every registry and every client has.
     pub imports: Vec<String>,
 }
 
-/// The files, each behind those that it imports; [`ROOT`] is the last.
+/// The files of the schema, each after those that it imports; [`ROOT`] is the last.
 pub static FILES: LazyLock<Vec<SchemaFile>> = LazyLock::new(|| {
     let descriptors = FileDescriptorSet::decode(DESCRIPTOR_SET).expect("the build embeds the schema that it compiled");
     // The compiler writes imported files first.
     descriptors.file.into_iter().filter(|file| is_ours(file.name())).map(file).collect()
 });
 
-/// A better comment must not be a new version of the schema, and a name in JSON that follows from the field's is left out, as in the
-/// descriptors that code generators embed.
+/// Returns a file in the form to register. Comments are left out, so that a better comment is not a new version of the schema. JSON names
+/// that follow from the field names are left out too, as in the descriptors that code generators embed.
 fn file(mut descriptor: FileDescriptorProto) -> SchemaFile {
     descriptor.source_code_info = None;
     for message in &mut descriptor.message_type {
@@ -92,8 +92,8 @@ mod tests {
         assert_eq!(first, MESSAGE, "the path in front of each value says so");
     }
 
-    /// Whoever only looks schemas up finds them by these very bytes: they change where a field is added, and not with a comment or a
-    /// dependency.
+    /// A daemon that only looks schemas up finds them by exactly these bytes: they must change when a field is added, and not with a
+    /// comment or a dependency.
     #[test]
     fn what_is_registered_changes_only_on_purpose() {
         let lines = FILES.iter().fold(String::new(), |mut lines, file| {
