@@ -1,4 +1,5 @@
-//! The admin port, for the cluster's inside only. It has a thread of its own, so that an overloaded webhook port does not look dead.
+//! The admin port, which must only be reachable inside the cluster. It has a thread of its own, so that an overloaded webhook port does not
+//! make the daemon look dead.
 //!
 //! | route | answers |
 //! |---|---|
@@ -9,7 +10,7 @@
 //! | `/version` | what this is, as JSON |
 //! | `/runbooks`, `/runbooks/<alert>` | what to do about an alert |
 //!
-//! It takes no command: nothing that is asked here changes anything.
+//! The port takes no commands: no request here changes anything.
 
 mod host;
 mod runbooks;
@@ -37,24 +38,24 @@ use crate::{
     metrics::Metrics,
 };
 
-/// What of the daemon the routes look at.
+/// The state of the daemon that the routes report.
 pub struct Observed {
     /// Whether a delivery can be stored.
     pub readiness: Readiness,
-    /// What is held in memory.
+    /// What deliveries hold in memory.
     pub in_flight: Arc<InFlight>,
-    /// What is counted.
+    /// The metrics that `/metrics` renders.
     pub metrics: Arc<Metrics>,
 }
 
-/// What the routes answer from.
+/// The state that the routes share.
 struct AdminState {
     observed: Observed,
     hosts: Vec<String>,
     scrape: Scrape,
 }
 
-/// The admin port's routes for a daemon with this configuration.
+/// Returns the admin port's routes for a daemon with this configuration.
 pub fn router(observed: Observed, config: &Config) -> Router {
     let scrape = Scrape { max_age: config.admin.scrape_max_age, kept: Mutex::default() };
     Router::new()
@@ -68,8 +69,9 @@ pub fn router(observed: Observed, config: &Config) -> Router {
         .with_state(Arc::new(AdminState { observed, hosts: config.admin.hosts.clone(), scrape }))
 }
 
-/// Always the same answer, set out for people: `curl` is what asks for it. Only who calls this port by one of its names gets it, because the
-/// browser of somebody inside lends itself to any page that has its own name resolved to this address.
+/// Returns a route with a fixed answer, indented for people, because mostly `curl` asks for it. Only a request that names this port by one
+/// of its own names gets the answer: a page that has its own name resolved to this address can send requests through the browser of
+/// somebody inside.
 fn fixed(value: &Value) -> MethodRouter<Arc<AdminState>> {
     let text = Bytes::from(format!("{value:#}\n"));
     get(async move |State(admin): State<Arc<AdminState>>, uri: Uri, headers: HeaderMap| -> Response {
@@ -92,10 +94,10 @@ fn version() -> Value {
     })
 }
 
-/// How often it is looked whether the replica has become ready.
+/// How often the daemon checks whether it has become ready.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Logs when the replica becomes ready, once.
+/// Waits until the replica is ready, and logs it once.
 pub async fn announce(readiness: Readiness) {
     while readiness.unready().is_some() {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -118,8 +120,8 @@ async fn metrics(State(admin): State<Arc<AdminState>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
-/// The latest rendered scrape. Whoever asks within its time gets the same bytes: rendering is what costs, and copies for peers who are slow to
-/// take theirs would add up.
+/// The latest rendered scrape. A request within `max_age` gets the same bytes: rendering is expensive, and one copy for each peer that
+/// reads slowly would add up.
 struct Scrape {
     max_age: Duration,
     kept: Mutex<Option<(Instant, Bytes)>>,
@@ -139,7 +141,7 @@ impl Scrape {
     }
 }
 
-/// Sets the gauges that are read off the state.
+/// Sets the gauges that follow from the daemon's state.
 fn observe(Observed { readiness, in_flight, metrics }: &Observed) {
     let (deliveries, bytes) = in_flight.held();
     metrics.in_flight(deliveries, bytes);

@@ -1,12 +1,12 @@
-//! By which name a request calls this port. A page of a stranger can have its own name resolved to an address in here (DNS rebinding), and reads
-//! through the browser of somebody inside what answers to that name.
+//! The name by which a request calls this port. A stranger's page can have its own name resolved to an internal address (DNS rebinding),
+//! and then reads, through the browser of somebody inside, everything that answers to that name.
 
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, Uri, header::HOST, uri::Authority};
 
-/// Whether a request calls us by an address, by `localhost` or by one of the names, with or without a port. A URL that is written out counts in
-/// the place of `Host`, as HTTP has it; two of `Host` are none.
+/// Returns whether a request calls this port by an address, by `localhost` or by one of the names, with or without a port. The authority of
+/// an absolute URL replaces `Host`, as HTTP demands. Two `Host` headers count as none.
 pub(super) fn is_ours(names: &[String], uri: &Uri, headers: &HeaderMap) -> bool {
     let mut written = headers.get_all(HOST).iter();
     let authority = match (uri.authority(), written.next(), written.next()) {

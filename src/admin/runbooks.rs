@@ -1,5 +1,5 @@
-//! The pages of docs/runbooks. The links of the alerts lead here, so they open wherever this port can be reached, and the page is that of the
-//! version that runs.
+//! The pages of docs/runbooks. The links of the alerts lead here, so they open wherever this port can be reached, and each page is that of
+//! the running version.
 
 use axum::{
     extract::Path,
@@ -7,16 +7,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// Each page, by the name of its alert, in the order of the names.
+/// Each page with the name of its alert, in the order of the names.
 const PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/runbooks.rs"));
 
-/// The names of all pages, one on each line.
+/// Returns the names of all pages, one on each line.
 pub(super) async fn names() -> Response {
     let names: Vec<&str> = PAGES.iter().map(|(name, _)| *name).collect();
     plain(StatusCode::OK, names.join("\n") + "\n")
 }
 
-/// The page of an alert, as Markdown that every browser shows. The name may end in `.md`, as the file's does.
+/// Returns the page of an alert, as Markdown, which every browser shows as text. The name may end in `.md`, like the file's.
 pub(super) async fn page(Path(name): Path<String>) -> Response {
     let alert = name.strip_suffix(".md").unwrap_or(&name);
     match PAGES.iter().find(|(name, _)| *name == alert) {
@@ -25,7 +25,7 @@ pub(super) async fn page(Path(name): Path<String>) -> Response {
     }
 }
 
-/// Text of which a browser makes nothing else.
+/// Returns an answer that a browser shows only as text.
 fn plain(status: StatusCode, text: String) -> Response {
     let headers = [(CONTENT_TYPE.as_str(), "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")];
     (status, headers, text).into_response()

@@ -1,8 +1,8 @@
 //! The admin port's connections: few, short, and one answer each.
 //!
-//! Probes and scrapes share one event loop, and a late probe restarts a healthy pod. So no peer can ask twice on a connection: between a probe's
-//! question and its answer every other connection has at most one answer, and there are at most [`CONNECTIONS_MAX`] of them. A full house does not
-//! keep a probe out either: the connection that has been open for longest ends, whatever it does.
+//! Probes and scrapes share one event loop, and a late probe restarts a healthy pod. So no peer can send two requests on a connection:
+//! between a probe's request and its answer, every other connection gets at most one answer, and there are at most [`CONNECTIONS_MAX`] of
+//! them. At that limit a probe is still served: the connection that has been open for longest ends, whatever it does.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -19,13 +19,13 @@ use tower::ServiceExt as _;
 
 use crate::http::FailedAccepts;
 
-/// The most connections at once: probes, a few scrapers, somebody who looks.
+/// The most connections at once: enough for probes, a few scrapers and somebody who looks.
 pub const CONNECTIONS_MAX: usize = 64;
-/// How long a connection may take for its question and for its answer: as long as Prometheus waits by default.
+/// How long a connection may take for its request and its answer: as long as Prometheus waits by default.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest request head, in bytes. A proxy in front may add cookies and tokens.
+/// The largest request head, in bytes. A proxy before this port may add cookies and tokens.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// No route takes a body, but one that is left unread would reset the connection before its answer arrives.
+/// The most bytes of a body that are read. No route uses a body, but an unread one would reset the connection before its answer arrives.
 const BODY_BYTES_MAX: usize = 4 << 10;
 /// How long open connections may go on once the port stops.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
                     oldest.abort();
                 }
                 oldest_first.push_back(tasks.spawn(answer(stream, router.clone())));
-                // Who has to go is gone, and who has asked is answered, before the next one comes in.
+                // Before the next connection is accepted, the evicted one ends, and those with a request are answered.
                 tokio::task::yield_now().await;
             }
             Err(error) => {
@@ -62,11 +62,11 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         }
     }
     drop(listener);
-    // Whoever takes longer is cut off with the set.
+    // Connections that take longer are cut off when the set is dropped.
     let _timed_out = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
 }
 
-/// One question and its answer.
+/// Serves one request and its answer.
 async fn answer(stream: TcpStream, router: Router) {
     let service = service_fn(|request: Request<Incoming>| {
         let router = router.clone();
