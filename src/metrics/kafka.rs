@@ -1,4 +1,4 @@
-//! What librdkafka tells of itself and of topics.
+//! Metrics of librdkafka and of topics.
 
 use std::{
     collections::BTreeSet,
@@ -10,33 +10,33 @@ use metrics::{Counter, Gauge};
 use super::{Metrics, labels::GuaranteeLabel, table};
 use crate::closed::{Closed as _, Each};
 
-/// One report of librdkafka's.
+/// One report of librdkafka.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
-    /// Records in the producer's queue or on their way.
+    /// The records in the producer's queue or on their way.
     pub queue_messages: u64,
     /// The most that there may be.
     pub queue_messages_max: u64,
-    /// Their bytes.
+    /// The bytes of the records in the queue or on their way.
     pub queue_bytes: u64,
     /// The most that there may be.
     pub queue_bytes_max: u64,
     /// The brokers that the cluster names.
     pub brokers: Vec<BrokerStatistics>,
-    /// Whether Kafka could be reached when that was last tried; not before the first contact.
+    /// Whether Kafka could be reached at the last attempt; false before the first contact.
     pub reachable: bool,
 }
 
 /// One broker in a report.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BrokerStatistics {
-    /// Its node id.
+    /// The node id of the broker.
     pub id: i32,
-    /// Not while attempts to reach it fail; it needs no open connection.
+    /// Whether the broker is up: false only while attempts to reach it fail. It need not have an open connection.
     pub up: bool,
-    /// The median and the 99th percentile of its answers in the last minute, in seconds, if there were any.
+    /// The median and the 99th percentile of the broker's round trips in the last minute, in seconds, if there were any.
     pub round_trip: Option<(f64, f64)>,
-    /// The longest time in the last minute for which it made us wait because of a quota, in seconds.
+    /// The longest time in the last minute for which the broker made Hookgate wait because of a quota, in seconds.
     pub throttle: f64,
     /// Requests that failed or timed out since the last report.
     pub failures: u64,
@@ -51,18 +51,19 @@ pub(super) struct KafkaMetrics {
     reachable: Gauge,
     queue: [Gauge; 4],
     topics_guarantee: Each<GuaranteeLabel, Gauge>,
-    /// Those in the last report. The series of one that is in no report any more end.
+    /// The brokers in the last report. When a broker is missing in a report, its series end.
     known: Mutex<BTreeSet<i32>>,
 }
 
 impl Metrics {
-    /// How many topics are missing.
+    /// Sets how many topics are missing.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub fn topics_missing(&self, topics: usize) {
         self.series.topics_missing.set(topics as f64);
     }
 
-    /// How many topics keep what they acknowledge on as many replicas as is wanted, how many do not, and of how many it is not known.
+    /// Sets how many topics keep what they acknowledge on as many replicas as the configuration wants, how many do not, and for how many
+    /// that is not known.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub fn topics_guarantee(&self, kept: usize, weak: usize, unknown: usize) {
         use GuaranteeLabel::{Kept, Unknown, Weak};
@@ -71,33 +72,33 @@ impl Metrics {
         }
     }
 
-    /// Kafka has acknowledged a record for which nobody waited any more.
+    /// Counts a record that Kafka acknowledged when nobody waited for it any more.
     pub fn late_acknowledgement(&self) {
         self.kafka.late_acknowledgements.increment(1);
     }
 
-    /// librdkafka reported an error.
+    /// Counts an error that librdkafka reported.
     pub fn kafka_error(&self) {
         self.kafka.errors.increment(1);
     }
 
-    /// A producer was replaced after a fatal error.
+    /// Counts a producer that was replaced after a fatal error.
     pub fn producer_rebuilt(&self) {
         self.kafka.rebuilds.increment(1);
     }
 
-    /// A producer was replaced because its credentials have changed.
+    /// Counts a producer that was replaced because its credentials have changed.
     pub fn credentials_reloaded(&self) {
         self.kafka.credentials_reloads.increment(1);
         self.credentials_pending(false);
     }
 
-    /// Whether there are changed credentials that are not in force.
+    /// Sets whether there are changed credentials that are not in force.
     pub fn credentials_pending(&self, pending: bool) {
         self.kafka.credentials_pending.set(f64::from(u8::from(pending)));
     }
 
-    /// What librdkafka tells of itself every few seconds.
+    /// Sets the metrics from librdkafka's report, which comes every few seconds.
     pub fn kafka(&self, statistics: &Statistics) {
         metrics::with_local_recorder(&self.recorder, || self.kafka.set(statistics));
     }
@@ -123,7 +124,7 @@ impl KafkaMetrics {
         }
     }
 
-    /// Within the recorder, because brokers come and go.
+    /// Must be called within the recorder, because brokers come and go.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub(super) fn set(&self, statistics: &Statistics) {
         let Statistics { queue_messages, queue_messages_max, queue_bytes, queue_bytes_max, .. } = *statistics;

@@ -5,49 +5,49 @@ use crate::{
     error::Refusal,
 };
 
-/// The `endpoint` label of requests to an endpoint that is not configured. No endpoint can be called that.
+/// The `endpoint` label of requests to an endpoint that is not configured. No configured endpoint can have this name.
 pub const UNMATCHED: &str = "_unmatched";
 
 closed! {
     /// What a certificate is used for.
     pub enum CertificateUse {
-        /// Senders are shown it.
+        /// The certificate is shown to senders.
         Inbound = "inbound",
-        /// Kafka's brokers are shown it.
+        /// The certificate is shown to Kafka's brokers.
         KafkaClient = "kafka_client",
-        /// It vouches for Kafka's brokers.
+        /// The certificate is an authority that Kafka's brokers are verified with.
         KafkaAuthority = "kafka_authority",
     }
 }
 
 closed! {
-    /// Why a connection ends badly, or is not taken, without a request.
+    /// Why a connection failed or was refused, apart from its requests.
     pub enum ConnectionFault {
-        /// The head is larger than it may be.
+        /// The head of a request is larger than the limit.
         HeadersTooLarge = "headers_too_large",
-        /// The head or the handshake did not come to its end in time.
+        /// The head or the handshake did not end in time.
         HeaderTimeout = "header_timeout",
-        /// What came is not HTTP/1.1.
+        /// The bytes that came are not HTTP/1.1.
         BadRequest = "bad_request",
         /// The connection broke.
         CutOff = "cut_off",
-        /// There was no room for it, or it made room for another.
+        /// There was no room for the connection, or it made room for another.
         Limit = "limit",
-        /// The handshake failed.
+        /// The TLS handshake failed.
         Tls = "tls",
     }
 }
 
 closed! {
-    /// How the wait for an acknowledgement ends.
+    /// How a wait for an acknowledgement ended.
     pub enum PublishResult {
-        /// With the acknowledgement.
+        /// The acknowledgement came.
         Acknowledged = "acknowledged",
-        /// With an error of Kafka's.
+        /// Kafka or librdkafka reported an error.
         Refused = "refused",
-        /// With the end of the time for it.
+        /// No acknowledgement came in time.
         TimedOut = "timed_out",
-        /// With the sender hanging up.
+        /// The sender hung up.
         Cancelled = "cancelled",
     }
 }
@@ -55,21 +55,21 @@ closed! {
 closed! {
     /// What is known of a topic's [`crate::kafka::guarantee::Guarantee`].
     pub enum GuaranteeLabel {
-        /// It keeps what it acknowledges on as many replicas as is wanted.
+        /// The topic keeps what it acknowledges on as many replicas as the configuration wants.
         Kept = "kept",
-        /// It does not.
+        /// The topic keeps what it acknowledges on fewer replicas than that.
         Weak = "weak",
-        /// That is not known.
+        /// The settings of the topic are not known.
         Unknown = "unknown",
     }
 }
 
 closed! {
-    /// What a load balancer that asks for the health is answered.
+    /// What a load balancer's health check is answered.
     pub enum HealthCheck {
         /// Deliveries can be stored.
         Ready = "ready",
-        /// They cannot.
+        /// Deliveries cannot be stored.
         Unready = "unready",
     }
 }
@@ -77,11 +77,11 @@ closed! {
 closed! {
     /// What becomes of a span.
     pub enum SpanResult {
-        /// The collector has taken it.
+        /// The collector has accepted the span.
         Exported = "exported",
-        /// It has not, or could not be reached.
+        /// The collector has rejected the span, or could not be reached.
         Failed = "failed",
-        /// Too many waited for it.
+        /// Too many spans waited for the collector.
         Dropped = "dropped",
     }
 }
@@ -89,30 +89,30 @@ closed! {
 closed! {
     /// Why a log line was not written.
     pub enum LineLoss {
-        /// There were too many of its kind.
+        /// There were too many lines of the same kind.
         Rate = "rate",
         /// The reader of standard error was too slow.
         SlowReader = "slow_reader",
     }
 }
 
-/// What becomes of a request: three ways to be answered 200, a sender that hung up before the answer, and each refusal.
+/// The outcome of a request: three ways to be answered 200, a sender that hung up before the answer, and each refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryOutcome {
     /// The event is on the topic of its type.
     Published,
-    /// It is on the topic of what has no type of its own.
+    /// The event is on the provider's topic for types that have no topic of their own.
     Unclassified,
-    /// It is on the topic of what cannot be read.
+    /// The event is on the quarantine topic.
     Quarantined,
-    /// The sender did not wait for the answer.
+    /// The sender hung up before the answer.
     Cancelled,
-    /// It was answered with an error.
+    /// The request was answered with an error.
     Refused(Refusal),
 }
 
 impl DeliveryOutcome {
-    /// Those that are no refusals.
+    /// The outcomes that are not refusals.
     const OTHERS: [Self; 4] = [Self::Published, Self::Unclassified, Self::Quarantined, Self::Cancelled];
 }
 
@@ -146,7 +146,7 @@ impl Closed for DeliveryOutcome {
 mod tests {
     use super::*;
 
-    /// A series is found by the place of its label.
+    /// Series are found by the places of their labels, so these must be right.
     #[test]
     fn each_label_has_its_place() {
         fn check<L: Closed>() {

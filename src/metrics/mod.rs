@@ -1,5 +1,5 @@
-//! Every metric (`table`), its labels (`labels`) and its series. Each daemon owns its recorder, so that several can run in one process, and
-//! holds every handle, because librdkafka's callbacks come on threads of their own.
+//! Every metric (`table`), its labels (`labels`) and its series. Each daemon owns its recorder, so that several daemons can run in one
+//! process. It holds every handle, because librdkafka's callbacks run on other threads.
 
 mod kafka;
 mod labels;
@@ -32,8 +32,8 @@ const SECONDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 /// The buckets of an event's age in seconds: from the same second to Uploadcare's last attempt after 72 hours.
 const AGES: [f64; 11] = [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 259_200.0];
 
-/// What a gauge is set to whose series ends, for instance of a broker that is gone: the recorder cannot forget one, so the exposition leaves
-/// it out.
+/// The value of a gauge whose series has ended, for instance that of a broker which is gone. The recorder cannot forget a series, so the
+/// exposition leaves it out.
 const NO_VALUE: f64 = f64::NAN;
 
 /// The daemon's metrics.
@@ -46,7 +46,7 @@ pub struct Metrics {
     lines: LogLines,
 }
 
-/// What is counted where deliveries pass.
+/// The series of deliveries and of the webhook port.
 struct Series {
     endpoints: HashMap<Arc<str>, EndpointSeries>,
     topics: HashMap<Arc<str>, TopicSeries>,
@@ -66,22 +66,22 @@ struct Series {
     spans: Each<SpanResult, Counter>,
 }
 
-/// An endpoint's labels.
+/// The labels of an endpoint's series.
 pub struct EndpointLabels<'a> {
-    /// Its name.
+    /// The name of the endpoint.
     pub endpoint: &'a Arc<str>,
-    /// Its provider's name.
+    /// The name of the endpoint's provider.
     pub provider: &'static str,
-    /// How many secrets it has.
+    /// How many secrets the endpoint has.
     pub secrets: usize,
-    /// Whether its provider signs a time.
+    /// Whether the endpoint's provider signs a time.
     pub signs_time: bool,
 }
 
-/// What does not change while the daemon runs.
+/// The values that do not change while the daemon runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// What [`crate::config::Config::fingerprint`] tells of the configuration.
+    /// The [`crate::config::Config::fingerprint`] of the configuration.
     pub fingerprint: u64,
     /// `http.max_connections`.
     pub connections: usize,
@@ -93,22 +93,22 @@ pub struct Limits {
     pub answer_deadline: Duration,
     /// `kafka.publish_timeout`.
     pub publish_timeout: Duration,
-    /// What `hookgate check` prints as the ceiling of memory, in bytes.
+    /// The ceiling of memory that `hookgate check` prints, in bytes.
     pub memory_bytes: u64,
 }
 
-/// What a proven delivery tells beside its event.
+/// What the metrics count of a proven delivery.
 #[derive(Clone, Copy, Debug)]
 pub struct Proven {
     /// The slot of the secret that matched, from 1.
     pub slot: u32,
-    /// The size of the body.
+    /// The size of the body in bytes.
     pub body_bytes: usize,
-    /// When it was received.
+    /// When the delivery was received.
     pub received_at: SystemTime,
-    /// By how many seconds our clock is ahead of the signed time, where one is signed.
+    /// By how many seconds Hookgate's clock is ahead of the signed time; `None` where no time is signed.
     pub clock_offset: Option<i64>,
-    /// How old the event is by the provider's own time in seconds, where the body has one.
+    /// The age of the event by the provider's own time, in seconds, if the body has such a time.
     pub age: Option<f64>,
 }
 
@@ -118,9 +118,9 @@ struct EndpointSeries {
     body_bytes: Counter,
     event_age: Histogram,
     last_verified: Gauge,
-    /// Where the provider signs a time.
+    /// The offset of the clocks, if the provider signs a time.
     clock_offset: Option<Gauge>,
-    /// By slot, from 1.
+    /// The matches of each secret, by slot from 1.
     secret_matches: Vec<Counter>,
 }
 
@@ -154,7 +154,7 @@ impl Metrics {
             (Series::new(endpoints, topics), KafkaMetrics::new(), LogLines::new())
         });
         let metrics = Self { handle: recorder.handle(), recorder, process, series, kafka, lines };
-        // Nobody has looked at any of them yet.
+        // No topic has been compared yet, so the guarantee of all is unknown.
         metrics.topics_guarantee(0, 0, metrics.series.topics.len());
         Ok(metrics)
     }
@@ -168,7 +168,7 @@ impl Metrics {
         }
     }
 
-    /// A delivery whose sender is proven.
+    /// Counts a delivery whose sender is proven.
     pub fn proven(&self, endpoint: &str, proven: &Proven) {
         let Some(series) = self.series.endpoints.get(endpoint) else { return };
         series.body_bytes.increment(proven.body_bytes as u64);
@@ -180,12 +180,12 @@ impl Metrics {
             self.clock_offset(endpoint, offset);
         }
         if let Some(age) = proven.age {
-            // Before its own time: the two clocks differ.
+            // A negative age means that the two clocks differ.
             series.event_age.record(age.max(0.0));
         }
     }
 
-    /// By how many seconds our clock is ahead of a signed time, whether or not that lies within the window.
+    /// Sets by how many seconds Hookgate's clock is ahead of a signed time, whether that time is within the window or not.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub fn clock_offset(&self, endpoint: &str, seconds: i64) {
         if let Some(gauge) = self.series.endpoints.get(endpoint).and_then(|series| series.clock_offset.as_ref()) {
@@ -193,7 +193,7 @@ impl Metrics {
         }
     }
 
-    /// An event is on its topic.
+    /// Counts an event that Kafka has acknowledged.
     pub fn event(&self, topic: &str, bytes: u64) {
         if let Some(series) = self.series.topics.get(topic) {
             series.events.increment(1);
@@ -201,87 +201,87 @@ impl Metrics {
         }
     }
 
-    /// A wait for an acknowledgement is over.
+    /// Records a wait for an acknowledgement.
     pub fn publish(&self, result: PublishResult, seconds: f64) {
         self.series.publish_seconds.of(result).record(seconds);
     }
 
-    /// A connection that failed or was not taken.
+    /// Counts a connection that failed or was refused.
     pub fn connection_fault(&self, reason: ConnectionFault) {
         self.series.connection_faults.of(reason).increment(1);
     }
 
-    /// A load balancer has asked for the health on the webhook port.
+    /// Counts a load balancer's health check on the webhook port.
     pub fn health_check(&self, ready: bool) {
         let answer = if ready { HealthCheck::Ready } else { HealthCheck::Unready };
         self.series.health_checks.of(answer).increment(1);
     }
 
-    /// How many connections are open.
+    /// Sets how many connections are open.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub fn connections(&self, open: usize) {
         self.series.connections.set(open as f64);
     }
 
-    /// What is in flight.
+    /// Sets how many deliveries and body bytes are in flight.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub fn in_flight(&self, deliveries: usize, bytes: usize) {
         self.series.in_flight.set(deliveries as f64);
         self.series.in_flight_bytes.set(bytes as f64);
     }
 
-    /// How late the webhooks' event loop is, in seconds.
+    /// Sets how late the webhooks' event loop is, in seconds.
     pub fn event_loop_delay(&self, seconds: f64) {
         self.series.event_loop_delay.set(seconds);
     }
 
-    /// How many leaders do not answer.
+    /// Sets how many leaders do not answer.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub fn leaders_unreachable(&self, brokers: usize) {
         self.series.leaders_unreachable.set(brokers as f64);
     }
 
-    /// How many topics have no schema id yet.
+    /// Sets how many topics have no schema id yet.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub fn schema_ids_missing(&self, topics: usize) {
         self.series.schema_ids_missing.set(topics as f64);
     }
 
-    /// Whether the daemon is ready.
+    /// Sets whether the daemon is ready.
     pub fn ready(&self, ready: bool) {
         self.series.ready.set(f64::from(u8::from(ready)));
     }
 
-    /// When a certificate ends.
+    /// Sets when a certificate ends.
     pub fn certificate_expiry(&self, used: CertificateUse, time: SystemTime) {
         metrics::with_local_recorder(&self.recorder, || {
             table::CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS.with([used.text()]).set(seconds_since_epoch(time));
         });
     }
 
-    /// A shutdown begins.
+    /// Counts a shutdown that begins.
     pub fn shutdown_started(&self) {
         self.series.shutdowns_started.increment(1);
     }
 
-    /// A shutdown has cut nothing off.
+    /// Counts a shutdown that cut off nothing and flushed everything.
     pub fn shutdown_completed(&self) {
         self.series.shutdowns_completed.increment(1);
     }
 
-    /// So many spans ended like this.
+    /// Counts spans with this result.
     pub fn spans(&self, result: SpanResult, count: usize) {
         self.series.spans.of(result).increment(count as u64);
     }
 
-    /// The exposition text.
+    /// Returns the exposition text of a scrape.
     pub fn render(&self) -> String {
         self.lines.collect();
         metrics::with_local_recorder(&self.recorder, || self.process.collect());
         without_ended(self.handle.render())
     }
 
-    /// Folds recorded samples into their buckets. To be called regularly: they pile up while nobody scrapes.
+    /// Folds recorded samples into their buckets. Must be called regularly, because samples pile up while nobody scrapes.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
@@ -316,7 +316,7 @@ impl Series {
     }
 }
 
-/// The exposition without the series that have [`NO_VALUE`].
+/// Returns the exposition without the series that have [`NO_VALUE`].
 fn without_ended(text: String) -> String {
     let ended = |line: &str| line.trim_end().ends_with(" NaN");
     if text.lines().any(ended) { text.split_inclusive('\n').filter(|line| !ended(line)).collect() } else { text }

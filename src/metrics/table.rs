@@ -1,5 +1,5 @@
-//! Every metric: its name, its kind, its labels and its help. A series is made of a row of this table, so that none is without help, has another kind
-//! or has other labels than stand here.
+//! Every metric: its name, its kind, its labels and its help. A series is made from a row of this table, so every series has a help, and
+//! its kind and its labels are those of the row.
 
 use std::marker::PhantomData;
 
@@ -7,16 +7,16 @@ use metrics::{
     Counter, Gauge, Histogram, Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-/// A metric of ours as a scrape shows it.
+/// A metric of Hookgate, as a scrape shows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// Its name.
+    /// The name of the metric.
     pub name: &'static str,
-    /// What it measures, in a sentence.
+    /// What the metric measures, in a sentence.
     pub help: &'static str,
-    /// The names of its labels.
+    /// The names of the metric's labels.
     pub labels: &'static [&'static str],
-    /// Tells the recorder what it is.
+    /// Describes the metric to the recorder: its kind, from its name and its help.
     describe: fn(&'static str, &'static str),
 }
 
@@ -27,7 +27,7 @@ pub(super) struct MetricRow<H, const N: usize> {
     kind: PhantomData<fn() -> H>,
 }
 
-/// What there are series of.
+/// A kind of series: counter, gauge or histogram.
 pub(super) trait SeriesKind {
     fn register(name: &'static str, labels: Vec<Label>) -> Self;
     fn describe(name: &'static str, help: &'static str);
@@ -64,27 +64,27 @@ impl SeriesKind for Histogram {
 }
 
 impl<H: SeriesKind, const N: usize> MetricRow<H, N> {
-    /// The series with these values of the labels, in the order of the row. To be called within the recorder.
+    /// Returns the series with these values of the labels, in the order of the row. Must be called within the recorder.
     pub(super) fn with(&self, values: [&str; N]) -> H {
         let labels = self.labels.into_iter().zip(values).map(|(name, value)| Label::new(name, value.to_owned()));
         H::register(self.name, labels.collect())
     }
 }
 
-/// Describes every metric. To be called within the recorder.
+/// Describes every metric. Must be called within the recorder.
 pub(super) fn describe() {
     for metric in METRICS {
         (metric.describe)(metric.name, metric.help);
     }
 }
 
-/// `ROW: Kind [labels] = "name", "help";` each.
+/// Each row is `ROW: Kind [labels] = "name", "help";`.
 macro_rules! table {
     ($($row:ident: $kind:ident [$($label:literal),*] = $name:literal, $help:literal;)+) => {
         $(pub(super) const $row: MetricRow<$kind, { <[&str]>::len(&[$($label),*]) }> =
             MetricRow { name: $name, labels: [$($label),*], kind: PhantomData };)+
 
-        /// Every metric of ours.
+        /// Every metric of Hookgate.
         pub const METRICS: &[Metric] = &[$(Metric {
             name: $name,
             help: $help,
