@@ -1,7 +1,7 @@
-//! The daemon as a whole: what `serve`, `dev` and the tests start and stop.
+//! The daemon as a whole, which `serve`, `dev` and the tests start and stop.
 //!
-//! Threads: the webhooks' event loop (one, because one carries far more than Kafka takes), the admin port's, the Kafka supervisor,
-//! librdkafka's own, the one that reads files again, and where there is `[tracing]` the one that exports spans.
+//! Threads: the webhooks' event loop (one, because one carries far more than Kafka takes), the admin port's event loop, the Kafka
+//! supervisor, librdkafka's own threads, the thread that reads files again, and with `[tracing]` the thread that exports spans.
 
 use std::{
     io,
@@ -36,39 +36,39 @@ use crate::{
     upkeep::{self, Watched},
 };
 
-/// Connections that may wait to be accepted. The standard library's 128 are fewer than one burst of a provider that catches up; what
-/// finds no room is dropped without a word, and the kernels on both sides repeat themselves for seconds.
+/// The most connections that may wait to be accepted. The standard library's 128 are fewer than one burst of a provider that catches up.
+/// The kernel drops a connection beyond the limit without a word, and both sides repeat their packets for seconds.
 const BACKLOG: i32 = 1024;
 
-/// What a daemon is started with beside its configuration.
+/// What a daemon needs at its start beside its configuration.
 pub struct Options {
-    /// Where `env:` secrets come from.
+    /// The variables that `env:` secrets are read from.
     pub environment: Environment,
-    /// The time of day.
+    /// The clock that returns the time of day.
     pub clock: Clock,
-    /// What the events' `origin` says.
+    /// The `origin` of every event.
     pub origin: Origin,
 }
 
 impl Options {
-    /// What production uses.
+    /// Returns the options that production uses.
     pub fn production(environment: Environment) -> Self {
         Self { environment, clock: clock::system, origin: Origin::Webhook }
     }
 }
 
-/// A running daemon. It runs until [`Running::stop`].
+/// A running daemon, until [`Running::stop`].
 pub struct Running {
-    /// Where webhooks are taken.
+    /// The address of the webhook port.
     pub webhooks: SocketAddr,
-    /// Where the admin port is.
+    /// The address of the admin port.
     pub admin: SocketAddr,
     shared: Arc<Webhooks>,
     webhooks_loop: EventLoop<usize>,
     admin_loop: EventLoop<()>,
-    /// While it is there, the schema registry is asked for what is not known yet.
+    /// Keeps the thread alive that asks the schema registry for missing ids.
     _asking: Option<mpsc::Sender<()>>,
-    /// While it is there, files are read again.
+    /// Keeps the thread alive that reads files again.
     _watching: mpsc::Sender<()>,
 }
 
@@ -83,7 +83,7 @@ pub struct StopReport {
     pub defect: bool,
 }
 
-/// The topics of a configuration: every kind that its providers can produce, and quarantine.
+/// Returns the topics of a configuration: that of every kind which its providers can produce, and quarantine.
 pub fn topic_table(config: &Config) -> TopicTable {
     let mut providers: Vec<&'static Provider> = config.endpoints.iter().map(|endpoint| endpoint.provider).collect();
     providers.sort_by_key(|provider| provider.name);
@@ -91,7 +91,8 @@ pub fn topic_table(config: &Config) -> TopicTable {
     TopicTable::new(providers, |kind| config.topics.name(kind))
 }
 
-/// Starts a daemon. Both ports are bound when this returns; Kafka need not be there yet.
+/// Starts a daemon. Both ports are bound when this returns; Kafka need not be there yet. The error says what cannot be read, bound or set
+/// up.
 pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let Options { environment, clock, origin } = options;
     let rings = upkeep::read_secrets(config, &environment)?;
@@ -173,32 +174,33 @@ fn metrics_of(config: &Config, topics: &[Arc<str>]) -> Result<Metrics, String> {
 }
 
 impl Running {
-    /// Counts the log lines that are dropped because their reader is too slow.
+    /// Counts, in the metrics, the log lines that are dropped because their reader is too slow.
     pub fn count_dropped_lines(&self, dropped: ErrorCounter) {
         self.shared.metrics.count_dropped_lines(dropped);
     }
 
-    /// Why the daemon is not ready, if it is not.
+    /// Returns why the daemon is not ready, or `None` if it is.
     pub fn unready(&self) -> Option<&'static str> {
         self.shared.readiness().unready()
     }
 
-    /// The topics that are missing or not visible.
+    /// Returns the topics that are missing or not visible.
     pub fn missing_topics(&self) -> Vec<Arc<str>> {
         self.shared.publisher.missing_topics()
     }
 
-    /// Returns once the webhooks' event loop has ended by itself, through a defect: a daemon that takes nothing any more must not go on looking
-    /// alive. [`Running::stop`] reports it.
+    /// Returns once the webhooks' event loop has ended by itself, through a defect: a daemon that serves nothing any more must not go on
+    /// looking alive. [`Running::stop`] reports it.
     pub async fn failed(&self) {
         self.webhooks_loop.ended().await;
     }
 
-    /// Shuts down in order: unready, keep serving for the pre-stop time, stop accepting, finish what is in flight, flush. Blocks.
+    /// Shuts down in this order: become unready, keep serving for the pre-stop time, stop accepting, finish what is in flight, flush.
+    /// Blocks.
     pub fn stop(self, config: &crate::config::Shutdown) -> StopReport {
         self.shared.phase.set(Phase::PreStop);
         self.shared.metrics.shutdown_started();
-        // Where nobody is served any more, there is nothing to wait for.
+        // If the webhook port serves no requests any more, there is nothing to wait for.
         if !self.webhooks_loop.has_ended() {
             tracing::info!(
                 pre_stop_ms = crate::logged::milliseconds(config.pre_stop),
@@ -216,7 +218,7 @@ impl Running {
         let flushed_by = Instant::now() + config.flush;
         let unflushed = self.shared.publisher.close(config.flush);
         if let Some(spans) = &self.shared.spans {
-            // Spans have what Kafka has left over of the time, so that the chain of deadlines holds.
+            // Spans get the time that Kafka's flush has left, so that the chain of deadlines holds.
             spans.close(flushed_by.saturating_duration_since(Instant::now()));
         }
         if cut_off == 0 && unflushed == 0 && !defect {
@@ -230,7 +232,7 @@ impl Running {
 fn bind(listen: SocketAddr, key: &str) -> Result<TcpListener, String> {
     let bound = TcpListener::bind(listen).and_then(|listener| {
         listener.set_nonblocking(true)?;
-        // A second call only changes the length of the queue.
+        // This second call of `listen` only changes the length of the queue.
         socket2::SockRef::from(&listener).listen(BACKLOG)?;
         Ok(listener)
     });
@@ -266,7 +268,7 @@ fn start_admin(listener: TcpListener, shared: Arc<Webhooks>, config: &Config) ->
     let router = admin::router(Observed { readiness: readiness.clone(), in_flight, metrics }, config);
     EventLoop::start("admin", async move |stop| {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        // It ends with the event loop.
+        // This task ends with the event loop.
         tokio::spawn(admin::announce(readiness));
         let folding = tokio::spawn(upkeep::fold(shared));
         admin::server::serve(listener, router, stop).await;
@@ -285,7 +287,7 @@ mod tests {
     fn a_burst_of_connections_waits_to_be_accepted() {
         let listener = bind("127.0.0.1:0".parse().unwrap(), "http.listen").unwrap();
         let (to, patience) = (address(&listener).unwrap(), Duration::from_secs(1));
-        // Nobody accepts. Where the queue is full, the next connection is not made.
+        // Nobody accepts, so once the queue is full, the next connection fails.
         let made: Vec<_> = (0..300).map_while(|_| TcpStream::connect_timeout(&to, patience).ok()).collect();
         assert_eq!(made.len(), 300);
     }

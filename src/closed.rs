@@ -1,21 +1,21 @@
-//! Closed sets of names: enums, each value of which has a text that others see in answers, logs and metrics. A text that is misspelled where it is
-//! used does not compile, because nobody writes it a second time.
+//! Closed sets of names: enums whose values each have a text, which others see in answers, logs and metrics. Each text is written only
+//! once, so a misspelled use does not compile.
 
 use std::marker::PhantomData;
 
 /// A value of a closed set.
 pub trait Closed: Copy {
-    /// Every value, in order.
+    /// Returns every value, in order.
     fn all() -> impl Iterator<Item = Self>;
 
-    /// Its place in that order, from 0.
+    /// Returns the place of the value in that order, from 0.
     fn place(self) -> usize;
 
-    /// What others see of it.
+    /// Returns the text that others see.
     fn text(self) -> &'static str;
 }
 
-/// One thing for each value of a set, such as a counter.
+/// One thing for each value of a closed set, such as a counter.
 #[derive(Debug)]
 pub struct Each<L, T> {
     things: Vec<T>,
@@ -23,18 +23,18 @@ pub struct Each<L, T> {
 }
 
 impl<L: Closed, T> Each<L, T> {
-    /// Makes all of them.
+    /// Makes one thing for each value.
     pub fn new(make: impl FnMut(L) -> T) -> Self {
         Self { things: L::all().map(make).collect(), set: PhantomData }
     }
 
-    /// That of a value.
+    /// Returns the thing of a value.
     pub fn of(&self, value: L) -> &T {
         &self.things[value.place()]
     }
 }
 
-/// Makes an enum of values and their texts, which is [`Closed`].
+/// Defines an enum from values and their texts, and implements [`Closed`] for it.
 macro_rules! closed {
     ($(#[$about:meta])* pub enum $name:ident { $($(#[$of:meta])* $value:ident = $text:literal,)+ }) => {
         $(#[$about])*

@@ -1,13 +1,13 @@
-//! `Delivery`: one webhook as it arrived, before anybody has proven who sent it.
+//! `Delivery`: one webhook as it arrived, before its sender is proven.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
-/// One webhook as received. Nothing in it is trusted: only `signature` turns it into a [`crate::signature::Verified`].
+/// One webhook as received. Nothing in it is trusted. Only [`crate::signature`] turns it into a [`crate::signature::Verified`].
 #[derive(Clone)]
 pub struct Delivery {
-    /// The configured endpoint that it came in on.
+    /// The name of the configured endpoint that the delivery came in on.
     pub endpoint: Arc<str>,
     /// What the sender offers as proof.
     pub credential: Credential,
@@ -15,11 +15,11 @@ pub struct Delivery {
     pub content_type: String,
     /// The raw body, exactly as it came off the wire.
     pub body: Bytes,
-    /// When the last byte of the body arrived. Every time window is measured against this, so that no provider reads a clock.
+    /// When the last byte of the body arrived. Every time window is measured against this time, so that no provider reads a clock.
     pub received_at: SystemTime,
 }
 
-/// What a sender offers as proof. It never prints its content.
+/// What a sender offers as proof. Its content is never printed.
 #[derive(Clone)]
 pub enum Credential {
     /// The secret token from the URL's path or query, percent-decoded.

@@ -1,4 +1,4 @@
-//! `Record`: an event as it lies on a topic. Pure: no clock, no I/O, no Kafka.
+//! `Record`: an event as it is stored on a topic. Everything here is pure: no clock, no I/O, no Kafka.
 
 use std::{
     borrow::Cow,
@@ -21,14 +21,14 @@ use crate::{
 /// The `ce_dataschema` of every record: the message that the value holds.
 pub const DATA_SCHEMA: &str = "urn:hookgate:schema:hookgate.v1.Event";
 
-/// A record header, as consumers are told of it.
+/// A record header, as the documents for consumers describe it.
 #[derive(Debug)]
 pub struct Header {
-    /// Its name.
+    /// The name of the header.
     pub name: &'static str,
-    /// Whether every record has it.
+    /// Whether every record has the header.
     pub always: bool,
-    /// What its value, which is UTF-8, says.
+    /// What the header's value says. The value is UTF-8.
     pub meaning: &'static str,
 }
 
@@ -53,24 +53,24 @@ pub static HEADERS: &[Header] = &[
     Header { name: "hookgate-detail", always: false, meaning: "Where in the body the fault is, and what was expected there." },
 ];
 
-/// What a record costs beside its value: headers, key and Kafka's own framing, rounded up. The headers' names and fixed values
-/// are about 250 bytes, endpoint and type are bounded, and a subject stands in the key and in one header.
+/// The most bytes of a record beside its value: headers, key and Kafka's own framing, rounded up. The headers' names and fixed values are
+/// about 250 bytes, endpoint and type are bounded, and a subject appears in the key and in one header.
 const OVERHEAD_BYTES_MAX: usize = 4 * 1024;
 
 /// One Kafka record, ready to be published.
 #[derive(Debug)]
 pub struct Record {
-    /// The event's id.
+    /// The id of the event.
     pub id: String,
-    /// What it is.
+    /// The kind of the event.
     pub kind: EventKind,
-    /// The topic.
+    /// The topic that the record goes to.
     pub topic: Arc<str>,
     /// The record key: the subject, or the id where there is none.
     pub key: String,
     /// The record headers in order: CloudEvents 1.0, binary mode, and Hookgate's own.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// The serialized `hookgate.v1.Event`, behind the schema id of its topic where there is a schema registry.
+    /// The serialized `hookgate.v1.Event`. With a schema registry, the frame with the schema id of the topic comes before it.
     pub value: Vec<u8>,
     /// The record timestamp in milliseconds since the epoch: when the delivery was received.
     pub timestamp_ms: i64,
@@ -83,19 +83,20 @@ pub struct Record {
 pub struct TopicTable(HashMap<EventKind, Arc<str>>);
 
 impl TopicTable {
-    /// Names the topic of each kind of these providers, and of quarantine.
+    /// Returns the table for every kind of these providers and for quarantine; `name` returns the topic of a kind.
     pub fn new(providers: impl IntoIterator<Item = &'static Provider>, name: impl Fn(EventKind) -> String) -> Self {
         let kinds = providers.into_iter().flat_map(Provider::kinds).chain([EventKind::Quarantine]);
         Self(kinds.map(|kind| (kind, name(kind).into())).collect())
     }
 
-    /// The topic of a kind. Every provider of an endpoint is in the table; quarantine, which always is, would hold anything else.
+    /// Returns the topic of a kind. Every provider of an endpoint is in the table. Any other kind would go to quarantine, which is always
+    /// in the table.
     pub fn topic(&self, kind: EventKind) -> Arc<str> {
         let topic = self.0.get(&kind).or_else(|| self.0.get(&EventKind::Quarantine));
         topic.map_or_else(|| Arc::from(""), Arc::clone)
     }
 
-    /// Every topic once, in order, with the kinds that go there.
+    /// Returns every topic once, in order, with the kinds that go there.
     pub fn by_topic(&self) -> BTreeMap<Arc<str>, Vec<EventKind>> {
         let mut topics = BTreeMap::<Arc<str>, Vec<EventKind>>::new();
         for (kind, topic) in &self.0 {
@@ -108,29 +109,29 @@ impl TopicTable {
     }
 }
 
-/// What stands in front of a topic's values, in Confluent's wire format: a zero, the schema id, and the path of the message within its
-/// file, which for the first one is a single zero.
+/// The bytes before each value of a topic, in Confluent's wire format: a zero, the schema id, and the path of the message within its file,
+/// which is a single zero for the first message.
 type Frame = [u8; 6];
 
-/// The frame of each topic. By default there is none: values are plain protobuf. Ids become known while the daemon runs, and then stay
-/// as they are; clones share them.
+/// The frame of each topic. By default there is none: values are plain protobuf. Ids become known while the daemon runs, and then never
+/// change. Clones share the ids.
 #[derive(Clone, Debug, Default)]
 pub struct Framing(Option<Arc<HashMap<Arc<str>, OnceLock<Frame>>>>);
 
 impl Framing {
-    /// Frames for these topics, whose ids are not known yet.
+    /// Returns the framing for these topics, whose ids are not known yet.
     pub fn awaiting(topics: impl IntoIterator<Item = Arc<str>>) -> Self {
         Self(Some(Arc::new(topics.into_iter().map(|topic| (topic, OnceLock::new())).collect())))
     }
 
-    /// The id of a topic's schema. The first one stays.
+    /// Sets the id of a topic's schema. Later calls for the topic change nothing.
     pub fn know(&self, topic: &str, id: u32) {
         if let Some(frame) = self.0.as_ref().and_then(|frames| frames.get(topic)) {
             frame.get_or_init(|| frame_of(id));
         }
     }
 
-    /// What stands in front of a topic's values: nothing by default. None where it is not known yet.
+    /// Returns the bytes before each value of a topic: an empty slice by default, `None` while the id is not known.
     pub fn prefix(&self, topic: &str) -> Option<&[u8]> {
         match &self.0 {
             None => Some(&[]),
@@ -138,7 +139,7 @@ impl Framing {
         }
     }
 
-    /// The topics whose ids are not known yet, in order.
+    /// Returns the topics whose ids are not known yet, in order.
     pub fn missing(&self) -> Vec<Arc<str>> {
         let frames = self.0.iter().flat_map(|frames| frames.iter());
         let mut missing: Vec<_> = frames.filter(|(_, id)| id.get().is_none()).map(|(topic, _)| Arc::clone(topic)).collect();
@@ -152,16 +153,16 @@ fn frame_of(id: u32) -> Frame {
     [0, a, b, c, d, 0]
 }
 
-/// What decides how events are encoded, beside the event itself.
+/// Everything that decides how events are encoded, beside the event itself.
 #[derive(Clone, Debug)]
 pub struct Encoding {
-    /// Where each kind goes.
+    /// The topic of each kind.
     pub topics: TopicTable,
-    /// What stands in front of the values.
+    /// The bytes before each value.
     pub framing: Framing,
-    /// The largest record that the topics take, in bytes.
+    /// The largest record that the topics accept, in bytes.
     pub record_bytes_max: usize,
-    /// How the events come to be published.
+    /// The `origin` of every event: how it came to be published.
     pub origin: Origin,
 }
 
@@ -221,7 +222,7 @@ fn headers(id: &str, key: &str, event: &Event, delivery: &Delivery) -> Vec<(&'st
     headers.push(("ce_specversion", "1.0".into()));
     headers.push(("ce_id", id.to_owned().into()));
     headers.push(("ce_source", format!("/hookgate/{}", delivery.endpoint).into()));
-    // Of an action that is `hookgate.frameio.action`, whatever its author called it.
+    // The type of a custom action is `hookgate.frameio.action`, whatever its author called it.
     headers.push(("ce_type", format!("hookgate.{}", event.kind.name()).into()));
     headers.push(("ce_subject", key.to_owned().into()));
     if let Some(time) = &event.occurred_at {
@@ -239,12 +240,14 @@ fn headers(id: &str, key: &str, event: &Event, delivery: &Delivery) -> Vec<(&'st
     headers
 }
 
-/// An unknown type is payload text of any length, which could fill the record; one that is longer than a subject may be names nothing.
+/// Returns an event type, or an empty text if it is longer than a subject may be. An unknown type is text from the payload, of any length;
+/// it could fill the record, and a text as long as that names nothing.
 fn bounded(event_type: String) -> String {
     if event_type.len() > SUBJECT_BYTES_MAX { String::new() } else { event_type }
 }
 
-/// The deterministic id of a delivery, a `UUIDv8`. Each part stands behind its length, so that no two triples collide.
+/// Returns the deterministic id of a delivery, a `UUIDv8`. The length of each part is hashed before the part, so that no two triples
+/// collide.
 pub fn delivery_id(endpoint: &str, timestamp_text: &str, body: &[u8]) -> String {
     let mut hash = Sha256::new_with_prefix(b"hookgate.id.v1\0");
     for part in [endpoint, timestamp_text] {

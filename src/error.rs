@@ -1,9 +1,9 @@
-//! `Error`: everything that keeps a delivery from its topic, and the status table. The labels are the public names:
-//! in answers, logs and metrics.
+//! `Error`: every reason why a delivery does not reach its topic, and the status of the answer to each. The labels are public names:
+//! answers, logs and metrics use them.
 
 use crate::closed::{Closed as _, closed};
 
-/// Why a delivery was not published. Nothing here goes to the sender but the label and a fixed sentence.
+/// Why a delivery was not published. Only the label and a fixed sentence go to the sender.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No token or no signature header.
@@ -15,7 +15,7 @@ pub enum Error {
     /// The signature is right but its timestamp lies outside the window.
     #[error("the signed timestamp is outside the accepted window")]
     Stale {
-        /// By how many seconds our clock is ahead of it.
+        /// By how many seconds Hookgate's clock is ahead of the signed time.
         offset: i64,
     },
     /// The token is wrong or given twice.
@@ -66,7 +66,7 @@ pub enum Error {
 }
 
 closed! {
-    /// The names of the errors, which answers, logs and metrics have.
+    /// The names of the errors in answers, logs and metrics.
     pub enum Refusal {
         /// No token or no signature header.
         MissingSignature = "missing_signature",
@@ -107,24 +107,24 @@ closed! {
     }
 }
 
-/// What an outcome means over HTTP.
+/// How an error is answered over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The stable name.
+    /// The stable name of the error.
     pub refusal: Refusal,
 }
 
 impl Answer {
-    /// The stable name as text.
+    /// Returns the stable name of the error as text.
     pub fn label(&self) -> &'static str {
         self.refusal.text()
     }
 }
 
 impl Error {
-    /// What only the log says, beside the sentence.
+    /// Returns the cause that only the log says, beside the fixed sentence.
     pub fn cause(&self) -> Option<String> {
         match self {
             Self::PublishFailed(cause) => Some(cause.clone()),
@@ -139,7 +139,8 @@ impl Error {
         }
     }
 
-    /// The status table. A 4xx says that the request is at fault as things stand; whatever is our own, Kafka's or capacity's fault is 503.
+    /// Returns the status and the name of an error. A 4xx says that the request is at fault as things stand. Every fault of Hookgate, of
+    /// Kafka or of capacity is a 503.
     pub fn answer(&self) -> Answer {
         let (status, refusal) = match self {
             Self::MissingSignature => (401, Refusal::MissingSignature),

@@ -10,24 +10,24 @@ use prost_types::Timestamp;
 
 use crate::{logged::is_deceptive, proto::event::Payload};
 
-/// The longest subject in bytes; a longer one is not a subject.
+/// The longest subject, in bytes; a longer text is not a subject.
 pub const SUBJECT_BYTES_MAX: usize = 512;
 /// The seconds since 1970 that a protobuf timestamp may hold: from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z.
 const PROTOBUF_SECONDS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// What a delivery is, and so which topic it goes to. Names come from the providers' closed lists, never from a payload.
+/// The kind of a delivery, which decides its topic. Names come from the providers' closed lists, never from a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EventKind {
     /// An event type that the provider documents.
     Named {
-        /// The provider's name.
+        /// The name of the provider.
         provider: &'static str,
         /// One of the provider's `Provider::types`.
         name: &'static str,
     },
     /// A verified delivery of a type that is not on the provider's list.
     Unclassified {
-        /// The provider's name.
+        /// The name of the provider.
         provider: &'static str,
     },
     /// A verified delivery whose body cannot be mapped.
@@ -35,7 +35,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// The name behind the prefix: of the topic by default, of the entries in `[topics.map]`, and of the metric label.
+    /// Returns the name after the prefix: in the topic's name by default, in the entries of `[topics.map]`, and in the metric label.
     pub fn name(self) -> Cow<'static, str> {
         match self {
             Self::Named { provider, name } => format!("{provider}.{name}").into(),
@@ -44,7 +44,7 @@ impl EventKind {
         }
     }
 
-    /// The provider, except in quarantine, which is one topic for all.
+    /// Returns the provider's name, or `None` for quarantine, which is one topic for all providers.
     pub fn provider(self) -> Option<&'static str> {
         match self {
             Self::Named { provider, .. } | Self::Unclassified { provider } => Some(provider),
@@ -56,13 +56,13 @@ impl EventKind {
 /// What a verified delivery says, as its provider's `classify` reads it.
 #[derive(Debug, PartialEq)]
 pub struct Event {
-    /// Where it belongs.
+    /// The kind of the event.
     pub kind: EventKind,
-    /// The provider's own name of the event, verbatim; inferred where `type_inferred`; empty where there is none.
+    /// The provider's own name of the event, verbatim; inferred if `type_inferred`; empty where there is none.
     pub event_type: String,
-    /// The asset, scan or resource that it is about; absent in quarantine and for an old ping.
+    /// The asset, scan or resource that the event is about; absent in quarantine and for an old ping.
     pub subject: Option<String>,
-    /// The provider's time.
+    /// The time of the event, by the provider's clock.
     pub occurred_at: Option<Timestamp>,
     /// Whether `event_type` was inferred, because the provider did not name it.
     pub type_inferred: bool,
@@ -70,14 +70,14 @@ pub struct Event {
     pub payload: Option<Payload>,
     /// The value of the `hookgate-verdict` record header: the verdict of a scan.
     pub verdict: Option<String>,
-    /// Why it is in quarantine.
+    /// Why the delivery is in quarantine; absent on all other events.
     pub fault: Option<Fault>,
-    /// Whether it is the reading of a repaired copy of the body.
+    /// Whether the event was read from a repaired copy of the body.
     pub text_repaired: bool,
 }
 
 impl Event {
-    /// An event of a kind with nothing else known yet.
+    /// Returns an event of a kind with nothing else known yet.
     pub fn new(kind: EventKind, event_type: impl Into<String>) -> Self {
         Self {
             kind,
@@ -92,7 +92,7 @@ impl Event {
         }
     }
 
-    /// A verified delivery that cannot be mapped.
+    /// Returns the event of a verified delivery that cannot be mapped.
     pub fn quarantined(fault: Fault) -> Self {
         Self { fault: Some(fault), ..Self::new(EventKind::Quarantine, "") }
     }
@@ -110,24 +110,24 @@ pub struct Fault {
 /// The classes of faults that quarantine a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultReason {
-    /// The body is not JSON that can be read: cut off, a key twice, no JSON at all, or broken text in what decides the type, the subject or
-    /// the verdict.
+    /// The body is not readable JSON: it is cut off, has a key twice, is no JSON at all, or has broken text in the fields that decide the
+    /// type, the subject or the verdict.
     NotJson,
     /// The body is JSON but not an object.
     NotAnObject,
     /// The field that names the asset, scan or resource is absent or not a string.
     NoSubject,
-    /// The subject is empty, too long or holds control characters, those of the direction of writing included.
+    /// The subject is empty, too long or holds control characters, including those that change the direction of writing.
     BadSubject,
-    /// Reading the body made Hookgate panic. It is a defect: please report it.
+    /// Reading the body made Hookgate panic. That is a defect: please report it.
     Panic,
 }
 
 impl FaultReason {
-    /// Every one of them.
+    /// Every class, in order.
     pub const ALL: [Self; 5] = [Self::NotJson, Self::NotAnObject, Self::NoSubject, Self::BadSubject, Self::Panic];
 
-    /// The `hookgate-reason` header.
+    /// Returns the value of the `hookgate-reason` header.
     pub fn label(self) -> &'static str {
         match self {
             Self::NotJson => "not_json",
@@ -139,8 +139,8 @@ impl FaultReason {
     }
 }
 
-/// Checks that `text`, found at `path` in the body, can be a subject and so a record key. Characters that turn the direction of writing and
-/// characters that nobody sees count as control characters: no id has them, and with them a key could be shown as another one.
+/// Checks that `text`, found at `path` in the body, can be a subject and so a record key. Characters that change the direction of writing
+/// and invisible characters count as control characters: no id has them, and with them a key could look like another one.
 pub fn subject(text: Option<&str>, path: &str) -> Result<String, Fault> {
     let fault = |reason, detail: String| Err(Fault { reason, detail });
     match text {
@@ -156,16 +156,16 @@ pub fn subject(text: Option<&str>, path: &str) -> Result<String, Fault> {
     }
 }
 
-/// Whether a character shows nothing: soft hyphens, joiners, blanks without a width, byte order marks and tags.
+/// Returns whether a character is invisible: soft hyphens, joiners, blanks without a width, byte order marks and tags.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Reads a provider's time: RFC 3339 with a fraction of any length. A date-time without a zone is read as UTC, because
-/// that is what servers mean that leave it out, and because consumers order by it; a date alone is not an instant. Protobuf
-/// allows the years 1 to 9999: what is outside of them is refused by consumers' libraries.
+/// Reads a provider's time: RFC 3339 with a fraction of any length. A date-time without a zone is read as UTC, because servers that omit
+/// the zone mean UTC, and because consumers order events by it. A date without a time is not an instant. Protobuf allows the years 1 to
+/// 9999: consumers' libraries refuse other years.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
-    // `Timestamp::from_str` also takes a bare date and surprising separators.
+    // `Timestamp::from_str` would also accept a bare date and unusual separators.
     let separator = *text.as_bytes().get(10)?;
     if !matches!(separator, b'T' | b't' | b' ') || !text.is_ascii() {
         return None;
@@ -173,7 +173,7 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|time: &Timestamp| PROTOBUF_SECONDS.contains(&time.seconds))
 }
 
-/// A time of ours as a protobuf timestamp.
+/// Returns a time of this machine as a protobuf timestamp.
 pub fn timestamp(time: SystemTime) -> Timestamp {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp { seconds: since.as_secs().cast_signed(), nanos: since.subsec_nanos().cast_signed() }

@@ -1,4 +1,4 @@
-//! A thread with an event loop of its own.
+//! Threads that each run an event loop.
 
 use std::{
     io,
@@ -7,19 +7,19 @@ use std::{
 
 use tokio::{runtime, sync::watch};
 
-/// A running event loop, which ends when it is told to.
+/// A running event loop, until [`EventLoop::stop`].
 pub(crate) struct EventLoop<T> {
-    /// The event loop holds the other end for as long as it runs.
+    /// The event loop holds the receiver for as long as it runs.
     stop: watch::Sender<bool>,
     thread: JoinHandle<io::Result<T>>,
 }
 
-/// An event loop has ended before it was told to, or panicked: a defect.
+/// An event loop has ended before it was asked to, or panicked: a defect.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct EndedByItself;
 
 impl<T: Send + 'static> EventLoop<T> {
-    /// Runs a future on a thread of this name, until its receiver turns true.
+    /// Runs a future on a new thread of this name. The future must end when its receiver turns true.
     pub(crate) fn start(
         name: &str,
         run: impl AsyncFnOnce(watch::Receiver<bool>) -> io::Result<T> + Send + 'static,
@@ -35,17 +35,17 @@ impl<T: Send + 'static> EventLoop<T> {
         Ok(Self { stop, thread })
     }
 
-    /// Returns once it has ended by itself, or is about to.
+    /// Returns once the event loop has ended by itself, or is about to.
     pub(crate) async fn ended(&self) {
         self.stop.closed().await;
     }
 
-    /// Whether it has ended by itself, or is about to.
+    /// Returns whether the event loop has ended by itself, or is about to.
     pub(crate) fn has_ended(&self) -> bool {
         self.stop.is_closed()
     }
 
-    /// Ends it, and returns its result. Blocks until then.
+    /// Ends the event loop and returns its result. Blocks until then.
     pub(crate) fn stop(self) -> Result<T, EndedByItself> {
         let by_itself = self.has_ended();
         self.stop.send_replace(true);
@@ -62,7 +62,7 @@ mod tests {
         stopped.wait_for(|stopped| *stopped).await.unwrap();
     }
 
-    /// An event loop that may end by itself, and the result that it has after it was told to end; none is a defect.
+    /// Checks an event loop that may end by itself, and its result after it was asked to end; no result is a defect.
     #[track_caller]
     fn check(
         run: impl AsyncFnOnce(watch::Receiver<bool>) -> io::Result<u8> + Send + 'static,

@@ -1,9 +1,10 @@
 //! Hookgate turns verified webhooks into protobuf events on Kafka topics.
 //!
-//! The path of a webhook, in reading order: [`http`] admits a [`delivery::Delivery`]; its [`provider`] proves the sender with
-//! [`signature`] and reads the body as an [`event::Event`]; [`encode`] makes the Kafka record; [`kafka`] waits for Kafka's
-//! acknowledgement; only then is the answer 200. Around that path: [`registry`] asks for schema ids, [`config`] reads, [`app`] starts
-//! and stops, [`admin`], [`metrics`] and [`spans`] tell, [`outbound`] is how other services are asked, and [`command`] is what people type.
+//! The path of a webhook, in reading order: [`http`] admits a [`delivery::Delivery`]; its [`provider`] proves the sender with [`signature`]
+//! and reads the body as an [`event::Event`]; [`encode`] makes the Kafka record; [`kafka`] waits for Kafka's acknowledgement; only then is
+//! the answer 200. Around that path: [`registry`] asks for schema ids, [`config`] reads the configuration, [`app`] starts and stops the
+//! daemon, [`admin`], [`metrics`] and [`spans`] report, [`outbound`] calls other services, and [`command`] holds the commands that people
+//! type.
 
 pub mod http;
 pub mod delivery;

@@ -1,9 +1,10 @@
-//! Values as logs and terminals show them: text that others have written, and times.
+//! Values as logs and terminals show them: text from outside, and times.
 
 use std::time::Duration;
 
-/// Text from outside as it may go to a log or a terminal: escaped, in the way of JSON, are control characters, of which JSON itself escapes only some, and
-/// those that turn the direction of writing or break lines, with which a text can pretend to be another.
+/// Returns text from outside in a form that is safe for a log or a terminal. Like JSON, it escapes control characters, of which JSON itself
+/// escapes only some. It also escapes characters that change the direction of writing or break lines, because a text could use them to look
+/// like another text.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
         match c {
@@ -17,13 +18,13 @@ pub(crate) fn printable(text: &str) -> String {
     })
 }
 
-/// Whether a character shows a text as another one: control characters, the marks, embeddings, overrides and isolates of the direction of
-/// writing, and the separators of lines and paragraphs.
+/// Returns whether a character can make a text look like another one: control characters, the marks, embeddings, overrides and isolates of
+/// the direction of writing, and the separators of lines and paragraphs.
 pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A time as the log has it, in whole milliseconds.
+/// Returns a time as the log shows it, in whole milliseconds.
 pub(crate) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

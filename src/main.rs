@@ -1,10 +1,10 @@
-//! Boots: arguments, then one command, then its exit code.
+//! The program: it reads the arguments, runs one command, and ends with its exit code.
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-// One thread does the work, and on it the allocator is what is left to be saved: `make bench` measures it.
+// One thread does the work, and a faster allocator saves time on it: `make bench` measures how much.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,5 +1,5 @@
-//! The one HTTP client of everything that asks others: the schema registry, the collector of spans, and what `hookgate send` posts to. Whoever
-//! answers may be hostile or broken, so an answer is bounded in size and time, is read as it was sent, and leads nowhere else.
+//! The one HTTP client for all requests to other services: to the schema registry, to the collector of spans, and by `hookgate send`. The
+//! peer may be hostile or broken, so an answer is bounded in size and time, is never unpacked, and never leads to another address.
 
 use std::time::Duration;
 
@@ -13,41 +13,42 @@ use crate::logged::printable;
 
 /// The largest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// So much of where a redirect leads is shown, in characters.
+/// How much of a redirect's target is shown, in characters.
 const PLACE_MAX: usize = 200;
-/// How long a connection may take to be made, with its TLS handshake, within the time-out of the whole.
+/// How long connecting may take, with its TLS handshake, within the time-out of the whole request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// After how long without a request a connection is closed: before common servers do, or a request would now and then meet a closed one.
+/// How long a connection without a request is kept: it is closed before common servers close theirs, else a request would sometimes meet a
+/// closed one.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 
-/// Posts to where the configuration or an argument says, and nowhere else: no redirects, no proxies of the environment.
+/// Posts only to the URL that the configuration or an argument names: it follows no redirects and uses no proxies of the environment.
 pub struct Client(Agent);
 
-/// What a peer has answered, whatever the status says. It is never a redirect.
+/// A peer's answer, with any status except a redirect.
 pub struct OutboundAnswer {
-    /// The status code.
+    /// The status code of the answer.
     pub status: u16,
-    /// The body, at most as long as the caller has allowed.
+    /// The body of the answer, at most as long as the caller has allowed.
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer. The text is fit for a log line and holds nothing of what was sent.
+/// Why there is no answer. The text is safe for a log line and holds nothing of what was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
-    /// Nobody has answered, or not wholly.
+    /// No answer came, or it was incomplete.
     #[error("{0}")]
     Unreachable(String),
-    /// Somebody is there, but TLS does not come about.
+    /// A peer is there, but the TLS handshake failed.
     #[error("{0}")]
     Insecure(String),
-    /// Somebody has answered what nobody can use: too much, encoded, or a redirect.
+    /// The answer cannot be used: it is too large, encoded, or a redirect.
     #[error("{0}")]
     Unusable(String),
 }
 
 impl Client {
-    /// A client whose requests take at most `timeout`, from the look-up of the name to the last byte of the answer. It trusts the `authorities`, as PEM,
-    /// and without them the built-in ones. Fails where there is no certificate among them.
+    /// Returns a client whose requests take at most `timeout`, from the look-up of the name to the last byte of the answer. It trusts the
+    /// `authorities`, as PEM, and without them the built-in ones. Fails if there is no certificate among them.
     pub fn new(timeout: Duration, authorities: Option<&[u8]>) -> Result<Self, String> {
         let mut tls = TlsConfig::builder();
         if let Some(pem) = authorities {
@@ -65,10 +66,10 @@ impl Client {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .tls_config(tls.build())
-            // The environment is the configuration's matter, and credentials go nowhere else than to the URLs that it names.
+            // Only the configuration reads the environment, and credentials go only to the URLs that it names.
             .proxy(None)
             .max_redirects(0)
-            // What is asked for is what is read: an unpacked answer may be a thousand times as long as what has come.
+            // No compression is offered, and a compressed answer is refused: unpacked, it may be a thousand times as long as what came.
             .accept_encoding("")
             .max_response_header_size(HEAD_BYTES_MAX)
             .timeout_global(Some(timeout))
@@ -89,7 +90,7 @@ impl Client {
     ) -> Result<OutboundAnswer, OutboundError> {
         let mut request = self.0.post(url);
         for (name, value) in headers {
-            // The library's own complaint about a value would not quote it, but need not be trusted to.
+            // The library's own error about a value would not quote the value, but Hookgate does not rely on that.
             let mut value = HeaderValue::try_from(*value)
                 .map_err(|_| OutboundError::Unreachable(format!("the value of the header {name} cannot be sent")))?;
             value.set_sensitive(true);
@@ -102,7 +103,7 @@ impl Client {
     }
 }
 
-/// Why an answer is not read, going by its head.
+/// Checks by its head whether an answer can be read. The error says why not.
 fn usable(response: &Response<Body>) -> Result<(), String> {
     let status = response.status();
     if status.is_redirection() {
@@ -119,7 +120,7 @@ fn usable(response: &Response<Body>) -> Result<(), String> {
     Ok(())
 }
 
-/// Where a redirect leads: the scheme and the host. What follows may repeat a token of the URL that was asked.
+/// Returns the target of a redirect: only the scheme, the host and the port, because the rest may repeat a token of the requested URL.
 fn redirected(headers: &HeaderMap) -> String {
     let place = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
     match place.as_ref().and_then(|place| Some((place.scheme_str()?, place.host()?, place.port()))) {
@@ -131,14 +132,14 @@ fn redirected(headers: &HeaderMap) -> String {
     }
 }
 
-/// The first coding under a header's name that is not the plain one.
+/// Returns the first coding in a header that is not the plain one.
 fn coding(headers: &HeaderMap, name: &header::HeaderName, plain: &str) -> Option<String> {
     let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let codings = values.flat_map(|value| value.split(',').map(|it| it.trim().to_owned()).collect::<Vec<_>>());
     codings.filter(|it| !it.is_empty()).find(|it| !it.eq_ignore_ascii_case(plain)).map(|it| it.chars().take(40).collect())
 }
 
-/// What the texts of the TLS library mean: a part of each, and what to do.
+/// What the texts of the TLS library mean: each row is a part of a text, and what it means and what to do.
 const INSECURE: &[(&str, &str)] = &[
     ("InvalidContentType", "the port does not speak TLS: write http:// in the URL, or the port that speaks TLS"),
     ("UnknownIssuer", "no authority that is trusted has signed its certificate: name that authority's PEM file as the CA file"),
@@ -157,7 +158,7 @@ const INSECURE: &[(&str, &str)] = &[
     ("invalid HTTP version", "what it answers is not HTTP: does the port speak TLS? Then write https:// in the URL"),
 ];
 
-/// Why there is no TLS, and what to do; nothing where the text is of something else.
+/// Returns why TLS failed, and what to do; `None` if the text is about something else.
 fn insecure(text: &str) -> Option<&'static str> {
     INSECURE.iter().find(|(part, _)| text.contains(part)).map(|(_, why)| *why)
 }

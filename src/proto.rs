@@ -14,11 +14,11 @@ pub use generated::*;
 /// The compiled schema with all its comments: a serialized `FileDescriptorSet`.
 pub static DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hookgate.v1.binpb"));
 
-/// The schema as it was written: every file with its path, those that others import first.
+/// The schema as it was written: every file with its path. A file comes after those that it imports.
 pub static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 
-/// The whole schema as one file that imports nothing but what protoc brings, for tools that take no folder. Messages, numbers and
-/// comments are those of [`FILES`].
+/// Returns the whole schema as one file, for tools that accept no folder. It imports only files that come with protoc. Messages, numbers
+/// and comments are those of [`FILES`].
 pub fn one_file() -> String {
     let imported = |line: &str| line.starts_with("import \"google/");
     let mut imports: Vec<&str> = FILES.iter().flat_map(|(_, text)| text.lines()).filter(|line| imported(line)).collect();
@@ -26,7 +26,7 @@ pub fn one_file() -> String {
     imports.dedup();
     let mut all = format!("syntax = \"proto3\";\n\npackage hookgate.v1;\n\n{}\n", imports.join("\n"));
     for (_, text) in FILES {
-        // The comment in front of `syntax` is about the file; a blank line keeps it apart from the first message.
+        // The comment before `syntax` is about the file; a blank line separates it from the first message.
         let (about, rest) = text.split_once("syntax = ").unwrap_or_default();
         let head = |line: &&str| line.is_empty() || line.starts_with("import ") || line.starts_with("package ");
         let body = rest.lines().skip(1).skip_while(head);
@@ -41,7 +41,7 @@ pub fn one_file() -> String {
     all
 }
 
-/// The descriptor set without comments and positions: a fourth of its size.
+/// Returns the descriptor set without comments and positions, which is a fourth of its size.
 pub fn bare_descriptor_set() -> Vec<u8> {
     let mut set = prost_types::FileDescriptorSet::decode(DESCRIPTOR_SET).unwrap_or_default();
     for file in &mut set.file {
@@ -50,7 +50,7 @@ pub fn bare_descriptor_set() -> Vec<u8> {
     set.encode_to_vec()
 }
 
-/// `hookgate.v1.Event`, described.
+/// The descriptor of `hookgate.v1.Event`.
 pub static EVENT: LazyLock<MessageDescriptor> = LazyLock::new(|| {
     DescriptorPool::decode(DESCRIPTOR_SET)
         .ok()
@@ -58,8 +58,8 @@ pub static EVENT: LazyLock<MessageDescriptor> = LazyLock::new(|| {
         .expect("the build embeds the schema that it compiled")
 });
 
-/// A serialized `Event` as JSON with the field names of the schema. Unset fields are left out. None where the bytes are no event, or one
-/// with a time that protobuf does not allow, which somebody else must have written; or where there are none, as in a tombstone.
+/// Returns a serialized `Event` as JSON, with the field names of the schema. Unset fields are left out. Returns `None` if the bytes are
+/// empty, as in a tombstone, or are no event, or hold a time that protobuf does not allow (Hookgate writes no such event).
 pub fn event_to_json(bytes: &[u8]) -> Option<serde_json::Value> {
     if bytes.is_empty() {
         return None;
@@ -71,7 +71,7 @@ pub fn event_to_json(bytes: &[u8]) -> Option<serde_json::Value> {
     Some(json)
 }
 
-/// Maps in the order of their keys, so that the same event always looks the same; the reflection has none.
+/// Sorts maps by their keys, because the reflection has no order, so that the same event always looks the same.
 fn sort_maps(message: &MessageDescriptor, json: &mut serde_json::Value) {
     for field in message.fields() {
         let Some(value) = json.get_mut(field.name()) else { continue };
@@ -84,12 +84,12 @@ fn sort_maps(message: &MessageDescriptor, json: &mut serde_json::Value) {
     }
 }
 
-/// Takes a value in Confluent's wire format apart: the schema id and the message. None where it is not in that format; a plain event
-/// never begins with a zero, because no field has the number 0.
+/// Splits a value in Confluent's wire format into the schema id and the message. Returns `None` if the value is not in that format. A plain
+/// event never begins with a zero, because no field has the number 0.
 pub fn unframe(value: &[u8]) -> Option<(u32, &[u8])> {
     let (id, rest) = value.strip_prefix(&[0])?.split_first_chunk::<4>()?;
-    // The path of the message: how many indices, and the indices. An event is the first message of its file, for which a single zero
-    // stands; some serializers write it at length.
+    // The path of the message is a count of indices and the indices. An event is the first message of its file, which a single zero stands
+    // for; some serializers write the long form.
     let message = rest.strip_prefix(&[0]).or_else(|| rest.strip_prefix(&[2, 0]))?;
     Some((u32::from_be_bytes(*id), message))
 }

@@ -1,5 +1,5 @@
-//! Proof of the sender. The one place where a [`Delivery`] becomes a [`Verified`], always over the raw bytes and always
-//! before anything is parsed.
+//! Proof of the sender. Only this module turns a [`Delivery`] into a [`Verified`], always from the raw bytes and always before anything is
+//! parsed.
 
 use std::{
     fmt,
@@ -19,7 +19,7 @@ use crate::{
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// One shared secret. It never prints, and both schemes' keys are derived once, when it is read.
+/// One shared secret. It is never printed. The keys of both schemes are derived once, when the secret is read.
 #[derive(Clone)]
 pub struct Secret {
     hmac: HmacSha256,
@@ -27,7 +27,7 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Derives the keys of a secret. An empty secret would verify what anybody can sign, so there is none.
+    /// Derives the keys of a secret. Returns `None` for an empty one, because anybody can sign with that.
     pub fn new(text: &[u8]) -> Option<Self> {
         if text.is_empty() {
             return None;
@@ -43,7 +43,7 @@ impl Secret {
         mac
     }
 
-    /// Whether two secrets are the same one, in constant time.
+    /// Returns whether two secrets are the same. The comparison takes constant time.
     pub fn same(&self, other: &Self) -> bool {
         self.digest.ct_eq(&other.digest).into()
     }
@@ -55,19 +55,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What an endpoint verifies with: its secrets, any of which may match, and the window of signed timestamps.
+/// The secrets of an endpoint, any of which may match, and the window for signed timestamps.
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// The secrets that could be read, each with its slot: its position in the configuration, counted from 1.
     pub secrets: Vec<(u32, Secret)>,
-    /// Whether a configured secret could never be read: what does not match may be signed with that one.
+    /// Whether a configured secret has never been read: a delivery that matches no other may be signed with that one.
     pub secret_missing: bool,
-    /// How far a signed timestamp may lie from the time of arrival, either way, inclusive.
+    /// How far a signed timestamp may be from the time of arrival, in both directions, inclusive.
     pub tolerance: Duration,
 }
 
 impl Keys {
-    /// What a delivery that no secret matches is: the sender's fault, unless a secret is missing that might have matched.
+    /// Returns the error for a delivery that no secret matches: `error`, or [`Error::NoSecret`] if a missing secret might have matched.
     pub fn mismatch(&self, error: Error) -> Error {
         if self.secret_missing { Error::NoSecret } else { error }
     }
@@ -83,27 +83,27 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// The delivery that was proven.
+    /// Returns the delivery that was proven.
     pub fn delivery(&self) -> &Delivery {
         &self.delivery
     }
 
-    /// How it was proven.
+    /// Returns how the delivery was proven.
     pub fn proof(&self) -> &Proof {
         &self.proof
     }
 
-    /// The signed timestamp as the header spelled it, empty where the scheme signs none.
+    /// Returns the signed timestamp as the header spelled it, empty where the scheme signs none.
     pub fn timestamp_text(&self) -> &str {
         &self.timestamp_text
     }
 
-    /// By how many seconds our clock is ahead of the signed time, where one is signed.
+    /// Returns by how many seconds Hookgate's clock is ahead of the signed time, or `None` where no time is signed.
     pub fn clock_offset(&self) -> Option<i64> {
         self.proof.signed_at.map(|signed_at| timestamp_of(self.delivery.received_at).seconds - signed_at.seconds)
     }
 
-    /// What goes into the record.
+    /// Returns the two parts that go into the record.
     pub fn into_parts(self) -> (Delivery, Proof) {
         (self.delivery, self.proof)
     }
@@ -118,9 +118,9 @@ pub fn verify_token(delivery: Delivery, keys: &Keys) -> Result<Verified, Error> 
     Ok(Verified { proof: proof(ProofScheme::UrlToken, slot, Vec::new()), delivery, timestamp_text: String::new() })
 }
 
-/// The slot of the secret that a URL token is equal to.
+/// Returns the slot of the secret that equals a URL token.
 pub fn token_matches(token: &str, keys: &Keys) -> Option<u32> {
-    // Digests are compared, so that neither content nor length shows in the time, and every slot is tried.
+    // Digests are compared and every slot is tried, so that the time shows neither content nor length.
     let offered = Sha256::digest(token.as_bytes());
     let mut matched = None;
     for (slot, secret) in &keys.secrets {
@@ -131,21 +131,21 @@ pub fn token_matches(token: &str, keys: &Keys) -> Option<u32> {
     matched
 }
 
-/// An HMAC-SHA256 scheme, as data.
+/// An HMAC-SHA256 scheme, described as data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HmacScheme {
-    /// How the proof names it.
+    /// The name of the scheme in the proof.
     pub scheme: ProofScheme,
-    /// What stands in front of the hex digits, such as `v1=`.
+    /// The text before the hex digits, such as `v1=`.
     pub version: &'static str,
-    /// The request headers in lower case: the signature's, then the timestamp's where one is signed.
+    /// The request headers in lower case: that of the signature, then that of the timestamp where one is signed.
     pub headers: &'static [&'static str],
-    /// What is signed before and behind the timestamp, all of it in front of the body; `None` where no timestamp is signed.
+    /// The signed texts before and after the timestamp, all of which come before the body; `None` where no timestamp is signed.
     pub around_timestamp: Option<(&'static str, &'static str)>,
 }
 
 impl HmacScheme {
-    /// The hex digits of the signature and the timestamp's text, where their shape is right. It needs no body and no secret.
+    /// Returns the hex digits of the signature and the text of the timestamp, if their shape is right. This needs no body and no secret.
     pub fn parts<'a>(&self, headers: &'a [String]) -> Result<(&'a str, Option<&'a str>), Error> {
         let (signature, timestamp) = match (headers, self.around_timestamp) {
             ([signature], None) => (signature, None),
@@ -161,7 +161,8 @@ impl HmacScheme {
         }
     }
 
-    /// What is signed in front of the body. The timestamp is the header's own text: a number formatted anew could be another text.
+    /// Returns the text that is signed before the body. The timestamp is the header's own text: a number that is formatted again could be
+    /// another text.
     pub fn prefix(&self, timestamp: Option<&str>) -> String {
         match (self.around_timestamp, timestamp) {
             (Some((before, behind)), Some(timestamp)) => format!("{before}{timestamp}{behind}"),
@@ -169,7 +170,7 @@ impl HmacScheme {
         }
     }
 
-    /// Proves a delivery. The window of the timestamp is looked at only where the HMAC is right, so that clock skew shows as itself.
+    /// Proves a delivery. The window of the timestamp is checked only after the HMAC, so that a wrong clock is reported as such.
     pub fn verify(&self, delivery: Delivery, keys: &Keys) -> Result<Verified, Error> {
         let Credential::Headers(values) = &delivery.credential else {
             return Err(Error::MissingSignature);
@@ -190,7 +191,7 @@ impl HmacScheme {
         Ok(Verified { delivery, proof, timestamp_text })
     }
 
-    /// Signs a body as the provider would: the headers to send.
+    /// Signs a body as the provider would. Returns the headers to send.
     pub fn sign(&self, body: &[u8], secret: &Secret, now: SystemTime) -> Vec<(&'static str, String)> {
         let timestamp = self.around_timestamp.map(|_| timestamp_of(now).seconds.to_string());
         let prefix = self.prefix(timestamp.as_deref());
@@ -204,7 +205,8 @@ fn proof(scheme: ProofScheme, slot: u32, headers: Vec<SignatureHeader>) -> Proof
     Proof { scheme: scheme.into(), secret_slot: slot, headers, ..Proof::default() }
 }
 
-/// A signature has one spelling, 64 lower-case hex digits: another case would be another byte string that verifies.
+/// Returns whether a text has the one spelling of a signature, 64 lower-case hex digits: another case would be another byte string that
+/// verifies.
 pub fn is_signature(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -215,10 +217,10 @@ fn decode_signature(digits: &str) -> Result<[u8; 32], Error> {
     Ok(bytes)
 }
 
-/// The signed time, if it lies within the window around the arrival.
+/// Returns the signed time if it is within the window around the arrival, else [`Error::Stale`].
 fn window(text: &str, received_at: SystemTime, tolerance: Duration) -> Result<SystemTime, Error> {
     let signed_at = SystemTime::UNIX_EPOCH + Duration::from_secs(text.parse().map_err(|_| Error::BadSignature)?);
-    // Whole seconds on both sides: the header has no finer unit, and a boundary that moves within a second cannot be tested.
+    // Both sides are whole seconds: the header has no finer unit, and a boundary that moves within a second cannot be tested.
     let offset = timestamp_of(received_at).seconds - timestamp_of(signed_at).seconds;
     if offset.unsigned_abs() > tolerance.as_secs() {
         return Err(Error::Stale { offset });

@@ -1,4 +1,5 @@
-//! What a running daemon does beside its deliveries: it reads secrets and the certificate again, folds metrics and forgets addresses.
+//! The regular work of a running daemon beside its deliveries: it reads secrets and the certificate again, folds metrics and forgets
+//! addresses.
 
 use std::{
     sync::{Arc, mpsc},
@@ -16,17 +17,17 @@ use crate::{
     metrics::{CertificateUse, Metrics},
 };
 
-/// How often secret files are looked at, metrics are folded and addresses forgotten.
+/// How often secret files are read, metrics are folded and addresses are forgotten.
 const UPKEEP_EVERY: Duration = Duration::from_secs(2);
 
-/// Reads every secret for the first time. A file that is not there yet is a warning; a secret that two endpoints share is an error,
-/// because a signature does not say which URL it was made for.
+/// Reads every secret for the first time. A file that is not there yet is a warning. A secret that two endpoints share is an error, because
+/// a signature does not say which URL it was made for.
 pub(crate) fn read_secrets(config: &Config, environment: &Environment) -> Result<Vec<SecretRing>, String> {
     let mut rings: Vec<SecretRing> = config.endpoints.iter().map(|endpoint| SecretRing::new(endpoint, environment)).collect();
     for (ring, endpoint) in rings.iter_mut().zip(&config.endpoints) {
         report(&endpoint.name, &ring.refresh());
     }
-    // What has changed since the rings were made.
+    // Secrets that have changed since the rings were made.
     let changed = put_in_force(&mut rings);
     if !changed.is_empty() {
         return Err(changed.join("\n"));
@@ -64,7 +65,7 @@ fn report(endpoint: &str, events: &[SecretEvent]) {
 pub(crate) struct Watched {
     /// The secrets of each endpoint.
     pub(crate) rings: Vec<SecretRing>,
-    /// The certificate of the webhook port, where it has one.
+    /// The certificate of the webhook port, if it has one.
     pub(crate) pair: Option<PairWatch>,
 }
 
@@ -77,8 +78,8 @@ pub(crate) async fn fold(webhooks: Arc<Webhooks>) {
     }
 }
 
-/// Re-reads secret files and certificates on a thread of its own, because a file system may take its time. It ends when what is returned is
-/// dropped; nobody waits for it.
+/// Re-reads secret files and certificates on a thread of its own, because a file system may be slow. The thread ends after the returned
+/// sender is dropped; nobody waits for it.
 pub(crate) fn spawn_files(webhooks: Arc<Webhooks>, mut watched: Watched) -> Result<mpsc::Sender<()>, String> {
     let (alive, inbox) = mpsc::channel();
     let watch = move || {

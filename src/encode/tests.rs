@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// Ids computed with Python's hashlib and uuid.
+/// The expected ids were computed with Python's hashlib and uuid.
 #[test]
 fn ids_are_known_answers() {
     fn check(endpoint: &str, timestamp_text: &str, body: &[u8], id: &str) {
@@ -25,7 +25,7 @@ fn ids_are_known_answers() {
 
 const TOKEN: &str = "token-of-sixteen-characters-or-more";
 
-/// A delivery of FileSafety, proven: the shortest way to a `Verified`.
+/// Returns a proven delivery of FileSafety: the shortest way to a `Verified`.
 fn verified(body: &'static [u8]) -> Verified {
     filesafety::PROVIDER.verify(delivery(Credential::Token(TOKEN.into()), body), &keys(&["old", "older", TOKEN])).unwrap()
 }
@@ -39,7 +39,7 @@ fn decode(record: &Record) -> proto::Event {
     proto::Event::decode(&record.value[..]).unwrap()
 }
 
-/// An event of a kind with everything set that a header can show.
+/// Returns an event with every field set that a header can show.
 fn event(kind: EventKind) -> Event {
     Event {
         subject: Some("scn_1".into()),
@@ -78,7 +78,7 @@ fn records_carry_what_the_contract_says() {
         assert_eq!(message.proof.unwrap().secret_slot, 3);
         assert_eq!((message.endpoint.as_str(), &message.body[..]), ("avatars", &b"{}"[..]));
     }
-    // Computed with Python, of the endpoint "avatars" and the body "{}".
+    // Computed with Python from the endpoint "avatars" and the body "{}".
     const ID: &str = "999df48b-b178-8ad5-b542-f9c92fea5528";
     let time = ("ce_time", "2026-03-23T12:00:00.500Z");
     check(
