@@ -119,7 +119,7 @@ impl<'a> RegistryClient<'a> {
         let path = format!("/compatibility/subjects/{}/versions/latest?verbose=true", encoded(subject));
         let answer: Option<Compatibility> = self.ask(&path, subject, file, references)?;
         Ok(answer.filter(|answer| !answer.is_compatible).map(|answer| match answer.messages.join("; ") {
-            told if told.is_empty() => "the registry does not tell why".into(),
+            told if told.is_empty() => "the registry does not say why".into(),
             told => quoted(&told),
         }))
     }

@@ -89,7 +89,7 @@ mod tests {
     fn an_event_is_the_first_message_of_its_file() {
         let root = descriptor(FILES.last().unwrap());
         let first = format!("{}.{}", root.package(), root.message_type[0].name());
-        assert_eq!(first, MESSAGE, "the path in front of each value says so");
+        assert_eq!(first, MESSAGE, "the path before each value says so");
     }
 
     /// A daemon that only looks schemas up finds them by exactly these bytes: they must change when a field is added, and not with a
