@@ -1,9 +1,9 @@
 //! Reading bodies leniently and in one pass: a field of the wrong type is an empty field, never a refused event. Free-form
 //! JSON is kept as its exact text.
 //!
-//! Every wire struct derives `Deserialize` with `#[serde(default)]` on the struct and wraps each field in [`Lenient`]; a
-//! free-form field is `Option<&'a RawValue>`. A key that stands twice in one object is an error, because readers disagree on
-//! which one counts. What is wrong with the text alone is repaired where that decides nothing: see [`classify`].
+//! Every wire struct derives `Deserialize` with `#[serde(default)]` on the struct and wraps each field in [`Lenient`]; a free-form field is
+//! `Option<&'a RawValue>`. A key that appears twice in one object is an error, because readers disagree on which one counts. If only the
+//! text is broken, it is repaired where the repair decides nothing: see [`classify`].
 
 mod repair;
 
@@ -21,12 +21,13 @@ pub use repair::classify;
 
 /// Reads a body that must be a JSON object.
 pub fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
-    // Text is checked once as a whole, which is cheaper than string by string. What is no text may still be in a field that nobody reads.
+    // Text is checked once as a whole, which is cheaper than string by string. Even if the check fails, the broken bytes may be in a field
+    // that is not read.
     let read = match str::from_utf8(body) {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(body),
     };
-    // Derived structs would take an array as well.
+    // Derived structs would also accept an array.
     let is_object = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
     match read {
         Ok(value) if is_object => Ok(value),
@@ -38,7 +39,7 @@ pub fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
     }
 }
 
-/// The position is safe to tell, the message is not: it quotes the payload.
+/// Returns the fault of a body that is not JSON. It names the position, but not the library's message, which quotes the payload.
 fn not_json(error: &serde_json::Error) -> Fault {
     let (line, column, class) = (error.line(), error.column(), class(error));
     Fault { reason: FaultReason::NotJson, detail: format!("line {line} column {column}: cannot be read as JSON ({class})") }
@@ -52,7 +53,7 @@ fn class(error: &serde_json::Error) -> &'static str {
     }
 }
 
-/// A field that may be of any type: `Some` where it is what was documented, `None` where it is absent, null or anything else.
+/// A field that may be of any type: `Some` if it has the documented type, `None` if it is absent, null or anything else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lenient<T>(pub Option<T>);
 
@@ -68,29 +69,29 @@ impl<'de, T: Field<'de>> Deserialize<'de> for Lenient<T> {
     }
 }
 
-/// A type that a lenient field can hold. Each method answers one JSON type; what it does not take is `None`.
+/// A type that a lenient field can hold. Each method reads one JSON type, and returns `None` for values that do not fit.
 pub trait Field<'de>: Sized {
-    /// From a string.
+    /// Reads a string.
     fn string(_: &str) -> Option<Self> {
         None
     }
-    /// From `true` or `false`.
+    /// Reads `true` or `false`.
     fn boolean(_: bool) -> Option<Self> {
         None
     }
-    /// From an integer.
+    /// Reads an integer.
     fn integer(_: i128) -> Option<Self> {
         None
     }
-    /// From a number with a fraction or an exponent.
+    /// Reads a number with a fraction or an exponent.
     fn float(_: f64) -> Option<Self> {
         None
     }
-    /// From an object. Must consume it.
+    /// Reads an object, and must consume it.
     fn map<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
         drain_map(map).map(|()| None)
     }
-    /// From an array. Must consume it.
+    /// Reads an array, and must consume it.
     fn seq<A: SeqAccess<'de>>(seq: A) -> Result<Option<Self>, A::Error> {
         drain_seq(seq).map(|()| None)
     }
@@ -203,7 +204,7 @@ impl<'de, T: Field<'de>> Field<'de> for BTreeMap<String, T> {
     }
 }
 
-/// The entries of an object with free keys. A key that stands twice is an error.
+/// Returns the entries of an object with free keys. A key that appears twice is an error.
 pub fn entries<'de, A: MapAccess<'de>, T: Deserialize<'de>>(mut map: A) -> Result<BTreeMap<String, T>, A::Error> {
     let mut entries = BTreeMap::new();
     while let Some((key, value)) = map.next_entry()? {
@@ -214,7 +215,7 @@ pub fn entries<'de, A: MapAccess<'de>, T: Deserialize<'de>>(mut map: A) -> Resul
     Ok(entries)
 }
 
-/// An array that counts only as a whole: one element of the wrong type, and it is a field of the wrong type.
+/// An array that counts only as a whole: if one element has the wrong type, the whole field has the wrong type.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Whole<T>(pub Vec<T>);
 
@@ -231,7 +232,7 @@ impl<'de, T: Field<'de>> Field<'de> for Whole<T> {
     }
 }
 
-/// A time of a provider's. Text that is none is there all the same: it is not read as if the field were absent.
+/// A provider's time. Text that is not a time still counts as present: it is not read as if the field were absent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Time(pub Option<Timestamp>);
 
@@ -242,17 +243,17 @@ impl Field<'_> for Time {
 }
 
 impl Lenient<Time> {
-    /// The time, where there is one that can be read.
+    /// Returns the time, if it is there and can be read.
     pub fn time(&self) -> Option<Timestamp> {
         self.0.and_then(|time| time.0)
     }
 }
 
-/// A free-form field of which a part is typed: its exact text, and the reading of that part. The text is read a second time;
-/// serde has no way to have both in one pass, and it is short.
+/// A free-form field of which a part is typed: its exact text, and the typed part. The text is read a second time, because serde cannot
+/// give both in one pass, and it is short.
 #[derive(Clone, Debug)]
 pub struct Exact<'a, T> {
-    /// The exact text.
+    /// The exact text of the field.
     pub text: Option<&'a RawValue>,
     /// The typed part; `None` where the field is absent or of another type.
     pub value: Option<T>,
@@ -276,18 +277,19 @@ impl<'de: 'a, 'a, T: for<'b> Field<'b>> Deserialize<'de> for Exact<'a, T> {
 }
 
 impl<T> Lenient<Object<T>> {
-    /// The nested struct.
+    /// Returns the nested struct.
     pub fn into_inner(self) -> Option<T> {
         self.0.map(|object| object.0)
     }
 }
 
-/// The exact text of a free-form field; empty where it is absent.
+/// Returns the exact text of a free-form field, empty where it is absent.
 pub fn text(raw: Option<&RawValue>) -> String {
     raw.map(|raw| raw.get().to_owned()).unwrap_or_default()
 }
 
-/// Reads the exact text of a free-form field. A number that no 64-bit type holds is valid there, and must not cost more than its field.
+/// Reads the exact text of a free-form field. A number that no 64-bit type holds is valid JSON there, and must not make more than its own
+/// field unreadable.
 fn second_look<T: DeserializeOwned>(raw: &RawValue) -> serde_json::Result<T> {
     let strict = serde_json::from_str(raw.get());
     strict.or_else(|error| repair::numbers(raw.get()).map_or(Err(error), |text| serde_json::from_str(&text)))

@@ -19,12 +19,12 @@ use crate::{
     signature::{HmacScheme, Keys, Secret, Verified, verify_token},
 };
 
-/// Every provider.
+/// Every provider, in the order of the documents.
 pub static ALL: &[&Provider] = &[&filespin::PROVIDER, &filesafety::PROVIDER, &frameio::PROVIDER, &uploadcare::PROVIDER];
 
 /// A service that sends webhooks: a name and a few pure functions.
 pub struct Provider {
-    /// The name in configuration, topics, labels and events.
+    /// The name in the configuration, in topics, labels and events.
     pub name: &'static str,
     /// The name that people know.
     pub title: &'static str,
@@ -38,26 +38,26 @@ pub struct Provider {
     pub secret_characters_max: Option<usize>,
     /// Where the proof of the sender is, and how it is made.
     pub credential: CredentialSource,
-    /// Every documented event type that has a topic of its own. `EventKind::Named` holds nothing else.
+    /// Every documented event type that has a topic of its own. `EventKind::Named` holds only these.
     pub types: &'static [EventType],
-    /// Where a body has the subject, and so the record its key: names of objects' fields, with dots between them.
+    /// The place of the subject, and so of the record key, in a body: the names of fields, with dots between them.
     pub subject: &'static str,
-    /// Reads a proven delivery. Total: what it does not know is unclassified, what it cannot read is quarantined.
+    /// Reads any proven delivery: an unknown type becomes unclassified, and an unreadable body is quarantined.
     pub classify: fn(&Verified) -> Event,
-    /// A sample body of a type: of every one in `types`, and of what has a payload of its own beside them.
+    /// Returns a sample body: one for every type in `types`, and one for each other shape that has a payload of its own.
     pub sample: fn(event_type: &str) -> Option<String>,
 }
 
-/// A documented event type. What consumers are told of it is derived from here: the AsyncAPI document, the tables of docs/consumers.md.
+/// A documented event type. The documents for consumers are derived from it: the AsyncAPI document and the tables of docs/consumers.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventType {
-    /// The provider's name of it.
+    /// The provider's name of the event type.
     pub name: &'static str,
     /// What makes the provider send it: one sentence.
     pub trigger: &'static str,
 }
 
-/// A row of a provider's table.
+/// Returns a row of a provider's table of types.
 const fn event_type(name: &'static str, trigger: &'static str) -> EventType {
     EventType { name, trigger }
 }
@@ -65,9 +65,9 @@ const fn event_type(name: &'static str, trigger: &'static str) -> EventType {
 /// Where a provider puts the proof of the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialSource {
-    /// A secret token in the URL: `?token=` or a last path segment. It signs nothing.
+    /// A secret token in the URL: `?token=` or a last path segment. No body is signed.
     UrlToken,
-    /// An HMAC over the raw body in request headers, each of which must stand there exactly once.
+    /// An HMAC over the raw body, in request headers. Each of them must be there exactly once.
     Hmac(HmacScheme),
 }
 
@@ -78,7 +78,7 @@ impl fmt::Debug for Provider {
 }
 
 impl Provider {
-    /// Proves the sender of a delivery over its raw bytes.
+    /// Proves the sender of a delivery by its raw bytes.
     pub fn verify(&self, delivery: Delivery, keys: &Keys) -> Result<Verified, Error> {
         match &self.credential {
             CredentialSource::UrlToken => verify_token(delivery, keys),
@@ -86,7 +86,7 @@ impl Provider {
         }
     }
 
-    /// The headers that sign a body as the provider would; none where the token in the URL is the proof.
+    /// Returns the headers that sign a body as the provider would; none where the token in the URL is the proof.
     pub fn sign(&self, body: &[u8], secret: &Secret, now: SystemTime) -> Vec<(&'static str, String)> {
         match &self.credential {
             CredentialSource::UrlToken => Vec::new(),
@@ -94,23 +94,23 @@ impl Provider {
         }
     }
 
-    /// Whether the provider signs a timestamp, so that an old delivery is refused.
+    /// Returns whether the provider signs a timestamp, so that an old delivery is refused.
     pub fn signs_time(&self) -> bool {
         matches!(self.credential, CredentialSource::Hmac(HmacScheme { around_timestamp: Some(_), .. }))
     }
 
-    /// The names in `types`.
+    /// Returns the names in `types`.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.types.iter().map(|it| it.name)
     }
 
-    /// Every kind that a delivery of this provider can be, except quarantine.
+    /// Returns every kind that a delivery of this provider can be, except quarantine.
     pub fn kinds(&'static self) -> impl Iterator<Item = EventKind> {
         (self.names().map(|name| EventKind::Named { provider: self.name, name }))
             .chain([EventKind::Unclassified { provider: self.name }])
     }
 
-    /// The kind of an event type: named where it is on the list, unclassified where it is not.
+    /// Returns the kind of an event type: named if the type is on the list, else unclassified.
     pub fn kind(&self, event_type: &str) -> EventKind {
         match self.names().find(|name| *name == event_type) {
             Some(name) => EventKind::Named { provider: self.name, name },
@@ -119,7 +119,7 @@ impl Provider {
     }
 }
 
-/// What makes a delivery one of this kind: one sentence.
+/// Returns one sentence that says what makes a delivery one of this kind.
 pub fn trigger(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Named { provider, name } => {
@@ -131,12 +131,12 @@ pub fn trigger(kind: EventKind) -> &'static str {
     }
 }
 
-/// The names of all providers as configurations write them, with commas between them.
+/// Returns the names of all providers as configurations write them, with commas between them.
 pub fn all_names() -> String {
     ALL.iter().map(|provider| provider.name).collect::<Vec<_>>().join(", ")
 }
 
-/// The names of all providers as people write them: `FileSpin, …, Frame.io and Uploadcare`.
+/// Returns the names of all providers as people write them: `FileSpin, …, Frame.io and Uploadcare`.
 pub fn all_titles() -> String {
     let titles: Vec<&str> = ALL.iter().map(|provider| provider.title).collect();
     match titles.split_last() {
@@ -145,7 +145,7 @@ pub fn all_titles() -> String {
     }
 }
 
-/// The provider of that name.
+/// Returns the provider of this name.
 pub fn by_name(name: &str) -> Option<&'static Provider> {
     ALL.iter().copied().find(|provider| provider.name == name)
 }

@@ -1,4 +1,4 @@
-//! What tests deliver and prove with.
+//! Helpers of the provider tests: deliveries, keys and checks.
 
 mod broken_text;
 
@@ -13,7 +13,7 @@ use crate::{
     signature::{Keys, Secret},
 };
 
-/// A delivery that arrived in autumn 2025.
+/// Returns a delivery that arrived in autumn 2025.
 pub(crate) fn delivery(credential: Credential, body: &[u8]) -> Delivery {
     Delivery {
         endpoint: "avatars".into(),
@@ -24,13 +24,13 @@ pub(crate) fn delivery(credential: Credential, body: &[u8]) -> Delivery {
     }
 }
 
-/// These secrets in slots from 1 on, and the usual window.
+/// Returns keys with these secrets in slots from 1 on, and the usual window.
 pub(crate) fn keys(secrets: &[&str]) -> Keys {
     let secrets = (1..).zip(secrets).map(|(slot, secret)| (slot, Secret::new(secret.as_bytes()).unwrap())).collect();
     Keys { secrets, secret_missing: false, tolerance: Duration::from_secs(300) }
 }
 
-/// What a provider reads in a body that it has proven.
+/// Proves a body and returns what the provider reads in it.
 pub(crate) fn classified(provider: &'static Provider, body: &[u8]) -> Event {
     const SECRET: &str = "a-secret-of-thirty-two-characters";
     let keys = keys(&[SECRET]);
@@ -54,8 +54,8 @@ pub(crate) fn check_outline(event: &Event, expected: &str) {
     assert_eq!(event.payload.is_some(), matches!(event.kind, EventKind::Named { .. }), "only listed types have a payload");
 }
 
-/// A field of a wrong type reads like a field that is not there, and nothing else changes. `accepted` lists those of the values below that have
-/// the field's type and so are read.
+/// Checks that a field of a wrong type is read like a missing field, and that nothing else changes. `accepted` lists those of the values
+/// below that have the field's type and so are read.
 #[track_caller]
 pub(crate) fn check_lenient(classify: fn(String) -> Event, body: &Value, field: &str, accepted: &str) {
     let (parent, name) = field.rsplit_once('/').unwrap();
@@ -72,7 +72,7 @@ pub(crate) fn check_lenient(classify: fn(String) -> Event, body: &Value, field: 
     }
 }
 
-/// JSON as deep as nobody means it: arrays, and objects.
+/// Returns JSON that is nested 100 000 levels deep: arrays, and objects.
 pub(crate) fn deep() -> [String; 2] {
     [("[", "", "]"), (r#"{"a":"#, "1", "}")]
         .map(|(open, core, close)| format!("{}{core}{}", open.repeat(100_000), close.repeat(100_000)))

@@ -17,7 +17,7 @@ use super::{
 /// The longest verdict in bytes that becomes a record header.
 const VERDICT_BYTES_MAX: usize = 64;
 
-/// Reads a body, whatever it is.
+/// Reads any body.
 pub(super) fn classify(body: &[u8]) -> Event {
     json::classify(body, read)
 }
@@ -27,7 +27,7 @@ fn read(body: &[u8]) -> Event {
         Ok(body) => body,
         Err(fault) => return Event::quarantined(fault),
     };
-    // The guide does not know `event`, and scan.complete was the only one before there was another.
+    // FileSafety's guide does not mention `event`, and at first scan.complete was the only type.
     let event_type = body.event.0.take().filter(|name| !name.is_empty()).unwrap_or_else(|| SCAN_COMPLETE.to_owned());
     let kind = PROVIDER.kind(&event_type);
     match (kind, subject(body.scan_id.0.as_deref(), PROVIDER.subject)) {
@@ -48,14 +48,14 @@ fn read(body: &[u8]) -> Event {
     }
 }
 
-/// The verdict as a record header: only text that every client reads alike.
+/// Returns the verdict as a record header: only text that every client reads alike.
 fn header(verdict: &str) -> Option<String> {
     let fits = (1..=VERDICT_BYTES_MAX).contains(&verdict.len()) && verdict.bytes().all(|b| b.is_ascii_graphic());
     fits.then(|| verdict.to_owned())
 }
 
 fn scan(body: Body<'_>) -> FilesafetyScan {
-    // The API says of a failed scan what a webhook says with its verdict.
+    // For a failed scan, the API writes in `status` what a webhook writes in `verdict`.
     let failed = || body.status.0.filter(|status| status == "failed");
     let verdict_text = body.verdict.0.or_else(failed).unwrap_or_default();
     FilesafetyScan {
@@ -71,7 +71,7 @@ fn scan(body: Body<'_>) -> FilesafetyScan {
     }
 }
 
-/// Verbatim values only: what is merely similar to `clean` is not clean.
+/// Returns the typed verdict, for exact values only: a text that is only similar to `clean` must not count as clean.
 fn verdict(text: &str) -> FilesafetyVerdict {
     match text {
         "clean" => FilesafetyVerdict::Clean,

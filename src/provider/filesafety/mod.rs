@@ -1,5 +1,5 @@
-//! FileSafety (<https://docs.filesafety.dev>): the results of scans. It signs nothing, so the sender is proven by a secret
-//! token in the URL, which is given per scan.
+//! FileSafety (<https://docs.filesafety.dev>): the results of scans. It signs nothing, so the sender is proven by a secret token in the
+//! URL, which the customer gives with each scan.
 
 mod classify;
 mod sample;
@@ -14,7 +14,7 @@ use crate::provider::{CredentialSource, Provider, event_type};
 const SCAN_COMPLETE: &str = "scan.complete";
 const SCAN_VERDICT_UPDATED: &str = "scan.verdict_updated";
 
-/// FileSafety.
+/// The provider FileSafety.
 pub static PROVIDER: Provider = Provider {
     name: "filesafety",
     title: "FileSafety",

@@ -2,7 +2,7 @@
 
 use super::{SCAN_COMPLETE, SCAN_VERDICT_UPDATED};
 
-/// A sample of each type.
+/// Returns a sample of an event type.
 pub(super) fn sample(event_type: &str) -> Option<String> {
     let body = match event_type {
         SCAN_COMPLETE => include_str!("samples/scan.complete.json"),

@@ -1,4 +1,4 @@
-//! Through the public face only: a delivery is verified, then classified.
+//! These tests use only the public functions: a delivery is verified, then classified.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ fn classify(body: impl AsRef<[u8]>) -> Event {
     verify("a8f3k9d2m1p4", body.as_ref()).unwrap()
 }
 
-/// `topic` as in `EventKind::name`, without the provider.
+/// Classifies a body and checks the result. `topic` is that of `EventKind::name`, without the provider.
 #[track_caller]
 fn check(body: impl AsRef<[u8]>, topic: &str, event_type: &str, subject: Option<&str>, verdict: Option<&str>) -> Event {
     let event = classify(body);
@@ -174,7 +174,7 @@ fn a_scan_is_read_whole() {
     assert_eq!(mixed.nsfw.unwrap().categories, ["Explicit Nudity"]);
 }
 
-/// A consumer must be able to tell "not scanned" from "not clean".
+/// A consumer must be able to distinguish "not scanned" from "not clean".
 #[test]
 fn absent_is_not_false() {
     let bare = scan(r#"{"scan_id":"s","verdict":"failed"}"#);
@@ -236,7 +236,7 @@ fn an_answer_of_the_api_says_failed_by_its_status() {
     check(r#"{"scan_id":"s","status":"failed","verdict":"clean"}"#, "scan.complete", "scan.complete", Some("s"), Some("clean"));
 }
 
-/// A field of the wrong type reads like a field that is not there, and nothing else changes.
+/// A field of the wrong type is read like a missing field, and nothing else changes.
 #[test]
 fn a_wrong_type_empties_its_field_alone() {
     let mut body: Value = serde_json::from_str(&(PROVIDER.sample)("scan.verdict_updated").unwrap()).unwrap();

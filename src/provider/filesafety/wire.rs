@@ -1,4 +1,4 @@
-//! What FileSafety sends, in the current and in the older generation of its API.
+//! The bodies that FileSafety sends, in the current and in the older generation of its API.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) struct Body<'a> {
     pub(super) event: Lenient<String>,
     pub(super) scan_id: Lenient<String>,
     pub(super) verdict: Lenient<String>,
-    /// Only in answers of the API, where a failed scan has no verdict.
+    /// The status of a scan. Only answers of the API have it, and there a failed scan has no verdict.
     pub(super) status: Lenient<String>,
     pub(super) virus: Lenient<Object<Virus>>,
     pub(super) nsfw: Lenient<Object<Nsfw>>,
@@ -57,7 +57,7 @@ pub(super) struct Text<'a> {
 pub(super) struct Toxic<'a> {
     #[serde(borrow)]
     pub(super) labels: Exact<'a, Vec<String>>,
-    /// Camel case, alone among these names.
+    /// The highest score. This is the only name in camel case.
     #[serde(rename = "maxScore")]
     pub(super) max_score: Lenient<f64>,
 }

@@ -16,10 +16,10 @@ use super::{
     wire::{Addons, Body, Conversion, KeyList, Metadata},
 };
 
-/// The key that stands for the asset itself beside its conversions.
+/// The key of the asset itself, beside the keys of its conversions.
 const ORIGINAL: &str = "original";
 
-/// Reads a body, whatever it is.
+/// Reads any body.
 pub(super) fn classify(body: &[u8]) -> Event {
     json::classify(body, read)
 }
@@ -37,7 +37,8 @@ fn read(body: &[u8]) -> Event {
             let (payload, occurred_at) = if matches!(name, FILE_DELETED | FILE_UNDELETED) {
                 (Payload::FilespinDeletion(deletion(body)), None)
             } else {
-                // An update whose time cannot be read is not an upload: consumers would take the event for an old one.
+                // If the time of an update cannot be read, the time of the upload must not replace it: consumers would take the event for
+                // an old one.
                 let occurred_at = body.update_time.0.map_or(body.upload_time.time(), |time| time.0);
                 (Payload::FilespinAsset(asset(body)), occurred_at)
             };
@@ -48,14 +49,14 @@ fn read(body: &[u8]) -> Event {
     }
 }
 
-/// The event's type, and whether it was inferred. FileSpin's guide says to go by `status`, its API reference lists `event`
-/// in assets as well: both are right here. Empty where the body names none and none can be inferred.
+/// Returns the event's type, and whether it was inferred. FileSpin's guide says to go by `status`, but its API reference also lists `event`
+/// in assets: both are supported here. The type is empty if the body names none and none can be inferred.
 fn event_type(body: &mut Body<'_>) -> (String, bool) {
     if let Some(name) = body.event.0.take().filter(|name| !name.is_empty()) {
         return (name, false);
     }
     if is_deletion(body) {
-        // Its status `OK` would pass for an asset's, and a deletion cannot be told from its reversal.
+        // Its status `OK` would look like an asset's, and a deletion cannot be distinguished from its reversal.
         return (String::new(), false);
     }
     let inferred = match asset_status(body.status.0.as_deref()) {
@@ -68,7 +69,7 @@ fn event_type(body: &mut Body<'_>) -> (String, bool) {
     (inferred.to_owned(), true)
 }
 
-/// Whether a body that names no event has the format of deletions: `keys`, and nothing that describes a file.
+/// Returns whether a body that names no event has the format of deletions: it has `keys`, and nothing that describes a file.
 fn is_deletion(body: &Body<'_>) -> bool {
     let describes_file = body.name.0.is_some()
         || body.size.0.is_some()
@@ -170,12 +171,12 @@ fn deletion(body: Body<'_>) -> FilespinDeletion {
     }
 }
 
-/// The names in `keys`, and whether the original is among them: unknown where `keys` could not be read or only in part.
+/// Returns the names in `keys`, and whether the original is among them: `None` if `keys` could not be read, or only in part.
 fn keys(keys: Option<KeyList>) -> (Vec<String>, Option<bool>) {
     let Some(KeyList(elements)) = keys else {
         return (Vec::new(), None);
     };
-    // What stands in for broken text may have been any name.
+    // A replacement character stands for broken text, which may have been any name.
     let complete = elements.iter().all(|name| name.as_ref().is_some_and(|name| !name.contains(char::REPLACEMENT_CHARACTER)));
     let names: Vec<String> = elements.into_iter().flatten().collect();
     let original = names.iter().any(|name| name == ORIGINAL);

@@ -1,5 +1,5 @@
-//! FileSpin (<https://developers.filespin.io>): asset events and deletions. It signs nothing, so the sender is proven by a
-//! secret token in the URL.
+//! FileSpin (<https://developers.filespin.io>): asset events and deletions. It signs nothing, so the sender is proven by a secret token in
+//! the URL.
 
 mod classify;
 mod sample;
@@ -20,7 +20,8 @@ const FILE_ARCHIVED: &str = "file-archived";
 const FILE_DELETED: &str = "file-deleted";
 const FILE_UNDELETED: &str = "file-undeleted";
 
-/// FileSpin. `file-error` and `file-archived` are our names for the asset states that FileSpin has none for; the other types are its own.
+/// The provider FileSpin. `file-error` and `file-archived` are Hookgate's names for the asset states that FileSpin has no names for; the
+/// other types are FileSpin's own.
 pub static PROVIDER: Provider = Provider {
     name: "filespin",
     title: "FileSpin",

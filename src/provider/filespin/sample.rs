@@ -4,7 +4,7 @@ use super::{
     ADDON_PROCESSED, FILE_ARCHIVED, FILE_DATA_UPDATED, FILE_DELETED, FILE_ERROR, FILE_PROCESSED, FILE_SAVED, FILE_UNDELETED,
 };
 
-/// A sample of each type. `file-error` and `file-archived` carry no `event`, because FileSpin has no names for them.
+/// Returns a sample of an event type. Those of `file-error` and `file-archived` carry no `event`, because FileSpin has no names for them.
 pub(super) fn sample(event_type: &str) -> Option<String> {
     let body = match event_type {
         FILE_SAVED => include_str!("samples/file-saved.json"),

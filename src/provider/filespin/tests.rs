@@ -1,4 +1,4 @@
-//! Through the public face only: a delivery is verified, then classified.
+//! These tests use only the public functions: a delivery is verified, then classified.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ fn classify(body: impl AsRef<[u8]>) -> Event {
     verify(Credential::Token("k7Yw2_token".into()), body.as_ref()).unwrap()
 }
 
-/// `topic` as in `EventKind::name`, without the provider. `fault` names the reason and the path of a quarantine.
+/// Classifies a body and checks the result. `topic` is that of `EventKind::name`, without the provider.
 #[track_caller]
 fn check(body: impl AsRef<[u8]>, topic: &str, event_type: &str, inferred: bool, subject: Option<&str>) -> Event {
     let event = classify(body);
@@ -158,7 +158,7 @@ fn a_named_event_without_a_subject_is_quarantined_with_its_type() {
         let fault = event.fault.unwrap();
         assert_eq!(fault.reason, reason, "{id}");
         assert!(fault.detail.starts_with("id: "), "{}", fault.detail);
-        // Where the type is not known, nothing is known to be wrong.
+        // If the type is not known, a missing subject is not known to be wrong.
         check(json!({"id": id, "event": "file-copied"}).to_string(), "unclassified", "file-copied", false, None);
     }
     check(r#"{"status":"ERROR"}"#, "quarantine", "file-error", true, None);
@@ -254,7 +254,7 @@ fn occurred_at_is_the_update_else_the_upload() {
     for (update, upload, seconds) in [
         (json!("2026-02-17T10:30:05Z"), json!("2026-02-17T10:30:00Z"), Some(1_771_324_205)),
         (json!(null), json!("2026-02-17T10:30:00Z"), Some(1_771_324_200)),
-        // A time that cannot be read is not that of the upload, which is older.
+        // A time that cannot be read is not replaced by that of the upload, which is older.
         (json!("2026-13-45T99:99:99Z"), json!("2026-02-17T10:30:00Z"), None),
         (json!(7), json!("2026-02-17T10:30:00Z"), Some(1_771_324_200)),
         (json!("2026-02-17"), json!(1_771_324_200), None),
@@ -291,7 +291,7 @@ fn keys_of_any_shape_never_hide_the_original() {
         (r#"["deepzoom"]"#, vec!["deepzoom"], Some(false)),
         (r#"["Original","original "]"#, vec!["Original", "original "], Some(false)),
         ("[]", vec![], Some(false)),
-        // Read in part: the original shows, its absence does not.
+        // A list that is read in part can show the original, but not its absence.
         (r#"["original",{"key":"deepzoom"}]"#, vec!["original"], Some(true)),
         (r#"["deepzoom",{"key":"original"}]"#, vec!["deepzoom"], None),
         (r#"{"original":true}"#, vec![], None),
@@ -332,7 +332,7 @@ fn a_deletion_speaks_under_two_names() {
     assert_eq!(deletion(mixed.to_string()).errors, BTreeMap::from([("a".into(), "b".into())]));
 }
 
-/// A field of the wrong type reads like a field that is not there, and nothing else changes.
+/// A field of the wrong type is read like a missing field, and nothing else changes.
 #[test]
 fn a_wrong_type_empties_its_field_alone() {
     let mut asset: Value = serde_json::from_str(fixture!("constructed/file-processed.json")).unwrap();
@@ -346,7 +346,7 @@ fn a_wrong_type_empties_its_field_alone() {
         ("true", "/public /conversions/c/public /conversions/c/watermarked"),
         (r#"{"x":1}"#, "/addons_info /conversions/c"),
         ("", "/upload_time /conversions"),
-        // Text that is no time is there all the same.
+        // Text that is not a time still counts as present.
         (r#""x""#, "/update_time"),
     ] {
         fields.split(' ').for_each(|field| check_lenient(classify, &asset, field, accepted));

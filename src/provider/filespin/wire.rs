@@ -1,5 +1,5 @@
-//! What FileSpin sends. One struct reads both formats, assets and deletions, because which one a body is shows only when it
-//! has been read.
+//! The bodies that FileSpin sends. One struct reads both formats, assets and deletions, because only a body that has been read shows which
+//! format it has.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,14 @@ use crate::provider::json::{self, Exact, Field, Lenient, Object, Time};
 pub(super) struct Body<'a> {
     pub(super) event: Lenient<String>,
     pub(super) id: Lenient<String>,
-    /// Two vocabularies in one key: the asset's state, or a deletion's outcome.
+    /// The asset's state, or a deletion's outcome: one key with two vocabularies.
     pub(super) status: Lenient<String>,
-    /// Undocumented shapes both: of assets, where the guide reads it, and of deletions, where the examples show an object of strings.
+    /// The errors of an asset or of a deletion. Both shapes are undocumented: the guide reads the field of assets, and the examples of
+    /// deletions show an object of strings.
     #[serde(borrow)]
     pub(super) errors: Exact<'a, BTreeMap<String, String>>,
 
-    // Of assets only.
+    // The following fields are only in assets.
     pub(super) name: Lenient<String>,
     pub(super) size: Lenient<u64>,
     pub(super) checksum: Lenient<String>,
@@ -48,11 +49,11 @@ pub(super) struct Body<'a> {
     #[serde(borrow)]
     pub(super) urls: Option<&'a RawValue>,
 
-    // Of deletions only.
+    // The following fields are only in deletions.
     #[serde(borrow)]
     pub(super) keys: Exact<'a, KeyList>,
     pub(super) message: Lenient<String>,
-    /// What `message` is called in the API reference's example of a success.
+    /// The name of `message` in the API reference's example of a success.
     #[serde(rename = "statusMsg")]
     pub(super) status_msg: Lenient<String>,
 }
@@ -79,7 +80,7 @@ pub(super) struct Conversion {
     pub(super) watermarked: Lenient<bool>,
 }
 
-/// Each add-on's entry, in the order of their names.
+/// The entries of all add-ons, in the order of their names.
 pub(super) struct Addons<'a>(pub(super) BTreeMap<String, Exact<'a, Object<Addon>>>);
 
 impl<'de: 'a, 'a> Field<'de> for Addons<'a> {
@@ -94,8 +95,8 @@ pub(super) struct Addon {
     pub(super) available: Lenient<bool>,
 }
 
-/// The elements of `keys` where it is an array: `None` for one that is not a string, so that a list that was read in part
-/// shows as such.
+/// The elements of `keys`, if it is an array. An element that is not a string is `None`, so that a list that was read in part can be
+/// recognized.
 pub(super) struct KeyList(pub(super) Vec<Option<String>>);
 
 impl<'de> Field<'de> for KeyList {

@@ -1,4 +1,4 @@
-//! From a body to an event.
+//! From Frame.io's body to an event.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::{
     provider::json::{self, Object},
 };
 
-/// Reads a body. It carries no time, so no event has an `occurred_at`.
+/// Reads any body. Bodies carry no time, so no event has an `occurred_at`.
 pub(super) fn classify(body: &[u8]) -> Event {
     json::classify(body, read)
 }
@@ -24,14 +24,14 @@ fn read(body: &[u8]) -> Event {
     };
     let resource = body.resource.0.take().map(|object| object.0).unwrap_or_default();
     let event_type = body.event_type.0.take();
-    // The name of an action is free text and may be that of a webhook event: only these ids tell the two apart.
+    // The name of an action is free text and may equal that of a webhook event: only these ids distinguish the two.
     if is_set(body.action_id.0.as_ref()) || is_set(body.interaction_id.0.as_ref()) {
         return action(body, resource, event_type.unwrap_or_default());
     }
     if let Some(event_type) = event_type {
         return webhook(body, resource, event_type);
     }
-    // The first webhooks had their name elsewhere.
+    // The first webhooks had their name in another field.
     unclassified(&resource, body.name.0.unwrap_or_default())
 }
 
@@ -62,7 +62,7 @@ fn webhook(body: Body<'_>, resource: Resource, event_type: String) -> Event {
 
 fn action(mut body: Body<'_>, resource: Resource, event_type: String) -> Event {
     let resources = resources(&resource, body.resources.0.take().unwrap_or_default().as_slice());
-    // A submitted form names no resource: the interaction is then what it is about.
+    // A submitted form names no resource, so its interaction becomes the subject.
     let (text, path) = match (resources.first(), &body.interaction_id.0) {
         (Some(first), _) if resource.id.0.as_ref() == Some(&first.id) => (Some(&first.id), PROVIDER.subject),
         (Some(first), _) => (Some(&first.id), "resources[].id"),
@@ -90,7 +90,8 @@ fn action(mut body: Body<'_>, resource: Resource, event_type: String) -> Event {
     Event { subject: Some(subject), payload: Some(Payload::FrameioAction(payload)), ..Event::new(kind, event_type) }
 }
 
-/// Everything that an action names, each id once: `resource`, then the entries of `resources`. What has no id names nothing.
+/// Returns every resource that an action names, each id once: `resource` first, then the entries of `resources`. Entries without an id are
+/// left out.
 fn resources(resource: &Resource, several: &[Object<Resource>]) -> Vec<FrameioActionResource> {
     let several = several.iter().map(|entry| &entry.0);
     let mut seen = HashSet::new();
@@ -106,7 +107,7 @@ fn unclassified_kind() -> EventKind {
     EventKind::Unclassified { provider: PROVIDER.name }
 }
 
-/// An event of a type that is not listed; a resource id that cannot be a subject is left out.
+/// Returns an event of a type that is not listed. A resource id that cannot be a subject is left out.
 fn unclassified(resource: &Resource, event_type: String) -> Event {
     let subject = subject(resource.id.0.as_deref(), PROVIDER.subject).ok();
     Event { subject, ..Event::new(unclassified_kind(), event_type) }

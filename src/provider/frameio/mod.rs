@@ -1,5 +1,5 @@
-//! Frame.io: webhook events of V4 (and the legacy V2 names that V4 shares) and custom actions. Bodies carry ids only; the HMAC
-//! covers the timestamp and the body.
+//! Frame.io: webhook events of V4 (and the legacy V2 names that V4 shares) and custom actions. Bodies carry only ids. The HMAC covers the
+//! timestamp and the body.
 
 mod classify;
 mod sample;
@@ -15,14 +15,14 @@ use crate::{
     signature::HmacScheme,
 };
 
-/// The kind of every custom action. It is a topic, not an event type: a webhook whose `type` happens to be this word is unclassified.
+/// The kind of every custom action. It is a topic and not an event type: a webhook whose `type` happens to be this word is unclassified.
 pub const ACTION: &str = "action";
 
-/// Frame.io.
+/// The provider Frame.io.
 pub static PROVIDER: Provider = Provider {
     name: "frameio",
     title: "Frame.io",
-    // Documented: a slower answer counts as failed.
+    // The documentation says that a slower answer counts as failed.
     timeout: Duration::from_secs(5),
     // Documented: five attempts, with pauses that double from 15 s on; the jitter comes on top.
     gives_up_after: Duration::from_secs(15 + 30 + 60 + 120),
@@ -35,7 +35,7 @@ pub static PROVIDER: Provider = Provider {
         headers: &["x-frameio-signature", "x-frameio-request-timestamp"],
         around_timestamp: Some(("v0:", ":")),
     }),
-    // The events of V4's subscription API, and the kind of the custom actions.
+    // The event types of V4's subscription API, and the kind of the custom actions.
     types: &[
         event_type("file.created", "A file was made; its upload is not finished yet."),
         event_type("file.deleted", "A file was deleted."),

@@ -1,14 +1,14 @@
-//! Sample bodies, as Frame.io writes them: compact, keys in alphabetical order. The ids are ours.
+//! Sample bodies, written like Frame.io's: compact, with keys in alphabetical order. The ids are invented.
 
 use super::{ACTION, PROVIDER};
 
-/// A form that a user submitted after a custom action: it names no resource. A sample beside those of the event types.
+/// The name of a sample beside those of the event types: a form that a user submitted after a custom action, which names no resource.
 pub(super) const FORM: &str = "action-form";
 
-/// A custom action on several assets. A sample beside those of the event types.
+/// The name of a sample beside those of the event types: a custom action on several assets.
 pub(super) const SEVERAL: &str = "action-several";
 
-/// The sample of an event type, of [`FORM`], or of [`SEVERAL`].
+/// Returns the sample of an event type, of [`FORM`] or of [`SEVERAL`].
 pub(super) fn sample(event_type: &str) -> Option<String> {
     match event_type {
         ACTION => Some(ACTION_BODY.into()),
@@ -22,7 +22,7 @@ pub(super) fn sample(event_type: &str) -> Option<String> {
 fn webhook(event_type: &str) -> String {
     let resource_type = match event_type.split('.').next() {
         Some("metadata") => "file",
-        // Which of the two it names is not documented; a stack is what versioning makes.
+        // The documentation does not say whether the id is the file's or the stack's. Versioning makes a stack.
         Some("file") if event_type == "file.versioned" => "version_stack",
         Some("customfield") => "custom_field",
         Some(first) => first,

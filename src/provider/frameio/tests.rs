@@ -9,7 +9,7 @@ use crate::{
     provider::tests::{check_outline, deep},
 };
 
-/// Classifies `body` and compares what came out with `kind | type | subject`, or with `quarantine | type | reason: detail`.
+/// Classifies `body` and compares the event with `kind | type | subject`, or with `quarantine | type | reason: detail`.
 #[track_caller]
 fn check(body: impl AsRef<[u8]>, expected: &str) -> Event {
     let event = classify(body.as_ref());
@@ -92,7 +92,7 @@ fn legacy_bodies() {
     let captured: Value =
         serde_json::from_str(include_str!("../../../tests/fixtures/frameio/legacy_custom_action_captured_headers_and_body.json"))
             .unwrap();
-    // The capture holds the body as Python prints it.
+    // The capture holds the body in the form in which Python prints it.
     let body = captured["body"].to_string().replace('\'', "\"");
     let event = check(body, "frameio.action | custom.action.demo | ce611de8-79b8-4bf5-bdf3-0b5a72f7dbb6");
     let Some(Payload::FrameioAction(action)) = event.payload else { panic!("an action") };
@@ -101,7 +101,7 @@ fn legacy_bodies() {
     let ping = include_str!("../../../tests/fixtures/frameio/legacy_ping_example.http");
     check(ping.split_once("\n\n").unwrap().1, "frameio.unclassified | ping | -");
 
-    // Names that V4 shares have its topic; the others have none.
+    // Names that V4 shares have the topic of the V4 event; the others have no topic of their own.
     let legacy = include_str!("../../../tests/fixtures/frameio/events_legacy_v2.txt");
     let known = legacy.lines().filter(|name| PROVIDER.names().any(|it| it == *name)).count();
     assert_eq!((known, legacy.lines().count()), (8, 20));
@@ -141,12 +141,12 @@ fn what_is_an_action() {
         (r#"{"type":"file.ready","action_id":"a","resource":{"id":"r"}}"#, "frameio.action | file.ready | r"),
         (r#"{"type":"file.ready","interaction_id":"i","resource":{"id":"r"}}"#, "frameio.action | file.ready | r"),
         (r#"{"interaction_id":"i","name":"ping"}"#, "frameio.action |  | i"),
-        // A resource without an id is none.
+        // A resource without an id does not count.
         (r#"{"type":"x","interaction_id":"i","resource":{"id":""}}"#, "frameio.action | x | i"),
         (r#"{"type":"action","action_id":"a","interaction_id":"i"}"#, "frameio.action | action | i"),
         (r#"{"type":"x","action_id":"a"}"#, "quarantine | x | no_subject: resource.id: a string was expected"),
         (r#"{"type":"x","action_id":"a","interaction_id":""}"#, "quarantine | x | bad_subject: interaction_id: is empty"),
-        // Neither id says anything: these are webhooks.
+        // Neither id is set, so these are webhooks.
         (r#"{"type":"file.ready","action_id":"","resource":{"id":"r"}}"#, "frameio.file.ready | file.ready | r"),
         (
             r#"{"type":"file.ready","action_id":null,"interaction_id":7,"resource":{"id":"r"}}"#,
@@ -161,7 +161,7 @@ fn what_is_an_action() {
     assert!(matches!(event.payload, Some(Payload::FrameioAction(action)) if action.account_id == "b"));
 }
 
-/// `expected` is the subject, and `id type` of each resource in their order.
+/// Checks the resources of an action. `expected` holds `id type` of each resource, in order.
 #[track_caller]
 fn check_resources(more: &Value, subject: &str, expected: &[&str]) -> FrameioAction {
     let mut body = json!({"type": "x", "action_id": "a", "interaction_id": "i"});
@@ -185,7 +185,7 @@ fn an_action_names_one_asset_or_several() {
     check_resources(&json!({"resources": several, "resource": null}), "b", &named);
     check_resources(&json!({"resources": several, "resource": {"id": ""}}), "b", &named);
     check_resources(&json!({"resources": [entry("b")]}), "b", &["b file"]);
-    // Beside `resource`: that one is what the event is about, and no asset is named twice.
+    // With `resource` beside `resources`, the event is about `resource`, and no asset is named twice.
     let action = check_resources(
         &json!({"resources": several, "resource": {"id": "c", "type": "version_stack"}}),
         "c",
@@ -193,12 +193,12 @@ fn an_action_names_one_asset_or_several() {
     );
     assert_eq!(action.resource_id, "c");
     check_resources(&json!({"resources": [entry("b"), entry("b")]}), "b", &["b file"]);
-    // A form: as ever, unless it names assets.
+    // A form that names no assets keeps its interaction as the subject.
     check_resources(&json!({"data": {"title": "t"}}), "i", &[]);
     check_resources(&json!({"data": {"title": "t"}, "resources": []}), "i", &[]);
     let form = check_resources(&json!({"data": {"title": "t"}, "resources": several}), "b", &named);
     assert_eq!(form.data_json, r#"{"title":"t"}"#);
-    // What is no asset is left out.
+    // Entries that are not assets are left out.
     for other in [json!(null), json!(7), json!("r"), json!({"id": "r"})] {
         check_resources(&json!({"resources": other}), "i", &[]);
     }
@@ -207,10 +207,10 @@ fn an_action_names_one_asset_or_several() {
     let many: Vec<Value> = (0..100).map(|number| entry(&format!("r{number}"))).collect();
     let all: Vec<String> = (0..100).map(|number| format!("r{number} file")).collect();
     check_resources(&json!({"resources": many}), "r0", &all.iter().map(String::as_str).collect::<Vec<_>>());
-    // The first is the key, so it must be able to be one.
+    // The first asset is the record key, so it must be a valid subject.
     let bad = json!({"type": "x", "action_id": "a", "resources": [{"id": "a\nb"}]});
     check(bad.to_string(), "quarantine | x | bad_subject: resources[].id: holds control characters");
-    // A webhook has one resource, whatever stands beside it.
+    // A webhook has one resource, whatever other fields the body has.
     check(
         json!({"type": "file.ready", "resources": several}).to_string(),
         "quarantine | file.ready | no_subject: resource.id: a string was expected",
@@ -255,7 +255,7 @@ fn what_cannot_be_read_is_quarantined() {
     let twice = classify(br#"{"type":"file.ready","resource":{"id":"a","id":"b"}}"#);
     assert_eq!(twice.kind, EventKind::Quarantine);
     assert_eq!(classify(b"{\"type\":\"\xff\"}").kind, EventKind::Quarantine);
-    // No type at all is still a delivery.
+    // A body without any type is still a delivery.
     check("{}", "frameio.unclassified |  | -");
     check(r#"{"type":["file.ready"],"resource":{"id":"r"}}"#, "frameio.unclassified |  | r");
     check(r#"{"type":null,"name":7,"resource":{"id":"r"}}"#, "frameio.unclassified |  | r");

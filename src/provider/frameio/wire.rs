@@ -1,23 +1,23 @@
-//! The body as Frame.io writes it: webhook events, custom actions and the legacy API's in one shape, because what it is shows
-//! only once it is read.
+//! The bodies that Frame.io sends. Webhook events, custom actions and those of the legacy API are read by one struct, because only a body
+//! that has been read shows what it is.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::provider::json::{Lenient, Object};
 
-/// Any body.
+/// A body of any kind.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Body<'a> {
     #[serde(rename = "type")]
     pub(super) event_type: Lenient<String>,
-    /// The event's name where the first webhooks had it.
+    /// The event's name, in the field that the first webhooks used.
     pub(super) name: Lenient<String>,
     pub(super) account: Reference,
     pub(super) project: Reference,
     pub(super) resource: Lenient<Object<Resource>>,
-    /// What an action on several assets names, instead of `resource` or beside it.
+    /// The assets of an action on several assets, instead of `resource` or beside it.
     pub(super) resources: Lenient<Vec<Object<Resource>>>,
     pub(super) user: Reference,
     pub(super) workspace: Reference,
@@ -29,7 +29,7 @@ pub(super) struct Body<'a> {
     pub(super) data: Option<&'a RawValue>,
 }
 
-/// `{"id": …}`.
+/// A reference of the form `{"id": …}`.
 #[derive(Default, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Reference(Lenient<Object<Id>>);
@@ -41,13 +41,13 @@ struct Id {
 }
 
 impl Reference {
-    /// The id, empty where there is none.
+    /// Returns the id, empty where there is none.
     pub(super) fn id(self) -> String {
         self.0.into_inner().and_then(|object| object.id.0).unwrap_or_default()
     }
 }
 
-/// `{"id": …, "type": …}`.
+/// A resource of the form `{"id": …, "type": …}`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Resource {

@@ -1,10 +1,9 @@
-//! Bodies that a strict reader does not take although nothing of what matters in them is in doubt: a byte order mark in front, `NaN` and
+//! Bodies that a strict reader refuses although nothing important in them is in doubt: a byte order mark at the beginning, `NaN` and
 //! `Infinity` (Python's encoder writes them), numbers beyond 64 bits, bytes that are not UTF-8, and half of a character (a lone surrogate,
-//! as services leave it where they cut off file names).
+//! which services leave where they cut off file names).
 //!
-//! An infected verdict must not end in quarantine for any of these. So a repaired copy goes through the same strict reader once more. What
-//! the sender did not write may decide nothing: where the type, the subject or the verdict depends on what stands in for a broken part, the
-//! delivery is quarantined as before.
+//! An infected verdict must not end in quarantine for any of these reasons. So the same strict reader reads a repaired copy. The repair
+//! must decide nothing: if the type, the subject or the verdict depends on a replacement for a broken part, the delivery is quarantined.
 
 use std::fmt::Debug;
 
@@ -15,33 +14,33 @@ use crate::{
     proto::event::Payload,
 };
 
-/// What takes the place of a broken part.
+/// The replacements for broken parts.
 struct StandIn {
-    /// Of bytes that are not UTF-8, and of half a character.
+    /// Replaces bytes that are not UTF-8.
     text: &'static str,
-    /// The same as an escape, where an escape was.
+    /// Replaces an escape that is half a character.
     escape: &'static str,
-    /// Of a number that JSON or a 64-bit type does not have.
+    /// Replaces a number that JSON or a 64-bit type does not have.
     number: &'static str,
 }
 
-/// What the copy holds that is read.
+/// The replacements in the copy that is read.
 const STAND_IN: StandIn = StandIn { text: "\u{fffd}", escape: "\\ufffd", number: "null" };
 
-/// What it might hold as well: a reading that these change depends on the broken part.
+/// Other possible replacements: if they change the event, it depends on the broken part.
 const OTHERS: [StandIn; 2] = [
     StandIn { text: "\u{fffc}", escape: "\\ufffc", number: "0" },
     StandIn { text: "\u{fffc}", escape: "\\ufffc", number: "\"\\ufffc\"" },
 ];
 
-/// Classifies a body by `read`, which quarantines what it cannot read. Where it cannot read the text as it is, a repaired copy is read
-/// instead; `Event::text_repaired` then says so.
+/// Classifies a body with `read`, which quarantines what it cannot read. If the text cannot be read as it is, a repaired copy is read
+/// instead, and `Event::text_repaired` says so.
 pub fn classify(body: &[u8], read: fn(&[u8]) -> Event) -> Event {
-    // A mark alone changes nothing else.
+    // A byte order mark is removed without any other change.
     let unmarked = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let marked = unmarked.len() != body.len();
-    // A free-form field is not looked into, so half a character in it is found here alone. Its exact text goes to consumers, whose readers
-    // may refuse it.
+    // The strict reader does not look into free-form fields, so half a character in them is found only here. Their exact text goes to
+    // consumers, whose readers may refuse it.
     if !may_hold_half_a_character(unmarked) {
         let strict = read(unmarked);
         if strict.fault.as_ref().is_none_or(|fault| fault.reason != FaultReason::NotJson) {
@@ -54,7 +53,7 @@ pub fn classify(body: &[u8], read: fn(&[u8]) -> Event) -> Event {
         return event;
     }
     if event.kind == EventKind::Quarantine {
-        // The place that the fault names is then one of the body as it was received, where it could not be read either.
+        // The fault of the strict reading names a position in the body as it was received.
         let strict = read(unmarked);
         return if strict.kind == EventKind::Quarantine { strict } else { event };
     }
@@ -63,14 +62,14 @@ pub fn classify(body: &[u8], read: fn(&[u8]) -> Event) -> Event {
         let detail = "the type, the subject or the verdict holds text that cannot be read".into();
         return Event::quarantined(Fault { reason: FaultReason::NotJson, detail });
     }
-    // Consumers order by the time, and none at all is better than another one.
+    // Consumers order events by this time, and no time is better than a wrong one.
     let occurred_at = event.occurred_at.filter(|time| others.iter().all(|other| other.occurred_at.as_ref() == Some(time)));
     Event { text_repaired: true, occurred_at, ..event }
 }
 
-/// What must not depend on a repair.
+/// Returns the parts of an event that must not depend on a repair.
 fn decided(event: &Event) -> impl PartialEq + Debug + '_ {
-    // The header alone is not enough: there is none for text that not every client reads alike.
+    // The header is not enough, because text that not every client reads alike has none.
     let verdict = match &event.payload {
         Some(Payload::FilesafetyScan(scan)) => scan.verdict_text.as_str(),
         _ => "",
@@ -78,7 +77,7 @@ fn decided(event: &Event) -> impl PartialEq + Debug + '_ {
     (event.kind, &event.event_type, event.type_inferred, &event.subject, &event.verdict, verdict)
 }
 
-/// The text of a free-form field without numbers that no 64-bit type holds; none where it has none.
+/// Returns the text of a free-form field without the numbers that no 64-bit type holds, or `None` if it has no such numbers.
 pub(super) fn numbers(text: &str) -> Option<String> {
     let copy = repaired(text.as_bytes(), &STAND_IN);
     (copy != text.as_bytes()).then(|| String::from_utf8(copy).ok()).flatten()
@@ -89,8 +88,8 @@ fn may_hold_half_a_character(body: &[u8]) -> bool {
     memmem::find_iter(body, "\\u").any(surrogate)
 }
 
-/// The body without what a strict reader stumbles over. What is not wrong stays as it is, byte by byte; what is no JSON for other reasons
-/// stays no JSON.
+/// Returns the body with replacements for the parts that a strict reader refuses. All other parts stay as they are, byte by byte. A body
+/// that is not JSON for other reasons is still not JSON afterwards.
 fn repaired(body: &[u8], by: &StandIn) -> Vec<u8> {
     let text = readable(body, by);
     let (mut out, mut at, mut in_string) = (Vec::with_capacity(text.len()), 0, false);
@@ -112,7 +111,7 @@ fn repaired(body: &[u8], by: &StandIn) -> Vec<u8> {
     out
 }
 
-/// Text that is UTF-8.
+/// Returns the body as UTF-8, with replacements for all other bytes.
 fn readable(body: &[u8], by: &StandIn) -> Vec<u8> {
     let mut text = Vec::with_capacity(body.len());
     for chunk in body.utf8_chunks() {
@@ -124,23 +123,23 @@ fn readable(body: &[u8], by: &StandIn) -> Vec<u8> {
     text
 }
 
-/// How long the escape is that a string goes on with, and what stands in for it where it is half a character.
+/// Returns the length of the escape at the beginning of `rest`, and its replacement if it is half a character.
 fn escape(rest: &[u8], by: &StandIn) -> (usize, Option<&'static str>) {
     match (unit(rest), rest.get(6..).and_then(unit)) {
         (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, None),
         (Some(0xd800..=0xdfff), _) => (6, Some(by.escape)),
-        // Two bytes at once: the second may be a quote or a backslash.
+        // Both bytes are skipped, because the second may be a quote or a backslash.
         _ => (2, None),
     }
 }
 
-/// The UTF-16 unit that an escape at the beginning of a text stands for.
+/// Returns the UTF-16 unit of the escape at the beginning of a text.
 fn unit(text: &[u8]) -> Option<u16> {
     let digits = text.get(..6)?.strip_prefix(b"\\u")?;
     digits.iter().all(u8::is_ascii_hexdigit).then(|| u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()).flatten()
 }
 
-/// How long the next part outside of strings is, and what stands in for it where it is a number that JSON or a 64-bit type does not have.
+/// Returns the length of the next part outside of strings, and its replacement if it is a number that JSON or a 64-bit type does not have.
 fn number(rest: &[u8], by: &StandIn) -> (usize, Option<&'static str>) {
     for word in ["NaN", "Infinity", "-Infinity"] {
         if rest.starts_with(word.as_bytes()) {

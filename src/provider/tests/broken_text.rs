@@ -1,4 +1,4 @@
-//! Bodies whose text is broken: what can be read all the same, and what must not be decided by a repair.
+//! Bodies whose text is broken: some can be read nevertheless, but a repair must not decide anything.
 
 use proptest::prelude::*;
 
@@ -9,13 +9,13 @@ use crate::{
     provider::{self, Provider, filesafety, filespin, frameio, uploadcare},
 };
 
-/// What a body is with these bytes in the place of its `@`.
+/// Returns a body with these bytes in the place of its `@`.
 fn with(body: &str, broken: &[u8]) -> Vec<u8> {
     let (before, after) = body.split_once('@').expect("there is a place");
     [before.as_bytes(), broken, after.as_bytes()].concat()
 }
 
-/// `expected` is `kind | type | subject`, with `repaired` after it, or `quarantine | type`.
+/// Classifies a body and checks the event. `expected` is `kind | type | subject`, with `repaired` after it, or `quarantine | type`.
 #[track_caller]
 fn check(provider: &'static Provider, body: &[u8], expected: &str) -> Event {
     let event = classified(provider, body);
@@ -42,9 +42,9 @@ fn an_infected_verdict_is_read_although_its_text_is_broken() {
         infected(r#""nsfw":{"confidence":@},"#, number.as_bytes(), REPAIRED);
         infected(r#""nsfw":@,"#, number.as_bytes(), REPAIRED);
     }
-    // Beyond 64 bits, but not beyond a float.
+    // This number is beyond 64 bits, but not beyond a float.
     infected(r#""text":{"pii":{"count":@}},"#, b"18446744073709551616", WHOLE);
-    // Valid JSON where nobody looks; `NaN` is valid nowhere.
+    // `1e400` is valid JSON, and these fields are not looked into. `NaN` is valid nowhere.
     infected(r#""unknown":@,"#, b"1e400", WHOLE);
     infected(r#""metadata":{"user":@},"#, b"1e400", WHOLE);
     infected(r#""unknown":@,"#, b"NaN", REPAIRED);
@@ -66,7 +66,7 @@ fn a_virus_of_uploadcares_is_read_although_its_text_is_broken() {
     };
     let event = check(&uploadcare::PROVIDER, &with(body, b"NaN"), "uploadcare.file.infected | file.infected | u | repaired");
     assert_eq!(scan(event), Some(true));
-    // The exact text of an add-on holds a number that no type does: it costs its own field.
+    // The exact text of an add-on holds a number that no type can hold: only its own field becomes unreadable.
     let body = r#"{"hook":{"event":"file.infected"},"data":{"uuid":"u","appdata":{"uc_clamav_virus_scan":{"version":@,"data":{"infected":true}}}}}"#;
     let event = check(&uploadcare::PROVIDER, &with(body, b"1e400"), "uploadcare.file.infected | file.infected | u");
     assert_eq!(scan(event), Some(true));
@@ -99,20 +99,20 @@ fn a_good_verdict_is_never_that_of_a_repair() {
     }
 }
 
-/// A verdict that cannot be read is in quarantine, where somebody looks, and not on the topic as one that nobody knows.
+/// A verdict that cannot be read goes to quarantine, where somebody looks, and not to the topic as an unknown verdict.
 #[test]
 fn a_verdict_that_cannot_be_read_is_in_quarantine() {
     let body = r#"{"event":"scan.complete","scan_id":"s","verdict":@}"#;
     for broken in [&b"\"infected\xff\""[..], br#""clean\ud800""#, b"NaN", b"-Infinity", b"1e400"] {
         check(&filesafety::PROVIDER, &with(body, broken), "quarantine | ");
     }
-    // What can be read is passed on, known or not.
+    // A verdict that can be read is passed on, known or not.
     for whole in [&b"\"strange\""[..], b"5", b"null"] {
         check(&filesafety::PROVIDER, &with(body, whole), "filesafety.scan.complete | scan.complete | s");
     }
 }
 
-/// Consumers take the newest event by its time, and another field's time is older. A time that cannot be read is none.
+/// Consumers take the newest event by its time, and the time of another field is older. So a time that cannot be read becomes no time.
 #[test]
 fn a_time_that_cannot_be_read_is_not_another_one() {
     const NONE: Option<i64> = None;
@@ -130,14 +130,14 @@ fn a_time_that_cannot_be_read_is_not_another_one() {
         check(b"\"2026-01-01T00:00:00Z\"", "", Some(1_767_225_600));
         check(b"null", "", Some(1_577_836_800));
         check(b"\"yesterday\"", "", NONE);
-        // A field of the wrong type reads like one that is not there.
+        // A field of the wrong type is read like a missing field.
         check(b"1767225600", "", Some(1_577_836_800));
         check(b"\"2026-01-01T00:00:0\xffZ\"", " | repaired", NONE);
         check(b"NaN", " | repaired", NONE);
     }
 }
 
-/// Whether the original was deleted too is known only where each name can be read.
+/// Whether the original was deleted too is known only if every name can be read.
 #[test]
 fn a_name_that_cannot_be_read_may_be_the_originals() {
     let affected = |keys: &str, broken: &[u8], repaired: &str| {
@@ -151,7 +151,7 @@ fn a_name_that_cannot_be_read_may_be_the_originals() {
     assert_eq!(affected(r#"["thumb","@"]"#, b"original\xff", " | repaired"), None);
     assert_eq!(affected(r#"["thumb","@"]"#, br"origi\ud800nal", " | repaired"), None);
     assert_eq!(affected(r#"["thumb",@]"#, b"NaN", " | repaired"), None);
-    // Somebody before the sender has lost the bytes.
+    // The bytes were lost before the sender got them.
     assert_eq!(affected(r#"["thumb","@"]"#, "original\u{fffd}".as_bytes(), ""), None);
     assert_eq!(affected(r#"["original","@"]"#, b"a\xff", " | repaired"), Some(true));
 }
@@ -170,7 +170,7 @@ fn a_mark_alone_leaves_exact_texts_as_they_are() {
     check(&uploadcare::PROVIDER, b"\xef\xbb\xbf{\"hook\":", "quarantine | ");
 }
 
-/// Readers disagree on which of two values counts, so none does: also in objects whose keys are free.
+/// Readers disagree on which of two values counts, so neither counts. That holds also in objects with free keys.
 #[test]
 fn a_key_twice_is_refused_wherever_it_is_read() {
     for (provider, body) in [
@@ -187,7 +187,7 @@ fn a_key_twice_is_refused_wherever_it_is_read() {
     ] {
         check(provider, body.as_bytes(), "quarantine | ");
     }
-    // Nobody reads these.
+    // These fields are not read.
     check(
         &filespin::PROVIDER,
         br#"{"event":"file-saved","id":"a","data":{"x":1,"x":2}}"#,
@@ -199,12 +199,12 @@ fn a_key_twice_is_refused_wherever_it_is_read() {
 fn a_repair_decides_neither_type_nor_subject() {
     let broken: [&[u8]; 6] = [b"NaN", b"Infinity", b"1e400", b"\"\xff\"", br#""\ud83d""#, b"\"a\xc3\""];
     for (provider, bodies) in [
-        // The guide does not know `event`, and its absence means one of the types.
+        // FileSafety's guide does not mention `event`, and a missing one means one of the types.
         (
             &filesafety::PROVIDER,
             &[r#"{"event":@,"scan_id":"s","verdict":"clean"}"#, r#"{"event":"scan.complete","scan_id":@}"#][..],
         ),
-        // A status stands in for a type, and what describes a file tells a deletion from an asset.
+        // A status can stand for a type, and fields that describe a file distinguish an asset from a deletion.
         (&filespin::PROVIDER, &[r#"{"event":@,"id":"a","status":"OK"}"#, r#"{"id":@,"event":"file-saved"}"#]),
         (
             &frameio::PROVIDER,
@@ -228,9 +228,9 @@ fn a_repair_decides_neither_type_nor_subject() {
             }
         }
     }
-    // A status that is no status infers no type, as any other wrong one.
+    // A status that is not a text implies no type, like any other wrong status.
     check(&filespin::PROVIDER, &with(r#"{"id":"a","status":@}"#, b"NaN"), "filespin.unclassified |  | a | repaired");
-    // An id in doubt would tell an action from a webhook; broken text is an id all the same.
+    // An action is distinguished from a webhook by its id, so the id must not be in doubt. Broken text is still an id.
     let action = r#"{"type":"file.ready","action_id":@,"resource":{"id":"r"}}"#;
     check(&frameio::PROVIDER, &with(action, b"NaN"), "quarantine | ");
     check(&frameio::PROVIDER, &with(action, b"\"\xff\""), "frameio.action | file.ready | r | repaired");
@@ -256,7 +256,7 @@ fn what_readers_disagree_on_stays_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever bytes stand in for some of a sample's: what comes out as read has the sample's subject, or one that the body spells.
+    /// Replaces some bytes of a sample by any bytes. An event that was read then has the sample's subject, or one that the body contains.
     #[test]
     fn broken_bytes_never_make_a_subject(provider in 0_usize..4, at in any::<prop::sample::Index>(), bytes in prop::collection::vec(any::<u8>(), 1..4)) {
         let provider = provider::ALL[provider];

@@ -1,4 +1,4 @@
-//! From a body to an event.
+//! From Uploadcare's body to an event.
 
 use prost_types::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::{
     provider::json::{self, Lenient, Time, Whole},
 };
 
-/// Reads a body.
+/// Reads any body.
 pub(super) fn classify(body: &[u8]) -> Event {
     json::classify(body, read)
 }
@@ -42,14 +42,14 @@ fn read(body: &[u8]) -> Event {
     }
 }
 
-/// The time of what the event tells, where one is sent. A change of metadata has none: the file's other times say nothing
-/// about it, and a consumer that ordered by them would take a later change for an old one.
+/// Returns the time of the change that the event reports, if it is sent. A change of metadata has no time: the file's other times say
+/// nothing about it, and a consumer that orders events by them would take a later change for an old one.
 fn occurred_at(event_type: &str, file: &UploadcareFile, scanned: Option<Time>) -> Option<Timestamp> {
     match event_type {
         UPLOADED => file.datetime_uploaded,
         STORED => file.datetime_stored,
         DELETED => file.datetime_removed,
-        // A time of the scan that cannot be read is not that of the upload: consumers would take the event for an old one.
+        // If the time of the scan cannot be read, that of the upload must not replace it: consumers would take the event for an old one.
         INFECTED => scanned.map_or(file.datetime_uploaded, |time| time.0),
         INFO_UPDATED => (file.initiator.as_ref())
             .filter(|initiator| initiator.addon_name() == UploadcareAddon::UcClamavVirusScan)
@@ -58,7 +58,7 @@ fn occurred_at(event_type: &str, file: &UploadcareFile, scanned: Option<Time>) -
     }
 }
 
-/// When the file was last scanned for viruses; absent where the body names no time.
+/// Returns when the file was last scanned for viruses, or `None` if the body names no time.
 fn scanned(body: &wire::Body<'_>) -> Option<Time> {
     let appdata = body.data.0.as_ref()?.0.appdata.value.as_ref()?;
     appdata.0.uc_clamav_virus_scan.0.as_ref()?.0.datetime_updated.0
@@ -97,7 +97,7 @@ fn file(body: wire::Body<'_>) -> UploadcareFile {
     }
 }
 
-/// Absent is not empty: a body may leave the tags out, or have them in a form that cannot be read.
+/// Returns the tags, or `None` if the body leaves them out or has them in an unreadable form: absent is not empty.
 fn tags(tags: Lenient<Whole<String>>) -> Option<UploadcareTags> {
     tags.0.map(|Whole(values)| UploadcareTags { values })
 }
@@ -160,7 +160,7 @@ fn virus_scan(appdata: wire::Appdata) -> Option<UploadcareVirusScan> {
     })
 }
 
-/// The description of the content, with the older fields where the newer one lacks theirs.
+/// Returns the description of the content, with the older fields where the newer one lacks theirs.
 fn content_info(
     content: wire::Nested<wire::ContentInfo>,
     image_info: wire::Nested<wire::Image>,

@@ -1,5 +1,5 @@
-//! Uploadcare: what happens to a file. Every event carries the whole file. The HMAC covers the raw body and nothing else: no
-//! timestamp is signed, so an old delivery verifies for ever.
+//! Uploadcare: changes of a file. Every event carries the description of the whole file. The HMAC covers only the raw body: no timestamp is
+//! signed, so an old delivery verifies for ever.
 
 mod classify;
 mod sample;
@@ -21,11 +21,11 @@ const STORED: &str = "file.stored";
 const DELETED: &str = "file.deleted";
 const INFO_UPDATED: &str = "file.info_updated";
 
-/// Uploadcare.
+/// The provider Uploadcare.
 pub static PROVIDER: Provider = Provider {
     name: "uploadcare",
     title: "Uploadcare",
-    // Documented: the time of one attempt.
+    // The documentation gives this as the time of one attempt.
     timeout: Duration::from_secs(60),
     // Documented: after 1, 5, 10, 30 and 60 minutes, then every hour "up to 72 hours".
     gives_up_after: Duration::from_secs(72 * 3600),

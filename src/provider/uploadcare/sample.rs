@@ -1,11 +1,11 @@
-//! Sample bodies in the shape of version 0.7. The values are ours.
+//! Sample bodies in the shape of version 0.7. The values are invented.
 
 use super::{DELETED, INFECTED, INFO_UPDATED, STORED, UPLOADED};
 
-/// An upload of a video: the content has a shape of its own. A sample beside those of the event types.
+/// The name of a sample beside those of the event types: the upload of a video, whose content has a shape of its own.
 pub(super) const UPLOADED_VIDEO: &str = "file.uploaded-video";
 
-/// The sample of an event type, or of [`UPLOADED_VIDEO`].
+/// Returns the sample of an event type, or of [`UPLOADED_VIDEO`].
 pub(super) fn sample(event_type: &str) -> Option<String> {
     let body = match event_type {
         UPLOADED => include_str!("samples/file.uploaded.json"),

@@ -10,7 +10,7 @@ use crate::{
     provider::tests::{check_outline, deep},
 };
 
-/// Classifies `body` and compares what came out with `kind | type | subject`, or with `quarantine | type | reason: detail`.
+/// Classifies `body` and compares the event with `kind | type | subject`, or with `quarantine | type | reason: detail`.
 #[track_caller]
 fn check(body: impl AsRef<[u8]>, expected: &str) -> Event {
     let event = classify(body.as_ref());
@@ -129,7 +129,8 @@ fn tags_have_presence() {
     check(info, &json!({"tags": []}), &json!({"tags": ["cat", "dog"]}), Some(&[]), Some(&["cat", "dog"]));
     check(info, &json!({"tags": ["cat"]}), &json!({"tags": [], "metadata": {"a": "b"}}), Some(&["cat"]), Some(&[]));
     check(info, &json!({}), &json!({"metadata": {}}), None, None);
-    // A wrong type empties the field, also that of an element: a part of the tags would look like all of them, and none like no tags.
+    // A wrong type empties the field, also if only one element has it: a part of the tags would look like all of them, and an empty list
+    // like no tags.
     for wrong in [json!(null), json!("cat"), json!({"a": "cat"}), json!(7)] {
         check("file.stored", &json!({"tags": wrong}), none, None, None);
     }
@@ -229,7 +230,7 @@ fn the_time_of_an_event_is_that_of_what_it_tells() {
         ("file.deleted", "/data/datetime_removed", json!(null), None),
         ("file.infected", "/data/appdata", json!(null), Some(uploaded)),
         ("file.infected", "/initiator", json!(null), Some("2026-03-14T09:26:55.358979Z")),
-        // A change of metadata: the scan is old news.
+        // After a change of metadata, the scan is older than the event.
         ("file.info_updated", "/initiator/detail/addon_name", json!(null), None),
         ("file.info_updated", "/initiator/detail/addon_name", json!("remove_bg"), None),
         ("file.info_updated", "/initiator", json!(null), None),
@@ -284,7 +285,7 @@ fn what_cannot_be_read_is_quarantined() {
     ] {
         check(body, &format!("quarantine |  | {expected}"));
     }
-    // Which of two verdicts counts must not depend on the reader, wherever it stands.
+    // A key that appears twice is refused everywhere, so that no reader has to choose between two verdicts.
     let twice = r#"{"uc_clamav_virus_scan":{"data":{"infected":false,"infected":true}}}"#;
     for body in [
         r#"{"hook":{"event":"file.stored","event":"file.deleted"},"data":{"uuid":"u"}}"#.to_owned(),
@@ -298,7 +299,7 @@ fn what_cannot_be_read_is_quarantined() {
     assert_eq!((repaired.kind, repaired.text_repaired), (EventKind::Unclassified { provider: "uploadcare" }, true));
 }
 
-/// Every place in a JSON value, as a pointer.
+/// Collects every place in a JSON value, as pointers.
 fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     let mut visit = |key: &str, child: &Value| {
         let pointer = format!("{at}/{key}");
@@ -312,7 +313,7 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The event without the exact texts, which show even what cannot be read.
+/// Returns the event without the exact texts, which show even parts that cannot be read.
 fn without_texts(body: &Value) -> Event {
     let mut event = classify(body.to_string().as_bytes());
     if let Some(Payload::UploadcareFile(file)) = &mut event.payload {

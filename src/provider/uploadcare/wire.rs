@@ -1,4 +1,4 @@
-//! The body as Uploadcare writes it, version 0.7 and the older shapes that are still on record.
+//! The bodies that Uploadcare sends: those of version 0.7, and the older shapes that are known from examples.
 
 use serde::{
     Deserialize,
@@ -11,7 +11,7 @@ use crate::provider::json::{Exact, Field, Lenient, Object, Time, Whole};
 /// A nested object that may be absent.
 pub(super) type Nested<T> = Lenient<Object<T>>;
 
-/// Any body.
+/// A body of any event.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Body<'a> {
@@ -24,7 +24,7 @@ pub(super) struct Body<'a> {
     pub(super) payload_hash: Lenient<String>,
 }
 
-/// The subscription.
+/// The subscription that the event belongs to.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Hook {
@@ -55,7 +55,7 @@ pub(super) struct InitiatorDetail {
     pub(super) source_file_uuid: Lenient<String>,
 }
 
-/// The file.
+/// The file that the event is about.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Data<'a> {
@@ -77,9 +77,9 @@ pub(super) struct Data<'a> {
     pub(super) metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) variations: Option<&'a RawValue>,
-    /// Where images were described before version 0.7.
+    /// The description of an image, in the field of versions before 0.7.
     pub(super) image_info: Nested<Image>,
-    /// Where videos were described before version 0.7.
+    /// The description of a video, in the field of versions before 0.7.
     pub(super) video_info: Nested<Video>,
     pub(super) source: Lenient<String>,
     #[serde(borrow)]
@@ -94,7 +94,7 @@ pub(super) struct PreviousValues {
     pub(super) tags: Lenient<Whole<String>>,
 }
 
-/// What add-ons know about the file; only the virus scan is read.
+/// The results of add-ons for the file; only the virus scan is read.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Appdata {
@@ -159,7 +159,7 @@ pub(super) struct GeoLocation {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Video {
-    /// Milliseconds.
+    /// The duration in milliseconds.
     pub(super) duration: Lenient<u64>,
     pub(super) format: Lenient<String>,
     pub(super) bitrate: Lenient<u64>,
@@ -187,7 +187,7 @@ pub(super) struct VideoStream {
     pub(super) codec: Lenient<String>,
 }
 
-/// A number of 32 bits.
+/// An unsigned number of 32 bits.
 pub(super) struct Small(pub(super) u32);
 
 impl Field<'_> for Small {
@@ -196,7 +196,7 @@ impl Field<'_> for Small {
     }
 }
 
-/// An array of streams; a single stream is taken for an array of one, because older descriptions of a video may hold it so.
+/// An array of streams. A single stream is read as an array of one, because older descriptions of a video may hold it like that.
 pub(super) struct Streams<T>(pub(super) Vec<Object<T>>);
 
 impl<'de, T: Deserialize<'de>> Field<'de> for Streams<T> {

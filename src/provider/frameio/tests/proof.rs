@@ -1,4 +1,4 @@
-//! Verification, against vectors that others computed.
+//! Verification, checked with vectors that others have computed.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,14 +16,14 @@ use crate::{
     signature::{Secret, Verified},
 };
 
-/// A delivery that verifies, whole: vectors are official or computed by another implementation.
+/// A complete delivery that verifies. The vectors are official or were computed by another implementation.
 #[derive(Clone)]
 struct Vector {
     secret: String,
     timestamp: String,
     signature: String,
     body: Vec<u8>,
-    /// Seconds by which the arrival lies behind the timestamp of the vector.
+    /// Seconds from the timestamp of the vector to the arrival.
     skew: i64,
     signed_at: i64,
 }
@@ -39,7 +39,7 @@ impl Vector {
     fn verify(&self) -> Result<Verified, Error> {
         let seconds = Duration::from_secs((self.signed_at + self.skew).try_into().unwrap());
         let credential = Credential::Headers(vec![self.signature.clone(), self.timestamp.clone()]);
-        // Late in its second: fractions must not count.
+        // The arrival is late within its second, because fractions must not count.
         let received_at = SystemTime::UNIX_EPOCH + seconds + Duration::from_millis(999);
         PROVIDER.verify(Delivery { received_at, ..delivery(credential, &self.body) }, &keys(&["another", &self.secret]))
     }

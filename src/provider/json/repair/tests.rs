@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// What the repaired copy is.
+/// Checks the repaired copy of a body.
 #[track_caller]
 fn check_copy(body: impl AsRef<[u8]>, copy: &str) {
     let found = repaired(body.as_ref(), &STAND_IN);
@@ -17,13 +17,13 @@ fn what_is_broken_is_replaced_and_nothing_else() {
         "",
         "{}",
         r#"{"a":"plain"}"#,
-        // Whole characters, an escaped backslash, and a character below the surrogates.
+        // These are whole characters, an escaped backslash, and a character below the surrogates.
         r#"{"a":"\ud83d\ude00"}"#,
         r#"{"a":"\\ud83d"}"#,
         r#"{"a":"\ud7ff"}"#,
         r#"{"a":"NaN, Infinity and 1e400 \" -Infinity"}"#,
         r#"{"a":1e308,"b":-1.5E-400,"c":18446744073709551616,"d":[0,-0]}"#,
-        // No JSON, and no matter of the text.
+        // These are not JSON for other reasons than their text.
         r#"{"a":nan,"b":infinity}"#,
         r#"{"a":"\ud83"#,
         r#"{"a":"\"#,
@@ -40,11 +40,11 @@ fn what_is_broken_is_replaced_and_nothing_else() {
     check_copy("{\"a\":NaN,\"b\":[Infinity,-Infinity, NaN ]}", "{\"a\":null,\"b\":[null,null, null ]}");
     check_copy("{\"a\":1e400,\"b\":-1E+999,\"c\":1e309}", "{\"a\":null,\"b\":null,\"c\":null}");
     check_copy(b"{\"a\":\"\xff\",\"b\xc3\":\"\xe2\x82\"}", "{\"a\":\"\u{fffd}\",\"b\u{fffd}\":\"\u{fffd}\"}");
-    // What stands beside a word is kept, so that what is no JSON stays none.
+    // Characters beside a replaced word are kept, so that text that is not JSON does not become JSON.
     check_copy("{\"a\":xNaN,\"b\":NaN1}", "{\"a\":xnull,\"b\":null1}");
 }
 
-/// A string of JSON's in which anything may stand that is repaired.
+/// Returns JSON strings that may contain everything that is repaired.
 fn string() -> impl Strategy<Value = Vec<u8>> {
     let escapes: [&[u8]; 8] = [br"\\", br#"\""#, br"\n", br"\u0041", br"\ud83d", br"\ude00", br"\uD800", br"\ud83d\ude00"];
     let texts: [&[u8]; 7] = [b"a", "é".as_bytes(), b" ", b"ud83d", b"NaN", b"\xff", b"\xe2\x82"];

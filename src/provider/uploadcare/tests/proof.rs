@@ -1,4 +1,4 @@
-//! Verification, against vectors that others computed.
+//! Verification, checked with vectors that others have computed.
 
 use std::time::SystemTime;
 
@@ -22,7 +22,7 @@ macro_rules! fixture {
     };
 }
 
-/// A delivery that verifies, whole: the first vector is official, the others come from another implementation.
+/// A complete delivery that verifies. The first vector is official, the others come from another implementation.
 #[derive(Clone)]
 struct Vector {
     secret: String,
@@ -80,7 +80,7 @@ fn vectors_verify_and_no_changed_byte_does() {
             vector.fails(|changed| changed.signature.replace_range(at..=at, digit));
         }
     }
-    // The negative of the official vector: its secret without the last character.
+    // The official vector must fail with its secret without the last character.
     vectors()[0].fails(|changed| changed.secret = "12345".into());
     // The same JSON value in other bytes has another signature.
     let [_, spaced, escaped, utf8] = vectors();
@@ -101,7 +101,7 @@ fn the_header_has_one_shape() {
         format!("v1={good} "),
         format!("v1={}", good.to_uppercase()),
         format!("v1={}", &good[1..]),
-        // The documentation's example looks for the signature anywhere in the header; one that is elsewhere is refused.
+        // The documentation's example finds the signature anywhere in the header; here a signature in another place is refused.
         format!("v1={good},v1={good}"),
         format!("x v1={good}"),
         "v1=".into(),
