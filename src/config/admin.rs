@@ -10,14 +10,14 @@ use super::getters::Section;
 /// The longest name of a host, in bytes.
 const NAME_BYTES_MAX: usize = 253;
 
-/// `[admin]`.
+/// The values of the table `[admin]`.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// Where to listen for probes and metrics.
+    /// The address to listen on for probes and metrics.
     pub listen: SocketAddr,
     /// The names that `/configz` and `/version` answer to, beside addresses and `localhost`.
     pub hosts: Vec<String>,
-    /// How old a rendered scrape may be; at zero each is rendered anew.
+    /// How old a rendered scrape may be; at zero every scrape is rendered anew.
     pub scrape_max_age: Duration,
 }
 
@@ -42,7 +42,8 @@ fn hosts(section: &mut Section<'_>) -> Vec<String> {
     section.list_of("hosts", |_, name| host(name), Clone::clone)
 }
 
-/// Labels of letters, digits, `-` and `_`, with dots between them. An address needs no entry, so it is a mistake.
+/// Returns whether a text is a host name: labels of letters, digits, `-` and `_`, with dots between them. An address needs no entry, so it
+/// counts as a mistake.
 fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty() && label.len() <= 63 && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))

@@ -1,4 +1,4 @@
-//! All keys that there are: what the getters write down while they read texts that open everything.
+//! All keys of hookgate.toml: the getters record them while they read texts that open every table.
 
 use super::{Environment, Needs, keys::Key, reader::Reader, tables};
 
@@ -29,7 +29,7 @@ pub fn all_keys() -> Vec<Key> {
     keys
 }
 
-/// Reads a text for what is written down meanwhile. The secrets and files that it names need not be there.
+/// Reads a text to make the getters record its keys. The secrets and files that it names need not be there.
 fn read(text: &str) -> Reader {
     let reader = Reader::new("hookgate.toml", Needs::Names);
     let root = reader.parse(text);
@@ -44,7 +44,7 @@ mod tests {
         *,
     };
 
-    /// What the texts do not open has no key here; what they spell wrongly stops at the complaint.
+    /// A table that the texts do not open has no keys here, and a key that they misspell is a complaint.
     #[test]
     fn the_texts_open_every_table_and_are_accepted() {
         for text in TEXTS {
@@ -60,7 +60,7 @@ mod tests {
             assert!(keys.iter().any(|known| known.path == format!("kafka.sasl.{key}")), "nothing opens {key}");
         }
     }
-    /// A hint that names a table or a key which is no more would lead astray.
+    /// A hint must not name a table or a key that does not exist any more.
     #[test]
     fn hints_name_what_there_is() {
         let keys = all_keys();

@@ -1,5 +1,5 @@
-//! The files with which this client and the brokers prove themselves to each other: password or client secret, certificate, key and authorities. They are
-//! looked at while the daemon runs, so that a rotation needs no restart.
+//! The files with which this client and the brokers prove themselves to each other: password or client secret, certificate, key and
+//! authorities. They are read again while the daemon runs, so that a rotation needs no restart.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,30 +16,30 @@ use super::{
     tls,
 };
 
-/// The largest file; a bundle of authorities has a few hundred kilobytes.
+/// The largest file, in bytes; a bundle of authorities has a few hundred kilobytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// What the files held when they were read. It says nothing of what that was.
+/// A hash of the files' contents when they were read. It reveals nothing of the contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
-/// Where the credentials are.
+/// The files of the credentials.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     password: Option<SecretSource>,
     files: Vec<PathBuf>,
 }
 
-/// The credentials as they are now.
+/// The credentials as the files hold them now.
 #[derive(Clone, Debug)]
 pub struct CurrentCredentials {
-    /// What all files together held.
+    /// The fingerprint of all files together.
     pub fingerprint: Fingerprint,
     password: Option<SecretText>,
 }
 
 impl Credentials {
-    /// The credentials of a configuration that are files; none where nothing can change.
+    /// Returns the credentials of a configuration that are files, or `None` if none are.
     pub fn of(kafka: &Kafka) -> Option<Self> {
         let source = kafka.sasl.as_ref().and_then(|sasl| SecretSource::parse(sasl.secret().source()).ok());
         let password = source.filter(|source| matches!(source, SecretSource::File(_)));
@@ -57,7 +57,7 @@ impl Credentials {
         (password.is_some() || !files.is_empty()).then_some(Self { password, files })
     }
 
-    /// Reads all of them. The error says which cannot be read and why. Blocks on the file system.
+    /// Reads all files. The error says which file cannot be read and why. Blocks on the file system.
     pub fn read(&self) -> Result<CurrentCredentials, String> {
         // A file has no variables in it.
         let read = |source: &SecretSource| {
@@ -71,7 +71,7 @@ impl Credentials {
         self.reading(password)
     }
 
-    /// What a producer that is made of this configuration now has in force: its password was read earlier.
+    /// Returns the credentials that are in force in a producer made from this configuration now. Its password was read earlier.
     pub fn in_force(&self, kafka: &Kafka) -> Result<CurrentCredentials, String> {
         let password = kafka.sasl.as_ref().map(|sasl| sasl.secret().clone());
         self.reading(password.filter(|_| self.password.is_some()))
@@ -95,7 +95,7 @@ impl Credentials {
 }
 
 impl CurrentCredentials {
-    /// The configuration with these credentials in it; the other files are read by who uses it.
+    /// Returns the configuration with these credentials. The other files are read by the code that uses the configuration.
     pub fn applied_to(&self, kafka: &Kafka) -> Kafka {
         let mut kafka = kafka.clone();
         if let Some(password) = &self.password {
@@ -105,12 +105,13 @@ impl CurrentCredentials {
     }
 }
 
-/// When the certificates of `[kafka.tls]` end; none where there is no file, or one that holds none.
+/// When the certificates of `[kafka.tls]` end; `None` where there is no file, or the file holds no certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CertificateEnds {
-    /// The first of the client's chain.
+    /// The first end in the client's chain.
     pub client: Option<SystemTime>,
-    /// The last of the authorities: in a rotation the file holds old and new ones, and which of them the brokers need is not known here.
+    /// The last end of the authorities: during a rotation the file holds old and new ones, and Hookgate does not know which of them the
+    /// brokers need.
     pub authorities: Option<SystemTime>,
 }
 

@@ -8,35 +8,36 @@ use super::{
     units::{show_duration, show_size},
 };
 
-/// What librdkafka needs beyond its own two deadlines before it reports a record as failed (measured with a frozen broker).
+/// The time that librdkafka needs beyond its own two deadlines before it reports a record as failed (measured with a frozen broker).
 const REPORT_SLACK: Duration = Duration::from_millis(500);
 
-/// How long a connection that has not asked yet may take to, once the listener is closed: what its peer has sent may be on its way.
+/// How long a connection without a request may still take to send one after the listener has closed: bytes that its peer has sent may be on
+/// their way.
 pub const LAST_WORDS: Duration = Duration::from_millis(250);
 
-/// What it takes, from the moment at which a request to a broker counts as failed, to send it again over a new connection and to have it
-/// acknowledged. librdkafka looks for such requests once a second, if it is kept awake; the rest is for connecting, and for the second request.
+/// The time from the moment at which a request to a broker counts as failed until it was sent again over a new connection and acknowledged.
+/// librdkafka looks for failed requests once a second, if it is kept awake; the rest is for connecting and for the second request.
 const RETRY_ROOM: Duration = Duration::from_millis(1500);
 
-/// One deadline and what it must leave room for.
+/// One deadline, and what it must leave room for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The key, or the provider's own timeout.
     pub name: String,
-    /// How long it is.
+    /// The length of the deadline.
     pub duration: Duration,
-    /// What must fit in, in words.
+    /// What must fit into the deadline, in words.
     pub must_exceed: &'static str,
-    /// How long that is.
+    /// The time that this takes.
     pub floor: Duration,
-    /// Whether being equal is enough.
+    /// Whether the deadline may be equal to that time.
     pub or_equal: bool,
-    /// The keys that can mend it, the likeliest first.
+    /// The keys that can fix the link, the likeliest first.
     pub keys: &'static [&'static str],
 }
 
 impl Link {
-    /// Whether there is room.
+    /// Returns whether the deadline leaves enough room.
     pub fn holds(&self) -> bool {
         self.duration > self.floor || self.or_equal && self.duration == self.floor
     }
@@ -55,7 +56,7 @@ impl fmt::Display for Link {
     }
 }
 
-/// The chain, from the provider's patience down to one request to a broker, then the shutdown.
+/// Returns the chain: from the provider's timeout down to one request to a broker, then the shutdown.
 pub fn chain(config: &Config) -> Vec<Link> {
     let (kafka, http) = (&config.kafka, &config.http);
     let mut links = Vec::new();
@@ -122,61 +123,63 @@ fn link(
     Link { name: name.into(), duration, must_exceed, floor, or_equal: false, keys }
 }
 
-// What follows was measured, with a debug build, whose connections are larger; tests/it/memory.rs reaches all limits at once and compares.
+// The following values were measured with a debug build, whose connections are larger; tests/it/memory.rs reaches all limits at once and
+// compares.
 
-/// What a process takes before it does anything: code, runtime, librdkafka's threads. Idle ones had up to 45 MiB.
+/// The memory of a process before it does anything: code, runtime, librdkafka's threads. Idle processes had up to 45 MiB.
 const PROCESS_BYTES: u64 = 48 << 20;
 
-/// Connections beside `http.max_connections`: 256 that hear that there is no room, 256 that linger after their last answer.
+/// The connections beside `http.max_connections`: 256 that get an answer that there is no room, and 256 that linger after their last
+/// answer.
 const CONNECTIONS_BESIDE: u64 = 512;
 
-/// What a connection takes beside its header buffer: with heads of 8, 16 and 64 KiB one took 22, 37 and 133 KiB.
+/// The memory of a connection beside its header buffer: with heads of 8, 16 and 64 KiB a connection took 22, 37 and 133 KiB.
 const CONNECTION_BYTES: u64 = 4 << 10;
 
-/// What TLS adds to a connection: one with a handshake or a record that does not end took 39 KiB more.
+/// The memory that TLS adds to a connection: one with a handshake or a record that does not end took 39 KiB more.
 const TLS_CONNECTION_BYTES: u64 = 40 << 10;
 
-/// What a record that waits for Kafka takes beside its value: headers and bookkeeping, here and in librdkafka.
+/// The memory of a record that waits for Kafka, beside its value: headers and bookkeeping, here and in librdkafka.
 const RECORD_BYTES: u64 = 3 << 10;
 
-/// The 10,000 lines that may wait for a slow reader of stderr. What strangers write is bounded in each.
+/// The memory of the 10,000 lines that may wait for a slow reader of stderr. The part of a line that strangers write is bounded.
 const LOG_BYTES: u64 = 10 << 20;
 
-/// The admin port: 64 connections with a head of 16 KiB each, and the scrapes that some of them are slow to take.
+/// The memory of the admin port: 64 connections with a head of 16 KiB each, and the scrapes that slow readers have not read yet.
 const ADMIN_BYTES: u64 = 4 << 20;
 
-/// What an endpoint adds: its series, and their text in a dozen of scrapes.
+/// The memory that an endpoint adds: its series, and their text in a dozen scrapes.
 const ENDPOINT_BYTES: u64 = 128 << 10;
 
-/// Spans that wait for the collector, and the batch that it is being sent.
+/// The memory of the spans that wait for the collector, and of the batch that is being sent.
 const SPANS_BYTES: u64 = 8 << 20;
 
-/// How much larger than its body a delivery can be while it is read: a body of nothing but empty objects (`"a":{},`), each of which becomes a
-/// message of its own, took 73 times its size.
+/// How many times larger than its body a delivery can be while it is read: a body that consists only of empty objects (`"a":{},`), each of
+/// which becomes a message of its own, took 73 times its size.
 const READING_FACTOR: u64 = 80;
 
-/// How many requests librdkafka has on their way to one broker, at most, under idempotence.
+/// The most requests that librdkafka has on their way to one broker, under idempotence.
 const REQUESTS_PER_BROKER: u64 = 5;
 
 /// The most memory that the limits allow, part by part, in bytes: an estimate from above, for a container's limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ceiling {
-    /// What takes it, and how much.
+    /// The parts, each with its name and its bytes.
     pub parts: Vec<(&'static str, u64)>,
-    /// All parts together.
+    /// The sum of all parts.
     pub total: u64,
 }
 
-/// Adds up the limits.
+/// Adds up the memory that the limits allow.
 pub fn memory_ceiling(config: &Config) -> Ceiling {
     let wide = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
     let (http, kafka) = (&config.http, &config.kafka);
-    // A bootstrap list may name one broker of many; three is the usual cluster.
+    // A bootstrap list may name only one broker of many; the usual cluster has three.
     let brokers = wide(kafka.brokers.len().max(3));
     let connections = wide(http.max_connections).saturating_add(CONNECTIONS_BESIDE);
     // hyper doubles the buffer while a head is coming, and the allocator rounds up.
     let connection = wide(http.max_header_bytes) * 9 / 4 + CONNECTION_BYTES;
-    // So does a body that comes in pieces, by an eighth.
+    // The buffer of a body that comes in pieces grows too, by an eighth.
     let bodies = wide(http.max_in_flight_bytes).saturating_mul(5) / 4;
     let mut parts = vec![
         ("process", PROCESS_BYTES),
@@ -209,7 +212,7 @@ impl fmt::Display for Ceiling {
     }
 }
 
-/// Whole mebibytes, rounded up.
+/// Returns whole mebibytes, rounded up, as text.
 fn mebibytes(bytes: u64) -> String {
     show_size(bytes.div_ceil(1 << 20).saturating_mul(1 << 20))
 }

@@ -1,5 +1,5 @@
-//! Files that are read again while the daemon runs. Whoever may write to their folder must not be able to stop it: what is not a regular file is
-//! never waited for.
+//! Files that are read again while the daemon runs. A user who may write to their folder must not be able to stop the daemon, so nothing
+//! here ever waits for something that is not a regular file.
 
 use std::{
     fs::{File, FileType, Metadata, OpenOptions},
@@ -10,7 +10,7 @@ use std::{
 
 use super::{getters::Section, mistaken};
 
-/// Reads a regular file of at most `bytes_max` bytes. The error goes on where the file's name ends.
+/// Reads a regular file of at most `bytes_max` bytes. The error continues a sentence that begins with the file's name.
 pub(super) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let file = open(path)?;
@@ -24,9 +24,9 @@ pub(super) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> 
 
 /// Opens a regular file. Anything else is an error that says what it is.
 pub(super) fn open(path: &Path) -> Result<File, String> {
-    // Opening a device may do something to it, so nothing is opened that is known to be one.
+    // Opening a device may have an effect on it, so nothing is opened that is known to be a device.
     regular(std::fs::metadata(path))?;
-    // Between the two another thing may have come to this path. Without the flag, opening a pipe would wait for its writer for good.
+    // Between the two calls another thing may have come to this path. Without the flag, opening a pipe would wait for a writer for ever.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     let file = file.map_err(|error| unreadable(&error))?;
     regular(file.metadata())?;
@@ -52,7 +52,7 @@ fn unreadable(error: &Error) -> String {
     format!("cannot be read: {}", why_unreadable(error))
 }
 
-/// Why a file cannot be read, in words that do not repeat its path.
+/// Returns why a file cannot be read, in words that do not repeat its path.
 pub(super) fn why_unreadable(error: &Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "no such file".into(),
@@ -61,7 +61,8 @@ pub(super) fn why_unreadable(error: &Error) -> String {
     }
 }
 
-/// Reads a key that names a file. Complains where that cannot be opened now. `otherwise` is what there is without one, in a word or two.
+/// Reads a key that names a file. Complains if the file cannot be opened now. `otherwise` says, in a word or two, what is used without a
+/// file.
 pub(super) fn readable_file(table: &mut Section<'_>, key: &'static str, otherwise: &'static str) -> Option<PathBuf> {
     let (path, origin) = table.file(key, otherwise)?;
     if table.is_needed()
@@ -121,7 +122,7 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
-    /// Nobody ever writes to the pipe, so one open that waits for a writer would be the last.
+    /// Nobody ever writes to the pipe, so a call that waits for a writer would wait for ever.
     #[test]
     fn a_path_that_flips_between_a_file_and_a_pipe_blocks_nothing() {
         let (folder, stop) = (folder("flips"), AtomicBool::new(false));
@@ -135,7 +136,7 @@ mod tests {
                 for target in [&pipe, &file].into_iter().cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
                     fs::hard_link(target, &next).unwrap();
                     fs::rename(&next, &path).unwrap();
-                    // Where both are the same file already, it stays.
+                    // If both are the same file already, it stays.
                     let _renamed = fs::remove_file(&next);
                 }
             });

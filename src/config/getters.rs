@@ -1,5 +1,5 @@
-//! Typed getters over one table: each takes its key out, writes down what there is to know of it ([`super::keys`]), checks it, and complains with
-//! the place where it was written. Those of strings are in `texts`, the others in `values`.
+//! Typed getters over one table. Each takes its key out, records what is known of the key ([`super::keys`]), checks the value, and
+//! complains with the place where it was written. The getters of strings are in `texts`, the others in `values`.
 
 mod texts;
 mod values;
@@ -15,7 +15,7 @@ use super::{
 pub(super) struct Section<'a> {
     pub(super) reader: &'a Reader,
     path: String,
-    /// The path with `<name>` where the user chose the name.
+    /// The path, with `<name>` in the place of each name that the user chose.
     shape: String,
     pub(super) origin: ValueOrigin,
     entries: Entries,
@@ -27,12 +27,13 @@ impl<'a> Section<'a> {
         Self { reader, path: String::new(), shape: String::new(), origin: reader.file(), entries, known: Vec::new() }
     }
 
-    /// A table in this one, empty where it was not written.
+    /// Returns a table in this one, empty where it was not written.
     pub(super) fn table(&mut self, key: &'static str) -> Self {
         self.table_of(key, Kind::Table)
     }
 
-    /// A table of keys that the user chooses, empty where it was not written. What is read of it is to be [shown](Section::show_all).
+    /// Returns a table of keys that the user chooses, empty where it was not written. What is read of it must be
+    /// [shown](Section::show_all).
     pub(super) fn map(&mut self, key: &'static str) -> Self {
         self.table_of(key, Kind::Map)
     }
@@ -51,18 +52,18 @@ impl<'a> Section<'a> {
         item.map(|item| self.open(key, key, Kind::Table, item))
     }
 
-    /// Every entry, as a table each: for names that the user chooses.
+    /// Takes every entry out, each as a table: for names that the user chooses.
     pub(super) fn tables(&mut self) -> Vec<(String, Self)> {
         let entries = std::mem::take(&mut self.entries);
         entries.into_iter().map(|(key, item)| (key.clone(), self.open(&key, "<name>", Kind::Table, item))).collect()
     }
 
-    /// Every entry as it is: for names that the user chooses.
+    /// Takes every entry out as it is: for names that the user chooses.
     pub(super) fn drain(&mut self) -> Entries {
         std::mem::take(&mut self.entries)
     }
 
-    /// Where a key of this table was written, whether or not it has been read yet.
+    /// Returns where a key of this table was written, whether or not it has been read yet.
     pub(super) fn written(&self, key: &str) -> Option<ValueOrigin> {
         let read = self.reader.origins.borrow().get(&format!("{}.{key}", self.path)).cloned();
         read.or_else(|| self.entries.get(key).map(|item| item.origin.clone()))
@@ -90,33 +91,33 @@ impl<'a> Section<'a> {
         Some(item)
     }
 
-    /// Writes down what there is to know of a key.
+    /// Records what is known of a key.
     fn describe(&self, key: &str, kind: Kind, absent: Absent) {
         self.reader.records.describe(join(&self.path, key), Key { path: join(&self.shape, key), kind, absent });
     }
 
-    /// How the value of a key is shown, where it is shown as something else than what was written.
+    /// Sets how the value of a key is shown, if not as it was written.
     pub(super) fn show(&self, key: &str, shown: impl Into<serde_json::Value>) {
         self.reader.records.show(&join(&self.path, key), Some(shown.into()));
     }
 
-    /// Leaves a key out of what is shown.
+    /// Leaves a key out of the redacted view.
     pub(super) fn hide(&self, key: &str) {
         self.reader.records.show(&join(&self.path, key), None);
     }
 
-    /// How this table is shown, which is a [`Section::map`].
+    /// Sets how this table is shown, which must be a [`Section::map`].
     pub(super) fn show_all<'t>(&self, entries: impl Iterator<Item = (&'t String, &'t str)>) {
         let shown = entries.map(|(name, text)| (name.clone(), serde_json::Value::from(text))).collect();
         self.reader.records.show(&self.path, Some(shown));
     }
 
-    /// A value that has not been taken out.
+    /// Returns a value without taking it out.
     pub(super) fn peek(&self, key: &str) -> Option<&Value> {
         self.entries.get(key).map(|item| &item.value)
     }
 
-    /// Whether the secrets and files that this table names are used by who reads the configuration.
+    /// Returns whether the command that reads the configuration uses the secrets and files that this table names.
     pub(super) fn is_needed(&self) -> bool {
         let needs = match self.path.split('.').next() {
             Some("kafka") => Needs::Kafka,
@@ -126,7 +127,7 @@ impl<'a> Section<'a> {
         self.reader.needs >= needs
     }
 
-    /// Takes a key out without reading it; where it was written, if it was.
+    /// Takes a key out without reading it. Returns where it was written, if it was.
     pub(super) fn skip(&mut self, key: &'static str) -> Option<ValueOrigin> {
         self.take(key).map(|item| item.origin)
     }
@@ -172,7 +173,7 @@ impl<'a> Section<'a> {
         self.complain(key, item.origin.clone(), &format!("{expected} was expected, {} was found", item.value.type_name()));
     }
 
-    /// Complains about every entry that nobody asked for.
+    /// Complains about every entry that no getter has taken out.
     pub(super) fn finish(self) {
         for (key, item) in &self.entries {
             let kind = if self.path.is_empty() { "table" } else { "key" };

@@ -1,6 +1,6 @@
 //! What was probably meant where something else was written: words of other programs, and values of another shape.
 
-/// Keys of other programs, by the table that they are written into, and ours. `*` is any endpoint.
+/// Keys of other programs, by the table that people write them into, with Hookgate's key. `*` is any endpoint.
 pub(super) const FOREIGN_KEYS: [(&str, &[&str], &str); 14] = [
     (
         "kafka",
@@ -25,7 +25,7 @@ pub(super) const FOREIGN_KEYS: [(&str, &[&str], &str); 14] = [
 /// Tables within a table. People write such a name and an underscore before a key of it.
 pub(super) const INNER_TABLES: [&str; 5] = ["http.tls", "kafka.properties", "kafka.sasl", "kafka.tls", "topics.map"];
 
-/// Kafka's words for how a connection is made, and ours.
+/// Kafka's words for how a connection is made, with Hookgate's.
 const PROTOCOLS: [(&str, bool, &str); 4] = [
     ("PLAINTEXT", false, "\"plaintext\""),
     ("SSL", true, "\"tls\""),
@@ -33,7 +33,7 @@ const PROTOCOLS: [(&str, bool, &str); 4] = [
     ("SASL_SSL", true, "\"tls\", and mechanism, username and password in [kafka.sasl]"),
 ];
 
-/// What to write instead of a key that is another program's.
+/// Returns what to write instead of another program's key.
 pub(super) fn foreign_key(table: &str, key: &str) -> Option<String> {
     let table = if table.starts_with("endpoints.") { "*" } else { table };
     let lower = key.to_ascii_lowercase();
@@ -49,14 +49,14 @@ pub(super) fn foreign_key(table: &str, key: &str) -> Option<String> {
     }
 }
 
-/// Kafka's word for a protocol: whether it is encrypted, and what to write.
+/// Reads Kafka's word for a protocol. Returns whether it is encrypted, and what to write.
 pub(super) fn protocol(word: &str) -> Option<(bool, String)> {
     let upper = word.to_ascii_uppercase();
     let (_, encrypted, own) = PROTOCOLS.iter().find(|(name, ..)| *name == upper)?;
     Some((*encrypted, format!("{word:?} is Kafka's word for it; write security = {own}")))
 }
 
-/// A list as it would be written, of a text that stands where a list is expected. Nothing that may be a secret is repeated.
+/// Returns how to write a list, from a text in the place of a list. Nothing that may be a secret is repeated.
 pub(super) fn list(key: &str, text: &str) -> String {
     let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let is_reference = |part: &str| super::SecretSource::parse(part).is_ok();
@@ -72,7 +72,7 @@ pub(super) fn list(key: &str, text: &str) -> String {
     }
 }
 
-/// An address as it would be written, of what is not one.
+/// Returns how to write an address, from a text that is not one.
 pub(super) fn address(text: &str, default: &str) -> String {
     let (_, port) = default.rsplit_once(':').unwrap_or_default();
     let text = text.trim().trim_start_matches("http://").trim_start_matches("https://").trim_end_matches('/');
@@ -92,7 +92,7 @@ fn is_port(text: &str) -> bool {
     text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-/// A size as it would be written, where its unit is another one.
+/// Returns how to write a size whose unit is another one.
 pub(super) fn size(text: &str) -> Option<String> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit())?;

@@ -1,4 +1,4 @@
-//! `[kafka]`: how to reach the cluster, and every librdkafka property that a client of ours gets.
+//! `[kafka]`: how to reach the cluster, and every librdkafka property that Hookgate's clients get.
 
 use std::time::Duration;
 
@@ -14,44 +14,45 @@ use super::{
 /// How often librdkafka reports its queue and its brokers to the metrics.
 const STATISTICS_EVERY: Duration = Duration::from_secs(5);
 
-/// `[kafka]`.
+/// The values of the table `[kafka]`.
 #[derive(Clone, Debug)]
 pub struct Kafka {
-    /// Where to start from: `host:port` each, at least one.
+    /// The brokers to start from: `host:port` each, at least one.
     pub brokers: Vec<String>,
     /// Whether the connection is encrypted.
     pub security: Security,
-    /// How the client proves itself, if it does.
+    /// How the client proves itself to the brokers, if it does.
     pub sasl: Option<Sasl>,
     /// The name of this client in the brokers' logs and quotas.
     pub client_id: String,
-    /// `none`, `gzip`, `snappy`, `lz4` or `zstd`.
+    /// The codec of records: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
     pub compression: String,
     /// How long a record waits for others to share a request with.
     pub linger: Duration,
     /// How long a delivery waits for its acknowledgement before it is answered 503.
     pub publish_timeout: Duration,
-    /// After how long librdkafka gives a record up; whole milliseconds.
+    /// How long librdkafka tries to send a record before it fails; whole milliseconds.
     pub message_timeout: Duration,
-    /// After how long an unanswered request to a broker counts as failed.
+    /// How long a request to a broker may stay unanswered before it counts as failed.
     pub socket_timeout: Duration,
     /// The longest pause between two attempts to connect to a broker.
     pub reconnect_backoff_max: Duration,
-    /// After how long without traffic a connection to a broker is closed, before the path to it forgets it; whole milliseconds.
+    /// How long a connection to a broker is kept without traffic: it is closed before the path to the broker forgets it; whole
+    /// milliseconds.
     pub connections_max_idle: Duration,
     /// How many bytes of records may wait in the producer.
     pub queue_bytes: u64,
-    /// Whether the daemon creates topics that are missing, with the settings of `[topics]`. For development only: where nobody
-    /// creates a topic on purpose, a misspelled name becomes one.
+    /// Whether the daemon creates missing topics, with the settings of `[topics]`. For development only: a misspelled name becomes a topic
+    /// where topics are not created on purpose.
     pub auto_create: bool,
     /// `max_message_bytes` of `[topics]`: librdkafka measures it before compression.
     pub max_message_bytes: usize,
-    /// librdkafka properties that pass through as they are. Values may be secrets: they are never shown.
+    /// librdkafka properties that pass through as they are. Their values may be secrets and are never shown.
     pub properties: Properties,
 }
 
 impl Kafka {
-    /// Every property that the producer gets.
+    /// Returns every property that the producer gets.
     pub fn client_properties(&self) -> Vec<(String, String)> {
         let mut properties = self.shared_properties();
         let own = [
@@ -71,8 +72,8 @@ impl Kafka {
         properties
     }
 
-    /// The properties of a consumer or an admin client: the connection, without what only producers know. Such a client
-    /// never makes a broker create a topic.
+    /// Returns the properties of a consumer or an admin client: those of the connection, without those that only producers know. Such a
+    /// client never makes a broker create a topic.
     pub fn connection_properties(&self) -> Vec<(String, String)> {
         let mut properties = self.shared_properties();
         properties.push(("allow.auto.create.topics".into(), "false".into()));
@@ -89,7 +90,7 @@ impl Kafka {
             ("socket.nagle.disable", "true".into()),
             ("connections.max.idle.ms", self.connections_max_idle.as_millis().to_string()),
             ("reconnect.backoff.max.ms", self.reconnect_backoff_max.as_millis().to_string()),
-            // The default first pause of 100 ms may not exceed the longest one.
+            // The default first pause of 100 ms must not exceed the longest one.
             ("reconnect.backoff.ms", self.reconnect_backoff_max.as_millis().min(100).to_string()),
         ];
         let protocol = match (&self.security, &self.sasl) {

@@ -1,5 +1,5 @@
-//! What there is to know of each key: which values it takes, its default, and how its value is shown. The getter that reads a key writes it
-//! down, so that it stands there once: the redacted view, the JSON Schema and the check of docs/configuration.md are made of it.
+//! What is known of each key: its values, its default, and how its value is shown. The getter that reads a key records this, so it is
+//! written only once: the redacted view, the JSON Schema and the check of docs/configuration.md are made from it.
 
 use std::{cell::RefCell, ops::RangeInclusive, time::Duration};
 
@@ -10,20 +10,21 @@ use super::units::{show_duration, show_size};
 /// A key or a table of `hookgate.toml`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    /// Its tables and itself, with dots between them. A name that the user chooses is `<name>`: `endpoints.<name>.provider`.
+    /// The names of its tables and of itself, with dots between them. A name that the user chooses is `<name>`:
+    /// `endpoints.<name>.provider`.
     pub path: String,
-    /// Which values it takes.
+    /// The values that the key accepts.
     pub kind: Kind,
-    /// What it is where it is not written.
+    /// What applies if the key is not written.
     pub absent: Absent,
 }
 
-/// Which values a key takes.
+/// The values that a key accepts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    /// Keys of its own, each of which is described.
+    /// A table of keys, each of which is described.
     Table,
-    /// Keys that the user chooses, with a value each.
+    /// A table of keys that the user chooses, with a value each.
     Map,
     /// A string.
     Text,
@@ -31,9 +32,9 @@ pub enum Kind {
     File,
     /// A reference to a secret.
     Secret,
-    /// References to secrets, from one to so many.
+    /// References to secrets, from one to this many.
     Secrets(usize),
-    /// Strings.
+    /// A list of strings.
     List,
     /// `true` or `false`.
     Boolean,
@@ -47,19 +48,19 @@ pub enum Kind {
     Choice(Vec<&'static str>),
 }
 
-/// What a key is where it is not written.
+/// What applies if a key is not written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Absent {
-    /// A problem.
+    /// The key is required, so its absence is a problem.
     Required,
-    /// This value.
+    /// The default value.
     Default(Value),
-    /// No value: what there is instead, in a word or two.
+    /// No value; the text says, in a word or two, what is used instead.
     Without(&'static str),
 }
 
 impl Kind {
-    /// The limits of a number, a size, a duration or a number of secrets, as the configuration takes them.
+    /// Returns the limits of a number, a size, a duration or a number of secrets, in the form in which the configuration accepts them.
     pub fn limits(&self) -> Option<(String, String)> {
         match self {
             Self::Integer(range) => Some((range.start().to_string(), range.end().to_string())),
@@ -71,12 +72,12 @@ impl Kind {
     }
 }
 
-/// What the getters have written down, in the order in which they were called.
+/// The keys that the getters have recorded, in the order of the calls.
 #[derive(Default)]
 pub(super) struct KeyRecords(RefCell<Vec<KeyRecord>>);
 
 struct KeyRecord {
-    /// With the names that the user chose: `endpoints.avatars.provider`.
+    /// The path, with the names that the user chose: `endpoints.avatars.provider`.
     path: String,
     key: Key,
     /// How the value is shown, if it is.
@@ -84,7 +85,7 @@ struct KeyRecord {
 }
 
 impl KeyRecords {
-    /// Writes down a key; its value is shown as its default until there is another.
+    /// Records a key. Its value is shown as its default until there is another.
     pub(super) fn describe(&self, path: String, key: Key) {
         let shown = match &key.absent {
             Absent::Default(default) => default.clone(),
@@ -93,20 +94,20 @@ impl KeyRecords {
         self.0.borrow_mut().push(KeyRecord { path, key, shown: Some(shown) });
     }
 
-    /// How the value of a key is shown, or that it is not.
+    /// Sets how the value of a key is shown, or that it is not shown.
     pub(super) fn show(&self, path: &str, shown: Option<Value>) {
-        // It is one of the last.
+        // The key is one of the last, so the search begins at the end.
         if let Some(record) = self.0.borrow_mut().iter_mut().rev().find(|record| record.path == path) {
             record.shown = shown;
         }
     }
 
-    /// The keys themselves.
+    /// Returns the keys themselves.
     pub(super) fn into_keys(self) -> impl Iterator<Item = Key> {
         self.0.into_inner().into_iter().map(|record| record.key)
     }
 
-    /// All that is shown, in tables.
+    /// Returns all that is shown, in tables.
     pub(super) fn view(&self) -> Value {
         let mut view = Value::Object(Map::new());
         for record in self.0.borrow().iter() {

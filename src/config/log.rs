@@ -1,17 +1,17 @@
-//! `[log]`: how a line looks, and which lines there are.
+//! `[log]`: the form of log lines, and which lines are written.
 
 use tracing::level_filters::LevelFilter;
 
 use super::{getters::Section, problem::suggestion};
 
-/// `[log]`.
+/// The values of the table `[log]`.
 #[derive(Clone, Debug)]
 pub struct Log {
     /// How a line looks.
     pub format: LogFormat,
     /// What is logged: directives with a comma between them and no blanks, such as `info` or `info,hookgate::kafka=debug`.
     pub level: String,
-    /// One line for every so many published deliveries; 0 is none.
+    /// One published delivery in this many is logged; 0 logs none.
     pub success_sample: u32,
 }
 
@@ -22,7 +22,7 @@ pub enum LogFormat {
     Auto,
     /// One JSON object a line.
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 
@@ -32,7 +32,7 @@ const FORMATS: [(&str, LogFormat); 3] = [("auto", LogFormat::Auto), ("json", Log
 /// The levels, from none to all.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// What other programs call a level.
+/// The words of other programs for a level, with Hookgate's.
 const OTHER_WORDS: [(&str, &str); 10] = [
     ("warning", "warn"),
     ("err", "error"),
@@ -60,7 +60,7 @@ pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Log 
     log
 }
 
-/// One directive: a level, and the part of the program that it is for; none is all of it.
+/// One directive: a level, and the part of the program that it is for; `None` is the whole program.
 struct Directive<'a> {
     target: Option<&'a str>,
     level: LevelFilter,
@@ -89,8 +89,8 @@ fn level(section: &mut Section<'_>, warnings: &mut Vec<String>) -> String {
     level
 }
 
-/// Reads one directive more strictly than the filter does, which takes any word that is no level for the name of a part of the program: with
-/// `warning` it would show that part, which nobody has, and nothing else.
+/// Reads one directive more strictly than the filter, which takes any unknown word for the name of a part of the program: with `warning` it
+/// would show only the lines of a part with that name, which does not exist.
 fn directive(text: &str) -> Result<Directive<'_>, String> {
     if text.contains(['[', ']', '{', '}']) {
         return Err(format!("{text:?} filters by spans, and Hookgate's lines have none; write \"hookgate::kafka=debug\""));

@@ -1,4 +1,5 @@
-//! Secrets and paths that were probably written down wrongly. They are used as they are, since a secret may be anything; what is noticed is said.
+//! Secrets and paths that were probably written down wrongly. They are used as they are, because a secret may be any text; but the user is
+//! warned.
 
 use std::{path::Path, str};
 
@@ -9,7 +10,7 @@ use base64::{
 
 use super::{secrets::SecretSource, syntax::TYPOGRAPHIC_QUOTES};
 
-/// The fewest characters of which to say that they are the base64 of a text; fewer may be by chance.
+/// The fewest characters that are recognized as the base64 of a text; fewer may look like it by chance.
 const BASE64_CHARACTERS_MIN: usize = 16;
 /// The shortest line that `base64` and `openssl` break a long one into.
 const WRAPPED_CHARACTERS_MIN: usize = 40;
@@ -34,7 +35,7 @@ const ASSIGNMENTS: [&str; 5] = ["export ", "set ", "setx ", "$env:", "ENV "];
 /// What stands in front of a secret in a header.
 const SCHEMES: [&str; 3] = ["Bearer ", "Basic ", "Token "];
 
-/// A secret with something around it that is probably no part of it.
+/// A secret with something around it that is probably not a part of it.
 #[derive(Debug)]
 pub(super) struct Mistaken {
     /// What is around it, in words that go on after "it".
@@ -44,7 +45,7 @@ pub(super) struct Mistaken {
 }
 
 impl Mistaken {
-    /// The remarks as one text.
+    /// Returns the remarks as one text.
     pub(super) fn remarks(&self) -> String {
         self.remarks.join(" and ")
     }
@@ -57,7 +58,7 @@ impl Mistaken {
     }
 }
 
-/// Takes off what is probably no part of a secret, whose own line end is off already; `None` where there is nothing of it.
+/// Removes what is probably not a part of a secret, whose own line end was removed before. Returns `None` if there is nothing to remove.
 pub(super) fn look(bytes: &[u8]) -> Option<Mistaken> {
     let mut mistaken = Mistaken { remarks: Vec::new(), cleaned: bytes.to_vec() };
     while let Some((remark, cleaned)) = step(&mistaken.cleaned) {
@@ -275,7 +276,8 @@ fn utf16(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(text.into())
 }
 
-/// What Kubernetes users get who encode the `data` of a Secret twice, or fill `stringData` with what is encoded.
+/// Returns the text that base64 encodes. Kubernetes users get such a secret if they encode the `data` of a Secret twice, or write encoded
+/// text into `stringData`.
 fn base64_of_text(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = if bytes.len() < BASE64_CHARACTERS_MIN { None } else { STANDARD.decode(bytes).ok() }?;
     let text = text.strip_suffix(b"\n").unwrap_or(&text);
@@ -292,12 +294,12 @@ pub(super) fn is_placeholder(bytes: &[u8]) -> bool {
     in_brackets || text.starts_with("todo") || PLACEHOLDERS.iter().any(|word| text.contains(word)) || (1..=most).any(repeats)
 }
 
-/// Whether a token comes out of a URL as another one where it is pasted into it as it is. Of the rest of base64, `=` does no harm.
+/// Returns whether a token changes when it is pasted into a URL as it is. Of the other characters of base64, `=` does no harm.
 pub(super) fn changes_in_a_url(token: &[u8]) -> bool {
     !token.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'='))
 }
 
-/// What a path means that looks as if it meant something else.
+/// Returns a remark on a path that does not mean what it seems to mean.
 pub(super) fn path_remark(path: &str) -> Option<String> {
     let rest = path.trim_start_matches('/');
     if path.starts_with("file:") || path.starts_with("env:") {
@@ -315,7 +317,7 @@ pub(super) fn path_remark(path: &str) -> Option<String> {
     }
 }
 
-/// Where a relative path begins.
+/// Returns a remark that says where a relative path begins.
 pub(super) fn relative_path_remark(path: &Path) -> Option<String> {
     let folder = if path.is_relative() { std::env::current_dir().ok() } else { None }?;
     Some(format!("a path without \"/\" in front begins in {}", folder.display()))

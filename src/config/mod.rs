@@ -1,9 +1,10 @@
-//! The configuration: one file, variables over it, flags over both, read once and refused as a whole. The only module that
+//! The configuration: one file, variables over it, flags over both, read once and accepted or refused as a whole. The only module that
 //! reads files and the environment.
 //!
-//! [`parse`] goes in three steps: merge the layers (`reader`), read each table with typed getters (`getters`; the tables are in
-//! `kafka`, `topics` and `tables`), check what must hold between tables ([`deadlines`] and `tables`). Every step collects its complaints, so that
-//! one run reports them all. What the getters write down of each key (`keys`, all of them in `catalogue`) is what shows it and describes it.
+//! [`parse`] has three steps: merge the layers (`reader`), read each table with typed getters (`getters`; the tables are in `kafka`,
+//! `topics` and `tables`), and check what must hold between tables ([`deadlines`] and `tables`). Every step collects its complaints, so
+//! that one run reports them all. The getters record every key (`keys`, all of them in `catalogue`), and that record is used to show and
+//! describe the configuration.
 
 pub mod admin;
 mod catalogue;
@@ -62,41 +63,41 @@ use crate::provider::Provider;
 /// The largest configuration file in bytes; a larger file is something else.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Everything that the daemon is told.
+/// The whole configuration of the daemon.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `[kafka]`.
+    /// `[kafka]`: how to reach the cluster.
     pub kafka: Kafka,
     /// `[http]`: the listener for webhooks.
     pub http: Http,
     /// `[admin]`: the listener for probes and metrics.
     pub admin: Admin,
-    /// `[topics]`.
+    /// `[topics]`: the names and settings of topics.
     pub topics: Topics,
     /// `[schema_registry]`; without it values are plain protobuf.
     pub schema_registry: Option<SchemaRegistry>,
     /// `[shutdown]`.
     pub shutdown: Shutdown,
-    /// `[log]`.
+    /// `[log]`: which log lines are written, and in which form.
     pub log: Log,
     /// `[tracing]`; without it there are no spans.
     pub tracing: Option<Tracing>,
     /// `[endpoints.<name>]`, sorted by name; at least one.
     pub endpoints: Vec<EndpointConfig>,
-    /// What works but is probably not meant; for the log at start and for `hookgate check`.
+    /// Warnings about values that work but are probably not meant, for the log at the start and for `hookgate check`.
     pub warnings: Vec<String>,
-    /// What [`Config::redacted`] shows.
+    /// The view that [`Config::redacted`] returns.
     view: serde_json::Value,
 }
 
-/// `[http]`.
+/// The values of the table `[http]`.
 #[derive(Clone, Debug)]
 pub struct Http {
-    /// Where to listen for webhooks.
+    /// The address to listen on for webhooks.
     pub listen: SocketAddr,
-    /// The largest body.
+    /// The largest body, in bytes.
     pub max_body_bytes: usize,
-    /// The largest request head; hyper takes no less than 8 KiB.
+    /// The largest request head, in bytes; hyper accepts no limit below 8 KiB.
     pub max_header_bytes: usize,
     /// The most header fields of one request.
     pub max_headers: usize,
@@ -104,7 +105,7 @@ pub struct Http {
     pub max_connections: usize,
     /// The most body bytes in memory at once.
     pub max_in_flight_bytes: usize,
-    /// The most requests at once.
+    /// The most deliveries in flight at once.
     pub max_in_flight: usize,
     /// How many requests of one address may be refused in a second; 0 is no limit.
     pub max_refusals_per_source: u32,
@@ -114,13 +115,13 @@ pub struct Http {
     pub idle_timeout: Duration,
     /// How long a body may take.
     pub body_timeout: Duration,
-    /// How long after the request head the answer is due.
+    /// How long after the request's head the answer is due.
     pub answer_deadline: Duration,
-    /// How late the event loop may stay before load is shed: an eighth of `answer_deadline`, and no key.
+    /// How late the event loop may stay before deliveries are refused: an eighth of `answer_deadline`. This value has no key.
     pub event_loop_delay_max: Duration,
     /// The `Retry-After` of a 503; whole seconds.
     pub retry_after: Duration,
-    /// Whose `X-Forwarded-For` is believed; nobody's, by default.
+    /// The proxies whose `X-Forwarded-For` is believed; by default none.
     pub trusted_proxies: TrustedProxies,
     /// `[http.tls]`; without it the port speaks plain HTTP.
     pub tls: Option<Tls>,
@@ -129,24 +130,24 @@ pub struct Http {
 /// `[shutdown]`.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
-    /// How long to keep serving, unready, until every load balancer has noticed.
+    /// How long to keep serving, while not ready, until every load balancer has noticed.
     pub pre_stop: Duration,
     /// How long requests in flight may take to finish.
     pub drain: Duration,
     /// How long the producer may take to empty its queue.
     pub flush: Duration,
-    /// After how long the process is killed: `terminationGracePeriodSeconds` in Kubernetes.
+    /// How long the shutdown may take before the process is killed: `terminationGracePeriodSeconds` in Kubernetes.
     pub grace: Duration,
 }
 
 /// `[endpoints.<name>]`: one URL, `/webhooks/<name>`, of one provider.
 #[derive(Clone)]
 pub struct EndpointConfig {
-    /// Its name in the URL, the log, the metrics and the events.
+    /// The name of the endpoint in the URL, the log, the metrics and the events.
     pub name: Arc<str>,
-    /// Who sends to it.
+    /// The provider that sends to the endpoint.
     pub provider: &'static Provider,
-    /// Where its secrets are, 1 to 16; any may match.
+    /// The sources of the endpoint's secrets, 1 to 16; any of them may match.
     pub secrets: Vec<SecretSource>,
     /// How far a signed timestamp may lie from the arrival, either way; without effect where the provider signs none.
     pub tolerance: Duration,
@@ -163,18 +164,18 @@ impl fmt::Debug for EndpointConfig {
     }
 }
 
-/// The environment as it was when it was read. It holds secrets, so it does not print.
+/// The environment as it was when it was read. It holds secrets, so it is never printed.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// The environment of this process. A variable that is not UTF-8 counts as not set.
+    /// Returns the environment of this process. A variable that is not UTF-8 counts as not set.
     pub fn process() -> Self {
-        // `vars` would panic on what is not UTF-8.
+        // `vars` would panic on a variable that is not UTF-8.
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
     }
 
-    /// The value of a variable.
+    /// Returns the value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -200,29 +201,30 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Whether whoever started this process has SIGHUP ignored, as `nohup` does: it is to outlive the terminal. False where that cannot be told.
+/// Returns whether the program that started this process lets it ignore SIGHUP, as `nohup` does so that it outlives the terminal. False if
+/// that cannot be found out.
 pub fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // A bit for each signal, from 1 on.
+    // The mask has a bit for each signal, from 1 on.
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-/// What to type to run this program again: whoever tries it out does not have it on the path yet.
+/// Returns what to type to run this program again: somebody who tries it out may not have it on the path yet.
 pub fn program() -> String {
     std::env::args_os().next().map_or_else(|| "hookgate".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// What a command uses of a configuration, from less to more. Secrets and files of tables that it does not use need not be there.
+/// The parts of a configuration that a command uses, from less to more. Secrets and files of tables that it does not use need not be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Needs {
-    /// What stands in the file.
+    /// Only what is written in the file.
     Names,
-    /// Kafka.
+    /// The connection to Kafka.
     Kafka,
-    /// Kafka and the schema registry.
+    /// The connections to Kafka and the schema registry.
     Cluster,
-    /// Everything: it is the daemon, or says what the daemon would do.
+    /// Everything: the command is the daemon, or says what the daemon would do.
     Everything,
 }
 
@@ -264,7 +266,7 @@ pub fn load(
     }
 }
 
-/// `[log] format` of a configuration that cannot be used, as far as it can be read: what is wrong is reported in that form.
+/// Returns `[log] format` of a configuration that cannot be used, as far as it can be read: the problems are reported in that form.
 pub fn log_format(path: &Path, environment: &Environment, overrides: &[(String, String)]) -> LogFormat {
     let reader = reader::Reader::new("", Needs::Names);
     let mut root = reader.parse(&read(path).unwrap_or_default());
@@ -283,7 +285,7 @@ fn read(path: &Path) -> Result<String, String> {
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("is larger than {FILE_BYTES_MAX} bytes"));
     }
-    // Half of the bytes of UTF-16 are zeros where a text is in Latin letters.
+    // In UTF-16, half of the bytes of Latin letters are zeros.
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.iter().take(64).any(|byte| *byte == 0) {
         return Err("is UTF-16, or no text at all; save it as UTF-8".into());
     }
@@ -294,7 +296,7 @@ fn read(path: &Path) -> Result<String, String> {
     })
 }
 
-/// Reads the configuration from the text of a file of that name. The error is everything that is wrong.
+/// Reads the configuration from the text of a file of that name. The error holds all problems.
 pub fn parse(text: &str, file_name: &str, environment: &Environment, overrides: &[(String, String)]) -> Result<Config, Problems> {
     parse_with(reader::Reader::new(file_name, Needs::Everything), text, environment, overrides)
 }
@@ -324,7 +326,7 @@ fn parse_with(
     Ok(config)
 }
 
-/// `[kafka]` where there is no configuration file: brokers from a flag, everything else from variables or the defaults.
+/// Returns `[kafka]` where there is no configuration file: brokers from a flag, everything else from variables or the defaults.
 pub fn kafka_alone(brokers: &str, environment: &Environment) -> Result<Kafka, Problems> {
     let reader = reader::Reader::new("--brokers", Needs::Kafka);
     let mut root = reader.parse("");
@@ -336,8 +338,8 @@ pub fn kafka_alone(brokers: &str, environment: &Environment) -> Result<Kafka, Pr
 }
 
 impl Config {
-    /// A hash of what [`Config::redacted`] shows, the same for replicas of one deployment: what tells them apart on purpose, the resource that
-    /// their spans are about, is left out.
+    /// Returns a hash of what [`Config::redacted`] shows. It is the same for all replicas of a deployment: `[tracing] resource`, which
+    /// distinguishes replicas on purpose, is left out.
     pub fn fingerprint(&self) -> u64 {
         let mut view = self.redacted();
         if let Some(tracing) = view["tracing"].as_object_mut() {
@@ -347,7 +349,8 @@ impl Config {
         digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
     }
 
-    /// The whole configuration as it was read, for people to look at: secrets as where they are, pass-through values not at all.
+    /// Returns the whole configuration as it was read, for people to look at: of secrets only their source, and no values that pass
+    /// through.
     pub fn redacted(&self) -> serde_json::Value {
         self.view.clone()
     }

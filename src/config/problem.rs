@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: all of it at once, each with the place to change.
+//! The problems of a configuration: all of them at once, each with the place to change.
 
 use std::{fmt, sync::Arc};
 
@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 pub enum ValueOrigin {
     /// The configuration file.
     File {
-        /// Its name, as it was given.
+        /// The name of the file, as it was given.
         name: Arc<str>,
         /// The line, counted from 1; 0 where no single line is to blame.
         line: usize,
@@ -29,10 +29,10 @@ impl fmt::Display for ValueOrigin {
     }
 }
 
-/// One thing that is wrong. The message never holds a secret or the value of a pass-through property.
+/// One problem. The message never holds a secret or the value of a pass-through property.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where to change it.
+    /// The place to change.
     pub origin: ValueOrigin,
     /// The table, the key, and what to write instead.
     pub message: String,
@@ -65,7 +65,7 @@ impl fmt::Display for Problems {
     }
 }
 
-/// The candidate that was probably meant: at most one edit in three characters away.
+/// Returns the candidate that was probably meant: at most one edit in three characters away.
 pub fn suggestion<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (written.chars().count() / 3).max(1);
     candidates

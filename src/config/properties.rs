@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use super::{getters::Section, reader::Value};
 
-/// Pass-through properties: a map that prints its names only.
+/// Pass-through properties: a map of which only the names are printed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Properties(pub BTreeMap<String, String>);
 
@@ -25,8 +25,7 @@ const PRODUCER_ONLY: &[&str] = &[
     "sticky.partitioning.linger.ms",
 ];
 
-/// Properties that do not pass through, each group with the reason. A name that ends in `*` stands for all that start so.
-/// The names are those of librdkafka 2.12's CONFIGURATION.md, aliases included.
+/// Properties that do not pass through, each group with the reason. A name that ends in `*` stands for all names that begin like it.
 const REFUSED: &[(&[&str], &str)] = &[
     (&["acks", "request.required.acks"], "always all: 200 means that every in-sync replica has the record"),
     (&["enable.idempotence", "enable.gapless.guarantee"], "idempotence is always on: a retry must not reorder or double records"),
@@ -116,7 +115,7 @@ fn reason(table: &'static [(&[&str], &'static str)], name: &str) -> Option<&'sta
     table.iter().find(|(patterns, _)| patterns.iter().any(&matches)).map(|(_, reason)| *reason)
 }
 
-/// Whether only producers know a property that passes through.
+/// Returns whether only producers know a property that passes through.
 pub(super) fn is_producer_only(name: &str) -> bool {
     PRODUCER_ONLY.contains(&name)
 }

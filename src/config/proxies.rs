@@ -1,4 +1,4 @@
-//! `http.trusted_proxies`: whose word about a sender's address is taken.
+//! `http.trusted_proxies`: the proxies that are believed about a sender's address.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -6,22 +6,23 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::getters::Section;
 
-/// The networks in which proxies stand that are believed.
+/// The networks of the proxies that are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Whether an address is one of a trusted proxy.
+    /// Returns whether an address is that of a trusted proxy.
     pub fn trust(&self, address: IpAddr) -> bool {
-        // Nobody is, mostly.
+        // Mostly the list is empty.
         !self.0.is_empty() && {
             let address = address.to_canonical();
             self.0.iter().any(|network| network.contains(&address))
         }
     }
 
-    /// Who has sent what a trusted proxy hands on: of the addresses in its `X-Forwarded-For`, oldest first, the last one that is not a trusted
-    /// proxy's. Whatever stands in front of that one was written by who is not trusted. `None` where the list cannot be read that far.
+    /// Returns the sender of a request that came through a trusted proxy: of the addresses in its `X-Forwarded-For`, oldest first, the last
+    /// one that is not a trusted proxy's. An untrusted sender may have written the addresses before that one. `None` if the list cannot be
+    /// read that far.
     pub fn sender<'a>(&self, forwarded: impl DoubleEndedIterator<Item = &'a str>) -> Option<IpAddr> {
         let mut first = None;
         for written in forwarded.rev() {
@@ -31,12 +32,12 @@ impl TrustedProxies {
             }
             first = Some(address);
         }
-        // All of them are: then the first of them has sent it.
+        // If all addresses are trusted proxies, the first is the sender.
         first
     }
 }
 
-/// An address as proxies write it: alone, with a port, or in brackets.
+/// Reads an address as proxies write it: bare, with a port, or in brackets.
 fn address(written: &str) -> Option<IpAddr> {
     let written = written.trim();
     let inner = written.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -65,7 +66,7 @@ fn network(text: &str) -> Result<IpNet, String> {
     Ok(network)
 }
 
-/// A network of IPv4 addresses that is written as IPv6 is one of IPv4.
+/// Returns an IPv4 network that is written as IPv6 in its IPv4 form.
 fn canonical(network: IpNet) -> IpNet {
     let mapped = |it: Ipv6Net| Ipv4Net::new(it.addr().to_ipv4_mapped()?, it.prefix_len().checked_sub(96)?).ok();
     match network {
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     impl TrustedProxies {
-        /// For the tests of whoever asks them.
+        /// Returns the proxies of these networks, for tests.
         pub(crate) fn of(networks: &[&str]) -> Self {
             Self(networks.iter().map(|text| network(text).unwrap()).collect())
         }
@@ -96,7 +97,7 @@ mod tests {
         check("10.0.0.7", "10.0.0.8", false);
         check("2001:db8::/32", "2001:db8:1::1", true);
         check("2001:db8::/32", "2001:db9::1", false);
-        // As a socket for both kinds of addresses tells it, and as somebody may write it.
+        // A socket for both families shows an IPv4 peer like this, and somebody may write a network like this.
         check("10.0.0.0/8", "::ffff:10.0.0.1", true);
         check("::ffff:10.0.0.0/104", "10.0.0.1", true);
         check("::ffff:10.0.0.0/104", "11.0.0.1", false);
@@ -127,14 +128,14 @@ mod tests {
             assert_eq!(proxies.sender(forwarded.iter().copied()), sender, "{forwarded:?}");
         }
         check(&["192.0.2.1"], Some("192.0.2.1"));
-        // What a sender writes in front of it says nothing.
+        // The entries before the sender's address, which the sender may have written, do not count.
         check(&["198.51.100.9", "192.0.2.1"], Some("192.0.2.1"));
         check(&["nonsense", "192.0.2.1"], Some("192.0.2.1"));
         check(&["192.0.2.1", "10.0.0.1", "10.9.9.9"], Some("192.0.2.1"));
         check(&["192.0.2.1", "2001:db8:1::5"], Some("192.0.2.1"));
-        // A client within the trusted networks.
+        // This client is within the trusted networks.
         check(&["10.0.0.5", "10.0.0.1"], Some("10.0.0.5"));
-        // As proxies write them.
+        // Proxies write addresses in these forms.
         check(&[" 192.0.2.1 "], Some("192.0.2.1"));
         check(&["192.0.2.1:4711"], Some("192.0.2.1"));
         check(&["2001:db8::1"], Some("2001:db8::1"));
@@ -142,7 +143,7 @@ mod tests {
         check(&["[2001:db8::1]:443"], Some("2001:db8::1"));
         check(&["::ffff:192.0.2.1"], Some("192.0.2.1"));
         check(&["192.0.2.1", "::ffff:10.0.0.1"], Some("192.0.2.1"));
-        // What cannot be read is not guessed.
+        // An unreadable entry is not guessed.
         check(&["192.0.2.1", "unknown"], None);
         check(&["192.0.2.1", ""], None);
         check(&["nonsense", "10.0.0.1"], None);

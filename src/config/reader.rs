@@ -16,7 +16,7 @@ use super::{
     syntax,
 };
 
-/// A table before its keys are known to be right.
+/// A table whose keys are not checked yet.
 pub(super) type Entries = BTreeMap<String, Item>;
 
 /// A value and where it was written.
@@ -26,7 +26,7 @@ pub(super) struct Item {
     pub(super) value: Value,
 }
 
-/// A value before its type is known to be right. It may be a secret by mistake, so it does not print.
+/// A value whose type is not checked yet. It may be a secret by mistake, so it is never printed.
 #[derive(Clone)]
 pub(super) enum Value {
     Text(String),
@@ -34,14 +34,14 @@ pub(super) enum Value {
     Boolean(bool),
     List(Vec<Item>),
     Table(Entries),
-    /// The text of a variable or flag, which is read as whatever the key expects.
+    /// The text of a variable or flag, which is read as the type that the key expects.
     Given(String),
-    /// What no key takes.
+    /// A value of a type that no key accepts.
     Other(&'static str),
 }
 
 impl Value {
-    /// What it is, for a complaint.
+    /// Returns the name of the value's type, for a complaint.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) | Self::Given(_) => "a string",
@@ -61,13 +61,13 @@ pub(super) struct Reader {
     /// Asked about what goes to it.
     pub(super) client: ClientLibrary,
     problems: RefCell<Vec<Problem>>,
-    /// What works but is probably not meant.
+    /// Warnings about values that work but are probably not meant.
     pub(super) warnings: RefCell<Vec<String>>,
-    /// Keys (`http.listen`) that were written.
+    /// The keys (`http.listen`) that were written, and where.
     pub(super) origins: RefCell<BTreeMap<String, ValueOrigin>>,
-    /// What there is to know of the keys that were asked for.
+    /// The record of the keys that were read.
     pub(super) records: KeyRecords,
-    /// Keys that have a complaint of their own.
+    /// The keys that have a complaint of their own.
     pub(super) faulty: RefCell<BTreeSet<String>>,
 }
 
@@ -85,7 +85,7 @@ impl Reader {
         }
     }
 
-    /// The file as a whole.
+    /// Returns the origin that stands for the file as a whole.
     pub(super) fn file(&self) -> ValueOrigin {
         ValueOrigin::File { name: self.file.clone(), line: 0 }
     }
@@ -94,8 +94,8 @@ impl Reader {
         self.problems.borrow_mut().push(Problem { origin, message: message.into() });
     }
 
-    /// Complains about how these keys (`http.listen`) go together, at the first that was written at all, or else about the
-    /// file. Where one of them has a complaint of its own, its default stands in, and how that goes with the rest says nothing.
+    /// Complains that the values of these keys (`http.listen`) do not fit together, at the first key that was written at all, or else about
+    /// the file. If one of them has a complaint of its own, its default is used instead, and then whether the values fit says nothing.
     pub(super) fn complain(&self, keys: &[&str], message: impl Into<String>) {
         if keys.iter().any(|key| self.faulty.borrow().contains(*key)) {
             return;
@@ -104,7 +104,7 @@ impl Reader {
         self.problem(origin.unwrap_or_else(|| self.file()), message);
     }
 
-    /// Warns of what works but is probably not meant.
+    /// Warns of a value that works but is probably not meant.
     pub(super) fn warn(&self, warning: String) {
         self.warnings.borrow_mut().push(warning);
     }
@@ -121,7 +121,7 @@ impl Reader {
         !self.problems.borrow().is_empty()
     }
 
-    /// The file's tables. Syntax errors are complained about, and what they leave is not worth reading.
+    /// Reads the file's tables. After syntax errors, which are complained about, the rest is not worth reading.
     pub(super) fn parse(&self, text: &str) -> Entries {
         let (table, errors) = DeTable::parse_recoverable(text);
         for (line, fault) in syntax::faults(text, &errors) {
@@ -160,7 +160,7 @@ impl Reader {
         }
     }
 
-    /// Lays the `HOOKGATE_<TABLE>__<KEY>` variables over the file. One without `__` is not ours: Kubernetes sets
+    /// Lays the `HOOKGATE_<TABLE>__<KEY>` variables over the file. A variable without `__` is not Hookgate's: Kubernetes sets
     /// `HOOKGATE_PORT` and the like for a Service of that name.
     pub(super) fn lay_variables(&self, root: &mut Entries, environment: &Environment, map_names: &[String]) {
         for (name, text) in environment.variables() {
@@ -185,7 +185,7 @@ impl Reader {
         let mut matching = table.keys().filter(|key| plain(key) == plain(first)).cloned();
         let key = matching.next().unwrap_or_else(|| first.clone());
         if let Some(other) = matching.next() {
-            self.problem(item.origin, format!("\"{key}\" and \"{other}\" cannot be told apart in a variable's name"));
+            self.problem(item.origin, format!("\"{key}\" and \"{other}\" cannot be distinguished in a variable's name"));
             return;
         }
         if rest.is_empty() {
@@ -193,22 +193,22 @@ impl Reader {
             return;
         }
         let inner = table.entry(key).or_insert_with(|| Item { origin: item.origin.clone(), value: Value::Table(Entries::new()) });
-        // What is not a table is complained about where its table is read.
+        // An entry that is not a table is complained about where its table is read.
         if let Value::Table(inner) = &mut inner.value {
             self.lay(inner, rest, item);
         }
     }
 }
 
-/// A name as a variable can spell it.
+/// Returns a name in the form that a variable can have.
 pub(super) fn plain(name: &str) -> String {
     name.to_ascii_lowercase().replace(['-', '.'], "_")
 }
 
-/// Gives the last part of a variable's name the dots and hyphens that a variable cannot hold.
+/// Gives the last part of a variable's name the dots and hyphens that a variable's name cannot hold.
 fn spell(table: &str, inner: &str, key: &mut String, map_names: &[String]) {
     match (table, inner) {
-        // The one allowed property with an underscore.
+        // This is the one allowed property with an underscore.
         ("kafka", "properties") if key != "log_level" => *key = key.replace('_', "."),
         ("topics", "map") => {
             if let Some(name) = map_names.iter().find(|name| plain(name) == *key) {

@@ -1,4 +1,4 @@
-//! `[schema_registry]`: where the schema ids come from that stand in front of each value. Without the table values have none.
+//! `[schema_registry]`: the registry that gives the schema ids before each value. Without the table, values have no ids.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,45 +12,45 @@ use super::{
     url::{authorities, ca_file, service},
 };
 
-/// `[schema_registry]`.
+/// The values of the table `[schema_registry]`.
 #[derive(Clone, Debug)]
 pub struct SchemaRegistry {
-    /// Where its API is, without a slash at the end: at least one. The next one is asked where one cannot be reached.
+    /// The URLs of its API, without a slash at the end: at least one. If one cannot be reached, the next one is asked.
     pub urls: Vec<String>,
-    /// Whether the daemon registers what is missing, or only looks up.
+    /// Whether the daemon registers missing schemas, or only looks them up.
     pub register: bool,
-    /// What the subjects are called.
+    /// How subjects are named.
     pub strategy: SubjectNameStrategy,
-    /// How the client proves itself, if it does.
+    /// How the client proves itself to the registry, if it does.
     pub login: Option<Login>,
     /// The authorities to trust instead of the built-in ones, as PEM.
     pub ca_file: Option<PathBuf>,
-    /// How long one question may take.
+    /// How long one request may take.
     pub timeout: Duration,
 }
 
 /// How subjects are named, in the words of Confluent's serializers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubjectNameStrategy {
-    /// `<topic>-value`.
+    /// The subject is `<topic>-value`.
     TopicName,
-    /// `hookgate.v1.Event`: one subject for all topics.
+    /// The subject is `hookgate.v1.Event`: one for all topics.
     RecordName,
-    /// `<topic>-hookgate.v1.Event`.
+    /// The subject is `<topic>-hookgate.v1.Event`.
     TopicRecordName,
 }
 
 /// How the client proves itself to the registry.
 #[derive(Clone, Debug)]
 pub enum Login {
-    /// With a user and a password.
+    /// The client sends a user and a password.
     Basic {
         /// The user, which is no secret.
         username: String,
         /// The password.
         password: SecretText,
     },
-    /// With a token.
+    /// The client sends a token.
     Bearer(SecretText),
 }
 
@@ -61,7 +61,7 @@ const STRATEGIES: [(&str, SubjectNameStrategy); 3] = [
 ];
 
 impl SubjectNameStrategy {
-    /// The subject of the values of a topic that holds this message.
+    /// Returns the subject for the values of a topic that holds this message.
     pub fn subject(self, topic: &str, message: &str) -> String {
         match self {
             Self::TopicName => format!("{topic}-value"),
@@ -72,7 +72,7 @@ impl SubjectNameStrategy {
 }
 
 impl SchemaRegistry {
-    /// The value of the `Authorization` header as it must be now: a file is read again each time. Blocks on the file system.
+    /// Returns the current value of the `Authorization` header: a file is read again each time. Blocks on the file system.
     pub fn authorization(&self) -> Result<Option<String>, String> {
         Ok(match &self.login {
             None => None,
@@ -83,13 +83,13 @@ impl SchemaRegistry {
         })
     }
 
-    /// The authorities of `ca_file` as they are now. Blocks on the file system.
+    /// Returns the current contents of `ca_file`. Blocks on the file system.
     pub fn authorities(&self) -> Result<Option<Vec<u8>>, String> {
         self.ca_file.as_deref().map(authorities).transpose()
     }
 }
 
-/// A secret as it is now, where it is a file, and else as it was when the configuration was read.
+/// Returns the current secret: a file is read again, any other source is as it was when the configuration was read.
 fn current(secret: &SecretText) -> Result<SecretText, String> {
     match SecretSource::parse(secret.source()) {
         Ok(source @ SecretSource::File(_)) => legible(source.text(&Environment::default())?),
@@ -97,7 +97,7 @@ fn current(secret: &SecretText) -> Result<SecretText, String> {
     }
 }
 
-/// What cannot stand in a header would be refused with an error that might quote it.
+/// Refuses a secret that a header cannot hold, because the HTTP client's own error might quote it.
 fn legible(secret: SecretText) -> Result<SecretText, String> {
     if secret.reveal().chars().any(char::is_control) {
         return Err(format!("{} holds control characters", secret.source()));
@@ -105,7 +105,7 @@ fn legible(secret: SecretText) -> Result<SecretText, String> {
     Ok(secret)
 }
 
-/// A token stands in the header as it is.
+/// Refuses a token that a header cannot hold as it is.
 fn sendable(token: SecretText) -> Result<SecretText, String> {
     if !token.reveal().bytes().all(|b| matches!(b, b' '..=b'~')) {
         return Err(format!("{} holds characters that cannot stand in a header", token.source()));
@@ -129,7 +129,7 @@ pub(super) fn read(mut table: Section<'_>, environment: &Environment, warnings: 
                 let message = format!("{url:?} would send the credentials unencrypted; write https://");
                 table.complain("urls", origin.clone(), &message);
             }
-            warnings.push(format!("[schema_registry] urls: {url} is not encrypted: whoever is in between can change ids"));
+            warnings.push(format!("[schema_registry] urls: {url} is not encrypted: anybody in between can change ids"));
         }
     }
     table.finish();
@@ -142,7 +142,7 @@ fn urls(table: &mut Section<'_>) -> Option<Vec<(String, ValueOrigin)>> {
     let [missing, empty] = ["missing", "empty"].map(|it| format!("is {it}; {EXAMPLE}"));
     let urls = table.required_list("urls", &missing, &empty)?;
     for (url, origin) in &urls {
-        // What was written may hold a password: it is not repeated.
+        // The written text may hold a password, so it is not repeated.
         if service(url).is_none() {
             let message = format!(
                 "must be http:// or https:// with a host, its port if need be, and neither user, password, query nor fragment; \

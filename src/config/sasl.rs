@@ -9,14 +9,14 @@ use super::{
     url::service,
 };
 
-/// `[kafka.sasl]`.
+/// The values of the table `[kafka.sasl]`.
 #[derive(Clone, Debug)]
 pub enum Sasl {
     /// A user and a password.
     Password {
         /// The mechanism's name on the wire.
         mechanism: &'static str,
-        /// The user.
+        /// The name of the user.
         username: String,
         /// The password, as it was when the configuration was read, or when its file was read last.
         password: SecretText,
@@ -25,16 +25,16 @@ pub enum Sasl {
     Token(TokenSource),
 }
 
-/// Where tokens come from.
+/// The issuer of tokens, and what to send to it.
 #[derive(Clone, Debug)]
 pub struct TokenSource {
     /// The token endpoint: https, or http on this machine.
     pub url: String,
     /// The client, as the issuer knows it.
     pub client_id: String,
-    /// Its secret, as it was when the configuration was read, or when its file was read last.
+    /// The client's secret, as it was when the configuration was read, or when its file was read last.
     pub client_secret: SecretText,
-    /// What the token is to be for, if the issuer wants that said.
+    /// The scope of the token, if the issuer demands one.
     pub scope: Option<String>,
     /// SASL extensions that go to the broker with the token: `name=value` each.
     pub extensions: Vec<String>,
@@ -48,7 +48,8 @@ const MECHANISMS: [&str; 4] = [PLAIN, "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEA
 pub(super) const OF_PASSWORDS: [&str; 2] = ["username", "password"];
 pub(super) const OF_TOKENS: [&str; 6] = ["token_url", "client_id", "client_secret", "scope", "extensions", "token_ca_file"];
 
-/// What a form leaves as it is (RFC 3986's unreserved characters): librdkafka puts the scope into its form unencoded.
+/// The characters that a form does not encode (RFC 3986's unreserved characters). librdkafka puts the scope into its form unencoded, so
+/// Hookgate encodes it.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Sasl {
@@ -60,7 +61,7 @@ impl Sasl {
         }
     }
 
-    /// The secret that it starts from.
+    /// Returns the password or the client's secret.
     pub fn secret(&self) -> &SecretText {
         match self {
             Self::Password { password, .. } => password,
@@ -68,7 +69,7 @@ impl Sasl {
         }
     }
 
-    /// The same with another secret.
+    /// Returns the same settings with another secret.
     #[must_use]
     pub(super) fn with_secret(mut self, secret: SecretText) -> Self {
         match &mut self {
@@ -78,7 +79,7 @@ impl Sasl {
         self
     }
 
-    /// The librdkafka properties.
+    /// Returns the librdkafka properties.
     pub(super) fn properties(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Password { mechanism, username, password } => vec![
@@ -148,7 +149,7 @@ pub(super) fn read(
     sasl
 }
 
-/// Complains about keys that go with another mechanism.
+/// Complains about keys that belong to another mechanism.
 fn refuse(table: &mut Section<'_>, keys: &[&'static str], why: &str) {
     for key in keys {
         if let Some(origin) = table.skip(key) {
@@ -157,7 +158,7 @@ fn refuse(table: &mut Section<'_>, keys: &[&'static str], why: &str) {
     }
 }
 
-/// A string that must be there and hold something.
+/// Reads a string that must be there and not be empty.
 fn required(table: &mut Section<'_>, key: &'static str, missing: &str) -> Option<(String, ValueOrigin)> {
     let found = table.required_text(key, missing);
     filled(table, key, found)
@@ -205,7 +206,8 @@ fn token_source(table: &mut Section<'_>, environment: &Environment) -> Option<To
     Some(TokenSource { url: url?.0, client_id: client_id?.0, client_secret: client_secret?, scope, extensions, ca_file })
 }
 
-/// What is wrong with a token endpoint, which may have any path and query. It is not quoted: what is written there may be a secret.
+/// Returns what is wrong with the URL of a token endpoint, which may have any path and query. The URL is not quoted, because it may hold a
+/// secret.
 fn url_fault(url: &str) -> Option<&'static str> {
     const SHAPE: &str = "is not a URL such as \"https://issuer.example/oauth2/token\"";
     let Some((scheme, rest)) = url.split_once("://") else { return Some(SHAPE) };
@@ -227,7 +229,7 @@ fn url_fault(url: &str) -> Option<&'static str> {
     }
 }
 
-/// `name=value` each, as RFC 7628 and librdkafka's list of them take it.
+/// Reads the extensions, `name=value` each, as RFC 7628 and librdkafka's list of them demand.
 fn extensions(table: &mut Section<'_>) -> Vec<String> {
     let written = table.list("extensions");
     for (extension, origin) in &written {

@@ -1,4 +1,4 @@
-//! The secrets of an endpoint while the daemon runs: their files are read again, and what is read comes into force where it may.
+//! The secrets of an endpoint while the daemon runs: their files are read again, and their contents come into force where they may.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -11,38 +11,38 @@ use crate::{
     signature::{Keys, Secret},
 };
 
-/// What became of one secret when it was read. Slots count from 1, in the order of the configuration.
+/// The result of reading one secret. Slots count from 1, in the order of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretEvent {
-    /// It is there: for the first time, or again after it could not be read.
+    /// The secret could be read: for the first time, or again after it could not.
     Loaded {
         /// Its slot.
         slot: u32,
     },
-    /// It is another one now.
+    /// The secret is another one now.
     Changed {
         /// Its slot.
         slot: u32,
     },
-    /// It was read, and is probably not what was meant to be written.
+    /// The secret was read, and was probably written down wrongly.
     Mistaken {
         /// Its slot.
         slot: u32,
-        /// What about it, without any part of the value.
+        /// What looks wrong, without any part of the value.
         why: String,
     },
-    /// It cannot be read. The last good one stays; where there was none, the slot stays empty. Reported when the reason changes.
+    /// The secret cannot be read. The last good one stays; if there was none, the slot stays empty. Reported when the reason changes.
     Kept {
         /// Its slot.
         slot: u32,
         /// Whether there is a last good one.
         in_force: bool,
-        /// Why, without any part of the value.
+        /// Why it cannot be read, without any part of the value.
         why: String,
     },
 }
 
-/// The secrets of one endpoint as they are now.
+/// The current secrets of one endpoint.
 #[derive(Debug)]
 pub struct SecretRing {
     endpoint: Arc<str>,
@@ -50,7 +50,7 @@ pub struct SecretRing {
     tolerance: Duration,
     environment: Environment,
     slots: Vec<Slot>,
-    /// What reading them for the first time brought, for the first refresh to report.
+    /// The results of the first reading, which the first refresh reports.
     unreported: Vec<SecretEvent>,
 }
 
@@ -58,11 +58,11 @@ pub struct SecretRing {
 struct Slot {
     number: u32,
     source: SecretSource,
-    /// What the source held when it was last read; none where it could not be read.
+    /// The secret of the last reading; `None` if it could not be read.
     read: Option<Secret>,
-    /// What deliveries are verified with.
+    /// The secret that deliveries are verified with.
     in_force: Option<Secret>,
-    /// Whether another endpoint has what was read.
+    /// Whether another endpoint has the secret that was read.
     held_back: bool,
     trouble: Option<String>,
 }
@@ -70,7 +70,7 @@ struct Slot {
 impl SecretRing {
     /// Reads the secrets of an endpoint. Those that cannot be read are reported by the first [`SecretRing::refresh`].
     pub fn new(endpoint: &EndpointConfig, environment: &Environment) -> Self {
-        // Only what the slots name is kept.
+        // Only the variables that the slots name are kept.
         let environment = environment.only(endpoint.secrets.iter().filter_map(|source| match source {
             SecretSource::Env(name) => Some(name.as_str()),
             SecretSource::File(_) | SecretSource::Literal(_) => None,
@@ -95,24 +95,24 @@ impl SecretRing {
         for slot in &mut ring.slots {
             slot.in_force.clone_from(&slot.read);
         }
-        // That was said when the configuration was read.
+        // These warnings were given when the configuration was read.
         ring.unreported.retain(|event| !matches!(event, SecretEvent::Mistaken { .. }));
         ring
     }
 
-    /// The endpoint whose secrets these are.
+    /// Returns the name of the endpoint whose secrets these are.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Reads the secrets again and says what changed since the last time. [`put_in_force`] uses what was read. Blocks on the file system.
+    /// Reads the secrets again. Returns what changed since the last time. [`put_in_force`] uses what was read. Blocks on the file system.
     pub fn refresh(&mut self) -> Vec<SecretEvent> {
         let mut events = std::mem::take(&mut self.unreported);
         events.extend(self.read());
         events
     }
 
-    /// The secrets to verify with.
+    /// Returns the secrets to verify with.
     pub fn keys(&self) -> Keys {
         let secrets: Vec<_> = self.slots.iter().filter_map(|slot| Some((slot.number, slot.in_force.clone()?))).collect();
         Keys { secret_missing: secrets.len() < self.slots.len(), secrets, tolerance: self.tolerance }
@@ -123,7 +123,7 @@ impl SecretRing {
         self.slots.iter_mut().flat_map(|slot| slot.read(provider, environment)).collect()
     }
 
-    /// Secrets of this endpoint that are the same, as a sentence each: a rotation needs two.
+    /// Returns a sentence for each two secrets of this endpoint that are the same: a rotation needs two different ones.
     pub(super) fn doubled(&self) -> Vec<String> {
         let same = |(at, slot): (usize, &Slot)| {
             let secret = slot.in_force.as_ref()?;
@@ -136,7 +136,8 @@ impl SecretRing {
         self.slots.iter().enumerate().filter_map(same).collect()
     }
 
-    /// The secrets that are probably written down wrongly: what is said of each, and what it would verify with otherwise. Reads them again.
+    /// Returns the secrets that were probably written down wrongly: the remarks on each, and the keys that it would give if it were
+    /// cleaned. Reads the secrets again.
     pub fn cleaned(&self) -> Vec<(String, Keys)> {
         let cleaned = |slot: &Slot| {
             let mistaken = mistaken::look(&slot.source.bytes(&self.environment).ok()?)?;
@@ -150,7 +151,7 @@ impl SecretRing {
 }
 
 impl Slot {
-    /// What would be in force next: what was read, or what is in force where nothing could be read.
+    /// Returns the secret that would be in force next: the one that was read, or the one in force if none could be read.
     fn next(&self) -> Option<&Secret> {
         self.read.as_ref().or(self.in_force.as_ref())
     }
@@ -184,7 +185,7 @@ impl Slot {
             }
             Err(why) if self.trouble.as_ref() == Some(&why) => Vec::new(),
             Err(why) => {
-                // What it held may never have been in force.
+                // The secret of the last reading may never have been in force.
                 self.read = None;
                 self.trouble = Some(why.clone());
                 vec![SecretEvent::Kept { slot, in_force: self.in_force.is_some(), why }]
@@ -193,18 +194,18 @@ impl Slot {
     }
 }
 
-/// A slot of a ring, both by their index.
+/// The index of a ring, and of a slot in it.
 type Place = (usize, usize);
 
-/// Every secret in force that two endpoints share, as a sentence each. A signature does not bind the URL, so what was signed for
-/// one endpoint would be accepted by the other.
+/// Returns a sentence for every secret in force that two endpoints share. A signature does not bind the URL, so one endpoint would accept
+/// what was signed for the other.
 pub fn shared_secrets(rings: &[SecretRing]) -> Vec<String> {
     let shared = shared(rings, |(ring, slot)| rings[ring].slots[slot].in_force.as_ref());
     shared.into_iter().map(|places| sentence(rings, places)).collect()
 }
 
-/// Puts into force what was read last. A new secret that another endpoint has, or would have, is held back alone: whatever else has changed
-/// comes into force. Returns a sentence for each that was not held back before.
+/// Puts the secrets of the last reading into force. A new secret that another endpoint has, or would have, is held back, and all other
+/// changes come into force. Returns a sentence for each secret that was not held back before.
 pub fn put_in_force(rings: &mut [SecretRing]) -> Vec<String> {
     let (mut held_back, mut sentences) = (BTreeSet::<Place>::new(), Vec::new());
     loop {
@@ -224,7 +225,7 @@ pub fn put_in_force(rings: &mut [SecretRing]) -> Vec<String> {
         if more.is_empty() {
             break;
         }
-        // What stays in force because of it may be what a third endpoint has now.
+        // A secret that stays in force because of this may be what a third endpoint has now.
         held_back.extend(more);
     }
     for (ring_index, ring) in rings.iter_mut().enumerate() {
@@ -238,7 +239,7 @@ pub fn put_in_force(rings: &mut [SecretRing]) -> Vec<String> {
     sentences
 }
 
-/// The places of each two secrets of different endpoints that are the same. `secret` says what is in a place.
+/// Returns the places of each two secrets of different endpoints that are the same. `secret` returns the secret in a place.
 fn shared<'a>(rings: &'a [SecretRing], secret: impl Fn(Place) -> Option<&'a Secret>) -> Vec<[Place; 2]> {
     let places = |ring: usize| (0..rings[ring].slots.len()).map(move |slot| (ring, slot));
     let mut found = Vec::new();

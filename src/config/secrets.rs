@@ -11,7 +11,7 @@ pub const SECRET_FILE_BYTES_MAX: u64 = 4096;
 /// A secret with fewer characters than this can be guessed: the token in a URL, and what signs, against a delivery whose signature is known.
 const SECRET_CHARACTERS_MIN: usize = 16;
 
-/// A secret as text, with where it came from. It prints as its source.
+/// A secret as text, with its source. Printing it shows only the source.
 #[derive(Clone)]
 pub struct SecretText {
     text: String,
@@ -19,17 +19,17 @@ pub struct SecretText {
 }
 
 impl SecretText {
-    /// A secret that code made up: for `hookgate dev` and tests.
+    /// Returns a secret that code has made: for `hookgate dev` and tests.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), source: "literal".into() }
     }
 
-    /// The secret itself.
+    /// Returns the secret itself.
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// Where it came from: `env:NAME`, `file:PATH` or `literal`.
+    /// Returns the source of the secret: `env:NAME`, `file:PATH` or `literal`.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -41,7 +41,7 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// Where a secret is.
+/// The source of a secret.
 #[derive(Clone, Debug)]
 pub enum SecretSource {
     /// An environment variable, by name; read once.
@@ -63,7 +63,7 @@ impl fmt::Display for SecretSource {
 }
 
 impl SecretSource {
-    /// Reads `env:NAME` or `file:PATH`. The error says what to write, and never what was written: it may be the secret.
+    /// Reads `env:NAME` or `file:PATH`. The error says what to write, and never what was written, because that may be the secret.
     pub fn parse(reference: &str) -> Result<Self, String> {
         if let Some(name) = reference.strip_prefix("env:") {
             let shaped = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -85,7 +85,7 @@ impl SecretSource {
         }
     }
 
-    /// The secret as bytes, without its one trailing newline. Errors say why there is none, never what was there.
+    /// Returns the secret as bytes, without its one trailing newline. Errors say why there is none, never what was there.
     pub(super) fn bytes(&self, environment: &Environment) -> Result<Vec<u8>, String> {
         let mut bytes = match self {
             Self::Env(name) => match environment.get(name) {
@@ -104,7 +104,7 @@ impl SecretSource {
             }
             Self::Literal(text) => text.text.clone().into_bytes(),
         };
-        // `echo secret > file` and Kubernetes manifests add one.
+        // `echo secret > file` and Kubernetes manifests add a newline.
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
             if bytes.last() == Some(&b'\r') {
@@ -130,7 +130,7 @@ impl SecretSource {
         }
     }
 
-    /// What about a secret is probably not meant, a sentence each. No part of it is in them.
+    /// Returns what about a secret is probably not meant, a sentence each. They hold no part of the secret.
     pub(super) fn remarks(&self, bytes: &[u8]) -> Vec<String> {
         let around = mistaken::look(bytes).map(|it| {
             format!(
@@ -144,7 +144,7 @@ impl SecretSource {
         path.into_iter().chain(around).chain(placeholder).collect()
     }
 
-    /// The secret as text, for what is read once.
+    /// Returns the secret as text, for secrets that are read once.
     pub fn text(&self, environment: &Environment) -> Result<SecretText, String> {
         let text = String::from_utf8(self.bytes(environment)?).map_err(|_| format!("{self} is not UTF-8"))?;
         Ok(SecretText { text, source: self.to_string() })
@@ -162,7 +162,7 @@ pub(super) fn impossible(provider: &Provider, bytes: &[u8]) -> Option<String> {
     too_long.then(|| format!("is longer than {max} characters, the most that {} takes: it can never match", provider.title))
 }
 
-/// Reads a secret that a key of a table refers to. What is probably not meant about it is warned of.
+/// Reads a secret that a key of a table refers to. Warns of signs that it was written down wrongly.
 pub(super) fn resolve(table: &Section<'_>, key: &str, reference: &str, environment: &Environment) -> Result<SecretText, String> {
     let source = SecretSource::parse(reference)?;
     if !table.is_needed() {
@@ -180,8 +180,8 @@ pub(super) fn resolve(table: &Section<'_>, key: &str, reference: &str, environme
     Ok(text)
 }
 
-/// Checks a reference when the configuration is read: the problem with it, if it can never work, or else warnings. A file
-/// that is not there yet is one of these: the endpoint answers `no_secret` until it is.
+/// Checks a reference when the configuration is read. Returns the problem, if it can never work, or else warnings. A file that is not there
+/// yet is a warning: the endpoint answers `no_secret` until the file is there.
 pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &Environment) -> Result<Vec<String>, String> {
     let bytes = match (source.bytes(environment), source) {
         (Ok(bytes), _) => bytes,

@@ -7,9 +7,9 @@ use super::{files::readable_file, getters::Section, hints, reader::Value, tls};
 /// Whether the connection to the brokers is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Security {
-    /// It is not.
+    /// The connection is not encrypted.
     Plaintext,
-    /// It is, and the broker's certificate and host name are always verified.
+    /// The connection is encrypted, and the broker's certificate and host name are always verified.
     Tls {
         /// The authorities to trust instead of the system's, as PEM.
         ca_file: Option<PathBuf>,

@@ -1,15 +1,16 @@
-//! What is wrong with the text of a configuration file, in words for somebody who wrote something else than TOML. The parser's own words say what it
-//! expected at a place; mistakes that people make are recognised here. No value is ever quoted: it may be a secret.
+//! The faults of a configuration file's text, in words for somebody who wrote something else than TOML. The parser's own words say what it
+//! expected at a place; this module recognizes mistakes that people make. No value is ever quoted, because it may be a secret.
 
 use toml::de::Error;
 
 /// What editors make of a straight quote.
 pub(super) const TYPOGRAPHIC_QUOTES: [char; 10] = ['“', '”', '„', '‟', '‘', '’', '‚', '«', '»', '″'];
 
-/// How a sentence begins that only quotes the parser.
+/// The beginning of a sentence that only quotes the parser.
 const UNKNOWN: &str = "is not TOML";
 
-/// The faults of a text that the parser found errors in: the line of each, counted from 1 (0 is the whole file), and what to change.
+/// Returns the faults of a text in which the parser found errors: the line of each, counted from 1 (0 is the whole file), and what to
+/// change.
 pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
     if errors.is_empty() {
         return Vec::new();
@@ -19,22 +20,22 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
     }
     let lines: Vec<&str> = text.lines().collect();
     let line = |at: usize| lines.get(at).copied().unwrap_or_default();
-    // Once for all errors: a broken file has thousands.
+    // The line ends are found once for all errors, because a broken file can have thousands.
     let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let place = |error: &Error| {
         let begin = error.span().map_or(0, |span| span.start);
-        // What is missing at the end of the file is missing in its last line.
+        // Something that is missing at the end of the file is missing in its last line.
         ends.partition_point(|end| *end < begin).min(lines.len().saturating_sub(1))
     };
     let mut places: Vec<(usize, &Error)> = errors.iter().map(|error| (place(error), error)).collect();
     places.sort_by_key(|(at, _)| *at);
-    // Whatever else was found comes of them, as likely as not.
+    // Other errors are likely to come from these quotes.
     let typographic: Vec<usize> = places.iter().map(|(at, _)| *at).filter(|at| line(*at).contains(TYPOGRAPHIC_QUOTES)).collect();
     if !typographic.is_empty() {
         let told = "holds typographic quotes (“ ” or ‘ ’), as word processors write them; write straight ones: \"";
         return typographic.into_iter().map(|at| (at + 1, told.to_owned())).collect();
     }
-    // A list or a table in braces that does not end takes everything after it for its entries.
+    // A list or a table in braces that does not end makes everything after it look like its entries.
     let is_unclosed = |what: &str| errors.iter().any(|error| error.message().contains(what));
     let unclosed_kinds = [("unclosed array", '[', ']', "list"), ("unclosed inline table", '{', '}', "table")];
     if let Some((_, opens, closes, name)) = unclosed_kinds.into_iter().find(|(what, ..)| is_unclosed(what)) {
@@ -49,7 +50,7 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
             continue;
         }
         let is_double = error.message().contains("duplicate key");
-        // The keys of a table that is there twice are doubled, too.
+        // The keys of a table that is there twice are doubled too, so only the header is reported.
         if is_double && doubled_header.is_some_and(|header| header == header_of(&lines, at)) {
             continue;
         }
@@ -57,7 +58,7 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
             doubled_header = Some(Some(at));
         }
         let fault = if is_double { doubled(&lines, at) } else { of_line(line(at), error.message()) };
-        // The parser loses its way in the lines after a fault: a list that goes on, for example, is no key to it.
+        // After a fault the parser misreads the following lines: for example, it does not accept a list that goes on as a key.
         let lost = fault.starts_with(UNKNOWN)
             || ["key with no value", "missing comma"].iter().any(|words| error.message().contains(words));
         if lost && before.is_some_and(|before| before + 1 == at) {
@@ -68,7 +69,7 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
     faults
 }
 
-/// What the file is instead of TOML, as far as its first line shows.
+/// Returns what the file is instead of TOML, as far as its first line shows.
 fn other_language(text: &str) -> Option<String> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let first = lines.next()?;
@@ -84,7 +85,7 @@ fn other_language(text: &str) -> Option<String> {
     ))
 }
 
-/// The key in front of a sign, where the line begins with one.
+/// Returns the key before a sign, if the line begins with one.
 fn key_before(line: &str, sign: char) -> Option<&str> {
     let (key, rest) = line.trim_start().split_once(sign)?;
     let key = key.trim_end();
@@ -93,12 +94,12 @@ fn key_before(line: &str, sign: char) -> Option<&str> {
     (is_key && ends).then_some(key)
 }
 
-/// The header that a line stands under.
+/// Returns the header of the table that a line belongs to.
 fn header_of(lines: &[&str], at: usize) -> Option<usize> {
     (0..=at).rev().find(|index| lines.get(*index).is_some_and(|line| line.trim_start().starts_with('[')))
 }
 
-/// Names both places of what is there twice.
+/// Returns a sentence that names both places of a doubled key or table.
 fn doubled(lines: &[&str], at: usize) -> String {
     let line = lines.get(at).copied().unwrap_or_default();
     let without_comment = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
@@ -123,7 +124,7 @@ fn doubled(lines: &[&str], at: usize) -> String {
     }
 }
 
-/// Where a list or a table begins that does not end, or a text within it. `signs` are those that open and close it.
+/// Returns where a list or a table begins that does not end, or a text within it. `signs` are those that open and close it.
 fn unclosed(lines: &[&str], at: usize, error: &Error, signs: [char; 2], name: &str) -> (usize, String) {
     if error.message().contains("basic string") || error.message().contains("literal string, expected `'`") {
         return (at + 1, "a text does not end: a quote is missing".into());
@@ -134,7 +135,7 @@ fn unclosed(lines: &[&str], at: usize, error: &Error, signs: [char; 2], name: &s
     (begin.unwrap_or(at) + 1, format!("the {name} that begins here does not end: a \"{closes}\" is missing"))
 }
 
-/// What is wrong with one line.
+/// Returns what is wrong with one line.
 fn of_line(line: &str, message: &str) -> String {
     let trimmed = line.trim();
     if trimmed.starts_with("//") || trimmed.starts_with(';') {

@@ -25,15 +25,16 @@ const SECRETS_MAX: usize = 16;
 /// The complaints about an endpoint without secrets.
 const NO_SECRETS: &str = "is missing; for example: secrets = [\"env:NAME\"] or [\"file:/path\"]";
 const EMPTY_SECRETS: &str = "is empty: nobody could prove anything; write \"env:NAME\" or \"file:/path\"";
-/// nginx and the load balancers of AWS keep a connection for 60 s by default. A quarter on top covers timers and the way.
+/// The shortest idle timeout that needs no warning: nginx and the load balancers of AWS keep a connection for 60 s by default, and a
+/// quarter more covers timers and the way.
 const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(75);
-/// What a record holds beside the body and its reading: DESIGN's allowance for fields and record headers.
+/// The bytes of a record beside the body and its typed reading: room for fields and record headers.
 const RECORD_OVERHEAD_BYTES: usize = 64 << 10;
 
-/// Reads every table. What cannot be read is complained about and stands in as its default.
+/// Reads every table. A value that cannot be read is complained about, and its default is used instead.
 pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment) -> Config {
     let mut root = Section::root(reader, entries);
-    // They are shown in this order.
+    // The tables are shown in this order.
     let [kafka, http_table, admin, topics] = ["kafka", "http", "admin", "topics"].map(|table| root.table(table));
     let schema_registry = root.optional_table("schema_registry");
     let mut warnings = Vec::new();
@@ -56,14 +57,14 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
     config
 }
 
-/// Reads `[kafka]` alone.
+/// Reads only `[kafka]`.
 pub(super) fn kafka_alone(reader: &Reader, entries: Entries, environment: &Environment) -> Kafka {
     let mut root = Section::root(reader, entries);
     let topics = topics::read(root.table("topics"), &mut Vec::new());
     kafka::read(root.table("kafka"), environment, topics.max_message_bytes, &mut Vec::new())
 }
 
-/// Reads `[log]` alone.
+/// Reads only `[log]`.
 pub(super) fn log_alone(reader: &Reader, entries: Entries) -> log::Log {
     log::read(Section::root(reader, entries).table("log"), &mut Vec::new())
 }
@@ -75,7 +76,7 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
     let mut http = Http {
         listen: section.listen("0.0.0.0:8080"),
         max_body_bytes: narrow(section.size("max_body_bytes", 768 << 10, &(1 << 10..=1 << 30))),
-        // hyper takes no smaller buffer than 8 KiB.
+        // hyper accepts no buffer below 8 KiB.
         max_header_bytes: narrow(section.size("max_header_bytes", 16 << 10, &(8 << 10..=1 << 20))),
         max_headers: section.count("max_headers", 100),
         max_connections: section.count("max_connections", 4096),
@@ -83,7 +84,7 @@ fn http(mut section: Section<'_>, warnings: &mut Vec<String>) -> Http {
         max_in_flight: section.count("max_in_flight", 8192),
         max_refusals_per_source: section.whole("max_refusals_per_source", 0),
         header_timeout: section.duration("header_timeout", second * 10, &positive),
-        // Longer than the longest pool that is known: Google's load balancers keep a connection for 600 s.
+        // The default is longer than any known pool of connections keeps one: Google's load balancers keep a connection for 600 s.
         idle_timeout: section.duration("idle_timeout", second * 620, &positive),
         body_timeout: section.duration("body_timeout", second * 3, &positive),
         answer_deadline: section.duration("answer_deadline", second * 4, &positive),
@@ -131,7 +132,7 @@ fn shutdown(mut section: Section<'_>) -> Shutdown {
 
 fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Vec<EndpointConfig> {
     let mut endpoints = Vec::new();
-    // What is there but wrong has its own complaints.
+    // An endpoint that is there but wrong has its own complaints.
     let mut none = true;
     for (name, table) in section.tables() {
         none = false;
@@ -164,7 +165,7 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
     let provider = endpoint_provider(&mut table);
     let mut secrets = Vec::new();
     for (source, origin) in table.secrets("secrets", SECRETS_MAX, NO_SECRETS, EMPTY_SECRETS) {
-        // Where the provider is wrong, that was complained about already.
+        // An unknown provider was complained about already.
         if let Some(provider) = provider.filter(|_| table.is_needed()) {
             match secrets::examine(&source, provider, environment) {
                 Ok(said) => {
@@ -207,13 +208,13 @@ fn endpoint_provider(table: &mut Section<'_>) -> Option<&'static provider::Provi
     provider
 }
 
-/// `[a-z0-9]+([_-][a-z0-9]+)*`: safe in a URL, a topic, a label and a variable.
+/// Returns whether a text is `[a-z0-9]+([_-][a-z0-9]+)*`: safe in a URL, a topic, a label and a variable.
 fn is_name(name: &str) -> bool {
     let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     name.len() <= NAME_BYTES_MAX && name.split(['-', '_']).all(word)
 }
 
-/// What each value allows and all of them together do not.
+/// Checks combinations of values that are only wrong together.
 fn combinations(reader: &Reader, config: &Config) {
     for link in deadlines::chain(config) {
         if !link.holds() {

@@ -1,5 +1,5 @@
-//! `[http.tls]`: the certificate that the webhook port shows, and its key. Both are files, checked against each other when they are read, and
-//! read again while the daemon runs.
+//! `[http.tls]`: the certificate that the webhook port shows, and its key. Both are files. They are checked against each other when they
+//! are read, and read again while the daemon runs.
 
 use std::{
     fmt,
@@ -21,21 +21,21 @@ use crate::clock;
 /// The largest of these files in bytes; a larger file is something else.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// `[http.tls]`.
+/// The values of the table `[http.tls]`.
 #[derive(Clone, Debug)]
 pub struct Tls {
     /// The certificate, then those that lead from it to an authority, as PEM.
     pub certificate_file: PathBuf,
-    /// Its private key, as PEM without a password.
+    /// The private key of the certificate, as PEM without a password.
     pub key_file: PathBuf,
 }
 
-/// What is wrong with one of the files. No part of a file is in it.
+/// A fault of one of the files. It holds no part of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFault {
     /// The key that names the file.
     pub key: &'static str,
-    /// What is wrong.
+    /// What is wrong with the file.
     pub message: String,
 }
 
@@ -48,16 +48,16 @@ impl fmt::Display for TlsFault {
 /// A certificate and the key that fits it.
 #[derive(Clone)]
 pub struct Pair {
-    /// What a handshake needs.
+    /// The certificate and key, in the form that a handshake needs.
     pub certified: Arc<CertifiedKey>,
-    /// From when on it counts.
+    /// When the certificate becomes valid.
     pub not_before: SystemTime,
-    /// Until when: the least of the chain.
+    /// When the first certificate of the chain ends.
     pub not_after: SystemTime,
     files: Files,
 }
 
-/// The files as they were read. They do not print.
+/// The files as they were read. Their contents are never printed.
 #[derive(Clone, PartialEq, Eq)]
 struct Files {
     certificate: Vec<u8>,
@@ -65,7 +65,7 @@ struct Files {
 }
 
 impl Tls {
-    /// Reads and checks both files. The error is everything that is wrong with them.
+    /// Reads and checks both files. The error holds everything that is wrong with them.
     pub fn load(&self) -> Result<Pair, Vec<TlsFault>> {
         self.read().and_then(|files| self.check(files))
     }
@@ -118,14 +118,14 @@ fn chain(pem: &[u8]) -> Result<Chain, &'static str> {
     }
 }
 
-/// When the certificates of a PEM file end: the first of them, and the last.
+/// Returns when the certificates of a PEM file end: the first end, and the last.
 pub(super) fn ends(pem: &[u8]) -> Option<(SystemTime, SystemTime)> {
     let (_, times) = certificates(pem).ok()?;
     let ends = || times.iter().map(|(_, not_after)| *not_after);
     ends().min().zip(ends().max())
 }
 
-/// The subject of the first certificate of a PEM file, as brokers name a client by it: `CN=writer,O=…`.
+/// Returns the subject of the first certificate of a PEM file, in the form in which brokers name a client by it: `CN=writer,O=…`.
 pub fn subject(file: &Path) -> Option<String> {
     let (certificates, _) = certificates(&read_file(file, FILE_BYTES_MAX).ok()?).ok()?;
     let first = Certificate::from_der(certificates.first()?).ok()?;
@@ -139,7 +139,7 @@ pub(super) fn holds_key(file: &Path) -> bool {
 
 type Times = Vec<(SystemTime, SystemTime)>;
 
-/// The certificates of a PEM file, and from when until when each counts.
+/// Returns the certificates of a PEM file, and the times from which and until which each is valid.
 fn certificates(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Times), &'static str> {
     let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| "is broken PEM")?;
     let validity = |der: &CertificateDer<'_>| {
@@ -152,7 +152,7 @@ fn certificates(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Times), &'s
 }
 
 impl Pair {
-    /// Why it is of no use now, if it is not.
+    /// Returns why the certificate is not valid now, or `None` if it is.
     fn out_of_time(&self, now: SystemTime) -> Option<&'static str> {
         if now > self.not_after {
             Some("a certificate of the chain has expired")
@@ -164,32 +164,32 @@ impl Pair {
     }
 }
 
-/// What became of the files when they were looked at again.
+/// The result of reading the files again.
 pub enum PairEvent {
-    /// They hold another pair, which is good.
+    /// The files hold another pair, which is good.
     Changed(Pair),
-    /// They hold nothing of use; the last good pair stays. Told when the reason changes.
+    /// The files hold no usable pair, so the last good one stays. Reported when the reason changes.
     Kept {
-        /// Why.
+        /// Why the files cannot be used.
         why: String,
     },
 }
 
-/// The files, looked at again and again.
+/// A watch over the files, which are read again and again.
 pub struct PairWatch {
     tls: Tls,
     current: Files,
-    /// What was wrong at the last look, and whether that was told.
+    /// What was wrong at the last reading, and whether that was reported.
     trouble: Option<(String, bool)>,
 }
 
 impl PairWatch {
-    /// Goes on from a pair that was loaded.
+    /// Returns a watch that begins with a loaded pair.
     pub fn new(tls: Tls, pair: &Pair) -> Self {
         Self { tls, current: pair.files.clone(), trouble: None }
     }
 
-    /// Looks at the files. Blocks on the file system.
+    /// Reads the files. Returns what changed. Blocks on the file system.
     pub fn refresh(&mut self, now: SystemTime) -> Option<PairEvent> {
         let read = self.tls.read();
         if read.as_ref().is_ok_and(|files| *files == self.current) {
@@ -208,7 +208,7 @@ impl PairWatch {
             },
             Err(why) => why,
         };
-        // Two files do not change at once: between them they do not fit, which is nothing to tell unless it lasts.
+        // Two files do not change at the same moment: in between they do not fit, which is reported only if it lasts.
         let again = self.trouble.as_ref().is_some_and(|(last, _)| *last == why);
         let told = again && self.trouble.as_ref().is_some_and(|(_, told)| *told);
         self.trouble = Some((why.clone(), again));
@@ -216,7 +216,7 @@ impl PairWatch {
     }
 }
 
-/// Faults as one text.
+/// Returns faults as one text.
 pub fn list(faults: &[TlsFault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -9,33 +9,33 @@ use super::{
 };
 use crate::{event::EventKind, provider};
 
-/// The longest name that Kafka takes.
+/// The longest topic name that Kafka accepts, in bytes.
 const NAME_BYTES_MAX: usize = 249;
 
 /// What is said of names that brokers give their own topics, in which they keep their own records.
 const INTERNAL: &str = "begins with \"__\", as the brokers' own topics do, such as __consumer_offsets; choose another name";
 
-/// `[topics]`.
+/// The values of the table `[topics]`.
 #[derive(Clone, Debug)]
 pub struct Topics {
-    /// What every topic's name starts with, except where `map` says otherwise.
+    /// The beginning of every topic's name, except where `map` says otherwise.
     pub prefix: String,
     /// Topics by kind (`frameio.file.ready`), by provider (`frameio.*`) or for `quarantine`.
     pub map: BTreeMap<String, String>,
     /// How many partitions `hookgate topics --apply` gives a new topic.
     pub partitions: i32,
-    /// How many replicas it gives it; -1 is the broker's default.
+    /// How many replicas `hookgate topics --apply` gives a new topic; -1 is the broker's default.
     pub replication: i32,
-    /// `min.insync.replicas` of a new topic: how many replicas have an event before the sender gets its 200; -1 is the broker's default.
+    /// `min.insync.replicas` of a new topic: how many replicas hold an event before the sender gets its 200; -1 is the broker's default.
     pub min_insync_replicas: i32,
-    /// How long it lets the topic keep records.
+    /// How long a new topic keeps records.
     pub retention: Duration,
     /// `max.message.bytes` of the topics: the largest record, in bytes.
     pub max_message_bytes: usize,
 }
 
 impl Topics {
-    /// The topic of a kind. The most specific entry of the map wins: the kind itself, then `<provider>.*`, which covers
+    /// Returns the topic of a kind. The most specific entry of the map wins: the kind itself, then `<provider>.*`, which covers
     /// unclassified events too, then the prefix.
     pub fn name(&self, kind: EventKind) -> String {
         let name = kind.name();
@@ -46,14 +46,14 @@ impl Topics {
         }
     }
 
-    /// How many replicas have to have an event before it is acknowledged, whoever created the topic. Where the brokers decide, two: with
-    /// one, an acknowledged event can be lost with one broker.
+    /// Returns how many replicas must hold an event before it is acknowledged, whoever created the topic. If the brokers decide, two: with
+    /// one, an acknowledged event can be lost together with one broker.
     pub fn in_sync_wanted(&self) -> usize {
         usize::try_from(self.min_insync_replicas).unwrap_or(2)
     }
 }
 
-/// Every key that `[topics.map]` takes.
+/// Returns every key that `[topics.map]` accepts.
 pub(super) fn map_names() -> Vec<String> {
     let of_provider = |provider: &'static provider::Provider| {
         [format!("{}.*", provider.name)].into_iter().chain(provider.kinds().map(|kind| kind.name().into_owned()))
@@ -78,7 +78,7 @@ pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Topi
         replication,
         min_insync_replicas: min_insync_replicas(&mut section, replication, warnings),
         retention: section.duration("retention", day * 14, &(Duration::from_secs(60)..=day * 3650)),
-        // A smaller one could not hold any body beside the record's own fields; Kafka's sizes are 32 bits.
+        // A smaller record could not hold any body beside the record's own fields; Kafka's sizes have 32 bits.
         max_message_bytes: usize::try_from(section.size("max_message_bytes", 1_000_000, &(128 << 10..=1_000_000_000)))
             .unwrap_or(usize::MAX),
     };
@@ -104,7 +104,7 @@ pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Topi
     topics
 }
 
-/// Two topics that Kafka takes for one in the names of its metrics, and so does not have side by side.
+/// Returns two topics whose names are the same in the names of Kafka's metrics, so that Kafka refuses to have both.
 fn collision(topics: &Topics) -> Option<(String, String)> {
     let mut names = BTreeMap::new();
     let kinds = provider::ALL.iter().copied().flat_map(provider::Provider::kinds).chain([EventKind::Quarantine]);
@@ -118,7 +118,7 @@ fn collision(topics: &Topics) -> Option<(String, String)> {
 fn prefix(section: &mut Section<'_>) -> String {
     let (prefix, origin) = section.text_or("prefix", "hookgate.");
     let longest = map_names().iter().map(String::len).max().unwrap_or(0);
-    // Even "." will do: something always follows it.
+    // Even "." is allowed, because something always follows it.
     if !prefix.bytes().all(is_legal_byte) || prefix.len() + longest > NAME_BYTES_MAX {
         let message = format!(
             "must be letters, digits, '.', '_' and '-', at most {} of them: Kafka takes no other topic names",
@@ -149,10 +149,10 @@ fn replication(section: &mut Section<'_>) -> i32 {
     i32::try_from(replication).unwrap_or(i32::MAX)
 }
 
-/// How many replicas must have a record, for topics of so many. Warns of each choice that costs something.
+/// Reads how many replicas must hold a record, for topics with `replication` replicas. Warns of each choice that costs something.
 fn min_insync_replicas(section: &mut Section<'_>, replication: i32, warnings: &mut Vec<String>) -> i32 {
     let default = match replication {
-        // What the brokers give is not made worse.
+        // The brokers' default is not made worse.
         -1 => -1,
         3.. => 2,
         _ => 1,
@@ -210,7 +210,7 @@ fn map(mut section: Section<'_>) -> BTreeMap<String, String> {
                 origin,
                 "is not the name of a topic: 1 to 249 letters, digits, '.', '_' and '-', and neither \".\" nor \"..\"",
             ),
-            // An unquoted dotted key is a table to TOML.
+            // TOML reads an unquoted dotted key as a table.
             Value::Table(_) => complain(origin, "is a table; quote the whole name, such as \"frameio.file.ready\""),
             _ => complain(origin, "a string was expected"),
         }

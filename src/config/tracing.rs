@@ -1,4 +1,4 @@
-//! `[tracing]`: where spans go, if anywhere.
+//! `[tracing]`: the collector that spans go to, if there is one.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,42 +9,43 @@ use super::{
     url::{authorities, ca_file, service},
 };
 
-/// `[tracing]`.
+/// The values of the table `[tracing]`.
 #[derive(Clone, Debug)]
 pub struct Tracing {
     /// The collector's base URL; spans go to `/v1/traces` under it.
     pub endpoint: String,
-    /// Headers of every export, such as `authorization`: name and where the value is.
+    /// Headers of every export, such as `authorization`: the name, and the source of the value.
     pub headers: Vec<(String, SecretSource)>,
     /// The authorities to trust instead of the built-in ones, as PEM.
     pub ca_file: Option<PathBuf>,
-    /// What the spans call this service.
+    /// The name of this service in its spans.
     pub service_name: String,
     /// Further attributes of the resource that the spans are about.
     pub resource: Vec<(String, String)>,
-    /// Of deliveries without a sender's trace, one in so many is traced; 0 is none.
+    /// One delivery in this many is traced, of those without a sender's trace; 0 traces none.
     pub sample: u32,
     /// How long one export may take.
     pub timeout: Duration,
 }
 
 impl Tracing {
-    /// Where spans are posted to.
+    /// Returns the URL that spans are posted to.
     pub fn url(&self) -> String {
         format!("{}/v1/traces", self.endpoint.trim_end_matches('/'))
     }
 
-    /// The headers as of now. A variable is what it was at the start, a file what it holds. The error never says what was there.
+    /// Returns the current headers. A variable has the value that it had at the start, a file is read again. The error never says what was
+    /// there.
     pub fn read_headers(&self, environment: &Environment) -> Result<Vec<(String, SecretText)>, String> {
         self.headers.iter().map(|(name, source)| Ok((name.clone(), source.text(environment)?))).collect()
     }
 
-    /// The authorities of `ca_file` as they are now. Blocks on the file system.
+    /// Returns the current contents of `ca_file`. Blocks on the file system.
     pub fn authorities(&self) -> Result<Option<Vec<u8>>, String> {
         self.ca_file.as_deref().map(authorities).transpose()
     }
 
-    /// The variables that the headers need, without the others.
+    /// Returns only the variables that the headers need.
     pub fn environment_of(&self, environment: &Environment) -> Environment {
         let names = self.headers.iter().filter_map(|(_, source)| match source {
             SecretSource::Env(name) => Some(name.as_str()),
@@ -54,7 +55,7 @@ impl Tracing {
     }
 }
 
-/// Reads the table. Without a usable endpoint there is none.
+/// Reads the table. Returns `None` without a usable endpoint.
 pub(super) fn read(mut section: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Option<Tracing> {
     let second = Duration::from_secs(1);
     let endpoint = endpoint(&mut section);
@@ -70,9 +71,9 @@ pub(super) fn read(mut section: Section<'_>, environment: &Environment, warnings
     section.finish();
     let endpoint = endpoint?;
     let overheard = service(&endpoint).is_some_and(|service| !service.encrypted && !service.is_here());
-    // Spans hold no secret; what proves the daemon to the collector is one.
+    // Spans hold no secret, but the headers that prove the daemon to the collector are secret.
     if overheard && !tracing.headers.is_empty() {
-        warnings.push(format!("[tracing] endpoint: {endpoint} is not encrypted: whoever is in between can read the headers"));
+        warnings.push(format!("[tracing] endpoint: {endpoint} is not encrypted: anybody in between can read the headers"));
     }
     Some(tracing)
 }
@@ -80,13 +81,13 @@ pub(super) fn read(mut section: Section<'_>, environment: &Environment, warnings
 fn endpoint(section: &mut Section<'_>) -> Option<String> {
     let (text, origin) = section.required_text("endpoint", "is missing; for example \"http://otel-collector:4318\"")?;
     if service(&text).is_none() {
-        // What stands there may hold a password.
+        // The written text may hold a password, so it is not repeated.
         let message = "is no URL of a collector, such as \"http://otel-collector:4318\"; passwords belong into headers";
         section.complain("endpoint", origin, message);
         return None;
     }
     if text.trim_end_matches('/').ends_with("/v1/traces") {
-        section.complain("endpoint", origin, "must end in front of /v1/traces, which is added");
+        section.complain("endpoint", origin, "must end before /v1/traces, which is added");
         return None;
     }
     Some(text)
@@ -101,7 +102,7 @@ fn service_name(section: &mut Section<'_>) -> String {
 }
 
 fn headers(section: &mut Section<'_>, environment: &Environment) -> Vec<(String, SecretSource)> {
-    // Nothing of what stands there is repeated: it may be the secret.
+    // Nothing of the written text is repeated, because it may be the secret.
     let header = |section: &Section<'_>, text: &str| {
         let header = text.split_once('=').map(|(name, reference)| (name.trim().to_ascii_lowercase(), reference.trim()));
         let (name, reference) = header
@@ -113,7 +114,7 @@ fn headers(section: &mut Section<'_>, environment: &Environment) -> Vec<(String,
     section.list_of("headers", header, |(name, source)| format!("{name}={source}"))
 }
 
-/// A name that can be sent, and that does not decide how.
+/// Returns whether a name is a header that can be sent and that does not decide how the request is sent.
 fn is_header(name: &str) -> bool {
     let fixed = ["host", "content-type", "content-length", "transfer-encoding", "connection", "content-encoding"];
     ureq::http::HeaderName::try_from(name).is_ok() && !fixed.contains(&name)

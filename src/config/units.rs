@@ -42,7 +42,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
 /// Writes a size in the largest unit that divides it.
 pub(super) fn show_size(bytes: u64) -> String {
     let unit = SIZE_UNITS.iter().rev().skip_while(|(name, _)| *name == "B").find(|(_, unit)| {
-        // Zero is divided by everything.
+        // Every unit divides zero.
         bytes > 0 && bytes.is_multiple_of(*unit)
     });
     match unit {
@@ -51,13 +51,13 @@ pub(super) fn show_size(bytes: u64) -> String {
     }
 }
 
-/// A regular expression for what [`parse_duration`] reads.
+/// Returns a regular expression for what [`parse_duration`] reads.
 pub fn duration_pattern() -> String {
     let units: Vec<&str> = DURATION_UNITS.iter().map(|(name, _)| *name).collect();
     format!(r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)({})$", units.join("|"))
 }
 
-/// A regular expression for what [`parse_size`] reads of a string.
+/// Returns a regular expression for the strings that [`parse_size`] reads.
 pub fn size_pattern() -> String {
     let units: Vec<&str> = SIZE_UNITS.iter().map(|(name, _)| *name).collect();
     format!("^[0-9]+({})?$", units.join("|"))

@@ -1,4 +1,4 @@
-//! Services that are asked over HTTP: their URLs, and whom to trust there.
+//! Other services that Hookgate sends HTTP requests to: their URLs, and whom to trust there.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -12,26 +12,26 @@ use super::{
     getters::Section,
 };
 
-/// The largest bundle of authorities.
+/// The largest bundle of authorities, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// What decides who is asked, and whether others can listen.
+/// The parts of a URL that decide which service is asked, and whether others can listen.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Service<'a> {
     pub(super) encrypted: bool,
-    /// Without an IPv6 address' brackets.
+    /// The host, without the brackets of an IPv6 address.
     host: &'a str,
 }
 
 impl Service<'_> {
-    /// Whether it is on this machine.
+    /// Returns whether the service is on this machine.
     pub(super) fn is_here(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost") || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 
-/// Reads `http://` or `https://`, a host, a port or none, and a path or none. Nothing where there is anything else, such as a password. A port
-/// that is no number is refused here, because the client would go to the default one without a word.
+/// Reads `http://` or `https://`, a host, a port or none, and a path or none. Returns `None` if there is anything else, such as a password.
+/// A port that is not a number is refused here, because the client would silently use the default one.
 pub(super) fn service(url: &str) -> Option<Service<'_>> {
     let (encrypted, rest) = match url.split_once("://")? {
         ("http", rest) => (false, rest),
@@ -54,7 +54,7 @@ pub(super) fn service(url: &str) -> Option<Service<'_>> {
 pub(super) fn ca_file(table: &mut Section<'_>) -> Option<PathBuf> {
     let origin = table.written("ca_file");
     let path = readable_file(table, "ca_file", "built in")?;
-    // What cannot be read was complained about.
+    // An unreadable file was complained about already.
     if table.is_needed()
         && let (Some(origin), Ok(pem)) = (origin, authorities(&path))
         && !CertificateDer::pem_slice_iter(&pem).any(|certificate| certificate.is_ok())
@@ -64,7 +64,7 @@ pub(super) fn ca_file(table: &mut Section<'_>) -> Option<PathBuf> {
     Some(path)
 }
 
-/// What a `ca_file` holds now. Blocks on the file system.
+/// Returns the current contents of a `ca_file`. Blocks on the file system.
 pub(super) fn authorities(path: &Path) -> Result<Vec<u8>, String> {
     read_file(path, FILE_BYTES_MAX).map_err(|fault| format!("the file {:?} {fault}", path.display().to_string()))
 }

@@ -1,4 +1,4 @@
-//! Variables that look like ours and are not read: a mistake that would go without a word.
+//! Variables that look like Hookgate's and are not read: a mistake that would otherwise be silent.
 
 use super::{
     Environment,
@@ -32,7 +32,7 @@ fn hint(name: &str) -> Option<String> {
     Some(format!("two underscores stand between table and key; write HOOKGATE_{}", path.join("__").to_ascii_uppercase()))
 }
 
-/// The key that a variable would set, as the parts of its name.
+/// Returns the key that a variable would set, as the parts of its name.
 fn key(rest: &str) -> Option<Vec<String>> {
     let rest = rest.to_ascii_lowercase();
     let parts = |path: &str| path.split('.').map(str::to_owned).collect::<Vec<_>>();
@@ -49,7 +49,8 @@ fn key(rest: &str) -> Option<Vec<String>> {
     })
 }
 
-/// What Kubernetes sets for a Service whose name begins with `hookgate`: `HOOKGATE_PORT`, `HOOKGATE_KAFKA_PORT_9092_TCP_ADDR`.
+/// Returns whether Kubernetes sets this variable for a Service whose name begins with `hookgate`: `HOOKGATE_PORT`,
+/// `HOOKGATE_KAFKA_PORT_9092_TCP_ADDR`.
 fn is_of_service(rest: &str) -> bool {
     let parts: Vec<&str> = rest.split('_').collect();
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());

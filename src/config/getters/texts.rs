@@ -16,32 +16,32 @@ use super::{
 /// A string and where it was written.
 type Written = (String, ValueOrigin);
 
-/// What a key without a default has.
+/// What is shown of a key without a default.
 const NONE: Absent = Absent::Without("none");
 
 impl Section<'_> {
-    /// A string, if there is one.
+    /// Reads a string, if there is one.
     pub(in super::super) fn text(&mut self, key: &'static str) -> Option<Written> {
         self.string(key, Kind::Text, NONE)
     }
 
-    /// A string, or its default.
+    /// Reads a string, or returns its default.
     pub(in super::super) fn text_or(&mut self, key: &'static str, default: &str) -> Written {
         let found = self.string(key, Kind::Text, Absent::Default(default.into()));
         found.unwrap_or_else(|| (default.to_owned(), self.origin.clone()))
     }
 
-    /// The path of a file, if there is one; `otherwise` is what there is where there is none, in a word or two.
+    /// Reads the path of a file, if there is one. `otherwise` says, in a word or two, what is used without a file.
     pub(in super::super) fn file(&mut self, key: &'static str, otherwise: &'static str) -> Option<Written> {
         self.string(key, Kind::File, Absent::Without(otherwise))
     }
 
-    /// A string that has to be there; `missing` is the complaint where it is not.
+    /// Reads a string that must be there; `missing` is the complaint if it is not.
     pub(in super::super) fn required_text(&mut self, key: &'static str, missing: &str) -> Option<Written> {
         self.required(key, Kind::Text, missing)
     }
 
-    /// A string of a kind that has to be there. What the kind asks for beyond that is not checked.
+    /// Reads a string of a kind that must be there. What the kind demands beyond a string is not checked.
     pub(in super::super) fn required(&mut self, key: &'static str, kind: Kind, missing: &str) -> Option<Written> {
         let found = self.string(key, kind, Absent::Required);
         if self.written(key).is_none() {
@@ -68,7 +68,7 @@ impl Section<'_> {
         Some(found)
     }
 
-    /// A string, nothing of which is shown.
+    /// Reads a string, of which nothing is shown.
     pub(super) fn take_text(&mut self, key: &'static str) -> Option<Written> {
         let item = self.take(key)?;
         match item.value {
@@ -80,7 +80,7 @@ impl Section<'_> {
         }
     }
 
-    /// A list of strings, each with where it was written; empty where the key is absent or no list.
+    /// Reads a list of strings, each with the place where it was written; empty if the key is absent or not a list.
     pub(in super::super) fn list(&mut self, key: &'static str) -> Vec<Written> {
         self.describe(key, Kind::List, NONE);
         let texts = self.take_list(key).unwrap_or_default();
@@ -88,7 +88,7 @@ impl Section<'_> {
         texts
     }
 
-    /// A list of what `read` makes of each string. Where it cannot, its error is the complaint, and nothing of the string is shown.
+    /// Reads a list of strings and converts each with `read`. An error of `read` is the complaint, and nothing of the string is shown.
     pub(in super::super) fn list_of<T>(
         &mut self,
         key: &'static str,
@@ -107,7 +107,7 @@ impl Section<'_> {
         list
     }
 
-    /// A list of strings that has to be there and to hold something; `missing` and `empty` are the complaints where it does not.
+    /// Reads a list of strings that must be there and not be empty; `missing` and `empty` are the complaints if it is not.
     pub(in super::super) fn required_list(&mut self, key: &'static str, missing: &str, empty: &str) -> Option<Vec<Written>> {
         self.describe(key, Kind::List, Absent::Required);
         let found = self.take_required_list(key, missing, empty)?;
@@ -130,7 +130,7 @@ impl Section<'_> {
         self.show(key, texts.map(|text| text.to_string()).collect::<Vec<_>>());
     }
 
-    /// A list of strings, each with where it was written; `None` where the key is absent or no list.
+    /// Reads a list of strings, each with the place where it was written; `None` if the key is absent or not a list.
     fn take_list(&mut self, key: &'static str) -> Option<Vec<Written>> {
         let item = self.take(key)?;
         match item.value {
@@ -161,12 +161,13 @@ impl Section<'_> {
         }
     }
 
-    /// The secret that a reference leads to, and where the reference was written. What is probably not meant about the secret is warned of.
+    /// Reads a reference to a secret. Returns the secret, and where the reference was written. Warns of signs that the secret was written
+    /// down wrongly.
     pub(in super::super) fn secret(&mut self, key: &'static str, environment: &Environment) -> Option<(SecretText, ValueOrigin)> {
         self.resolve(key, environment, NONE)
     }
 
-    /// A [`Section::secret`] that has to be there.
+    /// Reads a [`Section::secret`] that must be there.
     pub(in super::super) fn required_secret(&mut self, key: &'static str, environment: &Environment) -> Option<SecretText> {
         let secret = self.resolve(key, environment, Absent::Required);
         if self.written(key).is_none() {
@@ -190,8 +191,8 @@ impl Section<'_> {
         }
     }
 
-    /// References to secrets, at least one and at most `most`; none of them has been followed. `missing` and `empty` are the complaints
-    /// where there is none.
+    /// Reads references to secrets, at least one and at most `most`, and follows none of them. `missing` and `empty` are the complaints if
+    /// there is none.
     pub(in super::super) fn secrets(
         &mut self,
         key: &'static str,

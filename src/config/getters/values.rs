@@ -14,7 +14,7 @@ use super::{
 };
 
 impl Section<'_> {
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub(in super::super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
         self.describe(key, Kind::Boolean, Absent::Default(default.into()));
         let Some(item) = self.take(key) else { return default };
@@ -35,7 +35,7 @@ impl Section<'_> {
         value
     }
 
-    /// A whole number.
+    /// Reads a whole number.
     pub(in super::super) fn integer(&mut self, key: &'static str, default: i64, range: &RangeInclusive<i64>) -> i64 {
         self.describe(key, Kind::Integer(range.clone()), Absent::Default(default.into()));
         let Some(item) = self.take(key) else { return default };
@@ -62,18 +62,18 @@ impl Section<'_> {
         default
     }
 
-    /// A number of things, of which there must be one.
+    /// Reads a number of things, which must be at least 1.
     pub(in super::super) fn count(&mut self, key: &'static str, default: u32) -> usize {
         let count = self.integer(key, i64::from(default), &(1..=1_000_000));
         usize::try_from(count).unwrap_or(usize::MAX)
     }
 
-    /// A number of things, of which there may be none.
+    /// Reads a number of things, which may be 0.
     pub(in super::super) fn whole(&mut self, key: &'static str, default: u32) -> u32 {
         u32::try_from(self.integer(key, default.into(), &(0..=1_000_000))).unwrap_or(default)
     }
 
-    /// The address and port under `listen`.
+    /// Reads the address and port of the key `listen`.
     pub(in super::super) fn listen(&mut self, default: &'static str) -> SocketAddr {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         if let (Some(Value::Integer(port)), Some(origin)) = (self.peek("listen"), self.written("listen")) {
@@ -93,7 +93,7 @@ impl Section<'_> {
         address
     }
 
-    /// A size in bytes: an integer, or a string with a unit.
+    /// Reads a size in bytes: an integer, or a string with a unit.
     pub(in super::super) fn size(&mut self, key: &'static str, default: u64, range: &RangeInclusive<u64>) -> u64 {
         self.describe(key, Kind::Size(range.clone()), Absent::Default(show_size(default).into()));
         let Some(item) = self.take(key) else { return default };
@@ -121,7 +121,7 @@ impl Section<'_> {
         default
     }
 
-    /// A duration: a string with a unit, because a number alone has been read as milliseconds by one half of its readers.
+    /// Reads a duration: a string with a unit, because half of the people read a bare number as milliseconds.
     pub(in super::super) fn duration(
         &mut self,
         key: &'static str,
@@ -149,7 +149,7 @@ impl Section<'_> {
         default
     }
 
-    /// One word of a few.
+    /// Reads one of a few words.
     pub(in super::super) fn choice<T: Copy + PartialEq>(
         &mut self,
         key: &'static str,
@@ -160,7 +160,7 @@ impl Section<'_> {
         self.chosen(key, choices, Absent::Default(name.into())).unwrap_or(default)
     }
 
-    /// One word of a few that has to be there.
+    /// Reads one of a few words, which must be there.
     pub(in super::super) fn required_choice<T: Copy>(&mut self, key: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
         let chosen = self.chosen(key, choices, Absent::Required);
         if self.written(key).is_none() {

@@ -44,7 +44,7 @@ fn each_file_counts() {
         fs::write(path(name), format!("the {name}\n")).unwrap();
         assert_eq!(read(), at_start, "{name}, as it was");
     }
-    // A file's end is told from the next one's beginning.
+    // The fingerprint distinguishes the end of a file from the beginning of the next one.
     fs::write(path("certificate"), "the certificate\nthe ").unwrap();
     fs::write(path("key"), "key\n").unwrap();
     assert_ne!(read(), at_start);

@@ -1,8 +1,8 @@
-//! How many replicas must have an event, for topics of so many.
+//! How many replicas must hold an event, for topics with different numbers of replicas.
 
 use super::{MINIMAL, accept};
 
-/// What `[topics]` with these lines wants of a new topic and of one that is there, and a word of each warning.
+/// Checks what `[topics]` with these lines demands of a new topic and of an existing one, and a word of each warning.
 #[track_caller]
 fn check(lines: &str, created: i32, wanted: usize, warned: &[&str]) {
     let config = accept(&format!("{MINIMAL}\n[topics]\n{lines}\n"), &[], &[]);
@@ -27,7 +27,7 @@ fn an_acknowledged_event_is_on_two_brokers_unless_that_is_said_or_cannot_be() {
     check("min_insync_replicas = 1", 1, 1, &[LOST]);
     check("replication = 2\nmin_insync_replicas = 2", 2, 2, &[STOPS]);
     check("min_insync_replicas = 3", 3, 3, &[STOPS]);
-    // What the brokers give is not changed, and two are wanted of it. Nobody knows yet whether they give that.
+    // The brokers' default is not changed, but two replicas are wanted. Hookgate does not know yet whether the brokers give that.
     check("replication = -1", -1, 2, &[LOST]);
     check("min_insync_replicas = -1", -1, 2, &[LOST]);
     check("replication = 1\nmin_insync_replicas = -1", -1, 2, &[LOST]);

@@ -164,13 +164,13 @@ fn properties_of_clients() {
     assert_eq!(lines(config.kafka.connection_properties()), [&shared[..], &consumer[..]].concat());
 }
 
-/// The benchmark compares programs, so its bare one has the same client as the daemon.
+/// The benchmark compares programs, so its bare program must have the same client settings as the daemon.
 #[test]
 fn the_floor_of_the_benchmark_has_the_settings_of_the_daemon() {
     let script = include_str!("../../../bench/run");
     let list = script.split_once("\nlibrdkafka=(\n").expect("the list begins").1.split_once("\n)").expect("and ends").0;
     let floor: BTreeSet<&str> = list.lines().map(str::trim).filter(|line| *line != "statistics.interval.ms=0").collect();
-    // The script sets the address and the codec elsewhere, and the floor measures nothing of its own.
+    // The script sets the address and the codec elsewhere, and the bare program has no metrics of its own.
     let elsewhere = ["bootstrap.servers", "client.id", "security.protocol", "compression.type", "statistics.interval.ms"];
     let properties = accept(MINIMAL, &[], &[]).kafka.client_properties();
     let daemon = properties.iter().filter(|(name, _)| !elsewhere.contains(&name.as_str()));
@@ -178,7 +178,7 @@ fn the_floor_of_the_benchmark_has_the_settings_of_the_daemon() {
     assert_eq!(floor, daemon.iter().map(String::as_str).collect());
 }
 
-/// A whole and good `[kafka.sasl]` with tokens.
+/// A complete and correct `[kafka.sasl]` with tokens.
 const TOKENS: &str = "security = \"tls\"\nsasl = {mechanism = \"OAUTHBEARER\", token_url = \"https://issuer.example/token\", client_id = \"hookgate\", client_secret = \"env:AVATARS_TOKEN\"}";
 
 #[test]
@@ -270,7 +270,7 @@ fn a_token_endpoint_gets_the_secret_encrypted() {
     }
 }
 
-/// librdkafka takes them all: it leaves OAuth out without a word where it was built without libcurl.
+/// librdkafka accepts all these properties. Without libcurl it would leave OAuth out silently.
 #[test]
 fn properties_of_tokens() {
     let more = "scope = \"kafka.write a/b\", extensions = [\"logicalCluster=lkc-1\", \"identityPoolId=pool-x\"], client_id";

@@ -1,10 +1,10 @@
-//! `[log] level`: a word that is no level would switch the log off, errors too.
+//! `[log] level`: an unknown word would switch the log off, errors too.
 
 use tracing_subscriber::EnvFilter;
 
 use super::*;
 
-/// Checks what is said of a level, wherever it is written; nothing where it is accepted without a warning.
+/// Checks the complaint or warning about a level, wherever it is written; an empty text means that it is accepted without a warning.
 #[track_caller]
 fn check(level: &str, expected: &str) {
     let line = format!("[log]\nlevel = {level:?}");

@@ -32,7 +32,7 @@ secrets = ["env:AVATARS_TOKEN"]
 const UPLOADCARE: &str = "uploadcare-secret";
 const AVATARS: &str = "avatars-token-of-some-length";
 
-/// The environment that [`MINIMAL`] refers to, and more.
+/// Returns the environment that [`MINIMAL`] refers to, and more.
 fn environment(more: &[(&str, &str)]) -> Environment {
     [("UPLOADCARE_SECRET", UPLOADCARE), ("AVATARS_TOKEN", AVATARS)].iter().chain(more).copied().collect()
 }
@@ -72,7 +72,7 @@ fn check_endpoint(more: &str, expected: &[&str]) {
     check_more(&format!("[endpoints.it]\n{more}"), expected);
 }
 
-/// A directory of this test's own.
+/// Returns a directory of this test's own.
 fn directory(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("hookgate-config-{}-{name}", std::process::id()));
     fs::create_dir_all(&path).unwrap();
@@ -244,7 +244,7 @@ fn combinations() {
             "hookgate.toml:3: deadlines: kafka.message_timeout (2.999s) is less than kafka.socket_timeout + 1.5s (3s); change kafka.socket_timeout or kafka.message_timeout",
         ],
     );
-    // The neighbours.
+    // The nearest values that are accepted.
     accept(&format!("{MINIMAL}\n[shutdown]\ndrain = \"4s\"\npre_stop = \"14s\"\n[http]\nlisten = \"127.0.0.1:0\""), &[], &[]);
     accept(&format!("{MINIMAL}\n[http]\nlisten = \"127.0.0.1:1\"\n[admin]\nlisten = \"127.0.0.2:1\""), &[], &[]);
 }
@@ -315,7 +315,7 @@ fn wrong_variables_and_flags_are_named() {
         "{MINIMAL}\n[endpoints.a-b]\nprovider = \"frameio\"\nsecrets = [\"file:/x\"]\n[endpoints.a_b]\nprovider = \"frameio\"\nsecrets = [\"file:/y\"]"
     );
     let report = read(&text, &[("HOOKGATE_ENDPOINTS__A_B__TOLERANCE", "1m")], &[]).expect_err("accepted").to_string();
-    assert_eq!(report, "HOOKGATE_ENDPOINTS__A_B__TOLERANCE: \"a-b\" and \"a_b\" cannot be told apart in a variable's name");
+    assert_eq!(report, "HOOKGATE_ENDPOINTS__A_B__TOLERANCE: \"a-b\" and \"a_b\" cannot be distinguished in a variable's name");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Endpoints and their secrets: what is refused, what is read again, and that nothing prints.
+//! Endpoints and their secrets: what is refused, what is read again, and that no secret is printed.
 
 use std::{fmt::Write as _, fs};
 
@@ -87,7 +87,8 @@ fn a_secret_file_may_come_later() {
     assert_eq!(config.warnings, ["[endpoints.avatars] secrets: the file \"/nowhere/token\" cannot be read: no such file"]);
 }
 
-/// What is around a secret counts, as it always has. It is said, once for each secret, and no part of the secret is.
+/// Characters around a secret still count as part of it. The user is warned, once for each secret, and the warning holds no part of the
+/// secret.
 #[test]
 fn a_secret_that_is_written_down_wrongly_is_warned_of() {
     let folder = directory("mistaken");
@@ -133,11 +134,11 @@ fn a_secret_that_is_written_down_wrongly_is_warned_of() {
     check("frameio", b"hunter2+hunter2/hunter2%", &[]);
     check("filespin", b"hunter2+hunter2/hunter2%", &["holds '+', '/', '%' or another character that URLs change"]);
     check("filespin", b"hunter2 +\n\n", &["ends with a second line end: ", "is shorter than 16", "holds '+'"]);
-    // It is too long for what is around it.
+    // The secret is too long only because of the characters around it.
     let text = format!("{MINIMAL}\n[endpoints.it]\nprovider = \"uploadcare\"\nsecrets = [\"env:A\"]");
     let report = read(&text, &[("A", "UPLOADCARE_SECRET=hunter2-hunter2-hunter2")], &[]).expect_err("accepted").to_string();
     assert!(report.ends_with("it can never match; it begins with a name and \"=\""), "{report}");
-    // Whatever a secret is for.
+    // The warning comes whatever the secret is for.
     let sasl = "sasl = {mechanism = \"SCRAM-SHA-256\", username = \"u\", password = \"env:P\"}";
     let registry = "[schema_registry]\nurls = [\"https://r\"]\ntoken = \"env:P\"\n[tracing]\nendpoint = \"https://c\"\nheaders = [\"a=env:P\"]";
     let text = MINIMAL.replacen("[kafka]\n", &format!("[kafka]\nsecurity = \"tls\"\n{sasl}\n"), 1);
@@ -163,7 +164,7 @@ fn paths_that_mean_something_else_are_explained() {
         let text = MINIMAL.replace("env:AVATARS_TOKEN", &format!("file:{path}"));
         assert_eq!(accept(&text, &[], &[]).warnings, [format!("[endpoints.avatars] secrets: the file {path:?} {expected}")]);
     }
-    // It is there, and still looks like a URL.
+    // The file exists, but its path still looks like a URL.
     let path = directory("url").join("s");
     fs::write(&path, "hunter2-hunter2-hunter2").unwrap();
     let text = MINIMAL.replace("env:AVATARS_TOKEN", &format!("file:/{}", path.display()));
@@ -240,7 +241,7 @@ fn refresh(ring: &mut SecretRing) -> Vec<SecretEvent> {
     events
 }
 
-/// Whether a ring's slot holds exactly this secret.
+/// Returns whether a ring's slot holds exactly this secret.
 fn holds(ring: &SecretRing, slot: u32, text: &[u8]) -> bool {
     let expected = crate::signature::Secret::new(text).unwrap();
     ring.keys().secrets.iter().any(|(number, secret)| *number == slot && secret.same(&expected))

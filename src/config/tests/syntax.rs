@@ -1,8 +1,8 @@
-//! What a file that is no TOML is refused with.
+//! The complaints about files that are not TOML.
 
 use super::super::{Environment, parse};
 
-/// A good file with every kind of value, over several lines too.
+/// A correct file with every kind of value, also over several lines.
 const GOOD: &str = r#"[kafka]
 brokers = ["a:1", "b:2"]
 linger = "5ms"
@@ -36,7 +36,7 @@ fn problems(text: &str) -> Vec<String> {
     }
 }
 
-/// The parser loses its way after a sign that is missing, and complains of every line that follows. That is still one mistake.
+/// After a missing sign, the parser complains about every line that follows. That is still one mistake.
 #[test]
 fn one_missing_sign_is_one_problem() {
     assert_eq!(problems(GOOD), Vec::<String>::new());
@@ -47,7 +47,7 @@ fn one_missing_sign_is_one_problem() {
         let problems = problems(&text);
         assert!(problems.len() <= 1, "{sign} of byte {at}: {problems:#?}");
         let line = GOOD[..at].matches('\n').count() + 1;
-        // A sign that belongs to the line after it is missed there.
+        // If the sign belongs to the next line, it is missing there.
         let places = [line, line + 1].map(|line| format!("hookgate.toml:{line}:"));
         let begins = GOOD.lines().position(|line| line.starts_with("secrets = [") && !line.contains(']')).unwrap() + 1;
         let in_long_list = (begins..begins + 4).contains(&line);

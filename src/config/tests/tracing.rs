@@ -61,7 +61,7 @@ fn tracing_that_cannot_be() {
     for endpoint in ["http://[::1]:4318", "https://c", "http://c:65535/otlp/"] {
         accept(&format!("{MINIMAL}\n[tracing]\nendpoint = \"{endpoint}\""), &[], &[]);
     }
-    check_key("endpoint = \"http://c:4318/v1/traces\"", "in front of /v1/traces");
+    check_key("endpoint = \"http://c:4318/v1/traces\"", "before /v1/traces");
     check_key("headers = [\"authorization=pass-word\"]", "a secret has no place here");
     check_key("headers = [\"authorization: pass-word\"]", "where its value is");
     check_key("headers = [\"content-type=env:AVATARS_TOKEN\"]", "where its value is");
@@ -82,7 +82,7 @@ fn tracing_that_cannot_be() {
 fn headers_that_others_can_read_are_warned_of() {
     let check_warned = |endpoint: &str, headers: &str, warned: bool| {
         let table = format!("{MINIMAL}\n[tracing]\nendpoint = \"{endpoint}\"\n{headers}");
-        let expected = format!("[tracing] endpoint: {endpoint} is not encrypted: whoever is in between can read the headers");
+        let expected = format!("[tracing] endpoint: {endpoint} is not encrypted: anybody in between can read the headers");
         let expected = if warned { vec![expected] } else { Vec::new() };
         assert_eq!(accept(&table, &[("OTLP", "Bearer of-the-collector")], &[]).warnings, expected, "{endpoint} {headers}");
     };
@@ -121,7 +121,7 @@ fn what_replicas_are_compared_by() {
     check_same(("", &[]), ("[http]\nmax_headers = 100", &[]), true);
     check_same(("", &[]), ("[http]\nmax_headers = 99", &[]), false);
     check_same(("", &[]), (traced, &[]), false);
-    // What is each replica's own, and what a hash must not help to guess.
+    // Values that differ between replicas, and values that a hash must not help to guess, do not count.
     check_same(
         (traced, &[("HOOKGATE_TRACING__RESOURCE", "k8s.pod.name=a")]),
         (traced, &[("HOOKGATE_TRACING__RESOURCE", "k8s.pod.name=b")]),
