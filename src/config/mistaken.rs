@@ -35,6 +35,11 @@ const ASSIGNMENTS: [&str; 5] = ["export ", "set ", "setx ", "$env:", "ENV "];
 /// What stands in front of a secret in a header.
 const SCHEMES: [&str; 3] = ["Bearer ", "Basic ", "Token "];
 
+/// Returns the value of a header after its scheme, which belongs to the value of an `Authorization` header.
+pub(super) fn after_scheme(value: &str) -> &str {
+    SCHEMES.iter().find_map(|scheme| value.strip_prefix(scheme)).unwrap_or(value)
+}
+
 /// A secret with something around it that is probably not a part of it.
 #[derive(Debug)]
 pub(super) struct Mistaken {

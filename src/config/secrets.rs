@@ -174,7 +174,9 @@ pub(super) fn resolve(table: &Section<'_>, key: &str, reference: &str, environme
     {
         return Err(format!("{source} {fault}"));
     }
-    for remark in source.remarks(text.reveal().as_bytes()) {
+    // A header is kept whole, with its scheme.
+    let secret = if key == "headers" { mistaken::after_scheme(text.reveal()) } else { text.reveal() };
+    for remark in source.remarks(secret.as_bytes()) {
         table.warn(key, &remark);
     }
     Ok(text)

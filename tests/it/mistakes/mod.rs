@@ -83,6 +83,10 @@ fn values_of_another_shape() {
     for text in ["a:1;sasl.password=hunter2", "kafka://a:1?password=hunter2", "a:1/#hunter2"] {
         check("a connection string", "a:1", text, 64, "[kafka] brokers: a broker is not host:port, such as \"kafka:9092\"");
     }
+}
+
+#[test]
+fn values_that_are_not_what_their_keys_take() {
     check("brokers as a URL", "[\"a:1\"]", "\"kafka://user:hunter2@a:1\"", 64, "a string was found; write brokers = [\"…\"]");
     check("no port", "a:1", "a", 64, "\"a\" is not host:port, such as \"kafka:9092\"");
     check(
