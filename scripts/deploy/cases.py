@@ -1,5 +1,6 @@
 """Renders the chart for each case of cases.yaml: what it yields is validated against the schemas and compared, and what it refuses is one sentence
-of helm's, not a template's trace. At last the chart as a dependency, which its parent switches on and off.
+of helm's, not a template's trace. At last the chart as a dependency, which its parent switches on and off, null in the place of each value, and secrets
+that stand in the values.
 
 example: .work/venv-deploy/bin/python scripts/deploy/cases.py --helm .work/go/helm
 """
@@ -21,6 +22,7 @@ import validate
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy/helm/hookgate"
 MINIMAL = CHART / "ci/minimal-values.yaml"
+EVERYTHING = CHART / "ci/everything-values.yaml"
 # A label's value: kubernetes_validate has only the types.
 LABEL = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 
@@ -113,13 +115,57 @@ def as_dependency(helm):
     return found
 
 
+def keys(values, path=()):
+    """The path of every value and of the tables that they stand in."""
+    for key, value in values.items():
+        yield (*path, key)
+        yield from keys(value, (*path, key)) if isinstance(value, dict) else ()
+
+
+def nested(path, value):
+    for key in reversed(path):
+        value = {key: value}
+    return value
+
+
+def without_values(helm):
+    """With null in the place of each value, helm renders the chart or refuses that in a sentence."""
+    found = []
+    for path in keys(yaml.safe_load((CHART / "values.yaml").read_text())):
+        _, said = template(helm, CHART, nested(path, None), EVERYTHING)
+        if said is not None and ("executing" in said or "YAML" in said.splitlines()[0]):
+            found.append(f"{'.'.join(path)}: null is a template's trace; helm says:\n{said}")
+    return found
+
+
+def secrets(schema, path=()):
+    """The path of every secret in the schema of `config`; one of a list is the list's only item."""
+    for name, part in [*schema.get("properties", {}).items(), *(("a", it) for it in schema.get("patternProperties", {}).values())]:
+        if part.get("items", part) == {"$ref": "#/definitions/secret"}:
+            yield (*path, name), "items" in part
+        yield from secrets(part, (*path, name))
+
+
+def inline_secrets(helm):
+    """A secret that stands in the values is refused, and is not in what helm prints: that ends in the logs of pipelines."""
+    found, schema = [], json.loads((CHART / "values.schema.json").read_text())["definitions"]["config"]
+    paths = list(secrets(schema, ("config",)))
+    for path, in_list in paths:
+        for secret in ("hunter2", "hunter2 with blanks", {"secretName": "a", "key": "hunter2 with blanks"}, {"secretName": "a", "hunter": "hunter2"}):
+            _, said = template(helm, CHART, nested(path, [secret] if in_list else secret), MINIMAL)
+            if said is None or "hunter2" in said or "executing" in said:
+                found.append(f"{'.'.join(path)}: the secret {secret!r} is not refused, or is printed; helm says:\n{said}")
+    return found + ([] if len(paths) >= 5 else [f"there are more secrets than {paths}"])
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--helm", required=True, help="the helm to render with")
     arguments = arguments.parse_args()
     cases = yaml.safe_load(pathlib.Path(__file__).with_suffix(".yaml").read_text())
     complaints = [f"{json.dumps(case['set'])}: {fault}" for case in cases for fault in faults(case, arguments.helm)]
-    complaints += as_dependency(arguments.helm)
+    for check in (as_dependency, without_values, inline_secrets):
+        complaints += check(arguments.helm)
     # A comparison that finds nothing wrong with anything would be silent as well.
     if not faults({"set": {}, "yields": {"Deployment/hookgate spec.replicas": 3}}, arguments.helm) or not faults(
         {"set": {}, "refused": "anything"}, arguments.helm
@@ -128,7 +174,7 @@ def main():
     if complaints:
         sys.exit("\n".join(complaints))
     refused = sum("refused" in case for case in cases)
-    print(f"{len(cases) - refused} cases render as they should, {refused} are refused in a sentence, and the chart is a dependency")
+    print(f"{len(cases) - refused} cases render as they should, {refused} are refused in a sentence, the chart is a dependency, and no null and no secret does harm")
 
 
 main()

@@ -56,6 +56,8 @@ def derived_schema(hookgate):
     schema = json.loads(path.read_text())
     printed = json.loads(subprocess.run([hookgate, "schema", "config"], check=True, capture_output=True, text=True).stdout)
     schema["definitions"]["config"] = config_schema({key: printed[key] for key in ("type", "additionalProperties", "properties")})
+    # A null takes the whole table out of the values.
+    schema["definitions"]["config"]["required"] = ["kafka"]
     return {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n"}
 
 

@@ -34,6 +34,11 @@ on IPv6 too where the Services have it. */}}
 {{- else if and (kindIs "map" $value) (not (include "hookgate.isReference" $value)) -}}
 {{- $_ := set $tables $key $value -}}
 {{- else -}}
+{{- if has $key (list "password" "client_secret" "token" "secrets") -}}
+{{- range ternary $value (list $value) (kindIs "slice" $value) -}}
+{{- include "hookgate.checkSecret" (dict "path" (printf "%s.%s" $path $key) "value" .) -}}
+{{- end -}}
+{{- end -}}
 {{- $lines = append $lines (printf "%s = %s" (include "hookgate.tomlKey" $key) (include "hookgate.tomlValue" (dict "key" $key "value" $value))) -}}
 {{- end -}}
 {{- end -}}
@@ -52,6 +57,15 @@ on IPv6 too where the Services have it. */}}
 
 {{- define "hookgate.tomlKey" -}}
 {{ if regexMatch "^[A-Za-z0-9_-]+$" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
+{{- end }}
+
+{{/* Refuses a secret that stands in the values itself, without repeating it. The schema does not look: it would print what it refuses. */}}
+{{- define "hookgate.checkSecret" -}}
+{{- if kindIs "string" .value -}}
+{{- if not (regexMatch "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$" .value) -}}
+{{- fail (printf "config.%s has a secret itself, or no reference to one: write {secretName: …, key: …}, \"env:NAME\" or \"file:/path\"" .path) -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/* JSON's texts are TOML's as well. Values files know no integers, and the schema takes no number with a fraction. */}}
@@ -79,8 +93,11 @@ on IPv6 too where the Services have it. */}}
 {{ if or (hasKey . "secretName") (hasKey . "configMapName") }}yes{{ end }}
 {{- end }}
 
-{{/* The folder of a Secret or a ConfigMap that is referred to. */}}
+{{/* The folder of a Secret or a ConfigMap that is referred to. A wrong key is not repeated: it may be the secret itself. */}}
 {{- define "hookgate.mountPath" -}}
+{{- if not (regexMatch "^[-._a-zA-Z0-9]+$" .key) -}}
+{{- fail (printf "config: a key of %s is the name of a file: letters, digits, '-', '_' and '.'" (.secretName | default .configMapName)) -}}
+{{- end -}}
 {{- if .secretName -}}
 /etc/hookgate/secrets/{{ .secretName }}
 {{- else -}}
@@ -110,9 +127,9 @@ because a file that is mounted alone (subPath) never changes.
 {{- range include "hookgate.references" .Values.config | trim | splitList "\n" | uniq | compact -}}
 {{- with fromJson . -}}
 {{- $path := include "hookgate.mountPath" . -}}
-{{- $mount := get $mounts $path | default (dict "secret" .secretName "configMap" .configMapName "keys" list "optional" false) -}}
-{{- $_ := set $mount "keys" (append $mount.keys .key | uniq | sortAlpha) -}}
-{{- $_ := set $mount "optional" (or $mount.optional .optional) -}}
+{{- $mount := get $mounts $path | default (dict "secret" .secretName "configMap" .configMapName "needed" list "optional" list) -}}
+{{- $list := ternary "optional" "needed" (.optional | default false) -}}
+{{- $_ := set $mount $list (append (get $mount $list) .key | uniq | sortAlpha) -}}
 {{- $_ := set $mounts $path $mount -}}
 {{- end -}}
 {{- end -}}

@@ -39,38 +39,55 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/part-of: {{ include "hookgate.name" . }}
 {{- end }}
 
-{{/* Not the chart's version: a new chart alone is no reason for new pods. */}}
+{{/*
+Called with the root and the path of labels of one object, or "" for none: what all objects have, then commonLabels and those, each once. Those win
+over commonLabels. What the chart sets itself is refused, because selectors and dashboards rely on it. Not the chart's version: a new chart alone is
+no reason for new pods.
+*/}}
 {{- define "hookgate.commonLabels" -}}
-app.kubernetes.io/part-of: {{ include "hookgate.name" . }}
-app.kubernetes.io/version: {{ include "hookgate.label" (.Values.image.tag | default .Chart.AppVersion) | quote }}
-{{- with .Values.commonLabels }}
+{{- $root := index . 0 -}}
+{{- $own := list "name" "instance" "part-of" "version" "managed-by" "component" -}}
+{{- $labels := dict -}}
+{{- range $path := without (list "commonLabels" (index . 1)) "" -}}
+{{- $more := $root.Values -}}
+{{- range splitList "." $path }}{{ $more = get $more . | default dict }}{{ end -}}
+{{- range $key, $value := $more -}}
+{{- if or (eq $key "helm.sh/chart") (has (trimPrefix "app.kubernetes.io/" $key) $own | and (hasPrefix "app.kubernetes.io/" $key)) -}}
+{{- fail (printf "%s has %s, which the chart sets itself: leave it out" $path $key) -}}
+{{- end -}}
+{{- $_ := set $labels $key $value -}}
+{{- end -}}
+{{- end -}}
+app.kubernetes.io/part-of: {{ include "hookgate.name" $root }}
+app.kubernetes.io/version: {{ include "hookgate.label" ($root.Values.image.tag | default $root.Chart.AppVersion) | quote }}
+{{- with $labels }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
 
 {{- define "hookgate.labels" -}}
-{{ include "hookgate.selectorLabels" . }}
+{{ include "hookgate.labelsWith" (list . "") }}
+{{- end }}
+
+{{/* Called as commonLabels is. */}}
+{{- define "hookgate.labelsWith" -}}
+{{- $root := index . 0 -}}
+{{ include "hookgate.selectorLabels" $root }}
 {{ include "hookgate.commonLabels" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ include "hookgate.label" (printf "%s-%s" .Chart.Name .Chart.Version) }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ include "hookgate.label" (printf "%s-%s" $root.Chart.Name $root.Chart.Version) }}
 {{- end }}
 
 {{- define "hookgate.podLabels" -}}
 {{ include "hookgate.selectorLabels" . }}
-{{ include "hookgate.commonLabels" . }}
-{{- with .Values.podLabels }}
-{{ toYaml . }}
-{{- end }}
+{{ include "hookgate.commonLabels" (list . "podLabels") }}
 {{- end }}
 
 {{/* Of the pods that run one command and end. */}}
 {{- define "hookgate.commandLabels" -}}
 app.kubernetes.io/name: {{ include "hookgate.name" . | trunc 55 }}-command
 app.kubernetes.io/instance: {{ .Release.Name }}
-{{ include "hookgate.commonLabels" . }}
-{{- with .Values.podLabels }}
-{{ toYaml . }}
-{{- end }}
+{{ include "hookgate.commonLabels" (list . "podLabels") }}
 {{- end }}
 
 {{- define "hookgate.serviceAccountName" -}}
@@ -96,7 +113,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* Whether the Services may have IPv6 addresses. Then 0.0.0.0 would leave half of the senders, or the probes, without an answer. */}}
 {{- define "hookgate.ipv6" -}}
-{{ if or (has "IPv6" .Values.service.ipFamilies) (hasSuffix "DualStack" .Values.service.ipFamilyPolicy) }}yes{{ end }}
+{{ if or (has "IPv6" .Values.service.ipFamilies) (hasSuffix "DualStack" (.Values.service.ipFamilyPolicy | default "")) }}yes{{ end }}
 {{- end }}
 
 {{- define "hookgate.webhookPort" -}}

@@ -76,6 +76,13 @@ volumeMounts:
 mount-{{ sha256sum . | trunc 8 }}
 {{- end }}
 
+{{/* Keys as the files of a volume. */}}
+{{- define "hookgate.items" -}}
+{{- range . }}
+- {key: {{ . | quote }}, path: {{ . | quote }}}
+{{- end }}
+{{- end }}
+
 {{/* Called with the root and the name of the ConfigMap. */}}
 {{- define "hookgate.volumes" -}}
 - name: config
@@ -83,6 +90,26 @@ mount-{{ sha256sum . | trunc 8 }}
     name: {{ .configMap }}
 {{- range $path, $mount := include "hookgate.mounts" .root | fromJson }}
 - name: {{ include "hookgate.volumeName" $path }}
+  {{- /* A key that is needed by one value is needed. */}}
+  {{- $optional := $mount.optional }}
+  {{- range $mount.needed }}{{ $optional = without $optional . }}{{ end }}
+  {{- if and $mount.needed $optional }}
+  # Two sources: `optional` is for all keys of one.
+  projected:
+    {{- if $mount.secret }}
+    defaultMode: 0440
+    {{- end }}
+    sources:
+      - {{ ternary "secret" "configMap" (not (empty $mount.secret)) }}:
+          name: {{ $mount.secret | default $mount.configMap }}
+          items:
+            {{- include "hookgate.items" $mount.needed | trim | nindent 12 }}
+      - {{ ternary "secret" "configMap" (not (empty $mount.secret)) }}:
+          name: {{ $mount.secret | default $mount.configMap }}
+          optional: true
+          items:
+            {{- include "hookgate.items" $optional | trim | nindent 12 }}
+  {{- else }}
   {{- if $mount.secret }}
   secret:
     secretName: {{ $mount.secret }}
@@ -92,13 +119,12 @@ mount-{{ sha256sum . | trunc 8 }}
   configMap:
     name: {{ $mount.configMap }}
   {{- end }}
-    {{- if $mount.optional }}
+    {{- if $optional }}
     optional: true
     {{- end }}
     items:
-      {{- range $mount.keys }}
-      - {key: {{ . | quote }}, path: {{ . | quote }}}
-      {{- end }}
+      {{- include "hookgate.items" ($mount.needed | default $optional) | trim | nindent 6 }}
+  {{- end }}
 {{- end }}
 {{- with .root.Values.extraVolumes }}
 {{ toYaml . }}
