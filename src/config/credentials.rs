@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Kafka, Sasl, Security,
     files::read_file,
-    sasl,
+    mistaken,
     secrets::{SecretSource, SecretText},
     tls,
 };
@@ -62,7 +62,7 @@ impl Credentials {
         // A file has no variables in it.
         let read = |source: &SecretSource| {
             let password = source.text(&super::Environment::default())?;
-            match sasl::cut_by_librdkafka(password.reveal()) {
+            match mistaken::cut_by_librdkafka(password.reveal()) {
                 Some(fault) => Err(format!("{source} {fault}")),
                 None => Ok(password),
             }

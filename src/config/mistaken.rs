@@ -8,7 +8,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE},
 };
 
-use super::{secrets::SecretSource, syntax::TYPOGRAPHIC_QUOTES};
+use super::syntax::TYPOGRAPHIC_QUOTES;
 
 /// The fewest characters that are recognized as the base64 of a text; fewer may look like it by chance.
 const BASE64_CHARACTERS_MIN: usize = 16;
@@ -38,6 +38,13 @@ const SCHEMES: [&str; 3] = ["Bearer ", "Basic ", "Token "];
 /// Returns the value of a header after its scheme, which belongs to the value of an `Authorization` header.
 pub(super) fn after_scheme(value: &str) -> &str {
     SCHEMES.iter().find_map(|scheme| value.strip_prefix(scheme)).unwrap_or(value)
+}
+
+/// Returns why a user, a password or a secret would reach the brokers as another one, or `None` if it would not: librdkafka takes off what C's
+/// `isspace` finds at the beginning.
+pub(super) fn cut_by_librdkafka(text: &str) -> Option<&'static str> {
+    let is_cut = text.starts_with([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    is_cut.then_some("begins with a blank or a line end, which the Kafka client takes off, so that it never counts; take it off")
 }
 
 /// A secret with something around it that is probably not a part of it.
@@ -117,9 +124,11 @@ fn other_than_a_secret(bytes: &[u8]) -> Option<String> {
     let text = str::from_utf8(bytes).ok()?;
     let is_container = text.starts_with(['{', '[']) && serde_json::from_str::<serde_json::Value>(text).is_ok();
     let unseen = text.chars().find(|c| is_unseen(*c) && !matches!(c, '\n' | '\r'));
+    let names_another =
+        |kind| text.strip_prefix(kind).is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace));
     if text.starts_with("-----BEGIN ") {
         Some("is a PEM file".into())
-    } else if SecretSource::parse(text).is_ok() {
+    } else if names_another("env:") || names_another("file:") {
         Some("is a reference, which is not followed here".into())
     } else if is_container {
         Some("is JSON".into())

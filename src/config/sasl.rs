@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
-    Environment, files::readable_file, getters::Section, problem::ValueOrigin, secrets::SecretText, security::Security,
+    Environment, files::readable_file, getters::Section, mistaken, problem::ValueOrigin, secrets::SecretText, security::Security,
     url::service,
 };
 
@@ -169,16 +169,10 @@ fn filled(table: &Section<'_>, key: &'static str, found: Option<(String, ValueOr
     found.inspect(|(text, origin)| {
         if text.is_empty() {
             table.complain(key, origin.clone(), "is empty");
-        } else if let Some(fault) = cut_by_librdkafka(text) {
+        } else if let Some(fault) = mistaken::cut_by_librdkafka(text) {
             table.complain(key, origin.clone(), fault);
         }
     })
-}
-
-/// Why a user, a password or a secret would reach the brokers as another one, if it would: librdkafka takes off what C's `isspace` finds in front.
-pub(super) fn cut_by_librdkafka(text: &str) -> Option<&'static str> {
-    let is_cut = text.starts_with([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
-    is_cut.then_some("begins with a blank or a line end, which the Kafka client takes off, so that it never counts; take it off")
 }
 
 fn token_source(table: &mut Section<'_>, environment: &Environment) -> Option<TokenSource> {

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{Environment, files::read_file, getters::Section, mistaken, sasl};
+use super::{Environment, files::read_file, getters::Section, mistaken};
 use crate::provider::{CredentialSource, Provider};
 
 /// The largest secret file in bytes; a larger file is something else.
@@ -170,7 +170,7 @@ pub(super) fn resolve(table: &Section<'_>, key: &str, reference: &str, environme
     }
     let text = source.text(environment)?;
     if table.is_for_librdkafka()
-        && let Some(fault) = sasl::cut_by_librdkafka(text.reveal())
+        && let Some(fault) = mistaken::cut_by_librdkafka(text.reveal())
     {
         return Err(format!("{source} {fault}"));
     }
