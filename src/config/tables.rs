@@ -138,7 +138,8 @@ fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut
         none = false;
         endpoints.extend(endpoint(&name, table, environment, warnings));
     }
-    if none {
+    // Without one there is no daemon, but the topics can be read.
+    if none && section.reader.needs != super::Needs::Kafka {
         let message = "[endpoints]: there is none; for example [endpoints.uploadcare] with provider = \"uploadcare\" and secrets = [\"env:UPLOADCARE_SECRET\"]";
         section.reader.problem(section.origin.clone(), message);
     }

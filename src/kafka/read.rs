@@ -55,6 +55,12 @@ impl StoredRecord {
         std::str::from_utf8(value.as_deref()?).ok()
     }
 
+    /// Returns the values of all headers of a name, as far as they are text.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.headers.iter().filter(move |(it, _)| it == name);
+        named.filter_map(|(_, value)| std::str::from_utf8(value.as_deref()?).ok())
+    }
+
     /// Returns the key's bytes, or an empty slice where the key is null.
     pub fn key_bytes(&self) -> &[u8] {
         self.key.as_deref().unwrap_or_default()

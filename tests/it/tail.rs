@@ -215,3 +215,22 @@ fn every_flag_is_documented() {
     let formats = rows(&text).filter(|row| help.contains(&format!("- {}:", row[0]))).count();
     assert_eq!(formats, help.lines().filter(|line| line.trim_start().starts_with("- ")).count(), "formats");
 }
+
+/// Topics can be read where there is nothing but brokers: what the daemon needs besides is not asked for.
+#[test]
+fn a_configuration_without_endpoints_is_enough() {
+    let cluster = Cluster::new(&[("hookgate.quarantine", 1)]);
+    cluster.write(&[("hookgate.quarantine", 0, "a", "clean")]);
+    cluster.folder.write("empty.toml", "");
+    cluster.folder.write("prefix.toml", "[topics]\nprefix = \"hookgate.\"\n");
+    for file in ["empty.toml", "prefix.toml"] {
+        cluster.check(&format!("--config {file} hookgate.quarantine --from-beginning --exit"), &["a"]);
+        cluster.check(&format!("--config {file} * --from-beginning --exit --verdict clean"), &["a"]);
+        // Nobody knows here which endpoints there are, so a name that none has is no mistake.
+        cluster.check(&format!("--config {file} * --from-beginning --exit --endpoint nobody"), &[]);
+    }
+    // The others need them.
+    let checked = hookgate(&cluster.folder, &["check", "--config", "empty.toml", "--brokers", cluster.mock.brokers()]);
+    assert_eq!(checked.code, Some(64), "{checked:?}");
+    assert!(checked.err.contains("[endpoints]: there is none"), "{checked:?}");
+}

@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal as _, Write};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::{Args, ValueEnum};
-use prost::Message as _;
 use serde_json::{Map, Value, json};
 
 use crate::{command::Failure, config::Environment, kafka::read::StoredRecord, logged::printable, proto};
@@ -103,7 +102,7 @@ impl Printer {
             Format::Raw => out.write_all(stored.value_bytes())?,
             Format::Delimited => {
                 let (_, event) = event_of(stored);
-                if event.is_empty() || proto::Event::decode(event).is_err() {
+                if proto::read_event(event).is_none() {
                     return Ok(false);
                 }
                 let mut length = Vec::new();
@@ -112,7 +111,7 @@ impl Printer {
                 out.write_all(event)?;
             }
             Format::Body => {
-                let Ok(event) = proto::Event::decode(event_of(stored).1) else { return Ok(false) };
+                let Some(event) = proto::read_event(event_of(stored).1) else { return Ok(false) };
                 if self.terminal {
                     lines(&event.body).try_for_each(|line| writeln!(out, "{line}"))?;
                 } else {
@@ -177,7 +176,7 @@ impl Printer {
     }
 
     fn event(self, out: &mut impl Write, event: &[u8], mut fields: Map<String, Value>) -> io::Result<()> {
-        let body = proto::Event::decode(event).map(|event| event.body).unwrap_or_default();
+        let body = proto::read_event(event).map(|event| event.body).unwrap_or_default();
         fields.shift_remove("body");
         // It stands in the head line, as the key.
         fields.shift_remove("subject");
@@ -302,7 +301,7 @@ fn to_json(stored: &StoredRecord, with_body: bool) -> Value {
     match proto::event_to_json(event) {
         Some(mut fields) => {
             // The text itself and not what it reads as: numbers and double keys would not survive that.
-            let body = with_body.then(|| proto::Event::decode(event).ok()).flatten();
+            let body = with_body.then(|| proto::read_event(event)).flatten();
             if let Some(text) = body.and_then(|event| String::from_utf8(event.body.into()).ok()) {
                 fields["body_text"] = text.into();
             }

@@ -113,8 +113,8 @@ fn resolve(arguments: &Arguments, environment: &Environment) -> Result<Resolved,
         [] => crate::app::topic_table(&config).by_topic().keys().map(ToString::to_string).collect(),
         topics => topics.to_vec(),
     };
-    let endpoints = config.endpoints.iter().map(|endpoint| Arc::clone(&endpoint.name)).collect();
-    Ok((config.kafka, topics, Some(endpoints)))
+    let endpoints: Vec<_> = config.endpoints.iter().map(|endpoint| Arc::clone(&endpoint.name)).collect();
+    Ok((config.kafka, topics, Some(endpoints).filter(|names| !names.is_empty())))
 }
 
 /// One run of the command.

@@ -6,7 +6,6 @@ use std::{
 };
 
 use clap::{Args, builder::PossibleValuesParser};
-use prost::Message as _;
 
 use crate::{
     clock,
@@ -198,9 +197,9 @@ pub(super) struct Filters {
     id: Vec<String>,
 }
 
-/// Whether a value is one of those that are wanted; any is where none is named.
-fn wanted<'a>(wanted: &[String], value: impl FnOnce() -> Option<&'a str>) -> bool {
-    wanted.is_empty() || value().is_some_and(|value| wanted.iter().any(|wanted| matches(wanted, value)))
+/// Whether one of the values is one of those that are wanted; any is where none is named.
+fn wanted<'a>(wanted: &[String], values: impl IntoIterator<Item = &'a str>) -> bool {
+    wanted.is_empty() || values.into_iter().any(|value| wanted.iter().any(|wanted| matches(wanted, value)))
 }
 
 impl Filters {
@@ -241,50 +240,49 @@ impl Filters {
         doubts
     }
 
-    /// Whether a record is to be shown. The headers answer where they can, without a look into the value.
+    /// Whether a record is to be shown. The headers answer where they can, without a look into the value. Where one stands there several times,
+    /// each of its values counts.
     pub(super) fn admit(&self, stored: &StoredRecord) -> bool {
-        let kind = stored.header("ce_type").and_then(|kind| kind.strip_prefix("hookgate."));
-        let (provider, name) = match kind.map(|kind| kind.split_once('.').unwrap_or(("", kind))) {
-            Some((provider, name)) => (Some(provider).filter(|it| !it.is_empty()), Some(name)),
-            None => (None, None),
-        };
-        let key = std::str::from_utf8(stored.key_bytes()).ok();
-        let source = stored.header("ce_source").and_then(|source| source.strip_prefix("/hookgate/"));
-        let id = stored.header("ce_id");
-        let told = wanted(&self.subject, || stored.header("ce_subject").or(key))
-            && wanted(&self.verdict, || stored.header("hookgate-verdict"))
-            && (provider.is_none() || wanted(&self.provider, || provider))
-            && (source.is_none() || wanted(&self.endpoint, || source))
-            && (id.is_none() || wanted(&self.id, || id));
-        let type_is_told = self.types.is_empty() || self.takes_type(provider, name);
+        let all = |name: &'static str| stored.values(name).collect::<Vec<_>>();
+        let kinds = stored.values("ce_type").filter_map(|kind| kind.strip_prefix("hookgate."));
+        let kinds: Vec<(&str, &str)> = kinds.map(|kind| kind.split_once('.').unwrap_or(("", kind))).collect();
+        let providers: Vec<&str> = kinds.iter().map(|(provider, _)| *provider).filter(|it| !it.is_empty()).collect();
+        let (subjects, ids) = (all("ce_subject"), all("ce_id"));
+        let key = std::str::from_utf8(stored.key_bytes()).ok().filter(|_| subjects.is_empty());
+        let sources: Vec<&str> = stored.values("ce_source").filter_map(|source| source.strip_prefix("/hookgate/")).collect();
+        let told = wanted(&self.subject, subjects.into_iter().chain(key))
+            && wanted(&self.verdict, stored.values("hookgate-verdict"))
+            && (providers.is_empty() || wanted(&self.provider, providers.iter().copied()))
+            && (sources.is_empty() || wanted(&self.endpoint, sources.iter().copied()))
+            && (ids.is_empty() || wanted(&self.id, ids.iter().copied()));
+        let type_is_told = self.types.is_empty() || kinds.iter().any(|(provider, name)| self.takes_type(provider, name));
         let open = [
-            provider.is_none() && !self.provider.is_empty(),
-            source.is_none() && !self.endpoint.is_empty(),
-            id.is_none() && !self.id.is_empty(),
+            providers.is_empty() && !self.provider.is_empty(),
+            sources.is_empty() && !self.endpoint.is_empty(),
+            ids.is_empty() && !self.id.is_empty(),
             !self.origin.is_empty(),
-            !type_is_told && name.is_none_or(|name| COLLECTIVE.contains(&name)),
+            !type_is_told && kinds.iter().all(|(_, name)| COLLECTIVE.contains(name)),
         ];
         told && if open.contains(&true) { self.admits_decoded(stored, type_is_told) } else { type_is_told }
     }
 
     /// Whether a type is wanted, by its own name, with the provider's in front, or as `ce_type` has it, which is what tail prints.
-    fn takes_type(&self, provider: Option<&str>, name: Option<&str>) -> bool {
-        let Some(name) = name else { return false };
-        let full = provider.map_or_else(|| name.to_owned(), |provider| format!("{provider}.{name}"));
-        [name, &full, &format!("hookgate.{full}")].iter().any(|name| wanted(&self.types, || Some(name)))
+    fn takes_type(&self, provider: &str, name: &str) -> bool {
+        let full = if provider.is_empty() { name.to_owned() } else { format!("{provider}.{name}") };
+        wanted(&self.types, [name, &full, &format!("hookgate.{full}")])
     }
 
     /// The same by the event itself. What is no event matches nothing.
     fn admits_decoded(&self, stored: &StoredRecord, type_is_told: bool) -> bool {
         let value = proto::unframe(stored.value_bytes()).map_or(stored.value_bytes(), |(_, event)| event);
-        let Ok(event) = proto::Event::decode(value) else { return false };
+        let Some(event) = proto::read_event(value) else { return false };
         let origin =
             Origin::try_from(event.origin).unwrap_or_default().as_str_name().trim_start_matches("ORIGIN_").to_lowercase();
-        wanted(&self.provider, || Some(&event.provider))
-            && wanted(&self.endpoint, || Some(&event.endpoint))
-            && wanted(&self.id, || Some(&event.id))
-            && wanted(&self.origin, || Some(&origin))
-            && (type_is_told || self.takes_type(Some(&event.provider), Some(&event.r#type)))
+        wanted(&self.provider, [&*event.provider])
+            && wanted(&self.endpoint, [&*event.endpoint])
+            && wanted(&self.id, [&*event.id])
+            && wanted(&self.origin, [&*origin])
+            && (type_is_told || self.takes_type(&event.provider, &event.r#type))
     }
 }
 

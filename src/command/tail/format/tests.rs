@@ -1,3 +1,5 @@
+use prost::Message as _;
+
 use super::*;
 
 /// A scan whose fields and body do what they can to a terminal.
@@ -73,6 +75,19 @@ fn what_is_no_event_is_shown_as_bytes() {
     assert_eq!(line["not_an_event_hex"], "ff".repeat(65));
     assert_eq!(printed(Format::Body, false, false, &long), b"");
     assert_eq!(printed(Format::Raw, false, false, &long), long);
+}
+
+/// Protobuf skips fields that it does not know, so such bytes can be read, and nothing comes of it.
+#[test]
+fn bytes_of_which_nothing_is_known_are_no_event() {
+    let junk = [b'x'; 200];
+    let line: Value = serde_json::from_str(&text(Format::Json, true, false, &junk)).unwrap_or_default();
+    assert_eq!((line.get("event"), &line["not_an_event_hex"]), (None, &json!("78".repeat(200))));
+    assert!(text(Format::Pretty, false, false, &junk).contains("  not an event  200 bytes: 7878"));
+    for format in [Format::Delimited, Format::Body] {
+        assert_eq!(printed(format, false, false, &junk), b"", "{format:?}");
+    }
+    assert_eq!(printed(Format::Raw, false, false, &junk), junk);
 }
 
 #[test]

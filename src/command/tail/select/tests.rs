@@ -1,3 +1,5 @@
+use prost::Message as _;
+
 use clap::Parser as _;
 
 use super::*;
@@ -176,6 +178,31 @@ fn filters_admit_what_they_name() {
     check(&whole, "--origin webhook,sample", true);
     check(&whole, "--origin sample", false);
     check(&undecodable, "--origin webhook", false);
+}
+
+/// A header that stands there several times is found by each of its values: which one counts is for whoever looks at the record to say.
+#[test]
+fn each_value_of_a_doubled_header_is_looked_at() {
+    let of = |names: [&str; 2], name: &'static str| {
+        let mut record = stored("hookgate.filesafety.scan.complete", &event("filesafety", "scan.complete"), &[]);
+        record.headers.retain(|(it, _)| it != name);
+        record.headers.extend(names.map(|value| (name.to_owned(), Some(value.as_bytes().to_vec()))));
+        record
+    };
+    let both = |name: &'static str, values: [&str; 2], lines: [&str; 2], neither: &str| {
+        for record in [of(values, name), of([values[1], values[0]], name)] {
+            check(&record, lines[0], true);
+            check(&record, lines[1], true);
+            check(&record, neither, false);
+        }
+    };
+    both("hookgate-verdict", ["clean", "infected"], ["--verdict clean", "--verdict infected"], "--verdict nsfw");
+    both("ce_subject", ["a", "b"], ["--subject a", "--subject b"], "--subject c");
+    both("ce_id", ["a", "b"], ["--id a", "--id b"], "--id c");
+    both("ce_source", ["/hookgate/a", "/hookgate/b"], ["--endpoint a", "--endpoint b"], "--endpoint c");
+    let types = ["hookgate.frameio.file.ready", "hookgate.uploadcare.file.stored"];
+    both("ce_type", types, ["--type file.ready", "--type uploadcare.file.stored"], "--type file.deleted");
+    both("ce_type", types, ["--provider frameio", "--provider uploadcare"], "--provider filespin");
 }
 
 #[test]
