@@ -32,10 +32,10 @@ impl<'a> Section<'a> {
         self.table_of(key, Kind::Table)
     }
 
-    /// Returns a table of keys that the user chooses, empty where it was not written. What is read of it must be
-    /// [shown](Section::show_all).
-    pub(super) fn map(&mut self, key: &'static str) -> Self {
-        self.table_of(key, Kind::Map)
+    /// Returns a table of keys that the user chooses, empty where it was not written. Where there are `names`, each key is one of them. What
+    /// is read of the table must be [shown](Section::show_all).
+    pub(super) fn map(&mut self, key: &'static str, names: Vec<String>) -> Self {
+        self.table_of(key, Kind::Map(names))
     }
 
     fn table_of(&mut self, key: &'static str, kind: Kind) -> Self {

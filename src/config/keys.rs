@@ -24,10 +24,12 @@ pub struct Key {
 pub enum Kind {
     /// A table of keys, each of which is described.
     Table,
-    /// A table of keys that the user chooses, with a value each.
-    Map,
+    /// A table of keys that the user chooses, with a value each. Where there are names, each key is one of them.
+    Map(Vec<String>),
     /// A string.
     Text,
+    /// A string that a regular expression matches.
+    Pattern(String),
     /// The path of a file.
     File,
     /// A reference to a secret.

@@ -2,7 +2,7 @@
 
 use tracing::level_filters::LevelFilter;
 
-use super::{getters::Section, problem::suggestion};
+use super::{getters::Section, keys::Kind, problem::suggestion};
 
 /// The values of the table `[log]`.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ struct Directive<'a> {
 }
 
 fn level(section: &mut Section<'_>, warnings: &mut Vec<String>) -> String {
-    let (text, origin) = section.text_or("level", "info");
+    let (text, origin) = section.kind_or("level", Kind::Pattern(pattern()), "info");
     // The filter's own parser takes a blank for a part of the name beside it, and then shows nothing.
     let written: Vec<&str> = text.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
     if written.is_empty() {
@@ -87,6 +87,16 @@ fn level(section: &mut Section<'_>, warnings: &mut Vec<String>) -> String {
     let level = written.join(",");
     section.show("level", level.as_str());
     level
+}
+
+/// Returns a regular expression for what [`level`] takes. Directives that match may still be refused, such as those for a part that does not exist.
+fn pattern() -> String {
+    let letter = |letter: char| format!("[{}{letter}]", letter.to_ascii_uppercase());
+    let word = |word: &&str| word.chars().map(letter).collect::<String>();
+    let words: Vec<String> = LEVELS.iter().map(word).collect();
+    // The filter also takes levels as numbers.
+    let directive = format!(r"([A-Za-z0-9_:-]+=)?(0*[0-5]|{})", words.join("|"));
+    format!(r"^\s*({directive})?(\s*,\s*({directive})?)*\s*$")
 }
 
 /// Reads one directive more strictly than the filter, which takes any unknown word for the name of a part of the program: with `warning` it

@@ -68,7 +68,7 @@ pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Topi
     let day = Duration::from_secs(86_400);
     let narrow = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
     let prefix = prefix(&mut section);
-    let map = map(section.map("map"));
+    let map = map(section.map("map", map_names()));
     let partitions = narrow(section.integer("partitions", 6, &(1..=10_000)));
     let replication = replication(&mut section);
     let topics = Topics {

@@ -165,6 +165,13 @@ fn the_schema_of_the_configuration_has_every_key_with_its_limits() {
     let secrets = json!({"type": "array", "minItems": 1, "maxItems": 16, "items": {"$ref": "#/definitions/reference"}});
     check("endpoints.<name>.secrets", secrets);
     assert_eq!(at("endpoints")["additionalProperties"], false);
+    // Words that are wrong are refused where they can be; the chart's cases try some.
+    assert!(at("log.level")["pattern"].is_string());
+    let kinds = at("topics.map")["propertyNames"]["enum"].as_array().unwrap();
+    for kind in ["frameio.*", "uploadcare.file.stored", "quarantine"] {
+        assert!(kinds.contains(&json!(kind)), "{kind}: {kinds:?}");
+    }
+    assert_eq!(at("kafka.properties")["propertyNames"], Value::Null);
 }
 
 #[test]

@@ -46,7 +46,14 @@ fn place<'a>(schema: &'a mut Value, path: &str) -> &'a mut Value {
 fn of(key: &Key) -> Value {
     let mut schema = match &key.kind {
         Kind::Table => return json!({"type": "object", "additionalProperties": false, "properties": {}}),
-        Kind::Map => return json!({"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}}),
+        Kind::Map(names) => {
+            let mut map = json!({"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}});
+            if !names.is_empty() {
+                map["propertyNames"] = json!({"enum": names});
+            }
+            return map;
+        }
+        Kind::Pattern(pattern) => json!({"type": "string", "pattern": pattern}),
         Kind::Text => json!({"type": "string"}),
         Kind::File => json!({"$ref": "#/definitions/file"}),
         Kind::Secret => json!({"$ref": "#/definitions/reference"}),

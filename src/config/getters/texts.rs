@@ -27,7 +27,12 @@ impl Section<'_> {
 
     /// Reads a string, or returns its default.
     pub(in super::super) fn text_or(&mut self, key: &'static str, default: &str) -> Written {
-        let found = self.string(key, Kind::Text, Absent::Default(default.into()));
+        self.kind_or(key, Kind::Text, default)
+    }
+
+    /// A string of a kind, or its default. What the kind asks for beyond that is not checked.
+    pub(in super::super) fn kind_or(&mut self, key: &'static str, kind: Kind, default: &str) -> Written {
+        let found = self.string(key, kind, Absent::Default(default.into()));
         found.unwrap_or_else(|| (default.to_owned(), self.origin.clone()))
     }
 
