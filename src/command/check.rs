@@ -28,8 +28,8 @@ use crate::{
 /// Check the configuration, and with --cluster that the cluster fits it.
 ///
 /// All problems are printed at once. Nothing is written anywhere: the permission to write is tried with a record that the broker must
-/// refuse for its size. Should one store it all the same, that is told. Exits with 0 if the configuration is good, 64 if `serve` would refuse
-/// it, 3 if the cluster does not fit it or, with --strict, something is warned of, and 1 if the cluster does not answer.
+/// refuse for its size. If a broker stores it nevertheless, the report says so. Exits with 0 if the configuration is good, 64 if `serve`
+/// would refuse it, 3 if the cluster does not fit it or, with --strict, there is a warning, and 1 if the cluster does not answer.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate check
@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     /// Ask the cluster too: brokers, topics, partitions, sizes, permissions, min.insync.replicas; and the schema registry, if there is one.
     #[arg(long)]
     cluster: bool,
-    /// Exit with 3 where there is a warning: works, but is probably not meant.
+    /// Exit with 3 if there is a warning: something works, but is probably not meant.
     #[arg(long)]
     strict: bool,
     /// Print one JSON object, also of a configuration that cannot be used.
@@ -50,14 +50,14 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What the cluster and the schema registry say.
+/// What the cluster and the schema registry have answered.
 #[derive(Default)]
 struct ClusterReport {
     brokers: Vec<String>,
     schema_ids: BTreeMap<String, Option<u32>>,
-    /// What does not fit.
+    /// What does not fit the configuration.
     findings: Vec<String>,
-    /// Why one of them could not be asked.
+    /// Why the cluster or the registry could not be asked.
     unreachable: Vec<String>,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     Ok(true)
 }
 
-/// The configuration and everything that is warned of, or what `serve` would refuse.
+/// Returns the configuration and all warnings, or what `serve` would refuse.
 fn examine(arguments: &Arguments, environment: &Environment) -> Result<(Config, Vec<String>), Failure> {
     let config = arguments.source.load(environment, Needs::Everything)?;
     let mut warnings = config.warnings.clone();
@@ -161,7 +161,7 @@ fn show(
     Ok(())
 }
 
-/// The brokers, and everything about the cluster that does not fit.
+/// Adds the brokers, and everything in the cluster that does not fit the configuration, to the report.
 fn inspect(config: &Config, cluster_report: &mut ClusterReport, warnings: &mut Vec<String>) {
     let topics: Vec<String> = topic_table(config).by_topic().into_keys().map(|topic: Arc<str>| topic.to_string()).collect();
     let (kafka, unusable) = match bootstrap::usable(&config.kafka) {
@@ -184,7 +184,8 @@ fn inspect(config: &Config, cluster_report: &mut ClusterReport, warnings: &mut V
     cluster_report.brokers = cluster.brokers;
 }
 
-/// The id of each subject that has one or will have one, and whatever is in the way as a finding. Nothing is registered.
+/// Adds the id of each subject that has one or will have one to the report, and everything that prevents an id as a finding. Registers
+/// nothing.
 fn inspect_schemas(config: &Config, cluster_report: &mut ClusterReport) {
     let Some(schema_registry) = &config.schema_registry else { return };
     let topics = topic_table(config).by_topic();

@@ -12,7 +12,7 @@ use super::{Cli, CommandResult};
 #[command(after_help = "Example:
   hookgate completions bash > /etc/bash_completion.d/hookgate")]
 pub(super) struct Arguments {
-    /// The shell.
+    /// The shell to print the completions of.
     shell: Shell,
 }
 

@@ -29,7 +29,7 @@ use crate::{
 
 /// How long Kafka may take to be reached, and the samples to be read back.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often the reader looks whether it is to stop.
+/// How often the reader checks whether it must stop.
 const READ_WAIT: Duration = Duration::from_millis(200);
 
 /// Try Hookgate out: the daemon with an embedded Kafka, generated secrets and sample traffic.
@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     /// created in it.
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<String>,
-    /// Take schema ids from this registry, and register what is missing in it: values are in Confluent's wire format then.
+    /// Take schema ids from this registry, and register missing schemas in it. Values are then in Confluent's wire format.
     #[arg(long, value_name = "URL")]
     schema_registry: Option<String>,
     /// Where to take webhooks; by default port 8080, or any free port where that is taken.
@@ -77,13 +77,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     let options = app::Options { environment, clock: clock::system, origin: Origin::Sample };
     let running = app::start(&config, options)?;
     let shown = show(arguments, &config, &running, &secrets, Printer::pretty(terminal));
-    // Also after a failure: a daemon that is merely dropped flushes nothing.
+    // This comes also after a failure: a daemon that is only dropped flushes nothing.
     let ending = running.stop(&config.shutdown);
     drop(mock);
     Ok(shown? && ending.unflushed == 0 && !ending.defect)
 }
 
-/// Everything that there is to see. Whether every sample was read back.
+/// Shows everything. Returns whether every sample was read back.
 fn show(
     arguments: &Arguments,
     config: &Config,
@@ -105,7 +105,7 @@ fn show(
     Ok(complete)
 }
 
-/// A secret per provider, of 32 characters: none of them takes fewer, which the configuration checks.
+/// Makes a secret per provider, of 32 characters, which is the most that Uploadcare accepts.
 fn make_secrets() -> Result<Vec<(&'static str, String)>, Failure> {
     let make = |provider: &&'static Provider| {
         let mut noise = [0; 16];
@@ -119,12 +119,12 @@ fn variable(provider: &str) -> String {
     format!("DEV_SECRET_{}", provider.to_uppercase())
 }
 
-/// The configuration, through the same door as everybody's.
+/// Returns the configuration, read by the same code as every other.
 fn configuration(arguments: &Arguments, environment: &Environment, brokers: &str) -> Result<Config, Failure> {
     let listen = arguments.listen.unwrap_or_else(|| free_address(8080));
     let admin = arguments.admin_listen.unwrap_or_else(|| free_address(9090));
     let create = arguments.kafka.is_some();
-    // The embedded broker is one, and keeps nothing: that is no news to anybody.
+    // There is only one embedded broker, and it keeps nothing, so a warning about that would tell the user nothing new.
     let replication = if create { -1 } else { 1 };
     let mut text = format!(
         "[kafka]\nauto_create = {create}\n[http]\nlisten = \"{listen}\"\n[admin]\nlisten = \"{admin}\"\n\
@@ -133,7 +133,7 @@ fn configuration(arguments: &Arguments, environment: &Environment, brokers: &str
     );
     for provider in provider::ALL {
         let name = provider.name;
-        // A curl line with a signed timestamp shall work all day.
+        // A curl command with a signed timestamp should work all day.
         let tolerance = if provider.signs_time() { "tolerance = \"1d\"\n" } else { "" };
         let _infallible =
             write!(text, "[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [\"env:{}\"]\n{tolerance}", variable(name));
@@ -146,7 +146,7 @@ fn configuration(arguments: &Arguments, environment: &Environment, brokers: &str
     Ok(config::parse(&text, "hookgate dev", environment, &flags)?)
 }
 
-/// The usual port, or any that is free.
+/// Returns the usual port, or any free one.
 fn free_address(port: u16) -> SocketAddr {
     let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     if TcpListener::bind(usual).is_ok() { usual } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
@@ -196,7 +196,7 @@ fn introduce(config: &Config, running: &Running, secrets: &[(&str, String)], emb
     Ok(())
 }
 
-/// The sample of a provider that says the most in the fewest words.
+/// Returns a request with the shortest sample of a provider.
 fn sample_request(provider: &'static Provider, secret: &str, running: &Running) -> Result<send::Request, Failure> {
     let shortest = provider.names().filter_map(provider.sample).min_by_key(String::len);
     let body = shortest.unwrap_or_default().into_bytes();
@@ -213,7 +213,7 @@ fn send_sample(name: &str, secret: &str, running: &Running) -> Result<(), Failur
     Ok(())
 }
 
-/// The thread that reads the topics and prints what it finds. It ends when this is dropped, before the Kafka that it reads goes.
+/// The thread that reads the topics and prints what it finds. The thread ends when this is dropped, before the Kafka that it reads ends.
 struct Viewer {
     seen: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
@@ -242,7 +242,7 @@ impl Viewer {
         Ok(Self { seen, stop, thread: Some(thread) })
     }
 
-    /// Whether so many events were seen in time.
+    /// Waits until this many events were seen. Returns `false` if that takes too long.
     fn wait_for(&self, events: usize) -> bool {
         let begin = Instant::now();
         while self.seen.load(Ordering::Relaxed) < events && begin.elapsed() < PATIENCE {

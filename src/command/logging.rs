@@ -1,4 +1,4 @@
-//! Where log lines go, how many there are, and what a panic may say.
+//! The log of the commands: where lines go, how many are written, and what a panic may say.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -18,19 +18,20 @@ use crate::{
     logged::printable,
 };
 
-/// Lines that may wait for a slow reader of stderr; what comes on top of them is dropped. A full pipe must not stop the deliveries.
+/// The most lines that may wait for a slow reader of stderr; further ones are dropped. A full pipe must not stop the deliveries.
 const LINES_MAX: usize = 10_000;
 
-/// Libraries that quote the requests that they send, with whatever proves us in them. They never log, whatever is asked for.
+/// Libraries that quote the requests that they send, with the credentials in them. They never log, whatever level is configured.
 const NEVER: [&str; 2] = ["ureq", "ureq_proto"];
 
-/// What SIGUSR1 lays over the configured level. Only our own lines: those of libraries may quote what they carry.
+/// The directives that SIGUSR1 adds to the configured level. They are only for Hookgate's own lines: those of libraries may quote what they
+/// carry.
 const MORE: &str = "hookgate=debug";
 
-/// Writes out what is still waiting when it is dropped.
+/// Writes the waiting lines when it is dropped.
 pub(super) struct Logging {
     _worker: WorkerGuard,
-    /// Counts the lines that stderr did not take in time.
+    /// Counts the lines that stderr did not accept in time.
     pub(super) dropped: ErrorCounter,
     level: Levels,
 }
@@ -42,7 +43,7 @@ struct Levels {
     configured: String,
 }
 
-/// Sends log lines to stderr in the configured form, from a thread of their own. Fails where the level cannot be parsed.
+/// Sends log lines to stderr in the configured form, from a thread of their own. Fails if the level cannot be parsed.
 pub(super) fn init(log: &Log) -> Result<Logging, String> {
     let filter = filter(&log.level)?;
     let (filter, handle) = reload::Layer::new(filter);
@@ -50,10 +51,10 @@ pub(super) fn init(log: &Log) -> Result<Logging, String> {
     let dropped = writer.error_counter();
     let lines = fmt::layer().with_writer(writer).with_target(false);
     let lines = if is_json(log.format) { lines.json().flatten_event(true).boxed() } else { lines.with_ansi(false).boxed() };
-    // Somebody else may have installed a subscriber first, in tests.
+    // In tests, another subscriber may have been installed already.
     let _already_installed = tracing_subscriber::registry().with(filter).with(filter_fn(speakable)).with(lines).try_init();
     panic::set_hook(Box::new(|info| {
-        // Only the place: a panic's text may quote a payload.
+        // Only the place is logged, because a panic's text may quote a payload.
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
@@ -68,7 +69,8 @@ fn is_json(format: LogFormat) -> bool {
     }
 }
 
-/// Reports why the daemon does not run, in the form of its log: what collects the log shall find the reason in it. No level hides it.
+/// Reports why the daemon does not run, in the form of its log, so that the program that collects the log finds the reason in it. No level
+/// hides it.
 pub(super) fn report(format: LogFormat, failure: Failure) -> Failure {
     let Some((text, code)) = failure.unsaid().filter(|_| is_json(format)) else { return failure };
     let lines = fmt().with_writer(io::stderr).with_target(false).json().flatten_event(true).finish();
@@ -83,7 +85,8 @@ pub(super) fn report(format: LogFormat, failure: Failure) -> Failure {
     Failure::Reported(code)
 }
 
-/// Whether a line may be written at any level. A directive of the configuration cannot overrule it. Beyond debugging, libraries tell what they carry.
+/// Returns whether a line may be written at all. A directive of the configuration cannot change this. Below the level debug, libraries log
+/// what they carry.
 fn speakable(line: &Metadata<'_>) -> bool {
     let library = line.target().split("::").next().unwrap_or_default();
     library == "hookgate" || (!NEVER.contains(&library) && *line.level() <= Level::DEBUG)
@@ -94,8 +97,8 @@ fn filter(directives: &str) -> Result<EnvFilter, String> {
 }
 
 impl Logging {
-    /// From now on SIGUSR1 makes the log say more, and the next one as much as configured. A signal and no HTTP call, because whoever may
-    /// send one is on the machine already, while the admin port asks nobody who they are.
+    /// From now on, SIGUSR1 makes the log say more, and the next SIGUSR1 as much as configured. This is a signal and not an HTTP call,
+    /// because only users of the machine can send a signal, while the admin port does not check who asks.
     pub(super) fn follow_signal(&self) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let signals = {
@@ -117,14 +120,14 @@ impl Levels {
             if signals.recv().await.is_none() {
                 return;
             }
-            // Said first, as the configured level may not let it through.
+            // This line comes first, because the configured level may hide it.
             tracing::info!(directives = self.configured, "logging as configured again, because of SIGUSR1");
             self.set(&self.configured);
         }
     }
 
     fn set(&self, directives: &str) {
-        // Both were parsed before, and the filter lives as long as the process.
+        // Both directives were parsed before, and the filter lives as long as the process.
         if let Ok(filter) = filter(directives) {
             let _gone = self.filter.reload(filter);
         }

@@ -1,5 +1,5 @@
-//! What does not fit the configuration in a cluster that answers, each with the command that changes it: for `check --cluster` and
-//! `topics --apply`.
+//! The faults of a cluster that answers: what does not fit the configuration, each with the command that changes it, for `check --cluster`
+//! and `topics --apply`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

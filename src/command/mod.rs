@@ -34,9 +34,9 @@ use crate::{
 const EXIT_CONFIGURATION: u8 = 64;
 /// The command failed. (Wrong usage is 2, by clap.)
 const EXIT_FAILED: u8 = 1;
-/// The command was called with too little.
+/// The command was called with too few arguments.
 const EXIT_USAGE: u8 = 2;
-/// The command did what it was asked to, and what it looked at is not as it should be.
+/// The command did its work, and what it checked is not as it should be.
 const EXIT_FINDINGS: u8 = 3;
 
 /// The command line of Hookgate.
@@ -67,18 +67,18 @@ fn about() -> String {
     format!("Hookgate turns webhooks of {} into protobuf events on Kafka topics", provider::all_titles())
 }
 
-/// Why a command did not do what it was asked to.
+/// Why a command did not do its work.
 #[derive(Debug)]
 enum Failure {
-    /// The configuration has problems; every one of them is in the text. Beside them is what is warned of.
+    /// The configuration has problems; the text holds all of them.
     Configuration { text: String, warnings: Vec<String> },
-    /// Anything else, in one message that says what to do.
+    /// Any other failure, in one message that says what to do.
     Failed(String),
-    /// An argument is missing, which only shows once others are read.
+    /// An argument is missing, which is known only after others were read.
     Usage(String),
-    /// What is wrong has been printed; only the exit code is left.
+    /// The failure has been printed already; only the exit code is left.
     Reported(u8),
-    /// The reader of our output has gone, which is its right.
+    /// The reader of the output has gone, which is not an error.
     OutputClosed,
 }
 
@@ -96,7 +96,7 @@ impl Failure {
         }
     }
 
-    /// What is still to be said, and the exit code.
+    /// Returns what is still to be printed, and the exit code.
     fn unsaid(&self) -> Option<(&str, u8)> {
         match self {
             Self::Configuration { text, .. } => Some((text, EXIT_CONFIGURATION)),
@@ -128,7 +128,7 @@ impl From<config::Problems> for Failure {
     }
 }
 
-/// Whether a command that ran to its end found what it looked for.
+/// The result of a command: whether it found what it looked for, or why it failed.
 type CommandResult = Result<bool, Failure>;
 
 /// Runs the command and reports its failure.
@@ -157,10 +157,10 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn complain(text: &str, warnings: &[String], code: u8) -> ExitCode {
-    // It may quote a key of the file or an argument.
+    // The text may quote a key of the file or an argument.
     let warnings = warnings.iter().map(|warning| format!("warning: {}", printable(warning)));
     let text: Vec<String> = text.lines().map(printable).chain(warnings).collect();
-    // Nothing is left to be told where even stderr is closed.
+    // If even stderr is closed, nothing can be reported any more.
     let _closed = writeln!(io::stderr(), "hookgate: {}", text.join("\n"));
     ExitCode::from(code)
 }
@@ -180,7 +180,7 @@ fn usable_brokers(kafka: &config::Kafka) -> Result<config::Kafka, Failure> {
     Ok(kafka)
 }
 
-/// Where the configuration comes from: the flags that every command has.
+/// The source of the configuration: the flags that every command has.
 #[derive(Debug, Args)]
 struct ConfigSource {
     /// The configuration file.
@@ -196,7 +196,7 @@ impl ConfigSource {
         self.load_with(environment, &[], needs)
     }
 
-    /// Loads with further flags over the file and the environment, each a configuration key and its value.
+    /// Loads the configuration with further flags over the file and the environment, each a configuration key and its value.
     fn load_with(&self, environment: &Environment, flags: &[(&str, &Option<String>)], needs: Needs) -> Result<Config, Failure> {
         Ok(config::load(&self.config, environment, &self.overrides(flags), needs, CLIENT_LIBRARY)?)
     }

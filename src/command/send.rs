@@ -23,9 +23,9 @@ use crate::{
     signature::Secret,
 };
 
-/// How long a request and its answer may take by default, in seconds: longer than any daemon of ours takes.
+/// How long a request and its answer may take by default, in seconds: longer than any Hookgate daemon takes.
 pub(super) const TIMEOUT_SECONDS: u64 = 30;
-/// The longest answer that is read; one of ours has less than a kilobyte.
+/// The longest answer that is read, in bytes; a Hookgate daemon's has less than a kilobyte.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// Post a correctly signed sample, or a file of yours, to any URL.
@@ -122,7 +122,7 @@ fn no_type(provider: &Provider) -> String {
     )
 }
 
-/// A sample's bytes.
+/// Returns the bytes of a sample.
 pub(super) fn sample(provider: &Provider, event_type: &str) -> Result<Vec<u8>, String> {
     (provider.sample)(event_type).map(String::into_bytes).ok_or_else(|| {
         let meant = suggestion(event_type, provider.names()).map_or_else(String::new, |name| format!("did you mean {name}? "));
@@ -130,7 +130,7 @@ pub(super) fn sample(provider: &Provider, event_type: &str) -> Result<Vec<u8>, S
     })
 }
 
-/// Where a daemon that listens on `listen` is reached from this machine.
+/// Returns the address at which a daemon that listens on `listen` is reached from this machine.
 fn local(listen: Option<SocketAddr>) -> SocketAddr {
     let mut address = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
     if address.ip().is_unspecified() {
@@ -139,7 +139,7 @@ fn local(listen: Option<SocketAddr>) -> SocketAddr {
     address
 }
 
-/// One delivery as its provider would send it.
+/// One delivery, as its provider would send it.
 pub(super) struct Request {
     url: String,
     headers: Vec<(&'static str, String)>,
@@ -151,7 +151,7 @@ impl Request {
     pub(super) fn signed(provider: &Provider, url: &str, secret: &str, body: Vec<u8>) -> Result<Self, String> {
         let key = Secret::new(secret.as_bytes()).ok_or_else(|| "the secret is empty".to_owned())?;
         let mut url = url.to_owned();
-        // A URL as it was registered has the token already, and a second one would be refused.
+        // A URL as it was registered has the token already, and a second token would be refused.
         let has_token = url.parse().is_ok_and(|url| http::has_token(&url));
         if provider.credential == CredentialSource::UrlToken && !has_token {
             let sign = if url.contains('?') { '&' } else { '?' };
@@ -161,7 +161,7 @@ impl Request {
         Ok(Self { url, headers, body })
     }
 
-    /// Sends it: the status and the body of the answer. Trusts these authorities, as PEM, or the built-in ones.
+    /// Sends the request. Returns the status and the body of the answer. Trusts these authorities, as PEM, or the built-in ones.
     pub(super) fn send(&self, timeout_seconds: u64, authorities: Option<&[u8]>) -> Result<(u16, String), Failure> {
         // The URL may hold a token: a message must not repeat more of it than the host.
         let uri: ureq::http::Uri = self.url.parse().unwrap_or_default();
@@ -184,7 +184,8 @@ impl Request {
         Ok((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
     }
 
-    /// The same request as a command line; a body that came from a file is read from it again, because not every byte has a place in one.
+    /// Returns the same request as a command line. A body that came from a file is read from the file again, because a command line cannot
+    /// hold every byte.
     pub(super) fn curl(&self, file: Option<&Path>) -> String {
         let headers = self.headers.iter().map(|(name, value)| quote(&format!("{name}: {value}")));
         let headers: Vec<_> = [quote("content-type: application/json")].into_iter().chain(headers).collect();
@@ -198,7 +199,7 @@ impl Request {
     }
 }
 
-/// A word for a POSIX shell.
+/// Quotes a word for a POSIX shell.
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

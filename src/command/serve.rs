@@ -51,15 +51,15 @@ pub(super) fn run(arguments: &Arguments, environment: Environment) -> CommandRes
     })?;
     let logging = logging::init(&config.log).map_err(Failure::configuration)?;
     let outcome = serve(&config, environment, &logging);
-    // Its lines come before the reason for the end.
+    // The waiting lines of the log must come before the reason for the end.
     drop(logging);
     outcome.map_err(|failure| logging::report(config.log.format, failure))
 }
 
-/// From the first line of the log to the last.
+/// Runs the daemon, from the first line of the log to the last.
 fn serve(config: &Config, environment: Environment, logging: &logging::Logging) -> CommandResult {
     logging.follow_signal()?;
-    // Before the first line: whoever has read one may send a signal.
+    // The signal handlers come before the first line, because somebody who has read a line may send a signal.
     let signal = StopSignal::new()?;
     for warning in &config.warnings {
         tracing::warn!(warning, "the configuration works, but is probably not meant");
@@ -83,11 +83,11 @@ fn serve(config: &Config, environment: Environment, logging: &logging::Logging) 
     Ok(ending.unflushed == 0 && !ending.defect)
 }
 
-/// Files that are open beside the connections of senders: brokers, probes, secrets, and those connections that are turned away.
+/// The open files beside the senders' connections: brokers, probes, secrets, and connections beyond the limit.
 const OTHER_FILES: u64 = 1024;
 
-/// Both ports draw on one limit of open files. Where it is below the connections that are allowed, a flood of them would make the probes
-/// fail, and so end a healthy process.
+/// Raises the limit of open files, which both ports share. If it is below the allowed connections, a flood of them makes the probes fail,
+/// and so ends a healthy process.
 fn raise_open_files(config: &Config) {
     let wanted = config.http.max_connections as u64 + OTHER_FILES;
     let open_files = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
@@ -116,7 +116,8 @@ impl StopSignal {
         Ok(Self { runtime, signals })
     }
 
-    /// Waits for the first signal, which may have come before, or until the daemon has failed. From then on one more ends the process at once.
+    /// Waits for the first signal, which may have come already, or until the daemon has failed. After that, one more signal ends the
+    /// process at once.
     pub(super) fn wait(self, running: &Running) -> io::Result<()> {
         let Self { runtime, mut signals } = self;
         runtime.block_on(async {
@@ -134,8 +135,8 @@ impl StopSignal {
     }
 }
 
-/// SIGTERM, SIGINT and, unless `nohup` or the like has it ignored, SIGHUP. Made within a runtime; from then on they do not end the process
-/// by themselves.
+/// SIGTERM, SIGINT and, unless a program like `nohup` has made the process ignore it, SIGHUP. Must be made within a runtime. From then on,
+/// these signals do not end the process by themselves.
 pub(super) struct Signals(Signal, Signal, Option<Signal>);
 
 impl Signals {
@@ -144,7 +145,7 @@ impl Signals {
         Ok(Self(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, hangup))
     }
 
-    /// Waits for the next of any.
+    /// Waits for the next one of these signals.
     pub(super) async fn next(&mut self) {
         let Self(terminate, interrupt, hangup) = self;
         let hangup = async {

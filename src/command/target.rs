@@ -1,4 +1,4 @@
-//! Whom `send` and `verify` are about: a configured endpoint, or a provider with a secret given by hand.
+//! The target of `send` and `verify`: a configured endpoint, or a provider with a secret given by hand.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
     provider::{self, Provider},
 };
 
-/// The flags that name a target. No group of theirs: it would be called like that of the command that they are a part of.
+/// The flags that name a target. They have no group, because its name would be that of the command's own group.
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(super) struct Arguments {
@@ -30,11 +30,11 @@ pub(super) struct Target {
     pub(super) endpoint: EndpointConfig,
     /// Whether it is configured: only then its name is that of its URL.
     pub(super) is_configured: bool,
-    /// Its secrets, read.
+    /// The secrets of the target, read.
     pub(super) ring: SecretRing,
-    /// What could not be read of them.
+    /// Why secrets of the target could not be read.
     pub(super) missing: Vec<String>,
-    /// Where the configured daemon listens, where there is a configuration.
+    /// The address that the configured daemon listens on, if there is a configuration.
     pub(super) listen: Option<std::net::SocketAddr>,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment:
     let (configured, listen, endpoints) = if source.exists() {
         let config = source.load(environment, Needs::Names)?;
         let found = config.endpoints.iter().find(|endpoint| *endpoint.name == *arguments.target);
-        // A provider's name stands for its endpoint where there is just one.
+        // A provider's name stands for its endpoint if there is only one.
         let of_provider = || {
             let mut all = config.endpoints.iter().filter(|endpoint| Some(endpoint.provider.name) == named.map(|it| it.name));
             all.next().filter(|_| all.next().is_none())

@@ -25,9 +25,9 @@ use crate::{
 
 /// List, print as commands, or create the topics of this configuration.
 ///
-/// A topic that exists stays as it is: partitions are never added, because then keys would move to other partitions. Where its settings
-/// do not fit the configuration, --apply prints what does not and the command that changes it. Where there is a schema registry, each
-/// topic's subject is told too, and --apply registers the schemas that are missing.
+/// A topic that exists stays as it is: partitions are never added, because then keys would move to other partitions. Where its settings do
+/// not fit the configuration, --apply prints what does not fit and the command that changes it. Where there is a schema registry, each
+/// topic's subject is printed too, and --apply registers the missing schemas.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate topics
@@ -36,7 +36,7 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     source: ConfigSource,
-    /// Create the topics that are missing, and register the schemas that are.
+    /// Create the missing topics, and register the missing schemas.
     #[arg(long)]
     apply: bool,
     /// Print a `kafka-topics.sh` command for each topic.
@@ -69,12 +69,12 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     Ok(true)
 }
 
-/// The subject of a topic's schema, where there is a registry.
+/// Returns the subject of a topic's schema, if there is a registry.
 fn subject(config: &Config, topic: &str) -> Option<String> {
     config.schema_registry.as_ref().map(|registry| registry.strategy.subject(topic, registry::schema::MESSAGE))
 }
 
-/// Registers the schemas that are missing, whatever `register` says: this is what was asked for.
+/// Registers the missing schemas, whatever `register` says, because the user has asked for it.
 fn register(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> CommandResult {
     let Some(schema_registry) = &config.schema_registry else { return Ok(true) };
     let topics: Vec<&str> = topics.keys().map(|topic| &**topic).collect();
@@ -106,7 +106,7 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
     let created: Vec<String> = missing.into_iter().filter(|name| results.get(name) == Some(&None)).collect();
     // Programs that start next must find the topics.
     let late = if created.is_empty() { Vec::new() } else { admin::wait_until_visible(config, &created)? };
-    // What the brokers decide, such as the replicas of a new topic, is known only now.
+    // Settings that the brokers decide, such as the replicas of a new topic, are known only now.
     let after = if created.is_empty() { before } else { admin::inspect(config, &names)? };
     report(config, &names, &results, &after, as_json)?;
     let refused = results.iter().filter_map(|(topic, why)| Some((topic.as_str(), why.as_deref()?)));
@@ -117,8 +117,8 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
     if failures.is_empty() { Ok(true) } else { Err(Failure::Failed(failures.join("\n"))) }
 }
 
-/// Prints what became of each topic, and what of its settings does not fit. A topic that exists stays as it is: only somebody who knows
-/// why it differs can decide to change it.
+/// Prints the result of each topic, and which of its settings do not fit. A topic that exists stays as it is: only somebody who knows why
+/// it differs can decide to change it.
 fn report(
     config: &Config,
     names: &[String],

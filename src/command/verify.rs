@@ -55,7 +55,7 @@ pub(super) struct Arguments {
     /// The URL that was called, for providers whose token is in it.
     #[arg(long)]
     url: Option<String>,
-    /// When it arrived, RFC 3339; by default now.
+    /// When the delivery arrived, RFC 3339; by default now.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// Print one JSON object.
@@ -63,10 +63,10 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What became of a delivery; refused, the label of the answer.
+/// The verdict on a delivery: what it becomes, or the label of the answer that refuses it.
 type Verdict = Result<Passed, &'static str>;
 
-/// What a delivery that verifies becomes.
+/// The event that a verified delivery becomes.
 struct Passed {
     slot: u32,
     event: Event,
@@ -140,7 +140,7 @@ fn other_path(endpoint: Option<&str>) -> String {
     )
 }
 
-/// Verifies as the daemon does, and explains what is said of the bytes.
+/// Verifies as the daemon does, and writes an explanation of the bytes.
 fn judge(
     explanation: &mut impl Write,
     provider: &'static Provider,
@@ -163,7 +163,7 @@ fn judge(
     }
 }
 
-/// The same for programs.
+/// Returns the same verdict as JSON, for programs.
 fn report(target: &Target, slots: &[u32], verdict: &Verdict, explanation: &str) -> Value {
     json!({
         "provider": target.endpoint.provider.name,

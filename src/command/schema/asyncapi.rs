@@ -1,4 +1,4 @@
-//! The AsyncAPI 3 document, from the tables that the daemon itself works by.
+//! The AsyncAPI 3 document, made from the tables that the daemon itself uses.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -19,7 +19,7 @@ use crate::{
 /// The version of AsyncAPI's bindings for Kafka.
 const BINDING: &str = "0.5.0";
 
-/// What is said of a deployment that nothing is known of: an endpoint of each provider, and the default topics.
+/// Describes a deployment of which nothing is known: an endpoint of each provider, and the default topics.
 pub(super) fn of_the_defaults() -> Result<Value, Failure> {
     let mut text = "[kafka]\nbrokers = [\"kafka:9092\"]\n".to_owned();
     for provider in provider::ALL {
@@ -27,10 +27,10 @@ pub(super) fn of_the_defaults() -> Result<Value, Failure> {
         let _infallible = write!(text, "[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [\"env:{}\"]\n", variable(name));
     }
     let names: Vec<String> = provider::ALL.iter().map(|provider| variable(provider.name)).collect();
-    // Only their names are looked at here, but the same secret twice would be refused.
+    // Only the names are used here, but two equal secrets would be refused.
     let environment: Environment = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
     let mut document = of(&config::parse(&text, "the defaults", &environment, &[])?);
-    // Nobody's brokers are called that.
+    // The brokers of this configuration do not exist.
     document.as_object_mut().map(|document| document.shift_remove("servers"));
     Ok(document)
 }
@@ -39,7 +39,7 @@ fn variable(provider: &str) -> String {
     format!("EXAMPLE_SECRET_OF_{}", provider.to_uppercase())
 }
 
-/// Describes what a configuration's daemon writes.
+/// Describes the records that a daemon with this configuration writes.
 pub(super) fn of(config: &Config) -> Value {
     let topics = topic_table(config).by_topic();
     let (mut channels, mut operations, mut messages) = (Map::new(), Map::new(), Map::new());
@@ -77,7 +77,8 @@ pub(super) fn of(config: &Config) -> Value {
     })
 }
 
-/// What comes there and what its key is. A channel of one kind says what triggers it; on others each message does.
+/// Returns the description of a channel: its events and their key. A channel of one kind says what triggers it; on other channels each
+/// message does.
 fn channel_description(kinds: &[EventKind]) -> String {
     let titles: Vec<String> = kinds.iter().map(|kind| title(*kind)).collect();
     let trigger = if let [kind] = kinds { format!(" {}", trigger(*kind)) } else { String::new() };
@@ -118,7 +119,7 @@ fn servers(config: &Config) -> Value {
             server["description"] = format!("SASL {}", sasl.mechanism()).into();
         }
         if let Some(registry) = &config.schema_registry {
-            // The document has room for one.
+            // The document has room for only one registry.
             server["bindings"] = json!({ "kafka": {
                 "schemaRegistryUrl": registry.urls.first(),
                 "schemaRegistryVendor": "confluent",
@@ -140,14 +141,14 @@ fn topic_binding(config: &Config, topic: &str) -> Value {
         },
         "bindingVersion": BINDING,
     });
-    // -1 leaves it to the broker.
+    // -1 leaves the number to the broker.
     if config.topics.replication > 0 {
         binding["replicas"] = config.topics.replication.into();
     }
     binding
 }
 
-/// What all records have in common.
+/// Returns the part that all records have in common.
 fn record_trait(config: &Config) -> Value {
     let common = HEADERS.iter().filter(|header| !header.name.starts_with("hookgate-"));
     let always: Vec<&str> = HEADERS.iter().filter(|header| header.always).map(|header| header.name).collect();
@@ -196,7 +197,7 @@ fn header_schema(header: &Header) -> Value {
     schema
 }
 
-/// One kind of event. What its header and payload are is read off its example.
+/// Returns the message of one kind of event. Its headers and payload are derived from its example.
 fn message(kind: EventKind, example: Option<&Record>) -> Value {
     let value = example.and_then(|record| proto::event_to_json(&record.value)).unwrap_or_default();
     let ce_type = format!("hookgate.{}", kind.name());
@@ -243,7 +244,7 @@ fn description(kind: EventKind, value: &Value) -> String {
     })
 }
 
-/// What the schema says of a message, on one line.
+/// Returns the schema's comment on a message, on one line.
 fn comment(message: &MessageDescriptor) -> String {
     let file = message.parent_file();
     let locations = file.file_descriptor_proto().source_code_info.iter().flat_map(|info| &info.location);

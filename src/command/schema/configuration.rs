@@ -1,4 +1,4 @@
-//! The JSON Schema of `hookgate.toml`, from what its getters write down of each key.
+//! The JSON Schema of `hookgate.toml`, made from the record of the getters.
 
 use serde_json::{Value, json};
 
@@ -8,11 +8,11 @@ use crate::config::{
     units::{duration_pattern, size_pattern},
 };
 
-/// Names that the user chooses.
+/// The pattern of names that the user chooses.
 const NAME: &str = "^[a-z0-9]+([_-][a-z0-9]+)*$";
 
-/// What no key alone says, such as that deadlines form a chain, is left to `hookgate check`. Nothing is required, because variables and flags may set it.
-/// Draft 7 is what editors know.
+/// Returns the schema. Rules between keys, such as that deadlines form a chain, are left to `hookgate check`. No key is required, because
+/// variables and flags may set it. The schema is of draft 7, which editors know.
 pub(super) fn schema() -> Value {
     let mut schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -35,7 +35,7 @@ pub(super) fn schema() -> Value {
     schema
 }
 
-/// Where a key stands in the schema. Its table stands there already.
+/// Returns the place of a key in the schema, which must have the key's table already.
 fn place<'a>(schema: &'a mut Value, path: &str) -> &'a mut Value {
     path.split('.').fold(schema, |table, part| match part {
         "<name>" => &mut table["patternProperties"][NAME],
@@ -72,7 +72,7 @@ fn of(key: &Key) -> Value {
         Kind::Duration(_) => json!({"type": "string", "pattern": duration_pattern()}),
         Kind::Choice(words) => json!({"enum": words}),
     };
-    // JSON Schema cannot compare strings.
+    // JSON Schema cannot compare strings, so the limits go into the description.
     if let (Kind::Size(_) | Kind::Duration(_), Some((from, to))) = (&key.kind, key.kind.limits()) {
         schema["description"] = format!("{from} to {to}").into();
     }

@@ -1,4 +1,4 @@
-//! Example records: the providers' own samples, proven, read and encoded by the code that does it with deliveries.
+//! Example records: the providers' samples, proven, read and encoded by the code that does this with deliveries.
 
 use std::{
     collections::BTreeMap,
@@ -16,15 +16,15 @@ use crate::{
     signature::{Keys, Secret},
 };
 
-/// What the examples are signed with. It guards nothing.
+/// The secret that the examples are signed with. It protects nothing.
 const SECRET: &str = "the-secret-of-the-examples";
-/// When they arrived, in milliseconds since the epoch: after all times in the samples, and fixed, so that the same program prints the
-/// same examples.
+/// When the examples arrived, in milliseconds since the epoch: after all times in the samples, and fixed, so that the same program prints
+/// the same examples.
 const RECEIVED_AT_MS: u64 = 1_790_000_000_123;
 /// A type that no provider knows.
 const UNKNOWN: &str = "something.new";
 
-/// A record of every kind that the configuration's endpoints can produce.
+/// Returns a record of every kind that the configuration's endpoints can produce.
 pub(super) fn records(config: &Config) -> BTreeMap<EventKind, Record> {
     let topics = topic_table(config);
     let record_bytes_max = config.topics.max_message_bytes;
@@ -40,10 +40,10 @@ pub(super) fn records(config: &Config) -> BTreeMap<EventKind, Record> {
     records
 }
 
-/// A body of each documented type, one of a type that is not on the list, and one that cannot be read.
+/// Returns a body of each documented type, one of a type that is not on the list, and one that cannot be read.
 fn bodies(provider: &Provider) -> Vec<String> {
     let samples = provider.names().filter_map(provider.sample);
-    // The first sample names its type, which not all do.
+    // The first sample names its type; not all samples do.
     let first = provider.names().next().unwrap_or_default();
     let unknown = (provider.sample)(first).unwrap_or_default().replace(first, UNKNOWN);
     samples.chain([unknown, "not JSON".into()]).collect()

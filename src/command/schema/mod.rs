@@ -1,4 +1,5 @@
-//! `hookgate schema`: what consumers build on, from the binary that writes the records, and what editors and the Helm chart know of hookgate.toml.
+//! `hookgate schema`: the schemas that consumers build on, from the binary that writes the records, and the schema of hookgate.toml for
+//! editors and the Helm chart.
 
 mod asyncapi;
 mod configuration;

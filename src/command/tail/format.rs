@@ -1,4 +1,4 @@
-//! How a record is printed.
+//! The formats in which a record is printed.
 
 use std::io::{self, IsTerminal as _, Write};
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{command::Failure, config::Environment, kafka::read::StoredRecord, logged::printable, proto};
 
-/// So much of a value that is no event is shown to people.
+/// How much of a value that is not an event is shown to people, in bytes.
 const HEX_BYTES_MAX: usize = 64;
 
 const DIM: &str = "\x1b[2m";
@@ -18,7 +18,7 @@ const YELLOW: &str = "\x1b[33m";
 const BOLD_CYAN: &str = "\x1b[1;36m";
 const RESET: &str = "\x1b[0m";
 
-/// What is printed of a record.
+/// The format in which a record is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// One JSON object per line.
@@ -27,7 +27,7 @@ pub(super) enum Format {
     Pretty,
     /// The value's bytes as they are, nothing between them: for one record.
     Raw,
-    /// The event's bytes behind their length as a varint, as protobuf libraries read and write streams.
+    /// The event's bytes after their length as a varint, as protobuf libraries read and write streams.
     Delimited,
     /// The webhook's body as it was received; a newline between two of them.
     Body,
@@ -40,7 +40,7 @@ enum Colour {
     Never,
 }
 
-/// How to print.
+/// The flags that decide how records are printed.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct Output {
@@ -56,7 +56,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Fails where bytes would go to a terminal.
+    /// Returns the printer. Fails if raw bytes would go to a terminal.
     pub(super) fn printer(&self, environment: &Environment) -> Result<Printer, Failure> {
         let terminal = io::stdout().is_terminal();
         let format = self.format.unwrap_or(if terminal { Format::Pretty } else { Format::Json });
@@ -83,18 +83,19 @@ pub(in crate::command) struct Printer {
     body: bool,
     colour: bool,
     terminal: bool,
-    /// What stands in front of the next body.
+    /// The bytes to print before the next body.
     separator: &'static [u8],
 }
 
 impl Printer {
-    /// For people who watch.
+    /// Returns a printer for people who watch.
     pub(in crate::command) fn pretty(environment: &Environment) -> Self {
         let terminal = io::stdout().is_terminal();
         Self { format: Format::Pretty, body: false, colour: terminal && allows_colour(environment), terminal, separator: b"" }
     }
 
-    /// Writes one record. Whether there was anything to show: what is no event has no body, and no place in a stream of events.
+    /// Writes one record. Returns whether there was anything to show: a value that is not an event has no body, and no place in a stream of
+    /// events.
     pub(in crate::command) fn print(&mut self, out: &mut impl Write, stored: &StoredRecord) -> io::Result<bool> {
         match self.format {
             Format::Json => writeln!(out, "{}", printable(&to_json(stored, self.body).to_string()))?,
@@ -115,7 +116,7 @@ impl Printer {
                 if self.terminal {
                     lines(&event.body).try_for_each(|line| writeln!(out, "{line}"))?;
                 } else {
-                    // Between two and not behind each, so that a single one is what was signed.
+                    // The separator comes between two bodies and not after each, so that a single body is exactly what was signed.
                     out.write_all(self.separator)?;
                     out.write_all(&event.body)?;
                     self.separator = b"\n";
@@ -130,7 +131,7 @@ impl Printer {
         if self.colour { format!("{colour}{text}{RESET}") } else { text }
     }
 
-    /// The head line, then field by field, with a blank line behind it.
+    /// Writes the head line, then field by field, with a blank line at the end.
     fn show(self, out: &mut impl Write, stored: &StoredRecord) -> io::Result<()> {
         let time = stored.timestamp_ms.map(|milliseconds| {
             let (seconds, rest) = (milliseconds.div_euclid(1_000), milliseconds.rem_euclid(1_000));
@@ -150,7 +151,7 @@ impl Printer {
         }
         writeln!(out)?;
         for (name, value) in &stored.headers {
-            // The others say what the event says.
+            // The other headers repeat what the event says.
             if matches!(name.as_str(), "hookgate-detail" | "traceparent") {
                 self.field(out, 1, name, &text_or_bytes(value.as_deref()))?;
             }
@@ -178,7 +179,7 @@ impl Printer {
     fn event(self, out: &mut impl Write, event: &[u8], mut fields: Map<String, Value>) -> io::Result<()> {
         let body = proto::read_event(event).map(|event| event.body).unwrap_or_default();
         fields.shift_remove("body");
-        // It stands in the head line, as the key.
+        // The subject is in the head line, as the key.
         fields.shift_remove("subject");
         for (name, value) in &fields {
             self.field(out, 1, name, value)?;
@@ -192,7 +193,7 @@ impl Printer {
         Ok(())
     }
 
-    /// A field on a line of its own; what it holds is indented below it.
+    /// Writes a field on a line of its own, with its contents indented below it.
     fn field(self, out: &mut impl Write, depth: usize, name: &str, value: &Value) -> io::Result<()> {
         write!(out, "{}{}", "  ".repeat(depth), self.paint(DIM, name))?;
         match value {
@@ -210,7 +211,7 @@ impl Printer {
     }
 }
 
-/// The schema's id where a registry's frame is around the event, and the event.
+/// Returns the schema's id, if a registry's frame is around the event, and the event.
 fn event_of(stored: &StoredRecord) -> (Option<u32>, &[u8]) {
     match proto::unframe(stored.value_bytes()) {
         Some((schema, event)) => (Some(schema), event),
@@ -218,16 +219,16 @@ fn event_of(stored: &StoredRecord) -> (Option<u32>, &[u8]) {
     }
 }
 
-/// A body line by line, fit for a terminal; JSON is laid out.
+/// Returns the lines of a body, safe for a terminal. JSON is laid out.
 fn lines(body: &[u8]) -> impl Iterator<Item = String> {
     let text = String::from_utf8_lossy(body);
-    // Also bounds how deep it is.
+    // This check also bounds the depth of the JSON.
     let text = if serde_json::from_str::<Value>(&text).is_ok() { laid_out(&text) } else { text.into_owned() };
     text.lines().map(printable).collect::<Vec<_>>().into_iter()
 }
 
-/// JSON with a line for each member, and each as it was written: keys that stand twice, which are a reason to be in quarantine, and numbers
-/// would not survive being read.
+/// Returns JSON with a line for each member, each as it was written: reading and writing the JSON would lose keys that appear twice, which
+/// are a reason for quarantine, and the digits of numbers.
 fn laid_out(json: &str) -> String {
     let (mut out, mut depth, mut before) = (String::with_capacity(json.len()), 0_usize, ' ');
     let (mut in_string, mut escaped) = (false, false);
@@ -257,8 +258,7 @@ fn laid_out(json: &str) -> String {
     out
 }
 
-/// A record as one JSON object. A value that is no event is told as such and kept as hex.
-/// A string, null, or an object with the base64 of what is not UTF-8.
+/// Returns a string, null, or an object with the base64 of bytes that are not UTF-8.
 fn text_or_bytes(bytes: Option<&[u8]>) -> Value {
     match bytes.map(|bytes| (std::str::from_utf8(bytes), bytes)) {
         None => Value::Null,
@@ -267,14 +267,14 @@ fn text_or_bytes(bytes: Option<&[u8]>) -> Value {
     }
 }
 
-/// The headers by name; what stands there several times is a list.
+/// Returns the headers by name; a header that appears several times is a list.
 fn headers(stored: &StoredRecord) -> Value {
     let mut headers: Map<String, Value> = Map::new();
     for (name, value) in &stored.headers {
         let value = text_or_bytes(value.as_deref());
         match headers.get_mut(name) {
             None => drop(headers.insert(name.clone(), value)),
-            // No single value is a list.
+            // A single value is never a list, so this list holds several values.
             Some(Value::Array(several)) => several.push(value),
             Some(first) => *first = Value::Array(vec![first.take(), value]),
         }
@@ -282,6 +282,7 @@ fn headers(stored: &StoredRecord) -> Value {
     headers.into()
 }
 
+/// Returns a record as one JSON object. A value that is not an event is marked as such and kept as hex.
 fn to_json(stored: &StoredRecord, with_body: bool) -> Value {
     let mut line = Map::new();
     line.insert("topic".into(), json!(stored.topic));

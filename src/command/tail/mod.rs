@@ -1,4 +1,4 @@
-//! `hookgate tail`: what lies on the topics, for people and for programs.
+//! `hookgate tail`: the records of topics, for people and for programs.
 
 mod format;
 mod order;
@@ -27,18 +27,18 @@ use crate::{
 
 pub(super) use self::format::Printer;
 
-/// How long one wait for a record is; the end is noticed after it.
+/// How long one wait for a record is; the end of the command is noticed after it.
 const WAIT: Duration = Duration::from_millis(200);
-/// How often topics are looked for that have come since.
+/// How often the command looks for new topics.
 const SEARCH_EVERY: Duration = Duration::from_secs(3);
-/// Nothing has come for so long: what waits for the older records of a partition that does not answer is shown without them.
+/// After this long without a record, the records that wait for older ones of a partition that does not answer are shown without them.
 const ORDER_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Show what lies on the topics.
+/// Show the records of topics.
 ///
-/// Follows the topics from now on, unless told otherwise; Ctrl-C ends it. Without a topic, all topics of the configuration are read. What
-/// was there at the start comes in the order of time over all partitions, what is new as it arrives. No consumer group is joined and
-/// nothing is committed.
+/// Follows the topics from now on, unless other flags are given; Ctrl-C ends it. Without a topic, all topics of the configuration are read.
+/// Records that were there at the start come in the order of time over all partitions, new ones as they arrive. No consumer group is joined
+/// and nothing is committed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate tail
@@ -52,7 +52,7 @@ const ORDER_PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Arguments {
     #[command(flatten)]
     source: ConfigSource,
-    /// Topics; `*` stands for any characters. Topics that come to match while following are read too.
+    /// Topics; `*` stands for any characters. Topics that are created while following and match are read too.
     topics: Vec<String>,
     #[command(flatten)]
     range: Range,
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let selection = arguments.range.selection(topics, arguments.filters.are_set())?;
     let follow = selection.follow;
     let reader = TopicReader::select(&kafka, selection)?;
-    // The configuration's own topics need not all be there; `hookgate topics` and `check` tell.
+    // The configuration's own topics may be missing; `hookgate topics` and `check` report that.
     for topic in reader.missing().iter().filter(|topic| arguments.topics.contains(topic)) {
         note(&format!("no such topic: {topic}{}", if follow { ", so far" } else { "" }));
     }
@@ -96,10 +96,10 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     outcome.map(|()| true)
 }
 
-/// The cluster, the topics, and the names of the endpoints, which only a configuration has.
+/// The cluster, the topics, and the names of the endpoints, which are known only with a configuration.
 type Resolved = (Kafka, Vec<String>, Option<Vec<Arc<str>>>);
 
-/// Where and what to read. Brokers and topics on the command line need no configuration file.
+/// Returns where and what to read. Brokers and topics on the command line need no configuration file.
 fn resolve(arguments: &Arguments, environment: &Environment) -> Result<Resolved, Failure> {
     if let (Some(brokers), false) = (&arguments.source.brokers, arguments.source.exists()) {
         let topics = match arguments.topics.as_slice() {
@@ -135,7 +135,7 @@ impl<W: Write> Tail<'_, W> {
     fn run(&mut self) -> Result<(), Failure> {
         let (mut searched, mut arrived) = (Instant::now(), Instant::now());
         while self.goes_on() {
-            // What is at hand is read in one go, and written when there is no more of it.
+            // All records that have arrived are read at once, and written when there are no more.
             let at_hand = self.reader.next(Duration::ZERO)?;
             let read = match at_hand {
                 Read::Record(_) => at_hand,
@@ -179,7 +179,7 @@ impl<W: Write> Tail<'_, W> {
         self.backlog.push(stored, wanted);
     }
 
-    /// Shows what nothing older can come for, or everything.
+    /// Shows the records that no older one can precede any more, or all of them.
     fn show_ready(&mut self, everything: bool) -> Result<(), Failure> {
         let none = std::collections::BTreeSet::new();
         while self.goes_on() {
@@ -191,8 +191,8 @@ impl<W: Write> Tail<'_, W> {
     }
 }
 
-/// Notices Ctrl-C, SIGTERM, and that nobody reads the output any more, which a command that has nothing to write would not see. A second
-/// signal ends the process at once: the first one may find it writing to a pager that does not read.
+/// Returns a flag that is set by Ctrl-C, by SIGTERM, and when nobody reads the output any more, which a command with nothing to write would
+/// not notice. A second signal ends the process at once: at the first one, the process may be writing to a pager that does not read.
 fn watch() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let noticed = Arc::clone(&stop);
@@ -200,7 +200,7 @@ fn watch() -> Result<Arc<AtomicBool>, Failure> {
     let output = io::stdout().as_fd().try_clone_to_owned()?;
     let (mut signals, output) = {
         let _entered = runtime.enter();
-        // A file has no reader that could go.
+        // A file has no reader that could go away.
         (serve::Signals::new()?, pipe::Sender::from_owned_fd_unchecked(output).ok())
     };
     let watch = async move {

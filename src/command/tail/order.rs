@@ -1,31 +1,32 @@
-//! What was there when reading began, in the order of time. Each partition keeps its own order, whatever the times of its records say.
+//! Puts the records that were there when reading began in the order of time. Each partition keeps its own order, whatever the times of its
+//! records say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kafka::read::{Partition, StoredRecord};
 
-/// How much may wait to be put in order. Beyond it the oldest record goes out, although an older one might still come.
+/// The most bytes of records that may wait to be put in order. Beyond it the oldest record is shown, although an older one may still come.
 const BYTES_MAX: usize = 64 << 20;
 
 /// Records that wait for older ones of other partitions.
 pub(super) struct Backlog {
-    /// By time, then by place.
+    /// The waiting records by time, then by partition and offset.
     waiting: BTreeMap<(i64, Partition, i64), StoredRecord>,
     bytes: usize,
-    /// The latest time that each partition has come to.
+    /// The latest time that each partition has reached.
     reached: BTreeMap<Partition, i64>,
-    /// Only so many of the latest are wanted, which are not known before the end.
+    /// How many of the latest records are wanted, if not all. Which ones these are is known only at the end.
     last: Option<usize>,
     bytes_max: usize,
 }
 
 impl Backlog {
-    /// Of all records, or of so many of the latest.
+    /// Returns a backlog for all records, or for this many of the latest.
     pub(super) fn new(last: Option<usize>) -> Self {
         Self { waiting: BTreeMap::new(), bytes: 0, reached: BTreeMap::new(), last, bytes_max: BYTES_MAX }
     }
 
-    /// Takes a record, or only notes how far its partition has come.
+    /// Adds a record, or only notes how far its partition has come.
     pub(super) fn push(&mut self, stored: StoredRecord, wanted: bool) {
         let place = (stored.topic.clone(), stored.partition);
         let time = stored.timestamp_ms.unwrap_or_default();
@@ -40,7 +41,7 @@ impl Backlog {
         }
     }
 
-    /// The next record that nothing can precede any more that is still to come from these partitions.
+    /// Returns the next record that no unread record of `pending` can precede.
     pub(super) fn pop_settled(&mut self, pending: &BTreeSet<Partition>) -> Option<StoredRecord> {
         if pending.is_empty() || (self.bytes > self.bytes_max && self.last.is_none()) {
             return self.pop();
@@ -57,7 +58,7 @@ impl Backlog {
     }
 }
 
-/// About what a record costs in memory.
+/// Returns about how much memory a record takes.
 fn weight(stored: &StoredRecord) -> usize {
     let headers: usize = stored.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len)).sum();
     stored.key_bytes().len() + stored.value_bytes().len() + headers + 512
@@ -75,7 +76,8 @@ mod tests {
         StoredRecord { topic: topic.into(), partition: 0, offset, timestamp_ms: Some(time), key, headers, value }
     }
 
-    /// Reads records to the end of these partitions and compares what comes out, each time with the records that came in until then.
+    /// Reads records to the end of these partitions, and compares what comes out with `told`: each record with the number of records that
+    /// were read before it.
     fn check(mut backlog: Backlog, read: &[Of], told: &[(usize, &str, i64)]) {
         let left = |from: usize| read[from..].iter().map(|(topic, ..)| ((*topic).to_owned(), 0)).collect::<BTreeSet<Partition>>();
         let mut out = Vec::new();
@@ -95,7 +97,7 @@ mod tests {
     fn partitions_are_merged_by_time() {
         let all = || Backlog::new(None);
         check(all(), &[("a", 0, 5)], &[(1, "a", 0)]);
-        // Nothing goes out before every partition has passed it.
+        // No record comes out before every partition has passed its time.
         check(
             all(),
             &[("a", 0, 10), ("a", 1, 30), ("b", 0, 20), ("b", 1, 40)],
@@ -103,9 +105,9 @@ mod tests {
         );
         // A partition's own order counts more than its times.
         check(all(), &[("a", 0, 30), ("a", 1, 10), ("b", 0, 20)], &[(3, "b", 0), (3, "a", 0), (3, "a", 1)]);
-        // One that a filter refuses tells how far its partition is.
+        // A record that a filter refuses still shows how far its partition is.
         check(all(), &[("a", 0, 10), ("b", 0, -20), ("a", 1, -15), ("b", 1, 50)], &[(3, "a", 0), (4, "b", 1)]);
-        // The same time: by topic.
+        // Records of the same time come in the order of their topics.
         check(all(), &[("b", 0, 1), ("a", 0, 1)], &[(2, "a", 0), (2, "b", 0)]);
     }
 

@@ -1,4 +1,4 @@
-//! Which records: where reading begins and ends, and which of them are shown.
+//! Which records are read and shown: where reading begins and ends, and the filters.
 
 use std::{
     collections::BTreeMap,
@@ -20,10 +20,10 @@ use crate::{
 const UNITS: &[(&str, i64)] =
     &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 7 * 86_400_000)];
 
-/// Kinds whose event has a type of its own beside the one in the record's headers.
+/// Kinds whose events have another type than the one in the record's headers.
 const COLLECTIVE: &[&str] = &["unclassified", "action", "quarantine"];
 
-/// A number of records.
+/// Reads a number of records.
 fn records(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
@@ -31,7 +31,7 @@ fn records(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Where to begin and where to end.
+/// The flags that decide where reading begins and ends.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Range")]
 pub(super) struct Range {
@@ -41,19 +41,19 @@ pub(super) struct Range {
     /// Begin at a time: 2026-11-22T10:00:00Z, 2026-11-22 (UTC), -15m, '15m ago', or milliseconds since 1970.
     #[arg(long, value_name = "TIME", group = "start", allow_hyphen_values = true, value_parser = moment)]
     since: Option<i64>,
-    /// Begin at an offset; with partitions in front, read only those.
+    /// Begin at an offset; with partitions before the offsets, read only those.
     #[arg(long, value_name = "[PARTITION:]OFFSET", group = "start", value_delimiter = ',', value_parser = offset)]
     offset: Vec<(Option<i32>, i64)>,
-    /// Begin with the last records: so many in total that pass the filters, by their time.
+    /// Begin with the last records: this many in total that pass the filters, by their time.
     #[arg(long, value_name = "RECORDS", conflicts_with = "offset", value_parser = records)]
     last: Option<u64>,
-    /// End at a time, which is not included; one that is still to come is waited for.
+    /// End at a time, which is not included; a future time is waited for.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
     until: Option<i64>,
     /// End when everything that was there at the start has been read.
     #[arg(long)]
     exit: bool,
-    /// End after so many records have been shown.
+    /// End after this many records have been shown.
     #[arg(long, value_name = "RECORDS", value_parser = records)]
     pub(super) limit: Option<u64>,
     /// Read only these partitions.
@@ -62,7 +62,7 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// What to read. What no filter is asked about need not be read to find the last ones.
+    /// Returns what to read. Without filters the last records can be found by offset.
     pub(super) fn selection(&self, topics: Vec<String>, filtered: bool) -> Result<Selection, Failure> {
         let until = self.until.filter(|until| *until <= now());
         let start = match (self.since, self.offset.as_slice(), self.last) {
@@ -78,24 +78,24 @@ impl Range {
         Ok(Selection { topics, partitions: self.partition.clone(), start, until, follow })
     }
 
-    /// How many of the latest records are wanted.
+    /// Returns how many of the latest records are wanted.
     pub(super) fn last(&self) -> Option<usize> {
         self.last.map(|last| usize::try_from(last).unwrap_or(usize::MAX))
     }
 
-    /// Whether the time to end at has come.
+    /// Returns whether the time to end at has come.
     pub(super) fn is_over(&self) -> bool {
         self.until.is_some_and(|until| until <= now())
     }
 
-    /// Whether a record's time is within. The topics' time index is only about where to begin and to end.
+    /// Returns whether a record's time is within the range. The topics' time index only decides where reading begins and ends.
     pub(super) fn admits(&self, stored: &StoredRecord) -> bool {
         let within = |time| self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until);
         stored.timestamp_ms.is_none_or(within)
     }
 }
 
-/// Offsets for all partitions, or for each its own.
+/// Returns the start at one offset for all partitions, or at an offset for each.
 fn offsets(offsets: &[(Option<i32>, i64)]) -> Result<Start, Failure> {
     if let [(None, offset)] = offsets {
         return Ok(Start::Offset(*offset));
@@ -130,7 +130,8 @@ fn moment(text: &str) -> Result<i64, String> {
     })
 }
 
-/// A time in milliseconds since the epoch. Without a zone it is UTC, so that it means the same to whoever reads the command.
+/// Reads a time, in milliseconds since the epoch. A time without a zone is UTC, so that it means the same for everybody who reads the
+/// command.
 fn time(text: &str, now: i64) -> Option<i64> {
     let text = text.trim();
     if text == "now" {
@@ -139,7 +140,7 @@ fn time(text: &str, now: i64) -> Option<i64> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number = text.parse::<i64>().ok()?;
         return match text.len() {
-            // Seconds; `date +%s` prints them.
+            // These are seconds, as `date +%s` prints them.
             10 => Some(number * 1_000),
             13 => Some(number),
             _ => None,
@@ -157,7 +158,7 @@ fn time(text: &str, now: i64) -> Option<i64> {
     time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)
 }
 
-/// "15m", "1h30m", "2d 12h".
+/// Reads a span such as "15m", "1h30m" or "2d 12h", in milliseconds.
 fn span(text: &str) -> Option<i64> {
     let (mut rest, mut sum) = (text, 0_i64);
     while !rest.is_empty() {
@@ -170,7 +171,8 @@ fn span(text: &str) -> Option<i64> {
     (!text.is_empty()).then_some(sum)
 }
 
-/// Which records to show. Each filter takes several values, of which one must match; `*` stands for any characters.
+/// The filters that decide which records are shown. Each filter takes several values, of which one must match; `*` stands for any
+/// characters.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Filters (several values: any of them; `*` stands for any characters)")]
 pub(super) struct Filters {
@@ -203,15 +205,15 @@ fn wanted<'a>(wanted: &[String], values: impl IntoIterator<Item = &'a str>) -> b
 }
 
 impl Filters {
-    /// Whether anything is asked for.
+    /// Returns whether any filter is set.
     pub(super) fn are_set(&self) -> bool {
         [&self.provider, &self.types, &self.subject, &self.verdict, &self.endpoint, &self.origin, &self.id]
             .iter()
             .any(|filter| !filter.is_empty())
     }
 
-    /// Values that no record of this version has, each with what may be meant. What a provider sends unclassified has names of its own, so
-    /// they are no error.
+    /// Returns values that no record of this version has, each with what may be meant. Unclassified types have the provider's own names, so
+    /// an unknown value is not an error.
     pub(super) fn doubts(&self, endpoints: Option<&[&str]>) -> Vec<String> {
         let of = |provider: &'static provider::Provider| {
             provider.names().flat_map(move |name| [name.to_owned(), format!("{}.{name}", provider.name)])
@@ -272,7 +274,7 @@ impl Filters {
         wanted(&self.types, [name, &full, &format!("hookgate.{full}")])
     }
 
-    /// The same by the event itself. What is no event matches nothing.
+    /// Returns whether the decoded event should be shown. A value that is not an event matches nothing.
     fn admits_decoded(&self, stored: &StoredRecord, type_is_told: bool) -> bool {
         let value = proto::unframe(stored.value_bytes()).map_or(stored.value_bytes(), |(_, event)| event);
         let Some(event) = proto::read_event(value) else { return false };

@@ -16,13 +16,13 @@ use crate::{
     signature::{HmacScheme, Keys, is_signature},
 };
 
-/// How much of the body is shown.
+/// How much of the body is shown, in characters.
 const PREVIEW_CHARACTERS: usize = 60;
 
-/// A window that every signed time lies in: with it only the HMAC decides.
+/// A window that includes every signed time: with it only the HMAC decides.
 pub(super) const ANY_TIME: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Why the offered proof is not even looked at.
+/// Explains why the offered proof is refused without a look at the body.
 pub(super) fn proof(
     out: &mut impl Write,
     provider: &Provider,
@@ -64,7 +64,7 @@ pub(super) fn proof(
     Ok(())
 }
 
-/// What is peculiar about a timestamp, without repeating it.
+/// Returns remarks on a timestamp, which do not repeat it.
 fn timestamp_remarks(value: &str) -> Vec<&'static str> {
     if !value.bytes().all(|b| b.is_ascii_digit()) {
         return vec!["the timestamp is not a number of whole seconds since 1970"];
@@ -77,7 +77,7 @@ fn timestamp_remarks(value: &str) -> Vec<&'static str> {
     }
 }
 
-/// What is peculiar about a signature, without repeating it.
+/// Returns remarks on a signature, which do not repeat it.
 fn signature_remarks(value: &str) -> Vec<&'static str> {
     let (version, hex) = value.split_once('=').unwrap_or(("", value));
     if !is_signature(&hex.to_ascii_lowercase()) {
@@ -93,7 +93,7 @@ fn signature_remarks(value: &str) -> Vec<&'static str> {
     remarks
 }
 
-/// Which bytes the signature is over.
+/// Explains which bytes the signature covers.
 pub(super) fn signed_bytes(out: &mut impl Write, provider: &Provider, delivery: &Delivery) -> Result<(), Failure> {
     let Some((scheme, timestamp)) = hmac(provider, delivery) else {
         writeln!(out, "signed: nothing, the token is the whole proof")?;
@@ -106,7 +106,7 @@ pub(super) fn signed_bytes(out: &mut impl Write, provider: &Provider, delivery: 
     Ok(())
 }
 
-/// Why the verification failed.
+/// Explains why the verification failed.
 pub(super) fn refusal(
     out: &mut impl Write,
     provider: &Provider,
@@ -135,7 +135,7 @@ fn stale(out: &mut impl Write, provider: &Provider, delivery: &Delivery, keys: &
     Ok(())
 }
 
-/// The HMAC scheme and the signed timestamp's text; `None` where the proof is a token.
+/// Returns the HMAC scheme and the text of the signed timestamp; `None` where the proof is a token.
 fn hmac<'a>(provider: &Provider, delivery: &'a Delivery) -> Option<(HmacScheme, Option<&'a str>)> {
     match (provider.credential, &delivery.credential) {
         (CredentialSource::Hmac(scheme), Credential::Headers(headers)) => {
@@ -185,7 +185,8 @@ fn looks_reserialised(body: &[u8]) -> bool {
     is_json && without_white_space(body).len() < body.len()
 }
 
-/// The method and version that a body begins with, if it is a whole HTTP request. The path between them may hold a token.
+/// Returns the method and version that a body begins with, if it is a whole HTTP request. The path between them is left out, because it may
+/// hold a token.
 fn request_line(body: &[u8]) -> Option<String> {
     let line = std::str::from_utf8(body.split(|byte| *byte == b'\n').next()?).ok()?.trim_end();
     let (method, rest) = line.split_once(' ')?;
@@ -194,14 +195,14 @@ fn request_line(body: &[u8]) -> Option<String> {
     (shaped && version.len() <= 8).then(|| format!("{method} … {version}"))
 }
 
-/// What follows the first blank line.
+/// Returns the bytes after the first blank line.
 fn after_head(body: &[u8]) -> &[u8] {
     let ends = [&b"\r\n\r\n"[..], b"\n\n"];
     let cut = ends.iter().filter_map(|end| memchr::memmem::find(body, end).map(|at| at + end.len())).min();
     cut.filter(|_| request_line(body).is_some()).map_or(body, |at| &body[at..])
 }
 
-/// What proxies, frameworks and editors make of a body, and what it was before.
+/// Returns other forms of a body, because proxies, frameworks and editors change bodies. Each comes with the change that leads to it.
 fn variants(body: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut all = vec![
         ("the line break at the end is taken off".to_owned(), body.trim_ascii_end().to_vec()),
@@ -225,7 +226,7 @@ fn variants(body: &[u8]) -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// The same JSON with other escapes.
+/// Returns the same JSON with other escapes.
 fn spellings(form: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let text = String::from_utf8_lossy(form);
     let escape = |c: char| match c {
@@ -245,7 +246,7 @@ fn spellings(form: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// JSON without the white space outside of its strings.
+/// Returns JSON without the white space outside of its strings.
 fn without_white_space(json: &[u8]) -> Vec<u8> {
     outside_strings(json, |byte, out| {
         if !byte.is_ascii_whitespace() {
@@ -254,7 +255,7 @@ fn without_white_space(json: &[u8]) -> Vec<u8> {
     })
 }
 
-/// JSON with a space behind each colon and comma, as Python writes it.
+/// Returns JSON with a space after each colon and comma, as Python writes it.
 fn spaced(json: &[u8]) -> Vec<u8> {
     outside_strings(json, |byte, out| {
         out.push(byte);

@@ -2,7 +2,7 @@ use prost::Message as _;
 
 use super::*;
 
-/// A scan whose fields and body do what they can to a terminal.
+/// Returns a scan whose fields and body try everything against a terminal.
 fn event() -> proto::Event {
     proto::Event {
         id: "17e0367e".into(),

@@ -67,13 +67,13 @@ fn flags_make_a_selection() {
     check("--from-beginning --exit", &Start::Beginning, false);
     check("--since 2026-11-22T10:00:00Z", &Start::Time(1_795_341_600_000), true);
     check("--last 3", &Start::Last { records: 3, offsets: 3 }, true);
-    // The last three of those that match may lie anywhere.
+    // The last three records that match may be anywhere.
     check("--last 3 --verdict infected", &Start::Beginning, true);
     check("--last 3 --since 2026-11-22T10:00:00Z", &Start::Time(1_795_341_600_000), true);
     check("--last 3 --from-beginning --exit", &Start::Beginning, false);
     check("--last 3 --until 2026-11-22", &Start::Beginning, false);
     check("--until -1h", &Start::Beginning, false);
-    // A time that is still to come is waited for.
+    // A future time is waited for.
     check("--until +1h", &Start::End, true);
     check("--offset 7", &Start::Offset(7), true);
     check("--offset 0:7,2:9 --exit", &Start::Offsets([(0, 7), (2, 9)].into()), false);
@@ -106,7 +106,7 @@ fn flags_that_contradict_each_other_are_refused() {
     refused("--origin nowhere", "possible values");
 }
 
-/// A record as the daemon writes it.
+/// Returns a record as the daemon writes it.
 fn stored(kind: &str, event: &proto::Event, more: &[(&str, &str)]) -> StoredRecord {
     let headers = [
         ("ce_id", event.id.clone()),
@@ -151,7 +151,7 @@ fn filters_admit_what_they_name() {
     let undecodable = StoredRecord { value: Some(b"\xff".to_vec()), ..whole.clone() };
     let bare = StoredRecord { headers: Vec::new(), ..whole.clone() };
     let framed = StoredRecord { value: Some([&[0, 0, 0, 0, 7, 0], bare.value_bytes()].concat()), ..bare.clone() };
-    // What the headers tell is not looked for in the value; without headers the value tells, in a registry's frame too.
+    // What the headers say is not looked for in the value. Without headers the value is decoded, in a registry's frame too.
     for stored in [&whole, &undecodable, &bare, &framed] {
         check(stored, "", true);
         check(stored, "--provider filesafety", true);
