@@ -73,6 +73,7 @@ impl Tls {
     fn read(&self) -> Result<Files, Vec<TlsFault>> {
         let read = |key, path: &Path| {
             read_file(path, FILE_BYTES_MAX)
+                .map(without_mark)
                 .map_err(|fault| TlsFault { key, message: format!("{:?} {fault}", path.display().to_string()) })
         };
         match (read("certificate_file", &self.certificate_file), read("key_file", &self.key_file)) {
@@ -100,6 +101,11 @@ impl Tls {
         }
         Ok(Pair { certified: Arc::new(certified), not_before: chain.not_before, not_after: chain.not_after, files })
     }
+}
+
+/// Returns a file without its byte order mark. librdkafka takes PEM with one, too.
+fn without_mark(bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.starts_with(b"\xef\xbb\xbf") { bytes[3..].to_vec() } else { bytes }
 }
 
 struct Chain {

@@ -303,6 +303,8 @@ fn a_bad_pair_is_a_problem_at_start() {
         ("other.key", &other.key),
         ("late.pem", &pair_until(2020).certificate),
         ("chain.pem", &format!("{}{}", one.certificate, other.certificate)),
+        ("marked.pem", &format!("\u{feff}{}", one.certificate)),
+        ("marked.key", &format!("\u{feff}{}", one.key)),
         ("empty", &String::new()),
         ("broken.pem", &one.certificate.replace("MII", "AAA")),
     ] {
@@ -311,6 +313,8 @@ fn a_bad_pair_is_a_problem_at_start() {
     let files = |certificate, key| [("certificate_file", certificate), ("key_file", key)];
     check_pair(&folder, &files("one.pem", "one.key"), &[]);
     check_pair(&folder, &files("chain.pem", "one.key"), &[]);
+    check_pair(&folder, &files("marked.pem", "marked.key"), &[]);
+    check_pair(&folder, &files("marked.pem", "other.key"), &["not that of the first certificate"]);
     check_pair(&folder, &files("one.pem", "other.key"), &["t.toml:5: [http.tls] key_file: "]);
     check_pair(&folder, &files("chain.pem", "other.key"), &["not that of the first certificate"]);
     check_pair(&folder, &files("one.key", "one.pem"), &["holds no certificate", "holds no private key"]);
