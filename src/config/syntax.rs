@@ -15,8 +15,8 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
     if errors.is_empty() {
         return Vec::new();
     }
-    if let Some(fault) = other_language(text) {
-        return vec![(0, fault)];
+    if let Some(fault) = of_file(text) {
+        return vec![fault];
     }
     let lines: Vec<&str> = text.lines().collect();
     let line = |at: usize| lines.get(at).copied().unwrap_or_default();
@@ -69,13 +69,32 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
     faults
 }
 
+/// Returns a fault that explains all that the parser found: another language, or a merge that was not finished.
+fn of_file(text: &str) -> Option<(usize, String)> {
+    if let Some(fault) = other_language(text) {
+        return Some((0, fault));
+    }
+    let mark = text.lines().position(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "))?;
+    Some((mark + 1, "holds the marks of a merge that is not finished; take one of the two sides".into()))
+}
+
 /// Returns what the file is instead of TOML, as far as its first line shows.
 fn other_language(text: &str) -> Option<String> {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let text = text.trim_start_matches('\u{feff}');
+    let mut lines =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with("//"));
     let first = lines.next()?;
-    let is_yaml = first == "---" || first.starts_with("- ") || key_before(first, ':').is_some();
+    let key = first.split_once("\":").map_or(first, |(key, _)| key.trim_start_matches('"'));
+    let is_quoted_key = key != first && !key.contains(['"', '=', '{']) && first.starts_with('"');
+    let is_yaml =
+        first == "---" || first.starts_with("- ") || first.starts_with('%') || is_quoted_key || key_before(first, ':').is_some();
+    let is_list = first.starts_with('[') && serde_json::from_str::<Vec<serde_json::Value>>(text).is_ok();
+    let is_block = first.strip_suffix('{').is_some_and(|name| name.ends_with(' ') && !name.contains(['=', '"', '[']));
     let name = match first {
-        _ if first.starts_with('{') => "JSON",
+        _ if first.starts_with('{') || is_list => "JSON",
+        _ if first.starts_with('<') && !first.starts_with("<<<") => "XML or HTML",
+        _ if first.starts_with("```") => "Markdown",
+        _ if is_block => "HCL",
         _ if is_yaml => "YAML",
         _ => return None,
     };

@@ -9,6 +9,21 @@ fn files_that_are_no_toml() {
     check_all("YAML", yaml, ": is YAML, and Hookgate reads TOML; write a table as [kafka]");
     check_all("YAML with a mark", &format!("---\n# ours\n{yaml}"), ": is YAML, and Hookgate reads TOML");
     check_all("JSON", "{\n  \"kafka\": {\"brokers\": [\"a:1\"]}\n}\n", ": is JSON, and Hookgate reads TOML");
+    for (name, file) in [
+        ("JSON", "\u{feff}{\"kafka\": {}}\n"),
+        ("JSON", "[{\"kafka\": \"hunter2\"}]\n"),
+        ("JSON", "// ours\n{\n  \"kafka\": {}\n}\n"),
+        ("YAML", "\"kafka\":\n  \"brokers\": [a]\n"),
+        ("YAML", "%YAML 1.2\n---\nkafka: {}\n"),
+        ("XML or HTML", "<?xml version=\"1.0\"?>\n<kafka>hunter2</kafka>\n"),
+        ("XML or HTML", "<!DOCTYPE html>\n<html>\n"),
+        ("Markdown", "```toml\n[kafka]\nbrokers = [\"a:1\"]\n```\n"),
+        ("HCL", "kafka {\n  brokers = [\"a:1\"]\n}\n"),
+    ] {
+        check_all(file, file, &format!(": is {name}, and Hookgate reads TOML"));
+    }
+    let merge = format!("<<<<<<< HEAD\n{GOOD}=======\n{GOOD}>>>>>>> other\n");
+    check_all("a merge", &merge, ":1: holds the marks of a merge that is not finished; take one of the two sides");
     check("typographic quotes", "[\"a:1\"]", "[“a:1”]", 64, "hookgate.toml:2: holds typographic quotes (“ ” or ‘ ’)");
     check("typographic single quotes", "\"uploadcare\"", "‘uploadcare’", 64, "hookgate.toml:4: holds typographic quotes");
     check(
