@@ -40,6 +40,9 @@ impl<'a> Section<'a> {
 
     fn table_of(&mut self, key: &'static str, kind: Kind) -> Self {
         let item = self.take(key);
+        if item.is_none() && self.is_misspelled(key) {
+            self.reader.faulty.borrow_mut().insert(join(&self.path, key));
+        }
         let item = item.unwrap_or_else(|| Item { origin: self.reader.file(), value: Value::Table(Entries::new()) });
         self.open(key, key, kind, item)
     }
@@ -78,6 +81,7 @@ impl<'a> Section<'a> {
             other => {
                 let message = format!("[{path}]: a table was expected, {} was found", other.type_name());
                 self.reader.problem(item.origin.clone(), message);
+                self.reader.faulty.borrow_mut().insert(path.clone());
                 Entries::new()
             }
         };
@@ -164,9 +168,22 @@ impl<'a> Section<'a> {
         self.reader.warn(format!("[{}] {key}: {warning}", self.path));
     }
 
-    /// Complains about a key that this table should have.
+    /// Complains about a key that this table should have, unless the table itself is wrong.
     pub(super) fn missing(&self, key: &str, message: &str) {
-        self.complain(key, self.origin.clone(), message);
+        if !self.is_no_table() {
+            self.complain(key, self.origin.clone(), message);
+        }
+    }
+
+    /// Returns whether something else was written in the place of this table, or its name is misspelled. A key that is missing in it is then
+    /// not a mistake of its own.
+    pub(super) fn is_no_table(&self) -> bool {
+        self.reader.faulty.borrow().contains(&self.path)
+    }
+
+    /// Returns whether there is an entry whose name is probably a misspelling of this one.
+    fn is_misspelled(&self, name: &str) -> bool {
+        self.entries.keys().any(|key| key.eq_ignore_ascii_case(name) || suggestion(key, [name]).is_some())
     }
 
     fn mistyped(&self, key: &str, item: &Item, expected: &str) {
@@ -178,7 +195,8 @@ impl<'a> Section<'a> {
         for (key, item) in &self.entries {
             let kind = if self.path.is_empty() { "table" } else { "key" };
             let known = self.known.iter().copied();
-            let close = suggestion(key, known).map(|name| format!("did you mean \"{name}\"?"));
+            let other_case = known.clone().find(|name| name.eq_ignore_ascii_case(key));
+            let close = other_case.or_else(|| suggestion(key, known)).map(|name| format!("did you mean \"{name}\"?"));
             let hint = match close.or_else(|| hints::foreign_key(&self.path, key)) {
                 Some(hint) => hint,
                 None if self.known.is_empty() => String::new(),

@@ -1,5 +1,9 @@
 //! What was probably meant where something else was written: words of other programs, and values of another shape.
 
+use std::time::Duration;
+
+use super::units::show_duration;
+
 /// Keys of other programs, by the table that people write them into, with Hookgate's key. `*` is any endpoint.
 pub(super) const FOREIGN_KEYS: [(&str, &[&str], &str); 14] = [
     (
@@ -41,12 +45,22 @@ pub(super) fn foreign_key(table: &str, key: &str) -> Option<String> {
     match of_table.clone().find(|(_, keys, _)| keys.contains(&lower.as_str())).map(|(.., own)| *own) {
         Some("") => Some("it is fixed: an event counts when every in-sync replica has it".into()),
         Some(own) => Some(format!("did you mean \"{own}\"?")),
+        None if table.is_empty() => {
+            let inner = INNER_TABLES.into_iter().find(|inner| inner.replace('.', "_") == lower)?;
+            Some(format!("did you mean [{inner}]?"))
+        }
         None => {
             let (inner, rest) = lower.split_once('_')?;
             let inner = format!("{table}.{inner}");
             INNER_TABLES.contains(&&*inner).then(|| format!("did you mean {rest} in [{inner}]?"))
         }
     }
+}
+
+/// Returns our key for another program's key in a table, if there is one.
+pub(super) fn own_key(table: &str, key: &str) -> Option<&'static str> {
+    let found = FOREIGN_KEYS.iter().find(|(of, keys, _)| *of == table && keys.contains(&key));
+    found.map(|(.., own)| *own).filter(|own| !own.is_empty())
 }
 
 /// Reads Kafka's word for a protocol. Returns whether it is encrypted, and what to write.
@@ -109,6 +123,28 @@ pub(super) fn size(text: &str) -> Option<String> {
 /// Whether an address may hold a user and a password, as a URL or a connection string does: it is not repeated then.
 pub(super) fn may_hold_a_secret(address: &str) -> bool {
     !address.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/' | '[' | ']' | '*' | ',' | ';' | ' '))
+}
+
+/// Returns a duration as we write it, if its unit has another name or there are several: `4 s`, `1m30s`, `2 weeks`.
+pub(super) fn duration(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase().replace(' ', "");
+    let (mut rest, mut milliseconds) = (&*lower, 0_u64);
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
+        let length = match unit {
+            "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => 1,
+            "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60_000,
+            "h" | "hr" | "hrs" | "hour" | "hours" => 3_600_000,
+            "d" | "day" | "days" => 86_400_000,
+            "w" | "week" | "weeks" => 604_800_000,
+            _ => return None,
+        };
+        milliseconds = number.parse::<u64>().ok()?.checked_mul(length)?.checked_add(milliseconds)?;
+        rest = after;
+    }
+    (milliseconds > 0).then(|| format!("write \"{}\"", show_duration(Duration::from_millis(milliseconds))))
 }
 
 /// What is written around a broker's host and port that does not belong there.

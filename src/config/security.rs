@@ -25,7 +25,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Security {
     let tls = encryption(section);
     let table = if tls { Some(section.table("tls")) } else { section.optional_table("tls") };
     let Some(mut table) = table else { return Security::Plaintext };
-    if !tls {
+    if !tls && !table.is_no_table() {
         table.reader.problem(table.origin.clone(), "[kafka.tls]: has no effect without [kafka] security = \"tls\"");
     }
     let ca_file = readable_file(&mut table, "ca_file", "the system's");

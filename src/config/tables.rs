@@ -139,7 +139,7 @@ fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut
         endpoints.extend(endpoint(&name, table, environment, warnings));
     }
     // Without one there is no daemon, but the topics can be read.
-    if none && section.reader.needs != super::Needs::Kafka {
+    if none && section.reader.needs != super::Needs::Kafka && !section.is_no_table() {
         let message = "[endpoints]: there is none; for example [endpoints.uploadcare] with provider = \"uploadcare\" and secrets = [\"env:UPLOADCARE_SECRET\"]";
         section.reader.problem(section.origin.clone(), message);
     }

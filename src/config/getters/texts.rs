@@ -124,7 +124,8 @@ impl Section<'_> {
         let found = self.take_list(key);
         match (self.written(key), &found) {
             (None, _) => self.missing(key, missing),
-            (Some(origin), Some(list)) if list.is_empty() => self.complain(key, origin, empty),
+            // An item that is not a text has its own complaint.
+            (Some(origin), Some(list)) if list.is_empty() && !self.is_faulty(key) => self.complain(key, origin, empty),
             _ => {}
         }
         found

@@ -143,7 +143,14 @@ impl Section<'_> {
                 format!("must lie between {} and {}", show_duration(*range.start()), show_duration(*range.end()))
             }
             (None, Value::Integer(number)) => format!("a unit is missing; write \"{number}s\" or \"{number}ms\""),
-            (None, _) => "a duration was expected, such as \"500ms\", \"3.5s\", \"5m\" or \"14d\"".into(),
+            (None, value) => {
+                let hint = match value {
+                    Value::Text(text) | Value::Given(text) => hints::duration(text),
+                    _ => None,
+                };
+                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+                format!("a duration was expected, such as \"500ms\", \"3.5s\", \"5m\" or \"14d\"{hint}")
+            }
         };
         self.complain(key, item.origin, &message);
         default

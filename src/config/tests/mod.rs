@@ -306,7 +306,6 @@ fn wrong_variables_and_flags_are_named() {
     let expected = [
         "HOOKGATE_HTTP__LISTN: [http] listn: no such key; did you mean \"listen\"?",
         "HOOKGATE_KAFKA__TLS: [kafka.tls]: a table was expected, a string was found",
-        "HOOKGATE_KAFKA__TLS: [kafka.tls]: has no effect without [kafka] security = \"tls\"",
         "HOOKGATE_LOG__SUCCESS_SAMPLE: [log] success_sample: an integer was expected, a string was found",
         "command line: [admin] listen: \"9090\" is not an address and a port, such as \"0.0.0.0:9090\"; write \"0.0.0.0:9090\"",
     ];

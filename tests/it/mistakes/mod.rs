@@ -4,6 +4,7 @@ mod beside_problems;
 mod not_used;
 mod not_toml;
 mod properties;
+mod variables;
 
 use std::process::Command;
 
@@ -106,6 +107,10 @@ fn values_that_are_not_what_their_keys_take() {
     check("a secret twice", "[\"env:UPLOADCARE\"]", "[\"env:UPLOADCARE\", \"env:UPLOADCARE\"]", 0, twice);
     let twice = "warning: [kafka] brokers: \"a:1\" is there twice; was another broker meant?";
     check("a broker twice", "[\"a:1\"]", "[\"a:1\", \"a:1\"]", 0, twice);
+}
+
+#[test]
+fn numbers_sizes_and_durations() {
     check_more(
         "a number in quotes",
         "[topics]\nreplication = \"3\"",
@@ -122,10 +127,54 @@ fn values_that_are_not_what_their_keys_take() {
     for (size, own) in [("64MB", "64MiB"), ("64M", "64MiB"), ("64Mi", "64MiB"), ("2 gb", "2GiB"), ("900k", "900KiB")] {
         check_more("a size", &format!("[http]\nmax_in_flight_bytes = \"{size}\""), 64, &format!("; write \"{own}\""));
     }
+    for (duration, own) in [("4S", "4s"), ("4 s", "4s"), ("1m30s", "90s"), ("5min", "300s"), ("2w", "14d"), ("1 hour", "3600s")] {
+        check_more("a duration", &format!("[topics]\nretention = \"{duration}\""), 64, &format!("or \"14d\"; write \"{own}\""));
+    }
     check_more("a duration without a unit", "[http]\nanswer_deadline = 4", 64, "a unit is missing; write \"4s\" or \"4ms\"");
     let late = "http.answer_deadline (4s) is not more than kafka.publish_timeout (10s); change kafka.publish_timeout or http.answer_deadline";
     check("a timeout beyond the deadline", "brokers", "publish_timeout = \"10s\"\nbrokers", 64, late);
+}
+
+#[test]
+fn lists_and_tables() {
     check_more("a list of endpoints", "[[endpoints]]", 64, "hookgate.toml:6: ");
+    check(
+        "a number as a broker",
+        "[\"a:1\"]",
+        "[9092]",
+        64,
+        "[kafka] brokers: a list of strings was expected, an integer was found",
+    );
+    check(
+        "a number as secrets",
+        "[\"env:UPLOADCARE\"]",
+        "5",
+        64,
+        "secrets: a list of strings was expected, an integer was found",
+    );
+    check(
+        "a list of lists",
+        "[\"env:UPLOADCARE\"]",
+        "[[\"env:X\"]]",
+        64,
+        "secrets: a list of strings was expected, a list was found",
+    );
+    check("tls as a switch", "brokers", "tls = true\nbrokers", 64, "[kafka.tls]: a table was expected, a boolean was found");
+    check(
+        "a list of endpoints alone",
+        "[endpoints.care]",
+        "[[endpoints]]",
+        64,
+        "[endpoints]: a table was expected, a list was found",
+    );
+    check(
+        "a misspelled table",
+        "[endpoints.care]",
+        "[endpoint.care]",
+        64,
+        "[endpoint]: no such table; did you mean \"endpoints\"?",
+    );
+    check("a table in capitals", "[kafka]", "[Kafka]", 64, "[Kafka]: no such table; did you mean \"kafka\"?");
 }
 
 #[test]
@@ -288,48 +337,6 @@ fn secrets_that_are_not_where_they_should_be() {
     check("a variable that is not set", "env:UPLOADCARE", "env:NOT_SET", 64, unset);
     let ca = "security = \"tls\"\ntls = {ca_file = \"~/ca.pem\"}\nbrokers";
     check("authorities at home", "brokers", ca, 64, "\"~/ca.pem\" cannot be read: no such file; \"~\" is not your home here");
-}
-
-#[test]
-fn variables_that_are_not_read() {
-    let warn = |name: &str, hint: &str| {
-        check_file(name, GOOD, &[(name, "hunter2")], 0, &format!("warning: the variable {name} is not read; {hint}\n"));
-    };
-    let underscores = |name: &str, own: &str| warn(name, &format!("two underscores stand between table and key; write {own}"));
-    underscores("HOOKGATE_KAFKA_BROKERS", "HOOKGATE_KAFKA__BROKERS");
-    underscores("HOOKGATE_LOG_LEVEL", "HOOKGATE_LOG__LEVEL");
-    underscores("HOOKGATE_HTTP_MAX_BODY_BYTES", "HOOKGATE_HTTP__MAX_BODY_BYTES");
-    underscores("HOOKGATE_KAFKA_SASL_USERNAME", "HOOKGATE_KAFKA__SASL__USERNAME");
-    underscores("HOOKGATE_SCHEMA_REGISTRY_URLS", "HOOKGATE_SCHEMA_REGISTRY__URLS");
-    underscores("HOOKGATE_ENDPOINTS_CARE_SECRETS", "HOOKGATE_ENDPOINTS__CARE__SECRETS");
-    warn("hookgate_kafka__brokers", "names of variables are in capitals; write HOOKGATE_KAFKA__BROKERS");
-    warn("HOOKGATE_CONFIG", "--config names the file");
-    // Kubernetes sets them for Services that are called hookgate, hookgate-kafka, hookgate-log and hookgate-tracing.
-    for name in [
-        "HOOKGATE_PORT",
-        "HOOKGATE_SERVICE_HOST",
-        "HOOKGATE_SERVICE_PORT_HTTP",
-        "HOOKGATE_PORT_8080_TCP_ADDR",
-        "HOOKGATE_KAFKA_SERVICE_HOST",
-        "HOOKGATE_KAFKA_SASL_PORT_9092_TCP",
-        "HOOKGATE_LOG_PORT",
-        "HOOKGATE_TRACING_SERVICE_PORT",
-        "HOOKGATE_TRACING_PORT_4318_TCP_PROTO",
-        "HOOKGATE_ANYTHING_ELSE",
-        "MY_HOOKGATE_KAFKA_BROKERS",
-    ] {
-        let folder = Folder::new();
-        folder.write("hookgate.toml", GOOD);
-        let finished = run(&folder, &[(name, "hunter2")], &["check", "--strict"]);
-        assert_eq!(finished.code, Some(0), "{name}: {finished:?}");
-    }
-    check_file(
-        "a key that is not there",
-        GOOD,
-        &[("HOOKGATE_KAFKA__BROKER", "a:1")],
-        64,
-        "HOOKGATE_KAFKA__BROKER: [kafka] broker: no such key; did you mean \"brokers\"?",
-    );
 }
 
 #[test]
