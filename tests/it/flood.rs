@@ -155,14 +155,23 @@ fn slow_bodies_that_do_not_stop() {
 /// Several endpoints together can fill the whole. An endpoint that holds little then finds room at whichever has the slowest body.
 #[test]
 fn slow_bodies_that_fill_the_whole() {
-    let daemon = daemon(EIGHT_FILL);
+    // Four such bodies are the share of an endpoint. The first one takes half of the whole, and the next ones their shares.
+    let whole = 4 * u32::try_from(ALL.len()).unwrap();
+    let daemon = daemon(&format!("max_body_bytes = \"64KiB\"\nmax_in_flight_bytes = \"{}KiB\"", 64 * whole));
+    let (last, others) = ALL.split_first().unwrap();
     let mut slow = Vec::new();
-    for (endpoint, all_hold) in [("uploadcare", 8), ("frameio", 12), ("filesafety", 16)] {
-        slow.extend((0..20).map(|_| begin_forged(&daemon, endpoint, 62 << 10)));
+    let mut all_hold = whole / 2;
+    for endpoint in others.iter().rev() {
+        slow.extend((0..whole + 4).map(|_| begin_forged(&daemon, endpoint, 62 << 10)));
         let held = f64::from(all_hold * ((62 << 10) - 1));
         daemon.wait_until(endpoint, |_| daemon.metric("hookgate_in_flight_bytes").is_some_and(|bytes| bytes >= held));
+        if all_hold == whole {
+            break;
+        }
+        all_hold = whole.min(all_hold + 4);
     }
-    gets_through(&daemon, "filespin", 60 << 10);
+    assert_eq!(all_hold, whole, "full");
+    gets_through(&daemon, last, 60 << 10);
     let timed_out = outcomes(&daemon).into_keys().find(|(_, outcome)| outcome == "slow_body");
     assert_eq!(timed_out, None);
     drop(slow);
