@@ -1,4 +1,4 @@
-"""What the examples' tests have in common: a daemon on a real Kafka, deliveries as the providers send them, PostgreSQL, and waits.
+"""The common parts of the examples' tests: a daemon on a real Kafka, deliveries as the providers send them, PostgreSQL, and waits.
 
     with testing.Scene("asset-sync") as scene:
         hookgate = scene.hookgate()
@@ -6,8 +6,8 @@
         consumer = scene.start("consumer", ["python3", "sync.py"], {"TOPIC_PREFIX": hookgate.prefix})
         scene.wait("the row is there", lambda: rows() == expected)
 
-Whatever a scene starts is killed when it ends; when it ends by an exception, the end of every log is printed. `examples/run` sets
-KAFKA_BROKERS and HOOKGATE, the path of the binary.
+When a scene ends, it kills every process that it has started. When it ends by an exception, it prints the end of every log. `examples/run`
+sets KAFKA_BROKERS and HOOKGATE, the path of the binary.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 BROKERS = os.environ.get("KAFKA_BROKERS", "127.0.0.1:19092")
-# Made up, each different: one secret may not open two endpoints. The daemon gets them as variables of these names.
+# Made-up secrets. Each is different, because Hookgate refuses the same secret at two endpoints. The daemon gets them as variables.
 SECRETS = {
     "filespin": "an-unguessable-part-of-the-url",
     "filesafety": "another-unguessable-part-of-a-url",
@@ -39,7 +39,7 @@ PATIENCE = 30
 
 
 def configuration(prefix, tables):
-    """A `hookgate.toml` with one endpoint for each provider, named like it; the secrets are in the environment."""
+    """Returns a `hookgate.toml` with one endpoint for each provider, which has the provider's name. The secrets are in the environment."""
     text = f'''{tables}
 [kafka]
 brokers = [{", ".join(json.dumps(broker) for broker in BROKERS.split(","))}]
@@ -60,7 +60,7 @@ replication = 1
 
 
 def shuffled(deliveries, seed, copies=2):
-    """Each delivery from one to `copies` times, all in an order that depends on the seed alone."""
+    """Returns each delivery from one to `copies` times, in an order that depends only on the seed."""
     dice = random.Random(seed)
     repeated = [delivery for delivery in deliveries for _ in range(dice.randint(1, copies))]
     dice.shuffle(repeated)
@@ -76,10 +76,10 @@ class Scene:
         self.endings = []
 
     def __enter__(self):
-        # Ctrl-C in the terminal reaches us as an exception of its own; this is the same for `kill`.
+        # Ctrl-C in the terminal raises KeyboardInterrupt here. This makes `kill` raise an exception too.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.folder = Path(tempfile.mkdtemp(prefix=f"hookgate-{self.name}-"))
-        # PostgreSQL runs as another user where we are root.
+        # PostgreSQL must read this folder. It runs as another user when this process is root.
         self.folder.chmod(0o755)
         return self
 
@@ -101,7 +101,7 @@ class Scene:
         return process
 
     def hookgate(self, tables=""):
-        """A daemon whose topics exist and are nobody else's. `tables` is more configuration, such as `[topics.map]`."""
+        """Starts a daemon whose topics exist and which no other daemon uses. `tables` is more configuration, such as `[topics.map]`."""
         return Hookgate(self, tables)
 
     def postgres(self):
@@ -109,7 +109,7 @@ class Scene:
         return start_postgres(self)
 
     def wait(self, what, holds, seconds=PATIENCE):
-        """Waits until `holds()` is true, and returns what it returned; fails at once when a process ended that nobody killed."""
+        """Waits until `holds()` is true, and returns its result. Fails at once when a process has ended that the test did not kill."""
         ends_at = time.monotonic() + seconds
         while not (held := holds()):
             for process in self.processes:
@@ -119,8 +119,8 @@ class Scene:
         return held
 
     def serve(self, answer):
-        """An HTTP server that stands in for somebody's API: `answer(method, path, headers, body)` gives the status and an object for
-        JSON, or the status, the object and headers. It is called on many threads. Returns the server's URL."""
+        """Starts an HTTP server in place of somebody's API, and returns its URL. `answer(method, path, headers, body)` returns the status
+        and an object for JSON, or the status, the object and headers. It is called on many threads."""
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -146,7 +146,7 @@ class Scene:
             daemon_threads = True
 
             def handle_error(self, *_):
-                # A client that was killed is what the tests are about.
+                # Tests kill clients on purpose, so an error of a connection is expected.
                 pass
 
         server = Server(("127.0.0.1", 0), Handler)
@@ -169,19 +169,19 @@ class Process:
                 stderr=output,
                 stdin=subprocess.DEVNULL,
                 cwd=cwd or scene.folder,
-                # A group of its own, so that Ctrl-C is heard by the test alone.
+                # A separate process group, so that Ctrl-C reaches only the test.
                 start_new_session=True,
             )
 
     def code(self):
-        """The exit code, or None while it runs."""
+        """Returns the exit code, or None while the process runs."""
         return self.child.poll()
 
     def text(self):
         return self.log.read_text(errors="replace")
 
     def kill(self):
-        """SIGKILL, to the process and to what it started: no goodbye to the group, nothing committed."""
+        """Sends SIGKILL to the process and its children, so that it can neither leave its consumer group nor commit."""
         self.killed = True
         try:
             os.killpg(self.child.pid, signal.SIGKILL)
@@ -190,17 +190,17 @@ class Process:
         self.child.wait()
 
     def stop(self, seconds=PATIENCE):
-        """SIGTERM, and the exit code."""
+        """Sends SIGTERM, waits for the end, and returns the exit code."""
         self.killed = True
         self.child.terminate()
         return self.child.wait(seconds)
 
 
 class Hookgate:
-    """`hookgate serve` on the real Kafka, with topics of its own."""
+    """`hookgate serve` on the real Kafka, with its own topics."""
 
     def __init__(self, scene, tables):
-        # Kafka may be one that other tests, or earlier runs, have used.
+        # Other tests and earlier runs may have used the same Kafka.
         self.prefix = f"{scene.name}.{os.getpid()}."
         file = scene.folder / "hookgate.toml"
         file.write_text(configuration(self.prefix, tables.replace("{prefix}", self.prefix)))
@@ -223,13 +223,13 @@ class Hookgate:
                 return entry["webhooks"]
 
     def topic(self, kind):
-        """The topic of a kind, such as `filespin.file-saved`."""
+        """Returns the topic of a kind, such as `filespin.file-saved`."""
         return self.prefix + kind
 
     def post(self, provider, body, signed_at=None):
-        """Posts what the provider would: an object as compact JSON, or bytes as they are, proven in the provider's way. Repeats it, as
-        the provider would, until it is accepted. The same body and, for Frame.io, the same `signed_at` is the same delivery, with the
-        same `id`. Returns that id."""
+        """Posts a delivery with the provider's proof, and returns the event's `id`. The body is an object, which is sent as compact JSON,
+        or bytes, which are sent as they are. Repeats the delivery, as the provider would, until it is accepted. The same body and, for
+        Frame.io, the same `signed_at` make the same delivery with the same `id`."""
         raw = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         path, headers = f"/webhooks/{provider}", {"Content-Type": "application/json"}
         key = SECRETS[provider].encode()
@@ -258,11 +258,12 @@ class Hookgate:
 
 
 def start_postgres(scene):
-    """A cluster in the scene's folder that listens on a socket in there and does not care to survive a crash of the machine."""
+    """Starts a PostgreSQL cluster in the scene's folder, and returns its connection string. It listens on a socket in that folder, and
+    does not sync its files, because it need not survive a crash of the machine."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if (config := shutil.which("pg_config")) is not None:
-        told = subprocess.run([config, "--bindir"], check=True, capture_output=True, text=True).stdout
-        folders.insert(0, Path(told.strip()))
+        folder = subprocess.run([config, "--bindir"], check=True, capture_output=True, text=True).stdout
+        folders.insert(0, Path(folder.strip()))
     binaries = next((folder for folder in folders if (folder / "initdb").exists()), None)
     assert binaries, "PostgreSQL's server is missing; on Debian: apt-get install postgresql"
     data = scene.folder / "postgres"
@@ -273,23 +274,23 @@ def start_postgres(scene):
         shutil.chown(data, "postgres", "postgres")
         user = ["runuser", "-u", "postgres", "--"]
     control = [*user, binaries / "pg_ctl", "--silent", "--wait", f"--pgdata={data}"]
-    # It removes its shared memory only if it is asked to stop, so it is none of the scene's processes, which are killed.
+    # The server removes its shared memory only when it is asked to stop. So it is not one of the scene's processes, which are killed.
     scene.endings.append(lambda: subprocess.run([*control, "--mode=fast", "stop"], check=False, cwd=data, capture_output=True))
     steps = [
         [*control, "--options=--no-sync --auth=trust --username=test --encoding=UTF8", "initdb"],
         [*control, f"--log={data}/server.log", f"--options=-h '' -k {data} -F -c shared_buffers=16MB", "start"],
     ]
     for step in steps:
-        # Its output goes to no pipe of ours, which the server would keep open.
+        # The output goes to no pipe of this process, because the server would keep that open.
         subprocess.run(step, check=True, cwd=data, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     return f"host={data} user=test dbname=postgres"
 
 
 class Group:
-    """What a consumer group has committed, looked at from outside."""
+    """The committed offsets of a consumer group, read from outside of the group."""
 
     def __init__(self, group, topics):
-        # Not at the top: a test that looks at no group needs no client for Kafka.
+        # Not at the top of the file: a test that reads no group needs no client for Kafka.
         from confluent_kafka import Consumer, TopicPartition
 
         self.consumer = Consumer({"bootstrap.servers": BROKERS, "group.id": group, "enable.auto.commit": False})
@@ -299,7 +300,7 @@ class Group:
             self.partitions += [TopicPartition(topic, number) for number in known]
 
     def ask(self, call, *arguments):
-        """Asks again where Kafka says "not yet", as it does of topics that were created a moment ago."""
+        """Calls a function of the client, again while Kafka fails it, as it does for topics that were created a moment ago."""
         from confluent_kafka import KafkaException
 
         ends_at = time.monotonic() + PATIENCE
@@ -312,16 +313,16 @@ class Group:
                 time.sleep(0.1)
 
     def committed(self):
-        """The committed offset of each partition that has one, by (topic, partition)."""
+        """Returns the committed offset of each partition that has one, by (topic, partition)."""
         found = self.ask(self.consumer.committed, self.partitions)
         return {(it.topic, it.partition): it.offset for it in found if it.offset >= 0}
 
     def ends(self):
-        """The offset behind the last record of each partition, by (topic, partition)."""
+        """Returns the offset after the last record of each partition, by (topic, partition)."""
         ends = {it: self.ask(self.consumer.get_watermark_offsets, it)[1] for it in self.partitions}
         return {(it.topic, it.partition): end for it, end in ends.items()}
 
     def lag(self):
-        """How many records are not committed yet."""
+        """Returns how many records are not committed yet."""
         committed, ends = self.committed(), self.ends()
         return sum(end - committed.get(where, 0) for where, end in ends.items())

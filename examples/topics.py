@@ -1,4 +1,4 @@
-"""What the examples' tests read from topics, beside the example."""
+"""Functions with which the examples' tests read topics, independently of the example."""
 
 import importlib
 import subprocess
@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 
 def records(topic):
-    """Every committed record of a topic, up to its end as it is now, partition by partition."""
+    """Returns every committed record of a topic, up to its current end, partition by partition."""
     consumer = Consumer(
         {
             "bootstrap.servers": testing.BROKERS,
@@ -40,13 +40,13 @@ def records(topic):
 
 
 def newest(topic):
-    """The newest value of each key, as a table of the topic has it: taken-back keys are not there."""
+    """Returns the newest value of each key, as a table of the topic has it. Keys whose newest value is null are left out."""
     values = {message.key().decode(): message.value() for message in records(topic)}
     return {key: value for key, value in values.items() if value is not None}
 
 
 def generate(folder, root, file):
-    """The module of classes for a schema, generated into a folder."""
+    """Generates the classes of a schema into a folder, and returns their module."""
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{root}", f"--python_out={folder}", file]
     subprocess.run(command, check=True)
     sys.path.append(str(folder))

@@ -1,12 +1,12 @@
--- One row for each asset that was ever heard of; a deleted one keeps its last known content, so that it can be restored.
+-- One row for each asset that an event has ever named. A deleted asset keeps its last known content, so that it can be restored.
 create table if not exists assets (
     id text primary key,
     deleted boolean not null default false,
-    -- FileSpin's time of this content. Null where nothing but the deletion is known.
+    -- FileSpin's time of this content. Null where only the deletion is known.
     updated_at timestamptz,
     status text,
     name text,
-    -- Not bigint: the number is the provider's, and may be larger.
+    -- Not bigint: the provider may send a larger number.
     size numeric,
     checksum text,
     content_type text,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Keeps a table of FileSpin's assets in step with FileSpin, whatever comes twice, late or in the wrong order.
+"""Keeps a table of FileSpin's assets in step with FileSpin, also when events come twice, late or in the wrong order.
 
 example: KAFKA_BROKERS=127.0.0.1:19092 DATABASE_URL=postgresql://localhost/assets FILESPIN_API_KEY=... python3 sync.py
 environment: TOPIC_PREFIX (hookgate.), GROUP (asset-sync), FILESPIN_URL (https://app.filespin.io), RETRY_SECONDS (1),
@@ -31,13 +31,13 @@ log = logging.getLogger("asset-sync")
 TOPICS = [
     *(f"filespin.{kind}" for kind in ("file-saved", "file-processed", "file-data-updated", "addon-processed")),
     *(f"filespin.{kind}" for kind in ("file-error", "file-archived", "file-deleted", "file-undeleted")),
-    # What Hookgate could not read might be about an asset of ours: it is noted, and does not stop us.
+    # A record that Hookgate could not read may be about one of our assets: it is noted in a table, and does not stop the program.
     "filespin.unclassified",
     "quarantine",
 ]
-# Also keeps an id from being a path to somewhere else in the API.
+# The form of an id. It also prevents that an id becomes a path to another part of the API.
 ASSET_ID = re.compile(r"[0-9A-Za-z]{1,64}")
-# Between attempts. Far below max.poll.interval.ms, after which Kafka would take us for dead.
+# Seconds between attempts. Far below max.poll.interval.ms, after which Kafka would consider this consumer dead.
 PAUSE = float(os.environ.get("RETRY_SECONDS", "1"))
 
 
@@ -46,11 +46,11 @@ class Unavailable(Exception):
 
 
 class Unusable(Exception):
-    """FileSpin's answer is the asset, but not as its documentation has it. It would be the same the next time."""
+    """FileSpin's answer is the asset, but not in the documented form. It would be the same the next time."""
 
 
 class Content(NamedTuple):
-    """What the table holds of an asset: its columns from `status` on, compared as a whole."""
+    """The content of an asset's row: the columns from `status` on, which are compared as a whole."""
 
     status: str
     name: str
@@ -62,7 +62,7 @@ class Content(NamedTuple):
 
 
 def text(value):
-    """PostgreSQL's text has no NUL; a file's name may have one."""
+    """Returns a string without NUL, which PostgreSQL's text cannot hold but a file's name can."""
     return value.replace("\0", "\ufffd") if isinstance(value, str) else ""
 
 
@@ -79,9 +79,9 @@ def content_of_event(asset):
 
 
 def field(asset, name, kind):
-    """A field of the API's answer; None where it is absent or null."""
+    """Returns a field of the API's answer, or None where it is absent or null."""
     value = asset.get(name)
-    # By the type itself, because Python takes true for a number.
+    # Compares the types, because isinstance takes true for a number.
     if value is not None and type(value) is not kind:
         raise Unusable(f"FileSpin's answer has no usable {name}")
     return value
@@ -100,7 +100,7 @@ def content_of_api(asset):
 
 
 def time_of_api(asset):
-    """As `occurred_at` of an event: when the asset was changed last, or else uploaded."""
+    """Returns the same time as `occurred_at` of an event: when the asset was changed last, or else uploaded."""
     written = field(asset, "update_time", str) or field(asset, "upload_time", str) or "none"
     try:
         moment = datetime.fromisoformat(written.replace("Z", "+00:00"))
@@ -110,7 +110,7 @@ def time_of_api(asset):
 
 
 def read_asset(asset_id):
-    """The asset as FileSpin has it now, or None where it has none (any more)."""
+    """Returns the asset as FileSpin has it now, or None where FileSpin does not have it (any more)."""
     url = f"{os.environ.get('FILESPIN_URL', 'https://app.filespin.io')}/api/v1/assets/{asset_id}/data"
     request = urllib.request.Request(url)
     # A redirect to somewhere else does not get the key.
@@ -131,10 +131,10 @@ def read_asset(asset_id):
 
 
 def apply(database, event):
-    """Brings the row of the event's asset up to date, in one transaction. Doing it again, late or out of turn changes nothing."""
+    """Updates the row of the event's asset, in one transaction. Applying an event again, late or in the wrong order changes nothing."""
     with database.transaction():
-        # Two instances may hold events of one asset, because its events are on several topics, and for a moment in a rebalance. With
-        # the lock, whoever reads FileSpin later also writes later.
+        # Two instances may have events of one asset, because its events are on several topics, and for a moment in a rebalance. With
+        # the lock, the instance that reads FileSpin later also writes later.
         database.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (event.subject,))
         if event.WhichOneof("payload") == "filespin_asset" and event.HasField("occurred_at"):
             moment = event.occurred_at.ToDatetime(timezone.utc)
@@ -144,8 +144,8 @@ def apply(database, event):
 
 
 def take(database, asset_id, moment, content):
-    """Upserts what an event says, unless the row is newer. False where neither can be told: the times are in whole seconds, and two
-    different states may have the same."""
+    """Upserts the content of an event, unless the row is newer. Returns False where it cannot decide: the times are in whole seconds, so
+    two different states may have the same time."""
     row = database.execute(
         "select updated_at, status, name, size, checksum, content_type, conversions, data from assets where id = %s", (asset_id,)
     ).fetchone()
@@ -160,17 +160,17 @@ def take(database, asset_id, moment, content):
 
 
 def settle(database, event):
-    """Asks FileSpin, for events that carry no time, or not enough to decide."""
+    """Asks FileSpin for the asset, for an event without a time or one whose time cannot decide."""
     asset = read_asset(event.subject)
     if asset is not None:
         moment = time_of_api(asset)
-        # Guarded as well, should FileSpin answer from a copy that is behind.
+        # The write is guarded as well, because FileSpin may answer from a copy that is not up to date.
         write(database, event.subject, moment, content_of_api(asset))
         database.execute("update assets set deleted = false where id = %s", (event.subject,))
         return
     deletion = event.filespin_deletion
-    # "Not found" has other causes than a deletion, such as the key's permissions, or a copy that is behind. It is one only where FileSpin
-    # has also said that deleting the original itself went well: not restoring it, not a conversion, not ERROR, not MAYBE.
+    # "Not found" has other causes than a deletion, such as the key's permissions, or a copy that is not up to date. It means a deletion
+    # only where FileSpin also reports that it has deleted the original: not that it restored it, not a conversion, not ERROR, not MAYBE.
     original = deletion.original_affected and deletion.status == FILESPIN_DELETION_STATUS_OK
     if original and event.type == "file-deleted":
         database.execute(
@@ -191,7 +191,7 @@ def write(database, asset_id, moment, content):
 
 
 def handle(database, message):
-    """One record, whatever it is. Returns when it need not be looked at again."""
+    """Handles any record. Returns when the record need not be handled again."""
     reason = None
     try:
         event = Event.FromString(message.value() or b"")
@@ -201,7 +201,7 @@ def handle(database, message):
     except Unusable as error:
         reason = str(error)
     except (DecodeError, ValueError, RecursionError, psycopg.DataError) as error:
-        # It would fail for ever, and hold up all that is behind it.
+        # It would fail for ever, and block all records after it.
         reason = f"{type(error).__name__} in the record"
     if reason is not None:
         where = (message.topic(), message.partition(), message.offset())
@@ -210,7 +210,7 @@ def handle(database, message):
 
 
 def reason_to_skip(event):
-    # Where the payload was left out for its size, the subject is still that of an asset.
+    # Where the payload was left out for its size, the subject still names the asset.
     if event.WhichOneof("payload") not in ("filespin_asset", "filespin_deletion") and not event.payload_omitted:
         return "unclassified or quarantined"
     if event.provider != "filespin" or not ASSET_ID.fullmatch(event.subject):
@@ -231,19 +231,19 @@ def consume(consumer, running):
             if database is None or database.closed:
                 database = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
             handle(database, message)
-            # Only now: the commits, which go on in the background and at the end, reach up to here and no further.
+            # Only now: the commits in the background and at the end include only stored offsets.
             consumer.store_offsets(message)
         except (Unavailable, psycopg.OperationalError) as error:
             log.warning("trying %s again in %s s: %s", message.topic(), PAUSE, error)
             time.sleep(PAUSE)
             step_back(consumer, message)
         except KafkaException as error:
-            # The partition was taken from us meanwhile. Its new owner does the same again, which is harmless.
+            # The group has given the partition to another consumer. That one handles the record again, which is harmless.
             log.warning("not stored: %s", error)
 
 
 def step_back(consumer, message):
-    """Makes the next record of this partition the same one again; the other partitions go on in between."""
+    """Makes the consumer read this record again. The other partitions go on in between."""
     try:
         consumer.seek(TopicPartition(message.topic(), message.partition(), message.offset()))
     except KafkaException as error:
@@ -253,7 +253,7 @@ def step_back(consumer, message):
 def main():
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     with psycopg.connect(os.environ["DATABASE_URL"]) as database:
-        # Two instances that create one table at the same time would trip over each other.
+        # Without the lock, one of two instances that create the same table at the same time would fail.
         database.execute("select pg_advisory_xact_lock(1)")
         database.execute((Path(__file__).parent / "schema.sql").read_text())
     prefix = os.environ.get("TOPIC_PREFIX", "hookgate.")
@@ -262,7 +262,7 @@ def main():
         {
             "bootstrap.servers": os.environ.get("KAFKA_BROKERS", "127.0.0.1:19092"),
             "group.id": os.environ.get("GROUP", "asset-sync"),
-            # A new group begins with what is there: a table that lacks the past is not in step.
+            # A new group begins with the oldest record, because the table needs the past too.
             "auto.offset.reset": "earliest",
             "enable.auto.offset.store": False,
             "auto.commit.interval.ms": 1000,

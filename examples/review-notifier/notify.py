@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Tells a chat, or any HTTP endpoint, of comments and of files that are ready in Frame.io, with what Frame.io's API says of them.
+"""Notifies a chat, or any HTTP endpoint, of comments and of files that are ready in Frame.io, with details from Frame.io's API.
 
-The events hold ids only, so each costs a slow call. The calls are made by workers, while the loop goes on polling Kafka: a consumer that
-does not poll for max.poll.interval.ms is thrown out of its group, and what it was doing is done again by another, which is thrown out too.
+The events hold only ids, so each needs a slow call. Workers make the calls, while the loop goes on polling Kafka. Kafka removes a consumer
+that does not poll for max.poll.interval.ms from its group. Another consumer then repeats its work, and is removed too.
 
 example: KAFKA_BROKERS=127.0.0.1:19092 SINK_URL=https://chat.example.org/hook FRAMEIO_TOKEN=... python3 notify.py
-environment: SINK_URL: else notifications are printed; TOPIC_PREFIX (hookgate.), GROUP (review-notifier), WORKERS (8),
-             PUT_ASIDE_TOPIC (review-notifier.put-aside): for what is refused for good; create it first,
-             FRAMEIO_URL (https://api.frame.io), LONGEST_PAUSE_SECONDS (30): between attempts,
-             FRAMEIO_CLIENT_ID and FRAMEIO_CLIENT_SECRET: instead of FRAMEIO_TOKEN, which ends after a day,
+environment: SINK_URL: without it notifications are printed; TOPIC_PREFIX (hookgate.), GROUP (review-notifier), WORKERS (8),
+             PUT_ASIDE_TOPIC (review-notifier.put-aside): for records that are refused for good; create it first,
+             FRAMEIO_URL (https://api.frame.io), LONGEST_PAUSE_SECONDS (30): the longest pause between attempts,
+             FRAMEIO_CLIENT_ID and FRAMEIO_CLIENT_SECRET: instead of FRAMEIO_TOKEN, which expires after a day,
              KAFKA_PROPERTIES: more settings of librdkafka, `name=value` separated by commas
 """
 
@@ -43,27 +43,28 @@ COMMENTS = {
     "comment.uncompleted": "wrote what is open again",
 }
 KINDS = ["file.ready", *COMMENTS]
-# Answers that say "not now" or "fix your set-up" and nothing about this event, as those from 500 on. It is tried again until it works.
+# Answers that mean "not now" or "fix your set-up", as those from 500 on do, and say nothing about this event. The call is tried again until
+# it works.
 PASSING = {401, 408, 429}
 PUT_ASIDE_TOPIC = os.environ.get("PUT_ASIDE_TOPIC", "review-notifier.put-aside")
-# How many records of a partition may wait here; at that many the partition is paused, at half of it, it goes on.
+# How many records of a partition may wait here. At that number the partition is paused; at half of it, it is resumed.
 LIMIT = 20
 LONGEST_PAUSE = float(os.environ.get("LONGEST_PAUSE_SECONDS", "30"))
 
 
 class Lane:
-    """A partition that we own: what of it waits, in its order. One record at a time is being worked on, the first, so the offset behind
-    the last finished one is also the lowest that is safe to commit. Only the polling thread touches a lane."""
+    """The waiting records of a partition that this process owns, in their order. Only the first one is worked on, so the offset after
+    the last finished record is always safe to commit. Only the polling thread changes a lane."""
 
     def __init__(self):
         self.waiting = deque()
         self.paused = False
-        # Set when the partition is another's. Read by the worker, so that it does not try for ever what the new owner does now.
+        # Set when the partition belongs to another process. The worker reads it and stops trying, because the new owner does the work.
         self.given_up = threading.Event()
 
 
 class Loop:
-    """Kafka's side. Workers take lanes from `ready` and hand them back through `finished`."""
+    """The thread that talks to Kafka. Workers take lanes from `ready` and return them through `finished`."""
 
     def __init__(self, consumer):
         self.consumer = consumer
@@ -91,18 +92,18 @@ class Loop:
             self.pause(key, lane, True)
 
     def settle(self):
-        """Notes what the workers have finished, and gives them what comes next."""
+        """Notes what the workers have finished, and gives them the next records."""
         while not self.finished.empty():
             lane, message, error = self.finished.get()
             if error is not None:
-                # A mistake of ours. Ending is better than going on without the record: nothing behind it was committed.
+                # A mistake of this program. It ends instead of skipping the record: nothing after the record was committed.
                 raise error
             key = message.topic(), message.partition()
             if self.lanes.get(key) is not lane:
-                # The partition was taken from us meanwhile: its new owner notifies again.
+                # The group has given the partition to another process, which notifies again.
                 continue
             lane.waiting.popleft()
-            # The commits, which go on in the background and when we leave, reach up to here and no further.
+            # The commits, in the background and at the end, include only stored offsets.
             self.consumer.store_offsets(message)
             if lane.waiting:
                 self.ready.put((lane, lane.waiting[0]))
@@ -120,25 +121,25 @@ class Loop:
         if lane is not None:
             lane.given_up.set()
             if lane.paused:
-                # Else it would still be paused when it comes back, with nothing waiting here that could end that.
+                # Otherwise it would still be paused when it comes back, and no waiting record would ever resume it.
                 self.consumer.resume([partition])
 
     def revoked(self, _, partitions):
-        """What is finished still counts; what waits, and what is being worked on, is the next owner's."""
+        """Stores what is finished, and forgets what waits or is being worked on: the next owner does that."""
         log.info("revoked %s", len(partitions))
         self.settle()
         for partition in partitions:
             self.give_up(partition)
 
     def lost(self, _, partitions):
-        """Already somebody else's: there is nothing to store any more."""
+        """Forgets partitions that another process owns already, so that their offsets cannot be stored any more."""
         log.warning("lost %s", len(partitions))
         for partition in partitions:
             self.give_up(partition)
 
 
 def work(loop, notifier):
-    """A worker's life."""
+    """Runs a worker: takes records for ever and returns each with its error, if there was one."""
     while True:
         lane, message = loop.ready.get()
         error = None
@@ -150,26 +151,26 @@ def work(loop, notifier):
 
 
 def answer(error):
-    """Who has answered what, if that is the trouble."""
+    """Returns who answered with an error, and the status; the status is 0 where there was no answer."""
     if isinstance(error, ApiError):
         return "Frame.io", error.status_code or 0
     return ("the sink", error.code) if isinstance(error, urllib.error.HTTPError) else ("nobody", 0)
 
 
 def for_good(error):
-    """Whether another attempt would be refused like this one."""
+    """Returns whether another attempt would be refused like this one."""
     _, status = answer(error)
     return 400 <= status < 500 and status not in PASSING
 
 
 class Notifier:
-    """What is done for each event."""
+    """Makes the notification of each event."""
 
     def __init__(self, producer):
         self.producer = producer
         self.putting = threading.Lock()
         if os.environ.get("FRAMEIO_CLIENT_ID"):
-            # Gets a new token whenever the old one is about to end.
+            # Gets a new token whenever the old one is about to expire.
             auth = ServerToServerAuth(
                 client_id=os.environ["FRAMEIO_CLIENT_ID"], client_secret=os.environ["FRAMEIO_CLIENT_SECRET"]
             )
@@ -179,13 +180,13 @@ class Notifier:
         self.frameio = Frameio(base_url=os.environ.get("FRAMEIO_URL", "https://api.frame.io"), token=token, timeout=20)
 
     def handle(self, message, given_up):
-        """Returns when the notification is made, however often it has to be tried, when the record is put aside because the notification
-        is refused for good, or when it is no longer ours to make."""
+        """Makes the notification of a record, with as many attempts as it needs. Returns when it is made, when the record is put aside
+        because the notification is refused for good, or when another process owns the partition."""
         try:
             event = Event.FromString(message.value() or b"")
         except DecodeError:
             event = Event()
-        # Nothing at all is an event without fields, as protobuf has it.
+        # For protobuf, an empty value is an event without fields.
         if event.provider != "frameio" or event.type not in KINDS:
             log.error("skipped %s[%s]@%s: it is no event for us", message.topic(), message.partition(), message.offset())
             return
@@ -202,17 +203,17 @@ class Notifier:
                     refusal = reason
                     continue
                 attempt += 1
-                # With chance, so that many workers do not come back in one moment.
+                # Random, so that many workers do not try again in the same moment.
                 pause = min(2**attempt / 4, LONGEST_PAUSE) * random.uniform(0.5, 1)
                 log.warning("%s of %s: attempt %s failed, again in %.1f s: %s", event.type, event.subject, attempt, pause, reason)
                 given_up.wait(pause)
 
     def put_aside(self, message, reason):
-        """The record as it is, for a person, on a topic: it outlives this machine. Returns when Kafka has it, or raises."""
+        """Writes the unchanged record to a topic, for a person. Returns when Kafka has it, or raises."""
         where = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset(), "reason": reason}
         headers = [*(message.headers() or []), *((f"put-aside-{name}", str(value).encode()) for name, value in where.items())]
         delivered = []
-        # One at a time, so that `flush` returns with the answer for this one.
+        # One record at a time, so that `flush` returns after the answer for this one.
         with self.putting:
             self.producer.produce(
                 PUT_ASIDE_TOPIC, message.value(), message.key(), headers=headers, on_delivery=lambda error, _: delivered.append(error)
@@ -224,12 +225,12 @@ class Notifier:
 
     def text(self, event):
         account, resource = event.frameio_event.account_id, event.subject
-        # Where Frame.io refuses the question for good, because the thing is gone or the event is of the legacy API, the ids are told:
-        # a poor notification is better than none. Not where it forbids it: that is for a person to mend.
+        # Frame.io refuses for good where the resource is gone or the event is from the legacy API. Then the notification has only the ids,
+        # which is better than none. But a person must fix a 403.
         bare = f"{event.type}: {resource}"
         if not account:
             return bare
-        # The client itself tries twice again, and keeps to Retry-After.
+        # The client itself tries again twice, and obeys Retry-After.
         try:
             if event.type == "file.ready":
                 file = self.frameio.files.show(account, resource).data
@@ -239,7 +240,7 @@ class Notifier:
             owner = (comment.owner and comment.owner.name) or "Somebody"
             return f"{owner} {COMMENTS[event.type]} on {file.name}: {comment.text}"
         except (ParsingError, AttributeError):
-            # An answer without what is documented. The client does not check all of it.
+            # An answer that lacks documented fields. The client does not check all of them.
             return bare
         except ApiError as error:
             if error.status_code == 403 or not for_good(error):
@@ -248,7 +249,7 @@ class Notifier:
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
-    """By itself, urllib follows a redirected POST with a GET: whatever answers that has not been told."""
+    """Refuses redirects. urllib would follow a redirected POST with a GET, which does not carry the notification."""
 
     def redirect_request(self, *_):
         return None
@@ -258,7 +259,7 @@ SINK = urllib.request.build_opener(NoRedirects)
 
 
 def post(notification):
-    """The same id again is the same delivery again: a sink that knows this header can drop it."""
+    """Posts a notification to the sink. A sink that knows Idempotency-Key can drop a repetition, because it has the same id."""
     if not os.environ.get("SINK_URL"):
         print(json.dumps(notification), flush=True)
         return
@@ -269,7 +270,7 @@ def post(notification):
 
 def main():
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    # It logs the URL of each request.
+    # httpx would log the URL of each request.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     more = filter(None, os.environ.get("KAFKA_PROPERTIES", "").split(","))
     kafka = {
@@ -282,12 +283,12 @@ def main():
             "auto.offset.reset": "earliest",
             "enable.auto.offset.store": False,
             "auto.commit.interval.ms": 1000,
-            # In a rebalance, only the partitions that move stand still.
+            # In a rebalance, only the partitions that move are interrupted.
             "partition.assignment.strategy": "cooperative-sticky",
             **kafka,
         }
     )
-    # What cannot be put aside for so long is tried again.
+    # A record that Kafka does not take within this time is tried again.
     producer = Producer({"message.timeout.ms": 10000, **kafka})
     stopping = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -305,7 +306,7 @@ def main():
     try:
         loop.run(lambda: not stopping)
     finally:
-        # What the workers are at is left to the next owner; what they have finished is committed.
+        # This commits what the workers have finished. The next owner does what they are still working on.
         consumer.close()
 
 

@@ -1,4 +1,4 @@
-//! Generates the code of both schemas in pure Rust, so that nobody needs `protoc`.
+//! Generates the code of both schemas in pure Rust, so that the build needs no `protoc`.
 
 use std::error::Error;
 

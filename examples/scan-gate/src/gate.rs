@@ -1,8 +1,8 @@
 //! The decisions, without Kafka.
 //!
-//! Whatever arrives only ever raises a part of the state: a verdict to a later one, the scans of an asset by one more, the mark of
-//! Uploadcare to "infected". A maximum depends neither on the order in which it is taken nor on how often, so neither do the
-//! decisions. There is no list of ids already seen, and none that could be forgotten too early.
+//! Every input can only raise a part of the state: it replaces a verdict by a later one, adds a scan to an asset, or sets the mark of
+//! Uploadcare to "infected". A maximum does not depend on the order or the repetition of its inputs, so the decisions do not either.
+//! There is no list of seen ids, so no id can be forgotten too early.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,19 +17,19 @@ mod tests;
 
 use verdict::{Verdict, Verdicts};
 
-/// So many scans of one asset may fail before a person is asked.
+/// How many scans of one asset may fail before a person must decide.
 const ATTEMPTS: usize = 3;
-/// So many scans that nobody submitted are remembered. A flood of forged ones makes the lowest ids be forgotten, and a verdict
-/// that is forgotten approves nothing.
+/// The most scans that nobody submitted which the gate remembers. With more, it forgets those with the lowest ids. A forgotten verdict
+/// approves nothing.
 const UNKNOWN: usize = 10_000;
 
-/// All that is known, and what of it has changed since that was last taken.
+/// The whole state, and the names of its parts that have changed since the last call of `changes`.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     assets: BTreeMap<String, Asset>,
-    /// The scans that were really submitted, each with its asset.
+    /// The submitted scans, each with its asset.
     submitted: BTreeMap<String, String>,
-    /// Verdicts on scans that were not, or not yet.
+    /// Verdicts on scans that were not submitted, or not yet.
     unknown: BTreeMap<String, Verdicts>,
     changed: BTreeSet<String>,
     changed_unknown: BTreeSet<String>,
@@ -41,16 +41,16 @@ struct Asset {
     infected_at_uploadcare: bool,
 }
 
-/// What is to be published.
+/// The records to publish.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) decisions: Vec<Decision>,
-    /// By scan id; `None` takes the report back.
+    /// The reports by scan id; `None` removes the report.
     pub(crate) unknown: Vec<(String, Option<Scan>)>,
 }
 
 impl Gate {
-    /// A scan was submitted. Its verdict may have been here first.
+    /// Takes a submission. The verdict on its scan may have come before.
     pub(crate) fn submission(&mut self, submission: Submission) {
         let Submission { scan_id, asset } = submission;
         // A scan stays with the asset that it was first submitted for.
@@ -66,7 +66,7 @@ impl Gate {
         self.changed.insert(asset);
     }
 
-    /// Something that Hookgate published. What says nothing about safety changes nothing.
+    /// Takes an event of Hookgate. An event that says nothing about safety changes nothing.
     pub(crate) fn event(&mut self, event: &Event) {
         if event.provider == "filesafety" {
             self.verdict(&event.subject, event.r#type == "scan.verdict_updated", verdict::read(event));
@@ -86,7 +86,7 @@ impl Gate {
             }
             return;
         }
-        // The token in FileSafety's URL proves nothing about the body: a scan that nobody submitted is reported, and no more.
+        // The token in FileSafety's URL proves nothing about the body: a scan that nobody submitted is only reported.
         if self.unknown.entry(scan.to_owned()).or_default().raise(revised, verdict) {
             self.changed_unknown.insert(scan.to_owned());
         }
@@ -97,7 +97,7 @@ impl Gate {
         }
     }
 
-    /// What has changed since the last call.
+    /// Returns what has changed since the last call.
     pub(crate) fn changes(&mut self) -> Changes {
         let decision = |name: &String| Some(self.assets.get(name)?.decision(name));
         let decisions = std::mem::take(&mut self.changed).iter().filter_map(decision).collect();
@@ -108,7 +108,7 @@ impl Gate {
         Changes { decisions, unknown: std::mem::take(&mut self.changed_unknown).into_iter().map(report).collect() }
     }
 
-    /// Takes up a decision of an earlier run.
+    /// Restores the state from a decision of an earlier run.
     pub(crate) fn restore(&mut self, decision: Decision) {
         let Decision { asset: name, scans, infected_at_uploadcare, .. } = decision;
         self.submitted.extend(scans.iter().map(|scan| (scan.scan_id.clone(), name.clone())));
@@ -116,7 +116,7 @@ impl Gate {
         self.assets.insert(name, Asset { scans, infected_at_uploadcare });
     }
 
-    /// Takes up the report of an unknown scan, or that it was taken back.
+    /// Restores the report of an unknown scan, or its removal.
     pub(crate) fn restore_unknown(&mut self, id: String, scan: Option<&Scan>) {
         match scan {
             Some(scan) => drop(self.unknown.insert(id, scan.into())),
@@ -132,7 +132,7 @@ impl Asset {
         Decision { asset: name.to_owned(), action: self.action().into(), scans, infected_at_uploadcare }
     }
 
-    /// The worst of all scans counts. Failed ones count only where none was completed.
+    /// Returns the action. The worst of all scans counts. Failed scans count only where no scan was completed.
     fn action(&self) -> Action {
         let count = |finding| self.scans.values().filter(|it| it.finding() == finding).count();
         if self.infected_at_uploadcare || count(Finding::Infected) > 0 {
@@ -151,8 +151,8 @@ impl Asset {
     }
 }
 
-/// `file.infected` says it by its name. The result of the virus scan comes with other events as well, and Uploadcare means to retire
-/// `file.infected` for them. A file that was infected once stays so here: only a person lets it go.
+/// Returns whether an event reports an infection. `file.infected` does so by its name. Other events carry the result of the virus scan as
+/// well, and Uploadcare plans to replace `file.infected` by them. A file that was infected once stays so here; only a person releases it.
 fn infected_at_uploadcare(event: &Event) -> bool {
     let found = match &event.payload {
         Some(Payload::UploadcareFile(file)) => file.virus_scan.as_ref().and_then(|scan| scan.infected),

@@ -1,4 +1,4 @@
-//! Clients, and the two ways of reading.
+//! The clients for Kafka, and the two ways of reading.
 
 use std::{
     collections::BTreeSet,
@@ -19,22 +19,22 @@ use rdkafka::{
 
 use crate::PATIENCE;
 
-/// Partitions of the topics that are created here.
+/// The number of partitions of the topics that this program creates.
 const PARTITIONS: i32 = 3;
-/// How long a topic may be missing that is there.
+/// How long a new topic may be unknown to a broker.
 const PROPAGATION: Duration = Duration::from_secs(5);
 
-/// A producer that belongs to one transactional id: of several processes only the newest can write.
+/// Returns a producer with a transactional id. Of several processes with the same id only the newest can write.
 pub(crate) fn producer(brokers: &str, name: &str) -> KafkaResult<ThreadedProducer<DefaultProducerContext>> {
     ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("transactional.id", name)
-        // The default of librdkafka puts keys elsewhere than the Java clients do.
+        // librdkafka's default puts keys on other partitions than the Java clients do.
         .set("partitioner", "murmur2_random")
         .create()
 }
 
-/// A consumer that sees only what was committed, and commits nothing by itself.
+/// Returns a consumer that sees only committed records, and commits nothing by itself.
 pub(crate) fn consumer(brokers: &str, group: &str) -> KafkaResult<BaseConsumer> {
     ClientConfig::new()
         .set("bootstrap.servers", brokers)
@@ -47,8 +47,8 @@ pub(crate) fn consumer(brokers: &str, group: &str) -> KafkaResult<BaseConsumer> 
         .create()
 }
 
-/// Takes every partition of these topics, from where the group had come. A decision needs all that is known of an asset, whose scans lie
-/// on other partitions than its files: so there is one reader, and not a group that shares the partitions out.
+/// Assigns every partition of these topics to the consumer, from the group's committed offsets on. A decision needs all that is known of
+/// an asset, whose scans are on other partitions than its files. So there is one reader, and not a group that shares the partitions.
 pub(crate) fn assign_from_committed(consumer: &BaseConsumer, topics: &[String]) -> Result<(), Box<dyn Error>> {
     let mut partitions = TopicPartitionList::new();
     for topic in topics {
@@ -64,7 +64,7 @@ pub(crate) fn assign_from_committed(consumer: &BaseConsumer, topics: &[String]) 
     Ok(consumer.assign(&committed)?)
 }
 
-/// Whether there are partitions that are not read, because they came later: what lies there, an infection too, would be overlooked.
+/// Returns whether there are new partitions, which this process does not read. Their records, also infections, would be missed.
 pub(crate) fn has_grown(consumer: &BaseConsumer, topics: &[String]) -> Result<bool, Box<dyn Error>> {
     let mut there = 0;
     for topic in topics {
@@ -77,7 +77,7 @@ fn place(element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>) ->
     (element.topic().to_owned(), element.partition())
 }
 
-/// Hands over key and value of every record of a topic, up to its end as it is now.
+/// Calls `each` with key and value of every record of a topic, up to its current end.
 pub(crate) fn read_all(
     brokers: &str,
     topic: &str,
@@ -85,7 +85,7 @@ pub(crate) fn read_all(
 ) -> Result<(), Box<dyn Error>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
-        // librdkafka asks for a name although nothing is committed.
+        // librdkafka needs a group although nothing is committed.
         .set("group.id", "scan-gate-restore")
         .set("isolation.level", "read_committed")
         .set("enable.auto.commit", "false")
@@ -102,7 +102,7 @@ pub(crate) fn read_all(
         match consumer.poll(PATIENCE) {
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(unread.remove(&partition)),
             Some(message) => {
-                // What cannot be read here was not written by this program: better none than a wrong decision.
+                // A value that cannot be decoded is not from this program. Then no decision is better than a wrong one.
                 let message = message?;
                 each(String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(), message.payload())?;
             }
@@ -112,7 +112,7 @@ pub(crate) fn read_all(
     Ok(())
 }
 
-/// A topic that was created a moment ago is not known to every broker at once.
+/// Returns the partitions of a topic. Waits for a topic that was created a moment ago, because not every broker knows it at once.
 fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, Box<dyn Error>> {
     let begin = Instant::now();
     loop {
@@ -130,10 +130,10 @@ fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, Box<d
     }
 }
 
-/// Creates topics that keep the newest record of each key for ever. Those that exist stay what they are.
+/// Creates topics that keep the newest record of each key for ever. Existing topics stay as they are.
 pub(crate) fn create_compacted(brokers: &str, topics: &[String], replicas: i32) -> Result<(), Box<dyn Error>> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
-    // Kafka's own default is 1: then what was acknowledged can be lost with one broker.
+    // Kafka's own default is 1: then an acknowledged record can be lost with one broker.
     let in_sync = if replicas >= 3 { "2" } else { "1" };
     let new = |name| {
         let new = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(replicas));

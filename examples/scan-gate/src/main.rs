@@ -1,7 +1,7 @@
 //! scan-gate: verdicts of FileSafety and infections found by Uploadcare become one decision per asset.
 //!
-//! Read a batch, raise the state (`gate`), publish what changed and the offsets of the batch in one transaction. Any error ends the
-//! process: the next one starts from what was committed, so there is no second way back that would have to be right too.
+//! The program reads a batch, raises the state (`gate`), and publishes the changes and the offsets of the batch in one transaction. Every
+//! error ends the process. The next process starts from what was committed, so recovery has only one path that must be right.
 
 mod gate;
 mod kafka;
@@ -43,27 +43,27 @@ use crate::{
     },
 };
 
-/// The longest wait for anything of Kafka's.
+/// The longest wait for an answer of Kafka.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A transaction costs a few round trips, whatever it holds: many records share one.
+/// The most records of one transaction. A transaction costs a few round trips, however many records it holds.
 const BATCH: usize = 1000;
 const BATCH_WAIT: Duration = Duration::from_millis(100);
-/// How often new partitions are looked for.
+/// The time between two checks for new partitions.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Approves, quarantines and has scanned again: one decision per asset.
+/// Decides for each asset: approve, quarantine, review, or scan again.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The brokers, comma-separated.
     #[arg(long, default_value = "127.0.0.1:19092")]
     brokers: String,
-    /// What Hookgate's topics begin with.
+    /// The prefix of Hookgate's topics.
     #[arg(long, default_value = "hookgate.")]
     prefix: String,
-    /// What this program's own topics begin with; also its consumer group and its transactional id.
+    /// The prefix of this program's own topics; also its consumer group and its transactional id.
     #[arg(long, default_value = "scan-gate")]
     name: String,
-    /// Create its own topics first, compacted, with so many replicas.
+    /// Create this program's own topics first, compacted, with this number of replicas.
     #[arg(long, value_name = "REPLICAS")]
     create_topics: Option<i32>,
 }
@@ -81,7 +81,7 @@ impl Arguments {
         format!("{}.unknown-scans", self.name)
     }
 
-    /// All that is read. Uploadcare's virus scan comes with whichever event follows it.
+    /// Returns all topics that are read. The result of Uploadcare's virus scan comes with the next event of any type.
     fn inputs(&self) -> Vec<String> {
         let events = ["filesafety.scan.complete", "filesafety.scan.verdict_updated"];
         let files =
@@ -100,8 +100,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&arguments)
 }
 
-/// The order of the first three steps matters. Taking the transactional id first ends what an earlier process left open, and shuts
-/// that process out should it still live; only then are the state and the offsets what they will stay.
+/// Runs until an error. The order of the first three steps matters. Taking the transactional id first ends the open transaction of an
+/// earlier process, and fences that process if it still runs. Only after that nobody else changes the state and the offsets.
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let producer = kafka::producer(&arguments.brokers, &arguments.name)?;
     producer.init_transactions(PATIENCE)?;
@@ -114,7 +114,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut looked = Instant::now();
     loop {
         if looked.elapsed() > LOOK_EVERY {
-            // Where Kafka does not answer, there is nothing to read either.
+            // If Kafka does not answer, there is nothing to read either.
             if kafka::has_grown(&consumer, &inputs).unwrap_or(false) {
                 return Err("there are new partitions, which the next process will read".into());
             }
@@ -136,7 +136,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The state as the decisions tell it.
+/// Returns the state that the published decisions and reports hold.
 fn restore(arguments: &Arguments) -> Result<Gate, Box<dyn Error>> {
     let mut gate = Gate::default();
     kafka::read_all(&arguments.brokers, &arguments.decisions(), |_, value| {
@@ -150,13 +150,13 @@ fn restore(arguments: &Arguments) -> Result<Gate, Box<dyn Error>> {
     Ok(gate)
 }
 
-/// Reads what there is, up to a batch, and returns the offsets to go on from.
+/// Reads the available records, up to a batch, and returns the offsets after them.
 fn read_batch(consumer: &BaseConsumer, gate: &mut Gate, submissions: &str) -> Result<TopicPartitionList, Box<dyn Error>> {
     let mut offsets = TopicPartitionList::new();
     for _ in 0..BATCH {
         let message = match consumer.poll(BATCH_WAIT) {
             None => break,
-            // librdkafka mends these by itself: a broker that went away, a leader that moved.
+            // librdkafka recovers from these by itself: a broker that went away, a leader that moved.
             Some(Err(KafkaError::MessageConsumption(code))) => {
                 eprintln!("reading: {code}");
                 break;
@@ -169,7 +169,7 @@ fn read_batch(consumer: &BaseConsumer, gate: &mut Gate, submissions: &str) -> Re
         } else {
             Event::decode(value).map(|event| gate.event(&event))
         };
-        // A record that is none of ours must not stop the gate, and reading it again would not help.
+        // A record that cannot be decoded must not stop the gate, and reading it again would not help.
         if let Err(error) = outcome {
             eprintln!("skipped {}[{}]@{}: {error}", message.topic(), message.partition(), message.offset());
         }
@@ -182,7 +182,7 @@ fn read_batch(consumer: &BaseConsumer, gate: &mut Gate, submissions: &str) -> Re
     Ok(offsets)
 }
 
-/// Topic, key and value of what is to be published.
+/// Returns topic, key and value of each record to publish.
 fn records(arguments: &Arguments, changes: Changes) -> Vec<(String, String, Option<Vec<u8>>)> {
     let decisions = changes.decisions.into_iter().map(|it| (arguments.decisions(), it.asset.clone(), Some(it.encode_to_vec())));
     let unknown = changes.unknown.into_iter().map(|(id, scan)| (arguments.unknown(), id, scan.map(|it| it.encode_to_vec())));

@@ -5,16 +5,16 @@ use crate::proto::hookgate::v1::{FilesafetyScan, FilesafetyVerdict, FilesafetyVi
 
 const NOW: i64 = 1_800_000_000;
 
-/// What can happen to the asset `a`.
+/// An input about the asset `a`.
 #[derive(Clone, Debug)]
-enum Told {
+enum Input {
     Submitted(&'static str),
     Event(Box<Event>),
 }
 
-use Told::{Event as Happened, Submitted};
+use Input::{Event as Happened, Submitted};
 
-fn event(provider: &str, kind: &str, subject: &str, occurred_at: Option<i64>, payload: Option<Payload>) -> Told {
+fn event(provider: &str, kind: &str, subject: &str, occurred_at: Option<i64>, payload: Option<Payload>) -> Input {
     let time = |seconds| Timestamp { seconds, nanos: 0 };
     Happened(Box::new(Event {
         provider: provider.into(),
@@ -27,21 +27,21 @@ fn event(provider: &str, kind: &str, subject: &str, occurred_at: Option<i64>, pa
     }))
 }
 
-fn scan(kind: &str, id: &str, occurred_at: Option<i64>, verdict: FilesafetyVerdict, virus_clean: Option<bool>) -> Told {
+fn scan(kind: &str, id: &str, occurred_at: Option<i64>, verdict: FilesafetyVerdict, virus_clean: Option<bool>) -> Input {
     let virus = Some(FilesafetyVirus { clean: virus_clean, ..FilesafetyVirus::default() });
     let scan = FilesafetyScan { scan_id: id.into(), verdict: verdict.into(), virus, ..FilesafetyScan::default() };
     event("filesafety", kind, id, occurred_at, Some(Payload::FilesafetyScan(scan)))
 }
 
-fn complete(id: &str, second: i64, verdict: FilesafetyVerdict) -> Told {
+fn complete(id: &str, second: i64, verdict: FilesafetyVerdict) -> Input {
     scan("scan.complete", id, Some(NOW - 100 + second), verdict, None)
 }
 
-fn revised(id: &str, second: i64, verdict: FilesafetyVerdict) -> Told {
+fn revised(id: &str, second: i64, verdict: FilesafetyVerdict) -> Input {
     scan("scan.verdict_updated", id, Some(NOW - 100 + second), verdict, None)
 }
 
-fn uploadcare(kind: &str, infected: Option<bool>) -> Told {
+fn uploadcare(kind: &str, infected: Option<bool>) -> Input {
     let virus_scan = Some(UploadcareVirusScan { infected, ..UploadcareVirusScan::default() });
     event(
         "uploadcare",
@@ -52,30 +52,30 @@ fn uploadcare(kind: &str, infected: Option<bool>) -> Told {
     )
 }
 
-fn tell(gate: &mut Gate, told: &Told) {
-    match told {
+fn feed(gate: &mut Gate, input: &Input) {
+    match input {
         Submitted(id) => gate.submission(Submission { scan_id: (*id).into(), asset: "a".into() }),
         Happened(event) => gate.event(event),
     }
 }
 
-/// Every order of what was told.
-fn orders(told: &[Told]) -> Vec<Vec<Told>> {
-    if told.is_empty() {
+/// Returns every order of the inputs.
+fn orders(inputs: &[Input]) -> Vec<Vec<Input>> {
+    if inputs.is_empty() {
         return vec![Vec::new()];
     }
-    (0..told.len())
+    (0..inputs.len())
         .flat_map(|at| {
-            let mut rest = told.to_vec();
+            let mut rest = inputs.to_vec();
             let first = rest.remove(at);
             orders(&rest).into_iter().map(move |rest| [vec![first.clone()], rest].concat())
         })
         .collect()
 }
 
-/// What has to come of it in any order, when all is told once more, and with a restart at any place.
-fn check(told: &[Told], wanted: Option<Action>) {
-    for order in orders(told) {
+/// Checks the action that follows from the inputs in any order, when all are repeated, and with a restart at any place.
+fn check(inputs: &[Input], wanted: Option<Action>) {
+    for order in orders(inputs) {
         for restart in 0..=order.len() {
             let mut gate = Gate::default();
             let mut last = None;
@@ -83,7 +83,7 @@ fn check(told: &[Told], wanted: Option<Action>) {
                 if at == restart {
                     gate = restarted(&mut gate, last.clone());
                 }
-                tell(&mut gate, event);
+                feed(&mut gate, event);
                 last = gate.changes_kept().or(last);
             }
             assert_eq!(last.map(|it: Decision| it.action()), wanted, "{order:?}, restarted before {restart}");
@@ -91,7 +91,7 @@ fn check(told: &[Told], wanted: Option<Action>) {
     }
 }
 
-/// A gate that knows only what was published.
+/// Returns a gate that knows only what was published.
 fn restarted(gate: &mut Gate, last: Option<Decision>) -> Gate {
     let mut new = Gate::default();
     if let Some(decision) = last {
@@ -108,7 +108,7 @@ impl Gate {
     fn changes_kept(&mut self) -> Option<Decision> {
         let Changes { decisions, unknown } = self.changes();
         for (id, scan) in unknown {
-            assert_eq!(scan.is_some(), self.unknown.contains_key(&id), "a report stands as long as its scan is unknown");
+            assert_eq!(scan.is_some(), self.unknown.contains_key(&id), "a report stays as long as its scan is unknown");
         }
         decisions.into_iter().next()
     }
@@ -144,17 +144,17 @@ fn decisions_depend_on_neither_order_nor_repetition_nor_restarts() {
 }
 
 #[test]
-fn a_scan_that_keeps_failing_is_put_before_a_person() {
+fn a_scan_that_keeps_failing_needs_a_person() {
     let mut gate = Gate::default();
     for (id, action) in [("1", Action::Resubmit), ("2", Action::Resubmit), ("3", Action::Review), ("4", Action::Review)] {
-        tell(&mut gate, &Submitted(id));
-        tell(&mut gate, &complete(id, 0, FilesafetyVerdict::Failed));
+        feed(&mut gate, &Submitted(id));
+        feed(&mut gate, &complete(id, 0, FilesafetyVerdict::Failed));
         assert_eq!(gate.changes_kept().map(|it| it.action()), Some(action), "{id}");
     }
 }
 
 #[test]
-fn only_what_was_submitted_approves() {
+fn only_submitted_scans_approve() {
     use FilesafetyVerdict::{Clean, Infected};
     check(&[complete("1", 0, Clean)], None);
     check(&[Submitted("1"), complete("2", 0, Clean)], Some(Action::Wait));
@@ -170,7 +170,7 @@ fn clean_must_be_said_in_every_way() {
     check(&[Submitted("1"), said(Mixed, Some(true))], Some(Action::Review));
     // The payload was too large for the topic.
     check(&[Submitted("1"), event("filesafety", "scan.complete", "1", Some(NOW), None)], Some(Action::Review));
-    // Times that no revision could overtake, and none.
+    // Times that no revision could override, and no time.
     let at = |kind, at, verdict| scan(kind, "1", at, verdict, None);
     check(&[Submitted("1"), at("scan.complete", Some(NOW + 3600), Clean)], Some(Action::Approve));
     check(&[Submitted("1"), at("scan.complete", Some(NOW + 3601), Clean)], Some(Action::Review));
@@ -194,10 +194,10 @@ fn a_flood_of_forged_scans_is_bounded() {
     let mut gate = Gate::default();
     let ids = (0..UNKNOWN + 10).map(|number| format!("{number:06}"));
     for id in ids {
-        tell(&mut gate, &complete(&id, 0, FilesafetyVerdict::Clean));
+        feed(&mut gate, &complete(&id, 0, FilesafetyVerdict::Clean));
     }
     let Changes { decisions, unknown } = gate.changes();
     assert!(decisions.is_empty());
     assert_eq!(unknown.iter().filter(|(_, scan)| scan.is_some()).count(), UNKNOWN);
-    assert_eq!(unknown.iter().filter(|(_, scan)| scan.is_none()).count(), 10, "those that were forgotten are taken back");
+    assert_eq!(unknown.iter().filter(|(_, scan)| scan.is_none()).count(), 10, "the reports of forgotten scans are removed");
 }

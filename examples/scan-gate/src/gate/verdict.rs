@@ -1,4 +1,4 @@
-//! What the verdicts on one scan say together.
+//! The verdicts on one scan, and the finding that follows from them.
 
 use prost_types::Timestamp;
 
@@ -7,12 +7,12 @@ use crate::proto::{
     scangate::v1::{self, Finding, Scan},
 };
 
-/// 9999-12-31T23:59:59Z, the last second that a protobuf timestamp may name.
+/// 9999-12-31T23:59:59Z, the last second that a protobuf timestamp may have.
 const LAST: i64 = 253_402_300_799;
-/// A clock may be ahead of ours by so many seconds.
+/// The most seconds by which a clock may be ahead of Hookgate's.
 const AHEAD: i64 = 3600;
 
-/// One verdict. Of two the later stands, and of two of the same time the worse.
+/// One verdict. Of two the later counts, and of two with the same time the worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Verdict {
     at: (i64, i32),
@@ -27,17 +27,17 @@ pub(super) struct Verdicts {
 }
 
 impl Verdicts {
-    /// Takes a verdict in; returns whether that changed anything.
+    /// Takes a verdict, and returns whether that changed anything.
     pub(super) fn raise(&mut self, revised: bool, verdict: Verdict) -> bool {
-        let stands = if revised { &mut self.revised } else { &mut self.first };
-        let raised = Some(verdict) > *stands;
+        let latest = if revised { &mut self.revised } else { &mut self.first };
+        let raised = Some(verdict) > *latest;
         if raised {
-            *stands = Some(verdict);
+            *latest = Some(verdict);
         }
         raised
     }
 
-    /// A revision overrides what it revises. One that claims to be older contradicts itself: then the worse of both counts.
+    /// Returns the finding. A revision overrides the first verdict. One that claims to be older contradicts itself: then the worse counts.
     pub(super) fn finding(self) -> Finding {
         match (self.first, self.revised) {
             (Some(first), Some(revised)) if revised.at < first.at => first.finding.max(revised.finding),
@@ -72,34 +72,34 @@ impl From<&v1::Verdict> for Verdict {
     }
 }
 
-/// Reads the verdict of an event.
+/// Returns the verdict of an event.
 pub(super) fn read(event: &Event) -> Verdict {
     let finding = match &event.payload {
         Some(Payload::FilesafetyScan(scan)) => finding(scan),
-        // Left out because the record would not have fitted the topic: nothing to approve by.
+        // The payload was left out because the record would have been too large for the topic, so nothing can approve the file.
         _ => Finding::Doubtful,
     };
     let revised = event.r#type == "scan.verdict_updated";
     let now = event.received_at.unwrap_or_default().seconds;
-    // What cannot be overtaken by a revision must not say "clean": a time in the future, or a revision without one, which has to be
-    // taken as the last word.
+    // A verdict that no revision can override must not be "clean". That is one with a time in the future, or a revision without a time,
+    // which must count as the latest.
     match event.occurred_at {
         Some(at) if at.seconds > now + AHEAD => Verdict { at: (at.seconds, at.nanos), finding: finding.max(Finding::Doubtful) },
         Some(at) => Verdict { at: (at.seconds, at.nanos), finding },
         None if revised => Verdict { at: (LAST, 0), finding: finding.max(Finding::Doubtful) },
-        // Older than any that has a time.
+        // Older than every verdict that has a time.
         None => Verdict { at: (0, 0), finding },
     }
 }
 
-/// Only the exact word `clean` is clean, and only where no part of the scan contradicts it.
+/// Returns the finding of a scan. Only the exact word `clean` is clean, and only where no part of the scan contradicts it.
 fn finding(scan: &FilesafetyScan) -> Finding {
     let virus = scan.virus.as_ref().and_then(|it| it.clean);
     let others = [scan.nsfw.as_ref().and_then(|it| it.clean), scan.text.as_ref().and_then(|it| it.clean)];
     match scan.verdict() {
         _ if virus == Some(false) => Finding::Infected,
         FilesafetyVerdict::Infected => Finding::Infected,
-        // More than one finding: one of them may be malware, unless the virus scan says that it is not.
+        // There is more than one finding. One of them may be malware, unless the virus scan says that none is.
         FilesafetyVerdict::Mixed if virus.is_none() => Finding::Infected,
         FilesafetyVerdict::Clean if !others.contains(&Some(false)) => Finding::Clean,
         FilesafetyVerdict::Failed => Finding::Failed,

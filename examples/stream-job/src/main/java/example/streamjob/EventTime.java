@@ -7,18 +7,18 @@ import java.time.Instant;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.streams.processor.TimestampExtractor;
 
-/** The time at which something happened, by the provider's clock where that can be believed, or else at which Hookgate received it. */
+/** The time of an event: the provider's time where it is plausible, or else the time at which Hookgate received the event. */
 public final class EventTime implements TimestampExtractor {
 
     /**
-     * A provider's clock may be ahead of Hookgate's by this much. A time further in the future would move the job's own time there, and
-     * every later event would then be too late to be counted.
+     * The longest time by which a provider's clock may be ahead of Hookgate's. A later time would move the job's own time into the future,
+     * and every event after it would be too late to be counted.
      */
     static final Duration AHEAD = Duration.ofMinutes(5);
 
     @Override
     public long extract(ConsumerRecord<Object, Object> record, long partitionTime) {
-        // Hookgate writes received_at into the record's timestamp as well; that one is left for records that hold no event.
+        // Hookgate writes received_at into the record's timestamp as well. The timestamp is used only for records without an event.
         return record.value() instanceof Event event ? of(event, record.timestamp()) : record.timestamp();
     }
 

@@ -16,9 +16,9 @@ import org.apache.kafka.streams.state.WindowStore;
 /**
  * Lets each event id through once per window, and none that is too late for its window.
  *
- * <p>An equal id means the same bytes, so also the same key, hence the same partition of the same topic: what was seen can be
- * remembered beside that partition. It is remembered until the window closes. From then on the event is too late, so it need not be known
- * whether it was seen; deciding both here, by one clock, leaves no gap between them.
+ * <p>An equal id means the same bytes, so also the same key and the same partition of the same topic. So the store of that partition can
+ * remember the seen ids. It keeps them until the window closes. After that the event is too late, and it does not matter whether it was
+ * seen. One clock decides both here, so there is no gap between them.
  */
 final class OncePerWindow implements FixedKeyProcessorSupplier<String, Event, Event> {
 

@@ -18,8 +18,8 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Sends every key of a topic to another one with as many partitions, by a producer of the Java client as it is by default, and compares
- * where they come to lie. Kafka Streams checks that topics it joins have as many partitions; this it cannot check.
+ * Sends every key of a topic to another topic with the same number of partitions, with the default producer of the Java client, and
+ * compares the partitions. Kafka Streams checks that the topics of a join have equally many partitions, but it cannot check this.
  *
  * <p>Usage: {@code PartitionCheck brokers topic other-topic}
  */

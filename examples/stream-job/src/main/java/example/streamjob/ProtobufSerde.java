@@ -7,7 +7,7 @@ import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 
-/** Plain protobuf, as Hookgate writes it: no schema registry, nothing in front of the message. */
+/** Plain protobuf, as Hookgate writes it without a schema registry: no bytes before the message. */
 final class ProtobufSerde {
 
     private ProtobufSerde() {}

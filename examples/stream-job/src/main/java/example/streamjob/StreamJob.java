@@ -26,10 +26,10 @@ import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.TimeWindows;
 
-/** Two questions about Uploadcare's files: which uploads are infected, and how many events of each type there were in an hour. */
+/** Answers two questions about Uploadcare's files: which uploads are infected, and how many events of each type there were in an hour. */
 public final class StreamJob {
 
-    /** Uploadcare repeats a delivery for 72 hours: so long, with a margin, a window waits for what comes late. */
+    /** The windows of the counts. Uploadcare repeats a delivery for 72 hours: a window waits that long, with a margin, for late events. */
     static final TimeWindows WINDOWS = TimeWindows.ofSizeAndGrace(Duration.ofHours(1), Duration.ofHours(73));
 
     private static final Serde<String> STRING = Serdes.String();
@@ -39,7 +39,7 @@ public final class StreamJob {
 
     private StreamJob() {}
 
-    /** Reads Hookgate's topics of this prefix, and writes {@code <name>.infected-files} and {@code <name>.counts}. */
+    /** Returns the topology. It reads topics with this prefix, and writes {@code <name>.infected-files} and {@code <name>.counts}. */
     static Topology topology(String prefix, String name) {
         var builder = new StreamsBuilder();
         String files = prefix + "uploadcare.file.";
@@ -57,19 +57,19 @@ public final class StreamJob {
 
     private static KStream<String, Event> events(StreamsBuilder builder, List<String> topics) {
         var consumed = Consumed.with(STRING, ProtobufSerde.of(Event.parser())).withTimestampExtractor(new EventTime());
-        // A value without a byte is a message without fields, as protobuf has it, but no event.
+        // For protobuf, an empty value is a message without fields. It is not an event.
         return builder.stream(topics, consumed).filter((key, event) -> key != null && event != null && !event.getId().isEmpty());
     }
 
-    /** The virus scan comes with every event that follows it, and Uploadcare means to retire file.infected for those. */
+    /** Every event after a virus scan carries its result, and Uploadcare plans to replace file.infected by those. */
     private static boolean infected(Event event) {
         return event.getType().equals("file.infected") || event.getUploadcareFile().getVirusScan().getInfected();
     }
 
     /**
-     * Both sides are tables, not streams: a table has one row per file however often its event is repeated, and waits for the other
-     * side however late that is. All topics have the file's uuid as the key and lie on the same partitions, so nothing is sent
-     * through Kafka once more to bring the sides together.
+     * Joins uploads and infections. Both sides are tables, not streams: a table has one row per file however often its event is repeated,
+     * and waits for the other side however late that is. In all topics the key is the file's uuid, and a key has the same partition
+     * number. So nothing must be sent through Kafka again to bring the sides together.
      */
     private static KTable<String, InfectedFile> join(KStream<String, Event> uploaded, KStream<String, Event> infected) {
         KTable<String, Upload> uploads = uploaded
@@ -99,7 +99,7 @@ public final class StreamJob {
         return Infection.newBuilder().setEventId(event.getId()).setAt(event.getOccurredAt()).setFound(found).build();
     }
 
-    /** Whether this event replaces that one. Of two at the same time one must win whichever comes first: that of the greater id. */
+    /** Returns whether the first event replaces the second. Of two with the same time the one with the greater id wins, in every order. */
     private static boolean later(Timestamp at, String id, Timestamp thanAt, String thanId) {
         int seconds = Long.compare(at.getSeconds(), thanAt.getSeconds());
         int nanos = Integer.compare(at.getNanos(), thanAt.getNanos());
@@ -107,8 +107,9 @@ public final class StreamJob {
     }
 
     /**
-     * Each window's count is published again whenever it grows, under the same key: what is newest counts. To publish only the final
-     * count, put {@code suppress(untilWindowCloses(...))} behind it, and wait for the three days that the window stays open.
+     * Counts the events of each window, and publishes a count again, under the same key, whenever it grows: the newest counts. To publish
+     * only the final count, put {@code suppress(untilWindowCloses(...))} after it. Then the count comes after three days, when the window
+     * closes.
      */
     private static KStream<String, Long> count(KStream<String, Event> events) {
         return events.processValues(new OncePerWindow(WINDOWS))
@@ -124,9 +125,9 @@ public final class StreamJob {
         var properties = new Properties();
         properties.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, brokers);
         properties.put(StreamsConfig.APPLICATION_ID_CONFIG, name);
-        // What was counted, what was seen and what was read are committed together: a crash counts nothing twice.
+        // Counts, seen ids and offsets are committed together, so a crash counts nothing twice.
         properties.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
-        // A record that is no event is logged, with its place, and passed over; the default ends the job, again after each restart.
+        // A record that is not an event is logged with its place, and skipped. The default would end the job, again after each restart.
         properties.put(
                 StreamsConfig.DESERIALIZATION_EXCEPTION_HANDLER_CLASS_CONFIG, LogAndContinueExceptionHandler.class.getName());
         return properties;
@@ -141,7 +142,7 @@ public final class StreamJob {
             properties.put(StreamsConfig.STATE_DIR_CONFIG, variables.get("STATE_DIR"));
         }
         if (variables.containsKey("INSTANCE_ID")) {
-            // A member that is known by name takes its partitions up again when it comes back, without waiting until it is given up.
+            // A member with a fixed name gets its partitions back when it returns, without waiting for a rebalance.
             properties.put(StreamsConfig.consumerPrefix("group.instance.id"), variables.get("INSTANCE_ID"));
         }
 
@@ -156,7 +157,7 @@ public final class StreamJob {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(10))));
         streams.start();
         ended.await();
-        // Whoever supervises the process starts it again.
+        // The supervisor of the process starts it again.
         System.exit(1);
     }
 }

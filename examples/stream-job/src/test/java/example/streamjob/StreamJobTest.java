@@ -49,7 +49,7 @@ class StreamJobTest {
         topic.pipeInput(sent.key, sent.value, RECEIVED);
     }
 
-    /** An event that was received half a minute past noon; {@code occurred} may be null. */
+    /** Returns an event that was received half a minute past noon; {@code occurred} may be null. */
     private static Sent event(String type, String id, String file, Instant occurred, UploadcareFile payload) {
         return event(type, id, file, occurred, RECEIVED, payload);
     }
@@ -92,25 +92,25 @@ class StreamJobTest {
         for (int seed = 0; seed < 20; seed++) {
             String a = "a" + seed;
             String b = "b" + seed;
-            List<Sent> told = new ArrayList<>(List.of(
+            List<Sent> events = new ArrayList<>(List.of(
                     uploaded("1", a, NOON, "a.exe"),
                     infected("2", a, NOON.plusSeconds(9), "old"),
                     infected("3", a, NOON.plusSeconds(20), "Eicar"),
-                    // Two at one time: the greater id stands.
+                    // Two at one time: the greater id wins.
                     infected("5", b, NOON, "one"),
                     infected("6", b, NOON, "two"),
                     uploaded("7", b, NOON, "b.exe"),
                     uploaded("8", "clean" + seed, NOON, "c.txt"),
                     infected("9", "never-uploaded" + seed, NOON, "x")));
-            told.addAll(List.copyOf(told));
-            Collections.shuffle(told, new Random(seed));
-            told.forEach(this::send);
+            events.addAll(List.copyOf(events));
+            Collections.shuffle(events, new Random(seed));
+            events.forEach(this::send);
             assertEquals(Map.of(a, "a.exe: Eicar", b, "b.exe: two"), infectedFiles(), "seed " + seed);
         }
     }
 
     @Test
-    void anInfectionIsOneWhicheverEventSaysSo() {
+    void everyEventCanReportAnInfection() {
         for (String type : List.of("file.uploaded", "file.stored", "file.deleted", "file.info_updated")) {
             send(uploaded("1", type, NOON, "a.exe"));
             var scan = UploadcareVirusScan.newBuilder().setInfected(true).setInfectedWith(type);
@@ -124,7 +124,7 @@ class StreamJobTest {
     }
 
     @Test
-    void aRecordWithoutAnythingIsNoEvent() {
+    void anEmptyRecordIsNotAnEvent() {
         send(new Sent("file.uploaded", "f", new byte[0]));
         send(infected("1", "f", NOON, "Eicar"));
         assertEquals(Map.of(), infectedFiles());
@@ -149,22 +149,22 @@ class StreamJobTest {
     }
 
     @Test
-    void timesThatCannotBeAreReplacedByTheTimeOfReceipt() {
+    void impossibleTimesAreReplacedByTheTimeOfReceipt() {
         send(plain("file.stored", "1", null));
-        // A year ahead: if that were believed, the next ones would be too late.
+        // A year ahead: if the job believed that, the next events would be too late.
         send(plain("file.stored", "2", NOON.plusSeconds(365 * 86400)));
         send(plain("file.stored", "3", Instant.ofEpochSecond(-5)));
         send(plain("file.stored", "4", NOON));
-        // Within what a clock may be ahead.
+        // A clock may be ahead by that much.
         send(plain("file.deleted", "5", RECEIVED.plusSeconds(299)));
         check(Map.of("file.stored@2026-05-01T12:00:00Z", 4L, "file.deleted@2026-05-01T12:00:00Z", 1L));
     }
 
     @Test
-    void whatComesBehindTheGraceIsNotCounted() {
+    void anEventAfterTheGracePeriodIsNotCounted() {
         Instant days = NOON.minusSeconds(73 * 3600);
         send(plain("file.stored", "1", NOON));
-        // Its window ends at noon less 73 hours: closed by the event above, and the next one is not.
+        // Its window ends 73 hours before noon. The event above has closed it, but not the next window.
         send(plain("file.stored", "2", days.minusSeconds(1)));
         send(plain("file.stored", "3", days));
         send(plain("file.stored", "3", days));
@@ -179,7 +179,7 @@ class StreamJobTest {
     }
 
     @Test
-    void whatIsNoEventIsPassedOver() {
+    void recordsThatAreNotEventsAreSkipped() {
         send(new Sent("file.stored", "poison", new byte[] {(byte) 0xff, 1, 2}));
         send(new Sent("file.stored", "taken-back", null));
         send(new Sent("file.stored", null, plain("file.stored", "1", NOON).value));
