@@ -1,9 +1,9 @@
 {{/*
-hookgate.toml from `config`. Helm's own toToml writes every integer as a float, which the program refuses, and it knows nothing of
-references to Secrets.
+These templates make hookgate.toml from `config`. Helm's own toToml writes every integer as a float, which the program refuses, and it does
+not know references to Secrets.
 */}}
 
-{{/* The whole file. The grace period is that of the pod. Where nothing else is said, the admin port answers to the names of its Service, and both ports listen
+{{/* The whole file. The grace period is that of the pod. By default the admin port answers to the names of its Service, and both ports listen
 on IPv6 too where the Services have it. */}}
 {{- define "hookgate.toml" -}}
 {{- $config := deepCopy .Values.config -}}
@@ -59,7 +59,7 @@ on IPv6 too where the Services have it. */}}
 {{ if regexMatch "^[A-Za-z0-9_-]+$" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
 {{- end }}
 
-{{/* Refuses a secret that stands in the values itself, without repeating it. The schema does not look: it would print what it refuses. */}}
+{{/* Refuses a secret that is in the values themselves, without repeating it. The schema does not check this, because it prints what it refuses. */}}
 {{- define "hookgate.checkSecret" -}}
 {{- if kindIs "string" .value -}}
 {{- if not (regexMatch "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$" .value) -}}
@@ -68,7 +68,7 @@ on IPv6 too where the Services have it. */}}
 {{- end -}}
 {{- end }}
 
-{{/* JSON's texts are TOML's as well. Values files know no integers, and the schema takes no number with a fraction. */}}
+{{/* A value. A JSON string is a TOML string too. In values files every number is a float, but the schema refuses fractions, so numbers become integers. */}}
 {{- define "hookgate.tomlValue" -}}
 {{- $key := .key -}}
 {{- $value := .value -}}
@@ -88,12 +88,12 @@ on IPv6 too where the Services have it. */}}
 {{- end -}}
 {{- end }}
 
-{{/* Whether a map stands for a file: {secretName: …, key: …}. */}}
+{{/* Whether a map is a reference to a file: {secretName: …, key: …}. */}}
 {{- define "hookgate.isReference" -}}
 {{ if or (hasKey . "secretName") (hasKey . "configMapName") }}yes{{ end }}
 {{- end }}
 
-{{/* The folder of a Secret or a ConfigMap that is referred to. A wrong key is not repeated: it may be the secret itself. */}}
+{{/* The mount folder of a Secret or a ConfigMap of a reference. The message does not repeat a wrong key, because it may be the secret itself. */}}
 {{- define "hookgate.mountPath" -}}
 {{- if not (regexMatch "^[-._a-zA-Z0-9]+$" .key) -}}
 {{- fail (printf "config: a key of %s is the name of a file: letters, digits, '-', '_' and '.'" (.secretName | default .configMapName)) -}}
@@ -105,7 +105,7 @@ on IPv6 too where the Services have it. */}}
 {{- end -}}
 {{- end }}
 
-{{/* Every reference of a value, as lines of JSON. */}}
+{{/* Every reference in a value, as lines of JSON. */}}
 {{- define "hookgate.references" -}}
 {{- if kindIs "map" . -}}
 {{- if include "hookgate.isReference" . }}
@@ -119,8 +119,8 @@ on IPv6 too where the Services have it. */}}
 {{- end }}
 
 {{/*
-What is referred to, by its folder: a volume each, so that one Secret that is gone does not hold up the changes of the others. Whole folders,
-because a file that is mounted alone (subPath) never changes.
+The Secrets and ConfigMaps of all references, by their folder. Each is one volume, so that a missing Secret does not delay the changes of the others.
+They are mounted as whole folders, because a file that is mounted by subPath never changes.
 */}}
 {{- define "hookgate.mounts" -}}
 {{- $mounts := dict -}}

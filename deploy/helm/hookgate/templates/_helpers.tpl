@@ -1,7 +1,7 @@
 {{/* Names and labels. */}}
 
 {{/*
-A text as the value of a label: letters, digits, `-`, `_` and `.`, at most 63, a letter or digit at both ends. The digest of an image is left out.
+A text as the value of a label: at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends. The digest of an image is left out.
 */}}
 {{- define "hookgate.label" -}}
 {{- $text := regexReplaceAll "@.*$" . "" | replace "+" "_" -}}
@@ -12,7 +12,7 @@ A text as the value of a label: letters, digits, `-`, `_` and `.`, at most 63, a
 {{ include "hookgate.label" (default .Chart.Name .Values.nameOverride) }}
 {{- end }}
 
-{{/* Releases may have dots in their names, and Services may not. */}}
+{{/* A text as the name of an object. A release may have dots in its name, but a Service may not. */}}
 {{- define "hookgate.objectName" -}}
 {{ . | replace "." "-" | trunc 52 | trimAll "-" }}
 {{- end }}
@@ -33,16 +33,16 @@ app.kubernetes.io/name: {{ include "hookgate.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* What every pod of the release has, also those that no Service may select. */}}
+{{/* The labels of every pod of the release, also of pods that no Service may select. */}}
 {{- define "hookgate.instanceLabels" -}}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/part-of: {{ include "hookgate.name" . }}
 {{- end }}
 
 {{/*
-Called with the root and the path of labels of one object, or "" for none: what all objects have, then commonLabels and those, each once. Those win
-over commonLabels. What the chart sets itself is refused, because selectors and dashboards rely on it. Not the chart's version: a new chart alone is
-no reason for new pods.
+The labels of all objects, then commonLabels and the labels of one object, each once. It is called with the root and the path of the object's labels, or
+"" for none. The object's labels come before commonLabels. Labels that the chart sets itself are refused, because selectors and dashboards rely on them.
+The chart's version is not among them, because a new chart must not replace the pods.
 */}}
 {{- define "hookgate.commonLabels" -}}
 {{- $root := index . 0 -}}
@@ -69,7 +69,7 @@ app.kubernetes.io/version: {{ include "hookgate.label" ($root.Values.image.tag |
 {{ include "hookgate.labelsWith" (list . "") }}
 {{- end }}
 
-{{/* Called as commonLabels is. */}}
+{{/* All labels of an object that is not a pod. It is called with the same arguments as hookgate.commonLabels. */}}
 {{- define "hookgate.labelsWith" -}}
 {{- $root := index . 0 -}}
 {{ include "hookgate.selectorLabels" $root }}
@@ -83,7 +83,7 @@ helm.sh/chart: {{ include "hookgate.label" (printf "%s-%s" $root.Chart.Name $roo
 {{ include "hookgate.commonLabels" (list . "podLabels") }}
 {{- end }}
 
-{{/* Of the pods that run one command and end. */}}
+{{/* The labels of pods that run one command and end. */}}
 {{- define "hookgate.commandLabels" -}}
 app.kubernetes.io/name: {{ include "hookgate.name" . | trunc 55 }}-command
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -124,7 +124,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "hookgate.port" (dig "admin" "listen" "0.0.0.0:9090" .Values.config) }}
 {{- end }}
 
-{{/* Every name that the cluster's DNS gives to the Service of the admin port. */}}
+{{/* Every name of the admin port's Service in the cluster's DNS. */}}
 {{- define "hookgate.adminHosts" -}}
 {{- $name := printf "%s-admin" (include "hookgate.fullname" .) -}}
 {{- $space := printf "%s.%s" $name .Release.Namespace -}}
@@ -152,7 +152,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ divf $sum 1000 | ceil | int64 }}
 {{- end }}
 
-{{/* When the kubelet kills: asked for, or [shutdown] grace, or what the shutdown takes and 10 s. Never before it is over. */}}
+{{/* The seconds after which the kubelet kills a pod: terminationGracePeriodSeconds, or [shutdown] grace, or the time of the shutdown and 10 s. A time
+that is not longer than the shutdown is refused. */}}
 {{- define "hookgate.graceSeconds" -}}
 {{- $needed := include "hookgate.shutdownSeconds" . | int64 -}}
 {{- $grace := add $needed 10 -}}
@@ -170,7 +171,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ $grace }}
 {{- end }}
 
-{{/* Of both Services. */}}
+{{/* The IP families of both Services. */}}
 {{- define "hookgate.ipFamilies" -}}
 {{- with .Values.service.ipFamilyPolicy }}
 ipFamilyPolicy: {{ . }}
@@ -181,7 +182,7 @@ ipFamilies:
 {{- end }}
 {{- end }}
 
-{{/* Where the pages of the alerts can be read: the pods have them. */}}
+{{/* The URL of the runbooks of the alerts; by default the pods serve them. */}}
 {{- define "hookgate.runbooks" -}}
 {{ .Values.metrics.rules.runbooks | default (printf "http://%s-admin.%s.svc:9090/runbooks" (include "hookgate.fullname" .) .Release.Namespace) | trimSuffix "/" }}
 {{- end }}

@@ -1,8 +1,8 @@
-{{/* What the Deployment, the topics Job and the test have in common. */}}
+{{/* The common parts of the Deployment, the topics Job and the test. */}}
 
 {{- define "hookgate.podSettings" -}}
 automountServiceAccountToken: false
-# The variables that Kubernetes makes of Services are of no use here.
+# Hookgate does not use the variables that Kubernetes makes for Services.
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -71,7 +71,7 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* Names of Secrets may be longer than those of volumes and hold dots. */}}
+{{/* The name of a volume. A Secret's name may be too long for one and may have dots, so this is a hash of the path. */}}
 {{- define "hookgate.volumeName" -}}
 mount-{{ sha256sum . | trunc 8 }}
 {{- end }}
@@ -83,18 +83,18 @@ mount-{{ sha256sum . | trunc 8 }}
 {{- end }}
 {{- end }}
 
-{{/* Called with the root and the name of the ConfigMap. */}}
+{{/* All volumes of a pod. It is called with the root and the name of the ConfigMap. */}}
 {{- define "hookgate.volumes" -}}
 - name: config
   configMap:
     name: {{ .configMap }}
 {{- range $path, $mount := include "hookgate.mounts" .root | fromJson }}
 - name: {{ include "hookgate.volumeName" $path }}
-  {{- /* A key that is needed by one value is needed. */}}
+  {{- /* A key that one reference needs is not optional, whatever other references say. */}}
   {{- $optional := $mount.optional }}
   {{- range $mount.needed }}{{ $optional = without $optional . }}{{ end }}
   {{- if and $mount.needed $optional }}
-  # Two sources: `optional` is for all keys of one.
+  # Two sources, because `optional` applies to all keys of a source.
   projected:
     {{- if $mount.secret }}
     defaultMode: 0440
@@ -113,7 +113,7 @@ mount-{{ sha256sum . | trunc 8 }}
   {{- if $mount.secret }}
   secret:
     secretName: {{ $mount.secret }}
-    # The group of podSecurityContext.fsGroup reads.
+    # Readable for the group of podSecurityContext.fsGroup.
     defaultMode: 0440
   {{- else }}
   configMap:
