@@ -1,4 +1,5 @@
-//! What is wrong with the settings of topics that are there, and what changes it. Topics with the same fault are one sentence with one command.
+//! The faults in the settings of existing topics, and the commands that change the settings. Topics with the same fault are one sentence with
+//! one command.
 
 use std::time::Duration;
 
@@ -11,26 +12,26 @@ use crate::{
     },
 };
 
-/// A topic that keeps records for less than this loses events before anybody has noticed that a consumer stands still. What is above it is
-/// up to whoever created the topic.
+/// The shortest retention that is no fault. A topic that keeps records for less loses events before anybody has noticed that a consumer has
+/// stopped. Everybody may choose a longer retention for a topic.
 const RETENTION_MIN: Duration = Duration::from_secs(86_400);
 
-/// Something that is wrong with a topic.
+/// A fault of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Misfit {
-    /// What it is, and what to do about it. A command follows where there is a setting.
+    /// The fault, and what to do about it. If there is a setting, the command for it follows.
     text: String,
-    /// The setting that puts it right, as `name=value`.
+    /// The setting that fixes the fault, as `name=value`.
     setting: Option<String>,
 }
 
-/// What is wrong with topics that are there. Whether they take records is for `misfits::unwritable`.
+/// Returns the faults of existing topics. `misfits::unwritable` reports whether they take records.
 pub(super) fn misfits<'a>(config: &Config, topics: impl IntoIterator<Item = (&'a str, &'a Topic)>) -> Vec<String> {
     let each = |(name, topic)| faults(config, topic).into_iter().map(move |fault| (name, fault));
     sentences(config, topics.into_iter().flat_map(each))
 }
 
-/// One sentence for each fault, in the order in which they were found.
+/// Returns one sentence for each fault, in the order in which they were found.
 pub(super) fn sentences<'a>(config: &Config, found: impl IntoIterator<Item = (&'a str, Misfit)>) -> Vec<String> {
     let mut faults: Vec<(Misfit, Vec<&str>)> = Vec::new();
     for (name, fault) in found {
@@ -87,19 +88,17 @@ fn faults(config: &Config, topic: &Topic) -> Vec<Misfit> {
     faults
 }
 
-/// Settings with which a topic deletes events that somebody may still want.
+/// Adds the settings with which a topic deletes events that somebody may still need.
 fn losses(config: &Config, settings: &Settings, add: &mut impl FnMut(String, Option<String>)) {
     let compacted = |policy: &&str| policy.split(',').any(|word| word.trim() == "compact");
     if let Some(policy) = settings.cleanup_policy.as_deref().filter(compacted) {
-        let text = format!(
-            "cleanup.policy is {policy}, so of the events of each subject the topic keeps only the last one; change it with"
-        );
-        // The script takes a list in brackets, and one word without.
+        let text = format!("cleanup.policy is {policy}, so the topic keeps only the last event of each subject; change it with");
+        // The script needs brackets around a list, but not around one word.
         add(text, Some("cleanup.policy=delete".into()));
     }
     let wanted = config.topics.retention;
     let least = wanted.min(RETENTION_MIN).as_millis();
-    // -1 is for ever.
+    // -1 means for ever.
     let retention = settings.retention_ms.and_then(|number| u128::try_from(number).ok());
     if let Some(retention) = retention.filter(|retention| *retention < least) {
         let text = format!(
@@ -110,7 +109,7 @@ fn losses(config: &Config, settings: &Settings, add: &mut impl FnMut(String, Opt
     }
 }
 
-/// A broker has refused a record because too few replicas are in sync.
+/// Returns the fault of a topic whose broker has refused a record because too few replicas are in sync.
 pub(super) fn few_in_sync(topic: &Topic) -> Misfit {
     let least = least(topic);
     let (replicas, in_sync) = (topic.replicas, topic.in_sync);
@@ -128,13 +127,13 @@ pub(super) fn few_in_sync(topic: &Topic) -> Misfit {
     }
 }
 
-/// `min.insync.replicas` of a topic.
+/// Returns `min.insync.replicas` of a topic, or 1 where it is not known.
 fn least(topic: &Topic) -> usize {
     topic.settings.as_ref().ok().and_then(|settings| settings.min_insync_replicas).unwrap_or(1) as usize
 }
 
-/// Whether fewer replicas are in sync than any broker wants. Brokers since Kafka 4 want no more than there are replicas, whatever
-/// `min.insync.replicas` says; older ones do, which only a probe finds out.
+/// Returns whether fewer replicas are in sync than every broker needs. Since Kafka 4 a broker needs no more than there are replicas, whatever
+/// `min.insync.replicas` is. An older one may need more, which only a probe shows.
 pub(super) fn lacks_in_sync(topic: &Topic) -> bool {
     topic.in_sync < least(topic).min(topic.replicas)
 }
@@ -146,7 +145,7 @@ mod tests {
         kafka::admin::{Settings, Topic, Unread},
     };
 
-    /// What is found about a topic, by a word of each finding. The first line is of `[topics]`.
+    /// Checks the findings on a topic, by a word of each. `topics` is a line of `[topics]`.
     fn check_with(topics: &str, replicas: usize, in_sync: usize, settings: Result<Settings, Unread>, found: &[&str]) {
         let topic = Topic { partitions: 1, replicas, in_sync, settings };
         let findings = super::misfits(&config_with("", topics), [("t", &topic)]);
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_be_read_is_found_fault_with() {
+    fn faults_need_settings_that_can_be_read() {
         let check = |in_sync: usize, limit: Option<u64>, least: Option<u32>, found: &[&str]| {
             check_with("", 3, in_sync, Ok(settings(limit, least)), found);
         };
@@ -172,16 +171,16 @@ mod tests {
         // The cluster has no such setting.
         check(3, Some(1_000_000), None, &[]);
         check(0, Some(1_000_000), None, &["0 of 1 replicas"]);
-        // More than there are replicas: whether that is too many is up to the broker, which a probe asks.
+        // More than there are replicas. Whether the broker accepts that depends on its version, which a probe shows.
         check(3, Some(1_000_000), Some(4), &[]);
-        // Nothing may be read or was: whether they fit cannot be told.
+        // The settings may not or could not be read, so nobody knows whether they fit.
         check_with("", 3, 3, Err(Unread::Denied), &[]);
         check_with("", 3, 3, Err(Unread::Failed("timed out".into())), &["cannot be read: timed out"]);
     }
 
-    /// The rule of `kafka::guarantee`, and the command that changes what it finds.
+    /// Checks the rule of `kafka::guarantee`, and the command that fixes the fault.
     #[test]
-    fn a_topic_that_can_lose_what_it_acknowledged_is_found() {
+    fn a_topic_that_can_lose_acknowledged_events_is_found() {
         let check = |topics: &str, replicas: usize, least: Option<u32>, found: &[&str]| {
             check_with(topics, replicas, replicas, Ok(settings(None, least)), found);
         };
@@ -199,11 +198,11 @@ mod tests {
         }
         check("min_insync_replicas = 3", 3, Some(2), &[&alter(3)]);
         check("min_insync_replicas = 3", 3, Some(3), &[]);
-        // Chosen, which is warned of when the configuration is read.
+        // The user has chosen this, and the configuration warns of it when it is read.
         check("min_insync_replicas = 1", 3, Some(1), &[]);
         check("replication = 1", 1, Some(1), &[]);
         check("replication = 2", 2, Some(1), &[]);
-        // How many replicas there are may be known where the settings are not.
+        // The number of replicas may be known although the settings are not.
         check_with("", 1, 1, Err(Unread::Denied), &["1 replicas where 2 must be in sync"]);
     }
 
@@ -216,7 +215,7 @@ mod tests {
         };
         check("", None, None, &[]);
         check("", Some("delete"), Some(14 * DAY), &[]);
-        // Whoever created the topic decides, and may keep everything.
+        // A longer retention is a choice, and a topic may keep everything.
         check("", Some("delete"), Some(DAY), &[]);
         check("", Some("delete"), Some(-1), &[]);
         check("", Some("delete"), Some(DAY - 1), &["--add-config retention.ms=1209600000`"]);
@@ -230,7 +229,7 @@ mod tests {
         check("", Some("compaction"), None, &[]);
     }
 
-    /// Ten topics with the same fault are one line, and one command.
+    /// Topics with the same fault are one line and one command.
     #[test]
     fn topics_with_the_same_fault_are_one_sentence() {
         let topic = |limit| Topic { partitions: 1, replicas: 3, in_sync: 3, settings: Ok(settings(Some(limit), Some(2))) };

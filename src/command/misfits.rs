@@ -1,5 +1,5 @@
-//! The faults of a cluster that answers: what does not fit the configuration, each with the command that changes it, for `check --cluster`
-//! and `topics --apply`.
+//! The faults of a cluster that answers: everything that does not fit the configuration, each with the command that fixes it, for
+//! `check --cluster` and `topics --apply`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ use crate::{
 
 pub(super) use super::faults::misfits;
 
-/// Topics that are not there as far as can be seen. The cluster is asked whether it would create them, which shows those that are hidden
-/// and those that we may not create.
+/// Returns the findings on topics that are missing or not visible. It asks the cluster whether it would create them. The answer shows which
+/// are hidden and which this client may not create.
 pub(super) fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> Vec<String> {
     let missing: Vec<String> = topics.iter().filter(|topic| !cluster.topics.contains_key(*topic)).cloned().collect();
     if missing.is_empty() {
@@ -57,7 +57,7 @@ pub(super) fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> 
     findings
 }
 
-/// Why topics cannot be created: one sentence for each reason, with what to change.
+/// Returns why topics cannot be created: one sentence for each reason, with what to change.
 pub(super) fn refusals<'a>(config: &Config, brokers: usize, refused: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (topic, why) in refused {
@@ -73,7 +73,7 @@ pub(super) fn refusals<'a>(config: &Config, brokers: usize, refused: impl Iterat
                     config.topics.replication
                 ),
                 "InvalidTopic" => {
-                    "the names are not legal, or collide with topics in which '.' stands for '_': change [topics] prefix \
+                    "the names are not legal, or collide with topics that have '.' instead of '_': change [topics] prefix \
                                or [topics.map]"
                         .into()
                 }
@@ -94,7 +94,7 @@ pub(super) fn refusals<'a>(config: &Config, brokers: usize, refused: impl Iterat
     reasons.into_iter().map(sentence).collect()
 }
 
-/// The permissions that are missing on topics that are visible, with one command for all of them.
+/// Returns the permissions that are missing on visible topics, with one command for all of them.
 pub(super) fn denied(config: &Config, unreadable: &[&str], unwritable: &[&str]) -> Option<String> {
     let mut missing = Vec::new();
     let mut operations = Vec::new();
@@ -114,7 +114,7 @@ pub(super) fn denied(config: &Config, unreadable: &[&str], unwritable: &[&str]) 
     (!missing.is_empty()).then(|| format!("no permission {}; grant it with {}", missing.join(", nor "), fix()))
 }
 
-/// What the probes of [`admin::probe_writes`] have found, and which topics may not have their settings read.
+/// Returns the findings of the probes of [`admin::probe_writes`], and the topics whose settings this client may not read.
 pub(super) fn unwritable(config: &Config, topics: &BTreeMap<String, Topic>, probed: Vec<(&str, WritePermission)>) -> Vec<String> {
     let unreadable: Vec<&str> =
         topics.iter().filter(|(_, topic)| topic.settings == Err(Unread::Denied)).map(|(name, _)| name.as_str()).collect();
@@ -123,12 +123,12 @@ pub(super) fn unwritable(config: &Config, topics: &BTreeMap<String, Topic>, prob
         match permission {
             WritePermission::Granted => {}
             WritePermission::Denied => forbidden.push(name),
-            // What follows from the numbers in every version has been said by `misfits`.
+            // `misfits` has reported the faults that follow from the numbers in every version of Kafka.
             WritePermission::FewInSync => {
                 let topic = topics.get(name).filter(|topic| !lacks_in_sync(topic));
                 refused.extend(topic.map(|topic| (name, few_in_sync(topic))));
             }
-            // What is missing for it is said below.
+            // `denied` below reports the missing permission.
             WritePermission::Unknown(_) if unreadable.contains(&name) => {}
             WritePermission::Unknown(why) => unknown.entry(why).or_default().push(name),
         }
@@ -148,7 +148,7 @@ pub(super) mod tests {
         kafka::admin::{Settings, Topic, Unread, WritePermission},
     };
 
-    /// A configuration with more lines of `[kafka]`, and these of `[topics]`.
+    /// Returns a configuration with more lines of `[kafka]`, and these of `[topics]`.
     pub(in crate::command) fn config_with(kafka: &str, topics: &str) -> config::Config {
         let text = format!(
             "[kafka]\nbrokers = [\"kafka:9092\"]\n{kafka}\n[topics]\n{topics}\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:S\"]\n"
@@ -159,9 +159,9 @@ pub(super) mod tests {
     pub(in crate::command) const SCRAM: &str =
         "sasl = {mechanism = \"SCRAM-SHA-512\", username = \"writer\", password = \"env:S\"}";
 
-    /// What the broker says to a probe is what is said, and permissions of many topics are one command.
+    /// Checks that the findings follow the broker's answers to the probes, and that permissions of many topics are one command.
     #[test]
-    fn what_the_probes_found_is_one_line_for_each_reason() {
+    fn probes_make_one_line_for_each_reason() {
         let config = config_with(SCRAM, "");
         let topic = |replicas, settings| Topic { partitions: 1, replicas, in_sync: replicas, settings };
         let names = ["hookgate.a", "hookgate.b", "hookgate.c", "hookgate.d"];
@@ -177,7 +177,7 @@ pub(super) mod tests {
             }
         };
         let few = topic(1, Ok(Settings { min_insync_replicas: Some(2), ..Settings::default() }));
-        // Kafka 4 takes what it can have, older brokers do not.
+        // Kafka 4 needs no more replicas than there are, older brokers do.
         check(&few, &names[..1], &WritePermission::Granted, &[]);
         check(
             &few,
@@ -217,9 +217,9 @@ pub(super) mod tests {
         check(token, "hg");
     }
 
-    /// Ten topics that cannot be created for one reason are one sentence.
+    /// Checks that topics that cannot be created for the same reason are one sentence.
     #[test]
-    fn a_reason_for_not_creating_topics_is_said_once() {
+    fn a_reason_for_not_creating_topics_is_reported_once() {
         let refused = |why: &'static str| {
             let refused = [("a", why), ("b", why), ("c", "SomethingNew")];
             super::refusals(&config_with("", "replication = 3"), 1, refused.into_iter())

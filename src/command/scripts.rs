@@ -1,18 +1,18 @@
-//! Commands of Kafka's own scripts, as they are printed for an operator to run.
+//! Commands of Kafka's own scripts, which Hookgate prints for an operator to run.
 
 use crate::config::{Config, Sasl, Security, tls};
 
-/// From so many topics on, a few stand for all of them.
+/// The most topics that a sentence names. With more, it names this many and the number of the others.
 const NAMED_MAX: usize = 3;
 
-/// A script and whom it asks. For a secured cluster also how: the administrator's own file, which docs/kafka.md shows.
+/// Returns a script with the addresses of the brokers. For a secured cluster it also gets the administrator's own file, which docs/kafka.md shows.
 fn script(config: &Config, name: &str) -> String {
     let secured = config.kafka.sasl.is_some() || !matches!(config.kafka.security, Security::Plaintext);
     let how = if secured { " --command-config admin.properties" } else { "" };
     format!("{name} --bootstrap-server {}{how}", config.kafka.brokers.join(","))
 }
 
-/// The command that gives this client permissions on topics.
+/// Returns the command that gives this client permissions on topics.
 pub(super) fn grant(config: &Config, operations: &[&str], topics: &[&str]) -> String {
     let prefix = &config.topics.prefix;
     let pattern = if topics.len() > NAMED_MAX && !prefix.is_empty() && topics.iter().all(|topic| topic.starts_with(prefix)) {
@@ -28,7 +28,7 @@ pub(super) fn grant(config: &Config, operations: &[&str], topics: &[&str]) -> St
     )
 }
 
-/// The user that the brokers take this client for, unless they map names to others.
+/// Returns the user that this client is for the brokers, unless they map names to others.
 fn principal(config: &Config) -> String {
     match (&config.kafka.sasl, &config.kafka.security) {
         (Some(Sasl::Password { username, .. }), _) => username.clone(),
@@ -40,7 +40,7 @@ fn principal(config: &Config) -> String {
     }
 }
 
-/// The command that changes a setting of topics. The script takes one of them at a time.
+/// Returns the command that changes a setting of topics. The script takes one topic at a time.
 pub(super) fn alter(config: &Config, topics: &[&str], setting: &str) -> String {
     let alter = |topic: &str| format!("{} --alter --topic {topic} --add-config {setting}", script(config, "kafka-configs.sh"));
     match topics {
@@ -49,7 +49,7 @@ pub(super) fn alter(config: &Config, topics: &[&str], setting: &str) -> String {
     }
 }
 
-/// The command that creates a topic as `hookgate topics --apply` would.
+/// Returns the command that creates a topic as `hookgate topics --apply` would.
 pub(super) fn create(config: &Config, topic: &str) -> String {
     let replication = match config.topics.replication {
         -1 => String::new(),
@@ -69,7 +69,7 @@ pub(super) fn create(config: &Config, topic: &str) -> String {
     )
 }
 
-/// The first few names.
+/// Returns the first few names, and the number of the others.
 pub(super) fn some(names: &[&str]) -> String {
     match names.len().checked_sub(NAMED_MAX) {
         None | Some(0) => names.join(" "),
@@ -81,7 +81,7 @@ pub(super) fn some(names: &[&str]) -> String {
 mod tests {
     use crate::command::misfits::tests::{SCRAM, config_with};
 
-    /// As docs/kafka.md has it: without the file, the scripts wait for a secured broker until they time out.
+    /// Checks that commands name the file that docs/kafka.md describes. Without it, the scripts wait for a secured broker until they time out.
     #[test]
     fn commands_for_a_secured_cluster_take_an_administrators_file() {
         let check = |kafka: &str, secured: bool| {

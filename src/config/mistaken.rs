@@ -1,5 +1,5 @@
-//! Secrets and paths that were probably written down wrongly. They are used as they are, because a secret may be any text; but the user is
-//! warned.
+//! Secrets and paths that were probably written wrongly. They are used as they are, because a secret may be any text, but the user gets a
+//! warning.
 
 use std::{path::Path, str};
 
@@ -12,9 +12,9 @@ use super::syntax::TYPOGRAPHIC_QUOTES;
 
 /// The fewest characters that are recognized as the base64 of a text; fewer may look like it by chance.
 const BASE64_CHARACTERS_MIN: usize = 16;
-/// The shortest line that `base64` and `openssl` break a long one into.
+/// The shortest line into which `base64` and `openssl` break a long one.
 const WRAPPED_CHARACTERS_MIN: usize = 40;
-/// What people leave in a file that they copied.
+/// Words of examples that people forget to replace in a file that they copied.
 const PLACEHOLDERS: [&str; 11] = [
     "changeme",
     "change-me",
@@ -28,11 +28,11 @@ const PLACEHOLDERS: [&str; 11] = [
     "placeholder",
     "insert-",
 ];
-/// A secret that is the same few characters again and again: so many at most, so many times at least.
+/// A secret that repeats a few characters: the most characters, and the fewest repetitions.
 const REPEATED: (usize, usize) = (6, 3);
-/// What stands in front of a name and its value: of shells, and of Dockerfiles.
+/// Words before a name and its value in shells and in Dockerfiles.
 const ASSIGNMENTS: [&str; 5] = ["export ", "set ", "setx ", "$env:", "ENV "];
-/// What stands in front of a secret in a header.
+/// Words before a secret in a header.
 const SCHEMES: [&str; 3] = ["Bearer ", "Basic ", "Token "];
 
 /// Returns the value of a header after its scheme, which belongs to the value of an `Authorization` header.
@@ -40,19 +40,19 @@ pub(super) fn after_scheme(value: &str) -> &str {
     SCHEMES.iter().find_map(|scheme| value.strip_prefix(scheme)).unwrap_or(value)
 }
 
-/// Returns why a user, a password or a secret would reach the brokers as another one, or `None` if it would not: librdkafka takes off what C's
-/// `isspace` finds at the beginning.
+/// Returns why a user, a password or a secret would not reach the brokers unchanged, or `None` if it would. librdkafka removes the characters of
+/// C's `isspace` at the beginning.
 pub(super) fn cut_by_librdkafka(text: &str) -> Option<&'static str> {
     let is_cut = text.starts_with([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
     is_cut.then_some("begins with a blank or a line end, which the Kafka client takes off, so that it never counts; take it off")
 }
 
-/// A secret with something around it that is probably not a part of it.
+/// A secret with characters around it that are probably not a part of it.
 #[derive(Debug)]
 pub(super) struct Mistaken {
-    /// What is around it, in words that go on after "it".
+    /// The remarks on what is around the secret. Each continues a sentence that begins with the secret: "ends with a blank".
     pub(super) remarks: Vec<String>,
-    /// The secret without that.
+    /// The secret without the characters around it.
     pub(super) cleaned: Vec<u8>,
 }
 
@@ -62,7 +62,7 @@ impl Mistaken {
         self.remarks.join(" and ")
     }
 
-    /// What the secret may be: what is left, and each line of it where there are several.
+    /// Returns what the secret may be: the cleaned secret, and each of its lines if there are several.
     pub(super) fn candidates(&self) -> Vec<Vec<u8>> {
         let lines = self.cleaned.split(|byte| is_line_end(*byte)).filter(|line| !line.is_empty());
         let clean = |line: &[u8]| look(line).map_or_else(|| line.to_vec(), |it| it.cleaned);
@@ -70,7 +70,8 @@ impl Mistaken {
     }
 }
 
-/// Removes what is probably not a part of a secret, whose own line end was removed before. Returns `None` if there is nothing to remove.
+/// Removes the characters that are probably not a part of a secret. Its last line end was removed before. Returns `None` if there is nothing to
+/// remark.
 pub(super) fn look(bytes: &[u8]) -> Option<Mistaken> {
     let mut mistaken = Mistaken { remarks: Vec::new(), cleaned: bytes.to_vec() };
     while let Some((remark, cleaned)) = step(&mistaken.cleaned) {
@@ -83,12 +84,13 @@ pub(super) fn look(bytes: &[u8]) -> Option<Mistaken> {
     (!mistaken.remarks.is_empty()).then_some(mistaken)
 }
 
-/// Whether nothing is left of a secret without what is around it: blanks, two quotes, a name without a value. An emptied template leaves that.
+/// Returns whether a secret is empty without the characters around it: blanks, two quotes, a name without a value. A template without a value
+/// makes such a file.
 pub(super) fn holds_nothing(bytes: &[u8]) -> bool {
     look(bytes).is_some_and(|mistaken| mistaken.cleaned.is_empty())
 }
 
-/// One thing that is around a secret, and the secret without it. Each step makes it shorter, so there is an end.
+/// Returns a remark on one part around a secret, and the secret without that part. Each step makes the secret shorter, so the steps end.
 fn step(bytes: &[u8]) -> Option<(String, Vec<u8>)> {
     let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
     let found = |remark: &str, rest: &[u8]| Some((remark.to_owned(), rest.to_vec()));
@@ -119,7 +121,7 @@ fn step(bytes: &[u8]) -> Option<(String, Vec<u8>)> {
     base64_of_text(bytes).map(|text| ("is the base64 of a text".into(), text))
 }
 
-/// What is there instead of a secret, where no part of it is known to be one.
+/// Returns a remark on a text that is not a secret and in which no part is known to be one.
 fn other_than_a_secret(bytes: &[u8]) -> Option<String> {
     let text = str::from_utf8(bytes).ok()?;
     let is_container = text.starts_with(['{', '[']) && serde_json::from_str::<serde_json::Value>(text).is_ok();
@@ -141,7 +143,7 @@ fn other_than_a_secret(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Whether a signing secret holds what no generator of secrets makes, and what it is.
+/// Returns what a signing secret holds that no generator of secrets makes, or `None` if there is no such character.
 pub(super) fn unusual(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let found = text.chars().find(|c| !c.is_ascii_graphic())?;
@@ -156,7 +158,7 @@ fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
-/// Whether a character shows nothing: other blanks, controls, marks of order and direction, tags. A blank itself is not among them.
+/// Returns whether a character is invisible: blanks other than the space, controls, marks of order and direction, tags.
 fn is_unseen(c: char) -> bool {
     let shows_nothing = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}');
@@ -178,7 +180,7 @@ fn unseen_around(text: &str) -> Option<(String, String)> {
     }
 }
 
-/// What a terminal shows of a text that programs have coloured.
+/// Returns a text without the colour codes of a terminal, or `None` if it has none.
 fn without_colours(text: &str) -> Option<(String, String)> {
     let (before, mut parts) = (text.split("\x1b[").next()?, text.split("\x1b[").skip(1).peekable());
     parts.peek()?;
@@ -194,8 +196,8 @@ fn without_comment(text: &str) -> Option<(String, String)> {
     (comment.starts_with('#') || comment.starts_with("//")).then(|| ("begins with a comment".into(), rest.to_owned()))
 }
 
-/// What follows `NAME=`, `NAME = `, `name: ` or `"name": `, with a word of a shell in front or not. The padding of base64 is no value, and the
-/// connection string of a vendor is a secret as it is.
+/// Returns the value after `NAME=`, `NAME = `, `name: ` or `"name": `, with or without a word of a shell before it. The padding of base64 is not
+/// a value, and a connection string of a vendor is a whole secret.
 fn assigned(text: &str) -> Option<(String, String)> {
     let rest = ASSIGNMENTS.iter().find_map(|word| text.strip_prefix(word)).unwrap_or(text);
     let quote = rest.chars().next().filter(|c| is_quote(*c));
@@ -226,7 +228,7 @@ fn in_quotes(text: &str) -> Option<(String, String)> {
     if matches!(last, ',' | ';') && !is_list {
         Some((format!("ends with \"{last}\""), text[..end].to_owned()))
     } else if is_quote(first) && is_quote(last) && begin <= end {
-        Some(("stands in quotes".into(), text[begin..end].to_owned()))
+        Some(("is in quotes".into(), text[begin..end].to_owned()))
     } else if is_quote(first) {
         Some(("begins with a quote".into(), text[begin..].to_owned()))
     } else if is_quote(last) {
@@ -246,7 +248,7 @@ fn of_header_or_url(text: &str) -> Option<(String, String)> {
     Some(("is a URL".into(), last.to_owned()))
 }
 
-/// The one text of a JSON object or list.
+/// Returns the text of a JSON object or list that holds one text and nothing else.
 fn json(text: &str) -> Option<String> {
     let mut values: Vec<serde_json::Value> = if text.starts_with('{') {
         serde_json::from_str::<serde_json::Map<_, _>>(text).ok()?.into_iter().map(|(_, value)| value).collect()
@@ -259,7 +261,7 @@ fn json(text: &str) -> Option<String> {
     }
 }
 
-/// A long text of base64 or of hexadecimal digits on one line, as it was before a program broke it into lines of the same length.
+/// Joins base64 or hexadecimal digits that a program has broken into lines of the same length.
 fn wrapped(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let (first, last) = (lines.first()?.len(), lines.last()?.len());
@@ -269,9 +271,10 @@ fn wrapped(text: &str) -> Option<String> {
     (lines.len() > 1 && first >= WRAPPED_CHARACTERS_MIN && is_even && lines.iter().all(is_base64)).then(|| lines.concat())
 }
 
-/// Reads UTF-16, with its mark or without: of Latin letters every other byte is zero then.
+/// Returns the text of UTF-16, with or without its byte order mark. Without one it is recognized by its zeros: in Latin letters every other byte
+/// is zero.
 fn utf16(bytes: &[u8]) -> Option<Vec<u8>> {
-    // The line end that was taken off may have been half of one.
+    // The line end that was removed before may have been half of a UTF-16 line end.
     let is_every_other = |first: usize| {
         let (zeros, letters): (Vec<_>, Vec<_>) = bytes.iter().enumerate().partition(|(at, _)| at % 2 == first);
         bytes.len() >= 4 && zeros.iter().all(|(_, byte)| **byte == 0) && letters.iter().all(|(_, byte)| **byte != 0)
@@ -298,7 +301,7 @@ fn base64_of_text(bytes: &[u8]) -> Option<Vec<u8>> {
     text.iter().all(u8::is_ascii_graphic).then(|| text.to_vec())
 }
 
-/// Whether a secret is what stands in an example, or the same few characters again and again.
+/// Returns whether a secret is the placeholder of an example, or repeats a few characters.
 pub(super) fn is_placeholder(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
     let brackets = [("<", ">"), ("${", "}"), ("$(", ")"), ("{{", "}}")];
@@ -317,7 +320,7 @@ pub(super) fn changes_in_a_url(token: &[u8]) -> bool {
 pub(super) fn path_remark(path: &str) -> Option<String> {
     let rest = path.trim_start_matches('/');
     if path.starts_with("file:") || path.starts_with("env:") {
-        Some("\"file:\" and \"env:\" stand in front of secrets alone; write the path itself".into())
+        Some("only secrets begin with \"file:\" or \"env:\"; write the path itself".into())
     } else if path.starts_with('~') {
         Some("\"~\" is not your home here but a name like any other; write the whole path".into())
     } else if path.starts_with("//") && !path.starts_with("///") {

@@ -167,7 +167,7 @@ fn of_line(line: &str, message: &str) -> String {
         return "a text does not end: a quote is missing".into();
     }
     if message.contains("missing opening quote") {
-        return "a text stands in quotes, and one is missing".into();
+        return "a text needs two quotes, and one is missing".into();
     }
     if message.contains("unexpected key or value") && trimmed.contains(']') && !trimmed.contains('[') {
         return "a list stands in brackets, and the \"[\" is missing".into();
@@ -181,7 +181,7 @@ fn of_line(line: &str, message: &str) -> String {
     let value = trimmed.split_once('=').map(|(_, value)| value.trim_start());
     let is_bare = value.is_some_and(|value| value.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '/' | '$' | '~')));
     match key_before(trimmed, '=') {
-        Some(key) if is_bare => format!("a text stands in quotes; write {key} = \"…\""),
+        Some(key) if is_bare => format!("a text needs quotes; write {key} = \"…\""),
         _ if message.contains("missing comma") => "a comma is missing between two values, or a quote".into(),
         _ if message.contains("key with no value") && trimmed.ends_with(']') => {
             "the name of a table stands in brackets, such as [kafka]".into()

@@ -1,5 +1,5 @@
-//! Administration: which topics a cluster has and with which settings, creating them, and whether we may write to them.
-//! Everything here blocks and belongs outside of the daemon's event loop.
+//! Administration: which topics a cluster has and with which settings, creating them, and whether this client may write to them.
+//! Every function here blocks, so it must not run on the daemon's event loop.
 
 use std::{
     collections::BTreeMap,
@@ -26,14 +26,14 @@ use super::{
 };
 use crate::config::Config;
 
-/// How long one question to the cluster may take.
+/// How long one request to the cluster may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// After how long a question is asked again.
+/// The pause before a request is repeated.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// Topics whose limit is above this are not probed: the probe has to be larger than the limit.
+/// The largest size limit of a topic that is probed. The probe must be larger than the limit.
 const PROBE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// A cluster as a client sees it.
+/// The brokers and topics of a cluster that a client can see.
 #[derive(Debug)]
 pub struct Cluster {
     /// The brokers as `host:port`.
@@ -45,7 +45,7 @@ pub struct Cluster {
 /// One topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
-    /// How many partitions it has.
+    /// The number of partitions.
     pub partitions: usize,
     /// The smallest number of replicas of a partition.
     pub replicas: usize,
@@ -60,18 +60,18 @@ pub struct Topic {
 pub enum Unread {
     /// The client may not read them.
     Denied,
-    /// The cluster did not answer or does not know the topic, and how it said so.
+    /// The cluster did not answer or does not know the topic. The text has the cause.
     Failed(String),
 }
 
-/// The settings of a topic that matter to us; absent where the cluster has no such setting.
+/// The settings of a topic that matter to Hookgate. A setting that the cluster does not have is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// `max.message.bytes`.
     pub max_message_bytes: Option<u64>,
     /// `cleanup.policy`: words with commas between them.
     pub cleanup_policy: Option<String>,
-    /// `retention.ms`; -1 is for ever.
+    /// `retention.ms`; -1 means for ever.
     pub retention_ms: Option<i64>,
     /// `min.insync.replicas`.
     pub min_insync_replicas: Option<u32>,
@@ -80,31 +80,31 @@ pub struct Settings {
 /// Whether a topic may be written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WritePermission {
-    /// The broker looked at the size of the probe, which it does after the permission.
+    /// The client may write: the broker refused the probe for its size, which it checks after the permission.
     Granted,
-    /// The broker denied it.
+    /// The client may not write.
     Denied,
-    /// The client may, but the broker takes no record: too few replicas are in sync. It looks at that before the size.
+    /// The client may write, but the broker takes no record, because too few replicas are in sync. It checks that before the size.
     FewInSync,
-    /// It cannot be told, and why.
+    /// It is not known. The text has the cause.
     Unknown(String),
 }
 
-/// What a cluster says to the wish for a topic.
+/// The answer of a cluster to the request to create a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Creation {
-    /// It has created it, or would.
+    /// The cluster has created the topic, or would create it.
     Possible,
-    /// It has it, which the client may not be allowed to see.
+    /// The cluster has the topic already; the client may have no right to see it.
     Exists,
-    /// The client may not.
+    /// The client has no right to create it.
     Denied,
-    /// It would not, and why.
+    /// The cluster would not create it. The text has the cause.
     Impossible(String),
 }
 
-/// Asks the cluster for its brokers and for those of `names` that exist. Fails where a broker that leads one of them, or where there is
-/// none of them any broker, does not answer at its advertised address: what else is asked would only time out.
+/// Asks the cluster for its brokers and for the topics of `names` that exist. Fails if a broker that leads one of these topics does not answer
+/// at its advertised address, because every further request would only time out. If none of the topics exists, any broker must answer.
 pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
     let listener = Listener::new(&config.kafka);
     let mut client = client_config(config.kafka.connection_properties());
@@ -127,7 +127,7 @@ pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
     Ok(Cluster { brokers, topics })
 }
 
-/// Those of `names` that exist, without asking for any other topic.
+/// Returns the topics of `names` that exist, without asking for any other topic.
 pub fn look_at(config: &Config, names: &[String]) -> Result<BTreeMap<String, Topic>, String> {
     let consumer: BaseConsumer =
         client_config(config.kafka.connection_properties()).create().map_err(|error| meanings::explain(&config.kafka, &error))?;
@@ -141,7 +141,7 @@ pub fn look_at(config: &Config, names: &[String]) -> Result<BTreeMap<String, Top
 }
 
 impl Topic {
-    /// A topic that exists and is visible, with its name. Its settings are not known yet.
+    /// Returns a topic with its name, or `None` if it does not exist or is not visible. Its settings are not known yet.
     fn of(topic: &MetadataTopic) -> Option<(String, Self)> {
         let partitions = topic.partitions();
         let smallest = |count: fn(&MetadataPartition) -> usize| partitions.iter().map(count).min();
@@ -168,7 +168,7 @@ fn describe(config: &Config, topics: &mut BTreeMap<String, Topic>) {
     };
     for (topic, result) in topics.values_mut().zip(results) {
         topic.settings = match result {
-            // That is all that rdkafka says of a topic whose settings may not be read.
+            // rdkafka returns an empty list for a topic whose settings the client may not read.
             Ok(resource) if resource.entries.is_empty() => Err(Unread::Denied),
             Ok(resource) => {
                 let value = |name: &str| resource.entries.iter().find(|entry| entry.name == name)?.value.as_deref();
@@ -185,8 +185,8 @@ fn describe(config: &Config, topics: &mut BTreeMap<String, Topic>) {
     }
 }
 
-/// Creates topics with the partitions, replication, in-sync replicas, retention and size limit of the configuration. One result per topic: an error,
-/// or none. A topic that exists is no error, and stays as it is.
+/// Creates topics with the partitions, replication, in-sync replicas, retention and size limit of the configuration. Returns an error or `None` for
+/// each topic. An existing topic is no error, and stays as it is.
 pub fn create_topics(config: &Config, topics: &[String]) -> Result<Vec<(String, Option<String>)>, String> {
     let outcome = |(topic, creation)| match creation {
         Creation::Possible | Creation::Exists => (topic, None),
@@ -204,7 +204,7 @@ pub fn may_create(config: &Config, topics: &[String]) -> Result<Vec<(String, Cre
 fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<Vec<(String, Creation)>, String> {
     let retention = config.topics.retention.as_millis().to_string();
     let limit = config.topics.max_message_bytes.to_string();
-    // Kafka's own default is 1, and -1 leaves it to the brokers.
+    // With -1 the brokers decide. Kafka's own default is 1.
     let in_sync = Some(config.topics.min_insync_replicas).filter(|number| *number > 0).map(|number| number.to_string());
     let new: Vec<_> = topics
         .iter()
@@ -227,8 +227,8 @@ fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<V
     Ok(results.into_iter().map(outcome).collect())
 }
 
-/// Waits until every partition of these topics has a leader that clients can see: a cluster confirms that it has created a topic before
-/// its brokers know of it. Returns those that are not there yet after ten seconds.
+/// Waits until clients can see a leader of every partition of these topics, because a cluster confirms that it has created a topic before
+/// its brokers know the topic. Returns the topics that are not visible after ten seconds.
 pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<String>, String> {
     let consumer: BaseConsumer =
         client_config(config.kafka.connection_properties()).create().map_err(|error| meanings::explain(&config.kafka, &error))?;
@@ -248,22 +248,22 @@ pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<Stri
     }
 }
 
-/// Brokers that are asked for [`any_broker_answers`].
+/// The most brokers that [`any_broker_answers`] asks.
 const ANY: usize = 3;
 
-/// Whether a broker answers at the address that the cluster advertises for it, or why none does. The addresses of the configuration
-/// need not be those. Asks the first few, and writes nothing.
+/// Succeeds if a broker answers at the address that the cluster advertises for it; the error says why none does. The configuration may have
+/// other addresses. It asks the first few brokers, and writes nothing.
 pub fn any_broker_answers(config: &Config) -> Result<(), String> {
     let listener = Listener::new(&config.kafka);
     let consumer = listener.clone().consumer(client_config(config.kafka.connection_properties()))?;
     let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &error))?;
     let mut unreachable = Vec::new();
     for broker in metadata.brokers().iter().take(ANY) {
-        // What is asked of a broker by its id goes nowhere else. Whether it tells its settings does not matter.
+        // A request about a broker's own settings goes only to that broker. It does not matter whether the broker returns them.
         let itself = [ResourceSpecifier::Broker(broker.id())];
         let answer = run_administrative(config, async |admin, options| admin.describe_configs(&itself, &options).await)?;
         match answer {
-            // The second one is known of a broker only when it has said which questions it answers.
+            // The error is an answer too: librdkafka knows it only after the broker has listed the requests that it supports.
             Ok(_) | Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature)) => return Ok(()),
             Err(error) => unreachable.push(Unreachable { address: causes::address(broker), cause: error.to_string() }),
         }
@@ -271,7 +271,7 @@ pub fn any_broker_answers(config: &Config) -> Result<(), String> {
     Err(causes::sentence(&config.kafka, &unreachable))
 }
 
-/// Runs one administrative call to its end.
+/// Runs one administrative call to its end, and returns the cluster's error as a text.
 fn administer<T>(
     config: &Config,
     call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> KafkaResult<T>,
@@ -279,7 +279,7 @@ fn administer<T>(
     run_administrative(config, call)?.map_err(|error| error.to_string())
 }
 
-/// The same, with the cluster's error as it is.
+/// Runs one administrative call to its end, and returns the cluster's error as it is. The outer error says why no client could be made.
 fn run_administrative<T>(
     config: &Config,
     call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> KafkaResult<T>,
@@ -291,8 +291,8 @@ fn run_administrative<T>(
     Ok(runtime.block_on(call(&admin, options)))
 }
 
-/// Finds out which topics may be written to, without writing: the broker gets one record for each that is larger than it takes, and it
-/// looks at the permission before the size. The record cannot be compressed, because brokers measure what they would store.
+/// Finds out which topics this client may write to, without writing. Each topic gets one record that is larger than its limit, and the broker
+/// checks the permission before the size. The record is random, so that it cannot be compressed: brokers measure the stored size.
 pub fn probe_writes<'a>(config: &Config, topics: &'a BTreeMap<String, Topic>) -> Vec<(&'a str, WritePermission)> {
     let mut outcomes = Vec::new();
     let mut lengths = Vec::new();
@@ -302,7 +302,7 @@ pub fn probe_writes<'a>(config: &Config, topics: &'a BTreeMap<String, Topic>) ->
             Err(why) => outcomes.push((name.as_str(), WritePermission::Unknown(why.into()))),
         }
     }
-    // One connection for all, and one record after the other: each has the whole time-out for its way.
+    // All share one connection, and the records go one after the other, so that each has the whole time-out.
     match Prober::new(config, lengths.iter().map(|(_, length)| *length).max().unwrap_or_default()) {
         Ok(prober) => outcomes.extend(lengths.into_iter().map(|(name, length)| (name, prober.probe(name, length)))),
         Err(why) => outcomes.extend(lengths.into_iter().map(|(name, _)| (name, WritePermission::Unknown(why.clone())))),
@@ -310,7 +310,7 @@ pub fn probe_writes<'a>(config: &Config, topics: &'a BTreeMap<String, Topic>) ->
     outcomes
 }
 
-/// How large a record must be for a topic to refuse it, or why none is sent.
+/// Returns the size of a record that a topic refuses, or why none is sent.
 fn probe_length(topic: &Topic) -> Result<usize, &'static str> {
     match topic.settings.as_ref().ok().and_then(|settings| settings.max_message_bytes) {
         None => Err("its settings may not be read, so no record is sure to be refused"),
@@ -319,7 +319,7 @@ fn probe_length(topic: &Topic) -> Result<usize, &'static str> {
     }
 }
 
-/// Sends probes.
+/// A producer for probes.
 struct Prober {
     producer: ThreadedProducer<Probe>,
     outcome: mpsc::Receiver<Option<RDKafkaErrorCode>>,
@@ -327,10 +327,10 @@ struct Prober {
 }
 
 impl Prober {
-    /// For probes of at most this length.
+    /// Makes a producer for probes of at most `longest` bytes.
     fn new(config: &Config, longest: usize) -> Result<Self, String> {
         let mut noise = vec![0; longest];
-        getrandom::fill(&mut noise).map_err(|_| "no random bytes are to be had")?;
+        getrandom::fill(&mut noise).map_err(|_| "the system returns no random bytes")?;
         let (sender, outcome) = mpsc::channel();
         let mut client = client_config(config.kafka.connection_properties());
         client.set("acks", "all").set("message.timeout.ms", TIMEOUT.as_millis().to_string());
@@ -344,7 +344,7 @@ impl Prober {
         if self.producer.send(BaseRecord::<(), [u8]>::to(topic).payload(&self.noise[..length])).is_err() {
             return unknown("the probe could not be sent");
         }
-        // The producer gives up after the time-out, and tells that too.
+        // After the time-out the producer fails the record, and reports that too.
         match self.outcome.recv_timeout(2 * TIMEOUT) {
             Ok(Some(RDKafkaErrorCode::MessageSizeTooLarge)) => WritePermission::Granted,
             Ok(Some(RDKafkaErrorCode::TopicAuthorizationFailed)) => WritePermission::Denied,
@@ -352,15 +352,15 @@ impl Prober {
                 WritePermission::FewInSync
             }
             Ok(Some(code)) => WritePermission::Unknown(format!("the broker answered {code:?}")),
-            Ok(None) => unknown(
-                "the broker stored the probe, a record of random bytes, although it is above the limit that the topic tells",
-            ),
+            Ok(None) => {
+                unknown("the broker stored the probe, a record of random bytes, although it is larger than the topic's limit")
+            }
             Err(_) => unknown("the broker did not answer"),
         }
     }
 }
 
-/// Hands the outcome of the probe over.
+/// The context of the producer, which sends the outcome of a probe to the [`Prober`].
 struct Probe(mpsc::Sender<Option<RDKafkaErrorCode>>);
 
 impl rdkafka::ClientContext for Probe {}

@@ -1,4 +1,4 @@
-//! Which addresses of `[kafka] brokers` lead to a broker.
+//! Checks which addresses of `[kafka] brokers` lead to a broker.
 
 use std::{thread, time::Duration};
 
@@ -10,9 +10,9 @@ use crate::config::Kafka;
 /// How long one address may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `[kafka]` with only those addresses that lead to a broker, and one sentence on each other one. All are asked at once. librdkafka asks the
-/// address that it happens to choose, so one that leads to a controller makes each answer a matter of chance. A single address is not asked.
-/// Fails with the sentences where no address can be used.
+/// Returns `[kafka]` with only those addresses that lead to a broker, and one sentence on each other address. It asks all at once. librdkafka
+/// itself chooses an address by chance, so with one that leads to a controller it would sometimes fail. A single address is not asked.
+/// Fails with the sentences if no address can be used.
 pub fn usable(kafka: &Kafka) -> Result<(Kafka, Vec<String>), Vec<String>> {
     if kafka.brokers.len() < 2 {
         return Ok((kafka.clone(), Vec::new()));
@@ -31,7 +31,7 @@ pub fn usable(kafka: &Kafka) -> Result<(Kafka, Vec<String>), Vec<String>> {
     if brokers.is_empty() { Err(unusable) } else { Ok((Kafka { brokers, ..kafka.clone() }, unusable)) }
 }
 
-/// Whether a broker answers at this address, or why none does.
+/// Succeeds if a broker answers at this address; the error says why none does.
 fn ask(kafka: &Kafka, broker: &str) -> Result<(), String> {
     let kafka = Kafka { brokers: vec![broker.to_owned()], ..kafka.clone() };
     let listener = Listener::new(&kafka);

@@ -122,11 +122,11 @@ fn a_secret_that_is_written_down_wrongly_is_told() {
     bench.logged("a secret cannot be read, what it would prove is answered 503 until it can be");
     assert!(!bench.process.err().contains("the last good one"), "{}", bench.process.err());
     bench.folder.replace("two", "'the-new-secret'\n");
-    bench.logged("file:two stands in quotes: ");
+    bench.logged("file:two is in quotes: ");
     wait_until("in force as it is", || bench.deliver("'the-new-secret'").status == 200);
     bench.folder.replace("two", "");
     bench.logged("the last good one");
-    assert_eq!(bench.process.err().matches("file:two stands in quotes").count(), 1, "{}", bench.process.err());
+    assert_eq!(bench.process.err().matches("file:two is in quotes").count(), 1, "{}", bench.process.err());
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn verify_tries_the_secret_without_what_is_around_it() {
     check(&format!("{secret}\n"), secret, 0, None);
     check(&format!("{secret} \n"), secret, 1, Some("ends with a blank"));
     check(&format!("\u{feff}{secret}"), secret, 1, Some("begins with a byte order mark"));
-    check(&format!("TOKEN='{secret}'\n"), secret, 1, Some("begins with a name and \"=\" and stands in quotes"));
+    check(&format!("TOKEN='{secret}'\n"), secret, 1, Some("begins with a name and \"=\" and is in quotes"));
     check(&format!("{secret}\n\n"), secret, 1, Some("ends with a second line end"));
     check(&format!("{secret}\u{a0}"), secret, 1, Some("ends with a character that is not seen (U+00A0)"));
     check(&format!("TOKEN = {secret}\n"), secret, 1, Some("begins with a name and \"=\""));

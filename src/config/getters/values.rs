@@ -23,7 +23,7 @@ impl Section<'_> {
             Value::Given(text) if text == "true" => true,
             Value::Given(text) if text == "false" => false,
             Value::Text(text) if matches!(text.as_str(), "true" | "false") => {
-                self.complain(key, item.origin, &format!("stands in quotes; write {key} = {text}"));
+                self.complain(key, item.origin, &format!("is in quotes; write {key} = {text}"));
                 default
             }
             _ => {
@@ -49,7 +49,7 @@ impl Section<'_> {
             _ => None,
         };
         match (value, quoted) {
-            (None, Some(number)) => self.complain(key, item.origin, &format!("stands in quotes; write {key} = {number}")),
+            (None, Some(number)) => self.complain(key, item.origin, &format!("is in quotes; write {key} = {number}")),
             (None, None) => self.mistyped(key, &item, "an integer"),
             (Some(value), _) if range.contains(&value) => {
                 self.show(key, value);

@@ -36,15 +36,15 @@ fn what_is_around_a_secret_is_noticed() {
     check(b"\xef\xbb\xbfs", &["begins with a byte order mark"], b"s");
     check(b"\xff\xfes\0e\0\n", &["is UTF-16"], b"se");
     check(b"\xfe\xff\0s\0e", &["is UTF-16"], b"se");
-    check(b"\"s\"", &["stands in quotes"], b"s");
-    check(b"'s'", &["stands in quotes"], b"s");
+    check(b"\"s\"", &["is in quotes"], b"s");
+    check(b"'s'", &["is in quotes"], b"s");
     check(b"TOKEN=s", &["begins with a name and \"=\""], b"s");
-    check(b"export TOKEN=\"s\" ", &["ends with a blank", "begins with a name and \"=\"", "stands in quotes"], b"s");
+    check(b"export TOKEN=\"s\" ", &["ends with a blank", "begins with a name and \"=\"", "is in quotes"], b"s");
     check(b"dGhlLXNlY3JldC1vZi1tYW55LWNoYXJhY3RlcnM=", &["is the base64 of a text"], b"the-secret-of-many-characters");
     check(b"dGhlLXNlY3JldC1vZi1tYW55LWNoYXJhY3RlcnMK", &["is the base64 of a text"], b"the-secret-of-many-characters");
     // Nothing is left.
     check(b"  ", &["begins with a blank"], b"");
-    check(b"\"\"", &["stands in quotes"], b"");
+    check(b"\"\"", &["is in quotes"], b"");
     for nothing in ["", " ", " \t\r\n", "\"\"", "'  '", "TOKEN=\"\"", "export TOKEN= ", "\u{feff}\n"] {
         assert_eq!(holds_nothing(nothing.as_bytes()), !nothing.is_empty(), "{nothing:?}");
     }
@@ -81,21 +81,21 @@ fn what_else_is_around_a_secret_is_noticed() {
         check(&unseen.to_string(), "", &format!("begins with a character that is not seen ({number})"));
     }
     check("", "\u{feff}", "ends with a byte order mark");
-    check("“", "”", "stands in quotes");
-    check("‘", "’", "stands in quotes");
-    check("«", "»", "stands in quotes");
-    check("`", "`", "stands in quotes");
+    check("“", "”", "is in quotes");
+    check("‘", "’", "is in quotes");
+    check("«", "»", "is in quotes");
+    check("`", "`", "is in quotes");
     check("\"", "", "begins with a quote");
     check("", "'", "ends with a quote");
-    check("\"", "\",", "ends with \",\" and stands in quotes");
+    check("\"", "\",", "ends with \",\" and is in quotes");
     check("", ";", "ends with \";\"");
     for name in ["TOKEN = ", "token=", "my-token=", "my.token=", "secret = ", "set X=", "$env:X=", "export X=", "ENV X="] {
         check(name, "", "begins with a name and \"=\"");
-        check(&format!("{name}\""), "\"", "begins with a name and \"=\" and stands in quotes");
+        check(&format!("{name}\""), "\"", "begins with a name and \"=\" and is in quotes");
     }
     check("token: ", "", "begins with a name and \":\"");
-    check("token:\t\"", "\"", "begins with a name and \":\" and stands in quotes");
-    check("\"token\": \"", "\",", "begins with a name and \":\" and ends with \",\" and stands in quotes");
+    check("token:\t\"", "\"", "begins with a name and \":\" and is in quotes");
+    check("\"token\": \"", "\",", "begins with a name and \":\" and ends with \",\" and is in quotes");
     check("Authorization: Bearer ", "", "begins with a name and \":\" and begins with \"Bearer\"");
     check("bearer ", "", "begins with \"Bearer\"");
     check("# of Uploadcare\n", "", "begins with a comment");
@@ -173,8 +173,8 @@ fn placeholders_tokens_and_paths() {
     }
     for (path, expected) in [
         ("~/s", Some("\"~\" is not your home")),
-        ("file:/run/s", Some("stand in front of secrets alone; write the path itself")),
-        ("env:FILE", Some("stand in front of secrets alone; write the path itself")),
+        ("file:/run/s", Some("only secrets begin with")),
+        ("env:FILE", Some("only secrets begin with")),
         ("//tmp/s", Some("it means \"/tmp/s\"; write \"file:/tmp/s\"")),
         ("$HOME/s", Some("variables are not replaced")),
         (" /run/s", Some("the blank")),

@@ -380,7 +380,7 @@ fn what_the_client_refuses_as_a_whole() {
         let expected: Vec<String> = expected.iter().map(|line| format!("{}:{line}", path.display())).collect();
         assert_eq!(report.lines().collect::<Vec<_>>(), expected, "{kafka}");
     };
-    let partitions = "14: [topics] partitions: stands in quotes; write partitions = 1";
+    let partitions = "14: [topics] partitions: is in quotes; write partitions = 1";
     check(Needs::Everything, "", &["2: [kafka]: two keys do not fit", partitions]);
     check(Needs::Kafka, "properties.debug = \"broker\"", &["3: [kafka]: two keys do not fit", partitions]);
     check(Needs::Everything, "linger = 5", &["3: [kafka] linger: a unit is missing; write \"5s\" or \"5ms\"", partitions]);

@@ -111,12 +111,12 @@ fn a_secret_that_is_written_down_wrongly_is_warned_of() {
         check(provider, b" hunter2-hunter2-hunter2", &["begins with a blank: "]);
         check(provider, b"hunter2-hunter2-hunter2 \n", &["ends with a blank: "]);
         check(provider, b"\xef\xbb\xbfhunter2-hunter2-hunter2\n", &["begins with a byte order mark: "]);
-        check(provider, b"\"hunter2-hunter2-hunter2\"\n", &["stands in quotes: "]);
+        check(provider, b"\"hunter2-hunter2-hunter2\"\n", &["is in quotes: "]);
         check(provider, b"A_B=hunter2-hunter2-hunter2\n", &["begins with a name and \"=\": "]);
         check(
             provider,
             b"A='hunter2-hunter2-hunter' \n",
-            &["ends with a blank and begins with a name and \"=\" and stands in quotes: "],
+            &["ends with a blank and begins with a name and \"=\" and is in quotes: "],
         );
         check(provider, b"hunter2-changeme-hunter2", &["holds the placeholder"]);
     }
@@ -143,7 +143,7 @@ fn a_secret_that_is_written_down_wrongly_is_warned_of() {
     let text = MINIMAL.replacen("[kafka]\n", &format!("[kafka]\nsecurity = \"tls\"\n{sasl}\n"), 1);
     let warnings = accept(&format!("{text}\n{registry}"), &[("P", "'hunter2'")], &[]).warnings;
     for (key, warning) in ["[kafka.sasl] password", "[schema_registry] token", "[tracing] headers"].iter().zip(&warnings) {
-        assert!(warning.starts_with(&format!("{key}: env:P stands in quotes: ")), "{warnings:?}");
+        assert!(warning.starts_with(&format!("{key}: env:P is in quotes: ")), "{warnings:?}");
     }
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     fs::remove_dir_all(folder).unwrap();

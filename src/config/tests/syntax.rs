@@ -70,7 +70,7 @@ fn what_is_missing_is_named() {
     check("\"a:1\", ", "\"a:1\" ", "hookgate.toml:2: a comma is missing between two values, or a quote");
     check("[http]", "http]", "hookgate.toml:5: the name of a table stands in brackets, such as [kafka]");
     check("linger = ", "linger ", "hookgate.toml:3: a key has \"=\" and a value after it, such as brokers = [\"kafka:9092\"]");
-    check("[\"a:1\"", "[a:1\"", "hookgate.toml:2: a text stands in quotes, and one is missing");
+    check("[\"a:1\"", "[a:1\"", "hookgate.toml:2: a text needs two quotes, and one is missing");
     check("[\"a:1\"", "\"a:1\"", "hookgate.toml:2: a list stands in brackets, and the \"[\" is missing");
     check("8\"]", "8\"", "hookgate.toml:7: the list that begins here does not end: a \"]\" is missing");
 }

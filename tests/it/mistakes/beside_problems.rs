@@ -55,12 +55,12 @@ fn warnings_are_printed_beside_problems() {
         "[endpoints.care] secrets: env:UPLOADCARE is shorter",
     );
     // What stands in for a value that is wrong is nothing to warn of.
-    check_more("replicas", "[topics]\nreplication = \"5\"\nmin_insync_replicas = 3", 64, "replication: stands in quotes");
+    check_more("replicas", "[topics]\nreplication = \"5\"\nmin_insync_replicas = 3", 64, "replication: is in quotes");
     check_more(
         "in-sync replicas",
         "[topics]\nreplication = 1\nmin_insync_replicas = \"1\"",
         64,
-        "min_insync_replicas: stands in quotes",
+        "min_insync_replicas: is in quotes",
     );
 }
 

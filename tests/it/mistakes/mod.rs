@@ -115,14 +115,14 @@ fn numbers_sizes_and_durations() {
         "a number in quotes",
         "[topics]\nreplication = \"3\"",
         64,
-        "[topics] replication: stands in quotes; write replication = 3",
+        "[topics] replication: is in quotes; write replication = 3",
     );
     check(
         "true in quotes",
         "brokers",
         "auto_create = \"true\"\nbrokers",
         64,
-        "[kafka] auto_create: stands in quotes; write auto_create = true",
+        "[kafka] auto_create: is in quotes; write auto_create = true",
     );
     for (size, own) in [("64MB", "64MiB"), ("64M", "64MiB"), ("64Mi", "64MiB"), ("2 gb", "2GiB"), ("900k", "900KiB")] {
         check_more("a size", &format!("[http]\nmax_in_flight_bytes = \"{size}\""), 64, &format!("; write \"{own}\""));
@@ -304,7 +304,7 @@ fn secrets() {
     check("a blank in front", &around(" ", ""), "file:s begins with a blank: ");
     check("two line ends", &around("", "\n\n"), "file:s ends with a second line end: ");
     check("a byte order mark", &around("\u{feff}", "\n"), "file:s begins with a byte order mark: ");
-    check("quotes", &around("\"", "\""), "file:s stands in quotes: ");
+    check("quotes", &around("\"", "\""), "file:s is in quotes: ");
     check("a name", &around("AVATARS_TOKEN=", "\n"), "file:s begins with a name and \"=\": ");
     check("base64", b"NjI0MDkyMjlkYmUwNjI0MDkyMjlkYmUwNjI0MDkyMjkK", "file:s is the base64 of a text: ");
     check("a placeholder", b"changeme-changeme-changeme", "placeholder of an example; write the secret in its place");

@@ -41,18 +41,18 @@ fn files_that_are_no_toml() {
         64,
         "hookgate.toml:1: the name of the table does not end: a \"]\" is missing",
     );
-    check("no quotes", "\"uploadcare\"", "uploadcare", 64, "hookgate.toml:4: a text stands in quotes; write provider = \"…\"");
+    check("no quotes", "\"uploadcare\"", "uploadcare", 64, "hookgate.toml:4: a text needs quotes; write provider = \"…\"");
     check_more(
         "no quotes, of a word like a number",
         "[log]\nlevel = info",
         64,
-        "hookgate.toml:7: a text stands in quotes; write level = \"…\"",
+        "hookgate.toml:7: a text needs quotes; write level = \"…\"",
     );
     check_more(
         "no quotes around a path",
         "[log]\nlevel = /hunter2",
         64,
-        "hookgate.toml:7: a text stands in quotes; write level = \"…\"",
+        "hookgate.toml:7: a text needs quotes; write level = \"…\"",
     );
 }
 
