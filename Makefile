@@ -1,10 +1,10 @@
-# Everything that people and CI run. `make` lists it.
+# Every command that people and CI run. `make` lists them.
 
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 CARGO ?= cargo
-# Packages that are no members of the workspace.
+# Packages that are not members of the workspace.
 APART := fuzz/Cargo.toml examples/scan-gate/Cargo.toml
 
 .PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly package test-tools test-kafka test-proxy examples \
@@ -19,13 +19,13 @@ help: ## list the targets
 build: ## build a debug binary: target/debug/hookgate
 	$(CARGO) build --locked
 
-# The first build takes minutes, which must not look like a program that hangs: cargo shows its progress.
+# The first build takes minutes and must not look like a program that hangs, so cargo shows its progress.
 dev: ## try it out: embedded Kafka, generated secrets, sample deliveries; Ctrl-C ends it
-	@[ -x target/debug/hookgate ] || echo 'The first build takes some minutes, librdkafka is compiled too; later ones take seconds.' >&2
+	@[ -x target/debug/hookgate ] || echo 'The first build takes some minutes, because it compiles librdkafka too; later ones take seconds.' >&2
 	@$(CARGO) build --locked
 	@target/debug/hookgate dev
 
-test: ## the fast ring: no Kafka is needed
+test: ## run the fast ring; it needs no Kafka
 	$(CARGO) test --locked
 
 fmt: ## format the code
@@ -41,17 +41,17 @@ kafka: ## start a real Kafka on 127.0.0.1:19092 (Java, Maven)
 kafka-stop: ## stop it
 	scripts/kafka/broker stop
 
-##@ Before every merge: Rust alone, some minutes
+##@ Before every merge: only Rust, some minutes
 
-check: ## all of this ring, step by step with the time of each
+check: ## run all of this ring, and print the time of each step
 	scripts/check fmt-check lint doc package test-tools test
 
 fmt-check: ## fail where the code is not formatted
 	$(CARGO) fmt --all --check
 	for manifest in $(APART); do $(CARGO) fmt --manifest-path "$$manifest" --check; done
 
-# The suites that need more than this are not among "all targets", because `cargo test` alone must not run them. The other members are
-# checked by themselves, because features of theirs would build the daemon's dependencies anew.
+# The suites that need more than Rust are not among "all targets", because a plain `cargo test` must not run them. The other members of the
+# workspace are checked one by one, because their features would make cargo build the daemon's dependencies again.
 lint: ## clippy; a warning is an error
 	$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
 	$(CARGO) clippy --locked --test kafka --test proxy --quiet -- -D warnings
@@ -60,22 +60,22 @@ lint: ## clippy; a warning is an error
 		$(CARGO) clippy --locked --manifest-path "$$manifest" --target-dir target --all-targets --quiet -- -D warnings; \
 	done
 
-# Private items are documented too, so a link to one of them leads somewhere.
+# Private items are documented too, so that links to them work.
 doc: ## build the API documentation, of private items too; a warning is an error
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --locked --no-deps --document-private-items --quiet
 
-package: ## build the crate from what would be published
+package: ## build the crate from the files that would be published
 	$(CARGO) package --locked --allow-dirty --quiet
 
-# The judge of the fault suite must be right before its scenarios mean anything.
-test-tools: ## the tests of the fault driver and of the example in Rust
+# The results of the fault scenarios mean nothing unless the driver's own code is right.
+test-tools: ## run the tests of the fault driver and of the Rust example
 	$(CARGO) test --locked --package hookgate-faults --quiet
 	$(CARGO) test --locked --manifest-path examples/scan-gate/Cargo.toml --target-dir target --quiet
 
 ##@ What CI runs: real Kafka, proxies, registry, PostgreSQL; Java, Maven, Go, Node.js, Python; under 25 minutes
 
-# The tests come last, so that their results are what CI's log ends with.
-check-all: ## the ring before and all of this one
+# The tests come last, so that CI's log ends with their results.
+check-all: ## run the ring before and all of this one
 	scripts/check fmt-check lint doc test-tools proto asyncapi codegen package deps deploy-check fuzz-check faults-short examples test test-proxy test-kafka
 
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
@@ -87,7 +87,7 @@ asyncapi: ## validate docs/asyncapi.json with AsyncAPI's own parser (Node.js)
 codegen: ## generate code from the schema in five languages, and read a record with it (Java, Maven, Go, Node.js, Python)
 	scripts/schema/codegen
 
-deps: ## check the licences, versions and sources of the dependencies, and known vulnerabilities where reachable
+deps: ## check the licences, versions and sources of the dependencies, and known vulnerabilities if their database can be reached
 	scripts/tools/deps
 
 deploy-check: build ## check the chart, the manifests, compose.yaml and the image's build file (Go, Python; no cluster)
@@ -96,11 +96,11 @@ deploy-check: build ## check the chart, the manifests, compose.yaml and the imag
 fuzz-check: ## run the fuzz targets on their seeds and on fixed mutations
 	$(CARGO) run --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir target --example stable
 
-# No bound of these depends on how fast the machine is.
+# No limit in these scenarios depends on how fast the machine is.
 faults-short: build ## break a leader, the daemon, its replicas and the network under load (three real brokers, Linux); two minutes
 	$(CARGO) run --locked --quiet --package hookgate-faults -- --short $(SCENARIOS)
 
-# A folder of that name exists, so it must be phony.
+# A folder of this name exists, so the target must be phony.
 examples: ## run the examples of consumers end to end: real Kafka, PostgreSQL, duplicated and reordered deliveries (Java, Python)
 	examples/run $(NAMES)
 
@@ -110,9 +110,9 @@ test-proxy: ## test with real proxies before the daemon: needs nginx and HAProxy
 test-kafka: ## the slow ring: starts real Kafka brokers (Java, Maven, Python), tests against them, stops them
 	tests/kafka/run
 
-##@ Every night: what takes long
+##@ Every night: long runs
 
-nightly: ## all of this ring
+nightly: ## run all of this ring
 	FUZZ_SECONDS=600 scripts/check msrv fuzz faults drill otel soak e2e-where-it-can
 
 msrv: ## build with the oldest Rust that Cargo.toml names (rustup)
@@ -121,42 +121,42 @@ msrv: ## build with the oldest Rust that Cargo.toml names (rustup)
 fuzz: ## search each fuzz target for FUZZ_SECONDS (60), one on each core; needs a C++ compiler
 	scripts/tools/fuzz
 
-faults: build ## every fault scenario, and prove that nothing is lost (three real brokers, Linux); SCENARIOS picks some
+faults: build ## run every fault scenario, and prove that nothing is lost (three real brokers, Linux); SCENARIOS picks some
 	$(CARGO) run --locked --quiet --package hookgate-faults -- $(SCENARIOS)
 
 SOAK_SECONDS ?= 1800
 soak: release ## watch two daemons at a steady rate for SOAK_SECONDS (1800): nothing may grow (a real Kafka, Linux)
 	$(CARGO) run --locked --quiet --package hookgate-faults -- --hookgate target/release/hookgate --soak $(SOAK_SECONDS)
 
-drill: build ## try the alerts and the dashboard: a real Kafka that goes away, a real Prometheus; five minutes
+drill: build ## test the alerts and the dashboard with a real Prometheus and a real Kafka that is stopped; five minutes
 	scripts/deploy/drill
 
 otel: build ## send spans to a real OpenTelemetry Collector, which is built first (Go)
 	scripts/deploy/otel
 
-e2e: ## try the chart on the Kubernetes of KUBECONFIG: IMAGE=name:tag KAFKA_HOST=address (helm, kubectl)
+e2e: ## test the chart on the Kubernetes of KUBECONFIG: IMAGE=name:tag KAFKA_HOST=address (helm, kubectl)
 	scripts/deploy/e2e --image $(IMAGE) --kafka-host $(KAFKA_HOST)
 
 e2e-where-it-can:
 	@if [ -n "$(IMAGE)" ] && [ -n "$(KAFKA_HOST)" ]; then $(MAKE) --no-print-directory e2e; \
-	else echo 'e2e: not run, IMAGE and KAFKA_HOST say where' >&2; fi
+	else echo 'e2e: not run, because IMAGE and KAFKA_HOST are not set' >&2; fi
 
-##@ To release, and to bring up to date
+##@ To release, and to update derived files
 
-release: ## build the binary to run: target/release/hookgate
+release: ## build the release binary: target/release/hookgate
 	$(CARGO) build --locked --release
 
 image: ## build the container image and print its size (docker, podman or buildah)
 	scripts/deploy/image
 
-bench: ## measure what a delivery costs (release builds and a real Kafka)
+bench: ## measure the cost of a delivery (release builds and a real Kafka)
 	bench/run
 
 sbom: ## write the bill of materials: hookgate.cdx.json, CycloneDX
 	scripts/tools/sbom
 
-fuzz-corpus: ## add what `make fuzz` has reached to fuzz/corpus, as few and short inputs as can be
+fuzz-corpus: ## add inputs for the code that `make fuzz` has reached to fuzz/corpus, as few and as short as possible
 	scripts/tools/fuzz corpus
 
-deploy-bless: build ## write anew what under deploy/ is derived: schema and table of the values, plain manifests
+deploy-bless: build ## write the derived files under deploy/ again: schema and table of the values, plain manifests
 	scripts/deploy/check --bless

@@ -1,8 +1,8 @@
-"""Holds every alert to a pair of tests with promtool: it fires within five minutes, and it is silent for seven quiet days.
+"""Checks with promtool that every alert fires within five minutes, and that it is silent for seven quiet days.
 
-The first are written by hand in deploy/prometheus/rules.test.yaml: one whose evaluation time is at most five minutes has to expect the alert
-to fire. The second are made here: the metrics of two deployments over a week in which little happens. Every metric that an alert looks at has
-to be among them, else its silence would say nothing. A week that is spoiled in one place has to be noticed.
+The tests for the first are written by hand in deploy/prometheus/rules.test.yaml: one with an evaluation time of at most five minutes must expect the
+alert to fire. The tests for the second are made here, with the metrics of two deployments over a week in which little happens. They must include every
+metric that an alert reads, or its silence would mean nothing. A week with a fault in one place must raise an alert.
 
 example: .work/venv-deploy/bin/python scripts/deploy/alerts.py
 needs: promtool
@@ -17,10 +17,10 @@ import tempfile
 import yaml
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "deploy/prometheus"
-# The week goes by in steps of two minutes, one scrape and one evaluation each: a whole one would take minutes to calculate.
+# The week has steps of two minutes, with one scrape and one evaluation each. With shorter steps promtool would take minutes.
 STEP_MINUTES = 2
 DAY = 24 * 60 // STEP_MINUTES
-# What a step has instead of a value where a series has ended; `None` is one without a sample.
+# The value of a step at which a series has ended; `None` is a step without a sample.
 GONE = "stale"
 
 
@@ -29,7 +29,7 @@ def fail(message):
 
 
 def alerts():
-    """Every alert and its expression."""
+    """Returns every alert with its expression."""
     groups = yaml.safe_load((FOLDER / "rules.yaml").read_text())["groups"]
     return {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"] if "alert" in rule}
 
@@ -40,7 +40,7 @@ def minutes(duration):
 
 
 def fire_in_time(names):
-    """Fails where an alert has no test that expects it to fire within five minutes."""
+    """Fails if an alert has no test that expects it to fire within five minutes."""
     tests = yaml.safe_load((FOLDER / "rules.test.yaml").read_text())["tests"]
     tested = set()
     for check in (check for test in tests for check in test["promql_expr_test"]):
@@ -64,7 +64,7 @@ class Series:
             line[step] = value
 
     def gap(self, start, length):
-        """Steps without a scrape."""
+        """Removes the samples of some steps, as if there had been no scrape."""
         for line in self.values.values():
             line[start : start + length] = [None] * len(line[start : start + length])
 
@@ -73,7 +73,7 @@ class Series:
 
 
 def compressed(line):
-    """In promtool's notation."""
+    """Returns the values of a series in promtool's notation."""
     runs = []
     for value in line:
         if runs and runs[-1][0] == value:
@@ -84,16 +84,16 @@ def compressed(line):
     return " ".join(kinds.get(value, lambda count: f"{value:.10g}+0x{count - 1}")(count) for value, count in runs)
 
 
-# What the endpoints get on each day, by step: the outcome, and the replica that answers. A retry comes a step later.
+# The deliveries of each day: the step, the outcome, and the replica that answers. A retry comes a step later.
 ENDPOINTS = {"review": "frameio", "avatars": "filesafety", "uploads": "uploadcare", "_unmatched": ""}
 DELIVERIES = {
     # One old delivery is replayed, one forged, one slow.
     "review": [(45, "published", 0), (205, "published", 1), (400, "publish_timeout", 0), (401, "published", 1), (500, "stale", 0)]
     + [(560, "slow_body", 0), (610, "bad_signature", 1), (650, "published", 1)],
-    # Somebody looks at it in a browser, and a stranger guesses its token, in quiet half hours.
+    # Somebody opens the URL in a browser, and a stranger guesses its token, in quiet half hours.
     "avatars": [(200, "method", 0), (204, "method", 0), (300, "published", 0), (301, "published", 0), (302, "cancelled", 1)]
     + [(450, "missing_signature", 1), (600, "bad_token", 0)],
-    # One is turned away where nothing else comes.
+    # One is refused while no other request comes.
     "uploads": [(15, "published", 1), (16, "published", 0), (250, "overloaded", 1), (360, "malformed_body", 0), (362, "source_limited", 0)]
     + [(625, "published", 0)],
     # A scanner at a steady pace while something is stored, and bursts where nothing is.
@@ -101,9 +101,9 @@ DELIVERIES = {
 }
 STORED = {"published", "unclassified", "quarantined"}
 PROVEN = STORED | {"publish_timeout", "cancelled"}
-# What stands at zero all week.
+# Outcomes that are at zero all week.
 NEVER = "unclassified quarantined publish_failed internal no_secret too_large encoded_body".split()
-# Connections that break on each day, by step: scanners that speak no TLS come in a burst, a silent one makes room, a load balancer probes.
+# The broken connections of each day, by step: a burst of scanners without TLS, an idle connection that makes room, the probes of a load balancer.
 FAULTS = {"tls": [480] * 6, "bad_request": [520, 525], "header_timeout": [530], "headers_too_large": [], "limit": [580, 582], "cut_off": range(2, DAY, 5)}
 CONSTANT = {
     "hookgate_kafka_credentials_pending": 0,
@@ -114,7 +114,7 @@ CONSTANT = {
     "hookgate_in_flight_deliveries_max": 8192,
     "hookgate_in_flight_bytes": 0,
     "hookgate_in_flight_bytes_max": 67108864,
-    # Proxies keep them open, and nearly all of them idle.
+    # Proxies keep connections open, and nearly all of them are idle.
     "hookgate_connections": 3900,
     "hookgate_connections_max": 4096,
     "hookgate_kafka_queue_bytes": 0,
@@ -126,12 +126,12 @@ CONSTANT = {
 
 
 def count(start, life, times):
-    """A counter of a process that lives from `start` on, which rises at these minutes."""
+    """Returns a counter of a process that starts at `start`; it rises at these steps."""
     return [sum(time <= step for time in times) for step in range(start, start + life)]
 
 
 def replica(series, labels, index, start, life, configuration, static):
-    """One process from its start to its orderly end; a static one keeps its name and has no other beside it."""
+    """Adds the series of one process from its start to its orderly end. A static one keeps its instance name and is the only replica."""
 
     def add(name, values, **more):
         series.add(name, labels | more, start, values if isinstance(values, list) else [values] * life)
@@ -143,11 +143,11 @@ def replica(series, labels, index, start, life, configuration, static):
     add("hookgate_build_info", 1, version="1")
     add("hookgate_config_info", 1, hash=configuration)
     add("process_start_time_seconds", start * STEP_MINUTES * 60)
-    # Its last scrape sees the shutdown. At its first it is not ready, where there is another one; an instance alone is away for seconds only.
+    # The last scrape sees the shutdown. At the first scrape a replica beside another one is not ready; a single instance is away only for seconds.
     add("hookgate_ready", [int(static)] + [1] * (life - 2) + [0])
     add("hookgate_kafka_reachable", [int(static)] + [1] * (life - 1))
     add("hookgate_shutdowns_started_total", [0] * (life - 1) + [1])
-    # At its start it has not read the topics' settings yet.
+    # At its start the process has not read the topics' settings yet.
     for guarantee, topics in {"kept": 9, "weak": 0, "unknown": 0}.items():
         at_first = 9 if guarantee == "unknown" else 0
         add("hookgate_topics_guarantee", [at_first] * 2 + [topics] * (life - 2), guarantee=guarantee)
@@ -176,7 +176,7 @@ def replica(series, labels, index, start, life, configuration, static):
         last = [max((time for time in proven if time <= step), default=0) * STEP_MINUTES * 60 for step in range(start, start + life)]
         add("hookgate_last_verified_timestamp_seconds", last, endpoint=endpoint, provider=provider)
         if endpoint == "review":
-            # An event that waited at the provider, and no delivery since; after a replay the day by which it was old, until the next one.
+            # After a replay the offset is a day, the age of the replayed delivery, until the next delivery.
             replays = [step for step, outcome in mine if outcome == "stale"]
             newest = lambda times, step: max((time for time in times if time <= step), default=start - 1)
             offsets = [86400 if newest(replays, step) > newest(proven, step) else 1 + index for step in range(start, start + life)]
@@ -186,10 +186,10 @@ def replica(series, labels, index, start, life, configuration, static):
 
 
 def week(days=7):
-    """A release on Kubernetes with two replicas and rolling restarts, and one whose only instance keeps its name."""
+    """Returns the series of a release on Kubernetes with two replicas and rolling restarts, and of one whose only instance keeps its name."""
     series = Series(days * DAY + 1)
     for day in range(days):
-        # The last ones outlive the week.
+        # The last processes run until after the week.
         longer = DAY if day == days - 1 else 0
         for index in range(2):
             # One after the other, each new one a step before the old one ends. On the fourth day with another configuration.
@@ -198,7 +198,7 @@ def week(days=7):
             labels = {"namespace": "quiet", "job": "hookgate", "instance": f"pod-{day}-{index}"}
             replica(series, labels, index, start, life, "a" if day < 3 else "b", static=False)
             for broker in "123":
-                # Their connections idle all day, and end after a minute each. One night the brokers are restarted.
+                # The connections to the brokers are idle all day, and each is closed after a minute. One night the brokers are restarted.
                 up = [1] * life
                 if day == 2:
                     up[150 + 10 * int(broker)], up[151 + 10 * int(broker)] = 0, GONE
@@ -207,13 +207,13 @@ def week(days=7):
         replica(series, labels, 0, day * DAY, DAY + longer, "c", static=True)
         series.add("hookgate_kafka_broker_up", labels | {"broker": "1"}, day * DAY, [1] * (DAY + longer))
     if days > 4:
-        # Longer ones are HookgateAbsent.
+        # A longer gap would raise HookgateAbsent.
         series.gap(4 * DAY + 250, 2)
     return series
 
 
 def promtool(series, names, folder):
-    """What promtool says of the alerts that fire in this time, or nothing where none does."""
+    """Returns promtool's report on the alerts that fire in this time, or an empty text if none does."""
     end = f"{(series.length - 1) * STEP_MINUTES}m"
     fired = 'count_over_time(ALERTS{{alertname="{}",alertstate="firing"}}[{}])'
     checks = [{"expr": fired.format(name, end), "eval_time": end, "exp_samples": []} for name in sorted(names)]
@@ -232,18 +232,18 @@ def main():
     given = {name.split("{")[0] for name in series.values}
     for alert, expression in rules.items():
         if missing := set(re.findall(r"\b(?:hookgate|process)_\w+", expression)) - given:
-            fail(f"the quiet week has no {', '.join(sorted(missing))}, which {alert} looks at")
+            fail(f"the quiet week has no {', '.join(sorted(missing))}, which {alert} reads")
     with tempfile.TemporaryDirectory() as folder:
         if said := promtool(series, set(rules), folder):
             fail(f"not silent for seven quiet days\n{said}")
-        # A week in which nothing could be noticed would be silent as well.
-        spoiled = week(1)
-        for name, line in spoiled.values.items():
+        # A week in which no alert could fire would be silent as well. So one with a fault must raise an alert.
+        faulty = week(1)
+        for name, line in faulty.values.items():
             if name.startswith("hookgate_kafka_broker_up"):
                 line[350:360] = [0] * 10
-        said = promtool(spoiled, set(rules), folder)
+        said = promtool(faulty, set(rules), folder)
         if 'alertname=\\"HookgateBrokerDown\\"' not in said or said.count("exp:") != 1:
-            fail(f"brokers that idle as down have to be noticed, and nothing else\n{said}")
+            fail(f"brokers that are down must raise HookgateBrokerDown, and nothing else\n{said}")
     print(f"{len(rules)} alerts: each fires within five minutes, and is silent for seven quiet days")
 
 

@@ -1,6 +1,6 @@
-"""Renders the chart for each case of cases.yaml: what it yields is validated against the schemas and compared, and what it refuses is one sentence
-of helm's, not a template's trace. At last the chart as a dependency, which its parent switches on and off, null in the place of each value, and secrets
-that stand in the values.
+"""Renders the chart for each case of cases.yaml. It validates the objects with the schemas and compares them. Where the chart must refuse the values,
+helm must print one sentence and no trace of a template. At last it renders the chart as a dependency, which its parent switches on and off, with null
+instead of each value, and with secrets in the values.
 
 example: .work/venv-deploy/bin/python scripts/deploy/cases.py --helm .work/go/helm
 """
@@ -23,12 +23,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "deploy/helm/hookgate"
 MINIMAL = CHART / "ci/minimal-values.yaml"
 EVERYTHING = CHART / "ci/everything-values.yaml"
-# A label's value: kubernetes_validate has only the types.
+# The form of a label's value, because kubernetes_validate checks only its type.
 LABEL = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 
 
 def template(helm, chart, values, *files):
-    """What helm prints, and what it says where it refuses."""
+    """Returns what helm renders, or what it says where it refuses the values."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(values, file)
         file.flush()
@@ -38,7 +38,7 @@ def template(helm, chart, values, *files):
 
 
 def named(text):
-    """The objects by `Kind/name`; those that helm deletes again also as `Kind/name hook`, where another one has the name."""
+    """Returns the objects by `Kind/name`. The ServiceAccount of a hook is `Kind/name hook`, because another object has its name."""
     objects = {}
     for value in yaml.safe_load_all(text):
         if value:
@@ -71,7 +71,7 @@ def differs(objects, place, wanted):
 
 
 def labels(value):
-    """Every map of labels in an object."""
+    """Yields every label in an object."""
     for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
         if key in ("labels", "matchLabels") and isinstance(part, dict):
             yield from part.items()
@@ -83,8 +83,8 @@ def faults(case, helm):
     if "refused" in case:
         if said is None:
             return ["is not refused"]
-        found = ["is a template's trace"] if "executing" in said else []
-        found += [] if case["refused"] in said else [f"is not refused as {case['refused']!r}"]
+        found = ["is refused with a trace of a template"] if "executing" in said else []
+        found += [] if case["refused"] in said else [f"is not refused with {case['refused']!r}"]
         return [f"{fault}; helm says:\n{said}" for fault in found]
     if said is not None:
         return [said]
@@ -95,7 +95,7 @@ def faults(case, helm):
 
 
 def as_dependency(helm):
-    """A parent chart with `condition: hookgate.enabled`."""
+    """Returns the faults of the chart in a parent chart with `condition: hookgate.enabled`."""
     found = []
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +116,7 @@ def as_dependency(helm):
 
 
 def keys(values, path=()):
-    """The path of every value and of the tables that they stand in."""
+    """Yields the path of every value and of every table."""
     for key, value in values.items():
         yield (*path, key)
         yield from keys(value, (*path, key)) if isinstance(value, dict) else ()
@@ -129,17 +129,17 @@ def nested(path, value):
 
 
 def without_values(helm):
-    """With null in the place of each value, helm renders the chart or refuses that in a sentence."""
+    """Returns the faults with null instead of each value: helm must render the chart, or refuse it in a sentence."""
     found = []
     for path in keys(yaml.safe_load((CHART / "values.yaml").read_text())):
         _, said = template(helm, CHART, nested(path, None), EVERYTHING)
         if said is not None and ("executing" in said or "YAML" in said.splitlines()[0]):
-            found.append(f"{'.'.join(path)}: null is a template's trace; helm says:\n{said}")
+            found.append(f"{'.'.join(path)}: null makes a trace of a template; helm says:\n{said}")
     return found
 
 
 def secrets(schema, path=()):
-    """The path of every secret in the schema of `config`; one of a list is the list's only item."""
+    """Yields the path of every secret in the schema of `config`, and whether it is an item of a list."""
     for name, part in [*schema.get("properties", {}).items(), *(("a", it) for it in schema.get("patternProperties", {}).values())]:
         if part.get("items", part) == {"$ref": "#/definitions/secret"}:
             yield (*path, name), "items" in part
@@ -147,7 +147,7 @@ def secrets(schema, path=()):
 
 
 def inline_secrets(helm):
-    """A secret that stands in the values is refused, and is not in what helm prints: that ends in the logs of pipelines."""
+    """Returns the faults with a secret in the values. Helm must refuse it and must not print it, because pipelines log what helm prints."""
     found, schema = [], json.loads((CHART / "values.schema.json").read_text())["definitions"]["config"]
     paths = list(secrets(schema, ("config",)))
     for path, in_list in paths:
@@ -155,7 +155,7 @@ def inline_secrets(helm):
             _, said = template(helm, CHART, nested(path, [secret] if in_list else secret), MINIMAL)
             if said is None or "hunter2" in said or "executing" in said:
                 found.append(f"{'.'.join(path)}: the secret {secret!r} is not refused, or is printed; helm says:\n{said}")
-    return found + ([] if len(paths) >= 5 else [f"there are more secrets than {paths}"])
+    return found + ([] if len(paths) >= 5 else [f"only these secrets were found: {paths}"])
 
 
 def main():
@@ -166,15 +166,15 @@ def main():
     complaints = [f"{json.dumps(case['set'])}: {fault}" for case in cases for fault in faults(case, arguments.helm)]
     for check in (as_dependency, without_values, inline_secrets):
         complaints += check(arguments.helm)
-    # A comparison that finds nothing wrong with anything would be silent as well.
+    # A comparison that finds no faults anywhere would be silent as well, so it must find these.
     if not faults({"set": {}, "yields": {"Deployment/hookgate spec.replicas": 3}}, arguments.helm) or not faults(
         {"set": {}, "refused": "anything"}, arguments.helm
     ):
-        complaints.append("the comparison is blind")
+        complaints.append("the comparison finds no faults")
     if complaints:
         sys.exit("\n".join(complaints))
     refused = sum("refused" in case for case in cases)
-    print(f"{len(cases) - refused} cases render as they should, {refused} are refused in a sentence, the chart is a dependency, and no null and no secret does harm")
+    print(f"{len(cases) - refused} cases render as expected, {refused} are refused in a sentence; the chart works as a dependency, with nulls, and refuses secrets")
 
 
 main()

@@ -1,5 +1,5 @@
-"""Checks deploy/compose.yaml against the schema of Compose, and what no schema knows: that what it mounts is there, that
-services which are waited for exist, and that nothing is published beyond this machine.
+"""Checks deploy/compose.yaml with the schema of Compose, and what the schema does not cover: mounted files exist, services depend only on
+existing services, and ports are published only on this machine.
 
 example: .work/venv-deploy/bin/python scripts/deploy/compose.py …/compose-spec.json
 """
@@ -19,14 +19,14 @@ def complaints(compose, schema):
     found = [f"{'.'.join(map(str, it.absolute_path))}: {it.message[:300]}" for it in jsonschema.Draft7Validator(schema).iter_errors(compose)]
     services = compose["services"]
     for name, service in services.items():
-        found += [f"{name}: waits for {other}, which is not there" for other in service.get("depends_on", {}) if other not in services]
+        found += [f"{name}: waits for {other}, which does not exist" for other in service.get("depends_on", {}) if other not in services]
         found += [f"{name}: publishes {port} to everybody" for port in service.get("ports", []) if not str(port).startswith("127.0.0.1:")]
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             if source.startswith(".") and not (FOLDER / source).exists():
-                found.append(f"{name}: mounts {source}, which is not there")
+                found.append(f"{name}: mounts {source}, which does not exist")
         image = service.get("image", "")
-        # Only what is built here may lack a version.
+        # Only images that are built here may have no version.
         if "build" not in service and "extends" not in service and not re.search(r":v?[0-9][^:/]*$", image):
             found.append(f"{name}: the image {image!r} has no version")
     return found
@@ -38,9 +38,9 @@ def main():
     found = complaints(compose, schema)
     if found:
         sys.exit("\n".join(f"compose.yaml: {it}" for it in found))
-    spoiled = {"services": {"hookgate": {"imagine": "x"}}}
-    if not list(jsonschema.Draft7Validator(schema).iter_errors(spoiled)):
-        sys.exit("the schema of Compose minds nothing")
+    broken = {"services": {"hookgate": {"imagine": "x"}}}
+    if not list(jsonschema.Draft7Validator(schema).iter_errors(broken)):
+        sys.exit("the schema of Compose accepts an unknown key")
     for name in ("prometheus/prometheus.yml", "grafana/datasource.yaml", "grafana/provider.yaml"):
         yaml.safe_load((FOLDER / name).read_text())
     print(f"compose.yaml is valid: {', '.join(compose['services'])}")

@@ -1,8 +1,8 @@
-"""What under deploy/ is derived from something else: compared with it, or with --bless written anew.
+"""Compares the derived files under deploy/ with their sources, or with --bless writes them again:
 
 - `config` in the chart's values.schema.json, from what `hookgate schema config` prints
 - the table of values in the chart's README.md, from the comments of values.yaml
-- the chart's copies of the alerting rules and the dashboard, once there are any
+- the chart's copies of the alerting rules and the dashboard
 - deploy/kubernetes/*.yaml, rendered from the chart
 
 example: .work/venv-deploy/bin/python scripts/deploy/derive.py --helm .work/go/helm --hookgate target/debug/hookgate --bless
@@ -29,7 +29,7 @@ HEADER = f"""\
 
 
 def config_schema(printed):
-    """The schema that the program prints, as values take it: null is the default, a file may be one of a Secret or a ConfigMap, and so may a secret."""
+    """Returns the program's schema in the form for values. There null means the default, and a file or a secret may be a key of a Secret or a ConfigMap."""
     if "properties" in printed or "patternProperties" in printed:
         return {
             key: {name: config_schema(value) for name, value in part.items()} if key in ("properties", "patternProperties") else part
@@ -48,7 +48,7 @@ def config_schema(printed):
             return {**printed, "enum": [*words, None]}
         case {"type": kinds}:
             return {**printed, "type": [*([kinds] if isinstance(kinds, str) else kinds), "null"]}
-    sys.exit(f"hookgate schema config: {printed} is of no kind that the chart knows")
+    sys.exit(f"hookgate schema config: the chart does not know this kind of schema: {printed}")
 
 
 def derived_schema(hookgate):
@@ -56,13 +56,13 @@ def derived_schema(hookgate):
     schema = json.loads(path.read_text())
     printed = json.loads(subprocess.run([hookgate, "schema", "config"], check=True, capture_output=True, text=True).stdout)
     schema["definitions"]["config"] = config_schema({key: printed[key] for key in ("type", "additionalProperties", "properties")})
-    # A null takes the whole table out of the values.
+    # A null removes the whole table from the values.
     schema["definitions"]["config"]["required"] = ["kafka"]
     return {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n"}
 
 
 def documented_values(text):
-    """Every value with a `# --` comment: path, default and comment. One without a comment, or without documented parts, is an error."""
+    """Returns path, default and comment of every value with a `# --` comment. A value without a comment and without documented parts is an error."""
     defaults, rows, stack, bare = yaml.safe_load(text), [], [], []
     comment = inside = None
     for line in text.splitlines():
@@ -79,7 +79,7 @@ def documented_values(text):
             stack.append((indent, key[1]))
             path = ".".join(name for _, name in stack)
             if inside is not None and indent > inside and not comment:
-                # A part of a value that is documented as a whole.
+                # This is a part of a value that is documented as a whole.
                 continue
             if comment:
                 rows.append((path, default_of(defaults, path), comment))
@@ -107,15 +107,15 @@ def derived_readme():
     path = CHART / "README.md"
     begin, end = "<!-- values: `make deploy-bless` writes this table -->\n", "<!-- end of values -->"
     text = path.read_text()
-    before, behind = text.split(begin)[0], text.split(end)[1]
+    before, after = text.split(begin)[0], text.split(end)[1]
     rows = documented_values((CHART / "values.yaml").read_text())
     cells = [f"| `{name}` | {default} | {comment.replace('|', chr(92) + '|')} |" for name, default, comment in rows]
     table = "\n".join(["| value | default | meaning |", "|---|---|---|", *cells])
-    return {path: f"{before}{begin}\n{table}\n\n{end}{behind}"}
+    return {path: f"{before}{begin}\n{table}\n\n{end}{after}"}
 
 
 def derived_files():
-    """Helm reads only what is in the chart's own folder."""
+    """Returns the copies in the chart's folder. They are needed because Helm reads only files in that folder."""
     copies = {"prometheus/rules.yaml": "rules.yaml", "grafana/dashboard.json": "dashboard.json"}
     sources = {name: ROOT / "deploy" / source for source, name in copies.items()}
     return {CHART / "files" / name: source.read_text() for name, source in sources.items() if source.exists()}
@@ -130,7 +130,7 @@ def derived_manifests(helm):
         source, body = document.split("\n", 1)
         path = MANIFESTS / pathlib.Path(source.removeprefix("# Source: ")).name
         lines = [line.rstrip() for line in body.strip().splitlines() if not re.match(r"\s*(app.kubernetes.io/managed-by|helm.sh/chart):", line)]
-        # Nobody would keep it current by hand.
+        # The annotation would be wrong after the first edit, because nobody updates it by hand.
         at = next((index for index, line in enumerate(lines) if "checksum/config:" in line), None)
         if at:
             del lines[at - 1 : at + 1]
@@ -145,7 +145,7 @@ def main():
     arguments.add_argument("--bless", action="store_true", help="write what is not current")
     arguments = arguments.parse_args()
     stale = []
-    # In this order: a chart is rendered with its schema and its files in place.
+    # The order matters, because the chart is rendered with its schema and its files.
     for derive in (lambda: derived_schema(arguments.hookgate), derived_files, derived_readme, lambda: derived_manifests(arguments.helm)):
         wanted = derive()
         for path, text in wanted.items():

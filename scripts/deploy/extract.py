@@ -1,9 +1,9 @@
 """Reads rendered objects from standard input, or documents.
 
-- extract.py FOLDER: prints hookgate.toml as the pods have it, with what is mounted made up under FOLDER
-- extract.py --limit REPORT: the memory limit holds the ceiling that `hookgate check --json` reported
-- extract.py --versions Cargo.toml: the chart on standard input is of the program's version
-- extract.py --examples DOCUMENT FOLDER: writes every block of the chart's values in a document to FOLDER, and how many there are
+- extract.py FOLDER: prints hookgate.toml as the pods have it, and makes the mounted files under FOLDER
+- extract.py --limit REPORT: checks that the memory limit holds the ceiling that `hookgate check --json` reported
+- extract.py --versions Cargo.toml: checks that the chart on standard input has the program's version
+- extract.py --examples DOCUMENT FOLDER: writes every block of the chart's values in a document to FOLDER, and prints their number
 """
 
 import json
@@ -22,8 +22,8 @@ def objects(kind):
 
 
 def toml(folder):
-    """Every path under the mounts leads to a file of FOLDER, each with contents of its own: no two endpoints may share a secret."""
-    # The first one that a ConfigMap holds: that of the topics Job is the same.
+    """Prints hookgate.toml with each mounted path replaced by a file of FOLDER. Each file has its own contents, because endpoints must not share a secret."""
+    # The first ConfigMap with one: the topics Job has the same hookgate.toml.
     text = next(it["data"]["hookgate.toml"] for it in objects("ConfigMap") if "hookgate.toml" in it.get("data", {}))
     for path in set(re.findall(rf'{MOUNTS}([^"]+)"', text)):
         file = pathlib.Path(folder) / path
@@ -37,7 +37,7 @@ def toml(folder):
 
 
 def pair(certificate, key):
-    """A certificate and its key, once."""
+    """Makes a certificate and its key, unless they exist already."""
     if not certificate.exists():
         command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=made-up".split()
         subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
@@ -66,7 +66,7 @@ def examples(document, folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     blocks = re.findall(r"^```yaml\n(.*?)^```", pathlib.Path(document).read_text(), flags=re.M | re.S)
-    # The others are objects of Kubernetes, or a part of an example.
+    # Other blocks are objects of Kubernetes, or parts of an example.
     values = [block for block in blocks if known & set(yaml.safe_load(block))]
     for block in values:
         (folder / f"{len(list(folder.iterdir()))}.yaml").write_text(block)

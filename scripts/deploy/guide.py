@@ -1,6 +1,6 @@
-"""Pastes the installations of docs/kubernetes.md, with Helm and without, into a cluster that has nothing of it yet: for scripts/deploy/e2e.
+"""Pastes the installations of docs/kubernetes.md, with Helm and without, into a cluster without Hookgate, for scripts/deploy/e2e.
 
-Only what belongs to the reader is replaced: the image, Kafka's address, and how many replicas topics have on its one broker.
+It replaces only what a reader replaces too: the image, Kafka's address, and the number of replicas of topics, because there is one broker.
 """
 
 import json
@@ -15,13 +15,13 @@ from pasted import ROOT, blocks, paste, replaced
 
 NAMESPACE = "hookgate"
 DOCUMENT = "docs/kubernetes.md"
-# Beside the plain broker of scripts/deploy/e2e.
+# The port of the secured broker; scripts/deploy/e2e also starts a plain one.
 SECURED_PORT = 20892
 USER, PASSWORD = "hookgate", "made-up-for-the-guide"
 
 
 def with_helm(image, host, folder, shell):
-    """The first installation, before a Kafka with TLS and SCRAM."""
+    """Runs the installation with Helm, with a Kafka with TLS and SCRAM."""
     _, install = blocks(DOCUMENT, "## Install", "sh")[:2]
     values = blocks(DOCUMENT, "## Install", "yaml")[0]
     repository, tag = image.rsplit(":", 1)
@@ -36,11 +36,11 @@ def with_helm(image, host, folder, shell):
     folder.joinpath("my-values.yaml").write_text(values)
     said = paste(install, folder, shell | {"KAFKA_PASSWORD": PASSWORD})
     if "Phase:          Succeeded" not in said:
-        sys.exit(f"helm test says nothing of a success:\n{said}")
+        sys.exit(f"helm test reports no success:\n{said}")
 
 
 def without_helm(image, kafka, folder, shell):
-    """The manifests, before a plain Kafka."""
+    """Runs the installation with the manifests, with a plain Kafka."""
     manifests = folder / "deploy/kubernetes"
     brokers = 'brokers = ["kafka-1:9092", "kafka-2:9092", "kafka-3:9092"]'
     for name, pairs in {
@@ -53,7 +53,7 @@ def without_helm(image, kafka, folder, shell):
 
 
 def secured_kafka(host, environment):
-    """A broker with a user that may create topics and write to them. Returns the file of its authority."""
+    """Starts a broker with a user that may create topics and write to them. Returns the file of its authority."""
     def kafka(*arguments):
         done = subprocess.run([ROOT / "scripts/kafka/broker", *arguments], env=environment, capture_output=True, text=True)
         if done.returncode != 0:
@@ -72,12 +72,12 @@ def secured_kafka(host, environment):
 
 
 def paste_both(image, host, plain):
-    """Both installations, one after the other. `plain` is the address of a Kafka without TLS."""
+    """Runs both installations, one after the other. `plain` is the address of a Kafka without TLS."""
     environment = {**os.environ, "KAFKA_HOST": host}
     kubectl, helm = (shutil.which(os.environ.get(name.upper(), name)) for name in ("kubectl", "helm"))
     shell = dict(os.environ)
     if subprocess.run([kubectl, "get", "namespace", NAMESPACE], capture_output=True).returncode == 0:
-        sys.exit(f"the guide begins with a cluster without the namespace {NAMESPACE}")
+        sys.exit(f"the guide needs a cluster without the namespace {NAMESPACE}")
     try:
         authority = secured_kafka(host, environment)
         for install, kafka in ((with_helm, host), (without_helm, plain)):

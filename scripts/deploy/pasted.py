@@ -1,4 +1,4 @@
-"""What the documents tell people to paste: the blocks of a chapter, and a shell that runs one."""
+"""Functions for the blocks of a document that people paste: they find the blocks of a chapter, and run one in a shell."""
 
 import pathlib
 import re
@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def blocks(document, heading, language):
-    """The fenced blocks of a language under a heading, up to the next heading of its level or a higher one."""
+    """Returns the fenced blocks of a language under a heading, up to the next heading of its level or a higher one."""
     level = len(heading) - len(heading.lstrip("#"))
     _, found, rest = (ROOT / document).read_text().partition(f"\n{heading}\n")
     if not found:
@@ -18,7 +18,7 @@ def blocks(document, heading, language):
     chapter = []
     for line in rest.splitlines(keepends=True):
         fence ^= line.startswith("```")
-        # A comment in a shell block is no heading.
+        # A comment in a shell block is not a heading.
         if not fence and re.match(rf"#{{1,{level}}} ", line):
             break
         chapter.append(line)
@@ -26,7 +26,7 @@ def blocks(document, heading, language):
 
 
 def replaced(text, pairs):
-    """The text with what only fits another machine replaced. What is not there any more is an error: the document has moved on."""
+    """Returns the text with parts replaced that do not fit this machine. A part that is not in the text is an error, because the document has changed."""
     for old, new in pairs:
         if old not in text:
             sys.exit(f"there is no {old!r} to replace in\n{text}")
@@ -35,7 +35,7 @@ def replaced(text, pairs):
 
 
 def paste(script, folder, environment, seconds=600):
-    """Runs a block as an interactive shell would, but for the first failure, which ends it. Returns what it printed."""
+    """Runs a block as an interactive shell would, and returns what it printed. But the first failure ends it."""
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds)
     if done.returncode != 0:
         sys.exit(f"this does not work as pasted:\n{script}\n{done.stdout}{done.stderr}")

@@ -1,7 +1,7 @@
-"""Pastes the README's "Run it" into two shells, beside a real Kafka of one broker, and looks whether the sample comes out of the topic.
+"""Pastes the README's "Run it" into two shells, with a real Kafka of one broker, and checks that the sample is on its topic.
 
 example: python3 scripts/deploy/readme.py --port 19692
-  --port  of the broker, and of three more ports from there on; the README's own are 19092, 8080 and 9090
+  --port  the port of the broker; the next three ports are used too. The README's own ports are 19092, 8080 and 9090
 environment: HOOKGATE (target/debug/hookgate)
 """
 
@@ -54,15 +54,15 @@ def main():
             )
             ready(admin, terminal)
             said = paste(second, folder, shell, seconds=60)
-            # As Ctrl-C does it: to everything in the terminal.
+            # Like Ctrl-C, which sends the signal to every process of the terminal.
             os.killpg(terminal.pid, signal.SIGINT)
             log = terminal.communicate(timeout=60)[0]
         finally:
             paste(f"scripts/kafka/broker stop --port {port}", ROOT, dict(os.environ))
     if "200" not in said or '"type":"scan.complete"' not in said.replace(" ", ""):
-        sys.exit(f"the sample does not come out of its topic:\n{said}\n{log}")
+        sys.exit(f"the sample is not on its topic:\n{said}\n{log}")
     if "stopped" not in log:
-        sys.exit(f"Ctrl-C does not end it in order:\n{log}")
+        sys.exit(f"Ctrl-C does not shut the daemon down in order:\n{log}")
     print('README.md, "Run it": works as pasted, in two terminals and on one broker')
 
 

@@ -1,4 +1,4 @@
-"""Validates rendered objects against the schemas of Kubernetes and of the CRDs, strictly: an unknown field is an error.
+"""Validates rendered objects with the schemas of Kubernetes and of the CRDs, strictly: an unknown field is an error.
 
 example: helm template … | .work/venv-deploy/bin/python scripts/deploy/validate.py --crd …/servicemonitors.yaml
 """
@@ -12,12 +12,12 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-# The oldest that the chart allows, and a recent one.
+# The oldest version of Kubernetes that the chart allows, and a recent one.
 VERSIONS = ("1.27", "1.34")
 
 
 def closed(schema):
-    """The schema of a CRD such that it refuses unknown fields, as an API server does with strict validation."""
+    """Returns the schema of a CRD so that it refuses unknown fields, as an API server does with strict validation."""
     if isinstance(schema, list):
         return [closed(part) for part in schema]
     if not isinstance(schema, dict):
@@ -60,14 +60,14 @@ def faults(value, crds, unchecked):
 
 
 def is_hook(value):
-    """Whether helm makes and deletes an object on its own; then another one of the release may have its name."""
+    """Returns whether an object is a hook. Helm creates and deletes hooks separately, so another object of the release may have the same name."""
     return "helm.sh/hook" in (value["metadata"].get("annotations") or {})
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--crd", action="append", default=[], help="a CustomResourceDefinition to know beside Kubernetes' own kinds")
-    arguments.add_argument("--unchecked", action="append", default=[], help="GROUP/VERSION/KIND of a vendor's whose schema cannot be had")
+    arguments.add_argument("--crd", action="append", default=[], help="a CustomResourceDefinition beside Kubernetes' own kinds")
+    arguments.add_argument("--unchecked", action="append", default=[], help="GROUP/VERSION/KIND of a vendor's object without a public schema")
     arguments.add_argument("--expect", default="", help="kinds (or Kind/name) that must be among the objects, comma-separated")
     arguments = arguments.parse_args()
     crds = crd_schemas(arguments.crd)

@@ -1,4 +1,4 @@
-# What the scripts of this folder share: how Apache Kafka is fetched and run, and how a server is known and stopped. They source it.
+# The common functions of the scripts in this folder: they fetch and run Apache Kafka, and find and stop a server. The scripts source this file.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -13,12 +13,12 @@ need() {
     command -v "$1" >/dev/null || die "$1 is missing: $2"
 }
 
-# taken HOST PORT: whether a program listens there.
+# taken HOST PORT: succeeds if a program listens there.
 taken() {
     (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null
 }
 
-# is_ours PIDFILE WORDS: whether the process of the file has these words in its command line. After a reboot the number may belong to another.
+# is_ours PIDFILE WORDS: succeeds if the process of the file has these words in its command line. After a reboot the pid may belong to another.
 is_ours() {
     [ -s "$1" ] && ps -o command= -p "$(cat "$1")" 2>/dev/null | grep -qF -- "$2"
 }
@@ -36,10 +36,10 @@ end_in_order() {
     done
 }
 
-# Fetches the broker where it is not there yet, and sets `lib` to the folder of its jars.
+# Fetches the broker if it is not there yet, and sets `lib` to the folder of its jars.
 fetch_jars() {
     local pom=$root/scripts/kafka/pom.xml cache=$root/.work/kafka temporary
-    # The checksum in the name makes a change of the pinned versions fetch the jars anew.
+    # The name has a checksum of the pinned versions, so that a changed version is fetched.
     lib=$cache/lib-$(cksum <"$pom" | cut -d' ' -f1)
     [ ! -d "$lib" ] || return 0
     need mvn 'Apache Maven fetches the broker'
@@ -50,15 +50,15 @@ fetch_jars() {
         rm -rf "$temporary"
         die 'Maven could not fetch the broker (see above)'
     }
-    # Renamed only when complete, so that an interrupted download is never taken for a broker.
+    # The folder is renamed only when it is complete, so that an interrupted download is never used.
     mv "$temporary" "$lib" 2>/dev/null || rm -rf "$temporary"
 }
 
-# kafka_tool CLASS ...: one of Kafka's own tools, which ends by itself.
+# kafka_tool CLASS ...: runs one of Kafka's own tools.
 kafka_tool() {
     local class=$1
     shift
-    # Not all tools have moved there.
+    # Not all tools are in this package.
     [[ $class == *.* ]] || class=org.apache.kafka.tools.$class
     java -Xmx128m -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp "$lib/*" "$class" "$@"
 }
@@ -67,9 +67,9 @@ kafka_tool() {
 start_kafka() {
     local niceness=$1 folder=$2 log=$3
     shift 3
-    # Job control gives the broker a process group of its own: Ctrl-C in the terminal is for the test, not for the broker.
+    # Job control gives the broker its own process group, so that Ctrl-C in the terminal ends the test and not the broker.
     set -m
-    # Of all that is below a warning only the line that says "started" is needed.
+    # Below the level of warnings, only the line with "started" is needed.
     nice -n "$niceness" nohup java "-Xmx${KAFKA_HEAP:-256m}" -XX:+UseSerialGC "$@" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
         -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info \
         -cp "$lib/*" kafka.Kafka "$folder/server.properties" </dev/null >>"$log" 2>&1 &
@@ -77,7 +77,7 @@ start_kafka() {
     set +m
 }
 
-# runs_kafka FOLDER
+# runs_kafka FOLDER: succeeds if the broker of the folder runs.
 runs_kafka() {
     is_ours "$1/pid" "kafka.Kafka $1/server.properties"
 }

@@ -1,6 +1,6 @@
-// Validates an AsyncAPI document with AsyncAPI's own parser, its protobuf with the plugin for that, and the headers of every example
-// against the schema that the document gives for them. Then it spoils the document in several ways, each of which must be refused:
-// a validation that minds nothing has gone blind.
+// Validates an AsyncAPI document with AsyncAPI's own parser, its protobuf with the plugin for protobuf, and the headers of every example
+// with the schema that the document has for them. Then it breaks the document in several ways, and the validation must refuse each:
+// otherwise it checks nothing.
 // example: node asyncapi.mjs docs/asyncapi.json
 import { readFileSync } from 'node:fs';
 import { Parser } from '@asyncapi/parser';
@@ -14,7 +14,7 @@ const parser = new Parser();
 parser.registerSchemaParser(ProtoBuffSchemaParser());
 const ajv = addFormats(new Ajv({ strict: false }));
 
-/** What is wrong with a document: nothing, where the list is empty. */
+/** Returns what is wrong with a document. The list is empty if the document is valid. */
 async function faults(text) {
   const { document, diagnostics } = await parser.parse(text);
   const found = diagnostics
@@ -29,7 +29,7 @@ function exampleFaults(document) {
     for (const message of channel.messages().all()) {
       const matches = ajv.compile(message.headers().json());
       if (message.examples().length === 0) found.push(`${message.name()}: no example`);
-      if (message.payload().json().schema?.title !== 'Event') found.push(`${message.name()}: the payload is no Event`);
+      if (message.payload().json().schema?.title !== 'Event') found.push(`${message.name()}: the payload is not an Event`);
       for (const example of message.examples().all()) {
         if (!matches(example.headers())) found.push(`${message.name()}: headers: ${ajv.errorsText(matches.errors)}`);
       }
@@ -51,12 +51,12 @@ const ways = {
 
 const text = readFileSync(process.argv[2], 'utf8');
 const found = await faults(text);
-for (const [what, spoil] of Object.entries(ways)) {
+for (const [what, change] of Object.entries(ways)) {
   const document = JSON.parse(text);
-  spoil(document);
+  change(document);
   const refused = await faults(JSON.stringify(document)).then((it) => it.length > 0);
-  if (!refused) found.push(`the validation does not mind ${what}`);
+  if (!refused) found.push(`the validation accepts ${what}`);
 }
 const channels = Object.keys(JSON.parse(text).channels).length;
-console.log(found.length ? found.join('\n') : `${process.argv[2]}: valid, ${channels} channels, and each way to spoil it is refused`);
+console.log(found.length ? found.join('\n') : `${process.argv[2]}: valid, ${channels} channels, and each broken copy is refused`);
 process.exit(found.length ? 1 : 0);

@@ -1,4 +1,4 @@
-// A small OpenTelemetry Collector for scripts/deploy/otel: it takes OTLP and prints what it got. The distributions are hundreds of megabytes.
+// A small OpenTelemetry Collector for scripts/deploy/otel: it receives OTLP and prints it. The official distributions have hundreds of megabytes.
 package main
 
 import (
