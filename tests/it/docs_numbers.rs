@@ -88,7 +88,7 @@ fn the_patience_of_each_provider_is_one_number() {
         );
     }
     for provider in provider::ALL.iter().filter(|provider| is_short(provider)) {
-        let (title, lost) = (provider.title, format!("More than about {} of outage lose webhooks for good", long(provider)));
+        let (title, lost) = (provider.title, format!("An outage of more than about {} loses webhooks for good", long(provider)));
         assert!(chapter(&document("docs/consumers.md"), title).contains(&lost), "consumers.md: {title}: {lost}");
         check("deploy/prometheus/rules.yaml", "gives a delivery up", title);
     }
