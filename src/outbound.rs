@@ -1,10 +1,12 @@
-//! The one HTTP client for all requests to other services: to the schema registry, to the collector of spans, and by `hookgate send`. The
-//! peer may be hostile or broken, so an answer is bounded in size and time, is never unpacked, and never leads to another address.
+//! The one HTTP client for all requests to other services: to the schema registry, to the collector of spans, to the providers' own APIs,
+//! and by `hookgate send`. The peer may be hostile or broken, so an answer is bounded in size and time, is never unpacked, and never leads
+//! to another address.
 
 use std::time::Duration;
 
+pub use ureq::Proxy;
 use ureq::{
-    Agent, Body, Error,
+    Agent, Body, Error, RequestBuilder,
     http::{HeaderMap, HeaderValue, Response, Uri, header},
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
 };
@@ -21,15 +23,24 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// closed one.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 
-/// Posts only to the URL that the configuration or an argument names: it follows no redirects and uses no proxies of the environment.
+/// Sends only to the URL that the configuration or an argument names: it follows no redirects and reads no environment.
+#[derive(Clone)]
 pub struct Client(Agent);
 
 /// A peer's answer, with any status except a redirect.
 pub struct OutboundAnswer {
     /// The status code of the answer.
     pub status: u16,
+    headers: HeaderMap,
     /// The body of the answer, at most as long as the caller has allowed.
     pub body: Vec<u8>,
+}
+
+impl OutboundAnswer {
+    /// Returns the first header of this name, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 /// Why there is no answer. The text is safe for a log line and holds nothing of what was sent.
@@ -50,6 +61,11 @@ impl Client {
     /// Returns a client whose requests take at most `timeout`, from the look-up of the name to the last byte of the answer. It trusts the
     /// `authorities`, as PEM, and without them the built-in ones. Fails if there is no certificate among them.
     pub fn new(timeout: Duration, authorities: Option<&[u8]>) -> Result<Self, String> {
+        Self::through(None, timeout, authorities)
+    }
+
+    /// Returns a client as [`Client::new`] does, whose requests go through a proxy.
+    pub fn through(proxy: Option<Proxy>, timeout: Duration, authorities: Option<&[u8]>) -> Result<Self, String> {
         let mut tls = TlsConfig::builder();
         if let Some(pem) = authorities {
             let certificates: Vec<_> = parse_pem(pem)
@@ -67,7 +83,7 @@ impl Client {
             .http_status_as_error(false)
             .tls_config(tls.build())
             // Only the configuration reads the environment, and credentials go only to the URLs that it names.
-            .proxy(None)
+            .proxy(proxy)
             .max_redirects(0)
             // No compression is offered, and a compressed answer is refused: unpacked, it may be a thousand times as long as what came.
             .accept_encoding("")
@@ -88,19 +104,32 @@ impl Client {
         body: &[u8],
         bytes_max: u64,
     ) -> Result<OutboundAnswer, OutboundError> {
-        let mut request = self.0.post(url);
-        for (name, value) in headers {
-            // The library's own error about a value would not quote the value, but Hookgate does not rely on that.
-            let mut value = HeaderValue::try_from(*value)
-                .map_err(|_| OutboundError::Unreachable(format!("the value of the header {name} cannot be sent")))?;
-            value.set_sensitive(true);
-            request = request.header(*name, value);
-        }
-        let mut response = request.send(body).map_err(fault)?;
-        usable(&response).map_err(OutboundError::Unusable)?;
-        let body = response.body_mut().with_config().limit(bytes_max).read_to_vec().map_err(fault)?;
-        Ok(OutboundAnswer { status: response.status().as_u16(), body })
+        answer(with(self.0.post(url), headers)?.send(body), bytes_max)
     }
+
+    /// Reads what a URL has, whose body may have at most `bytes_max` bytes.
+    pub fn get(&self, url: &str, headers: &[(&str, &str)], bytes_max: u64) -> Result<OutboundAnswer, OutboundError> {
+        answer(with(self.0.get(url), headers)?.call(), bytes_max)
+    }
+}
+
+fn with<B>(mut request: RequestBuilder<B>, headers: &[(&str, &str)]) -> Result<RequestBuilder<B>, OutboundError> {
+    for (name, value) in headers {
+        // The library's own error about a value would not quote the value, but Hookgate does not rely on that.
+        let mut value = HeaderValue::try_from(*value)
+            .map_err(|_| OutboundError::Unreachable(format!("the value of the header {name} cannot be sent")))?;
+        value.set_sensitive(true);
+        request = request.header(*name, value);
+    }
+    Ok(request)
+}
+
+fn answer(response: Result<Response<Body>, Error>, bytes_max: u64) -> Result<OutboundAnswer, OutboundError> {
+    let mut response = response.map_err(fault)?;
+    usable(&response).map_err(OutboundError::Unusable)?;
+    let body = response.body_mut().with_config().limit(bytes_max).read_to_vec().map_err(fault)?;
+    let (head, _) = response.into_parts();
+    Ok(OutboundAnswer { status: head.status.as_u16(), headers: head.headers, body })
 }
 
 /// Checks by its head whether an answer can be read. The error says why not.

@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments, environment: Environment) -> CommandRes
         ("log.format", &arguments.log_format),
         ("log.level", &arguments.log_level),
     ];
-    let config = arguments.source.load_with(&environment, &flags, Needs::Everything).map_err(|failure| {
+    let config = arguments.source.load_with(&environment, &flags, Needs::Daemon).map_err(|failure| {
         let overrides = arguments.source.overrides(&flags);
         logging::report(config::log_format(&arguments.source.config, &environment, &overrides), failure)
     })?;

@@ -9,6 +9,9 @@ const TEXTS: [&str; 2] = [
      [http.tls]\ncertificate_file = \"tls.crt\"\nkey_file = \"tls.key\"\n\
      [schema_registry]\nurls = [\"https://registry\"]\n\
      [tracing]\nendpoint = \"https://collector\"\n\
+     [recover.filespin]\napi_key = \"env:KEY\"\n[recover.filesafety]\napi_key = \"env:KEY\"\n\
+     [recover.frameio]\naccount = \"account\"\ntoken = \"env:TOKEN\"\n\
+     [recover.uploadcare]\npublic_key = \"key\"\nsecret_key = \"env:KEY\"\n\
      [endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:SECRET\"]\n",
     "[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
      [kafka.sasl]\nmechanism = \"OAUTHBEARER\"\ntoken_url = \"https://issuer/token\"\nclient_id = \"client\"\n\

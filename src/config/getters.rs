@@ -5,7 +5,7 @@ mod texts;
 mod values;
 
 use super::{
-    Needs, hints,
+    hints,
     keys::{Absent, Key, Kind},
     problem::{ValueOrigin, suggestion},
     reader::{Entries, Item, Reader, Value, plain},
@@ -123,12 +123,7 @@ impl<'a> Section<'a> {
 
     /// Returns whether the command that reads the configuration uses the secrets and files that this table names.
     pub(super) fn is_needed(&self) -> bool {
-        let needs = match self.path.split('.').next() {
-            Some("kafka") => Needs::Kafka,
-            Some("schema_registry") => Needs::Cluster,
-            _ => Needs::Everything,
-        };
-        self.reader.needs >= needs
+        self.reader.needs.include(self.path.split('.').next().unwrap_or_default())
     }
 
     /// Takes a key out without reading it. Returns where it was written, if it was.

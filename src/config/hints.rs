@@ -27,7 +27,17 @@ pub(super) const FOREIGN_KEYS: [(&str, &[&str], &str); 14] = [
 ];
 
 /// Tables within a table. People write such a name and an underscore before a key of it.
-pub(super) const INNER_TABLES: [&str; 5] = ["http.tls", "kafka.properties", "kafka.sasl", "kafka.tls", "topics.map"];
+pub(super) const INNER_TABLES: [&str; 9] = [
+    "http.tls",
+    "kafka.properties",
+    "kafka.sasl",
+    "kafka.tls",
+    "recover.filesafety",
+    "recover.filespin",
+    "recover.frameio",
+    "recover.uploadcare",
+    "topics.map",
+];
 
 /// Kafka's words for how a connection is made, with Hookgate's.
 const PROTOCOLS: [(&str, bool, &str); 4] = [

@@ -21,6 +21,7 @@ pub mod problem;
 pub mod properties;
 pub mod proxies;
 mod reader;
+pub mod recover;
 pub mod registry;
 pub mod sasl;
 pub mod secret_ring;
@@ -49,6 +50,7 @@ pub use self::{
     problem::{Problem, Problems, ValueOrigin, suggestion},
     properties::{Properties, in_our_keys},
     proxies::TrustedProxies,
+    recover::Recover,
     registry::{SchemaRegistry, SubjectNameStrategy},
     sasl::{Sasl, TokenSource},
     secret_ring::{SecretEvent, SecretRing, put_in_force, shared_secrets},
@@ -82,6 +84,8 @@ pub struct Config {
     pub log: Log,
     /// `[tracing]`; without it there are no spans.
     pub tracing: Option<Tracing>,
+    /// `[recover]`: the providers' own APIs, for the commands that ask them.
+    pub recover: Recover,
     /// `[endpoints.<name>]`, sorted by name; at least one.
     pub endpoints: Vec<EndpointConfig>,
     /// Warnings about values that work but are probably not meant, for the log at the start and for `hookgate check`.
@@ -215,8 +219,8 @@ pub fn program() -> String {
     std::env::args_os().next().map_or_else(|| "hookgate".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// The parts of a configuration that a command uses, from less to more. Secrets and files of tables that it does not use need not be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The parts of a configuration that a command uses. Secrets and files of tables that it does not use need not be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Only what is written in the file.
     Names,
@@ -224,8 +228,26 @@ pub enum Needs {
     Kafka,
     /// The connections to Kafka and the schema registry.
     Cluster,
-    /// Everything: the command is the daemon, or says what the daemon would do.
+    /// The connections to Kafka, the schema registry and the providers' own APIs.
+    Recovery,
+    /// Everything that the daemon uses: all but the providers' own APIs.
+    Daemon,
+    /// Everything.
     Everything,
+}
+
+impl Needs {
+    /// Returns whether the secrets and files of a top-level table are used.
+    fn include(self, table: &str) -> bool {
+        match self {
+            Self::Names => false,
+            Self::Kafka => table == "kafka",
+            Self::Cluster => matches!(table, "kafka" | "schema_registry"),
+            Self::Recovery => matches!(table, "kafka" | "schema_registry" | "recover"),
+            Self::Daemon => table != "recover",
+            Self::Everything => true,
+        }
+    }
 }
 
 /// What Kafka's client library is asked while a configuration is read. Each answer is why it refuses, if it does, and holds no value.

@@ -5,6 +5,7 @@ mod credentials;
 mod in_sync;
 mod kafka;
 mod log;
+mod recover;
 mod registry;
 mod secrets;
 mod syntax;
@@ -103,6 +104,7 @@ fn defaults() {
             "shutdown": {"pre_stop": "5s", "drain": "10s", "flush": "5s", "grace": "30s"},
         "log": {"format": "auto", "level": "info", "success_sample": 100},
         "tracing": null,
+        "recover": null,
         "endpoints": {
             "avatars": {"provider": "filesafety", "secrets": ["env:AVATARS_TOKEN"]},
             "uploadcare": {"provider": "uploadcare", "secrets": ["env:UPLOADCARE_SECRET"]},

@@ -1,0 +1,178 @@
+//! `[recover]`: how the commands that get lost events back reach the providers' own APIs. The daemon uses none of it.
+
+use std::path::PathBuf;
+
+use super::{
+    Environment,
+    getters::Section,
+    problem::ValueOrigin,
+    secrets::SecretText,
+    url::{authorities, ca_file, service},
+};
+
+/// The values of the table `[recover]`.
+#[derive(Clone, Debug, Default)]
+pub struct Recover {
+    /// The authorities to trust instead of the built-in ones, as PEM: for a proxy that opens TLS.
+    pub ca_file: Option<PathBuf>,
+    /// `[recover.filespin]`.
+    pub filespin: Option<KeyedApi>,
+    /// `[recover.filesafety]`.
+    pub filesafety: Option<KeyedApi>,
+    /// `[recover.frameio]`.
+    pub frameio: Option<FrameioApi>,
+    /// `[recover.uploadcare]`.
+    pub uploadcare: Option<UploadcareApi>,
+}
+
+/// An API that takes one key.
+#[derive(Clone, Debug)]
+pub struct KeyedApi {
+    /// The URL that paths are appended to, without a slash at the end.
+    pub base_url: String,
+    /// The key.
+    pub api_key: SecretText,
+}
+
+/// Uploadcare's REST API.
+#[derive(Clone, Debug)]
+pub struct UploadcareApi {
+    /// The URL that paths are appended to, without a slash at the end.
+    pub base_url: String,
+    /// The public key of the project, which is no secret.
+    pub public_key: String,
+    /// The secret key, which signs each request and is never sent.
+    pub secret_key: SecretText,
+}
+
+/// Frame.io's API, version 4.
+#[derive(Clone, Debug)]
+pub struct FrameioApi {
+    /// The URL that paths are appended to, without a slash at the end.
+    pub base_url: String,
+    /// The account: a UUID, or `adobe:` and an organization.
+    pub account: String,
+    /// How the commands prove themselves.
+    pub login: FrameioLogin,
+}
+
+/// How the commands prove themselves to Frame.io.
+#[derive(Clone, Debug)]
+pub enum FrameioLogin {
+    /// An access token that somebody else has got.
+    Token(SecretText),
+    /// The commands ask Adobe's server for a token, as a service.
+    Client {
+        /// The client's id, which is no secret.
+        id: String,
+        /// The client's secret.
+        secret: SecretText,
+        /// The URL that gives tokens.
+        token_url: String,
+    },
+}
+
+impl Recover {
+    /// Returns the current contents of `ca_file`. Blocks on the file system.
+    pub fn authorities(&self) -> Result<Option<Vec<u8>>, String> {
+        self.ca_file.as_deref().map(authorities).transpose()
+    }
+}
+
+/// Reads the table.
+pub(super) fn read(mut table: Section<'_>, environment: &Environment) -> Recover {
+    let recover = Recover {
+        ca_file: ca_file(&mut table),
+        filespin: table.optional_table("filespin").and_then(|it| keyed(it, "https://app.filespin.io", environment)),
+        filesafety: table.optional_table("filesafety").and_then(|it| keyed(it, "https://api.filesafety.dev", environment)),
+        frameio: table.optional_table("frameio").and_then(|it| frameio(it, environment)),
+        uploadcare: table.optional_table("uploadcare").and_then(|it| uploadcare(it, environment)),
+    };
+    table.finish();
+    recover
+}
+
+fn keyed(mut table: Section<'_>, base_url: &str, environment: &Environment) -> Option<KeyedApi> {
+    let base_url = url(&mut table, "base_url", base_url);
+    let api_key = header(&mut table, "api_key", environment);
+    table.finish();
+    Some(KeyedApi { base_url: base_url?, api_key: api_key? })
+}
+
+fn uploadcare(mut table: Section<'_>, environment: &Environment) -> Option<UploadcareApi> {
+    let base_url = url(&mut table, "base_url", "https://api.uploadcare.com");
+    let public_key = public(&mut table, "public_key", "is missing; it stands beside the secret key in the project's settings");
+    let secret_key = table.required_secret("secret_key", environment);
+    table.finish();
+    Some(UploadcareApi { base_url: base_url?, public_key: public_key?, secret_key: secret_key? })
+}
+
+fn frameio(mut table: Section<'_>, environment: &Environment) -> Option<FrameioApi> {
+    let base_url = url(&mut table, "base_url", "https://api.frame.io");
+    let account = public(&mut table, "account", "is missing; it is the id of the account, a UUID or adobe: and an organization");
+    let token_written = table.written("token");
+    let token = table.secret("token", environment).and_then(|(token, origin)| visible(&table, "token", token, origin));
+    let id = table.text("client_id");
+    let secret = table.secret("client_secret", environment).map(|(secret, _)| secret);
+    let secret_written = table.written("client_secret");
+    let token_url = url(&mut table, "token_url", "https://ims-na1.adobelogin.com/ims/token/v3");
+    match (&token_written, &id, &secret_written) {
+        (None, None, None) => table.missing("token", "is missing; write it, or client_id and client_secret"),
+        (None, Some(_), None) => {
+            table.missing("client_secret", "is missing beside client_id; write \"env:NAME\" or \"file:/path\"");
+        }
+        (None, None, Some(_)) => table.missing("client_id", "is missing beside client_secret"),
+        (Some(origin), id, secret) if id.is_some() || secret.is_some() => {
+            table.complain("token", origin.clone(), "stands beside client_id and client_secret; only one of the two can be used");
+        }
+        _ => {}
+    }
+    let login = match (token_written, token) {
+        (Some(_), token) => token.map(FrameioLogin::Token),
+        (None, _) => {
+            id.zip(secret).zip(token_url).map(|(((id, _), secret), token_url)| FrameioLogin::Client { id, secret, token_url })
+        }
+    };
+    table.finish();
+    Some(FrameioApi { base_url: base_url?, account: account?, login: login? })
+}
+
+/// Reads the URL of an API. Credentials go there, so it must be encrypted, except on this machine.
+fn url(table: &mut Section<'_>, key: &'static str, default: &str) -> Option<String> {
+    let (url, origin) = table.text_or(key, default);
+    let fault = match service(&url) {
+        Some(service) if service.encrypted || service.is_here() => return Some(url.trim_end_matches('/').to_owned()),
+        Some(_) => "would send the credentials unencrypted; write https://",
+        // The written text may hold a password, so it is not repeated.
+        None => "must be https:// with a host, its port if need be, and neither user, password, query nor fragment",
+    };
+    table.complain(key, origin, fault);
+    None
+}
+
+/// Reads an id that stands in a path or a header, and is no secret.
+fn public(table: &mut Section<'_>, key: &'static str, missing: &str) -> Option<String> {
+    let (text, origin) = table.required_text(key, missing)?;
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@');
+    if text.is_empty() || text.len() > 200 || !text.bytes().all(fits) {
+        table.complain(key, origin, "must be letters, digits and - _ . : @ only");
+        return None;
+    }
+    Some(text)
+}
+
+/// Reads a secret that stands in a header.
+fn header(table: &mut Section<'_>, key: &'static str, environment: &Environment) -> Option<SecretText> {
+    let secret = table.required_secret(key, environment)?;
+    let origin = table.written(key)?;
+    visible(table, key, secret, origin)
+}
+
+/// Refuses a secret that a header cannot hold as it is.
+fn visible(table: &Section<'_>, key: &str, secret: SecretText, origin: ValueOrigin) -> Option<SecretText> {
+    if secret.reveal().bytes().all(|b| b.is_ascii_graphic()) {
+        return Some(secret);
+    }
+    table.complain(key, origin, &format!("{} holds characters that cannot stand in a header", secret.source()));
+    None
+}
