@@ -1,0 +1,150 @@
+//! Frame.io's API 4.0: access tokens, and the audit log.
+
+use serde_json::{Value, json};
+
+use crate::{
+    http::{Reply, Request},
+    time::{Micros, SECOND, read, write},
+};
+
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What has happened.
+    pub event_type: String,
+    /// When.
+    pub at: Micros,
+    /// To what.
+    pub resource_id: String,
+    /// To a thing of which kind.
+    pub resource_type: String,
+    /// By whom, if anybody is known.
+    pub user_id: Option<String>,
+    /// In which workspace, if in any.
+    pub workspace_id: Option<String>,
+}
+
+/// An account.
+#[derive(Debug)]
+pub struct Account {
+    /// The id.
+    pub id: String,
+    /// The id of the client that may ask for tokens.
+    pub client_id: String,
+    /// The secret of that client.
+    pub client_secret: String,
+    /// The tokens that are good.
+    pub tokens: Vec<String>,
+    /// How long a new token lives, in seconds.
+    pub expires_in: u64,
+    /// The entries, in the order in which they are listed.
+    pub entries: Vec<Entry>,
+    /// Whether the last day of a question is left out.
+    pub last_day_is_left_out: bool,
+    /// Whether the next page is the same for ever.
+    pub stuck: bool,
+    /// The URL before the path of the next page.
+    pub next_origin: String,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            id: "a0000000-0000-4000-8000-000000000001".into(),
+            client_id: "client".into(),
+            client_secret: "client-secret".into(),
+            tokens: Vec::new(),
+            expires_in: 86_399,
+            entries: Vec::new(),
+            last_day_is_left_out: false,
+            stuck: false,
+            next_origin: String::new(),
+        }
+    }
+}
+
+fn fault(status: u16, detail: &str) -> Reply {
+    Reply::json(status, &json!({ "errors": [{ "title": "Error", "detail": detail, "source": { "pointer": "" } }] }))
+}
+
+impl Account {
+    /// Adds an entry.
+    pub fn log(&mut self, event_type: &str, (resource_type, resource_id): (&str, &str), user_id: Option<&str>, at: Micros) {
+        self.entries.push(Entry {
+            event_type: event_type.into(),
+            at,
+            resource_id: resource_id.into(),
+            resource_type: resource_type.into(),
+            user_id: user_id.map(str::to_owned),
+            workspace_id: Some("w".into()),
+        });
+    }
+
+    pub(crate) fn answer(&mut self, request: &Request) -> Reply {
+        if request.path == "/ims/token/v3" {
+            return self.token(request);
+        }
+        let token = request.header("authorization").and_then(|text| text.strip_prefix("Bearer "));
+        if !token.is_some_and(|token| self.tokens.iter().any(|it| it == token)) {
+            return fault(401, "Unauthorized");
+        }
+        let mut reply = if request.path == format!("/v4/accounts/{}/audit_logs", self.id.replace('-', "%2D")) {
+            self.audit_log(request)
+        } else {
+            fault(404, "Not found")
+        };
+        let limits = [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "99"), ("x-ratelimit-window", "60000")];
+        reply.headers.extend(limits.map(|(name, value)| (name, value.to_owned())));
+        reply
+    }
+
+    fn token(&mut self, request: &Request) -> Reply {
+        let form = String::from_utf8_lossy(&request.body).replace('+', " ");
+        let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let field = |name: &str| {
+            form.split('&').filter_map(|pair| pair.split_once('=')).find(|(it, _)| *it == name).map(|(_, it)| decode(it))
+        };
+        let good = field("grant_type").as_deref() == Some("client_credentials")
+            && field("client_id").as_ref() == Some(&self.client_id)
+            && field("client_secret").as_ref() == Some(&self.client_secret)
+            && field("scope").is_some_and(|scope| scope.contains("frame.s2s.all"));
+        if !good {
+            let body = json!({ "error": "invalid_client", "error_description": "invalid client_id or client_secret" });
+            return Reply::json(400, &body);
+        }
+        let token = format!("token-{}", self.tokens.len() + 1);
+        self.tokens.push(token.clone());
+        Reply::json(200, &json!({ "access_token": token, "token_type": "bearer", "expires_in": self.expires_in }))
+    }
+
+    fn audit_log(&self, request: &Request) -> Reply {
+        let day = |name: &str| request.parameter(&format!("filters[{name}]")).and_then(read);
+        let size = request.parameter("page_size").map_or(Some(50), |text| text.parse::<usize>().ok());
+        let Some(size) = size.filter(|size| (1..=100).contains(size)) else { return fault(422, "page_size must be at most 100") };
+        let end = day("to_date").map(|day| if self.last_day_is_left_out { day } else { day + 86_400 * SECOND });
+        let of = |name: &str, value: &str| request.parameter(&format!("filters[{name}]")).is_none_or(|wanted| wanted == value);
+        let found = self.entries.iter().filter(|entry| {
+            day("from_date").is_none_or(|day| entry.at >= day)
+                && end.is_none_or(|end| entry.at < end)
+                && of("event_type", &entry.event_type)
+                && of("resource_type", &entry.resource_type)
+        });
+        let found: Vec<&Entry> = found.collect();
+        let place = request.parameter("after").and_then(|text| text.strip_prefix("place-")?.parse().ok()).unwrap_or(0_usize);
+        let page: Vec<Value> = found.iter().skip(place).take(size).map(|entry| object(entry, &self.id)).collect();
+        let more = place + page.len() < found.len();
+        let next = if self.stuck { place } else { place + page.len() };
+        // A link has nothing of the question but its place.
+        let next =
+            (more || self.stuck).then(|| format!("{}/v4/accounts/{}/audit_logs?after=place-{next}", self.next_origin, self.id));
+        Reply::json(200, &json!({ "data": page, "links": { "next": next } }))
+    }
+}
+
+fn object(entry: &Entry, account: &str) -> Value {
+    json!({
+        "account_id": account, "event_type": entry.event_type, "inserted_at": write(entry.at, 6), "ip_address": "203.0.113.7",
+        "resource_id": entry.resource_id, "resource_type": entry.resource_type, "project_id": "p", "workspace_id": entry.workspace_id,
+        "user_id": entry.user_id,
+    })
+}
