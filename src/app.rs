@@ -154,7 +154,8 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     })
 }
 
-fn metrics_of(config: &Config, topics: &[Arc<str>]) -> Result<Metrics, String> {
+/// Returns the metrics of a daemon with this configuration.
+pub(crate) fn metrics_of(config: &Config, topics: &[Arc<str>]) -> Result<Metrics, String> {
     let labels = config.endpoints.iter().map(|endpoint| EndpointLabels {
         endpoint: &endpoint.name,
         provider: endpoint.provider.name,

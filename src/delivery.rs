@@ -42,3 +42,17 @@ impl fmt::Debug for Delivery {
         f.debug_struct("Delivery").field("endpoint", &self.endpoint).field("body_bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
+
+/// What a provider's API says of an event that did not arrive. It was asked over TLS, with the credentials of the configuration, which is why
+/// it can be believed without a signature.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The endpoint that the webhook would have come in on.
+    pub endpoint: Arc<str>,
+    /// The object of the API's answer, as JSON.
+    pub body: Bytes,
+    /// When the answer was read.
+    pub received_at: SystemTime,
+    /// Which one it is among events that are equal in type, subject and time, counted from 0.
+    pub twin: u32,
+}

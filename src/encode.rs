@@ -8,10 +8,11 @@ use std::{
 };
 
 use prost::Message as _;
+use prost_types::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    delivery::Delivery,
+    delivery::{Delivery, Recovered},
     event::{Event, EventKind, SUBJECT_BYTES_MAX, timestamp},
     proto::{self, Origin},
     provider::Provider,
@@ -20,6 +21,9 @@ use crate::{
 
 /// The `ce_dataschema` of every record: the message that the value holds.
 pub const DATA_SCHEMA: &str = "urn:hookgate:schema:hookgate.v1.Event";
+
+/// The header that names the run of a command.
+pub const RUN_HEADER: &str = "hookgate-run";
 
 /// A record header, as the documents for consumers describe it.
 #[derive(Debug)]
@@ -48,6 +52,11 @@ pub static HEADERS: &[Header] = &[
         meaning: "W3C trace context: the sender's, or that of the span that published the record; absent where there is neither.",
     },
     Header { name: "tracestate", always: false, meaning: "What the sender's tracing systems put beside its `traceparent`." },
+    Header {
+        name: RUN_HEADER,
+        always: false,
+        meaning: "The run of a command that published the record; absent where the daemon did.",
+    },
     Header { name: "hookgate-verdict", always: false, meaning: "The verdict of a scan, to filter without decoding." },
     Header { name: "hookgate-reason", always: false, meaning: "Why the delivery is in quarantine." },
     Header { name: "hookgate-detail", always: false, meaning: "Where in the body the fault is, and what was expected there." },
@@ -169,26 +178,47 @@ pub struct Encoding {
 /// Turns an event into the record to publish.
 pub fn encode(verified: Verified, provider: &'static Provider, event: Event, encoding: &Encoding) -> Record {
     let id = delivery_id(&verified.delivery().endpoint, verified.timestamp_text(), &verified.delivery().body);
-    let key = event.subject.clone().unwrap_or_else(|| id.clone());
-    let headers = headers(&id, &key, &event, verified.delivery());
     let (delivery, proof) = verified.into_parts();
+    let Delivery { endpoint, content_type, body, received_at, .. } = delivery;
+    let message = proto::Event { proof: Some(proof), body, content_type, ..proto::Event::default() };
+    record(id, (endpoint, received_at), message, provider, event, encoding)
+}
 
+/// Turns an event that a provider's API knows of into the record to publish. Its id depends on what has happened and not on the bytes of
+/// the answer, so that a second look makes the same id.
+pub fn encode_recovered(found: Recovered, provider: &'static Provider, event: Event, encoding: &Encoding) -> Record {
+    let Recovered { endpoint, body, received_at, twin } = found;
+    let subject = event.subject.as_deref().unwrap_or_default();
+    let id = recovered_id(&endpoint, &event.event_type, subject, event.occurred_at, twin);
+    let message = proto::Event { body, content_type: "application/json".into(), ..proto::Event::default() };
+    record(id, (endpoint, received_at), message, provider, event, encoding)
+}
+
+/// Returns the record of an event; `message` holds what it came from.
+fn record(
+    id: String,
+    (endpoint, received_at): (Arc<str>, SystemTime),
+    message: proto::Event,
+    provider: &'static Provider,
+    event: Event,
+    encoding: &Encoding,
+) -> Record {
+    let key = event.subject.clone().unwrap_or_else(|| id.clone());
+    let headers = headers(&id, &key, &event, &endpoint);
     let mut message = proto::Event {
         id: id.clone(),
         provider: provider.name.into(),
-        endpoint: delivery.endpoint.to_string(),
+        endpoint: endpoint.to_string(),
         r#type: bounded(event.event_type),
         subject: key.clone(),
-        received_at: Some(timestamp(delivery.received_at)),
+        received_at: Some(timestamp(received_at)),
         occurred_at: event.occurred_at,
         origin: encoding.origin.into(),
-        proof: Some(proof),
-        body: delivery.body,
-        content_type: delivery.content_type,
         type_inferred: event.type_inferred,
         payload_omitted: false,
         text_repaired: event.text_repaired,
         payload: event.payload,
+        ..message
     };
     let topic = encoding.topics.topic(event.kind);
     let prefix = encoding.framing.prefix(&topic).unwrap_or_default();
@@ -203,7 +233,7 @@ pub fn encode(verified: Verified, provider: &'static Provider, event: Event, enc
         kind: event.kind,
         headers,
         payload_omitted: message.payload_omitted,
-        timestamp_ms: milliseconds(delivery.received_at),
+        timestamp_ms: milliseconds(received_at),
         value,
         id,
         key,
@@ -217,11 +247,11 @@ fn framed(prefix: &[u8], message: &proto::Event) -> Vec<u8> {
     value
 }
 
-fn headers(id: &str, key: &str, event: &Event, delivery: &Delivery) -> Vec<(&'static str, Cow<'static, str>)> {
+fn headers(id: &str, key: &str, event: &Event, endpoint: &str) -> Vec<(&'static str, Cow<'static, str>)> {
     let mut headers = Vec::<(_, Cow<'static, str>)>::with_capacity(11);
     headers.push(("ce_specversion", "1.0".into()));
     headers.push(("ce_id", id.to_owned().into()));
-    headers.push(("ce_source", format!("/hookgate/{}", delivery.endpoint).into()));
+    headers.push(("ce_source", format!("/hookgate/{endpoint}").into()));
     // The type of a custom action is `hookgate.frameio.action`, whatever its author called it.
     headers.push(("ce_type", format!("hookgate.{}", event.kind.name()).into()));
     headers.push(("ce_subject", key.to_owned().into()));
@@ -250,11 +280,31 @@ fn bounded(event_type: String) -> String {
 /// collide.
 pub fn delivery_id(endpoint: &str, timestamp_text: &str, body: &[u8]) -> String {
     let mut hash = Sha256::new_with_prefix(b"hookgate.id.v1\0");
-    for part in [endpoint, timestamp_text] {
+    add_parts(&mut hash, &[endpoint, timestamp_text]);
+    hash.update(body);
+    id_of(hash)
+}
+
+/// Returns the deterministic id of an event that was got back from a provider's API, a `UUIDv8`: over its endpoint, type, subject, time
+/// (RFC 3339 in UTC with nine digits, empty if there is none) and a counter of events that are equal in all of these, from 0.
+pub fn recovered_id(endpoint: &str, event_type: &str, subject: &str, at: Option<Timestamp>, twin: u32) -> String {
+    let mut hash = Sha256::new_with_prefix(b"hookgate.recovered.v1\0");
+    let at = at.map(|at| {
+        let seconds = Timestamp { nanos: 0, ..at }.to_string();
+        format!("{}.{:09}Z", seconds.trim_end_matches('Z'), at.nanos)
+    });
+    add_parts(&mut hash, &[endpoint, event_type, subject, &at.unwrap_or_default(), &twin.to_string()]);
+    id_of(hash)
+}
+
+fn add_parts(hash: &mut Sha256, parts: &[&str]) {
+    for part in parts {
         hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
         hash.update(part);
     }
-    hash.update(body);
+}
+
+fn id_of(hash: Sha256) -> String {
     let digest: [u8; 32] = hash.finalize().into();
     let mut first = [0; 16];
     first.copy_from_slice(&digest[..16]);

@@ -179,5 +179,10 @@ pub fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp { seconds: since.as_secs().cast_signed(), nanos: since.subsec_nanos().cast_signed() }
 }
 
+/// Returns a protobuf timestamp as a time of this machine, if it can be one.
+pub fn instant(time: Timestamp) -> Option<SystemTime> {
+    SystemTime::try_from(time).ok()
+}
+
 #[cfg(test)]
 mod tests;

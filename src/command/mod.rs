@@ -6,6 +6,10 @@ mod dev;
 mod faults;
 mod logging;
 mod misfits;
+mod missing;
+mod reconcile;
+mod recover;
+mod run;
 mod schema;
 mod scripts;
 mod send;
@@ -56,6 +60,8 @@ enum Command {
     Verify(verify::Arguments),
     Check(check::Arguments),
     Topics(topics::Arguments),
+    Reconcile(reconcile::Arguments),
+    Recover(recover::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     /// Print the version, as --version does.
@@ -142,6 +148,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments, &environment),
         Command::Check(arguments) => check::run(&arguments, &environment),
         Command::Topics(arguments) => topics::run(&arguments, &environment),
+        Command::Reconcile(arguments) => reconcile::run(&arguments, &environment),
+        Command::Recover(arguments) => recover::run(&arguments, &environment),
         Command::Schema(arguments) => schema::run(&arguments, &environment),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Version => {

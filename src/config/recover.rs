@@ -52,6 +52,8 @@ pub struct FrameioApi {
     pub base_url: String,
     /// The account: a UUID, or `adobe:` and an organization.
     pub account: String,
+    /// The workspaces whose webhooks come here; an empty list means all.
+    pub workspaces: Vec<String>,
     /// How the commands prove themselves.
     pub login: FrameioLogin,
 }
@@ -110,6 +112,7 @@ fn uploadcare(mut table: Section<'_>, environment: &Environment) -> Option<Uploa
 fn frameio(mut table: Section<'_>, environment: &Environment) -> Option<FrameioApi> {
     let base_url = url(&mut table, "base_url", "https://api.frame.io");
     let account = public(&mut table, "account", "is missing; it is the id of the account, a UUID or adobe: and an organization");
+    let workspaces = table.list("workspaces").into_iter().map(|(id, _)| id).collect();
     let token_written = table.written("token");
     let token = table.secret("token", environment).and_then(|(token, origin)| visible(&table, "token", token, origin));
     let id = table.text("client_id");
@@ -134,7 +137,7 @@ fn frameio(mut table: Section<'_>, environment: &Environment) -> Option<FrameioA
         }
     };
     table.finish();
-    Some(FrameioApi { base_url: base_url?, account: account?, login: login? })
+    Some(FrameioApi { base_url: base_url?, account: account?, workspaces, login: login? })
 }
 
 /// Reads the URL of an API. Credentials go there, so it must be encrypted, except on this machine.

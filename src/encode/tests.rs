@@ -23,6 +23,25 @@ fn ids_are_known_answers() {
     check("avatars", "", &every_byte, "7b3631e2-f56c-8966-b12a-7e0eba85dd47");
 }
 
+/// These ids were computed by another program.
+#[test]
+fn ids_of_recovered_events_are_known_answers() {
+    #[track_caller]
+    fn check((endpoint, event_type, subject): (&str, &str, &str), at: Option<(i64, i32)>, twin: u32, id: &str) {
+        let at = at.map(|(seconds, nanos)| prost_types::Timestamp { seconds, nanos });
+        assert_eq!(recovered_id(endpoint, event_type, subject, at, twin), id, "{endpoint} {event_type}");
+    }
+    check(
+        ("uploadcare", "file.stored", "17be4678-dab7-4bc7-8753-28914a22960a"),
+        Some((1_541_423_681, 123_450_000)),
+        0,
+        "fcef7ff5-092d-814e-a913-191cbff0985d",
+    );
+    check(("frameio", "comment.created", "r"), Some((1_795_341_600, 0)), 1, "f78c7026-af60-8039-88b4-ebda1174e575");
+    check(("avatars", "scan.verdict_updated", "scn_1"), None, 0, "8eab28c6-51e1-871f-8b7c-f6949c908201");
+    check(("a", "b", "ü"), Some((-1, 1)), 10, "9c662437-163a-858f-bf64-d6b307c308db");
+}
+
 const TOKEN: &str = "token-of-sixteen-characters-or-more";
 
 /// Returns a proven delivery of FileSafety: the shortest way to a `Verified`.

@@ -84,6 +84,8 @@ pub struct TopicReader {
     /// How many records are still wanted of each partition that has older ones than where reading began.
     owed: BTreeMap<Partition, u64>,
     missing: Vec<String>,
+    /// The topics that have deleted records which may be of the time to begin with.
+    begins_later: BTreeSet<String>,
     /// A failure that may pass, until [`TopicReader::take_trouble`] returns it.
     trouble: Option<String>,
     /// The last error of an outage that is not over.
@@ -132,13 +134,26 @@ impl TopicReader {
             .map_err(|error| format!("cannot read the offsets of {}: {error}", some(&places)))?;
         let mut assignment = TopicPartitionList::new();
         let (ends, pending, owed) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        let mut reader = Self { consumer, selection, ends, pending, owed, missing, trouble: None, troubled: None };
+        let mut reader = Self {
+            consumer,
+            selection,
+            ends,
+            pending,
+            owed,
+            missing,
+            begins_later: BTreeSet::new(),
+            trouble: None,
+            troubled: None,
+        };
         for (place, (low, start, end)) in places.into_iter().zip(bounds) {
             add(&mut assignment, &place, Offset::Offset(start))?;
             if let Start::Last { records, .. } = reader.selection.start
                 && low < start
             {
                 reader.owed.insert(place.clone(), records);
+            }
+            if matches!(reader.selection.start, Start::Time(_)) && low > 0 && start == low {
+                reader.begins_later.insert(place.0.clone());
             }
             if start < end {
                 reader.pending.insert(place.clone());
@@ -152,6 +167,12 @@ impl TopicReader {
     /// Returns the topics that were named and do not exist.
     pub fn missing(&self) -> &[String] {
         &self.missing
+    }
+
+    /// Returns the topics that are read from a time and begin after it, because older records were deleted. Some of the deleted ones may be
+    /// of this time.
+    pub fn begins_later(&self) -> &BTreeSet<String> {
+        &self.begins_later
     }
 
     /// Returns the partitions with records that were there when reading began and have not been read yet.

@@ -5,6 +5,7 @@ mod kafka;
 mod labels;
 mod lines;
 mod table;
+pub mod textfile;
 
 use std::{
     collections::HashMap,

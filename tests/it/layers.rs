@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tidy::{is_test, rust};
 
 /// The modules of the library from the top to the ground. Each may name those that follow it, and none before it.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
     "main",
     "command",
     "app",
@@ -14,6 +14,7 @@ const LAYERS: [&str; 23] = [
     "admin",
     "http",
     "spans",
+    "api",
     "kafka",
     "registry",
     "config",

@@ -47,6 +47,9 @@ mod outbound;
 mod overload;
 mod pages;
 mod properties;
+mod recovery;
+#[allow(dead_code, reason = "the slow ring uses more of it")]
+mod recovery_world;
 mod refusal_limit;
 mod refuse;
 mod registry;

@@ -4,6 +4,9 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../it/binary.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod binary;
 #[path = "../it/forks.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod forks;
@@ -13,6 +16,9 @@ mod harness;
 #[path = "../it/providers.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod providers;
+#[path = "../it/recovery_world.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod recovery_world;
 #[path = "../it/secret_search.rs"]
 mod secret_search;
 #[path = "../it/waits.rs"]
@@ -58,6 +64,9 @@ mod outage;
 
 /// `hookgate dev --kafka` and `hookgate tail`.
 mod dev;
+
+/// What an outage has cost, and how it is got back.
+mod recovery;
 
 /// A schema registry, read back with Confluent's own deserializer.
 mod registry;

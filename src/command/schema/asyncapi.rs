@@ -10,7 +10,7 @@ use crate::{
     app::topic_table,
     command::Failure,
     config::{self, Config, Environment},
-    encode::{DATA_SCHEMA, HEADERS, Header, Record},
+    encode::{DATA_SCHEMA, HEADERS, Header, RUN_HEADER, Record},
     event::{EventKind, FaultReason},
     proto,
     provider::{self, by_name, trigger},
@@ -150,7 +150,8 @@ fn topic_binding(config: &Config, topic: &str) -> Value {
 
 /// Returns the part that all records have in common.
 fn record_trait(config: &Config) -> Value {
-    let common = HEADERS.iter().filter(|header| !header.name.starts_with("hookgate-"));
+    // A command may publish an event of any kind.
+    let common = HEADERS.iter().filter(|header| !header.name.starts_with("hookgate-") || header.name == RUN_HEADER);
     let always: Vec<&str> = HEADERS.iter().filter(|header| header.always).map(|header| header.name).collect();
     let mut record = json!({
         "contentType": "application/protobuf",

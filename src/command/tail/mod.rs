@@ -25,7 +25,10 @@ use crate::{
     kafka::read::{Read, StoredRecord, TopicReader},
 };
 
-pub(super) use self::format::Printer;
+pub(super) use self::{
+    format::Printer,
+    select::{moment, span},
+};
 
 /// How long one wait for a record is; the end of the command is noticed after it.
 const WAIT: Duration = Duration::from_millis(200);
@@ -193,7 +196,7 @@ impl<W: Write> Tail<'_, W> {
 
 /// Returns a flag that is set by Ctrl-C, by SIGTERM, and when nobody reads the output any more, which a command with nothing to write would
 /// not notice. A second signal ends the process at once: at the first one, the process may be writing to a pager that does not read.
-fn watch() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn watch() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let noticed = Arc::clone(&stop);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

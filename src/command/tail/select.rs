@@ -124,7 +124,8 @@ fn now() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn moment(text: &str) -> Result<i64, String> {
+/// Reads a time on the command line, in milliseconds since the epoch.
+pub(in crate::command) fn moment(text: &str) -> Result<i64, String> {
     time(text, now()).ok_or_else(|| {
         "a time is like 2026-11-22T10:00:00Z, 2026-11-22, now, -15m, '1h30m ago', +5m, or milliseconds since 1970".into()
     })
@@ -159,7 +160,7 @@ fn time(text: &str, now: i64) -> Option<i64> {
 }
 
 /// Reads a span such as "15m", "1h30m" or "2d 12h", in milliseconds.
-fn span(text: &str) -> Option<i64> {
+pub(in crate::command) fn span(text: &str) -> Option<i64> {
     let (mut rest, mut sum) = (text, 0_i64);
     while !rest.is_empty() {
         let (number, behind) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());

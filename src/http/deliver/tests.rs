@@ -22,6 +22,7 @@ static BROKEN: Provider = Provider {
     types: &[],
     subject: "scan_id",
     classify: |_| panic!("a defect"),
+    recovered: |_, _| unreachable!(),
     sample: |_| None,
 };
 

@@ -48,6 +48,15 @@ fn read(body: &[u8]) -> Event {
     }
 }
 
+/// Reads a scan as the API describes it, as an event of this type. It has the form of a webhook without the event's name.
+pub(super) fn recovered(event_type: &str, scan: &[u8]) -> Event {
+    let event = classify(scan);
+    match event.kind {
+        EventKind::Named { .. } => Event { kind: PROVIDER.kind(event_type), event_type: event_type.to_owned(), ..event },
+        _ => event,
+    }
+}
+
 /// Returns the verdict as a record header: only text that every client reads alike.
 fn header(verdict: &str) -> Option<String> {
     let fits = (1..=VERDICT_BYTES_MAX).contains(&verdict.len()) && verdict.bytes().all(|b| b.is_ascii_graphic());

@@ -2,6 +2,7 @@
 //! URL, which the customer gives with each scan.
 
 mod classify;
+mod recovered;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -9,10 +10,11 @@ mod wire;
 
 use std::time::Duration;
 
+pub use self::recovered::ScanState;
 use crate::provider::{CredentialSource, Provider, event_type};
 
-const SCAN_COMPLETE: &str = "scan.complete";
-const SCAN_VERDICT_UPDATED: &str = "scan.verdict_updated";
+pub(crate) const SCAN_COMPLETE: &str = "scan.complete";
+pub(crate) const SCAN_VERDICT_UPDATED: &str = "scan.verdict_updated";
 
 /// The provider FileSafety.
 pub static PROVIDER: Provider = Provider {
@@ -31,5 +33,6 @@ pub static PROVIDER: Provider = Provider {
     ],
     subject: "scan_id",
     classify: |verified| classify::classify(&verified.delivery().body),
+    recovered: classify::recovered,
     sample: sample::sample,
 };

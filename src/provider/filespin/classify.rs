@@ -24,6 +24,11 @@ pub(super) fn classify(body: &[u8]) -> Event {
     json::classify(body, read)
 }
 
+/// Reads an asset as the search describes it. Its status is its type, as in webhooks without the event's name.
+pub(super) fn recovered(_event_type: &str, asset: &[u8]) -> Event {
+    classify(asset)
+}
+
 fn read(body: &[u8]) -> Event {
     let mut body: Body<'_> = match json::object(body) {
         Ok(body) => body,

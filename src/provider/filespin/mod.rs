@@ -2,6 +2,7 @@
 //! the URL.
 
 mod classify;
+mod recovered;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -9,16 +10,17 @@ mod wire;
 
 use std::time::Duration;
 
+pub use self::recovered::AssetState;
 use crate::provider::{CredentialSource, Provider, event_type};
 
-const FILE_SAVED: &str = "file-saved";
-const FILE_PROCESSED: &str = "file-processed";
-const FILE_DATA_UPDATED: &str = "file-data-updated";
-const ADDON_PROCESSED: &str = "addon-processed";
-const FILE_ERROR: &str = "file-error";
-const FILE_ARCHIVED: &str = "file-archived";
-const FILE_DELETED: &str = "file-deleted";
-const FILE_UNDELETED: &str = "file-undeleted";
+pub(crate) const FILE_SAVED: &str = "file-saved";
+pub(crate) const FILE_PROCESSED: &str = "file-processed";
+pub(crate) const FILE_DATA_UPDATED: &str = "file-data-updated";
+pub(crate) const ADDON_PROCESSED: &str = "addon-processed";
+pub(crate) const FILE_ERROR: &str = "file-error";
+pub(crate) const FILE_ARCHIVED: &str = "file-archived";
+pub(crate) const FILE_DELETED: &str = "file-deleted";
+pub(crate) const FILE_UNDELETED: &str = "file-undeleted";
 
 /// The provider FileSpin. `file-error` and `file-archived` are Hookgate's names for the asset states that FileSpin has no names for; the
 /// other types are FileSpin's own.
@@ -47,5 +49,6 @@ pub static PROVIDER: Provider = Provider {
     ],
     subject: "id",
     classify: |verified| classify::classify(&verified.delivery().body),
+    recovered: classify::recovered,
     sample: sample::sample,
 };

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use super::{
-    ACTION, PROVIDER,
+    ACTION, AuditEntry, PROVIDER,
     wire::{Body, Resource},
 };
 use crate::{
-    event::{Event, EventKind, Fault, subject},
+    event::{Event, EventKind, Fault, FaultReason, subject, timestamp},
     proto::{FrameioAction, FrameioActionResource, FrameioEvent, event::Payload},
     provider::json::{self, Object},
 };
@@ -15,6 +15,40 @@ use crate::{
 /// Reads any body. Bodies carry no time, so no event has an `occurred_at`.
 pub(super) fn classify(body: &[u8]) -> Event {
     json::classify(body, read)
+}
+
+/// Reads an entry of the audit log as an event of this type. It says when the event happened, which no webhook does.
+pub(super) fn recovered(event_type: &str, entry: &[u8]) -> Event {
+    let read = str::from_utf8(entry).map_err(|_| "it is not UTF-8").and_then(AuditEntry::of);
+    let entry = match read {
+        Ok(entry) => entry,
+        Err(why) => return Event::quarantined(Fault { reason: FaultReason::NotJson, detail: format!("audit log: {why}") }),
+    };
+    match subject(Some(&entry.resource_id), "resource_id") {
+        Ok(subject) => Event {
+            subject: Some(subject),
+            occurred_at: Some(timestamp(entry.at)),
+            payload: Some(Payload::FrameioEvent(FrameioEvent {
+                account_id: entry.account_id,
+                project_id: entry.project_id,
+                resource_id: entry.resource_id,
+                resource_type: resource_type(event_type, entry.resource_type),
+                user_id: entry.user_id,
+                workspace_id: entry.workspace_id,
+                team_id: String::new(),
+            })),
+            ..Event::new(PROVIDER.kind(event_type), event_type)
+        },
+        Err(fault) => Event { event_type: event_type.to_owned(), ..Event::quarantined(fault) },
+    }
+}
+
+/// Returns the kind of a resource in the words of webhooks. The log's own words differ, so they stand only where the webhook's are not known.
+fn resource_type(event_type: &str, logged: String) -> String {
+    match event_type.split('.').next() {
+        Some(first @ ("file" | "folder" | "comment" | "project" | "collection" | "share")) => first.to_owned(),
+        _ => logged,
+    }
 }
 
 fn read(body: &[u8]) -> Event {

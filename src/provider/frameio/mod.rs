@@ -1,6 +1,7 @@
 //! Frame.io: webhook events of V4 (and the legacy V2 names that V4 shares) and custom actions. Bodies carry only ids. The HMAC covers the
 //! timestamp and the body.
 
+mod audit;
 mod classify;
 mod sample;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod wire;
 
 use std::time::Duration;
 
+pub use self::audit::{AuditEntry, Counterpart, UNLOGGED};
 use crate::{
     proto::ProofScheme,
     provider::{CredentialSource, Provider, event_type},
@@ -74,5 +76,6 @@ pub static PROVIDER: Provider = Provider {
     ],
     subject: "resource.id",
     classify: |verified| classify::classify(&verified.delivery().body),
+    recovered: classify::recovered,
     sample: sample::sample,
 };

@@ -10,7 +10,7 @@ use crate::{
         UploadcareGeoLocation, UploadcareHook, UploadcareImage, UploadcareInitiator, UploadcareInitiatorType, UploadcareMime,
         UploadcareTags, UploadcareVideo, UploadcareVideoStream, UploadcareVirusScan, event::Payload,
     },
-    provider::json::{self, Lenient, Time, Whole},
+    provider::json::{self, Lenient, Object, Time, Whole},
 };
 
 /// Reads any body.
@@ -24,6 +24,10 @@ fn read(body: &[u8]) -> Event {
         Err(fault) => return Event::quarantined(fault),
     };
     let event_type = body.hook.0.as_ref().and_then(|hook| hook.0.event.0.clone()).unwrap_or_default();
+    of_named(event_type, body)
+}
+
+fn of_named(event_type: String, body: wire::Body<'_>) -> Event {
     let kind = PROVIDER.kind(&event_type);
     let subject = subject(body.data.0.as_ref().and_then(|data| data.0.uuid.0.as_deref()), PROVIDER.subject);
     match (kind, subject) {
@@ -39,6 +43,14 @@ fn read(body: &[u8]) -> Event {
         }
         (EventKind::Named { .. }, Err(fault)) => Event { event_type, ..Event::quarantined(fault) },
         (_, subject) => Event { subject: subject.ok(), ..Event::new(kind, event_type) },
+    }
+}
+
+/// Reads a file as the REST API describes it, as an event of this type.
+pub(super) fn recovered(event_type: &str, file: &[u8]) -> Event {
+    match json::object::<wire::Data<'_>>(file) {
+        Ok(data) => of_named(event_type.to_owned(), wire::Body { data: Lenient(Some(Object(data))), ..wire::Body::default() }),
+        Err(fault) => Event::quarantined(fault),
     }
 }
 

@@ -2,6 +2,7 @@
 //! signed, so an old delivery verifies for ever.
 
 mod classify;
+mod recovered;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -9,17 +10,18 @@ mod wire;
 
 use std::time::Duration;
 
+pub use self::recovered::FileHistory;
 use crate::{
     proto::ProofScheme,
     provider::{CredentialSource, Provider, event_type},
     signature::HmacScheme,
 };
 
-const UPLOADED: &str = "file.uploaded";
-const INFECTED: &str = "file.infected";
-const STORED: &str = "file.stored";
-const DELETED: &str = "file.deleted";
-const INFO_UPDATED: &str = "file.info_updated";
+pub(crate) const UPLOADED: &str = "file.uploaded";
+pub(crate) const INFECTED: &str = "file.infected";
+pub(crate) const STORED: &str = "file.stored";
+pub(crate) const DELETED: &str = "file.deleted";
+pub(crate) const INFO_UPDATED: &str = "file.info_updated";
 
 /// The provider Uploadcare.
 pub static PROVIDER: Provider = Provider {
@@ -47,5 +49,6 @@ pub static PROVIDER: Provider = Provider {
     ],
     subject: "data.uuid",
     classify: |verified| classify::classify(&verified.delivery().body),
+    recovered: classify::recovered,
     sample: sample::sample,
 };

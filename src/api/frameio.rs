@@ -1,0 +1,176 @@
+//! Frame.io's API, version 4: access tokens, and the audit log.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant, SystemTime},
+};
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Api, ApiError, Headers, Manners};
+use crate::{
+    config::recover::{FrameioApi, FrameioLogin},
+    event::timestamp,
+};
+
+/// The audit log may be read 100 times a minute. Frame.io asks for a wait of 30 s after its own faults.
+pub const MANNERS: Manners = Manners {
+    title: "Frame.io",
+    interval: Duration::from_millis(600),
+    attempts: 5,
+    throttled: Duration::from_secs(1),
+    faulty: Duration::from_secs(30),
+    throttles_mistakes: false,
+};
+
+/// Adobe's server of tokens.
+pub const TOKEN_MANNERS: Manners = Manners {
+    title: "Adobe",
+    interval: Duration::ZERO,
+    throttled: Duration::from_secs(5),
+    faulty: Duration::from_secs(5),
+    ..MANNERS
+};
+
+/// The entries of one page: the most that Frame.io allows.
+const PAGE: usize = 100;
+/// How long a token without a time counts as good; Adobe's last a day.
+const LIFETIME: u64 = 86_400;
+/// How long before its end a token is renewed.
+const EARLY: Duration = Duration::from_secs(60);
+/// What a service asks for.
+const SCOPE: &str = "openid AdobeID frame.s2s.all";
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+    expires_in: Option<u64>,
+}
+
+/// A page of the audit log.
+#[derive(Deserialize)]
+struct AuditPage<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+    links: Links,
+}
+
+#[derive(Deserialize)]
+struct Links {
+    // Where there is no next page, the field is null: an answer without it is none of Frame.io's.
+    #[serde(deserialize_with = "Option::deserialize")]
+    next: Option<String>,
+}
+
+/// Frame.io's API with a token for it.
+pub struct Frameio<'a, 'w> {
+    access: &'a FrameioApi,
+    api: Api<'w>,
+    tokens: Api<'w>,
+    /// The token, and when it should be renewed.
+    token: Option<(String, Instant)>,
+}
+
+impl<'a, 'w> Frameio<'a, 'w> {
+    /// Returns the API without a token yet. `tokens` asks Adobe's server.
+    pub fn new(access: &'a FrameioApi, api: Api<'w>, tokens: Api<'w>) -> Self {
+        Self { access, api, tokens, token: None }
+    }
+
+    /// Reads the entries of the audit log from one day to another, and calls `visit` with each. Whether the last day is included, and the
+    /// zone of days, are not documented: ask for more days than are wanted. The order of entries is not documented either.
+    pub fn audit_log(
+        &mut self,
+        (first, last): (SystemTime, SystemTime),
+        visit: &mut dyn FnMut(&str) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        let account = utf8_percent_encode(&self.access.account, NON_ALPHANUMERIC).to_string();
+        let base = format!(
+            "/v4/accounts/{account}/audit_logs?filters%5Bfrom_date%5D={}&filters%5Bto_date%5D={}&page_size={PAGE}",
+            day(first),
+            day(last)
+        );
+        let (mut after, mut places) = (None::<String>, HashSet::new());
+        loop {
+            // A link to the next page has nothing but its place: everything else is asked for again.
+            let path = after.as_ref().map_or_else(|| base.clone(), |after| format!("{base}&after={after}"));
+            let answer = self.get(&path)?;
+            let page: AuditPage<'_> =
+                serde_json::from_slice(&answer).map_err(|error| self.api.unusable(&path, &super::unreadable(&error)))?;
+            page.data.iter().try_for_each(|entry| visit(entry.get()))?;
+            let Some(next) = page.links.next else { return Ok(()) };
+            let place = self.place(&path, &next)?;
+            if !places.insert(place.clone()) {
+                return Err(self.api.unusable(&path, "answers with the same page again and again"));
+            }
+            after = Some(place);
+        }
+    }
+
+    /// Returns the place of the next page in a link, as it stands in a query.
+    fn place(&self, path: &str, next: &str) -> Result<String, ApiError> {
+        let relative = if next.starts_with('/') && !next.starts_with("//") { Some(next) } else { self.api.within(next) };
+        let Some(relative) = relative else {
+            return Err(self.api.unusable(path, "names a next page on another host, which is not asked"));
+        };
+        let query = relative.split_once('?').map_or("", |(_, query)| query);
+        let place = query.split('&').find_map(|part| part.strip_prefix("after="));
+        // What is not part of a query would end it.
+        let fits = |place: &&str| !place.is_empty() && place.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        place.filter(fits).map(str::to_owned).ok_or_else(|| self.api.unusable(path, "names a next page, but not its place"))
+    }
+
+    /// Reads a path. A token that is refused is renewed once.
+    fn get(&mut self, path: &str) -> Result<Vec<u8>, ApiError> {
+        let token = self.token()?;
+        let read = self.api.get(path, || headers(&token));
+        match (&read, &self.access.login) {
+            (Err(ApiError::Refused { status: 401, .. }), FrameioLogin::Client { .. }) => {
+                self.token = None;
+                let token = self.token()?;
+                self.api.get(path, || headers(&token))
+            }
+            _ => read,
+        }
+    }
+
+    fn token(&mut self) -> Result<String, ApiError> {
+        let (id, secret) = match &self.access.login {
+            FrameioLogin::Token(token) => return Ok(token.reveal().to_owned()),
+            FrameioLogin::Client { id, secret, .. } => (id, secret),
+        };
+        if let Some((token, end)) = &self.token
+            && Instant::now() < *end
+        {
+            return Ok(token.clone());
+        }
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}&scope={}",
+            encode(id),
+            encode(secret.reveal()),
+            encode(SCOPE)
+        );
+        let form_headers = || vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
+        let answer = self.tokens.query("", form_headers, form.as_bytes())?;
+        let answer: TokenAnswer =
+            serde_json::from_slice(&answer).map_err(|_| self.tokens.unusable("", "answered, but without an access token"))?;
+        if !answer.access_token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(self.tokens.unusable("", "answered with a token that cannot stand in a header"));
+        }
+        let lifetime = Duration::from_secs(answer.expires_in.unwrap_or(LIFETIME).min(LIFETIME));
+        self.token = Some((answer.access_token.clone(), Instant::now() + lifetime.saturating_sub(EARLY)));
+        Ok(answer.access_token)
+    }
+}
+
+fn headers(token: &str) -> Headers {
+    vec![("authorization", format!("Bearer {token}")), ("api-version", "4.0".into()), ("accept", "application/json".into())]
+}
+
+/// Returns the day of a time, in UTC.
+fn day(time: SystemTime) -> String {
+    timestamp(time).to_string().chars().take(10).collect()
+}

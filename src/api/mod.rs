@@ -1,0 +1,251 @@
+//! The providers' own HTTP APIs, which know what has happened although no webhook arrived. Commands ask them, the daemon never does. A room
+//! each knows the addresses and the answers of one provider; what is common to all of them is here: one request at a time, at a pace that
+//! the provider allows, again where that may help, and never a credential in a message.
+
+pub mod filesafety;
+pub mod filespin;
+pub mod frameio;
+pub mod uploadcare;
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    config::{Environment, Recover, SecretText},
+    logged::printable,
+    outbound::{Client, OutboundAnswer, OutboundError, Proxy},
+};
+
+/// The largest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: u64 = 8 << 20;
+/// How long one request may take, with its whole answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// How much of a provider's own words about an error is shown, in characters.
+const WORDS_MAX: usize = 300;
+/// The longest wait before a request is repeated. A provider that wants more than that is not asked any more.
+const WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// How a provider wants its API to be asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    /// The name that people know.
+    pub title: &'static str,
+    /// The shortest time between the beginnings of two requests.
+    pub interval: Duration,
+    /// How often a request is sent that the provider refuses for its rate, or that meets a fault of the provider's.
+    pub attempts: u32,
+    /// The wait after a 429 that names none; it doubles each time.
+    pub throttled: Duration,
+    /// The wait after a fault of the provider's; it doubles each time.
+    pub faulty: Duration,
+    /// Whether a 429 after a request that was refused for another reason never ends by itself.
+    pub throttles_mistakes: bool,
+}
+
+/// Why there is no usable answer. Each text stands alone, and holds no credential.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ApiError {
+    /// The provider refuses the request, and would refuse it again.
+    #[error("{text}")]
+    Refused {
+        /// The status of the answer.
+        status: u16,
+        /// What happened, and what to do.
+        text: String,
+    },
+    /// The provider cannot be reached, or it stays faulty: later may be better.
+    #[error("{0}")]
+    Away(String),
+    /// What the provider answers cannot be read.
+    #[error("{0}")]
+    Unusable(String),
+    /// The user has asked to stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// Waits, and returns whether to go on.
+pub type Wait<'a> = &'a dyn Fn(Duration) -> bool;
+
+/// One provider's API.
+pub struct Api<'a> {
+    client: Client,
+    base_url: String,
+    manners: Manners,
+    /// What must not appear in a message.
+    secrets: Vec<SecretText>,
+    wait: Wait<'a>,
+    asked: Option<Instant>,
+    /// Whether the provider has refused a request for another reason than its rate.
+    refused: bool,
+    /// How many requests were sent.
+    pub requests: u64,
+}
+
+/// The headers of one attempt: names in the case that the provider wants, and values.
+pub type Headers = Vec<(&'static str, String)>;
+
+impl<'a> Api<'a> {
+    /// Returns a client of the API under `base_url`.
+    pub fn new(client: Client, base_url: &str, manners: Manners, secrets: Vec<SecretText>, wait: Wait<'a>) -> Self {
+        Self { client, base_url: base_url.to_owned(), manners, secrets, wait, asked: None, refused: false, requests: 0 }
+    }
+
+    /// Reads what a path has. `headers` are made anew for each attempt, because a signed time does not last.
+    pub fn get(&mut self, path: &str, headers: impl Fn() -> Headers) -> Result<Vec<u8>, ApiError> {
+        self.ask(path, |client, url| client.get(url, &borrowed(&headers()), ANSWER_BYTES_MAX))
+    }
+
+    /// Posts a request that only reads, so that it may be repeated.
+    pub fn query(&mut self, path: &str, headers: impl Fn() -> Headers, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+        self.ask(path, |client, url| client.post(url, &borrowed(&headers()), body, ANSWER_BYTES_MAX))
+    }
+
+    fn ask(
+        &mut self,
+        path: &str,
+        send: impl Fn(&Client, &str) -> Result<OutboundAnswer, OutboundError>,
+    ) -> Result<Vec<u8>, ApiError> {
+        let url = format!("{}{path}", self.base_url);
+        let mut attempt = 1;
+        loop {
+            self.keep_the_pace()?;
+            self.requests += 1;
+            let (wait, error) = match send(&self.client, &url) {
+                Ok(answer) if answer.status == 200 => return Ok(answer.body),
+                Ok(answer) => self.judge(path, &answer, attempt)?,
+                Err(OutboundError::Unusable(text) | OutboundError::Insecure(text)) => {
+                    return Err(ApiError::Unusable(self.say(path, &text)));
+                }
+                Err(OutboundError::Unreachable(text)) => {
+                    (doubled(self.manners.faulty, attempt), ApiError::Away(self.say(path, &text)))
+                }
+            };
+            if attempt >= self.manners.attempts || wait > WAIT_MAX {
+                return Err(error);
+            }
+            self.pause(wait)?;
+            attempt += 1;
+        }
+    }
+
+    /// Returns how long to wait before the request is repeated, and the error if it is not; an error if repeating cannot help.
+    fn judge(&mut self, path: &str, answer: &OutboundAnswer, attempt: u32) -> Result<(Duration, ApiError), ApiError> {
+        let status = answer.status;
+        let text = self.say(path, &format!("answered {status}{}", words(&answer.body)));
+        match status {
+            429 if self.manners.throttles_mistakes && self.refused => Err(ApiError::Refused {
+                status,
+                text: format!("{text}; this limit counts refused requests and does not end by itself: ask its support"),
+            }),
+            429 => {
+                let asked = answer.header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+                let wait = asked.map_or_else(|| doubled(self.manners.throttled, attempt), |asked| asked + Duration::from_secs(1));
+                Ok((wait, ApiError::Away(text)))
+            }
+            500..=599 => Ok((doubled(self.manners.faulty, attempt), ApiError::Away(text))),
+            _ => {
+                self.refused = true;
+                Err(ApiError::Refused { status, text })
+            }
+        }
+    }
+
+    /// Returns a text about a request, with what is asked and without any credential. What follows the path in a URL is not shown.
+    fn say(&self, path: &str, text: &str) -> String {
+        let path = path.split('?').next().unwrap_or_default();
+        let mut text = format!("{} ({}{path}) {}", self.manners.title, self.base_url, printable(text));
+        for secret in &self.secrets {
+            text = text.replace(secret.reveal(), "…");
+        }
+        text
+    }
+
+    /// Returns the error for an answer of another form than the API's.
+    pub fn unusable(&self, path: &str, text: &str) -> ApiError {
+        ApiError::Unusable(self.say(path, text))
+    }
+
+    fn keep_the_pace(&mut self) -> Result<(), ApiError> {
+        let due = self.asked.map_or(Duration::ZERO, |asked| self.manners.interval.saturating_sub(asked.elapsed()));
+        self.pause(due)?;
+        self.asked = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Waits, with up to a tenth more, so that several programs do not come back in step.
+    fn pause(&self, wait: Duration) -> Result<(), ApiError> {
+        let mut random = [0; 1];
+        // Without randomness the wait is as long as it was asked to be.
+        let _unavailable = getrandom::fill(&mut random);
+        let wait = wait + wait / 10 * u32::from(random[0]) / 255;
+        if (self.wait)(wait) { Ok(()) } else { Err(ApiError::Stopped) }
+    }
+
+    /// Returns the path and query of an absolute URL that an answer names, if it stays within this API.
+    pub fn within<'u>(&self, url: &'u str) -> Option<&'u str> {
+        let rest = url.strip_prefix(&*self.base_url)?;
+        rest.starts_with('/').then_some(rest)
+    }
+}
+
+fn borrowed(headers: &Headers) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (*name, &**value)).collect()
+}
+
+fn doubled(first: Duration, attempt: u32) -> Duration {
+    first.saturating_mul(1 << (attempt - 1).min(10))
+}
+
+/// Returns why an answer is no page, without quoting it.
+fn unreadable(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "ends in the middle",
+        serde_json::error::Category::Data => "has not the form of a listing",
+        _ => "is no JSON",
+    };
+    format!("answered with something that {what} (line {}, column {})", error.line(), error.column())
+}
+
+/// Returns what a provider says of an error: the text in its JSON, or nothing.
+fn words(body: &[u8]) -> String {
+    let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let places =
+        ["/detail", "/error_description", "/error", "/message", "/errors/0/detail", "/errors/0/title", "/non_field_errors/0"];
+    let text = json.as_str().or_else(|| places.iter().find_map(|place| json.pointer(place)?.as_str())).unwrap_or_default();
+    let text: String = text.chars().take(WORDS_MAX).collect();
+    if text.is_empty() { text } else { format!(": {text}") }
+}
+
+/// Returns the client for all APIs. Requests go through the proxy of the environment: `HTTPS_PROXY` or `ALL_PROXY`, in capitals or small
+/// letters, except to the hosts in `NO_PROXY`. Fails if the authorities or the proxy cannot be used.
+pub fn client(recover: &Recover, environment: &Environment) -> Result<Client, String> {
+    Client::through(proxy(environment)?, TIMEOUT, recover.authorities()?.as_deref())
+}
+
+fn proxy(environment: &Environment) -> Result<Option<Proxy>, String> {
+    let variable = |names: &[&'static str]| {
+        names.iter().find_map(|name| Some((*name, environment.get(name).map(str::trim).filter(|value| !value.is_empty())?)))
+    };
+    let Some((name, url)) = variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) else { return Ok(None) };
+    // The value may hold a password.
+    let unusable = |_| format!("the variable {name} is no URL of a proxy, such as http://proxy:3128");
+    let parsed = Proxy::new(url).map_err(unusable)?;
+    let mut builder = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
+    if let Some(user) = parsed.username() {
+        builder = builder.username(user);
+    }
+    if let Some(password) = parsed.password() {
+        builder = builder.password(password);
+    }
+    // The APIs of this machine are never asked through a proxy.
+    let spared = ["localhost", "127.0.0.1", "::1"].into_iter();
+    let spared =
+        spared.chain(variable(&["NO_PROXY", "no_proxy"]).into_iter().flat_map(|(_, hosts)| hosts.split(',').map(str::trim)));
+    for host in spared.filter(|host| !host.is_empty()) {
+        builder = builder.no_proxy(host);
+    }
+    builder.build().map(Some).map_err(unusable)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! FileSpin keeps states and not events: the search shows each asset as it is now. An asset is missing if no event on the topics is as new
+//! as its last change.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::SystemTime,
+};
+
+use super::{Comparison, Occurrence, OnMissing, Task, topics};
+use crate::{
+    api::{Api, ApiError, filespin},
+    command::Failure,
+    event::{instant, timestamp},
+    proto::{Event, event::Payload},
+    provider::filespin::{AssetState, FILE_ARCHIVED, FILE_DELETED, FILE_ERROR, FILE_PROCESSED, FILE_SAVED, PROVIDER},
+};
+
+/// The types that a status stands for.
+const STATES: [&str; 4] = [FILE_SAVED, FILE_PROCESSED, FILE_ERROR, FILE_ARCHIVED];
+
+/// What the topics have.
+#[derive(Default)]
+struct PublishedAssets {
+    /// The newest change of each asset, in whole seconds as FileSpin writes times.
+    newest: HashMap<String, SystemTime>,
+    deleted: HashSet<String>,
+}
+
+impl PublishedAssets {
+    fn take(&mut self, event: Event) {
+        match event.payload {
+            Some(Payload::FilespinDeletion(_)) if event.r#type == FILE_DELETED => {
+                self.deleted.insert(event.subject);
+            }
+            Some(Payload::FilespinAsset(_)) => {
+                if let Some(at) = event.occurred_at.and_then(instant) {
+                    let newest = self.newest.entry(event.subject).or_insert(at);
+                    *newest = at.max(*newest);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
+    let Some(access) = &task.config.recover.filespin else { return Ok(()) };
+    let mut published = PublishedAssets::default();
+    let topics = topics::events(task, &PROVIDER, &mut |event| published.take(event))?;
+    for (name, row) in &mut comparison.rows {
+        if STATES.contains(name) {
+            row.found = Some(0);
+        } else if *name != FILE_DELETED {
+            row.unknown.push("FileSpin keeps the state of an asset, and not what has happened to it".into());
+        }
+    }
+    let wait = |wait| task.wait(wait);
+    let mut api = Api::new(task.client()?, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);
+    let from = task.lookback.map_or(SystemTime::UNIX_EPOCH, |lookback| task.window.since - lookback);
+    let range = (from, task.window.until);
+    let (mut illegible, mut failure) = (0_u64, None);
+    filespin::assets(&mut api, access, range, false, &mut |text| {
+        let Ok(asset) = AssetState::of(text) else {
+            illegible += 1;
+            return Ok(());
+        };
+        let Some(row) = comparison.rows.get_mut(asset.event_type).filter(|_| task.window.holds(asset.changed)) else {
+            return Ok(());
+        };
+        row.found = row.found.map(|found| found + 1);
+        if published.newest.get(&asset.id).is_none_or(|newest| *newest < asset.changed) {
+            row.missing += 1;
+            let event =
+                Occurrence { event_type: asset.event_type, subject: &asset.id, at: Some(asset.changed), twin: 0, object: text };
+            failure = missing(event).err();
+        }
+        if failure.is_some() { Err(ApiError::Stopped) } else { Ok(()) }
+    })
+    .or_else(|error| failure.take().map_or(Err(Failure::from(error)), Err))?;
+    for (name, row) in comparison.rows.iter_mut().filter(|(name, _)| STATES.contains(name)) {
+        if illegible > 0 {
+            row.unknown.push(format!("{illegible} assets of the search cannot be read"));
+        }
+        if task.lookback.is_some() {
+            let from = timestamp(from);
+            row.unknown.push(format!("assets uploaded before {from} were not looked at: --lookback all"));
+        }
+        row.unknown.extend(topics.uncertain.iter().filter(|(of, _)| of == name).map(|(_, why)| why.clone()));
+    }
+    deleted(comparison, &mut api, access, (task.window.since, task.window.until), &published, missing)
+}
+
+/// Compares the assets that are deleted now. When they were deleted is not known, so only those that were uploaded in the time are counted.
+fn deleted(
+    comparison: &mut Comparison,
+    api: &mut Api<'_>,
+    access: &crate::config::recover::KeyedApi,
+    range: (SystemTime, SystemTime),
+    published: &PublishedAssets,
+    missing: OnMissing<'_>,
+) -> Result<(), Failure> {
+    let Some(row) = comparison.rows.get_mut(FILE_DELETED) else { return Ok(()) };
+    row.unknown.push("FileSpin does not say when an asset was deleted, and nothing of deleted conversions".into());
+    let mut gone = Vec::new();
+    let searched = filespin::assets(api, access, range, true, &mut |asset| {
+        gone.extend(AssetState::of(asset).map(|asset| asset.id));
+        Ok(())
+    });
+    match searched {
+        Ok(()) => {}
+        Err(ApiError::Refused { status: 401 | 403, text }) => {
+            row.unknown.push(format!("{text}; only an administrator's key sees deleted assets"));
+            return Ok(());
+        }
+        Err(other) => return Err(other.into()),
+    }
+    row.found = Some(gone.len() as u64);
+    for id in gone.iter().filter(|id| !published.deleted.contains(*id)) {
+        row.missing += 1;
+        missing(Occurrence { event_type: FILE_DELETED, subject: id, at: None, twin: 0, object: "" })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! Frame.io: its webhooks carry no time and its audit log no ids, so an entry belongs to a delivery with the same type, resource and user
+//! that arrived soon after it. Each delivery is used once.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::{Duration, SystemTime},
+};
+
+use super::{Comparison, Occurrence, OnMissing, Task, topics};
+use crate::{
+    api::{
+        Api,
+        frameio::{Frameio, MANNERS, TOKEN_MANNERS},
+    },
+    command::Failure,
+    config::recover::FrameioLogin,
+    event::instant,
+    proto::{Event, Origin, event::Payload},
+    provider::frameio::{AuditEntry, Counterpart, PROVIDER, UNLOGGED},
+};
+
+/// How long after its entry a delivery may arrive: Frame.io's last attempt is after 4 minutes.
+const WITHIN: Duration = Duration::from_secs(600);
+/// How much earlier than its entry a delivery may seem to arrive: the clocks may differ.
+const SKEW: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+/// How long the log keeps entries, as far as that is documented.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
+
+/// What distinguishes an event: type, resource and user.
+type Likeness = (&'static str, String, String);
+
+/// What the topics have.
+#[derive(Default)]
+struct PublishedActivity {
+    /// When deliveries arrived.
+    arrivals: HashMap<Likeness, Vec<SystemTime>>,
+    /// How many events with exactly this time were recovered.
+    recovered: HashMap<(Likeness, SystemTime), u64>,
+    /// The ids of both, because a topic may have an event twice.
+    ids: HashSet<String>,
+}
+
+/// What the log has.
+#[derive(Default)]
+struct Logged {
+    /// The time of each entry, and its text if that is needed.
+    entries: BTreeMap<Likeness, Vec<(SystemTime, Box<str>)>>,
+    illegible: u64,
+    /// Entries that do not say of which type they are, or of which resources, for each type that they may be.
+    vague: BTreeMap<&'static str, (u64, u64)>,
+}
+
+pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
+    let Some(access) = &task.config.recover.frameio else { return Ok(()) };
+    let mut published = PublishedActivity::default();
+    let topics = topics::events(task, &PROVIDER, &mut |event| published.take(event))?;
+    let (wait, client) = (|wait| task.wait(wait), task.client()?);
+    let (secrets, token_url) = match &access.login {
+        FrameioLogin::Token(token) => (vec![token.clone()], ""),
+        FrameioLogin::Client { secret, token_url, .. } => (vec![secret.clone()], token_url.as_str()),
+    };
+    let tokens = Api::new(client.clone(), token_url, TOKEN_MANNERS, secrets.clone(), &wait);
+    let mut api = Frameio::new(access, Api::new(client, &access.base_url, MANNERS, secrets, &wait), tokens);
+    let mut logged = Logged::default();
+    // Days may be those of another zone, and the last one may be left out.
+    let days = (task.window.since - DAY, task.window.until + 2 * DAY);
+    api.audit_log(days, &mut |entry| {
+        logged.take(task, &access.workspaces, entry);
+        Ok(())
+    })?;
+    for (name, row) in &mut comparison.rows {
+        if UNLOGGED.contains(name) {
+            row.unknown.push("Frame.io's audit log has no such entries".into());
+        } else {
+            row.found = Some(0);
+        }
+    }
+    for (key, mut entries) in std::mem::take(&mut logged.entries) {
+        let Some(row) = comparison.rows.get_mut(key.0) else { continue };
+        entries.sort_unstable();
+        row.found = row.found.map(|found| found + entries.len() as u64);
+        let times: Vec<SystemTime> = entries.iter().map(|(at, _)| *at).collect();
+        for place in published.without(&key, &times) {
+            row.missing += 1;
+            let (at, object) = &entries[place];
+            missing(Occurrence { event_type: key.0, subject: &key.1, at: Some(*at), twin: twin(&times, place), object })?;
+        }
+    }
+    doubt(task, comparison, &logged);
+    for (name, why) in topics.uncertain {
+        if let Some(row) = comparison.rows.get_mut(name).filter(|row| row.found.is_some()) {
+            row.unknown.push(why);
+        }
+    }
+    Ok(())
+}
+
+/// Says what the log does not show.
+fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged) {
+    let old = (task.now)().duration_since(task.window.since).is_ok_and(|age| age > KEPT);
+    for (name, row) in comparison.rows.iter_mut().filter(|(_, row)| row.found.is_some()) {
+        if old {
+            row.unknown.push("the audit log is only promised for 30 days".into());
+        }
+        if logged.illegible > 0 {
+            row.unknown.push(format!("{} entries of the log cannot be read", logged.illegible));
+        }
+        let (open, several) = logged.vague.get(name).copied().unwrap_or_default();
+        if open > 0 {
+            row.unknown.push(format!("{open} entries do not say whether they are about files or folders"));
+        }
+        if several > 0 {
+            row.unknown.push(format!("{several} entries stand for several files each, which they do not name"));
+        }
+    }
+}
+
+impl PublishedActivity {
+    fn take(&mut self, event: Event) {
+        let Some(Payload::FrameioEvent(payload)) = event.payload else { return };
+        let Some(name) = PROVIDER.names().find(|name| *name == event.r#type) else { return };
+        if !self.ids.insert(event.id) {
+            return;
+        }
+        let key = (name, payload.resource_id, payload.user_id);
+        if event.origin == i32::from(Origin::Recovered) {
+            if let Some(at) = event.occurred_at.and_then(instant) {
+                *self.recovered.entry((key, at)).or_default() += 1;
+            }
+        } else if let Some(at) = event.received_at.and_then(instant) {
+            self.arrivals.entry(key).or_default().push(at);
+        }
+    }
+
+    /// Returns the places of those entries of the log, whose times are in order, that no event stands for.
+    fn without(&mut self, key: &Likeness, times: &[SystemTime]) -> Vec<usize> {
+        let mut open = Vec::new();
+        for (place, at) in times.iter().enumerate() {
+            match self.recovered.get_mut(&(key.clone(), *at)) {
+                Some(count) if *count > 0 => *count -= 1,
+                _ => open.push((place, *at)),
+            }
+        }
+        let mut arrivals = self.arrivals.remove(key).unwrap_or_default();
+        arrivals.sort_unstable();
+        unmatched(&open, &arrivals)
+    }
+}
+
+/// Returns which one an entry is among those of the same time.
+fn twin(times: &[SystemTime], place: usize) -> u32 {
+    let before = times[..place].iter().rev().take_while(|at| **at == times[place]).count();
+    u32::try_from(before).unwrap_or(u32::MAX)
+}
+
+/// Returns the places of the entries that have no arrival of their own soon after them. Both are in order. Taking the earliest arrival for the earliest
+/// entry leaves the fewest entries without one, because all windows are of the same length.
+fn unmatched(entries: &[(usize, SystemTime)], arrivals: &[SystemTime]) -> Vec<usize> {
+    let mut arrivals = arrivals.iter().peekable();
+    let has_none = |(_, at): &&(usize, SystemTime)| {
+        while arrivals.next_if(|arrival| **arrival + SKEW < *at).is_some() {}
+        arrivals.next_if(|arrival| **arrival <= *at + WITHIN).is_none()
+    };
+    entries.iter().filter(has_none).map(|(place, _)| *place).collect()
+}
+
+/// Returns an entry without the address of the user, which is nobody's business on the topics.
+fn without_address(entry: &str) -> Box<str> {
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(entry).unwrap_or_default();
+    fields.remove("ip_address");
+    serde_json::Value::Object(fields).to_string().into()
+}
+
+impl Logged {
+    fn take(&mut self, task: &Task<'_>, workspaces: &[String], text: &str) {
+        let Ok(entry) = AuditEntry::of(text) else {
+            self.illegible += 1;
+            return;
+        };
+        // The log is that of the whole account, and a webhook is of one workspace.
+        let elsewhere = !entry.workspace_id.is_empty() && !workspaces.is_empty() && !workspaces.contains(&entry.workspace_id);
+        if elsewhere || !task.window.holds(entry.at) {
+            return;
+        }
+        match Counterpart::of(&entry.event_type, &entry.resource_type) {
+            Counterpart::Webhook(name) => {
+                let text = if task.objects { without_address(text) } else { Box::default() };
+                self.entries.entry((name, entry.resource_id, entry.user_id)).or_default().push((entry.at, text));
+            }
+            Counterpart::OneOf(types) => types.iter().for_each(|name| self.vague.entry(name).or_default().0 += 1),
+            Counterpart::Several(types) => types.iter().for_each(|name| self.vague.entry(name).or_default().1 += 1),
+            Counterpart::None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

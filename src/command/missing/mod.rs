@@ -1,0 +1,188 @@
+//! Which events a provider's own books know and the topics do not have. `reconcile` reports them.
+
+mod filesafety;
+mod filespin;
+mod frameio;
+pub(super) mod options;
+pub(super) mod report;
+mod topics;
+mod uploadcare;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    api::{self, ApiError},
+    command::Failure,
+    config::{Config, Environment},
+    outbound::Client,
+    provider::{self, Provider},
+};
+
+/// How often a wait looks whether the command should stop.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How far before a window something is looked at: the topics for clocks that differ, days for other zones.
+const MARGIN: Duration = Duration::from_secs(2 * 86_400);
+
+/// The times of the events that are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TimeWindow {
+    /// The first instant of the window.
+    pub(super) since: SystemTime,
+    /// The first instant after the window.
+    pub(super) until: SystemTime,
+}
+
+impl TimeWindow {
+    /// Returns the window between two times in milliseconds since the epoch; without an end, it ends `grace` before now, and at the latest
+    /// there.
+    pub(super) fn of(since: i64, until: Option<i64>, grace: Duration, now: SystemTime) -> Result<Self, Failure> {
+        let time = |milliseconds: i64| {
+            let since = u64::try_from(milliseconds).ok().map(Duration::from_millis);
+            let time = since.and_then(|since| UNIX_EPOCH.checked_add(since)).filter(|time| *time >= UNIX_EPOCH + MARGIN);
+            time.ok_or_else(|| Failure::Usage("a time must be after 1970".into()))
+        };
+        let since = time(since)?;
+        let latest = now.checked_sub(grace).unwrap_or(UNIX_EPOCH);
+        let until = until.map(time).transpose()?;
+        if until.is_some_and(|until| until > now) {
+            return Err(Failure::Usage("--until is in the future: what has not happened cannot be missing".into()));
+        }
+        let until = until.map_or(latest, |until| until.min(latest));
+        if since >= until {
+            let left_out = match grace.as_secs() {
+                0 => String::new(),
+                seconds => format!(", and the last {seconds} s before now are left out (--grace)"),
+            };
+            return Err(Failure::Usage(format!("--since must be before --until{left_out}")));
+        }
+        Ok(Self { since, until })
+    }
+
+    fn holds(self, time: SystemTime) -> bool {
+        (self.since..self.until).contains(&time)
+    }
+}
+
+/// An event that the provider knows of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Occurrence<'a> {
+    /// One of the provider's types.
+    pub(super) event_type: &'static str,
+    /// What the event is about.
+    pub(super) subject: &'a str,
+    /// When it happened, by the provider's clock, if that is known.
+    pub(super) at: Option<SystemTime>,
+    /// Which one it is among events that are equal in type, subject and time, counted from 0.
+    pub(super) twin: u32,
+    /// What the API says of it, as JSON; empty if the task does not ask for it.
+    pub(super) object: &'a str,
+}
+
+/// What is known of the events of one type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Row {
+    /// How many the provider knows; none where it keeps no such book.
+    pub(super) found: Option<u64>,
+    /// How many of these the topics do not have.
+    pub(super) missing: u64,
+    /// What cannot be known, and why.
+    pub(super) unknown: Vec<String>,
+}
+
+/// A provider's books beside the topics.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    /// The provider.
+    pub(super) provider: &'static Provider,
+    /// A row for each type that was asked for.
+    pub(super) rows: BTreeMap<&'static str, Row>,
+}
+
+/// Everything that a comparison needs.
+pub(super) struct Task<'a> {
+    pub(super) config: &'a Config,
+    pub(super) environment: &'a Environment,
+    pub(super) window: TimeWindow,
+    /// How much earlier than the window a file may have been uploaded to which something happened in it; none is no limit.
+    pub(super) lookback: Option<Duration>,
+    /// The types to look at; an empty list means all.
+    pub(super) types: &'a [String],
+    /// Whether what is on the topics counts as missing, too.
+    pub(super) everything: bool,
+    /// Whether the caller needs what the API says of each missing event.
+    pub(super) objects: bool,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) now: fn() -> SystemTime,
+}
+
+/// What a comparison calls for each event that is missing.
+pub(super) type OnMissing<'a> = &'a mut dyn FnMut(Occurrence<'_>) -> Result<(), Failure>;
+
+impl Task<'_> {
+    /// Compares the books of a provider with the topics.
+    pub(super) fn compare(&self, provider: &'static Provider, missing: OnMissing<'_>) -> Result<Comparison, Failure> {
+        let mut comparison = Comparison { provider, rows: self.rows(provider) };
+        match provider.name {
+            "filespin" => filespin::compare(self, &mut comparison, missing)?,
+            "filesafety" => filesafety::compare(self, &mut comparison, missing)?,
+            "frameio" => frameio::compare(self, &mut comparison, missing)?,
+            "uploadcare" => uploadcare::compare(self, &mut comparison, missing)?,
+            name => return Err(Failure::Failed(format!("Hookgate knows no API of {name}"))),
+        }
+        Ok(comparison)
+    }
+
+    /// Returns an empty row for each type of a provider that was asked for.
+    fn rows(&self, provider: &'static Provider) -> BTreeMap<&'static str, Row> {
+        let wanted = |name: &&str| self.types.is_empty() || self.types.iter().any(|it| it == name);
+        provider.names().filter(wanted).map(|name| (name, Row::default())).collect()
+    }
+
+    fn client(&self) -> Result<Client, Failure> {
+        Ok(api::client(&self.config.recover, self.environment)?)
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Waits, and returns whether to go on.
+    fn wait(&self, wait: Duration) -> bool {
+        let begin = Instant::now();
+        while !self.stopped() {
+            let left = wait.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            thread::sleep(left.min(LOOK_EVERY));
+        }
+        false
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Returns the providers whose API the configuration names.
+pub(super) fn configured(config: &Config) -> Vec<&'static Provider> {
+    let recover = &config.recover;
+    let named = |provider: &&Provider| match provider.name {
+        "filespin" => recover.filespin.is_some(),
+        "filesafety" => recover.filesafety.is_some(),
+        "frameio" => recover.frameio.is_some(),
+        "uploadcare" => recover.uploadcare.is_some(),
+        _ => false,
+    };
+    provider::ALL.iter().copied().filter(named).collect()
+}

@@ -1,0 +1,79 @@
+//! The report of a comparison, for people and for programs.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use super::{Comparison, Occurrence, Row, TimeWindow, options::ReportFormat};
+use crate::{event::timestamp, logged::printable, provider::Provider};
+
+/// What can be said of a type, for people and for programs.
+fn state(row: &Row) -> &'static str {
+    match row {
+        Row { missing: 1.., .. } => "missing",
+        Row { unknown, .. } if !unknown.is_empty() => "unknown",
+        _ => "complete",
+    }
+}
+
+/// Prints one missing event.
+pub(in crate::command) fn missing(
+    out: &mut impl Write,
+    format: ReportFormat,
+    provider: &Provider,
+    event: Occurrence<'_>,
+) -> io::Result<()> {
+    let (subject, at) = (printable(event.subject), event.at.map(|at| timestamp(at).to_string()));
+    match format {
+        ReportFormat::Pretty => {
+            writeln!(out, "missing  {}  {}  {}  {subject}", at.as_deref().unwrap_or("–"), provider.name, event.event_type)
+        }
+        ReportFormat::Json => {
+            let line =
+                json!({ "missing": { "provider": provider.name, "type": event.event_type, "subject": subject, "time": at } });
+            writeln!(out, "{line}")
+        }
+    }
+}
+
+/// Prints the table of a provider.
+pub(in crate::command) fn show(
+    out: &mut impl Write,
+    format: ReportFormat,
+    window: &TimeWindow,
+    comparison: &Comparison,
+) -> io::Result<()> {
+    let name = comparison.provider.name;
+    let [since, until] = [window.since, window.until].map(|time| timestamp(time).to_string());
+    if format == ReportFormat::Json {
+        for (event_type, row) in &comparison.rows {
+            let line = json!({
+                "provider": name, "type": event_type, "since": since, "until": until, "state": state(row), "known": row.found,
+                "on_topics": row.found.map(|found| found - row.missing), "missing": row.found.map(|_| row.missing), "unknown": row.unknown,
+            });
+            writeln!(out, "{line}")?;
+        }
+        return out.flush();
+    }
+    writeln!(out, "{name}, from {since} to {until}")?;
+    let width = comparison.rows.keys().map(|it| it.len()).max().unwrap_or_default();
+    writeln!(out, "  {:width$}  {:>9}  {:>9}  {:>9}", "type", "known", "on topics", "missing")?;
+    for (event_type, row) in &comparison.rows {
+        let number = |of: fn(u64, &Row) -> u64| row.found.map_or_else(|| "–".to_owned(), |found| of(found, row).to_string());
+        let said = match state(row) {
+            "missing" => format!("{} missing", row.missing),
+            "complete" => "complete".to_owned(),
+            _ => "cannot know".to_owned(),
+        };
+        let why = if row.unknown.is_empty() { String::new() } else { format!(": {}", row.unknown.join("; ")) };
+        writeln!(
+            out,
+            "  {event_type:width$}  {:>9}  {:>9}  {:>9}  {said}{}",
+            number(|found, _| found),
+            number(|found, row| found - row.missing),
+            number(|_, row| row.missing),
+            printable(&why),
+        )?;
+    }
+    out.flush()
+}

@@ -1,0 +1,79 @@
+//! Reading the topics of a provider back.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
+
+use super::Task;
+use crate::{
+    app::topic_table,
+    command::{Failure, note, usable_brokers},
+    event::EventKind,
+    kafka::read::{Read, Selection, Start, TopicReader},
+    proto::{self, Event},
+    provider::Provider,
+};
+
+/// How long one wait for a record is.
+const WAIT: Duration = Duration::from_millis(200);
+/// How much earlier than an event its record may seem to be: the provider's clock may be ahead of ours.
+const CLOCKS: Duration = Duration::from_secs(3600);
+
+/// What the topics say about themselves.
+pub(super) struct TopicDoubts {
+    /// The types of which the topics may have lost records, with the reason.
+    pub(super) uncertain: Vec<(&'static str, String)>,
+}
+
+/// Calls `visit` with each event of a provider that was published since the window began, in no particular order over the partitions.
+pub(super) fn events(task: &Task<'_>, provider: &'static Provider, visit: &mut dyn FnMut(Event)) -> Result<TopicDoubts, Failure> {
+    if task.everything {
+        return Ok(TopicDoubts { uncertain: Vec::new() });
+    }
+    let table = topic_table(task.config);
+    let named: Vec<(&'static str, String)> = provider
+        .names()
+        .map(|name| (name, table.topic(EventKind::Named { provider: provider.name, name }).to_string()))
+        .collect();
+    let topics: BTreeSet<String> = named.iter().map(|(_, topic)| topic.clone()).collect();
+    let start = Start::Time(milliseconds(task.window.since - CLOCKS));
+    let kafka = usable_brokers(&task.config.kafka)?;
+    let selection = Selection { topics: topics.into_iter().collect(), partitions: Vec::new(), start, until: None, follow: false };
+    let mut reader = TopicReader::select(&kafka, selection)?;
+    loop {
+        if task.stopped() {
+            return Err(Failure::Failed("stopped".into()));
+        }
+        match reader.next(WAIT)? {
+            Read::CaughtUp => break,
+            Read::Nothing => {
+                if let Some(trouble) = reader.take_trouble() {
+                    note(&trouble);
+                }
+            }
+            Read::Record(stored) => {
+                let value = proto::unframe(stored.value_bytes()).map_or(stored.value_bytes(), |(_, event)| event);
+                if let Some(event) = proto::read_event(value).filter(|event| event.provider == provider.name) {
+                    visit(event);
+                }
+            }
+        }
+    }
+    let why = |topic: &String| {
+        if reader.missing().contains(topic) {
+            Some(format!("there is no topic {topic}"))
+        } else if reader.begins_later().contains(topic) {
+            Some(format!("{topic} has deleted records that may be of this time"))
+        } else {
+            None
+        }
+    };
+    let uncertain = named.iter().filter_map(|(name, topic)| Some((*name, why(topic)?))).collect();
+    Ok(TopicDoubts { uncertain })
+}
+
+fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

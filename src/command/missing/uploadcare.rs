@@ -1,0 +1,151 @@
+//! Uploadcare: the times that the REST API keeps of each file are those of its webhooks, to the microsecond.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Comparison, Occurrence, OnMissing, Task, topics};
+use crate::{
+    api::{Api, uploadcare},
+    command::Failure,
+    event::{instant, timestamp},
+    provider::uploadcare::{FileHistory, INFO_UPDATED, PROVIDER, STORED, UPLOADED},
+};
+
+/// How long Uploadcare keeps a file that nobody stores.
+const UNSTORED_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Why changes of metadata and tags are never found.
+const NO_TIME: &str = "Uploadcare keeps no time of these changes";
+
+/// An event, as a hash of its type, its file and its time. 16 bytes each, so that a million events fit 50 MiB.
+type Mark = [u8; 16];
+
+fn mark(event_type: &str, uuid: &str, at: SystemTime) -> Mark {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut hash = Sha256::new();
+    for part in [event_type, uuid] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.update(since.as_micros().to_be_bytes());
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut mark = [0; 16];
+    mark.copy_from_slice(&digest[..16]);
+    mark
+}
+
+/// What is known of an event of the window.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The topics have it.
+    Published,
+    /// The books have been seen to have it, too, or have it alone.
+    Counted,
+}
+
+/// One comparison while it runs.
+struct Pass<'a, 't> {
+    task: &'a Task<'t>,
+    comparison: &'a mut Comparison,
+    known: HashMap<Mark, Standing>,
+    missing: OnMissing<'a>,
+    /// Files that the API describes in an unreadable form.
+    illegible: u64,
+    /// Files that were removed, and so do not say any more whether they were stored within the window.
+    silent: u64,
+    failure: Option<Failure>,
+}
+
+pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
+    let Some(access) = &task.config.recover.uploadcare else { return Ok(()) };
+    let mut known = HashMap::new();
+    let topics = topics::events(task, &PROVIDER, &mut |event| {
+        if let Some(at) = event.occurred_at.and_then(instant) {
+            known.insert(mark(&event.r#type, &event.subject, at), Standing::Published);
+        }
+    })?;
+    for (name, row) in &mut comparison.rows {
+        match *name {
+            INFO_UPDATED => row.unknown.push(NO_TIME.into()),
+            _ => row.found = Some(0),
+        }
+    }
+    let wait = |wait| task.wait(wait);
+    let mut api = Api::new(task.client()?, &access.base_url, uploadcare::MANNERS, vec![access.secret_key.clone()], &wait);
+    let from = task.lookback.map_or(SystemTime::UNIX_EPOCH, |lookback| task.window.since - lookback);
+    let mut pass = Pass { task, comparison, known, missing, illegible: 0, silent: 0, failure: None };
+    // A file that is removed between the two listings is in both, and in the other order it would be in neither.
+    for removed in [false, true] {
+        uploadcare::files(&mut api, access, (removed, from), task.now, &mut |file| Ok(pass.take(file)))?;
+        if let Some(failure) = pass.failure.take() {
+            return Err(failure);
+        }
+    }
+    pass.doubt(from);
+    for (name, why) in topics.uncertain {
+        if let Some(row) = comparison.rows.get_mut(name).filter(|row| row.found.is_some()) {
+            row.unknown.push(why);
+        }
+    }
+    Ok(())
+}
+
+impl Pass<'_, '_> {
+    /// Takes a file of a listing. Returns whether to go on: nothing has happened within the window to files that were uploaded after it.
+    fn take(&mut self, file: &str) -> bool {
+        match FileHistory::of(file) {
+            Ok(history) if history.uploaded >= self.task.window.until => false,
+            Ok(history) => {
+                self.failure = self.count(&history, file).err();
+                self.failure.is_none()
+            }
+            Err(_) => {
+                self.illegible += 1;
+                true
+            }
+        }
+    }
+
+    /// Counts what has happened to a file within the window.
+    fn count(&mut self, history: &FileHistory, file: &str) -> Result<(), Failure> {
+        let window = self.task.window;
+        if history.stored.is_none() && history.removed.is_some_and(|removed| removed >= window.since) {
+            self.silent += 1;
+        }
+        for (event_type, at) in history.events().filter(|(_, at)| window.holds(*at)) {
+            let Some(row) = self.comparison.rows.get_mut(event_type) else { continue };
+            let before = self.known.insert(mark(event_type, &history.uuid, at), Standing::Counted);
+            if before == Some(Standing::Counted) {
+                continue;
+            }
+            row.found = row.found.map(|found| found + 1);
+            if before.is_none() {
+                row.missing += 1;
+                (self.missing)(Occurrence { event_type, subject: &history.uuid, at: Some(at), twin: 0, object: file })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what the listings do not show.
+    fn doubt(&mut self, from: SystemTime) {
+        for (name, row) in self.comparison.rows.iter_mut().filter(|(_, row)| row.found.is_some()) {
+            if self.illegible > 0 {
+                row.unknown.push(format!("{} files of the listing cannot be read", self.illegible));
+            }
+            if *name == STORED && self.silent > 0 {
+                row.unknown.push(format!("{} removed files do not say any more when they were stored", self.silent));
+            }
+            // Files that are not stored live for 24 hours, so within this time all that were stored have been seen.
+            let all_stores = self.task.lookback.is_none_or(|lookback| lookback >= UNSTORED_LIFE);
+            let seen = *name == UPLOADED || *name == STORED && all_stores || self.task.lookback.is_none();
+            if !seen {
+                let from = timestamp(from);
+                row.unknown.push(format!("files uploaded before {from} were not looked at: --lookback all"));
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The result as metrics.
+
+use std::{fs, io, path::Path, time::SystemTime};
+
+use crate::{
+    command::{Failure, missing::Comparison},
+    metrics::textfile,
+};
+
+/// Writes the results as metrics. The file appears whole or not at all: the collector may read at any time.
+pub(super) fn write(file: &Path, comparisons: &[Comparison], now: SystemTime) -> Result<(), Failure> {
+    let rows = comparisons.iter().flat_map(|comparison| {
+        let name = comparison.provider.name;
+        comparison.rows.iter().map(move |(event_type, row)| (name, *event_type, row.missing, !row.unknown.is_empty()))
+    });
+    let names: Vec<&str> = comparisons.iter().map(|comparison| comparison.provider.name).collect();
+    let text = textfile::reconciled(&rows.collect::<Vec<_>>(), &names, now);
+    let mut unfinished = file.as_os_str().to_owned();
+    unfinished.push(".tmp");
+    let failed = |error: io::Error| Failure::Failed(format!("cannot write {:?}: {error}", file.display().to_string()));
+    fs::write(&unfinished, text).map_err(failed)?;
+    fs::rename(&unfinished, file).map_err(failed)
+}

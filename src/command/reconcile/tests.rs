@@ -1,0 +1,121 @@
+use clap::Parser as _;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{
+    super::missing::{Comparison, Row},
+    *,
+};
+use crate::command::Failure;
+
+#[derive(Debug, clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+fn arguments(line: &[&str]) -> Arguments {
+    Line::try_parse_from(["reconcile"].iter().chain(line)).expect("accepted").arguments
+}
+
+#[test]
+fn the_window_ends_before_what_is_under_way() {
+    #[track_caller]
+    fn check(now: SystemTime, line: &[&str], expected: Result<(u64, u64), &str>) {
+        let line = arguments(line);
+        let window = TimeWindow::of(line.since, line.until, line.grace, now).map(|window| {
+            let ago = |time| now.duration_since(time).expect("earlier").as_secs();
+            (ago(window.since), ago(window.until))
+        });
+        match (window, expected) {
+            (Ok(window), Ok(expected)) => assert_eq!(window, expected),
+            (Err(Failure::Usage(text)), Err(expected)) => assert!(text.contains(expected), "{text}"),
+            (window, _) => panic!("{window:?}"),
+        }
+    }
+    let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let at = |ago: u64| format!("{}", (1_800_000_000 - ago) * 1000);
+    check(now, &["--since", &at(3600)], Ok((3600, 900)));
+    check(now, &["--since", &at(3600), "--grace", "1h"], Err("--since must be before --until"));
+    check(now, &["--since", &at(3600), "--grace", "0s"], Ok((3600, 0)));
+    check(now, &["--since", &at(3600), "--until", &at(1800)], Ok((3600, 1800)));
+    check(now, &["--since", &at(3600), "--until", &at(60)], Ok((3600, 900)));
+    check(now, &["--since", &at(600)], Err("--since must be before --until"));
+    check(now, &["--since", &at(60), "--until", &at(3600)], Err("--since must be before --until"));
+    check(now, &["--since", &at(60), "--until", "1800000001000"], Err("in the future"));
+}
+
+#[test]
+fn a_finding_is_what_a_person_should_see() {
+    fn check(row: Row, named: &[&str], finding: bool) {
+        let provider = provider::by_name("uploadcare").expect("known");
+        let comparison = Comparison { provider, rows: [("file.deleted", row)].into() };
+        let named: Vec<String> = named.iter().map(ToString::to_string).collect();
+        assert_eq!(is_finding(&comparison, &named), finding);
+    }
+    let unknown = || vec!["why".to_owned()];
+    check(Row { found: Some(1), ..Row::default() }, &["file.deleted"], false);
+    check(Row { found: Some(1), missing: 1, ..Row::default() }, &[], true);
+    check(Row { unknown: unknown(), ..Row::default() }, &[], false);
+    check(Row { unknown: unknown(), ..Row::default() }, &["file.stored"], false);
+    check(Row { unknown: unknown(), ..Row::default() }, &["file.deleted"], true);
+}
+
+#[test]
+fn the_report_says_what_is_known() {
+    let provider = provider::by_name("uploadcare").expect("known");
+    let row =
+        |found, missing, unknown: &[&str]| Row { found, missing, unknown: unknown.iter().map(ToString::to_string).collect() };
+    let rows = [
+        ("file.deleted", row(Some(12), 0, &["old files"])),
+        ("file.info_updated", row(None, 0, &["no time"])),
+        ("file.stored", row(Some(988), 18, &[])),
+        ("file.uploaded", row(Some(1204), 0, &[])),
+    ];
+    let comparison = Comparison { provider, rows: rows.into() };
+    let window = TimeWindow { since: UNIX_EPOCH + Duration::from_secs(10), until: UNIX_EPOCH + Duration::from_secs(3610) };
+    let shown = |format| {
+        let mut out = Vec::new();
+        report::show(&mut out, format, &window, &comparison).expect("written");
+        String::from_utf8(out).expect("text")
+    };
+    assert_eq!(
+        shown(ReportFormat::Pretty),
+        "uploadcare, from 1970-01-01T00:00:10Z to 1970-01-01T01:00:10Z\n\
+         \x20 type                   known  on topics    missing\n\
+         \x20 file.deleted              12         12          0  cannot know: old files\n\
+         \x20 file.info_updated          –          –          –  cannot know: no time\n\
+         \x20 file.stored              988        970         18  18 missing\n\
+         \x20 file.uploaded           1204       1204          0  complete\n"
+    );
+    let lines: Vec<serde_json::Value> =
+        shown(ReportFormat::Json).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let states: Vec<&str> = lines.iter().filter_map(|line| line["state"].as_str()).collect();
+    assert_eq!(states, ["unknown", "unknown", "missing", "complete"]);
+    assert_eq!((&lines[2]["on_topics"], &lines[1]["missing"]), (&970.into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn the_metrics_are_those_of_the_comparison() {
+    let types = [("uploadcare", "file.deleted", 3, true), ("uploadcare", "file.stored", 0, false)];
+    let text = crate::metrics::textfile::reconciled(&types, &["uploadcare"], UNIX_EPOCH + Duration::from_secs(7));
+    for line in [
+        "# TYPE hookgate_reconcile_missing gauge",
+        "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} 3",
+        "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.stored\"} 0",
+        "hookgate_reconcile_unknown{provider=\"uploadcare\",type=\"file.deleted\"} 1",
+        "hookgate_reconcile_unknown{provider=\"uploadcare\",type=\"file.stored\"} 0",
+        "hookgate_reconcile_timestamp_seconds{provider=\"uploadcare\"} 7",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} is not in {text}");
+    }
+    assert_eq!(text.lines().count(), 6 + 5);
+}
+
+#[test]
+fn a_type_that_nobody_has_is_refused() {
+    let providers = [provider::by_name("uploadcare").expect("known")];
+    assert!(known_types(&["file.deleted".into()], &providers).is_ok());
+    let Err(Failure::Usage(text)) = known_types(&["file.delete".into()], &providers) else { panic!("accepted") };
+    assert!(text.contains("did you mean file.deleted?"), "{text}");
+}

@@ -1,0 +1,250 @@
+//! `hookgate recover`: publishes events whose webhooks never arrived, from what the provider's own API says of them.
+
+mod candidates;
+
+use std::{
+    io::{self, BufWriter, IsTerminal as _, Write},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use clap::{Args, builder::PossibleValuesParser};
+use serde_json::json;
+
+use self::candidates::{Candidate, Candidates};
+use super::{
+    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
+    missing::{
+        Comparison, Row, Task, TimeWindow,
+        options::{Lookback, ReportFormat, known_types, lookback, providers},
+        report,
+    },
+    note,
+    run::{Run, confirm},
+    tail::{moment, watch},
+};
+use crate::{
+    clock,
+    config::{Config, EndpointConfig, Environment, Needs},
+    delivery::Recovered,
+    encode::{Record, encode_recovered},
+    event::{Event, EventKind, parse_time, timestamp},
+    logged::printable,
+    proto::Origin,
+};
+
+/// The providers whose books say enough to make events of.
+const PROVIDERS: [&str; 4] = ["filespin", "filesafety", "frameio", "uploadcare"];
+
+/// Publish events whose webhooks never arrived, from what the provider's own API says of them.
+///
+/// Asks the provider what has happened since a time, looks on the topics for an event of each, says what is missing, and publishes that after
+/// a confirmation, oldest first, with the origin RECOVERED. What it publishes has the same ids if it is run again. It has no signature, and
+/// lacks what the API does not say: docs/recovery.md. Exits with 0 if nothing is left, with 3 if something could not be got back, and with 1 if
+/// the provider or Kafka cannot be used.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  hookgate recover uploadcare --since 2026-11-22T10:00:00Z --until 2026-11-22T14:00:00Z --dry-run
+  hookgate recover uploadcare --since 2026-11-22T10:00:00Z --until 2026-11-22T14:00:00Z
+  hookgate recover frameio --since 24h --types comment.created,file.versioned --yes
+  hookgate recover filespin --since 24h --endpoint media --rate 20")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: ConfigSource,
+    /// The provider to ask.
+    #[arg(value_name = "PROVIDER", value_parser = PossibleValuesParser::new(PROVIDERS))]
+    provider: String,
+    /// The endpoint that the webhooks should have come in on; needed where the provider has several.
+    #[arg(long, value_name = "NAME")]
+    endpoint: Option<String>,
+    /// Begin at a time: 24h or -24h, 2026-11-22T10:00:00Z, 2026-11-22 (UTC), or milliseconds since 1970.
+    #[arg(long, value_name = "TIME", required_unless_present = "resume", allow_hyphen_values = true, value_parser = moment)]
+    since: Option<i64>,
+    /// End at a time, which is not included; by default now.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
+    until: Option<i64>,
+    /// Get back only these types, such as file.deleted.
+    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    types: Vec<String>,
+    /// How much earlier a file may have been uploaded that was stored, scanned or deleted since; `all` looks at every file.
+    #[arg(long, value_name = "TIME SPAN", default_value = "24h", value_parser = lookback)]
+    lookback: Lookback,
+    /// Publish also what is on the topics already; consumers see the same events again.
+    #[arg(long)]
+    all: bool,
+    /// Only say what would be published.
+    #[arg(long)]
+    dry_run: bool,
+    /// Publish without asking.
+    #[arg(long)]
+    yes: bool,
+    /// Publish at most this many events, the oldest ones; the rest is counted.
+    #[arg(long, value_name = "EVENTS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    limit: u32,
+    /// Publish at most this many events a second.
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: Option<u32>,
+    /// Go on where another run has stopped: the cursor that it has printed.
+    #[arg(long, value_name = "CURSOR", conflicts_with = "since")]
+    resume: Option<String>,
+    /// By default pretty on a terminal, json elsewhere.
+    #[arg(long, value_enum)]
+    format: Option<ReportFormat>,
+}
+
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
+    let since = match (&arguments.resume, arguments.since) {
+        (Some(cursor), _) => resumed(cursor, &arguments.provider)?,
+        (None, since) => since.unwrap_or_default(),
+    };
+    let window = TimeWindow::of(since, arguments.until, Duration::ZERO, clock::system())?;
+    let config = arguments.source.load(environment, Needs::Recovery)?;
+    let endpoint = endpoint(&config, arguments)?;
+    providers(std::slice::from_ref(&arguments.provider), &config)?;
+    known_types(&arguments.types, &[endpoint.provider])?;
+    let task = Task {
+        config: &config,
+        environment,
+        window,
+        lookback: arguments.lookback.0,
+        types: &arguments.types,
+        everything: arguments.all,
+        objects: true,
+        stop: watch()?,
+        now: clock::system,
+    };
+    let mut candidates = Candidates::new(arguments.limit);
+    let comparison = task.compare(endpoint.provider, &mut |event| {
+        candidates.take(event);
+        Ok(())
+    })?;
+    // The plan is for the person who decides; the output is for what was done.
+    report::show(&mut io::stderr().lock(), ReportFormat::Pretty, &window, &comparison)?;
+    let (mut candidates, left) = candidates.oldest();
+    let found = candidates.len();
+    candidates.retain(|candidate| event(endpoint, candidate).is_some());
+    let unusable = found - candidates.len();
+    let plan = Plan { candidates, left, unusable, comparison };
+    plan.say(arguments);
+    if !arguments.dry_run && !plan.candidates.is_empty() {
+        let (number, title) = (plan.candidates.len(), endpoint.provider.title);
+        let question = format!("Publish {number} events of {title} for the endpoint {}?", endpoint.name);
+        if !confirm(&question, arguments.yes)? {
+            return Err(Failure::Failed("nothing was published".into()));
+        }
+        publish(&task, endpoint, &plan.candidates, arguments)?;
+    }
+    if plan.leaves_something(arguments) { Err(Failure::Reported(EXIT_FINDINGS)) } else { Ok(true) }
+}
+
+/// What a run would publish, and what it would leave.
+struct Plan {
+    candidates: Vec<Candidate>,
+    /// Newer events beyond the limit.
+    left: u64,
+    /// Events of which the API says too little.
+    unusable: usize,
+    comparison: Comparison,
+}
+
+impl Plan {
+    fn say(&self, arguments: &Arguments) {
+        if self.unusable > 0 {
+            note(&format!("{} events cannot be made from what the API says", self.unusable));
+        }
+        if self.left > 0 {
+            note(&format!("{} newer events are left for another run, because of --limit {}", self.left, arguments.limit));
+        }
+        if arguments.dry_run || self.candidates.is_empty() {
+            note(&format!("{} events would be published", self.candidates.len()));
+        }
+    }
+
+    /// Returns whether a person should look, although the run itself has worked.
+    fn leaves_something(&self, arguments: &Arguments) -> bool {
+        let unknown = |(name, row): (&&str, &Row)| arguments.types.iter().any(|it| it == name) && !row.unknown.is_empty();
+        let not_done = arguments.dry_run && !self.candidates.is_empty();
+        self.left > 0 || self.unusable > 0 || not_done || self.comparison.rows.iter().any(unknown)
+    }
+}
+
+/// Publishes the events, and says where another run can go on if this one does not reach its end.
+fn publish(task: &Task<'_>, endpoint: &EndpointConfig, candidates: &[Candidate], arguments: &Arguments) -> Result<(), Failure> {
+    let format = arguments.format.unwrap_or(if io::stdout().is_terminal() { ReportFormat::Pretty } else { ReportFormat::Json });
+    let what = format!("recover {} for {}, {} events", endpoint.provider.name, endpoint.name, candidates.len());
+    let origin = (Origin::Recovered, &*what);
+    let run = Run::begin(task.config, task.environment, origin, arguments.rate, Arc::clone(&task.stop))?;
+    let records = candidates.iter().filter_map(|candidate| {
+        let found = Recovered {
+            endpoint: Arc::clone(&endpoint.name),
+            body: Bytes::copy_from_slice(candidate.object.as_bytes()),
+            received_at: (task.now)(),
+            twin: candidate.twin,
+        };
+        Some(encode_recovered(found, endpoint.provider, event(endpoint, candidate)?, &run.encoding))
+    });
+    let (mut out, mut done) = (BufWriter::new(io::stdout().lock()), 0);
+    let published = run.publish(records, &mut |record, acknowledgement| {
+        done += 1;
+        show(&mut out, format, record, (acknowledgement.partition, acknowledgement.offset))
+    });
+    out.flush()?;
+    if done < candidates.len() {
+        let next = candidates[done].at.unwrap_or(UNIX_EPOCH);
+        note(&format!("go on with --resume {}", cursor(endpoint.provider.name, next)));
+    }
+    let published = published?;
+    run.end(published);
+    if published.stopped { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
+}
+
+/// Returns the event of a candidate, if what the API says is enough for one.
+fn event(endpoint: &EndpointConfig, candidate: &Candidate) -> Option<Event> {
+    let event = (endpoint.provider.recovered)(candidate.event_type, candidate.object.as_bytes());
+    (matches!(event.kind, EventKind::Named { .. }) && event.subject.is_some()).then_some(event)
+}
+
+fn show(out: &mut impl Write, format: ReportFormat, record: &Record, (partition, offset): (i32, i64)) -> io::Result<()> {
+    let (kind, key) = (record.kind.name(), printable(&record.key));
+    match format {
+        ReportFormat::Pretty => writeln!(out, "published  {kind}  {key}  {}  {partition}:{offset}", record.topic),
+        ReportFormat::Json => {
+            let place = json!({ "topic": &*record.topic, "partition": partition, "offset": offset });
+            writeln!(out, "{}", json!({ "published": { "kind": kind, "id": record.id, "subject": key, "record": place } }))
+        }
+    }
+}
+
+/// Returns where another run can go on: with the events of this time.
+fn cursor(provider: &str, at: SystemTime) -> String {
+    format!("{provider}/1/{}", timestamp(at))
+}
+
+/// Reads a [`cursor`], as milliseconds since the epoch, rounded down.
+fn resumed(cursor: &str, provider: &str) -> Result<i64, Failure> {
+    let time = cursor.strip_prefix(provider).and_then(|rest| rest.strip_prefix("/1/")).and_then(parse_time);
+    let milliseconds = time.and_then(|time| time.seconds.checked_mul(1000)?.checked_add(i64::from(time.nanos) / 1_000_000));
+    milliseconds.ok_or_else(|| {
+        Failure::Usage(format!(
+            "--resume takes what an earlier run has printed: {provider}/1/ and a time, such as {provider}/1/2026-11-22T10:00:00Z"
+        ))
+    })
+}
+
+/// Returns the endpoint that the webhooks should have come in on.
+fn endpoint<'a>(config: &'a Config, arguments: &Arguments) -> Result<&'a EndpointConfig, Failure> {
+    let of_provider: Vec<_> = config.endpoints.iter().filter(|it| it.provider.name == arguments.provider).collect();
+    let names = || of_provider.iter().map(|it| &*it.name).collect::<Vec<_>>().join(", ");
+    match (&arguments.endpoint, &*of_provider) {
+        (_, []) => Err(Failure::configuration(format!("no endpoint of {} is configured", arguments.provider))),
+        (Some(name), _) => of_provider.iter().find(|it| *it.name == **name).copied().ok_or_else(|| {
+            Failure::Usage(format!("--endpoint {name}: no such endpoint of {}; there are {}", arguments.provider, names()))
+        }),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(Failure::Usage(format!("--endpoint is missing: {} has {}", arguments.provider, names()))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! A run: what a command publishes at once. It has an id of its own, which stands in its messages and in a header of each of its records,
+//! so that afterwards anybody can find out who has published what.
+
+use std::{
+    collections::VecDeque,
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    app,
+    command::{Failure, note},
+    config::{self, Config, Environment},
+    encode::{Encoding, RUN_HEADER, Record},
+    error::Error,
+    kafka::{Acknowledgement, Pending, Publisher},
+    proto::Origin,
+    registry::{self, SubjectState},
+};
+
+/// How many records may wait for their acknowledgement at once.
+const IN_FLIGHT_MAX: usize = 200;
+/// How long Kafka may be away before the run ends.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a topic may be missing: the cluster may just be creating it.
+const PATIENCE_MISSING: Duration = Duration::from_secs(5);
+/// The pause before a record is sent again.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How long the last records may take at the end.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// One run of a command that publishes.
+pub(super) struct Run {
+    /// The id of the run, a random UUID.
+    pub(super) id: String,
+    publisher: Publisher,
+    /// How events of this run are encoded.
+    pub(super) encoding: Encoding,
+    wait: Duration,
+    /// The shortest time between two records.
+    interval: Duration,
+    stop: Arc<AtomicBool>,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// What a run has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Published {
+    /// How many records Kafka has acknowledged.
+    pub(super) records: u64,
+    /// Whether the user has stopped the run before its end.
+    pub(super) stopped: bool,
+}
+
+impl Run {
+    /// Begins a run: `what` says in a few words what it does. At most `rate` records a second are sent, if there is a rate.
+    pub(super) fn begin(
+        config: &Config,
+        environment: &Environment,
+        (origin, what): (Origin, &str),
+        rate: Option<u32>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, Failure> {
+        let topics = app::topic_table(config);
+        let names: Vec<Arc<str>> = topics.by_topic().into_keys().collect();
+        let framing = registry::framing(config, &names);
+        if let Some(schema_registry) = &config.schema_registry {
+            let known: Vec<&str> = names.iter().map(|name| &**name).collect();
+            let states = registry::inspect(schema_registry, &known, schema_registry.register)?;
+            for topic in &known {
+                let subject = schema_registry.strategy.subject(topic, registry::schema::MESSAGE);
+                match states.get(&subject) {
+                    Some(SubjectState::Known { id }) => framing.know(topic, *id),
+                    Some(SubjectState::Trouble(why)) => return Err(Failure::Failed(why.clone())),
+                    _ => {
+                        let text = format!(
+                            "the schema registry does not have the schema of {subject}: `hookgate topics --apply` registers it"
+                        );
+                        return Err(Failure::Failed(text));
+                    }
+                }
+            }
+        }
+        let metrics = Arc::new(app::metrics_of(config, &names)?);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = Self {
+            id: random_id()?,
+            publisher: Publisher::start(config, names, metrics)?,
+            encoding: Encoding { topics, framing, record_bytes_max: config.topics.max_message_bytes, origin },
+            wait: config.kafka.publish_timeout,
+            interval: rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.max(1)),
+            stop,
+            runtime,
+        };
+        let begin = Instant::now();
+        while !run.publisher.reached() {
+            if begin.elapsed() > PATIENCE || run.stopped() {
+                return Err(Failure::Failed(
+                    "Kafka cannot be reached: `hookgate check --cluster` says why; nothing was published".into(),
+                ));
+            }
+            run.runtime.block_on(run.publisher.first_contact(AGAIN_AFTER));
+            if !run.publisher.reached() {
+                thread::sleep(AGAIN_AFTER);
+            }
+        }
+        note(&format!("run {} of {}: {what}", run.id, who(environment)));
+        Ok(run)
+    }
+
+    /// Publishes records in order. Each counts, and is reported to `acknowledged`, when Kafka has acknowledged it. A stop ends it after
+    /// those that are under way; so does a Kafka that stays away, which is an error that says how many were published.
+    pub(super) fn publish(
+        &self,
+        records: impl IntoIterator<Item = Record>,
+        acknowledged: &mut dyn FnMut(&Record, Acknowledgement) -> io::Result<()>,
+    ) -> Result<Published, Failure> {
+        let mut published = Published::default();
+        let mut under_way: VecDeque<(Record, Pending)> = VecDeque::new();
+        let mut due = Instant::now();
+        for mut record in records {
+            if self.stopped() {
+                published.stopped = true;
+                break;
+            }
+            record.headers.push((RUN_HEADER, self.id.clone().into()));
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            due = Instant::now().max(due) + self.interval;
+            if under_way.len() >= IN_FLIGHT_MAX {
+                self.settle(&mut under_way, &mut published, acknowledged)?;
+            }
+            let begin = Instant::now();
+            let pending = loop {
+                match self.send(&record) {
+                    Ok(pending) => break pending,
+                    // What waits for its acknowledgement may be what it has no room beside.
+                    Err(_) if !under_way.is_empty() => self.settle(&mut under_way, &mut published, acknowledged)?,
+                    Err(error) => self.pause(&record, &error, begin, published)?,
+                }
+            };
+            under_way.push_back((record, pending));
+        }
+        while !under_way.is_empty() {
+            self.settle(&mut under_way, &mut published, acknowledged)?;
+        }
+        Ok(published)
+    }
+
+    fn send(&self, record: &Record) -> Result<Pending, Error> {
+        self.publisher.enqueue(record, ())
+    }
+
+    /// Waits for the oldest record that is under way, and sends it again as long as that may help.
+    fn settle(
+        &self,
+        under_way: &mut VecDeque<(Record, Pending)>,
+        published: &mut Published,
+        acknowledged: &mut dyn FnMut(&Record, Acknowledgement) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let Some((record, pending)) = under_way.pop_front() else { return Ok(()) };
+        let begin = Instant::now();
+        let mut sent = Ok(pending);
+        loop {
+            match sent.and_then(|pending| self.runtime.block_on(self.publisher.wait(pending, self.wait))) {
+                Ok(acknowledgement) => {
+                    published.records += 1;
+                    return Ok(acknowledged(&record, acknowledgement)?);
+                }
+                Err(error) => self.pause(&record, &error, begin, *published)?,
+            }
+            sent = self.send(&record);
+        }
+    }
+
+    /// Waits before a record is sent again. It is an error once Kafka has been away for too long, or the user has stopped the run.
+    fn pause(&self, record: &Record, error: &Error, begin: Instant, published: Published) -> Result<(), Failure> {
+        let topic = &record.topic;
+        let missing = self.publisher.missing_topics().contains(topic);
+        if begin.elapsed() <= if missing { PATIENCE_MISSING } else { PATIENCE } && !self.stopped() {
+            thread::sleep(AGAIN_AFTER);
+            return Ok(());
+        }
+        let why = if missing {
+            format!("there is no topic {topic}, or it may not be written to: `hookgate check --cluster` says more")
+        } else {
+            format!("Kafka does not store the records of {topic}: {error}")
+        };
+        Err(Failure::Failed(format!("run {}: {why}; {} were published before", self.id, published.records)))
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Ends the run and says what it has done.
+    pub(super) fn end(self, published: Published) {
+        let unflushed = self.publisher.close(FLUSH);
+        let stopped = if published.stopped { ", stopped before its end" } else { "" };
+        let rest = if unflushed > 0 { format!(", {unflushed} not acknowledged") } else { String::new() };
+        note(&format!("run {}: {} published{rest}{stopped}", self.id, published.records));
+    }
+}
+
+/// Asks on the terminal whether to go on. Where there is none to ask on, the flag must have said so.
+pub(super) fn confirm(question: &str, yes: bool) -> Result<bool, Failure> {
+    if yes {
+        return Ok(true);
+    }
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(Failure::Usage(format!("{question} There is no terminal to ask on: add --yes, or --dry-run to only look")));
+    }
+    write!(io::stderr(), "{question} [y/N] ")?;
+    io::stderr().flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Returns a random UUID.
+fn random_id() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::Failed(format!("no randomness: {error}")))?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+}
+
+/// Returns who runs the command, as far as the environment says so.
+fn who(environment: &Environment) -> String {
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| environment.get(name)).unwrap_or("somebody");
+    format!("{user}@{}", config::host_name().as_deref().unwrap_or("somewhere"))
+}
+
+#[cfg(test)]
+mod tests;

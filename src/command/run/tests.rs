@@ -1,0 +1,53 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::{config, delivery::Recovered, encode::encode_recovered, kafka::mock::Mock, provider::uploadcare::PROVIDER};
+
+fn config(brokers: &str) -> Config {
+    let text = format!(
+        "[kafka]\nbrokers = [\"{brokers}\"]\n[endpoints.uploadcare]\nprovider = \"uploadcare\"\nsecrets = [\"env:SECRET\"]\n"
+    );
+    config::parse(&text, "t", &[("SECRET", "a-secret-of-some-length")].into_iter().collect(), &[]).expect("a configuration")
+}
+
+fn record(run: &Run, number: usize) -> Record {
+    let file = format!("{{\"uuid\":\"{number:08}\",\"datetime_uploaded\":\"2026-11-22T10:00:00Z\"}}");
+    let event = (PROVIDER.recovered)("file.uploaded", file.as_bytes());
+    let found = Recovered { endpoint: "uploadcare".into(), body: Bytes::from(file), received_at: std::time::UNIX_EPOCH, twin: 0 };
+    encode_recovered(found, &PROVIDER, event, &run.encoding)
+}
+
+fn begin(config: &Config, stop: &Arc<AtomicBool>) -> Run {
+    Run::begin(config, &Environment::default(), (Origin::Recovered, "a test"), None, Arc::clone(stop)).expect("begun")
+}
+
+/// More than may be under way at once.
+#[test]
+fn each_record_counts_once_it_is_acknowledged() {
+    let mock = Mock::start(&["hookgate.uploadcare.file.uploaded".to_owned()]).expect("a cluster");
+    let (config, stop) = (config(mock.brokers()), Arc::default());
+    let run = begin(&config, &stop);
+    let records: Vec<Record> = (0..3 * IN_FLIGHT_MAX).map(|number| record(&run, number)).collect();
+    let mut keys = Vec::new();
+    let published = run.publish(records, &mut |record, _| {
+        assert!(record.headers.iter().any(|(name, value)| *name == RUN_HEADER && *value == run.id));
+        keys.push(record.key.clone());
+        Ok(())
+    });
+    let expected: Vec<String> = (0..3 * IN_FLIGHT_MAX).map(|number| format!("{number:08}")).collect();
+    assert_eq!(keys, expected);
+    assert_eq!(published.expect("published"), Published { records: expected.len() as u64, stopped: false });
+}
+
+#[test]
+fn a_stop_ends_the_run_after_what_is_under_way() {
+    let mock = Mock::start(&["hookgate.uploadcare.file.uploaded".to_owned()]).expect("a cluster");
+    let (config, stop) = (config(mock.brokers()), Arc::<AtomicBool>::default());
+    let run = begin(&config, &stop);
+    let records = (0..100).map(|number| {
+        stop.store(number == 10, Ordering::Relaxed);
+        record(&run, number)
+    });
+    let published = run.publish(records, &mut |_, _| Ok(())).expect("published");
+    assert_eq!(published, Published { records: 10, stopped: true });
+}
