@@ -34,7 +34,7 @@ on IPv6 too where the Services have it. */}}
 {{- else if and (kindIs "map" $value) (not (include "hookgate.isReference" $value)) -}}
 {{- $_ := set $tables $key $value -}}
 {{- else -}}
-{{- if has $key (list "password" "client_secret" "token" "secrets") -}}
+{{- if has $key (list "password" "client_secret" "token" "secrets" "api_key" "secret_key") -}}
 {{- range ternary $value (list $value) (kindIs "slice" $value) -}}
 {{- include "hookgate.checkSecret" (dict "path" (printf "%s.%s" $path $key) "value" .) -}}
 {{- end -}}
@@ -119,12 +119,12 @@ on IPv6 too where the Services have it. */}}
 {{- end }}
 
 {{/*
-The Secrets and ConfigMaps of all references, by their folder. Each is one volume, so that a missing Secret does not delay the changes of the others.
+The Secrets and ConfigMaps of all references, by their folder. The daemon does not use `recover`, so its pods do not get those credentials. Each is one volume, so that a missing Secret does not delay the changes of the others.
 They are mounted as whole folders, because a file that is mounted by subPath never changes.
 */}}
 {{- define "hookgate.mounts" -}}
 {{- $mounts := dict -}}
-{{- range include "hookgate.references" .Values.config | trim | splitList "\n" | uniq | compact -}}
+{{- range include "hookgate.references" (omit .Values.config "recover") | trim | splitList "\n" | uniq | compact -}}
 {{- with fromJson . -}}
 {{- $path := include "hookgate.mountPath" . -}}
 {{- $mount := get $mounts $path | default (dict "secret" .secretName "configMap" .configMapName "needed" list "optional" list) -}}
