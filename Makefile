@@ -9,7 +9,7 @@ APART := fuzz/Cargo.toml examples/scan-gate/Cargo.toml
 
 .PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly package test-tools test-kafka test-proxy examples \
 	proto asyncapi codegen deps msrv fuzz-check faults-short deploy-check faults soak drill otel fuzz e2e e2e-where-it-can release image bench sbom \
-	fuzz-corpus deploy-bless
+	fuzz-corpus deploy-bless stubs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,7 +55,7 @@ fmt-check: ## fail where the code is not formatted
 lint: ## clippy; a warning is an error
 	$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
 	$(CARGO) clippy --locked --test kafka --test proxy --quiet -- -D warnings
-	for package in bench faults; do $(CARGO) clippy --locked --package "hookgate-$$package" --all-targets --quiet -- -D warnings; done
+	for package in bench faults stubs; do $(CARGO) clippy --locked --package "hookgate-$$package" --all-targets --quiet -- -D warnings; done
 	for manifest in $(APART); do \
 		$(CARGO) clippy --locked --manifest-path "$$manifest" --target-dir target --all-targets --quiet -- -D warnings; \
 	done
@@ -68,15 +68,16 @@ package: ## build the crate from the files that would be published
 	$(CARGO) package --locked --allow-dirty --quiet
 
 # The results of the fault scenarios mean nothing unless the driver's own code is right.
-test-tools: ## run the tests of the fault driver and of the Rust example
+test-tools: ## run the tests of the fault driver, of the stand-ins for APIs and of the Rust example
 	$(CARGO) test --locked --package hookgate-faults --quiet
+	$(CARGO) test --locked --package hookgate-stubs --quiet
 	$(CARGO) test --locked --manifest-path examples/scan-gate/Cargo.toml --target-dir target --quiet
 
 ##@ What CI runs: real Kafka, proxies, registry, PostgreSQL; Java, Maven, Go, Node.js, Python; under 25 minutes
 
 # The tests come last, so that CI's log ends with their results.
 check-all: ## run the ring before and all of this one
-	scripts/check fmt-check lint doc test-tools proto asyncapi codegen package deps deploy-check fuzz-check faults-short examples test test-proxy test-kafka
+	scripts/check fmt-check lint doc test-tools proto asyncapi codegen package deps deploy-check fuzz-check faults-short stubs examples test test-proxy test-kafka
 
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
 	scripts/schema/buf
@@ -99,6 +100,9 @@ fuzz-check: ## run the fuzz targets on their seeds and on fixed mutations
 # No limit in these scenarios depends on how fast the machine is.
 faults-short: build ## break a leader, the daemon, its replicas and the network under load (three real brokers, Linux); two minutes
 	$(CARGO) run --locked --quiet --package hookgate-faults -- --short $(SCENARIOS)
+
+stubs: ## use the stand-ins of the providers' APIs with the official clients of Uploadcare and Frame.io (Python); no Kafka
+	tests/stubs/run
 
 # A folder of this name exists, so the target must be phony.
 examples: ## run the examples of consumers end to end: real Kafka, PostgreSQL, duplicated and reordered deliveries (Java, Python)

@@ -1,4 +1,6 @@
-//! FileSpin's API: the search.
+//! FileSpin's API: the search, the reissue of callbacks, and the settings.
+
+mod manage;
 
 use serde_json::{Value, json};
 
@@ -6,6 +8,8 @@ use crate::{
     http::{Reply, Request},
     time::{Micros, read, write},
 };
+
+pub use manage::Reissue;
 
 /// An asset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +41,12 @@ pub struct Account {
     searches: Vec<Vec<Asset>>,
     /// Whether the pages of a search are gone after the first.
     pub searches_expire: bool,
+    /// The URLs of the webhooks, in one text.
+    pub web_urls: String,
+    /// Which events there are callbacks for.
+    pub callback_events: Value,
+    /// The reissues that were asked for.
+    pub reissued: Vec<Reissue>,
 }
 
 impl Default for Account {
@@ -48,6 +58,12 @@ impl Default for Account {
             mistakes: 0,
             searches: Vec::new(),
             searches_expire: false,
+            web_urls: "https://elsewhere.example.com/receiver, https://hooks.example.com/webhooks/filespin".into(),
+            callback_events: json!({
+                "file-saved": true, "file-processed": true, "file-data-updated": true, "file-deleted": true,
+                "file-undeleted": true, "addon-processed": false, "file-seen": true,
+            }),
+            reissued: Vec::new(),
         }
     }
 }
@@ -69,7 +85,8 @@ impl Account {
             self.mistakes += 1;
             return fault(401, "Invalid key");
         }
-        match (request.method.as_str(), request.path.strip_prefix("/api/v1/search").unwrap_or("none")) {
+        let Some(rest) = request.path.strip_prefix("/api/v1/search") else { return self.manage(request) };
+        match (request.method.as_str(), rest) {
             ("POST", "") => self.search(&request.body),
             ("GET", rest) => {
                 let mut parts = rest.trim_start_matches('/').split('/').map(|part| part.parse::<usize>().ok());
@@ -109,7 +126,7 @@ fn page_of(found: &[Asset], page: usize, size: usize) -> Vec<Value> {
     found.iter().skip((page - 1) * size).take(size).map(object).collect()
 }
 
-fn object(asset: &Asset) -> Value {
+pub(crate) fn object(asset: &Asset) -> Value {
     json!({
         "id": asset.id, "status": asset.status, "name": "sample.mov", "size": 8_836_363, "content_type": "video/quicktime",
         "upload_time": write(asset.uploaded, 0), "update_time": write(asset.updated, 0), "conversions": {}, "metadata": {},

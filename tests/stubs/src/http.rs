@@ -62,6 +62,18 @@ impl Request {
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
     }
+
+    /// Returns the fields of a body, which is JSON or a form; none if it is neither.
+    pub(crate) fn fields(&self) -> Option<serde_json::Map<String, serde_json::Value>> {
+        if self.body.is_empty() {
+            return Some(serde_json::Map::new());
+        }
+        if self.header("content-type").is_some_and(|text| text.starts_with("application/x-www-form-urlencoded")) {
+            let form = pairs(&String::from_utf8_lossy(&self.body));
+            return Some(form.into_iter().map(|(name, value)| (name, value.into())).collect());
+        }
+        serde_json::from_slice(&self.body).ok()
+    }
 }
 
 impl Reply {
@@ -116,12 +128,16 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
     let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
     let headers: Vec<_> = headers.collect();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let query = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (decode(name), decode(value)));
     let mut request =
-        Request { method, path: path.to_owned(), query: query.collect(), headers, body: Vec::new(), target: target.clone() };
+        Request { method, path: path.to_owned(), query: pairs(query), headers, body: Vec::new(), target: target.clone() };
     let length = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     request.body = vec![0; length];
     stream.read_exact(&mut request.body).ok()?;
     Some(request)
+}
+
+/// Reads a query or a form.
+fn pairs(text: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (decode(name), decode(value))).collect()
 }

@@ -3,10 +3,13 @@
 //!
 //! One server has all four: their paths differ. A test fills the books, switches faults on, and looks at what was asked.
 
+mod control;
+pub mod faults;
 pub mod filesafety;
 pub mod filespin;
 pub mod frameio;
 mod http;
+pub mod make;
 pub mod time;
 pub mod uploadcare;
 
@@ -34,8 +37,59 @@ pub struct Books {
     pub filespin: filespin::Account,
     /// What goes wrong with the next requests, one each, in this order; a request for which `None` comes up is answered as usual.
     pub faults: Vec<Option<Fault>>,
+    /// What goes wrong with the next requests to one provider, after those faults.
+    pub faults_of: Vec<(Provider, Fault)>,
     /// The requests so far: method and target.
     pub log: Vec<String>,
+    /// The names of the headers of those requests, as they were sent.
+    pub header_names: Vec<Vec<String>>,
+    /// What `make` has made.
+    pub happened: Vec<make::Happened>,
+}
+
+/// Whose API a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// Uploadcare.
+    Uploadcare,
+    /// Frame.io, and Adobe's tokens for it.
+    Frameio,
+    /// FileSpin.
+    Filespin,
+    /// FileSafety.
+    Filesafety,
+}
+
+impl Provider {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Uploadcare, Self::Frameio, Self::Filespin, Self::Filesafety];
+
+    /// Returns the name, as Hookgate's configuration writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uploadcare => "uploadcare",
+            Self::Frameio => "frameio",
+            Self::Filespin => "filespin",
+            Self::Filesafety => "filesafety",
+        }
+    }
+
+    /// Returns the provider of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// Returns whose API has this path.
+    fn of_path(path: &str) -> Option<Self> {
+        let starts = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
+        match path {
+            _ if starts(&["/files/", "/webhooks/"]) => Some(Self::Uploadcare),
+            _ if starts(&["/ims/", "/v4/"]) => Some(Self::Frameio),
+            _ if starts(&["/v1/"]) => Some(Self::Filesafety),
+            _ if starts(&["/api/v1/"]) => Some(Self::Filespin),
+            _ => None,
+        }
+    }
 }
 
 /// A running server. It ends when it is dropped.
@@ -53,8 +107,17 @@ impl Stub {
     ///
     /// Panics if there is no free port.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("bound");
+        Self::listen("127.0.0.1:0").expect("a free port")
+    }
+
+    /// Starts a server at an address of this machine.
+    ///
+    /// # Errors
+    ///
+    /// Fails if nothing can listen there.
+    pub fn listen(address: &str) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
         let (books, stopping) = (Arc::<Mutex<Books>>::default(), Arc::<AtomicBool>::default());
         let (shared, stop) = (Arc::clone(&books), Arc::clone(&stopping));
         thread::spawn(move || {
@@ -66,7 +129,7 @@ impl Stub {
                 thread::spawn(move || http::serve(stream, |request| answer(&shared, request)));
             }
         });
-        Self { address, books, stopping }
+        Ok(Self { address, books, stopping })
     }
 
     /// Returns the base URL of all four APIs.
@@ -81,6 +144,7 @@ impl Stub {
 
     /// Returns the targets of the requests so far, and forgets them.
     pub fn asked(&self) -> Vec<String> {
+        self.books().header_names.clear();
         std::mem::take(&mut self.books().log)
     }
 }
@@ -94,19 +158,33 @@ impl Drop for Stub {
 }
 
 fn answer(books: &Mutex<Books>, request: &Request) -> Reply {
+    if request.path.starts_with("/_stub/") {
+        return control::answer(books, request);
+    }
     let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
     books.log.push(format!("{} {}", request.method, request.target));
-    let fault = if books.faults.is_empty() { None } else { books.faults.remove(0) };
+    books.header_names.push(request.headers.iter().map(|(name, _)| name.clone()).collect());
+    let provider = Provider::of_path(&request.path);
+    let fault = if books.faults.is_empty() {
+        let place = books.faults_of.iter().position(|(it, _)| Some(*it) == provider);
+        place.map(|place| books.faults_of.remove(place).1)
+    } else {
+        books.faults.remove(0)
+    };
     if let Some(Fault::Instead(reply)) = fault {
         return *reply;
     }
     let host = request.header("host").unwrap_or_default().to_owned();
-    let reply = match request.path.as_str() {
-        path if path.starts_with("/files/") => books.uploadcare.answer(request, &host),
-        path if path.starts_with("/ims/") || path.starts_with("/v4/") => books.frameio.answer(request),
-        path if path.starts_with("/v1/") => books.filesafety.answer(request),
-        path if path.starts_with("/api/v1/") => books.filespin.answer(request),
-        _ => Reply::json(404, &serde_json::json!({ "detail": "Not found." })),
+    let reply = match provider {
+        Some(Provider::Uploadcare) if request.path.starts_with("/webhooks/") => books.uploadcare.answer_webhooks(request),
+        Some(Provider::Uploadcare) => books.uploadcare.answer(request, &host),
+        Some(Provider::Frameio) => books.frameio.answer(request),
+        Some(Provider::Filesafety) => books.filesafety.answer(request),
+        Some(Provider::Filespin) => books.filespin.answer(request),
+        None => Reply::json(404, &serde_json::json!({ "detail": "Not found." })),
     };
     Reply { fault, ..reply }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,6 @@
-//! Uploadcare's REST API 0.7: the listings of files.
+//! Uploadcare's REST API 0.7: the listings of files, and webhooks.
+
+mod webhooks;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::{Digest as _, Md5};
@@ -10,6 +12,8 @@ use crate::{
     http::{Reply, Request},
     time::{Micros, SECOND, read, shortest},
 };
+
+pub use webhooks::Webhook;
 
 const MEDIA_TYPE: &str = "application/vnd.uploadcare-v0.7+json";
 /// How far the `Date` of a signed request may be off.
@@ -49,6 +53,12 @@ pub struct Project {
     pub stuck: bool,
     /// Whether `total` is 0 whatever there is, which was seen.
     pub total_is_zero: bool,
+    /// The webhooks.
+    pub webhooks: Vec<Webhook>,
+    /// Why the project may have none, if it may not.
+    pub no_webhooks: Option<String>,
+    /// The targets that it may not have.
+    pub forbidden_targets: Vec<String>,
 }
 
 impl Default for Project {
@@ -62,6 +72,9 @@ impl Default for Project {
             next_host: None,
             stuck: false,
             total_is_zero: false,
+            webhooks: Vec::new(),
+            no_webhooks: None,
+            forbidden_targets: Vec::new(),
         }
     }
 }
@@ -187,7 +200,7 @@ fn with_appdata(request: &Request) -> bool {
     request.parameter("include") == Some("appdata")
 }
 
-fn object(file: &File, with_appdata: bool) -> Value {
+pub(crate) fn object(file: &File, with_appdata: bool) -> Value {
     let time = |time: Option<Micros>| time.map(shortest);
     let mut object = json!({
         "uuid": file.uuid, "datetime_uploaded": shortest(file.uploaded), "datetime_stored": time(file.stored),
