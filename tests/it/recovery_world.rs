@@ -22,7 +22,7 @@ use hookgate_stubs::{
 use rdkafka::{
     ClientConfig,
     message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
+    producer::{DeliveryFuture, FutureProducer, FutureRecord},
 };
 use serde_json::{Value, json};
 
@@ -132,19 +132,30 @@ impl World {
 
     /// Publishes a webhook as the daemon would have done.
     pub fn deliver(&self, endpoint: &str, provider: &str, body: &Value, at: Micros) {
+        self.deliver_all(&[(endpoint, provider, body.to_string().into_bytes(), at)]);
+    }
+
+    /// Publishes webhooks as the daemon would have done: endpoint, provider, body and time of arrival of each.
+    pub fn deliver_all(&self, webhooks: &[(&str, &str, Vec<u8>, Micros)]) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let _entered = runtime.enter();
+        let reports: Vec<_> =
+            webhooks.iter().map(|(endpoint, provider, body, at)| self.send(endpoint, provider, body, *at)).collect();
+        for report in reports {
+            runtime.block_on(report).expect("reported").expect("stored");
+        }
+    }
+
+    fn send(&self, endpoint: &str, provider: &str, body: &[u8], at: Micros) -> DeliveryFuture {
         let provider = by_name(provider).expect("known");
         let secret = KEYS.iter().find(|(name, _)| *name == endpoint).expect("known").1;
         let received_at = UNIX_EPOCH + Duration::from_micros(at.unsigned_abs());
-        let (key, body) = (Secret::new(secret.as_bytes()).expect("a secret"), body.to_string());
-        let signed: Vec<String> = provider.sign(body.as_bytes(), &key, received_at).into_iter().map(|(_, value)| value).collect();
+        let key = Secret::new(secret.as_bytes()).expect("a secret");
+        let signed: Vec<String> = provider.sign(body, &key, received_at).into_iter().map(|(_, value)| value).collect();
         let credential = if signed.is_empty() { Credential::Token(secret.into()) } else { Credential::Headers(signed) };
-        let delivery = Delivery {
-            endpoint: endpoint.into(),
-            credential,
-            content_type: "application/json".into(),
-            body: body.into(),
-            received_at,
-        };
+        let body = body.to_vec().into();
+        let delivery =
+            Delivery { endpoint: endpoint.into(), credential, content_type: "application/json".into(), body, received_at };
         let keys = Keys { secrets: vec![(1, key)], secret_missing: false, tolerance: Duration::from_secs(300) };
         let verified = provider.verify(delivery, &keys).expect("proven");
         let event = (provider.classify)(&verified);
@@ -153,9 +164,8 @@ impl World {
             .headers
             .iter()
             .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_ref()) }));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let stored = FutureRecord::to(&record.topic).key(&record.key).payload(&record.value).headers(headers);
-        runtime.block_on(self.producer.send(stored.timestamp(record.timestamp_ms), Duration::from_secs(10))).expect("stored");
+        self.producer.send_result(stored.timestamp(record.timestamp_ms)).unwrap_or_else(|(error, _)| panic!("{error}"))
     }
 
     pub fn run(&self, line: &str) -> Finished {

@@ -68,6 +68,9 @@ mod dev;
 /// What an outage has cost, and how it is got back.
 mod recovery;
 
+/// The same with thousands of made events.
+mod recovery_model;
+
 /// A schema registry, read back with Confluent's own deserializer.
 mod registry;
 

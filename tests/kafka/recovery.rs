@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A world on the real broker, with its topics.
-fn world() -> World {
+pub fn world() -> World {
     let world = World::on(&plain(), &prefix(""));
     let made = world.run("topics --apply");
     assert_eq!(made.code, Some(0), "{made:?}");

@@ -12,16 +12,20 @@ use crate::{
 };
 
 /// The last verdict of a scan that the topics have.
+#[derive(Clone)]
 struct LastVerdict {
     text: String,
     /// When the scan ended, and when the event arrived: the later one counts.
     order: (Option<SystemTime>, Option<SystemTime>),
+    /// Whether an event of the scan is within the window.
+    within: bool,
 }
 
 pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
     let Some(access) = &task.config.recover.filesafety else { return Ok(()) };
     let mut verdicts = BTreeMap::new();
     let topics = topics::events(task, &PROVIDER, &mut |event| take(task, &mut verdicts, event))?;
+    verdicts.retain(|_, verdict| verdict.within);
     let wait = |wait| task.wait(wait);
     let mut api = Api::new(task.client()?, &access.base_url, filesafety::MANNERS, vec![access.api_key.clone()], &wait);
     if let Some(row) = comparison.rows.get_mut(SCAN_COMPLETE) {
@@ -56,17 +60,17 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     Ok(())
 }
 
-/// Takes an event of the topics. A scan counts if it has an event within the window, and then with its last verdict, whenever that came.
+/// Takes an event of the topics, which come in no particular order. A scan counts if one of its events is within the window, and then with its
+/// last verdict, whenever that came.
 fn take(task: &Task<'_>, verdicts: &mut BTreeMap<String, LastVerdict>, event: Event) {
     let (ended, received) = (event.occurred_at.and_then(instant), event.received_at.and_then(instant));
     let Some(Payload::FilesafetyScan(scan)) = event.payload else { return };
     let within = received.is_some_and(|received| task.window.holds(received));
-    let verdict = LastVerdict { text: scan.verdict_text, order: (ended, received) };
-    match verdicts.get_mut(&event.subject) {
-        Some(known) if known.order < verdict.order => *known = verdict,
-        None if within => {
-            verdicts.insert(event.subject, verdict);
-        }
-        _ => {}
+    let newer = LastVerdict { text: scan.verdict_text, order: (ended, received), within };
+    let known = verdicts.entry(event.subject).or_insert_with(|| newer.clone());
+    let within = known.within || within;
+    if known.order < newer.order {
+        *known = newer;
     }
+    known.within = within;
 }
