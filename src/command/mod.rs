@@ -9,6 +9,7 @@ mod misfits;
 mod missing;
 mod reconcile;
 mod recover;
+mod replay;
 mod run;
 mod schema;
 mod scripts;
@@ -62,6 +63,7 @@ enum Command {
     Topics(topics::Arguments),
     Reconcile(reconcile::Arguments),
     Recover(recover::Arguments),
+    Replay(replay::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     /// Print the version, as --version does.
@@ -150,6 +152,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Topics(arguments) => topics::run(&arguments, &environment),
         Command::Reconcile(arguments) => reconcile::run(&arguments, &environment),
         Command::Recover(arguments) => recover::run(&arguments, &environment),
+        Command::Replay(arguments) => replay::run(&arguments, &environment),
         Command::Schema(arguments) => schema::run(&arguments, &environment),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Version => {

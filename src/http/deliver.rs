@@ -138,7 +138,7 @@ fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encodin
 
 /// Classifies a proven body. A body that triggers a defect of Hookgate must not crash a fleet again and again, and must not be lost: it
 /// goes to quarantine.
-fn classify(provider: &Provider, verified: &Verified) -> Event {
+pub fn classify(provider: &Provider, verified: &Verified) -> Event {
     catch_unwind(|| (provider.classify)(verified)).unwrap_or_else(|_panic| {
         report_panic(provider, "classifying");
         Event::quarantined(Fault { reason: FaultReason::Panic, detail: "reading the body failed".into() })

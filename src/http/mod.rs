@@ -29,6 +29,7 @@ mod webhooks;
 
 pub use accept::{FailedAccepts, serve};
 pub use captured::{has_token, offered_proof};
+pub use deliver::classify;
 pub use endpoint::{Endpoint, Endpoints};
 pub use intake::InFlight;
 pub use lines::Lines;

@@ -13,10 +13,11 @@ use std::{
 };
 
 use crate::{
-    delivery::Delivery,
+    delivery::{Credential, Delivery},
     error::Error,
     event::{Event, EventKind},
-    signature::{HmacScheme, Keys, Secret, Verified, verify_token},
+    proto::Proof,
+    signature::{HmacScheme, Keys, Secret, Verified, trusted, verify_token},
 };
 
 /// Every provider, in the order of the documents.
@@ -86,6 +87,17 @@ impl Provider {
             CredentialSource::UrlToken => verify_token(delivery, keys),
             CredentialSource::Hmac(scheme) => scheme.verify(delivery, keys),
         }
+    }
+
+    /// Takes a stored delivery as proven, as [`trusted`] says.
+    pub fn trust(&self, delivery: Delivery, proof: Proof) -> Verified {
+        let timestamp_text = match (&self.credential, &delivery.credential) {
+            (CredentialSource::Hmac(scheme), Credential::Headers(values)) => {
+                scheme.parts(values).ok().and_then(|(_, timestamp)| timestamp).unwrap_or_default().to_owned()
+            }
+            _ => String::new(),
+        };
+        trusted(delivery, proof, timestamp_text)
     }
 
     /// Returns the headers that sign a body as the provider would; none where the token in the URL is the proof.

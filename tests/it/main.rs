@@ -53,6 +53,9 @@ mod recovery_world;
 mod refusal_limit;
 mod refuse;
 mod registry;
+mod replay;
+#[allow(dead_code, reason = "the slow ring uses more of it")]
+mod replay_world;
 mod schema;
 mod secrets;
 mod smuggle;

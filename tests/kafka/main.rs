@@ -19,6 +19,9 @@ mod providers;
 #[path = "../it/recovery_world.rs"]
 #[allow(dead_code, reason = "the fast ring uses more of it")]
 mod recovery_world;
+#[path = "../it/replay_world.rs"]
+#[allow(dead_code, reason = "the fast ring uses more of it")]
+mod replay_world;
 #[path = "../it/secret_search.rs"]
 mod secret_search;
 #[path = "../it/waits.rs"]
@@ -70,6 +73,9 @@ mod recovery;
 
 /// The same with thousands of made events.
 mod recovery_model;
+
+/// Quarantined deliveries, published after all.
+mod replay;
 
 /// A schema registry, read back with Confluent's own deserializer.
 mod registry;

@@ -1,0 +1,141 @@
+//! What today's code makes of a stored delivery.
+
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
+
+use crate::{
+    config::{Config, Environment, SecretEvent, SecretRing},
+    delivery::{Credential, Delivery},
+    encode::delivery_id,
+    event::{self, EventKind, instant},
+    http::classify,
+    proto,
+    provider::{CredentialSource, Provider},
+    signature::{Keys, Verified},
+};
+
+/// What becomes of a stored delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ReplayOutcome {
+    /// It has a type now, and goes to the topic of it.
+    Passes,
+    /// Its body can still not be mapped, or its type is still unknown.
+    StillFails,
+    /// Its proof was a token, which is not stored.
+    NoProof,
+    /// Its signature fits none of the secrets of today.
+    OtherProof,
+    /// Its bytes and its id do not belong together: somebody else wrote or changed it.
+    Altered,
+    /// Its endpoint is not configured any more, or belongs to another provider now.
+    NoEndpoint,
+    /// The record has no body, or no time of arrival.
+    NoBody,
+    /// An earlier replay has published it.
+    Replayed,
+    /// The same delivery is stored twice, and counts once.
+    Repeated,
+}
+
+impl ReplayOutcome {
+    /// Returns what to print for it.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Passes => "would pass now",
+            Self::StillFails => "still fails",
+            Self::NoProof => "no checkable proof",
+            Self::OtherProof => "proof does not match",
+            Self::Altered => "id does not match",
+            Self::NoEndpoint => "endpoint not configured",
+            Self::NoBody => "body absent",
+            Self::Replayed => "already replayed",
+            Self::Repeated => "same delivery again",
+        }
+    }
+
+    /// Returns whether it is left for a person.
+    pub(super) fn is_left(self) -> bool {
+        !matches!(self, Self::Passes | Self::Replayed | Self::Repeated)
+    }
+}
+
+/// A delivery that passes: what was proven, who sent it, and how it is read today.
+pub(super) type ReadableDelivery = (Verified, &'static Provider, event::Event);
+
+/// The endpoints of today, with their secrets.
+pub(super) struct Bench<'a> {
+    endpoints: HashMap<&'a str, (&'static Provider, Keys)>,
+    trust: bool,
+}
+
+impl<'a> Bench<'a> {
+    /// Reads the secrets. Returns also why some could not be read: what only they prove counts as a proof that does not match.
+    pub(super) fn new(config: &'a Config, environment: &Environment, trust: bool) -> (Self, Vec<String>) {
+        let (mut endpoints, mut unreadable) = (HashMap::new(), Vec::new());
+        for endpoint in &config.endpoints {
+            let mut ring = SecretRing::new(endpoint, environment);
+            for event in ring.refresh() {
+                if let SecretEvent::Kept { slot, why, .. } = event {
+                    unreadable.push(format!("endpoint {}, secret {slot}: {why}", endpoint.name));
+                }
+            }
+            endpoints.insert(&*endpoint.name, (endpoint.provider, ring.keys()));
+        }
+        (Self { endpoints, trust }, unreadable)
+    }
+
+    /// Returns what today's code makes of a stored event. Nothing is parsed before it is proven, or trusted.
+    pub(super) fn judge(&self, stored: &proto::Event) -> Result<ReadableDelivery, ReplayOutcome> {
+        let (provider, keys) = self.endpoints.get(&*stored.endpoint).ok_or(ReplayOutcome::NoEndpoint)?;
+        if provider.name != stored.provider {
+            return Err(ReplayOutcome::NoEndpoint);
+        }
+        let received_at =
+            stored.received_at.and_then(instant).filter(|_| !stored.body.is_empty()).ok_or(ReplayOutcome::NoBody)?;
+        let verified = self.prove(stored, received_at, provider, keys)?;
+        let delivery = verified.delivery();
+        // The id is over the bytes. This is no proof, but it finds what was put together wrongly.
+        if delivery_id(&delivery.endpoint, verified.timestamp_text(), &delivery.body) != stored.id {
+            return Err(ReplayOutcome::Altered);
+        }
+        let event = classify(provider, &verified);
+        if matches!(event.kind, EventKind::Named { .. }) {
+            Ok((verified, provider, event))
+        } else {
+            Err(ReplayOutcome::StillFails)
+        }
+    }
+
+    fn prove(
+        &self,
+        stored: &proto::Event,
+        received_at: SystemTime,
+        provider: &'static Provider,
+        keys: &Keys,
+    ) -> Result<Verified, ReplayOutcome> {
+        let proof = stored.proof.clone().unwrap_or_default();
+        let value = |name: &&str| proof.headers.iter().find(|it| it.name == **name).map(|it| it.value.clone());
+        let (values, unproven) = match &provider.credential {
+            CredentialSource::UrlToken => (None, ReplayOutcome::NoProof),
+            CredentialSource::Hmac(scheme) => match scheme.headers.iter().map(value).collect::<Option<Vec<String>>>() {
+                Some(values) => (Some(values), ReplayOutcome::OtherProof),
+                None => (None, ReplayOutcome::NoProof),
+            },
+        };
+        let delivery = Delivery {
+            endpoint: Arc::from(&*stored.endpoint),
+            credential: Credential::Headers(values.clone().unwrap_or_default()),
+            content_type: stored.content_type.clone(),
+            body: stored.body.clone(),
+            received_at,
+        };
+        if values.is_some()
+            && let Ok(verified) = provider.verify(delivery.clone(), keys)
+        {
+            return Ok(verified);
+        }
+        if self.trust { Ok(provider.trust(delivery, proof)) } else { Err(unproven) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

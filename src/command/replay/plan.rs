@@ -1,0 +1,82 @@
+//! What a run would do, for people and for programs.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use serde_json::json;
+
+use super::judge::ReplayOutcome;
+use crate::{command::missing::options::ReportFormat, logged::printable, proto::Event};
+
+/// What a run would publish, and what it would leave.
+#[derive(Debug, Default)]
+pub(super) struct ReplayPlan {
+    /// What it would publish, oldest first.
+    pub(super) events: Vec<Event>,
+    /// How many newer events are left because of the limit.
+    pub(super) left: u64,
+    /// The bodies of the events.
+    bytes: usize,
+    counts: BTreeMap<String, BTreeMap<ReplayOutcome, u64>>,
+}
+
+/// The most bytes of bodies that one run publishes.
+const BYTES_MAX: usize = 256 << 20;
+
+impl ReplayPlan {
+    /// Counts records that are where they are for a reason.
+    pub(super) fn count(&mut self, reason: &str, outcome: ReplayOutcome, records: u64) {
+        *self.counts.entry(reason.to_owned()).or_default().entry(outcome).or_default() += records;
+    }
+
+    /// Counts a record that would pass as something else.
+    pub(super) fn correct(&mut self, reason: &str, outcome: ReplayOutcome) {
+        self.count(reason, outcome, 1);
+        if let Some(passes) = self.counts.get_mut(reason).and_then(|counts| counts.get_mut(&ReplayOutcome::Passes)) {
+            *passes = passes.saturating_sub(1);
+        }
+    }
+
+    /// Takes an event to publish.
+    pub(super) fn hold(&mut self, event: Event) {
+        self.bytes += event.body.len();
+        self.events.push(event);
+    }
+
+    /// Returns whether the run has as much as it may publish.
+    pub(super) fn is_full(&self, limit: u32) -> bool {
+        self.bytes >= BYTES_MAX / 2 || self.events.len() >= usize::try_from(limit).unwrap_or(usize::MAX)
+    }
+
+    /// Returns whether a person should look, although the run itself works.
+    pub(super) fn leaves_something(&self) -> bool {
+        let left = |(outcome, records): (&ReplayOutcome, &u64)| outcome.is_left() && *records > 0;
+        self.left > 0 || self.counts.values().flatten().any(left)
+    }
+
+    /// Prints how many records of each reason have which outcome.
+    pub(super) fn show(&self, out: &mut impl Write, format: ReportFormat) -> io::Result<()> {
+        let rows = self
+            .counts
+            .iter()
+            .flat_map(|(reason, counts)| counts.iter().map(move |(outcome, records)| (reason, outcome, records)));
+        let rows = rows.filter(|(_, _, records)| **records > 0);
+        if format == ReportFormat::Json {
+            for (reason, outcome, records) in rows {
+                writeln!(
+                    out,
+                    "{}",
+                    json!({ "plan": { "reason": printable(reason), "outcome": outcome.label(), "records": records } })
+                )?;
+            }
+            return out.flush();
+        }
+        writeln!(out, "{:16}  {:24}  {:>9}", "reason", "outcome", "records")?;
+        for (reason, outcome, records) in rows {
+            writeln!(out, "{:16}  {:24}  {records:>9}", printable(reason), outcome.label())?;
+        }
+        out.flush()
+    }
+}

@@ -1,0 +1,56 @@
+//! Reading topics from a place to their end.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    command::{Failure, note},
+    config::Kafka,
+    kafka::read::{Read, Selection, Start, StoredRecord, TopicReader},
+    proto::{self, Event},
+};
+
+/// How long one wait for a record is.
+const WAIT: Duration = Duration::from_millis(200);
+/// How long Kafka may be away before the reading ends.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Calls `visit` with each event that was there when reading began, in no particular order over the partitions. What is no event is skipped.
+pub(super) fn each(
+    kafka: &Kafka,
+    topics: Vec<String>,
+    start: Start,
+    stop: &AtomicBool,
+    visit: &mut dyn FnMut(&StoredRecord, Event),
+) -> Result<(), Failure> {
+    // The end is never a time: a record may be older than those before it.
+    let selection = Selection { topics, partitions: Vec::new(), start, until: None, follow: false };
+    let mut reader = TopicReader::select(kafka, selection)?;
+    let mut arrived = Instant::now();
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Failure::Failed("stopped; nothing was published".into()));
+        }
+        match reader.next(WAIT)? {
+            Read::CaughtUp => return Ok(()),
+            Read::Nothing => {
+                if let Some(trouble) = reader.take_trouble() {
+                    note(&trouble);
+                }
+                if arrived.elapsed() > PATIENCE {
+                    let text = "Kafka stays away: `hookgate check --cluster` says why; nothing was published";
+                    return Err(Failure::Failed(text.into()));
+                }
+            }
+            Read::Record(stored) => {
+                arrived = Instant::now();
+                let value = proto::unframe(stored.value_bytes()).map_or(stored.value_bytes(), |(_, event)| event);
+                if let Some(event) = proto::read_event(value) {
+                    visit(&stored, event);
+                }
+            }
+        }
+    }
+}
