@@ -11,6 +11,7 @@ mod reconcile;
 mod recover;
 mod replay;
 mod run;
+mod scan;
 mod schema;
 mod scripts;
 mod send;

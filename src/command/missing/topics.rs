@@ -8,15 +8,13 @@ use std::{
 use super::Task;
 use crate::{
     app::topic_table,
-    command::{Failure, note, usable_brokers},
+    command::{Failure, scan, usable_brokers},
     event::EventKind,
-    kafka::read::{Read, Selection, Start, TopicReader},
-    proto::{self, Event},
+    kafka::read::Start,
+    proto::Event,
     provider::Provider,
 };
 
-/// How long one wait for a record is.
-const WAIT: Duration = Duration::from_millis(200);
 /// How much earlier than an event its record may seem to be: the provider's clock may be ahead of ours.
 const CLOCKS: Duration = Duration::from_secs(3600);
 
@@ -39,27 +37,12 @@ pub(super) fn events(task: &Task<'_>, provider: &'static Provider, visit: &mut d
     let topics: BTreeSet<String> = named.iter().map(|(_, topic)| topic.clone()).collect();
     let start = Start::Time(milliseconds(task.window.since - CLOCKS));
     let kafka = usable_brokers(&task.config.kafka)?;
-    let selection = Selection { topics: topics.into_iter().collect(), partitions: Vec::new(), start, until: None, follow: false };
-    let mut reader = TopicReader::select(&kafka, selection)?;
-    loop {
-        if task.stopped() {
-            return Err(Failure::Failed("stopped".into()));
+    let topics = topics.into_iter().collect();
+    let reader = scan::each(&kafka, topics, start, &task.stop, &mut |_, event| {
+        if event.provider == provider.name {
+            visit(event);
         }
-        match reader.next(WAIT)? {
-            Read::CaughtUp => break,
-            Read::Nothing => {
-                if let Some(trouble) = reader.take_trouble() {
-                    note(&trouble);
-                }
-            }
-            Read::Record(stored) => {
-                let value = proto::unframe(stored.value_bytes()).map_or(stored.value_bytes(), |(_, event)| event);
-                if let Some(event) = proto::read_event(value).filter(|event| event.provider == provider.name) {
-                    visit(event);
-                }
-            }
-        }
-    }
+    })?;
     let why = |topic: &String| {
         if reader.missing().contains(topic) {
             Some(format!("there is no topic {topic}"))

@@ -3,7 +3,6 @@
 mod held;
 mod judge;
 mod plan;
-mod scan;
 mod select;
 
 use std::{
@@ -26,6 +25,7 @@ use super::{
     missing::options::ReportFormat,
     note,
     run::{Run, confirm},
+    scan,
     tail::watch,
     usable_brokers,
 };
@@ -191,6 +191,7 @@ impl Replay<'_> {
                 visit(reason.to_owned(), event);
             }
         })
+        .map(drop)
     }
 
     /// Returns which of these events an earlier replay has published.

@@ -17,14 +17,15 @@ const WAIT: Duration = Duration::from_millis(200);
 /// How long Kafka may be away before the reading ends.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Calls `visit` with each event that was there when reading began, in no particular order over the partitions. What is no event is skipped.
+/// Calls `visit` with each event that was there when reading began, in no particular order over the partitions. Values that are not events
+/// are skipped. Returns the reader, which knows what it could not read.
 pub(super) fn each(
     kafka: &Kafka,
     topics: Vec<String>,
     start: Start,
     stop: &AtomicBool,
     visit: &mut dyn FnMut(&StoredRecord, Event),
-) -> Result<(), Failure> {
+) -> Result<TopicReader, Failure> {
     // The end is never a time: a record may be older than those before it.
     let selection = Selection { topics, partitions: Vec::new(), start, until: None, follow: false };
     let mut reader = TopicReader::select(kafka, selection)?;
@@ -34,7 +35,7 @@ pub(super) fn each(
             return Err(Failure::Failed("stopped; nothing was published".into()));
         }
         match reader.next(WAIT)? {
-            Read::CaughtUp => return Ok(()),
+            Read::CaughtUp => return Ok(reader),
             Read::Nothing => {
                 if let Some(trouble) = reader.take_trouble() {
                     note(&trouble);
