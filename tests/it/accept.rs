@@ -1,4 +1,4 @@
-//! What is accepted, and exactly what lies on the topic then: a snapshot for each fixture, and a sample of each event type.
+//! What is accepted, and the exact records that it leads to: a snapshot for each fixture, and a sample of each event type.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +22,7 @@ use crate::{
     request_table::{Ask, Table, header, id},
 };
 
-/// The fixtures that are a webhook's body as they are. The names come with their folder, which is the provider's.
+/// The fixtures that are the body of a webhook, byte for byte. The folder in each name is the name of its provider.
 const BODIES: &[&str] = &[
     "filesafety/constructed/failed.json",
     "filesafety/constructed/infected.json",
@@ -65,10 +65,10 @@ const BODIES: &[&str] = &[
     "uploadcare/guide_file.uploaded_v0.7.json",
 ];
 
-/// The fixtures that hold a body among other things. Their own signatures are of secrets that nobody published.
+/// The fixtures that contain a body beside other things. Their own signatures were made with secrets that nobody published.
 const EXTRACTED: &[&str] = &["frameio/legacy_custom_action_captured_headers_and_body.json", "frameio/legacy_ping_example.http"];
 
-/// The test vectors: a description with the official signature, and the body where it has a file of its own.
+/// The test vectors: a description with the official signature, and the file of the body if it has one of its own.
 const VECTORS: &[(&str, Option<&str>)] = &[
     ("frameio/vector1_legacy.json", Some("frameio/vector1_legacy_body.bin")),
     ("frameio/constructed/vectors_frameio_kit_algorithm.json", None),
@@ -78,13 +78,13 @@ const VECTORS: &[(&str, Option<&str>)] = &[
     ("uploadcare/constructed/vector_unicode_utf8.json", Some("uploadcare/constructed/vector_unicode_utf8_body.bin")),
 ];
 
-/// The fixtures that nobody ever posts to a webhook, and what they are instead.
+/// The fixtures that no provider posts to a webhook, and what they are instead.
 const NOT_POSTED: &[(&str, &str)] = &[
     ("filesafety/docs_error.json", "an error of the API"),
     ("filesafety/docs_get_scan_complete_current.json", "the API's answer about a scan"),
     ("filesafety/docs_submit_response_pending.json", "the API's answer to a submission"),
     ("filespin/docs_reissue_request.json", "a request to the API"),
-    ("filespin/docs_reissue_response_202.json", "the API's answer to it"),
+    ("filespin/docs_reissue_response_202.json", "the API's answer to that request"),
     ("filespin/docs_webhook_settings_update.json", "a request to the API"),
     ("frameio/events_legacy_v2.txt", "a list of event types"),
     ("frameio/events_v4.txt", "a list of event types"),
@@ -98,7 +98,7 @@ fn captured() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_604_004_499)
 }
 
-/// A fixture as a request, and the clock at which it is fresh.
+/// A fixture as a request, and a clock by which its signature is fresh.
 pub struct Case {
     pub name: String,
     pub ask: Ask,
@@ -109,7 +109,7 @@ fn case(name: &str, ask: Ask, clock: Clock) -> Case {
     Case { name: name.into(), ask: ask.header("content-type", "application/json"), clock }
 }
 
-/// Posts every fixture to a daemon at whose clock it is fresh, and shows the answers and what is stored then.
+/// Posts every fixture to a daemon by whose clock it is fresh. `look` gets the answers and the records that are stored then.
 pub fn post_every_fixture(mut look: impl FnMut(Vec<(Case, Answer)>, Vec<Stored>)) {
     for clock in [frozen as Clock, captured] {
         let mut table = Table::with(Setup { clock, ..Setup::default() });
@@ -131,13 +131,13 @@ fn cases() -> Vec<Case> {
     BODIES.iter().chain(EXTRACTED).map(signed).chain(VECTORS.iter().flat_map(vectors)).collect()
 }
 
-/// The body in a fixture.
+/// Returns the body in a fixture.
 fn body(name: &str) -> Vec<u8> {
     let bytes = fixture(name);
     match name.rsplit('/').next() {
         Some("legacy_custom_action_captured_headers_and_body.json") => {
             let capture: Value = serde_json::from_slice(&bytes).unwrap();
-            // The capture shows the body as Python prints a parsed one.
+            // The capture has the body as Python prints it after parsing.
             capture["body"].to_string().into_bytes()
         }
         Some("legacy_ping_example.http") => {
@@ -148,7 +148,7 @@ fn body(name: &str) -> Vec<u8> {
     }
 }
 
-/// The requests that a vector describes, with its own signatures.
+/// Returns the requests that a vector describes, with its own signatures.
 fn vectors((description, body): &(&str, Option<&str>)) -> Vec<Case> {
     let vector: Value = serde_json::from_slice(&fixture(description)).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -172,12 +172,12 @@ fn vectors((description, body): &(&str, Option<&str>)) -> Vec<Case> {
             let headers = vec![("x-uc-signature".to_owned(), text(&vector["header_value"]))];
             vec![case(name, Ask::post("/webhooks/uploadcare", headers, &fixture(name)), frozen)]
         }
-        (None, _) => panic!("{description}: no body, or of a provider whose vectors nobody reads"),
+        (None, _) => panic!("{description}: no body, or a provider whose vectors this test cannot read"),
     }
 }
 
 #[test]
-fn every_fixture_has_its_place() {
+fn every_fixture_is_listed_once() {
     let vectors = VECTORS.iter().flat_map(|(description, body)| [Some(*description), *body]).flatten();
     for name in names() {
         let of = |fixture: &&&str| fixture.starts_with(&format!("{name}/"));
@@ -190,7 +190,7 @@ fn every_fixture_has_its_place() {
     assert_eq!(once, files(&fixtures()), "fixtures and lists differ");
 }
 
-/// Every file below a folder, relative to it.
+/// Returns the path of every file below a folder, relative to the folder.
 fn files(root: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders = vec![root.to_owned()];
@@ -208,7 +208,7 @@ fn files(root: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_fixture_is_pinned() {
+fn every_fixture_leads_to_the_record_in_its_snapshot() {
     let mut ids = BTreeMap::new();
     let mut records = Vec::new();
     post_every_fixture(|answered, stored| {
@@ -217,7 +217,7 @@ fn every_fixture_is_pinned() {
     });
     let mut written = BTreeSet::new();
     for (name, (id, body)) in ids {
-        // Two fixtures with the same bytes have the same id; then either record will do, because they are alike.
+        // Two fixtures with the same bytes have the same id. Then their records are equal, and either one will do.
         let record = records.iter().find(|record| header(record, "ce_id") == id).unwrap();
         assert_eq!(Event::decode(&*record.value).unwrap().body, body, "{name}: the body's bytes");
         let name = name.replace(['/', '#'], "__");
@@ -231,10 +231,10 @@ fn every_fixture_is_pinned() {
     assert_eq!(present, written, "a snapshot without a fixture");
 }
 
-/// What becomes of a fixture, where it is not published on the topic of its type.
+/// Returns the outcome of a fixture: mostly that it is published on the topic of its type.
 fn outcome(name: &str) -> &'static str {
     match name.rsplit(['/', '#']).next().unwrap() {
-        // Two types of the legacy API that V4 does not share, and vectors that are about signatures and name no event.
+        // Two types of the legacy API that V4 does not have, and vectors that test signatures and name no event.
         "legacy_ping_example.http"
         | "vector1_legacy_body.bin"
         | "vector_spaced_body.bin"
@@ -245,7 +245,7 @@ fn outcome(name: &str) -> &'static str {
     }
 }
 
-/// A record as text, with the body as its digest and length.
+/// Returns a record as text, with the digest and the length of the body in its place.
 fn describe(record: &Stored) -> String {
     let mut event = event_to_json(&record.value).unwrap();
     let body = Event::decode(&*record.value).unwrap().body;
@@ -292,7 +292,7 @@ fn the_same_delivery_twice_is_two_records_of_one_id() {
         let ask = Ask::signed(provider.name, body.as_bytes());
         let [first, second] = [1, 2].map(|_| id(&table.check("again", &ask, "200 published")));
         assert_eq!(first, second, "{}", provider.name);
-        // One byte more is another delivery.
+        // A body with one more byte is another delivery.
         let longer = id(&table.check("longer", &Ask::signed(provider.name, format!("{body} ").as_bytes()), "200 published"));
         ids.extend([first, longer]);
     }
@@ -325,7 +325,7 @@ fn request_headers_that_reach_the_record() {
     let long = format!("text/{}", "x".repeat(251));
     let longer = format!("{long}x");
     let rows: Vec<(&str, &str, &str)> = vec![
-        // Header, its value, and what the record has of it.
+        // A header, its value, and the value in the record.
         ("traceparent", traceparent, traceparent),
         ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331", ""),
         ("traceparent", "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", ""),
@@ -354,7 +354,7 @@ fn request_headers_that_reach_the_record() {
             name => record.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.clone()).unwrap_or_default(),
         };
         assert_eq!(&found, kept, "{name}");
-        // The record's own content type is that of its value.
+        // The record's own content type says what its value is.
         assert_eq!(header(&record, "content-type"), "application/protobuf");
     }
 }

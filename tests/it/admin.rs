@@ -1,4 +1,4 @@
-//! What the admin port tells of the daemon itself, to whom, and how it keeps room for probes.
+//! What the admin port says about the daemon, who may read it, and how it keeps room for probes.
 
 use std::{
     io::{Read as _, Write as _},
@@ -21,7 +21,7 @@ use crate::{
     limits::{next_answer, rest},
 };
 
-/// One value of each kind that must not be shown, beside the endpoints' secrets: a password, and a property that may be one.
+/// One value of each kind that must not be shown, beside the secrets of the endpoints: a password, and a property that may be secret.
 const TABLES: &str = "[kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"somebody\"\npassword = \"env:FRAMEIO_OLD\"\n\
                       [kafka.properties]\n\"client.rack\" = \"a-value-that-may-be-secret\"\n";
 
@@ -37,14 +37,14 @@ fn json(daemon: &Daemon, path: &str) -> Value {
 }
 
 #[test]
-fn it_tells_what_is_running() {
+fn it_says_what_is_running() {
     let version = json(&unready(), "/version");
     assert_eq!((&version["name"], &version["version"]), (&"hookgate".into(), &env!("CARGO_PKG_VERSION").into()));
     assert!(version["librdkafka"].as_str().unwrap().starts_with("2."), "{version}");
     assert_eq!(version["debug_build"], cfg!(debug_assertions), "{version}");
 }
 
-/// The links of the alerts lead here, also while the daemon is not ready.
+/// The links of the alerts lead to these pages. They are served also while the daemon is not ready.
 #[test]
 fn it_has_the_page_of_every_alert() {
     let daemon = unready();
@@ -68,10 +68,10 @@ fn it_has_the_page_of_every_alert() {
 }
 
 #[test]
-fn it_tells_the_configuration_in_force_without_any_secret() {
+fn it_shows_the_configuration_in_force_without_any_secret() {
     let daemon = unready();
     let shown = json(&daemon, "/configz");
-    assert_eq!(shown, daemon.config.redacted(), "all of it");
+    assert_eq!(shown, daemon.config.redacted(), "the whole configuration");
     for (pointer, value) in [
         ("/http/max_in_flight", Value::from(77)),
         ("/kafka/brokers/0", "127.0.0.1:1".into()),
@@ -83,9 +83,9 @@ fn it_tells_the_configuration_in_force_without_any_secret() {
         assert_eq!(shown.pointer(pointer), Some(&value), "{pointer}");
     }
     for path in ["/configz", "/version", "/metrics", "/livez", "/readyz"] {
-        let told = format!("{:?}", daemon.admin(path));
+        let answer = format!("{:?}", daemon.admin(path));
         for secret in SECRETS.iter().map(|(_, secret)| *secret).chain(["a-value-that-may-be-secret"]) {
-            assert!(!told.contains(secret), "{path} tells {secret}");
+            assert!(!answer.contains(secret), "{path} shows {secret}");
         }
     }
 }
@@ -101,9 +101,10 @@ fn it_takes_no_command() {
     }
 }
 
-/// A page of a stranger can have its own name resolved to an address in here, and the browser of somebody inside then reads it for the page.
+/// A web page of a stranger can have its own name resolved to the address of the admin port. The browser of somebody inside the network
+/// would then read the port for that page.
 #[test]
-fn names_that_are_not_ours_learn_nothing() {
+fn requests_for_other_host_names_learn_nothing() {
     let flags = vec![("kafka.brokers", "127.0.0.1:1".to_owned()), ("admin.hosts", "hookgate-admin.hooks.svc,Other".to_owned())];
     let daemon = Daemon::with(Setup { flags, wait: false, ..Setup::default() });
     let ask = |path: &str, target: &str, headers: &str| {
@@ -114,8 +115,8 @@ fn names_that_are_not_ours_learn_nothing() {
         for path in ["/configz", "/version"] {
             let answer = ask(path, target, headers);
             assert_eq!(answer.status, status, "{target}{path} with {headers:?}: {answer:?}");
-            let told = if status == 200 { "\"" } else { "[admin] hosts" };
-            assert!(answer.body.contains(told), "{target}{path} with {headers:?}: {answer:?}");
+            let expected = if status == 200 { "\"" } else { "[admin] hosts" };
+            assert!(answer.body.contains(expected), "{target}{path} with {headers:?}: {answer:?}");
         }
         for path in ["/livez", "/metrics"] {
             assert_eq!(ask(path, target, headers).status, 200, "{target}{path} with {headers:?}");
@@ -153,15 +154,15 @@ fn names_that_are_not_ours_learn_nothing() {
         check("", &format!("host: {host}\r\n"), 421);
     }
     check("", "host: localhost\r\nhost: attacker.example\r\n", 421);
-    // A written-out URL counts in the place of the header.
+    // A host in the request line replaces the header.
     check("http://attacker.example", "host: localhost\r\n", 421);
     check("http://localhost:9090", "host: attacker.example\r\n", 200);
-    assert_eq!(exchange(daemon.admin, &[b"GET /configz HTTP/1.0\r\n\r\n"]).status, 421, "none at all");
+    assert_eq!(exchange(daemon.admin, &[b"GET /configz HTTP/1.0\r\n\r\n"]).status, 421, "no host at all");
 }
 
 #[test]
-fn a_scrape_is_kept_for_its_time() {
-    let seen = |max_age: &str| {
+fn a_scrape_is_served_again_until_its_maximum_age() {
+    let same = |max_age: &str| {
         let flags = vec![("kafka.brokers", "127.0.0.1:1".to_owned()), ("admin.scrape_max_age", max_age.to_owned())];
         let daemon = Daemon::with(Setup { flags, wait: false, ..Setup::default() });
         let before = daemon.admin("/metrics").body;
@@ -170,30 +171,30 @@ fn a_scrape_is_kept_for_its_time() {
         assert!(before.contains("hookgate_ready 0"), "{before}");
         before == after
     };
-    assert!(seen("60s"), "rendered twice within its time");
-    assert!(!seen("0s"), "kept though it must not be");
+    assert!(same("60s"), "rendered again before its maximum age");
+    assert!(!same("0s"), "served again although its maximum age is zero");
 }
 
-/// So many scrapes on one connection, before any answer is read.
+/// How many scrapes a client asks for on one connection before it reads any answer.
 const PIPELINED: usize = 100;
 
 fn pipelining(admin: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(admin).unwrap();
     stream.set_read_timeout(Some(UNANSWERED)).unwrap();
-    // It may have been closed already.
+    // The daemon may have closed the connection already.
     let _closed = stream.write_all(&b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n".repeat(PIPELINED));
     stream
 }
 
-/// A connection that is silent, or slow, or asks without end holds its place no longer than until somebody else needs it.
+/// A connection that is silent, slow or asks without end keeps its place only until another one needs it.
 #[test]
 fn a_full_admin_port_has_room_for_a_probe() {
     let daemon = unready();
     let admin = daemon.admin;
     let silent: Vec<_> = (0..server::CONNECTIONS_MAX).map(|_| TcpStream::connect(admin).unwrap()).collect();
     assert_eq!(daemon.admin("/livez").status, 200);
-    assert_eq!(rest(&silent[0]), "", "the oldest one made room");
-    // The newest is still served.
+    assert_eq!(rest(&silent[0]), "", "the oldest connection made room");
+    // The newest connection is still served.
     let mut last = silent.last().unwrap();
     last.write_all(b"GET /livez HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
     let answer = next_answer(last);
@@ -210,8 +211,8 @@ fn a_full_admin_port_has_room_for_a_probe() {
     assert!(most <= Some(1), "{most:?} answers on one connection");
 }
 
-/// Counted, not timed: the event loop is held in a handler until everybody has asked, the probe last. Each of the others gets one answer at
-/// most before it, however much it has asked for.
+/// This test counts answers instead of measuring time. A handler holds the event loop until every connection has asked, the probe last.
+/// Then each other connection gets at most one answer before the probe, however many it has asked for.
 #[test]
 fn a_probe_waits_for_one_answer_to_each_other_connection() {
     let (scrapes, stopped_at) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -1,5 +1,5 @@
-//! Kafka's bootstrap address answers, the address that it advertises does not: the daemon is ready once a delivery can be stored, and the
-//! commands name the address.
+//! Kafka answers at its bootstrap address, but not at the address that it advertises. The daemon is ready only once a delivery can be
+//! stored, and the commands name the address.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -16,29 +16,30 @@ use crate::{
     lifecycle::serve_configuration,
 };
 
-/// Where the mock cluster says that it is, as it writes it.
+/// The host that the mock cluster advertises.
 const HOST: &[u8] = b"127.0.0.1";
-/// A name of that length that never resolves (RFC 2606).
+/// A host name of the same length that never resolves (RFC 2606).
 const WRONG_NAME: &[u8] = b"x.invalid";
 const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
 const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"00000001-0000-4000-8000-000000000000"}}"#;
 const UNREACHABLE: &str = "hookgate_kafka_leaders_unreachable";
 
-/// A mock cluster that is reached through two relays alone: its bootstrap address, which always answers, and the address that it advertises.
+/// A mock cluster that clients reach only through two relays: its bootstrap address, which always answers, and the address that it
+/// advertises.
 struct Cluster {
     _mock: Mock,
     bootstrap: SocketAddr,
     state: Arc<Mutex<State>>,
-    /// The advertised port: taken, and closed until it listens.
+    /// The socket of the advertised port. It is bound, so no other process can take the port, and refuses connections until it listens.
     socket: socket2::Socket,
 }
 
 struct State {
     mock: SocketAddr,
-    /// The host that is advertised.
+    /// The host that the cluster advertises.
     host: &'static [u8],
     port: u16,
-    /// Connections through the advertised address, while they are let through.
+    /// Connections through the advertised address. `None` while they are cut off.
     open: Option<Vec<TcpStream>>,
 }
 
@@ -55,15 +56,15 @@ impl Cluster {
         Self { _mock: mock, bootstrap, state, socket }
     }
 
-    /// From now on the advertised address is right, and answers.
-    fn mend(&self) {
+    /// Makes the advertised address right, and lets it answer.
+    fn fix(&self) {
         self.socket.listen(128).unwrap();
         relay(self.socket.try_clone().unwrap().into(), Arc::clone(&self.state), true);
         self.let_through(true);
         self.state.lock().unwrap().host = HOST;
     }
 
-    /// Whether connections through the advertised address are let through or cut off.
+    /// Lets connections through the advertised address pass, or cuts them off.
     fn let_through(&self, open: bool) {
         let before = std::mem::replace(&mut self.state.lock().unwrap().open, open.then(Vec::new));
         for stream in before.into_iter().flatten() {
@@ -77,13 +78,13 @@ impl Cluster {
     }
 
     fn daemon(&self) -> Daemon {
-        // Without the address of the mock cluster itself.
+        // The daemon gets only the address of the relay, not that of the mock cluster.
         let flags = vec![("kafka.brokers", self.bootstrap.to_string())];
         Daemon::with(Setup { tables: "[kafka]\nreconnect_backoff_max = \"200ms\"\n", flags, wait: false, ..Setup::default() })
     }
 }
 
-/// Connects whoever comes with the mock cluster.
+/// Connects each client of a listener with the mock cluster.
 fn relay(listener: TcpListener, state: Arc<Mutex<State>>, advertised: bool) {
     thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
@@ -107,7 +108,7 @@ fn relay(listener: TcpListener, state: Arc<Mutex<State>>, advertised: bool) {
     });
 }
 
-/// Hands the answers on, frame by frame, with the advertised address in the place of the real one.
+/// Passes on the answers, frame by frame, with the advertised address in the place of the real one.
 fn answers(mut broker: TcpStream, mut client: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
     loop {
         let mut length = [0; 4];
@@ -126,16 +127,16 @@ fn answers(mut broker: TcpStream, mut client: &TcpStream, state: &Mutex<State>) 
     }
 }
 
-/// A cluster whose advertised address answers, and a daemon that has reached it.
+/// Starts a cluster whose advertised address answers, and a daemon that has reached it.
 fn reached(topics: &[String]) -> (Cluster, Daemon) {
     let cluster = Cluster::start(topics, HOST);
-    cluster.mend();
+    cluster.fix();
     let daemon = cluster.daemon();
     daemon.wait_until("ready", |it| it.unready().is_none());
     (cluster, daemon)
 }
 
-/// A cluster, and a folder with a configuration for it.
+/// Starts a cluster whose advertised address does not answer, and writes a configuration for it into a folder.
 fn configured(topics: &[String], host: &'static [u8], tables: &str) -> (Cluster, Folder) {
     let (cluster, folder) = (Cluster::start(topics, host), Folder::new());
     folder.write("hookgate.toml", serve_configuration(&cluster.bootstrap.to_string(), tables));
@@ -146,8 +147,8 @@ fn all_topics() -> Vec<String> {
     topics(&configuration("", &[]))
 }
 
-/// The daemon is not ready while nothing answers where the brokers are said to be, and says why. Once something does, it is ready without a
-/// restart.
+/// Checks that the daemon is not ready while nothing answers at the advertised address, and says why; and that it is ready without a
+/// restart once the address answers.
 fn check(topics: &[String], host: &'static [u8], cause: &str) {
     let (cluster, folder) = configured(topics, host, "[shutdown]\npre_stop = \"0s\"");
     let address = cluster.advertised();
@@ -164,7 +165,7 @@ fn check(topics: &[String], host: &'static [u8], cause: &str) {
     assert_eq!((refused.status, &*refused.label()), (503, "publish_failed"));
     assert_eq!(ready(), 503, "still");
 
-    cluster.mend();
+    cluster.fix();
     wait_until("ready", || ready() == 200);
     assert_eq!(deliver(webhooks).status, if topics.is_empty() { 503 } else { 200 });
 }
@@ -180,7 +181,7 @@ fn a_closed_listener_is_not_ready() {
 }
 
 #[test]
-fn a_listener_of_a_wrong_name_is_not_ready() {
+fn a_listener_with_a_wrong_name_is_not_ready() {
     check(&all_topics(), WRONG_NAME, "resolve");
 }
 
@@ -190,14 +191,14 @@ fn a_closed_listener_without_topics_is_not_ready() {
 }
 
 #[test]
-fn a_listener_that_answers_need_not_be_the_bootstrap_address() {
+fn the_advertised_address_may_differ_from_the_bootstrap_address() {
     let (_cluster, daemon) = reached(&all_topics());
     daemon.wait_until("all found", |it| it.missing_topics().is_empty());
     assert_eq!(daemon.metric(UNREACHABLE), Some(0.0));
     assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
 }
 
-/// Without any topic there is no leader to ask; what fails for them is another matter than readiness.
+/// Without topics there is no leader to ask. Their deliveries fail, but that does not concern readiness.
 #[test]
 fn without_topics_any_broker_at_its_advertised_address_will_do() {
     let (_cluster, daemon) = reached(&[]);
@@ -205,7 +206,7 @@ fn without_topics_any_broker_at_its_advertised_address_will_do() {
     assert_eq!(daemon.deliver("uploadcare", BODY).status, 503, "there is no topic");
 }
 
-/// Later on an unreachable leader is told, and the replica stays ready.
+/// A leader that cannot be reached later is counted, and the replica stays ready.
 #[test]
 fn a_leader_that_goes_away_later_is_counted() {
     let (cluster, daemon) = reached(&all_topics());
@@ -219,17 +220,17 @@ fn a_leader_that_goes_away_later_is_counted() {
     assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
 }
 
-/// Each command names the address and why it does not answer, once, and makes nothing else of it.
+/// Checks that each command names the address once, with why it does not answer, and mentions no other cause.
 fn check_commands(topics: &[String], host: &'static [u8], cause: &str) {
     let (cluster, folder) = configured(topics, host, "");
     let address = cluster.advertised();
     let check = |arguments: &[&str]| {
         let finished = hookgate(&folder, arguments);
-        let told = finished.both();
-        assert_eq!(finished.code, Some(1), "{arguments:?}: {told}");
-        assert_eq!(told.matches(&format!("{address}: ")).count(), 1, "{arguments:?}: {told}");
-        assert!(told.contains(cause), "{arguments:?}: {cause} is not in {told}");
-        assert!(!told.contains("permission") && !told.contains("written to"), "{arguments:?}: {told}");
+        let output = finished.both();
+        assert_eq!(finished.code, Some(1), "{arguments:?}: {output}");
+        assert_eq!(output.matches(&format!("{address}: ")).count(), 1, "{arguments:?}: {output}");
+        assert!(output.contains(cause), "{arguments:?}: {cause} is not in {output}");
+        assert!(!output.contains("permission") && !output.contains("written to"), "{arguments:?}: {output}");
     };
     thread::scope(|scope| {
         scope.spawn(|| check(&["check", "--cluster"]));
@@ -246,7 +247,7 @@ fn the_commands_name_a_closed_listener() {
 }
 
 #[test]
-fn the_commands_name_a_listener_of_a_wrong_name() {
+fn the_commands_name_a_listener_with_a_wrong_name() {
     check_commands(&all_topics(), WRONG_NAME, "resolve");
 }
 
@@ -255,13 +256,13 @@ fn the_commands_name_a_listener_where_there_are_no_topics() {
     check_commands(&[], HOST, "");
 }
 
-/// The same cluster, with a listener that is right.
+/// The same cluster with a right listener.
 #[test]
 fn the_commands_find_no_fault_with_a_listener_that_answers() {
     let (cluster, folder) = configured(&all_topics(), HOST, "");
-    cluster.mend();
+    cluster.fix();
     for arguments in [&["check", "--cluster"][..], &["topics", "--apply"], &["tail", "--exit"]] {
-        let told = hookgate(&folder, arguments).both();
-        assert!(!told.contains("advertises"), "{arguments:?}: {told}");
+        let output = hookgate(&folder, arguments).both();
+        assert!(!output.contains("advertises"), "{arguments:?}: {output}");
     }
 }

@@ -1,4 +1,4 @@
-//! Alerts, runbooks and the dashboard: they name what there is, and each other.
+//! Alerts, runbooks and the dashboard name metrics and outcomes that exist, and each alert has its runbook.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -13,18 +13,18 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The words behind a mark, for instance behind `- alert: `.
-fn behind<'a>(text: &'a str, mark: &str) -> BTreeSet<&'a str> {
+/// Returns the words that follow a mark, such as `- alert: `.
+fn after<'a>(text: &'a str, mark: &str) -> BTreeSet<&'a str> {
     text.split(mark).skip(1).filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()).collect()
 }
 
 #[test]
 fn every_alert_has_a_runbook_and_a_test() {
     let rules = read(RULES);
-    let alerts = behind(&rules, "- alert: ");
+    let alerts = after(&rules, "- alert: ");
     assert!(alerts.len() > 15);
     let tests = read("deploy/prometheus/rules.test.yaml");
-    assert_eq!(behind(&tests, "alertname=\""), alerts, "alerts and their tests");
+    assert_eq!(after(&tests, "alertname=\""), alerts, "alerts and their tests");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbooks");
     let pages = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let pages: BTreeSet<String> = pages.map(|name| name.trim_end_matches(".md").to_owned()).collect();
@@ -45,15 +45,15 @@ fn every_alert_has_a_runbook_and_a_test() {
 }
 
 #[test]
-fn rules_runbooks_and_dashboard_name_metrics_and_outcomes_that_there_are() {
+fn rules_runbooks_and_dashboard_name_metrics_and_outcomes_that_exist() {
     let exposition = every_metric();
-    let known: BTreeSet<&str> = behind(&exposition, "# TYPE ");
+    let known: BTreeSet<&str> = after(&exposition, "# TYPE ");
     let outcomes: BTreeSet<&str> = DeliveryOutcome::all().map(DeliveryOutcome::text).collect();
     let runbooks =
-        behind(&read(RULES), "- alert: ").iter().map(|alert| read(&format!("docs/runbooks/{alert}.md"))).collect::<String>();
+        after(&read(RULES), "- alert: ").iter().map(|alert| read(&format!("docs/runbooks/{alert}.md"))).collect::<String>();
     for (place, text) in [(RULES, read(RULES)), (DASHBOARD, read(DASHBOARD)), ("docs/runbooks", runbooks)] {
         for prefix in ["hookgate_", "process_"] {
-            for name in behind(&text, prefix) {
+            for name in after(&text, prefix) {
                 let name = format!("{prefix}{name}");
                 let base = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
                 assert!(known.contains(base) || known.contains(&*name), "{place}: there is no metric {name}");

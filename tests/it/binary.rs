@@ -1,4 +1,4 @@
-//! The real binary under test: its own process, a folder of its own, its output kept.
+//! The real binary under test: a process and a folder of its own. Its output is kept.
 
 use std::{
     collections::BTreeMap,
@@ -21,10 +21,10 @@ use crate::{
     harness::{SECRETS, assert_discreet, wait_until},
 };
 
-/// How long a process may take to end.
+/// The longest time that a process may take to end.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// A folder that goes with the test.
+/// A folder that is removed at the end of its test.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -36,7 +36,7 @@ impl Folder {
         Self(path)
     }
 
-    /// Writes a file and gives its path.
+    /// Writes a file and returns its path.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         std::fs::write(&path, content).unwrap();
@@ -60,7 +60,7 @@ impl Drop for Folder {
     }
 }
 
-/// What a finished process left.
+/// The exit code and the output of a finished process.
 #[derive(Debug)]
 pub struct Finished {
     pub code: Option<i32>,
@@ -84,13 +84,13 @@ pub fn hookgate(folder: &Folder, arguments: &[&str]) -> Finished {
     Process::spawn(folder, arguments).finish()
 }
 
-/// A running process; dropping it kills it.
+/// A running process. Dropping it kills it.
 pub struct Process {
     child: Child,
     readers: Option<[JoinHandle<()>; 2]>,
     out: Arc<Mutex<Vec<u8>>>,
     err: Arc<Mutex<Vec<u8>>>,
-    /// Whether it was asked to print a token: a curl command is the one place where one stands.
+    /// Whether it was asked to print a token. Only a curl command may contain one.
     asked_for_token: bool,
 }
 
@@ -120,7 +120,7 @@ impl Process {
         String::from_utf8_lossy(&self.err.lock().unwrap()).into_owned()
     }
 
-    /// Where a `serve` listens: the webhook port and the admin port.
+    /// Returns the addresses on which a `serve` listens: the webhook port and the admin port.
     pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
         wait_until("listening", || self.err().contains("\"listening\""));
         let log = self.err();
@@ -130,19 +130,19 @@ impl Process {
         (address("webhooks"), address("admin"))
     }
 
-    /// Sends a signal to this process alone.
+    /// Sends a signal to this process only.
     pub fn signal(&self, name: &str) {
         let sent = forks::output(Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()])).unwrap();
         assert!(sent.status.success());
     }
 
-    /// The most memory that it has had so far, in KiB.
+    /// Returns the most memory that the process has had so far, in KiB.
     pub fn peak_kib(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse().ok()).unwrap()
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     pub fn finish(mut self) -> Finished {
         let begin = Instant::now();
         let status = loop {
@@ -161,7 +161,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail where it has ended by itself.
+        // Both fail where the process has ended already.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
         for reader in self.readers.take().into_iter().flatten() {
@@ -172,7 +172,7 @@ impl Drop for Process {
     }
 }
 
-/// Reads a pipe to its end, so that the process never waits for its reader.
+/// Reads a pipe to its end in a thread, so that the process never waits for its reader.
 fn keep(mut pipe: impl Read + Send + 'static, to: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     let to = Arc::clone(to);
     thread::spawn(move || {

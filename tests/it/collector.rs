@@ -1,4 +1,4 @@
-//! A collector of spans: a few lines of HTTP. What it is sent stays, also from connections that it does not answer.
+//! A collector of spans in a few lines of HTTP. It keeps what it is sent, also on connections that it does not answer.
 
 use std::{
     io::{BufReader, Read, Write},
@@ -18,10 +18,10 @@ use prost::Message as _;
 
 use crate::{harness::assert_discreet, request_reader::take_request, tls};
 
-/// A status with which it never answers.
+/// A status that makes the collector never answer.
 pub const HANGS: u16 = 0;
 
-/// A running one.
+/// A running collector.
 pub struct Collector {
     address: SocketAddr,
     scheme: &'static str,
@@ -29,7 +29,7 @@ pub struct Collector {
     exports: Arc<Mutex<Vec<Export>>>,
 }
 
-/// What it was sent at once.
+/// One request with spans.
 #[derive(Clone)]
 pub struct Export {
     pub head: String,
@@ -41,7 +41,7 @@ impl Collector {
         Self::of("http", |stream| stream)
     }
 
-    /// One that is only talked to over TLS.
+    /// Starts a collector that speaks only TLS.
     pub fn encrypted(pair: &tls::Pair) -> Self {
         let config = tls::server(pair);
         Self::of("https", move |stream| tls::serve(stream, &config))
@@ -62,7 +62,7 @@ impl Collector {
         collector
     }
 
-    /// The table that names it. Certificates of the tests are for that name.
+    /// Returns the table of the configuration with its address. It has a host name for TLS, because the certificates of the tests name that.
     pub fn table(&self, keys: &str) -> String {
         let host = if self.scheme == "https" { "localhost" } else { "127.0.0.1" };
         format!("[tracing]\nendpoint = \"{}://{host}:{}\"\n{keys}", self.scheme, self.address.port())
@@ -81,7 +81,7 @@ impl Collector {
         resources.flat_map(|it| it.scope_spans).flat_map(|it| it.spans).collect()
     }
 
-    /// The one span of a kind.
+    /// Returns the only span of a kind.
     pub fn span(&self, kind: SpanKind) -> Span {
         let found: Vec<Span> = self.spans().into_iter().filter(|span| span.kind() == kind).collect();
         assert_eq!(found.len(), 1, "{kind:?}: {found:?}");
@@ -89,10 +89,10 @@ impl Collector {
     }
 }
 
-/// Takes one request of a connection and answers it; `None` at its end.
+/// Reads one request of a connection and answers it. `None` is the end of the connection.
 fn answer<S: Read + Write>(reader: &mut BufReader<S>, status: &AtomicU16, exports: &Mutex<Vec<Export>>) -> Option<()> {
     let (head, body) = take_request(reader)?;
-    // The head holds what the exporter proves itself with.
+    // Only the body is searched for secrets, because the head contains the credentials of the exporter.
     assert_discreet("an export", &String::from_utf8_lossy(&body));
     exports
         .lock()
@@ -105,7 +105,7 @@ fn answer<S: Read + Write>(reader: &mut BufReader<S>, status: &AtomicU16, export
         }
     }
     let head = "content-type: application/x-protobuf\r\ncontent-length: 0";
-    let answer = format!("HTTP/1.1 {status} told\r\n{head}\r\n\r\n");
+    let answer = format!("HTTP/1.1 {status} chosen\r\n{head}\r\n\r\n");
     reader.get_mut().write_all(answer.as_bytes()).ok()?;
     reader.get_mut().flush().ok()
 }

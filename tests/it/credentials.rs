@@ -1,5 +1,5 @@
-//! Kafka's credentials that change while deliveries come in. The mock cluster asks for none, so what is tested here is what a change sets
-//! off; tests/kafka has brokers that look.
+//! Kafka's credentials change while deliveries arrive. The mock cluster does not check credentials, so these tests look at what the daemon
+//! does after a change. The brokers in tests/kafka check them.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -17,7 +17,7 @@ const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
 const RELOADS: &str = "hookgate_kafka_credentials_reloads_total";
 const PENDING: &str = "hookgate_kafka_credentials_pending";
 
-/// Uses no password after all.
+/// Makes the connection to the mock cluster one without a password.
 fn plaintext(config: &mut Config) {
     config.kafka.properties.0.insert("security.protocol".into(), "plaintext".into());
 }
@@ -53,7 +53,7 @@ impl Bench {
 }
 
 #[test]
-fn a_change_under_traffic_refuses_nobody() {
+fn no_delivery_is_refused_while_credentials_change() {
     let bench = Bench::start();
     let (stop, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
@@ -80,13 +80,13 @@ fn a_change_under_traffic_refuses_nobody() {
             sender.join().unwrap().unwrap();
         }
     });
-    assert_eq!(bench.daemon.records_of(&[TOPIC]).len(), sent.load(Ordering::SeqCst), "each is there once");
+    assert_eq!(bench.daemon.records_of(&[TOPIC]).len(), sent.load(Ordering::SeqCst), "each delivery is stored once");
     assert!(bench.is(PENDING, 0.0) && bench.is("hookgate_producer_rebuilds_total", 0.0));
 }
 
-/// The same content again is no change, however often it is written.
+/// A file that is written again with the same content counts as no change.
 #[test]
-fn what_the_old_producer_holds_is_acknowledged() {
+fn a_delivery_that_the_old_producer_holds_is_acknowledged() {
     let bench = Bench::start();
     assert_eq!(bench.deliver(0).status, 200);
     bench.daemon.hold();
@@ -107,20 +107,20 @@ fn what_the_old_producer_holds_is_acknowledged() {
 }
 
 #[test]
-fn credentials_that_do_not_work_stay_out_until_they_do() {
+fn credentials_are_used_only_once_they_work() {
     let bench = Bench::start();
     bench.folder.replace("password", "");
     wait_until("noticed", || bench.is(PENDING, 1.0));
-    assert_eq!(bench.deliver(1).status, 200, "the last good one");
+    assert_eq!(bench.deliver(1).status, 200, "the last good password is still in use");
     bench.folder.replace("password", "first-password");
-    wait_until("as it was", || bench.is(PENDING, 0.0));
+    wait_until("nothing pending", || bench.is(PENDING, 0.0));
     assert!(bench.is(RELOADS, 0.0));
 
     let mock = bench.daemon.mock.as_ref().unwrap();
     take_down(mock);
     bench.folder.replace("password", "second-password");
     wait_until("noticed", || bench.is(PENDING, 1.0));
-    assert!(bench.is(RELOADS, 0.0), "no broker has let it in");
+    assert!(bench.is(RELOADS, 0.0), "no broker has accepted it");
     mock.run(|cluster| cluster.broker_up(1)).unwrap().unwrap();
     wait_until("reloaded", || bench.is(RELOADS, 1.0));
     assert_eq!(bench.deliver(2).status, 200);

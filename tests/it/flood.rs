@@ -1,4 +1,4 @@
-//! Many hostile senders at once, and a correct one beside them that is answered in time.
+//! Many hostile senders at once, and a correct sender beside them that must be answered in time.
 
 use std::{
     io::Write as _,
@@ -16,7 +16,8 @@ use crate::{
     request_table::{Ask, outcomes},
 };
 
-/// A part of what the daemon's patience with a slow peer is here: whoever has to wait for that is not served in time.
+/// The longest time until a correct sender is answered. It is shorter than every timeout for slow peers here, so a sender that has to wait
+/// for such a timeout is not served in time.
 const IN_TIME: Duration = Duration::from_secs(30);
 
 fn daemon(http: &str) -> Daemon {
@@ -27,7 +28,7 @@ fn daemon(http: &str) -> Daemon {
     Daemon::with(Setup { tables: &format!("[http]\n{http}"), change, ..Setup::default() })
 }
 
-/// A correct sender is answered 200 in time, at each of these endpoints. Its body is large enough to need a share.
+/// Checks that a correct sender is answered 200 in time at each of these endpoints. Its body is large enough to need a share.
 fn is_served(daemon: &Daemon, endpoints: &[&str]) {
     for endpoint in endpoints {
         let begin = Instant::now();
@@ -39,10 +40,10 @@ fn is_served(daemon: &Daemon, endpoints: &[&str]) {
 
 /// The endpoints of all providers.
 static ALL: LazyLock<Vec<&str>> = LazyLock::new(|| names().collect());
-/// Those that a token proves.
+/// The endpoints of providers that prove themselves with a token.
 static TOKENS: LazyLock<Vec<&str>> = LazyLock::new(|| tokens().map(|case| case.name).collect());
 
-/// A signature of the right shape, by somebody without the secret: such a body is read to its end before it is refused.
+/// Returns a request whose signature has the right form and is wrong. Such a body is read to its end before it is refused.
 fn forged(endpoint: &str, bytes: usize) -> Ask {
     let (path, mut headers) = signed(endpoint, b"another body");
     headers.retain(|(name, _)| name.starts_with("x-"));
@@ -51,13 +52,13 @@ fn forged(endpoint: &str, bytes: usize) -> Ask {
 
 #[test]
 fn slow_heads() {
-    // Below the limit of connections, and far above it.
+    // 200 connections are below the first limit, and far above the second.
     for limit in [4096, 50] {
         let daemon = daemon(&format!("max_connections = {limit}"));
         let begun = head(&Ask::signed("filesafety", b""));
         let streams: Vec<TcpStream> = (0..200).map(|_| connect(&daemon)).collect();
         for mut stream in &streams {
-            // Those that have made room do not take it any more.
+            // Connections that were closed to make room cannot be written to.
             let _closed = stream.write_all(begun.as_bytes());
         }
         is_served(&daemon, &ALL);
@@ -68,7 +69,7 @@ fn slow_heads() {
     }
 }
 
-/// As many as the limit of open files allows. Both ends of each connection are in this process.
+/// There are as many idle connections as the limit of open files allows. Both ends of each are in this process.
 #[test]
 fn idle_connections() {
     let files = rlimit::increase_nofile_limit(20_000).unwrap_or(1024);
@@ -77,15 +78,15 @@ fn idle_connections() {
     let early = connect(&daemon);
     let streams: Vec<TcpStream> = (0..idle).map(|_| connect(&daemon)).collect();
     is_served(&daemon, &ALL);
-    // The first ones made room for the others.
+    // The first connections made room for the others.
     assert_eq!(rest(&early), "", "closed");
-    // The latest are still served.
+    // The latest connections are still served.
     let mut latest = streams.last().unwrap();
     latest.write_all(&whole(&Ask::signed("filesafety", &body(100)))).unwrap();
     assert_eq!(next_answer(latest).status, 200);
 }
 
-/// Everything is given back.
+/// Waits until no connection, delivery or byte is in flight.
 fn is_idle(daemon: &Daemon) {
     daemon.wait_until("idle", |_| {
         let gauges = ["hookgate_in_flight_bytes", "hookgate_in_flight_deliveries", "hookgate_connections"];
@@ -93,7 +94,7 @@ fn is_idle(daemon: &Daemon) {
     });
 }
 
-/// A correct sender who comes back after a 503, as all of them do, is answered 200 long before a slow body times out.
+/// Checks that a correct sender, which sends again after a 503 as every provider does, is answered 200 long before a slow body times out.
 fn gets_through(daemon: &Daemon, endpoint: &str, bytes: usize) {
     let begin = Instant::now();
     while daemon.deliver(endpoint, &body(bytes)).status != 200 {
@@ -101,45 +102,45 @@ fn gets_through(daemon: &Daemon, endpoint: &str, bytes: usize) {
     }
 }
 
-/// Nearly all of a forged body, on a connection that stays open.
+/// Sends a forged body without its last byte, on a connection that stays open.
 fn begin_forged(daemon: &Daemon, endpoint: &str, bytes: usize) -> TcpStream {
     let stream = connect(daemon);
     let bytes = whole(&forged(endpoint, bytes));
-    // Where it is refused it need not be taken to its end.
+    // A refused body need not be read to its end.
     let _refused = (&stream).write_all(&bytes[..bytes.len() - 1]);
     stream
 }
 
-/// Eight such bodies fill the half that one endpoint may have.
+/// Limits with which eight bodies of 64 KiB fill the half of the memory that one endpoint may have.
 const EIGHT_FILL: &str = "max_body_bytes = \"64KiB\"\nmax_in_flight_bytes = \"1MiB\"";
 
-/// Forged bodies that never end fill what their endpoint may hold. They make room for whoever comes later, at that very endpoint.
+/// Forged bodies that never end fill the memory of their endpoint. They make room for later deliveries to the same endpoint.
 #[test]
 fn slow_bodies_give_way() {
     let daemon = daemon(EIGHT_FILL);
     for endpoint in ["uploadcare", "frameio", "uploadcare"] {
         let slow: Vec<TcpStream> = (0..60).map(|_| begin_forged(&daemon, endpoint, 62 << 10)).collect();
-        // At first they might be correct senders on a slow link. Later there is room for as much as they held together.
+        // At first they might be correct senders on a slow link. Later their memory is free for ten correct bodies, one after another.
         for _ in 0..10 {
             gets_through(&daemon, endpoint, 60 << 10);
         }
         is_served(&daemon, &ALL);
         drop(slow);
     }
-    // None of them had come to its end by itself.
+    // None of them has ended by its own timeout.
     let timed_out = outcomes(&daemon).into_keys().find(|(_, outcome)| outcome == "slow_body");
     assert_eq!(timed_out, None);
     is_idle(&daemon);
 }
 
-/// The same without a pause: there is always another one that takes the room of one that gave way.
+/// Slow bodies do not stop coming: a new one always takes the room of one that gave way.
 #[test]
 fn slow_bodies_that_do_not_stop() {
     let daemon = daemon(EIGHT_FILL);
     std::thread::scope(|scope| {
         let attack = scope.spawn(|| {
             let another = |_| {
-                // Each is older than a correct sender's may be when the eighth behind it comes.
+                // When the eighth body after it comes, each body has been slower than the daemon's patience.
                 std::thread::sleep(PATIENCE / 5);
                 begin_forged(&daemon, "uploadcare", 62 << 10)
             };
@@ -152,10 +153,11 @@ fn slow_bodies_that_do_not_stop() {
     is_idle(&daemon);
 }
 
-/// Several endpoints together can fill the whole. An endpoint that holds little then finds room at whichever has the slowest body.
+/// Several endpoints together can fill the memory for all bodies. An endpoint that holds little then takes the room of the slowest body,
+/// also of another endpoint.
 #[test]
 fn slow_bodies_that_fill_the_whole() {
-    // Four such bodies are the share of an endpoint. The first one takes half of the whole, and the next ones their shares.
+    // The share of an endpoint is four such bodies. The first endpoint takes half of the memory, and the next ones their shares.
     let whole = 4 * u32::try_from(ALL.len()).unwrap();
     let daemon = daemon(&format!("max_body_bytes = \"64KiB\"\nmax_in_flight_bytes = \"{}KiB\"", 64 * whole));
     let (last, others) = ALL.split_first().unwrap();
@@ -178,9 +180,9 @@ fn slow_bodies_that_fill_the_whole() {
     is_idle(&daemon);
 }
 
-/// A body on a slow link comes to its end, also where it is the oldest one and there is no room left for others.
+/// A body on a slow link may end, although it is the oldest and there is no room for others.
 #[test]
-fn a_body_that_is_not_that_slow_is_left_alone() {
+fn a_body_within_the_patience_is_left_alone() {
     let daemon = daemon(EIGHT_FILL);
     let ask = Ask::signed("uploadcare", &body(60 << 10));
     let bytes = whole(&ask);
@@ -197,14 +199,14 @@ fn a_body_that_is_not_that_slow_is_left_alone() {
         if refused && answer.status == 200 {
             break;
         }
-        // On a machine that stands still for a while even this one was too slow.
-        assert!(begin.elapsed() > PATIENCE && attempt < 50, "{answer:?}, the other one refused: {refused}");
+        // When the machine stood still for a while, even this body was too slow.
+        assert!(begin.elapsed() > PATIENCE && attempt < 50, "{answer:?}, the other body was refused: {refused}");
         is_idle(&daemon);
     }
 }
 
-/// Bodies of a right shape fill what may be held in memory. An endpoint takes half of it at most while others want some, and two of them
-/// together leave the share of the others alone.
+/// Bodies with a signature of the right form fill the memory. An endpoint may take half of it at most while others want some, and two
+/// endpoints together leave the shares of the others.
 #[test]
 fn slow_bodies() {
     let daemon = daemon(EIGHT_FILL);
@@ -212,7 +214,7 @@ fn slow_bodies() {
         let bytes = whole(&forged(endpoint, 60 << 10));
         let streams: Vec<TcpStream> = (0..100).map(|_| connect(&daemon)).collect();
         for mut stream in &streams {
-            // Those that were refused do not read to the end.
+            // A refused body is not read to its end.
             let _refused = stream.write_all(&bytes[..bytes.len() - 1]);
         }
         streams
@@ -243,7 +245,7 @@ fn bodies_without_end() {
         let streams: Vec<TcpStream> = (0..20).map(|_| connect(&daemon)).collect();
         for mut stream in &streams {
             stream.write_all(&chunked(&ask, 1 << 10)).unwrap();
-            // Up to the answer, or to a connection that takes no more.
+            // Until the answer, or until the connection accepts no more bytes.
             for _ in 0..20 {
                 let _refused = stream.write_all(&chunk);
             }

@@ -1,4 +1,4 @@
-//! A daemon under test: real ports on loopback, a mock cluster or a real Kafka behind it, and a frozen clock.
+//! A daemon under test. It has real ports on loopback, a mock cluster or a real Kafka, and a frozen clock.
 
 use std::{
     net::SocketAddr,
@@ -24,7 +24,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::forks;
 
-#[allow(unused_imports, reason = "not every suite signs by itself")]
+#[allow(unused_imports, reason = "not every suite makes signatures")]
 pub use crate::providers::{SECRETS, endpoints, hmac_hex, signed_with};
 #[allow(unused_imports, reason = "not every suite writes raw requests")]
 pub use crate::raw_http::{Answer, UNANSWERED, exchange, parse, request};
@@ -33,14 +33,15 @@ pub use crate::secret_search::{assert_discreet, keep_secret, leak};
 #[allow(unused_imports, reason = "not every suite measures")]
 pub use crate::waits::{beside_a_clock, wait_until};
 
-/// What the daemons in this process have logged and nobody has searched yet.
+/// What the daemons in this process have logged and no search for secrets has seen yet.
 static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-/// Log lines of the daemons in this process that hold a secret.
+/// Log lines of the daemons in this process that contain a secret.
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-/// How many lines were looked at.
+/// How many log lines were searched for secrets.
 pub static LINES_SEARCHED: AtomicUsize = AtomicUsize::new(0);
 
-/// What the daemons in this process log. It is searched for secrets when one of them ends, because their event loops must not wait for that.
+/// Keeps what the daemons in this process log. It is searched for secrets when a daemon ends, because event loops must not wait for a
+/// search.
 struct Searched;
 
 impl std::io::Write for Searched {
@@ -62,10 +63,10 @@ fn search_logs() {
     });
 }
 
-/// The time at which the frozen clock stands, in seconds since the epoch: the one of the constructed Frame.io vectors.
+/// The time of the frozen clock, in seconds since the epoch. The constructed Frame.io vectors were signed at this time.
 pub const NOW: u64 = 1_760_000_000;
 
-/// A clock that stands at [`NOW`].
+/// A clock that always returns [`NOW`].
 pub fn frozen() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(NOW)
 }
@@ -81,14 +82,14 @@ pub struct Daemon {
 
 /// How a daemon is started.
 pub struct Setup<'a> {
-    /// TOML in front of the endpoints: tables like `[http]` with limits to test. `[http] listen` and the like are flags already.
+    /// TOML before the endpoints, such as `[http]` with limits to test. The addresses to listen on are flags already.
     pub tables: &'a str,
-    /// Flags over it, such as `("kafka.brokers", "…")`.
+    /// Flags that replace values of the TOML, such as `("kafka.brokers", "…")`.
     pub flags: Vec<(&'a str, String)>,
     pub clock: Clock,
-    /// The mock cluster to use; without one and without `kafka.brokers` among the flags a new one is started, with all topics.
+    /// The mock cluster to use. `None` starts a new one with all topics, unless `kafka.brokers` is among the flags.
     pub mock: Option<Arc<Mock>>,
-    /// What a file cannot say, such as a provider that misbehaves.
+    /// Changes that a file cannot express, such as a provider that misbehaves.
     pub change: fn(&mut Config),
     /// Whether to wait until the daemon is ready and no topic is missing.
     pub wait: bool,
@@ -111,7 +112,7 @@ pub fn configuration(tables: &str, flags: &[(&str, String)]) -> Config {
         ("kafka.brokers", "127.0.0.1:1"),
         ("http.listen", "127.0.0.1:0"),
         ("admin.listen", "127.0.0.1:0"),
-        // What a test has done is in the metrics at once.
+        // So that the metrics show at once what a test has done.
         ("admin.scrape_max_age", "0s"),
         ("shutdown.pre_stop", "0s"),
     ];
@@ -124,7 +125,7 @@ pub fn configuration(tables: &str, flags: &[(&str, String)]) -> Config {
         .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// Makes every deadline that a test leaves at its default so long that a busy machine does not reach it. A test about a deadline sets it.
+/// Lengthens every deadline that a test leaves at its default, so that a busy machine does not reach it. A test about a deadline sets it.
 fn take_time(config: &mut Config) {
     let default = configuration("", &[]);
     let lengthen = |deadline: &mut Duration, default: Duration, seconds: u64| {
@@ -147,7 +148,7 @@ pub fn topics(config: &Config) -> Vec<String> {
 }
 
 impl Daemon {
-    /// A daemon with its defaults and a mock cluster of its own.
+    /// Starts a daemon with its defaults and a mock cluster of its own.
     pub fn start() -> Self {
         Self::with(Setup::default())
     }
@@ -180,7 +181,7 @@ impl Daemon {
         self.running.as_ref().unwrap()
     }
 
-    /// Waits until something holds, for at most a minute.
+    /// Waits until a condition holds, for at most a minute.
     pub fn wait_until(&self, what: &str, holds: impl Fn(&Running) -> bool) {
         wait_until(what, || holds(self.running()));
     }
@@ -202,18 +203,18 @@ impl Daemon {
         request(self.admin, "GET", path, &[], b"")
     }
 
-    /// The value of a metric, by its name and labels as they are rendered.
+    /// Returns the value of a metric, by its name and labels as they are rendered.
     pub fn metric(&self, series: &str) -> Option<f64> {
         let text = self.admin("/metrics").body;
         text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
     }
 
-    /// Every record on every topic, from the beginning to the end as of now.
+    /// Reads every record on every topic, from the beginning to the present end.
     pub fn records(&self) -> Vec<Stored> {
         records(&self.config)
     }
 
-    /// Every record on some topics, which is quicker than on all.
+    /// Reads every record on some topics, which is faster than to read all topics.
     pub fn records_of(&self, topics: &[&str]) -> Vec<Stored> {
         records_of(&self.config, &topics.iter().map(|&topic| topic.to_owned()).collect::<Vec<_>>())
     }
@@ -223,17 +224,17 @@ impl Daemon {
         self.mock.as_ref().unwrap().run(move |cluster| cluster.broker_round_trip_time(1, delay).unwrap()).unwrap();
     }
 
-    /// Stores nothing until [`Daemon::release`]: librdkafka holds what it is given, and tries again.
+    /// Makes Kafka store nothing until [`Daemon::release`]. librdkafka keeps what it is given, and tries again.
     pub fn hold(&self) {
         hold(self.mock.as_ref().unwrap());
     }
 
-    /// Stores what librdkafka holds, and all that follows.
+    /// Lets Kafka store what librdkafka has kept, and everything after it.
     pub fn release(&self) {
         release(self.mock.as_ref().unwrap());
     }
 
-    /// Stops in order and tells how it went.
+    /// Stops the daemon in order and returns the report of the stop.
     pub fn stop(mut self) -> StopReport {
         let running = self.running.take().unwrap();
         running.stop(&self.config.shutdown)
@@ -252,17 +253,17 @@ impl Drop for Daemon {
             LINES_SEARCHED.fetch_add(logged.lines().count(), Ordering::Relaxed);
             LEAKS.lock().unwrap().extend(leak(&logged));
             let leaks = LEAKS.lock().unwrap().clone();
-            assert_eq!(leaks, Vec::<String>::new(), "the log tells a secret");
+            assert_eq!(leaks, Vec::<String>::new(), "the log contains a secret");
         }
     }
 }
 
-/// Every record on every topic of a configuration, from the beginning to the end as of now.
+/// Reads every record on every topic of a configuration, from the beginning to the present end.
 pub fn records(config: &Config) -> Vec<Stored> {
     records_of(config, &topics(config))
 }
 
-/// A record as Hookgate writes it: nothing is null, and headers are text.
+/// A record as Hookgate writes it: no part is null, and headers are text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub topic: String,
@@ -283,7 +284,7 @@ impl Stored {
     }
 }
 
-/// Every record on some topics, from the beginning to the end as of now.
+/// Reads every record on some topics, from the beginning to the present end.
 pub fn records_of(config: &Config, topics: &[String]) -> Vec<Stored> {
     let mut reader = TopicReader::open(&config.kafka, topics, Start::Beginning).unwrap();
     let (mut all, begin) = (Vec::new(), Instant::now());
@@ -296,17 +297,17 @@ pub fn records_of(config: &Config, topics: &[String]) -> Vec<Stored> {
     all
 }
 
-/// The path and the headers that prove a body at an endpoint, made by the schemes' documentation and not by the code under test.
+/// Returns the path and the headers that prove a body at an endpoint. They follow the schemes' documentation, not the code under test.
 pub fn signed(endpoint: &str, body: &[u8]) -> (String, Vec<(String, String)>) {
     signed_with(endpoint, secret(&endpoint.to_uppercase()), &NOW.to_string(), body)
 }
 
-/// One of [`SECRETS`] by its name.
+/// Returns one of [`SECRETS`] by its name.
 pub fn secret(name: &str) -> &'static str {
     SECRETS.iter().find(|(it, _)| *it == name).unwrap().1
 }
 
-/// A file of `tests/fixtures`.
+/// Reads a file of `tests/fixtures`.
 pub fn fixture(path: &str) -> Vec<u8> {
     let file = fixtures().join(path);
     std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
@@ -317,20 +318,20 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// Takes the broker of a mock cluster away until `broker_up`. The mock closes its port and takes it again at once, and aborts the process where
-/// that fails.
+/// Takes the broker of a mock cluster away until `broker_up`. The mock closes its port and opens it again at once; where that fails, it
+/// aborts the process.
 pub fn take_down(mock: &Mock) {
     forks::without(|| mock.run(|cluster| cluster.broker_down(1))).unwrap().unwrap();
 }
 
 /// Lets a mock cluster store nothing until [`release`].
 pub fn hold(mock: &Mock) {
-    // More than librdkafka tries within any deadline here.
+    // More errors than librdkafka makes attempts within any deadline here.
     let errors = vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 10_000];
     mock.run(move |cluster| cluster.request_errors(RDKafkaApiKey::Produce, &errors)).unwrap();
 }
 
-/// Lets it store again.
+/// Lets a mock cluster store again.
 pub fn release(mock: &Mock) {
     mock.run(|cluster| cluster.clear_request_errors(RDKafkaApiKey::Produce)).unwrap();
 }

@@ -1,4 +1,4 @@
-//! The health on the webhook port: it follows readiness, and leaves no other trace than its own metric.
+//! The health check on the webhook port follows readiness, and only its own metric counts it.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn counted(daemon: &Daemon, result: &str) -> Option<f64> {
 }
 
 #[test]
-fn it_follows_readiness() {
+fn health_follows_readiness() {
     let away = vec![("kafka.brokers", "127.0.0.1:1".to_owned())];
     for (what, setup, status) in
         [("ready", Setup::default(), 200), ("unready", Setup { flags: away, wait: false, ..Setup::default() }, 503)]
@@ -34,12 +34,12 @@ fn it_follows_readiness() {
         assert_eq!(counted(&daemon, what), Some(2.0), "{what}");
         let deliveries = daemon.admin("/metrics").body;
         let none = |line: &str| !line.starts_with("hookgate_deliveries_total") || line.ends_with(" 0");
-        assert!(deliveries.lines().all(none), "it is no delivery");
+        assert!(deliveries.lines().all(none), "a health check counts as no delivery");
     }
 }
 
 #[test]
-fn anything_else_there_is_no_health() {
+fn only_get_and_head_of_this_path_are_health_checks() {
     let daemon = Daemon::start();
     for (method, path) in [("POST", "/healthz"), ("DELETE", "/healthz"), ("GET", "/healthz/"), ("GET", "/health"), ("GET", "/")] {
         let answer = request(daemon.webhooks, method, path, &[], b"");
@@ -50,7 +50,7 @@ fn anything_else_there_is_no_health() {
 }
 
 #[test]
-fn it_keeps_its_connection_until_the_shutdown() {
+fn health_answers_close_the_connection_only_at_the_shutdown() {
     let (folder, mock) = (Folder::new(), mock());
     let tables = "[shutdown]\npre_stop = \"60s\"\ngrace = \"120s\"\n";
     folder.write("hookgate.toml", serve_configuration(mock.brokers(), tables));
@@ -61,7 +61,7 @@ fn it_keeps_its_connection_until_the_shutdown() {
     process.signal("TERM");
     wait_until("unready", || ask().status == 503);
     assert_eq!(ask().header("connection"), Some("close"));
-    // The second one ends it at once.
+    // The second signal ends the process at once.
     process.signal("TERM");
     let log = process.finish().both();
     assert!(!log.contains("healthz") && !log.contains("unknown_endpoint"), "{log}");
@@ -77,7 +77,7 @@ fn one_connection_asks_many_times() {
     assert_eq!(parse(text.as_bytes()).status, 200);
     let answered = || counted(&daemon, "ready");
     wait_until("counted", || answered() == Some(3.0));
-    // A probe has no body; one that comes all the same is not waited for.
+    // A probe has no body. If one is announced, the daemon does not wait for it.
     let text = raw(&daemon, b"GET /healthz HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nconnection: close\r\n\r\n");
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     assert!(daemon.config.http.body_timeout > Duration::ZERO);

@@ -1,4 +1,4 @@
-//! What only a hostile or a broken peer does, and no other suite thinks of.
+//! What only a hostile or a broken peer does, and no other suite covers.
 
 use std::{
     io::{ErrorKind, Write as _},
@@ -13,8 +13,8 @@ use crate::{
     lifecycle::serve_configuration,
 };
 
-/// A peer that asks without end and never reads an answer fills every buffer on the way. No time-out of HTTP's counts then, so such
-/// peers would hold their connections for ever, until nobody else gets one.
+/// A peer that asks without end and never reads an answer fills every buffer on the way. No timeout of HTTP applies then, so without a
+/// limit such peers would keep all connections for ever.
 #[test]
 fn a_peer_that_does_not_read_its_answers_loses_its_connection() {
     let daemon = Daemon::with(Setup { tables: "[http]\nheader_timeout = \"1s\"", ..Setup::default() });
@@ -34,7 +34,7 @@ fn a_peer_that_does_not_read_its_answers_loses_its_connection() {
     });
 }
 
-/// What librdkafka refuses shows before the daemon is started, and without the value: it may be a secret.
+/// What librdkafka refuses is reported before the daemon starts. The message does not contain the value, because it may be a secret.
 #[test]
 fn a_property_that_librdkafka_refuses() {
     let check = |property: &str, code: i32, expected: &str| {
@@ -45,9 +45,9 @@ fn a_property_that_librdkafka_refuses() {
             let finished = hookgate(&folder, &[command]);
             assert_eq!(finished.code, Some(code), "{command} with {property}: {finished:?}");
             // The log of `serve` is JSON.
-            let told = finished.both().replace("\\\"", "\"");
-            assert!(told.contains(expected), "{command} with {property}: {finished:?}");
-            assert!(!told.contains("hunter2"), "{command} with {property}: {finished:?}");
+            let output = finished.both().replace("\\\"", "\"");
+            assert!(output.contains(expected), "{command} with {property}: {finished:?}");
+            assert!(!output.contains("hunter2"), "{command} with {property}: {finished:?}");
         }
     };
     check("\"client.rack\" = \"hunter2\"", 0, "is good");
@@ -70,9 +70,9 @@ fn a_property_that_librdkafka_refuses() {
     );
 }
 
-/// JSON leaves characters in strings that a terminal takes for commands: 0x9b begins one as ESC [ does.
+/// JSON allows characters in strings that a terminal takes for commands: 0x9b begins a command, as ESC [ does.
 #[test]
-fn what_tail_prints_commands_no_terminal() {
+fn tail_prints_no_control_characters() {
     let daemon = Daemon::start();
     let folder = Folder::new();
     folder.write("hookgate.toml", serve_configuration(daemon.mock.as_ref().unwrap().brokers(), ""));
@@ -80,14 +80,14 @@ fn what_tail_prints_commands_no_terminal() {
     assert_eq!(daemon.deliver("filespin", body.as_bytes()).status, 200);
     let finished = hookgate(&folder, &["tail", "hookgate.filespin.file-processed", "--from-beginning", "--exit"]);
     assert!(!finished.out.trim_end().contains(char::is_control), "{:?}", finished.out);
-    // It is the same JSON all the same.
+    // Its meaning as JSON is the same.
     let asset = &finished.json_lines()[0]["event"]["filespin_asset"];
     assert_eq!(asset["name"], "\u{9b}2J\u{7f}", "{asset}");
     assert_eq!(asset["data_json"], "{\"x\":\"\u{9b}2J\"}", "{asset}");
 }
 
-/// Both ports draw on one limit of open files, and many a container starts with 1024 of 4096: a flood of connections must not make the
-/// probes of a healthy process fail.
+/// Both ports share one limit of open files, and many containers start with a soft limit of 1024 and a hard limit of 4096. A flood of
+/// connections must not make the probes of a healthy process fail.
 #[test]
 fn connections_leave_files_for_the_probes() {
     let folder = Folder::new();
@@ -105,7 +105,7 @@ fn connections_leave_files_for_the_probes() {
     assert!(!raised.err().contains("open files"), "{}", raised.err());
     drop(held);
 
-    // What cannot be raised is told.
+    // The log says where the limit cannot be raised.
     let bound = serve("-n");
-    wait_until("told", || bound.err().contains("too few open files"));
+    wait_until("logged", || bound.err().contains("too few open files"));
 }

@@ -1,4 +1,4 @@
-//! A peer that the daemon or a command asks, and that answers as it should not.
+//! A hostile server: the daemon or a command sends it a request, and it answers wrongly.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -14,33 +14,33 @@ use std::{
 
 use crate::forks;
 
-/// What hostile answers are made of.
+/// The filler of hostile answers.
 pub const FILL: &[u8] = &[b'a'; 4096];
 
-/// Writes one answer. It returns an error where the client has gone, which ends an endless one.
+/// Writes one answer. It returns an error when the client has gone, which ends an endless answer.
 pub type Script = fn(&mut Wire) -> io::Result<()>;
 
-/// A connection, the bytes that its client has taken, and where a redirect would lead.
+/// A connection, the number of bytes written to its client, and the address to which a redirect would lead.
 pub struct Wire {
     pub stream: TcpStream,
-    pub taken: usize,
+    pub written: usize,
     pub trap: SocketAddr,
 }
 
 impl Wire {
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.taken += bytes.as_ref().len();
+        self.written += bytes.as_ref().len();
         self.stream.write_all(bytes.as_ref())
     }
 
-    /// Says the same until the client goes.
+    /// Writes the same bytes until the client goes.
     pub fn repeat(&mut self, bytes: &[u8]) -> io::Result<()> {
         loop {
             self.say(bytes)?;
         }
     }
 
-    /// Says single bytes for as long as the client waits.
+    /// Writes single bytes for as long as the client waits.
     pub fn drip(&mut self) -> io::Result<()> {
         loop {
             self.say("a")?;
@@ -49,29 +49,29 @@ impl Wire {
     }
 }
 
-/// A peer that answers every request by one script.
+/// A server that answers every request with one script.
 pub struct Hostile {
     pub address: SocketAddr,
     pub requests: Arc<Mutex<Vec<String>>>,
-    /// The most that one connection has taken.
-    pub taken: Arc<AtomicUsize>,
+    /// The most bytes that were written to one connection.
+    pub written: Arc<AtomicUsize>,
 }
 
 impl Hostile {
     pub fn start(trap: SocketAddr, script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (requests, taken) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default());
+        let (requests, written) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default());
         let hostile =
-            Self { address: listener.local_addr().unwrap(), requests: Arc::clone(&requests), taken: Arc::clone(&taken) };
+            Self { address: listener.local_addr().unwrap(), requests: Arc::clone(&requests), written: Arc::clone(&written) };
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (requests, taken) = (Arc::clone(&requests), Arc::clone(&taken));
+                let (requests, written) = (Arc::clone(&requests), Arc::clone(&written));
                 thread::spawn(move || {
-                    let mut wire = Wire { stream, taken: 0, trap };
+                    let mut wire = Wire { stream, written: 0, trap };
                     let Some(head) = head(&mut wire.stream) else { return };
                     requests.lock().unwrap().push(head);
                     let _gone = script(&mut wire);
-                    taken.fetch_max(wire.taken, Ordering::SeqCst);
+                    written.fetch_max(wire.written, Ordering::SeqCst);
                 });
             }
         });
@@ -83,7 +83,7 @@ impl Hostile {
     }
 }
 
-/// Reads a request to its end and gives its head, in lower case.
+/// Reads a request to its end and returns its head, in lower case.
 pub fn head(stream: &mut TcpStream) -> Option<String> {
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
@@ -98,7 +98,7 @@ pub fn head(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-/// 256 MiB of zeros, packed.
+/// Returns 256 MiB of zeros, compressed with gzip.
 pub fn bomb() -> &'static [u8] {
     static BOMB: OnceLock<Vec<u8>> = OnceLock::new();
     BOMB.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! When Kafka is reached: deliveries of the first seconds wait for it, and the log says when it is reached, lost and back.
+//! Deliveries in the first seconds of a daemon wait for Kafka, and the log says when Kafka is reached, lost and back.
 
 use std::{
     sync::Arc,
@@ -15,10 +15,10 @@ use crate::{
 };
 
 const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"00000001-0000-4000-8000-000000000000"}}"#;
-/// For so long after its start a daemon lets deliveries wait for Kafka. What is exact about it is tested where it is.
+/// For how long after its start a daemon lets deliveries wait for Kafka. The tests beside its code check the exact limits.
 const FIRST_SECONDS: Duration = Duration::from_secs(5);
 
-/// A cluster that is away.
+/// Returns a cluster whose broker does not answer.
 fn away() -> Arc<Mock> {
     let mock = Arc::new(Mock::start(&topics(&configuration("", &[]))).unwrap());
     take_down(&mock);
@@ -46,7 +46,7 @@ fn a_delivery_of_the_first_seconds_waits_for_kafka() {
         if answer.status == 200 {
             break;
         }
-        // Where a busy machine takes longer to reach Kafka, it has waited in vain.
+        // When a busy machine takes longer than that to reach Kafka, the delivery is refused, and the test tries again.
         assert!(after > FIRST_SECONDS && attempt < 20, "answered after {after:?}: {answer:?}");
     }
 }
@@ -62,11 +62,11 @@ fn kafka_that_never_comes_costs_no_more_than_the_first_seconds() {
     };
     let first = refused();
     assert!(first >= FIRST_SECONDS, "an instant refusal, after {first:?}");
-    // Its deadline is far away: it does not wait that long, nor does one that comes later.
+    // The deadline of its answer is far away. The first delivery does not wait that long, and a later one neither.
     assert!(refused() < daemon.config.http.answer_deadline / 2);
 }
 
-/// One line each, however long it lasts.
+/// The log has one line for each change, however long a state lasts.
 #[test]
 fn the_log_says_when_kafka_is_reached_lost_and_back() {
     let (folder, mock) = (Folder::new(), away());
@@ -84,7 +84,7 @@ fn the_log_says_when_kafka_is_reached_lost_and_back() {
         [said("kafka is reached for the first time"), said("ready\""), said("kafka is lost"), said("kafka is back")]
     };
     assert_eq!(deliver().status, 503);
-    assert_eq!(lines(), [0, 0, 0, 0], "what was never there is not lost");
+    assert_eq!(lines(), [0, 0, 0, 0], "Kafka that was never reached is not lost");
     mock.run(|cluster| cluster.broker_up(1)).unwrap().unwrap();
     wait_until("ready", || lines() == [1, 1, 0, 0]);
     assert_eq!(deliver().status, 200);

@@ -1,4 +1,4 @@
-//! The end of the time in which a daemon that shuts down still accepts: whoever got through to it is answered.
+//! The last connections that a daemon accepts when it shuts down: every sender that has connected is answered.
 
 use std::{
     io::{Read as _, Write as _},
@@ -24,7 +24,7 @@ fn connect(to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// The answer, or none where the connection ended without one.
+/// Reads the answer. Its status is 0 where the connection ended without one.
 fn answer(stream: &mut impl std::io::Read) -> Answer {
     let mut bytes = Vec::new();
     let _end = stream.read_to_end(&mut bytes);
@@ -32,7 +32,7 @@ fn answer(stream: &mut impl std::io::Read) -> Answer {
 }
 
 #[test]
-fn whoever_waits_to_be_accepted_is_answered() {
+fn every_sender_that_waits_to_be_accepted_is_answered() {
     for round in 0..5 {
         let daemon = Daemon::start();
         let webhooks = daemon.webhooks;
@@ -43,22 +43,22 @@ fn whoever_waits_to_be_accepted_is_answered() {
         }
         let stop = thread::spawn(move || daemon.stop());
         for (number, stream) in burst.iter_mut().enumerate() {
-            // An answer of before the shutdown keeps its connection, so it is read alone.
+            // An answer from before the shutdown keeps its connection open, so this reads one answer and not to the end.
             let answer = next_answer(&mut *stream);
             let label = answer.label();
-            // A busy machine may get to the last of them late.
+            // On a busy machine the last senders may come during the drain.
             assert!(matches!((answer.status, label.as_str()), (200, "") | (503, "draining")), "{round}, {number}: {answer:?}");
         }
         assert_eq!(stop.join().unwrap().cut_off, 0);
     }
 }
 
-/// How long it is.
+/// How long the daemon waits for the first bytes on an accepted connection when it shuts down.
 const MOMENT: Duration = Duration::from_millis(250);
 
-/// The moment is short. Where a busy machine has missed it, it is tried again.
+/// The moment is short. When a busy machine has missed it, the test tries again.
 #[test]
-fn whoever_was_accepted_and_has_not_asked_yet_has_a_moment_to() {
+fn an_accepted_sender_has_a_moment_for_its_first_request() {
     for attempt in 0.. {
         let (answers, took) = asks_late();
         if answers.iter().all(|answer| (answer.status, answer.header("connection")) == (200, Some("close"))) {
@@ -68,8 +68,8 @@ fn whoever_was_accepted_and_has_not_asked_yet_has_a_moment_to() {
     }
 }
 
-/// The answers to what is asked just after the listener has closed, on connections from before, one of them over TLS; and how long after the
-/// begin of the end the last of it was sent.
+/// Sends requests just after the listener has closed, on connections from before, one of them with TLS. Returns the answers, and how long
+/// after the beginning of the shutdown the last request was sent.
 fn asks_late() -> (Vec<Answer>, Duration) {
     let (plain, (encrypted, pair, _folder)) = (Daemon::start(), tls::daemon(""));
     let config = client(&[&pair], &[&tokio_rustls::rustls::version::TLS13], &[]);
@@ -92,7 +92,7 @@ fn asks_late() -> (Vec<Answer>, Duration) {
     let _late = shaken.write_all(&ask);
     let took = begin.elapsed();
     let answers = vec![answer(&mut fresh), answer(&mut shaken)];
-    // Whoever has asked before and is silent now is not waited for, nor whoever stays silent: not until the drain is over.
+    // The daemon does not wait for the end of the drain with a connection that is silent, whether it has asked before or not.
     for mut stream in [&used, &silent] {
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
     }
@@ -100,10 +100,10 @@ fn asks_late() -> (Vec<Answer>, Duration) {
     (answers, took)
 }
 
-/// Its first bytes came in time. A proxy cannot send it elsewhere any more, so it hears that it shall.
+/// The first bytes of the head came in time. A proxy cannot send the request elsewhere any more, so the sender is answered 503 and can.
 #[test]
 fn a_head_that_has_begun_may_end() {
-    // Else it would be the timeout of a head that ends those that do not go on, or the drain.
+    // With their defaults, these timeouts could end the heads that do not go on, and hide what this test looks for.
     let timeouts = ["http.header_timeout", "shutdown.drain"].map(|key| (key, "60s".to_owned()));
     let flags = [timeouts.as_slice(), &[("shutdown.grace", "120s".to_owned())]].concat();
     let daemon = Daemon::with(Setup { flags, ..Setup::default() });
@@ -123,14 +123,14 @@ fn a_head_that_has_begun_may_end() {
     wait_until("accepted", || daemon.metric("hookgate_connections") == Some(5.0));
     let since = Instant::now();
     let stop = thread::spawn(move || daemon.stop());
-    assert_eq!(silent.read(&mut [0]).unwrap(), 0, "nothing of it has come");
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0, "no byte of a request has come");
     for stream in &mut begun {
         stream.write_all(rest).unwrap();
         let answer = answer(stream);
         assert_eq!((answer.status, answer.label().as_str()), (503, "draining"), "{answer:?}");
         assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
     }
-    // The others do not hold the shutdown up for as long as it may last.
+    // The heads that never end do not delay the shutdown until the end of the drain.
     assert_eq!(stop.join().unwrap().cut_off, 0);
     assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
     for stream in &mut never_ended {

@@ -1,10 +1,10 @@
-//! Which module may name which: downwards only, and never in a circle.
+//! Which module may name which: only modules below it, and never in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tidy::{is_test, rust};
 
-/// The modules of the library from the top to the ground. Each may name those that follow it, and none before it.
+/// The modules of the library from the top to the bottom. Each may name those that follow it, and none before it.
 const LAYERS: [&str; 24] = [
     "main",
     "command",
@@ -32,10 +32,10 @@ const LAYERS: [&str; 24] = [
     "proto",
 ];
 
-/// A module as the names on the way to it from the crate.
+/// A module as the names of its path from the crate.
 type Module = Vec<String>;
 
-/// The modules of a package by their names, with their code: no comment, no test.
+/// Returns the modules of a package with their code, without comments and tests.
 fn modules(folder: &str) -> BTreeMap<Module, String> {
     let files = rust().into_iter().filter(|(name, _)| name.starts_with(folder) && !is_test(name));
     let modules = files.map(|(name, text)| {
@@ -50,7 +50,7 @@ fn modules(folder: &str) -> BTreeMap<Module, String> {
     modules.collect()
 }
 
-/// The paths of a use tree, written out: `a::{b, c::d}` is `a::b` and `a::c::d`.
+/// Collects the paths of a `use` tree: `a::{b, c::d}` is `a::b` and `a::c::d`.
 fn written_out(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     let tree = tree.trim();
     let Some((before, rest)) = tree.split_once('{') else {
@@ -76,7 +76,7 @@ fn written_out(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     written_out(&format!("{prefix}{before}"), &inner[begin..], paths);
 }
 
-/// What a module's code names: the paths of its `use`, and those that stand in the code. The flag marks what it only hands on.
+/// Returns the paths that the code of a module names, in `use` and elsewhere. The flag marks a path that the module only re-exports.
 fn named(code: &str) -> Vec<(bool, String)> {
     let (mut named, mut lines) = (Vec::new(), code.lines());
     while let Some(line) = lines.next() {
@@ -100,7 +100,7 @@ fn named(code: &str) -> Vec<(bool, String)> {
     named
 }
 
-/// A path from the crate, as far as it begins at something of ours.
+/// Returns a path as seen from the crate, or `None` where it begins outside of the crate.
 fn absolute(modules: &BTreeMap<Module, String>, from: &Module, path: &str) -> Option<Module> {
     let mut parts: Vec<String> = path.split("::").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect();
     let mut base = from.clone();
@@ -122,18 +122,19 @@ fn absolute(modules: &BTreeMap<Module, String>, from: &Module, path: &str) -> Op
     Some(base)
 }
 
-/// Who names whom. What a folder's own file hands on counts as that of the module which has it; what lies within one another is one room.
+/// Returns which module names which. A re-exported item counts as an item of the module that defines it. A module and the modules
+/// inside it may name one another.
 fn graph(modules: &BTreeMap<Module, String>) -> BTreeMap<&Module, BTreeSet<&Module>> {
-    let mut handed_on = BTreeMap::new();
+    let mut reexported = BTreeMap::new();
     let mut named_by = Vec::new();
     for (module, code) in modules {
-        for (only_handed_on, path) in named(code) {
+        for (only_reexported, path) in named(code) {
             let Some(path) = absolute(modules, module, &path) else { continue };
             let name = module.iter().chain(path.last()).cloned().collect::<Module>();
             if name != path {
-                handed_on.insert(name, path.clone());
+                reexported.insert(name, path.clone());
             }
-            if !only_handed_on {
+            if !only_reexported {
                 named_by.push((module, path));
             }
         }
@@ -141,7 +142,7 @@ fn graph(modules: &BTreeMap<Module, String>) -> BTreeMap<&Module, BTreeSet<&Modu
     let mut graph = BTreeMap::<&Module, BTreeSet<&Module>>::new();
     for (module, mut path) in named_by {
         for _ in 0..4 {
-            match handed_on.get(&path) {
+            match reexported.get(&path) {
                 Some(further) if !modules.contains_key(&path) => path.clone_from(further),
                 _ => break,
             }
@@ -157,7 +158,7 @@ fn graph(modules: &BTreeMap<Module, String>) -> BTreeMap<&Module, BTreeSet<&Modu
     graph
 }
 
-/// A way from a module back to itself, where there is one.
+/// Returns a path from a module back to itself, if there is one.
 fn circle(graph: &BTreeMap<&Module, BTreeSet<&Module>>) -> Option<String> {
     for start in graph.keys() {
         let (mut seen, mut ways) = (BTreeSet::new(), vec![vec![*start]]);
@@ -182,7 +183,7 @@ fn no_circle() {
     fn check(folder: &str) {
         let modules = modules(folder);
         let graph = graph(&modules);
-        assert!(graph.values().map(BTreeSet::len).sum::<usize>() > modules.len(), "the search has gone blind in {folder}");
+        assert!(graph.values().map(BTreeSet::len).sum::<usize>() > modules.len(), "the search finds too little in {folder}");
         assert_eq!(circle(&graph), None, "modules of {folder} that name one another");
     }
     check("src/");
@@ -204,9 +205,9 @@ fn layers_point_down() {
     assert!(up.is_empty(), "{up:#?}");
 }
 
-/// The search sees a circle that a folder's own file hides, and takes no room for two.
+/// The search finds a circle that re-exports hide, and takes a module and the modules inside it for one.
 #[test]
-fn a_circle_is_seen() {
+fn a_circle_is_found() {
     #[track_caller]
     fn check(files: &[(&str, &str)], expected: Option<&str>) {
         let module = |name: &str| name.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect::<Module>();

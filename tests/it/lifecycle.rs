@@ -1,4 +1,4 @@
-//! The life of a daemon: probes, metrics, and an end that loses nothing.
+//! The life of a daemon: probes, metrics, and a shutdown that loses nothing.
 
 use std::{
     io::{Read as _, Write as _},
@@ -27,7 +27,7 @@ use crate::{
 const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
 const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"life"}}"#;
 
-/// One delivery on a connection that its sender would keep.
+/// Sends one delivery on a connection that its sender wants to keep.
 fn deliver_kept_alive(to: SocketAddr) -> Answer {
     let (path, headers) = signed("uploadcare", BODY);
     let mut stream = TcpStream::connect(to).unwrap();
@@ -36,7 +36,7 @@ fn deliver_kept_alive(to: SocketAddr) -> Answer {
     write!(stream, "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n{headers}\r\n", BODY.len()).unwrap();
     stream.write_all(BODY).unwrap();
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
-    // Every answer to a delivery ends in a brace and has none in its head.
+    // Every answer to a delivery ends with a brace and has none before its body.
     while !bytes.ends_with(b"}") {
         match stream.read(&mut chunk).unwrap() {
             0 => break,
@@ -79,7 +79,7 @@ fn probes_and_metrics() {
         assert!(metrics.contains(&format!("# HELP {name} ")), "the help of {name}");
         assert!(metrics.lines().any(|line| line.starts_with(name)), "a value of {name}");
     }
-    // A dashboard can only show what stands there: nothing without an explanation.
+    // A dashboard shows the help of a metric as its explanation, so every metric must have one.
     let names = metrics.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(['{', ' ']).next());
     for name in names.filter(|name| !name.is_empty()) {
         let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
@@ -88,9 +88,9 @@ fn probes_and_metrics() {
 }
 
 #[test]
-fn what_is_in_flight_at_the_end_is_answered_and_kept() {
+fn deliveries_in_flight_at_the_shutdown_are_answered_and_stored() {
     let daemon = Daemon::start();
-    // The producer's own greetings would take a second each as well.
+    // The first delivery sets up the producer, so that only the second one is held.
     assert_eq!(daemon.deliver("uploadcare", BODY).status, 200);
     daemon.hold();
     let (webhooks, mock, config) = (daemon.webhooks, daemon.mock.clone().unwrap(), daemon.config.clone());
@@ -98,7 +98,7 @@ fn what_is_in_flight_at_the_end_is_answered_and_kept() {
     wait_until("in flight", || daemon.metric("hookgate_in_flight_deliveries") == Some(1.0));
     let stop = thread::spawn(move || daemon.stop());
     wait_until("no longer accepting", || TcpStream::connect(webhooks).is_err());
-    // Beyond the last words: only the drain waits for it.
+    // This is longer than the moment for first requests, so only the drain waits for the delivery.
     thread::sleep(Duration::from_secs(1));
     release(&mock);
     let ending = stop.join().unwrap();
@@ -108,12 +108,12 @@ fn what_is_in_flight_at_the_end_is_answered_and_kept() {
 }
 
 #[test]
-fn what_kafka_has_not_acknowledged_at_the_end_is_counted() {
+fn records_without_acknowledgement_at_the_end_are_counted() {
     let check = |round_trip: Duration, flush: Duration, unflushed: usize| {
         let mut config = configuration("", &[]);
         let mock = mock();
         config.kafka.brokers = vec![mock.brokers().to_owned()];
-        // The configuration would refuse this: the wait for an answer ends before librdkafka gives up.
+        // The configuration would refuse this, because the wait for an acknowledgement ends before the record expires.
         config.kafka.publish_timeout = Duration::from_millis(200);
         config.kafka.message_timeout = Duration::from_secs(60);
         let running = app::start(&config, Options::production(environment())).unwrap();
@@ -129,8 +129,8 @@ fn what_kafka_has_not_acknowledged_at_the_end_is_counted() {
 }
 
 #[test]
-fn a_sender_that_never_ends_its_request_does_not_hold_up_the_end() {
-    // The drain is what ends it.
+fn a_request_that_never_ends_does_not_delay_the_shutdown() {
+    // Only the end of the drain ends this request.
     let tables = "[http]\nanswer_deadline = \"4s\"\n[shutdown]\ndrain = \"4s\"";
     let change = |config: &mut Config| config.http.header_timeout = Duration::from_secs(100);
     let daemon = Daemon::with(Setup { tables, change, ..Setup::default() });
@@ -144,7 +144,7 @@ fn a_sender_that_never_ends_its_request_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn what_begins_in_the_drain_is_sent_elsewhere() {
+fn a_delivery_that_begins_in_the_drain_is_sent_elsewhere() {
     let daemon = Daemon::start();
     let (webhooks, config, _mock) = (daemon.webhooks, daemon.config.clone(), daemon.mock.clone());
     let (path, headers) = signed("uploadcare", BODY);
@@ -152,13 +152,13 @@ fn what_begins_in_the_drain_is_sent_elsewhere() {
     write!(stream, "POST {path} HTTP/1.1\r\nhost: test\r\n").unwrap();
     wait_until("connected", || daemon.metric("hookgate_connections") == Some(2.0));
     let stop = thread::spawn(move || daemon.stop());
-    // Until then a delivery is still served.
+    // The daemon closes the silent connection when the drain begins. Before that it would still serve the delivery.
     assert_eq!(silent.read(&mut [0]).unwrap(), 0);
     let headers: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
     write!(stream, "content-length: {}\r\n{headers}\r\n", BODY.len()).unwrap();
     stream.write_all(BODY).unwrap();
     let mut bytes = Vec::new();
-    // A reset behind the answer is as good as an end.
+    // A reset after the answer counts as its end.
     let _reset = stream.read_to_end(&mut bytes);
     let answer = parse(&bytes);
     assert_eq!((answer.status, &*answer.label(), answer.header("connection")), (503, "draining", Some("close")));
@@ -168,10 +168,10 @@ fn what_begins_in_the_drain_is_sent_elsewhere() {
 }
 
 #[test]
-fn what_the_drain_cuts_off_is_counted_and_may_be_stored_all_the_same() {
+fn a_delivery_that_the_drain_cuts_off_is_counted_and_may_still_be_stored() {
     let (mut config, mock) = (configuration("", &[]), mock());
     config.kafka.brokers = vec![mock.brokers().to_owned()];
-    // The configuration would refuse this: the drain is shorter than an answer may take.
+    // The configuration would refuse this, because the drain is shorter than the deadline of an answer.
     config.shutdown = Shutdown { drain: Duration::ZERO, flush: Duration::from_secs(60), ..config.shutdown };
     config.kafka.message_timeout = Duration::from_secs(60);
     let running = app::start(&config, Options::production(environment())).unwrap();
@@ -184,7 +184,7 @@ fn what_the_drain_cuts_off_is_counted_and_may_be_stored_all_the_same() {
     wait_until("in flight", || metrics().contains("\nhookgate_in_flight_deliveries 1\n"));
     let shutdown = config.shutdown.clone();
     let stop = thread::spawn(move || running.stop(&shutdown));
-    // The admin port is there until the flush is over.
+    // The admin port answers until the flush is over.
     wait_until("counted", || metrics().contains("outcome=\"cancelled\"} 1\n"));
     release(&mock);
     let ending = stop.join().unwrap();
@@ -194,7 +194,7 @@ fn what_the_drain_cuts_off_is_counted_and_may_be_stored_all_the_same() {
 }
 
 #[test]
-fn before_it_stops_it_serves_and_sends_its_senders_away() {
+fn in_pre_stop_it_still_serves_and_closes_each_connection() {
     let flags = vec![("shutdown.pre_stop", "5s".to_owned())];
     let daemon = Daemon::with(Setup { flags, ..Setup::default() });
     let (webhooks, admin) = (daemon.webhooks, daemon.admin);
@@ -204,15 +204,15 @@ fn before_it_stops_it_serves_and_sends_its_senders_away() {
     let readyz = || crate::harness::request(admin, "GET", "/readyz", &[], b"");
     wait_until("unready", || readyz().status == 503);
     assert_eq!(readyz().body, "shutting down\n");
-    let sent_away = deliver_kept_alive(webhooks);
-    assert_eq!((sent_away.status, sent_away.header("connection")), (200, Some("close")));
+    let closed = deliver_kept_alive(webhooks);
+    assert_eq!((closed.status, closed.header("connection")), (200, Some("close")));
     let ending = stop.join().unwrap();
     assert_eq!((ending.cut_off, ending.unflushed), (0, 0));
     assert!(TcpStream::connect(webhooks).is_err(), "still accepting");
-    assert!(TcpStream::connect(admin).is_err(), "the admin port is still there");
+    assert!(TcpStream::connect(admin).is_err(), "the admin port still accepts");
 }
 
-/// The configuration of a daemon in a process of its own. Each provider has its secret from the environment.
+/// Returns the configuration of a daemon in a process of its own. The secrets of the providers come from the environment.
 pub fn serve_configuration(brokers: &str, tables: &str) -> String {
     let endpoint =
         |name: &str| format!("[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [\"env:{}\"]\n", name.to_uppercase());
@@ -273,15 +273,15 @@ fn a_process_ends_in_order_on_sigterm_and_logs_no_secret() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
         assert!(line["level"].is_string() && line["message"].is_string() && line["timestamp"].is_string(), "{line}");
     }
-    let told = finished.both();
-    let unspeakable = SECRETS.iter().map(|(_, secret)| *secret).chain([marker]).chain(signatures.iter().map(String::as_str));
-    for secret in unspeakable {
-        let line = told.lines().find(|line| line.contains(secret)).unwrap_or_default();
-        assert!(!told.contains(secret), "{secret} is told: {line}");
+    let output = finished.both();
+    let forbidden = SECRETS.iter().map(|(_, secret)| *secret).chain([marker]).chain(signatures.iter().map(String::as_str));
+    for secret in forbidden {
+        let line = output.lines().find(|line| line.contains(secret)).unwrap_or_default();
+        assert!(!output.contains(secret), "{secret} is in the output: {line}");
     }
 }
 
-/// One line for so many published deliveries, and one for each that nobody planned for.
+/// The log has one line for as many published deliveries as configured, and one for each quarantined delivery.
 #[test]
 fn successes_are_logged_as_often_as_configured() {
     let check = |sample: u32, published: usize| {
@@ -310,9 +310,9 @@ fn successes_are_logged_as_often_as_configured() {
     check(2, 2);
 }
 
-/// librdkafka repeats itself with every attempt to reconnect.
+/// librdkafka repeats its error with every attempt to reconnect.
 #[test]
-fn an_outage_is_told_once() {
+fn an_outage_is_logged_once() {
     let folder = Folder::new();
     folder.write("hookgate.toml", serve_configuration("127.0.0.1:1", "[shutdown]\npre_stop = \"0s\""));
     let process = Process::spawn(&folder, &["serve"]);
@@ -322,11 +322,11 @@ fn an_outage_is_told_once() {
     wait_until("repeated", || errors() >= Some(5));
     process.signal("TERM");
     let log = process.finish().err;
-    let told = |error: &str| log.lines().filter(|line| line.contains("kafka client error") && line.contains(error)).count();
-    assert_eq!((told("BrokerTransportFailure"), told("AllBrokersDown")), (1, 1), "{log}");
+    let lines = |error: &str| log.lines().filter(|line| line.contains("kafka client error") && line.contains(error)).count();
+    assert_eq!((lines("BrokerTransportFailure"), lines("AllBrokersDown")), (1, 1), "{log}");
 }
 
-/// Each of them stops a daemon in order. A terminal that goes away sends SIGHUP, unless `nohup` or the like stands in between.
+/// Each signal stops a daemon in order. A terminal that is closed sends SIGHUP, unless `nohup` or a similar command ignores it.
 #[test]
 fn every_signal_to_stop_stops_in_order() {
     let (folder, mock) = (Folder::new(), mock());
@@ -341,7 +341,7 @@ fn every_signal_to_stop_stops_in_order() {
         assert!(finished.err.contains("\"stopped\""), "{signal}: {}", finished.err);
     };
     for signal in ["TERM", "INT", "HUP"] {
-        // Where these tests run under `nohup`, so does what they start.
+        // When these tests run under `nohup`, the processes that they start ignore SIGHUP, too.
         if signal != "HUP" || !config::ignores_hangup() {
             check(Process::spawn(&folder, &["serve"]), signal);
         }
@@ -355,7 +355,7 @@ fn every_signal_to_stop_stops_in_order() {
     check(process, "TERM");
 }
 
-/// From the first line of the log on, a signal that stops is an order and no sudden end.
+/// From the first line of the log on, a signal stops the daemon in order and not suddenly.
 #[test]
 fn a_signal_while_it_starts_stops_in_order() {
     let (folder, mock) = (Folder::new(), mock());

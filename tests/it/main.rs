@@ -1,4 +1,4 @@
-//! The fast ring: the whole daemon against librdkafka's in-process mock cluster. This file is its table of contents.
+//! The fast tests: the whole daemon against librdkafka's in-process mock cluster. This file is their table of contents.
 
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
@@ -48,7 +48,7 @@ mod overload;
 mod pages;
 mod properties;
 mod recovery;
-#[allow(dead_code, reason = "the slow ring uses more of it")]
+#[allow(dead_code, reason = "the tests against a real Kafka use more of it")]
 mod recovery_world;
 mod refusal_limit;
 mod refuse;

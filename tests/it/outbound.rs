@@ -1,5 +1,5 @@
-//! Whoever Hookgate asks may be hostile: every caller of the outbound client against every kind of answer. The callers are those of the real
-//! binary: `serve`, which asks a schema registry and exports spans, and `hookgate send`.
+//! Every server that Hookgate sends requests to may be hostile. Each caller of the outbound client meets each kind of answer here. The callers
+//! are those of the real binary: `serve`, which asks a schema registry and exports spans, and `hookgate send`.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -18,28 +18,30 @@ use crate::{
     lifecycle::{mock, serve_configuration},
 };
 
-/// What the daemon may need at most while hostile peers answer it, in KiB. It needs about a third of that; each bomb holds twice as much.
+/// The most memory that the daemon may use while hostile peers answer it, in KiB. It uses about a third of that, and each bomb has twice as
+/// much.
 const PEAK_KIB_MAX: usize = 128 << 10;
-/// What one answer may cost at most in bytes taken from the wire: the limit of 1 MiB, and what lies in the kernel's buffers.
-const TAKEN_MAX: usize = 16 << 20;
-/// How the three callers take an answer: the reason, of which each tells one.
+/// The most bytes that a peer may get rid of in one answer: the limit of 1 MiB, and the buffers of the kernel.
+const WRITTEN_MAX: usize = 16 << 20;
+/// A hostile answer, and what each of the three callers reports about it.
 struct Case {
     name: &'static str,
     script: Script,
-    /// What stands in the registry's log line, the exporter's, and on the stderr of `send`; nothing where the answer counts.
+    /// A part of the log line about the registry. The next two are a part of the exporter's log line and of the output of `send`, `None`
+    /// where the caller accepts the answer.
     registry: &'static str,
     spans: Option<&'static str>,
     send: Option<&'static str>,
 }
 
 impl Case {
-    /// Long enough for a busy machine, except where it is what is waited for.
+    /// Returns the timeout of the callers. It is long enough for a busy machine, and short where the case waits for the timeout itself.
     fn timeout_seconds(&self) -> u64 {
         if self.registry == LATE { 1 } else { 15 }
     }
 }
 
-/// An answer that no caller can use, for one reason.
+/// Returns a case in which no caller can use the answer, all for the same reason.
 const fn unusable(name: &'static str, why: &'static str, script: Script) -> Case {
     Case { name, script, registry: why, spans: Some(why), send: Some(why) }
 }
@@ -80,10 +82,10 @@ const CASES: &[Case] = &[
         thread::sleep(Duration::from_secs(5));
         Ok(())
     }),
-    unusable("a redirect that makes a GET of it", REDIRECT, |wire| redirect(wire, 302)),
-    unusable("another one", REDIRECT, |wire| redirect(wire, 303)),
+    unusable("a redirect that turns the request into a GET", REDIRECT, |wire| redirect(wire, 302)),
+    unusable("another redirect", REDIRECT, |wire| redirect(wire, 303)),
     unusable("a redirect that repeats the request", REDIRECT, |wire| redirect(wire, 307)),
-    unusable("a permanent one", REDIRECT, |wire| redirect(wire, 308)),
+    unusable("a permanent redirect", REDIRECT, |wire| redirect(wire, 308)),
     unusable("a redirect without an end", LATE, |wire| {
         let trap = wire.trap;
         wire.say(format!("HTTP/1.1 302 X\r\nlocation: http://{trap}/\r\n"))?;
@@ -114,7 +116,7 @@ const CASES: &[Case] = &[
         wire.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")?;
         wire.repeat(b"x: y\r\n")
     }),
-    // These are answers, and what they mean is each caller's matter: a collector's and a daemon's status decides.
+    // These are whole answers. For the exporter and `send` the status decides, so they accept the first two.
     Case {
         name: "a page",
         script: |wire| whole(wire, "200 OK\r\ncontent-type: text/html", b"<html>sign in</html>"),
@@ -138,7 +140,7 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Nobody must come here.
+/// Starts a server that no caller may connect to. Returns its address and the number of connections.
 fn trap() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, caught) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
@@ -147,7 +149,7 @@ fn trap() -> (SocketAddr, Arc<AtomicUsize>) {
     (address, caught)
 }
 
-/// A registry and a collector that answer by a script, and a daemon that asks them: its tables come from their addresses.
+/// A registry and a collector that answer with a script, and a daemon that asks both.
 struct Bench {
     registry: Hostile,
     collector: Hostile,
@@ -172,14 +174,14 @@ impl Bench {
         Self { registry, collector, process, webhooks, admin }
     }
 
-    /// The status of a delivery with a proof, which is traced whatever becomes of it.
+    /// Sends a proven delivery, which is traced whatever its outcome. Returns the status of its answer.
     fn deliver(&self) -> u16 {
         let signature = format!("v1={}", hmac_hex(secret("UPLOADCARE"), &[b"{}"]));
         request(self.webhooks, "POST", "/webhooks/uploadcare", &[("x-uc-signature", &signature)], b"{}").status
     }
 }
 
-/// The daemon, whose registry and collector answer by a script: it stays up, small and talkative.
+/// Checks that a daemon stays up, reports each bad answer and uses little memory while its registry and its collector answer with a script.
 fn check_serve(case: &Case, brokers: &str, trap: SocketAddr) {
     let timeout = case.timeout_seconds();
     let tables = |registry: SocketAddr, collector: SocketAddr| {
@@ -192,9 +194,9 @@ fn check_serve(case: &Case, brokers: &str, trap: SocketAddr) {
     let folder = Folder::new();
     let bench = Bench::start(&folder, brokers, trap, case.script, tables);
     let Bench { registry, collector, process, admin, .. } = &bench;
-    wait_until("the registry's answer is told", || process.err().contains("schema ids are missing"));
-    wait_until("it is asked again", || registry.requests().len() > 1);
-    // Refused for want of an id, and traced all the same, because its sender is proven.
+    wait_until("the registry's answer is logged", || process.err().contains("schema ids are missing"));
+    wait_until("the registry is asked again", || registry.requests().len() > 1);
+    // The delivery is refused because there is no schema id. It is traced all the same, because its sender is proven.
     assert_eq!(bench.deliver(), 503, "{}", case.name);
     wait_until("an export", || !collector.requests().is_empty());
     let counted = |result: &str| {
@@ -217,7 +219,7 @@ fn check_serve(case: &Case, brokers: &str, trap: SocketAddr) {
     check_wire(case, &[&bench.registry, &bench.collector]);
 }
 
-/// A delivery by hand: whatever it meets, it ends, and with 0 only where the answer was 200.
+/// Checks that `send` ends with every answer, and with exit code 0 only after a 200.
 fn check_send(case: &Case, trap: SocketAddr) {
     let (folder, peer) = (Folder::new(), Hostile::start(trap, case.script));
     let url = format!("http://{}/webhooks/filesafety", peer.address);
@@ -235,27 +237,27 @@ fn check_send(case: &Case, trap: SocketAddr) {
     check_wire(case, &[&peer]);
 }
 
-/// What the peers have seen: no coding asked for, and not more taken than an answer may have.
+/// Checks on the side of the peers that no caller asked for a content coding, and that none read more than an answer may have.
 fn check_wire(case: &Case, peers: &[&Hostile]) {
     for peer in peers {
         for head in peer.requests() {
             assert!(head.starts_with("post ") && !head.contains("accept-encoding"), "{}: {head}", case.name);
         }
-        // Those that end by time alone may be read until then.
+        // An answer that ends only with the timeout may be read until then.
         let bounded = case.registry != LATE;
-        let taken = peer.taken.load(Ordering::SeqCst);
-        assert!(!bounded || taken < TAKEN_MAX, "{}: {taken} bytes taken", case.name);
+        let written = peer.written.load(Ordering::SeqCst);
+        assert!(!bounded || written < WRITTEN_MAX, "{}: {written} bytes read", case.name);
     }
 }
 
 #[test]
-fn every_caller_bounds_and_refuses_what_a_hostile_peer_answers() {
+fn every_caller_limits_and_refuses_hostile_answers() {
     let (mock, (address, caught)) = (mock(), trap());
     let brokers = mock.brokers();
     let begin = Instant::now();
-    // Made first, as it takes longer than a client waits.
+    // The bomb is made first, because that takes longer than a client waits.
     bomb();
-    // A few at once: each mostly waits.
+    // A few cases run at once, because each of them mostly waits.
     for cases in CASES.chunks(5) {
         thread::scope(|scope| {
             for case in cases {
@@ -268,9 +270,10 @@ fn every_caller_bounds_and_refuses_what_a_hostile_peer_answers() {
     assert!(begin.elapsed() < Duration::from_secs(300), "{:?}", begin.elapsed());
 }
 
-/// At no level, and with no directive, does the log tell what proves us to those who are asked. That it tells nothing is checked where the process ends.
+/// With no level and no directive does the log contain the credentials that are sent to a peer. The search is at the end of the process, in
+/// `Process::drop`.
 #[test]
-fn no_level_of_the_log_tells_what_is_sent() {
+fn no_level_of_the_log_shows_credentials() {
     let (mock, (address, _caught)) = (mock(), trap());
     let secrets = ["password-for-the-registry", "Bearer token-for-the-collector", "password-for-kafka"];
     secrets.into_iter().for_each(keep_secret);
@@ -296,8 +299,8 @@ fn no_level_of_the_log_tells_what_is_sent() {
         wait_until("the registry is asked", || asked(&bench.registry, "authorization: basic dtpwyxnzd29y"));
         wait_until("spans are exported", || asked(&bench.collector, "authorization: bearer token-for-the-collector"));
         bench.process.signal("TERM");
-        let told = bench.process.finish().err;
-        assert!(told.contains("\"level\":\"DEBUG\""), "{level}: nothing was told: {told}");
+        let log = bench.process.finish().err;
+        assert!(log.contains("\"level\":\"DEBUG\""), "{level}: nothing was logged: {log}");
     };
     for level in ["debug", "trace", "trace,ureq=trace,ureq_proto=trace,ureq_proto::util=trace,log=trace"] {
         check(level);

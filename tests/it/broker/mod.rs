@@ -1,4 +1,4 @@
-//! The broker table: whatever Kafka does, a sender sees 200 or 503, in time, and what was answered 200 is on the topic.
+//! The table of faults of brokers: for every fault of Kafka a sender gets 200 or 503 in time, and what was answered 200 is on the topic.
 
 mod topics;
 
@@ -16,8 +16,8 @@ use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Kafka};
 
 use crate::harness::{self, Answer, Daemon, Setup, configuration, environment, request, signed, take_down, wait_until};
 
-/// Every time in the chain of deadlines, short enough for a table. No configuration may leave so little room between the two: here no
-/// connection is to be lost without a word, and what counts is that a record is given up soon.
+/// Makes all deadlines short enough for a table of faults. The configuration would refuse so little time between `socket_timeout` and
+/// `message_timeout`, which a connection needs that is lost silently. Here no connection is, and a record has to expire soon.
 fn short(config: &mut Config) {
     config.kafka.socket_timeout = Duration::from_millis(300);
     config.kafka.message_timeout = Duration::from_millis(500);
@@ -27,31 +27,31 @@ fn short(config: &mut Config) {
 }
 /// Twenty times the deadline of [`short`], so that a busy machine stays below it, and less than the harness waits for any answer.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// More than librdkafka tries within its time.
+/// More errors than librdkafka makes attempts before a record expires.
 const ALWAYS: usize = 200;
 
-/// Where [`body`] goes.
+/// The topic of the deliveries of [`body`].
 const TOPIC: &str = "hookgate.uploadcare.file.uploaded";
 
-/// What one injected error leads to.
+/// What librdkafka does after one injected error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// The record is given up, the next one is fine.
+    /// The record fails, and the next one is stored.
     Refused,
-    /// The record is sent again; only where the error stays is the delivery refused.
+    /// The record is sent again. The delivery is refused only if the error stays.
     Retried,
-    /// The producer is of no use any more.
+    /// The producer cannot be used any more.
     Fatal,
 }
 use Fate::{Fatal, Refused, Retried};
 
-/// A delivery that no other one equals, to one topic.
+/// Returns the body of a delivery to one topic. Each number gives another body.
 fn body(number: usize) -> Vec<u8> {
     let uuid = format!("{number:08}-0000-4000-8000-000000000000");
     format!(r#"{{"hook":{{"event":"file.uploaded"}},"data":{{"uuid":"{uuid}"}}}}"#).into_bytes()
 }
 
-/// A daemon and what it has promised.
+/// A daemon, and the ids of the deliveries that it has answered 200.
 struct Bench {
     daemon: Daemon,
     promised: Vec<String>,
@@ -71,7 +71,7 @@ impl Bench {
         self.daemon.mock.as_ref().unwrap().run(job).unwrap();
     }
 
-    /// One delivery, which must be answered in time with a 200 or with one of ours.
+    /// Sends one delivery, which must be answered in time: 200, or a 503 of Hookgate.
     fn deliver(&mut self) -> Answer {
         self.sent += 1;
         let begin = Instant::now();
@@ -83,7 +83,7 @@ impl Bench {
                 self.promised.push(answer["id"].as_str().unwrap().to_owned());
             }
             503 => assert_eq!(answer.header("retry-after"), Some("5"), "{answer:?}"),
-            status => panic!("{status} for a fault of Kafka's: {answer:?}"),
+            status => panic!("{status} for a fault of Kafka: {answer:?}"),
         }
         answer
     }
@@ -93,7 +93,7 @@ impl Bench {
         assert!(answer.status == 503 && labels.contains(&&*answer.label()), "{what}: {answer:?}");
     }
 
-    /// The fault is gone: deliveries work again soon, without a restart.
+    /// Checks that deliveries work again soon after a fault, without a restart.
     fn heals(&mut self, what: &str) {
         let begin = Instant::now();
         while self.deliver().status != 200 {
@@ -102,7 +102,7 @@ impl Bench {
         }
     }
 
-    /// Every 200 is on a topic.
+    /// Checks that every delivery that was answered 200 is on the topic.
     fn kept(&self) {
         let records = self.daemon.records_of(&[TOPIC]);
         let ids: Vec<&String> =
@@ -116,7 +116,7 @@ impl Bench {
 
 const PUBLISH: [&str; 2] = ["publish_failed", "publish_timeout"];
 
-/// Injects one error once, and where that is survived, for as long as it takes.
+/// Injects one error once, and then again and again if the record has survived it once.
 fn check(bench: &mut Bench, error: Kafka, fate: Fate) {
     let what = format!("{error:?}");
     let rebuilds = |bench: &Bench| bench.daemon.metric("hookgate_producer_rebuilds_total").unwrap();
@@ -148,7 +148,7 @@ fn table(rows: &[(Kafka, Fate)]) {
 }
 
 #[test]
-fn what_a_broker_refuses_for_good_is_503_at_once() {
+fn a_record_that_a_broker_refuses_for_good_is_503_at_once() {
     use Kafka::*;
     table(&[
         (RD_KAFKA_RESP_ERR_UNKNOWN, Refused),
@@ -199,13 +199,13 @@ fn too_few_replicas_and_storage_faults_are_tried_again() {
         (RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, Retried),
         (RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, Retried),
         (RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, Retried),
-        // The connection is cut instead of an answer.
+        // The broker cuts the connection instead of answering.
         (RD_KAFKA_RESP_ERR__TRANSPORT, Retried),
     ]);
 }
 
 #[test]
-fn a_producer_that_is_of_no_use_any_more_is_replaced() {
+fn a_producer_that_cannot_be_used_any_more_is_replaced() {
     use Kafka::*;
     table(&[
         (RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, Fatal),
@@ -230,10 +230,10 @@ fn a_missing_permission_at_the_start_heals_without_a_restart() {
 }
 
 #[test]
-fn kafka_away_at_the_start_and_later() {
+fn kafka_may_be_away_at_the_start_and_later() {
     let mock = mock();
     take_down(&mock);
-    // The configuration would refuse this: it keeps the test short.
+    // The configuration would refuse this interval. It keeps the test short.
     let change = |config: &mut Config| {
         short(config);
         config.kafka.properties.0.insert("statistics.interval.ms".into(), "100".into());
@@ -258,7 +258,7 @@ fn kafka_away_at_the_start_and_later() {
     shows(&bench, "hookgate_kafka_broker_up{broker=\"1\"}", 0.0);
     assert_eq!(bench.daemon.admin("/readyz").status, 200, "an outage does not empty the Service");
     bench.refused(&PUBLISH, "still down");
-    assert!(bench.daemon.metric("hookgate_kafka_errors_total").unwrap() > 0.0, "what librdkafka says is counted");
+    assert!(bench.daemon.metric("hookgate_kafka_errors_total").unwrap() > 0.0, "the errors of librdkafka are counted");
     bench.cluster(|cluster| cluster.broker_up(1).unwrap());
     bench.heals("up again");
     shows(&bench, "hookgate_kafka_reachable", 1.0);
@@ -277,13 +277,13 @@ fn an_acknowledgement_that_comes_too_late_is_no_200() {
     bench.kept();
 }
 
-/// What is left of the answer's time is all that Kafka gets.
+/// Kafka gets only the time that is left until the deadline of the answer.
 #[test]
 fn the_deadline_of_the_answer_counts_from_the_head() {
     let mut config = configuration("", &[]);
     let mock = mock();
     config.kafka.brokers = vec![mock.brokers().to_owned()];
-    // The configuration would refuse this: here only the answer's own deadline is left to end the wait. What else could is a minute away.
+    // The configuration would refuse this. Only the deadline of the answer can end the wait here: every other deadline is a minute away.
     config.http.answer_deadline = Duration::from_millis(800);
     config.kafka.socket_timeout = Duration::from_secs(60);
     config.kafka.message_timeout = Duration::from_secs(60);
@@ -301,7 +301,7 @@ fn the_deadline_of_the_answer_counts_from_the_head() {
 
 #[test]
 fn a_full_queue_is_overloaded_and_empties() {
-    // What is not acknowledged stays in the queue, however late the next one comes.
+    // A record that is not acknowledged stays in the queue, however late the next delivery comes.
     let change = |config: &mut Config| {
         short(config);
         config.kafka.message_timeout = Duration::from_secs(60);
@@ -324,7 +324,7 @@ fn a_full_queue_is_overloaded_and_empties() {
 }
 
 #[test]
-fn a_record_above_the_topics_limit_leaves_its_reading_out() {
+fn a_record_above_the_limit_of_its_topic_omits_the_payload() {
     let tables = "[http]\nmax_body_bytes = \"100KiB\"\n[topics]\nmax_message_bytes = \"192KiB\"\n";
     let mut bench = Bench::new(Daemon::with(Setup { tables, change: short, ..Setup::default() }));
     let fits = |kilobytes: usize| {
@@ -340,12 +340,12 @@ fn a_record_above_the_topics_limit_leaves_its_reading_out() {
         assert_eq!(event.get("uploadcare_file").is_none(), omitted, "{kilobytes} KiB");
     }
     bench.cluster(|cluster| cluster.request_errors(Api::Produce, &[Kafka::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]));
-    bench.refused(&["publish_failed"], "the broker takes less than we think");
+    bench.refused(&["publish_failed"], "the broker accepts less than the configuration says");
     bench.heals("small");
     bench.kept();
 }
 
-/// A cluster with every topic.
+/// Starts a cluster with every topic.
 fn mock() -> Arc<Mock> {
     Arc::new(Mock::start(&harness::topics(&configuration("", &[]))).unwrap())
 }

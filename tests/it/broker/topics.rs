@@ -1,4 +1,4 @@
-//! Topics that are missing, go away or cannot be looked up: that costs their own deliveries, and no others.
+//! Topics that are missing, are deleted or cannot be looked up: only their own deliveries fail.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{ALWAYS, Bench, PUBLISH, TOPIC, mock, short};
 use crate::harness::{Daemon, Setup, configuration, topics};
 
 #[test]
-fn a_missing_topic_costs_only_its_own_deliveries() {
+fn only_the_deliveries_of_a_missing_topic_fail() {
     let all = topics(&configuration("", &[]));
     let others: Vec<String> = all.into_iter().filter(|topic| topic != TOPIC).collect();
     let mock = Arc::new(Mock::start(&others).unwrap());
@@ -26,9 +26,9 @@ fn a_missing_topic_costs_only_its_own_deliveries() {
     bench.kept();
 }
 
-/// A topic that goes away later is noticed by the delivery that fails for it. From then on its senders do not wait for a time-out.
+/// The first delivery that fails shows that its topic has been deleted. From then on senders do not wait for a timeout.
 #[test]
-fn a_topic_that_goes_away_later_is_missing_until_it_is_back() {
+fn a_topic_that_is_deleted_later_is_missing_until_it_is_back() {
     let mut bench = Bench::short();
     assert_eq!(bench.deliver().status, 200);
     let gone = Kafka::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
@@ -36,28 +36,28 @@ fn a_topic_that_goes_away_later_is_missing_until_it_is_back() {
     bench.cluster(move |cluster| cluster.request_errors(Api::Produce, &[gone; ALWAYS]));
     bench.refused(&PUBLISH, "gone");
     bench.daemon.wait_until("missing", |it| it.missing_topics() == [TOPIC.into()]);
-    // Each wait for an acknowledgement is counted.
+    // The metric counts each wait for an acknowledgement.
     let waits = |bench: &Bench| bench.daemon.metric("hookgate_publish_seconds_count{result=\"refused\"}");
     let before = waits(&bench);
     assert!(before.is_some());
     bench.refused(&["publish_failed"], "known to be gone");
-    assert_eq!(waits(&bench), before, "librdkafka has not seen it");
+    assert_eq!(waits(&bench), before, "the record was not given to librdkafka");
     bench.cluster(|cluster| cluster.topic_error(TOPIC, Kafka::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap());
     bench.cluster(|cluster| cluster.clear_request_errors(Api::Produce));
     bench.heals("back");
     bench.kept();
 }
 
-/// What a look-up may say of a topic at the start, and whether its own deliveries are refused for it.
+/// For each error of a look-up at the start: whether the deliveries of that topic are refused. Other deliveries are accepted always.
 #[test]
-fn a_topic_that_cannot_be_looked_up_costs_only_its_own_deliveries() {
+fn only_the_deliveries_of_a_topic_that_cannot_be_looked_up_are_refused() {
     for (error, refused) in [
         (Kafka::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, true),
         (Kafka::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, false),
         (Kafka::RD_KAFKA_RESP_ERR_UNKNOWN, false),
     ] {
         let mock = mock();
-        // The first one that is looked up.
+        // The daemon looks this topic up first.
         let first = topics(&configuration("", &[])).remove(0);
         mock.run(move |cluster| cluster.topic_error(&first, error)).unwrap().unwrap();
         let mut bench = Bench::new(Daemon::with(Setup { change: short, mock: Some(mock), wait: false, ..Setup::default() }));

@@ -16,7 +16,7 @@ fn body_size() {
     let (full, over) = (Ask::signed("filesafety", &body(2 * KIB)), Ask::signed("filesafety", &body(2 * KIB + 1)));
     table.check("the cap", &full, "200 published");
 
-    // Refused on the announcement: not a byte of the body is sent, and the answer comes.
+    // A delivery is refused because of its announced length: the answer comes although no byte of the body is sent.
     let announced = format!("{}content-length: {}\r\n\r\n", head(&over), 2 * KIB + 1);
     let answer = parse(raw(&table.daemon, announced.as_bytes()).as_bytes());
     table.expect("announced", &over, &answer, "413 too_large");
@@ -28,7 +28,7 @@ fn body_size() {
         let stream = connect(&table.daemon);
         (&stream).write_all(&[&chunked(&full, sizes), LAST_CHUNK].concat()).unwrap();
         table.expect("the cap in chunks", &full, &next_answer(&stream), "200 published");
-        // Refused while it streams: the end of the body never comes.
+        // A body without announced length is refused while it arrives, before its end.
         let stream = connect(&table.daemon);
         (&stream).write_all(&chunked(&over, sizes)).unwrap();
         table.expect("over in chunks", &over, &next_answer(&stream), "413 too_large");
@@ -42,13 +42,13 @@ fn broken_bodies() {
     let ask = Ask::signed("filesafety", &body(100));
     let bytes = whole(&ask);
 
-    // Less than announced, and the end.
+    // The body is shorter than announced, and the sender closes.
     let stream = connect(&table.daemon);
     (&stream).write_all(&bytes[..bytes.len() - 1]).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     table.expect("short", &ask, &parse(rest(&stream).as_bytes()), "400 malformed_body");
 
-    // More than announced: what is behind the body is no request.
+    // The body is longer than announced, and what follows it is no request.
     let text = raw(&table.daemon, &[bytes.as_slice(), b"\x01\x02\r\n\r\n"].concat());
     let (first, second) = text.split_once("HTTP/1.1 400").expect("two answers");
     table.expect("long", &ask, &parse(first.as_bytes()), "200 published");
@@ -85,7 +85,7 @@ fn ambiguous_framing_is_no_request() {
         let text = raw(&table.daemon, &[format!("{head}{framing}\r\n").as_bytes(), &ask.body].concat());
         assert!(text.starts_with("HTTP/1.1 400"), "{framing}: {text}");
     }
-    // Both framings: the chunks count, as the RFC has it, and nothing of what follows becomes a request.
+    // With both framings the chunks count, as RFC 9112 says, and no part of what follows becomes a request.
     let both = format!("{head}content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n");
     let text = raw(&table.daemon, both.as_bytes());
     assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{text}");
@@ -104,7 +104,7 @@ fn expect_continue() {
     (&stream).write_all(&ask.body).unwrap();
     table.expect("invited", &ask, &next_answer(&stream), "200 published");
 
-    // Refused at the head: the body is never asked for.
+    // A delivery that is refused because of its head is never invited to send its body.
     let wrong = Ask { path: "/webhooks/filesafety?token=wrong-token".into(), ..ask };
     let stream = connect(&table.daemon);
     (&stream).write_all(&begun(&wrong)).unwrap();

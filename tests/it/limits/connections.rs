@@ -1,4 +1,4 @@
-//! How many connections there may be, and what one may carry.
+//! The limit of connections, and which requests one connection may carry.
 
 use std::{
     io::{Read as _, Write as _},
@@ -18,7 +18,7 @@ fn connections_at_once() {
     let ask = Ask::signed("filesafety", &body(100));
     let bytes = whole(&ask);
     table.check("before", &ask, "200 published");
-    // Both are busy: they wait for Kafka.
+    // Both connections are busy, because their deliveries wait for Kafka.
     table.daemon.hold();
     let held = [connect(&table.daemon), connect(&table.daemon)];
     for mut stream in &held {
@@ -29,16 +29,16 @@ fn connections_at_once() {
     assert_eq!((answer.status, answer.label().as_str()), (503, "overloaded"));
     assert_eq!(answer.header("retry-after"), Some("5"));
     wait_for_faults(&table.daemon, "limit", 1);
-    // It never was a delivery.
+    // The refused connection does not count as a delivery.
     let overloaded = outcomes(&table.daemon).into_keys().find(|(_, outcome)| outcome == "overloaded");
     assert_eq!(overloaded, None);
 
-    // What was held before still works.
+    // The deliveries that were held still work.
     table.daemon.release();
     for stream in &held {
         table.expect("held", &ask, &next_answer(stream), "200 published");
     }
-    // Which of the two was answered first is not known, so one asks again. The other is idle for longer and makes room.
+    // It is not known which of the two was answered first, so one asks again. The other one is then idle for longer and makes room.
     (&held[1]).write_all(&bytes).unwrap();
     table.expect("asks again", &ask, &next_answer(&held[1]), "200 published");
     table.check("a newcomer", &ask, "200 published");
@@ -52,7 +52,7 @@ fn connections_at_once() {
     table.finish();
 }
 
-/// At the limit a body that is waited for makes room as well, but not at once.
+/// At the limit a connection whose body arrives slowly makes room too, but not at once.
 #[test]
 fn connections_that_send_their_bodies_slowly() {
     let mut table = table("max_connections = 3");
@@ -73,7 +73,7 @@ fn connections_that_send_their_bodies_slowly() {
         answer = table.daemon.deliver("filesafety", &ask.body);
     }
     table.expect("a newcomer", &ask, &answer, "200 published");
-    // The one that is waited for longest hears why it ends, and when to come back.
+    // The connection that has made the daemon wait for longest is answered: why it ends, and when to try again.
     table.expect("makes room", &ask, &parse(rest(&held[0]).as_bytes()), "503 overloaded");
     for mut stream in &held[1..] {
         stream.write_all(&bytes[bytes.len() - 1..]).unwrap();
@@ -85,9 +85,9 @@ fn connections_that_send_their_bodies_slowly() {
     table.finish();
 }
 
-/// Whoever is turned away is told so; but that too takes a connection, and there is an end to them.
+/// A connection above the limit is answered 503, which takes a connection too. The number of these is limited as well.
 #[test]
-fn far_beyond_the_limit_connections_are_closed_unheard() {
+fn far_above_the_limit_connections_are_closed_without_an_answer() {
     let daemon = table("max_connections = 1").daemon;
     let bytes = whole(&Ask::signed("filesafety", &body(100)));
     assert_eq!(daemon.deliver("filesafety", &body(99)).status, 200);
@@ -97,13 +97,13 @@ fn far_beyond_the_limit_connections_are_closed_unheard() {
         (&busy).write_all(&bytes).unwrap();
         handed_over(&daemon, 1);
         let begin = Instant::now();
-        let told: Vec<_> = (0..256).map(|_| connect(&daemon)).collect();
-        let unheard = connect(&daemon);
-        let (mut last, _gone) = (told.last().unwrap(), (&unheard).write_all(&bytes));
-        let silence = rest(&unheard);
+        let answered: Vec<_> = (0..256).map(|_| connect(&daemon)).collect();
+        let beyond = connect(&daemon);
+        let (mut last, _gone) = (answered.last().unwrap(), (&beyond).write_all(&bytes));
+        let silence = rest(&beyond);
         let _gone = last.write_all(&bytes);
         let answer = parse(rest(last).as_bytes());
-        drop(told);
+        drop(answered);
         daemon.wait_until("all but one closed", |_| daemon.metric("hookgate_connections") == Some(1.0));
         daemon.release();
         assert_eq!(next_answer(&busy).status, 200);
@@ -112,7 +112,7 @@ fn far_beyond_the_limit_connections_are_closed_unheard() {
             daemon.wait_until("counted", |_| daemon.metric(limit).is_some_and(|closed| closed >= 257.0));
             break;
         }
-        // Whoever is turned away has a second to ask. On a machine that stands still for so long there is room again.
+        // A connection above the limit has a second to ask. When the machine stands still for that long, there is room again.
         assert!(begin.elapsed() > Duration::from_millis(900) && attempt < 10, "{silence:?} {answer:?}");
         drop(busy);
         daemon.wait_until("closed", |_| daemon.metric("hookgate_connections") == Some(0.0));
@@ -143,12 +143,12 @@ fn several_requests_on_one_connection() {
         ids.push(id(&answer));
     }
     ids.dedup();
-    assert_eq!(ids.len(), 3, "each its own answer");
+    assert_eq!(ids.len(), 3, "each request has its own answer");
     table.finish();
 }
 
 #[test]
-fn what_http_allows() {
+fn requests_that_http_allows_are_accepted() {
     let mut table = table("");
     let ask = Ask::signed("filesafety", &body(100));
     let text = String::from_utf8(whole(&ask)).unwrap();
@@ -161,20 +161,20 @@ fn what_http_allows() {
     ] {
         table.expect(what, &ask, &parse(raw(&table.daemon, sent.as_bytes()).as_bytes()), "200 published");
     }
-    // A sender that closes its side behind the request has its answer to come, however long Kafka takes.
+    // A sender that closes its side after the request gets its answer, however long Kafka takes.
     table.daemon.slow(Duration::from_millis(200));
     let stream = connect(&table.daemon);
     (&stream).write_all(text.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     table.expect("half closed", &ask, &parse(rest(&stream).as_bytes()), "200 published");
     table.daemon.slow(Duration::ZERO);
-    // HTTP/2 without TLS is not spoken.
+    // HTTP/2 without TLS is not supported.
     let text = raw(&table.daemon, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 400"), "{text}");
     table.finish();
 }
 
-/// A port whose connections are all held, by strangers or by a proxy, still has room for those that come: a newcomer takes the place of one that is held,
+/// When strangers or a proxy hold all connections, the port still has room for newcomers. A newcomer takes the place of a held connection,
 /// and not that of the newcomer before it, which has not had the time to ask.
 #[test]
 fn newcomers_do_not_make_room_for_one_another() {
@@ -196,7 +196,7 @@ fn newcomers_do_not_make_room_for_one_another() {
             wait_for_faults(&daemon, "limit", 4);
             let is_stored = |mut stream: &TcpStream| {
                 let mut answer = [0; 12];
-                // One that has made room is gone.
+                // A connection that has made room is closed.
                 stream.write_all(&delivery).and_then(|()| stream.read_exact(&mut answer)).is_ok() && answer == *b"HTTP/1.1 200"
             };
             let answers: Vec<bool> = newcomers.iter().map(is_stored).collect();
@@ -204,16 +204,16 @@ fn newcomers_do_not_make_room_for_one_another() {
             if answers == [true; 4] {
                 break;
             }
-            // On a machine that stands still, a newcomer has had its time.
+            // When the machine has stood still, the time of a newcomer is over.
             assert!(!in_time && attempt < 20, "held by {what}: {answers:?}");
             drop(held);
         }
     }
 }
 
-/// Strangers who ask something, and be it for their health, take no place of a connection that has brought a delivery.
+/// Strangers do not take the place of a connection that has brought a delivery, also when they ask for the health.
 #[test]
-fn strangers_leave_a_proxys_connections() {
+fn strangers_do_not_replace_the_connections_of_a_proxy() {
     let mut table = table("max_connections = 8");
     let ask = Ask::signed("filesafety", &body(100));
     let bytes = whole(&ask);

@@ -1,5 +1,4 @@
-//! Answers that are given before the body is read. They arrive as themselves, whatever the sender still sends, and tell whether the connection
-//! goes on.
+//! Answers before the body is read. They arrive also while the sender is still sending, and say whether the connection stays open.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -50,7 +49,7 @@ impl Reach {
     }
 }
 
-/// Expects an answer with that status and label, and what it tells of the connection to be true.
+/// Checks the status and label of an answer, and that the connection is closed or stays open as the answer says.
 fn expect(what: &str, wire: &mut dyn Wire, expected: &str) -> Answer {
     let answer = next_answer(&mut *wire);
     let label = if answer.body.is_empty() { String::new() } else { format!(" {}", answer.label()) };
@@ -60,12 +59,12 @@ fn expect(what: &str, wire: &mut dyn Wire, expected: &str) -> Answer {
         assert!(matches!(end, Ok(0)), "{what}: said to close, then {end:?}");
     } else {
         wire.write_all(&whole(&Ask::signed("filesafety", &body(100)))).unwrap();
-        assert_eq!(next_answer(wire).status, 200, "{what}: the next one on its connection");
+        assert_eq!(next_answer(wire).status, 200, "{what}: the next request on its connection");
     }
     answer
 }
 
-/// What is refused at its head, and how.
+/// Returns requests that are refused because of their head, with the answers.
 fn refusals(bytes: usize) -> Vec<(Ask, &'static str)> {
     let body = body(bytes);
     let post = |path: &str| Ask::post(path, Vec::new(), &body);
@@ -77,7 +76,7 @@ fn refusals(bytes: usize) -> Vec<(Ask, &'static str)> {
         (post("/webhooks/later"), "503 no_secret"),
         (post("/healthz").method("GET"), "200"),
     ];
-    // The size is looked at before the proof.
+    // The size is checked before the proof.
     if bytes > 768 * KIB {
         refusals.push((signed, "413 too_large"));
     } else {
@@ -89,7 +88,7 @@ fn refusals(bytes: usize) -> Vec<(Ask, &'static str)> {
 }
 
 #[test]
-fn a_refusal_arrives_whatever_is_still_sent() {
+fn a_refusal_arrives_while_its_body_is_still_sent() {
     for tls in [false, true] {
         let reach = Reach::with(tls, "");
         for bytes in [KIB, 20 * KIB, 300 * KIB, 700 * KIB, 1500 * KIB] {
@@ -100,7 +99,7 @@ fn a_refusal_arrives_whatever_is_still_sent() {
                     let mut wire = reach.dial();
                     wire.write_all(&sent).unwrap_or_else(|error| panic!("{what}: {error}"));
                     let answer = expect(&what, &mut *wire, expected);
-                    // What came together with its head is there when the answer is given: nothing ends.
+                    // A small body comes together with its head and has arrived before the answer, so the connection stays open.
                     let kept = answer.header("connection").is_none();
                     assert!(kept || bytes > KIB, "{what}: {answer:?}");
                     assert!(!kept || bytes < 300 * KIB, "{what}: {answer:?}");
@@ -111,7 +110,7 @@ fn a_refusal_arrives_whatever_is_still_sent() {
 }
 
 #[test]
-fn a_refusal_of_nothing_keeps_its_connection() {
+fn a_refusal_of_an_empty_body_keeps_its_connection() {
     let reach = Reach::with(false, "");
     let mut wire = reach.dial();
     for _ in 0..3 {
@@ -124,7 +123,7 @@ fn a_refusal_of_nothing_keeps_its_connection() {
     }
 }
 
-/// Polling a body is what invites it, so a refused one is not polled; and a sender that waits for the invitation is not waited for.
+/// Reading a body invites its sender with a 100, so a refused body is not read. The daemon does not wait for a sender that waits for it.
 #[test]
 fn a_refused_body_is_not_invited() {
     for tls in [false, true] {
@@ -135,7 +134,7 @@ fn a_refused_body_is_not_invited() {
             wire.write_all(format!("{}content-length: {}\r\n\r\n", head(&ask), ask.body.len()).as_bytes()).unwrap();
             let answer = expect(&ask.path, &mut *wire, expected);
             assert_eq!(answer.header("connection"), Some("close"), "{}", ask.path);
-            // One that does not wait for it gets the same.
+            // A sender that does not wait for the invitation gets the same answer.
             let mut wire = reach.dial();
             wire.write_all(&whole(&ask)).unwrap();
             expect(&ask.path, &mut *wire, expected);
@@ -143,7 +142,7 @@ fn a_refused_body_is_not_invited() {
     }
 }
 
-/// Sends a part, and the rest once the answer is there. A peer that is cut off for it has lost the answer.
+/// Sends a part of a request, and the rest once the answer has arrived. If the daemon cut the connection off then, the answer would be lost.
 fn goes_on_after_its_answer(mut stream: &TcpStream, part: &[u8], rest: &[u8]) -> Answer {
     stream.write_all(part).unwrap();
     stream.peek(&mut [0]).unwrap();
@@ -154,7 +153,7 @@ fn goes_on_after_its_answer(mut stream: &TcpStream, part: &[u8], rest: &[u8]) ->
 }
 
 #[test]
-fn a_body_that_was_given_up_may_go_on() {
+fn a_sender_may_go_on_with_a_body_after_the_answer() {
     let mut slow = table("body_timeout = \"300ms\"\nmax_in_flight = 1");
     let ask = Ask::signed("uploadcare", &body(300 * KIB));
     let bytes = whole(&ask);
@@ -176,7 +175,7 @@ fn a_body_that_was_given_up_may_go_on() {
 }
 
 #[test]
-fn a_connection_above_the_limit_hears_so() {
+fn a_connection_above_the_limit_is_answered() {
     for tls in [false, true] {
         let reach = Reach::with(tls, "max_connections = 1");
         reach.daemon.hold();
@@ -192,7 +191,7 @@ fn a_connection_above_the_limit_hears_so() {
 }
 
 #[test]
-fn what_is_no_request_is_answered_too() {
+fn bytes_that_are_no_request_are_answered_too() {
     for tls in [false, true] {
         let reach = Reach::with(tls, "max_header_bytes = \"8KiB\"");
         let more = "x".repeat(300 * KIB);
@@ -212,7 +211,7 @@ fn what_is_no_request_is_answered_too() {
     }
 }
 
-/// A request that is refused, of which the body is announced only.
+/// Returns a request that is refused, with an announced body that does not follow.
 fn announced() -> Vec<u8> {
     format!("{}content-length: {}\r\n\r\n", head(&Ask::post("/nope", Vec::new(), b"")), 1 << 30).into_bytes()
 }
@@ -221,22 +220,22 @@ fn connections(daemon: &Daemon) -> Option<f64> {
     daemon.metric("hookgate_connections")
 }
 
-/// How long the daemon reads on after an answer in all, and where nothing comes.
+/// How long the daemon reads on after an answer in all, and how long while no byte comes.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 const LINGER_SILENCE: Duration = Duration::from_millis(500);
 
-/// Sends single bytes of a body that is thrown away, until the connection ends. Returns how long it took.
+/// Sends single bytes of a body that is discarded, until the connection ends. Returns how long it took.
 fn drips(wire: &mut dyn Wire) -> Duration {
     wire.write_all(&announced()).unwrap();
     let begin = Instant::now();
     while wire.write_all(b"x").and_then(|()| wire.flush()).is_ok() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "it goes on");
+        assert!(begin.elapsed() < Duration::from_secs(60), "the connection does not end");
         thread::sleep(Duration::from_millis(20));
     }
     begin.elapsed()
 }
 
-/// Sends as much of it as fits through. Returns how many bytes did, and how long it took.
+/// Sends such a body as fast as possible. Returns how many bytes were sent until the connection ended, and how long it took.
 fn floods(wire: &mut dyn Wire) -> (usize, Duration) {
     wire.write_all(&announced()).unwrap();
     let (mut sent, more, begin) = (0, vec![b'x'; 16 * KIB], Instant::now());
@@ -245,38 +244,38 @@ fn floods(wire: &mut dyn Wire) -> (usize, Duration) {
             Ok(()) => sent += more.len(),
             Err(error) => break error.kind(),
         }
-        // What both kernels hold comes on top of the sixteen mebibytes.
-        assert!(sent < 64 << 20, "it takes everything");
+        // The daemon reads up to 16 MiB, and the buffers of both kernels hold more.
+        assert!(sent < 64 << 20, "the daemon reads without a limit");
     };
     assert!(matches!(end, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted), "{end:?}");
     (sent, begin.elapsed())
 }
 
 #[test]
-fn what_is_thrown_away_has_bounds() {
+fn discarding_has_limits() {
     for tls in [false, true] {
         let reach = Reach::with(tls, "");
         let closed = |what: &str| wait_until(what, || connections(&reach.daemon) == Some(0.0));
-        // Nothing more comes.
+        // No more bytes come.
         let mut silent = reach.dial();
         silent.write_all(&announced()).unwrap();
         assert_eq!(next_answer(&mut silent).status, 404);
-        closed("the silent one is closed");
+        closed("the silent connection is closed");
 
-        // A little comes on and on. Where the machine stands still, it is silent for too long, and is tried again.
+        // Single bytes keep coming. When the machine stands still, the connection is silent for too long, and the test tries again.
         for attempt in 0.. {
             let (lasted, stood_still) = beside_a_clock(|| drips(&mut *reach.dial()));
-            closed("the dripping one is closed");
+            closed("the dripping connection is closed");
             if lasted > LINGER_TIME / 2 {
                 break;
             }
             assert!(stood_still > LINGER_SILENCE / 4 && attempt < 50, "cut off after {lasted:?}");
         }
 
-        // As much as fits through, on and on. Where a busy machine does not get so far in time, it is tried again.
+        // Bytes keep coming as fast as possible. When a busy machine does not send enough in time, the test tries again.
         for attempt in 0.. {
             let (sent, lasted) = floods(&mut *reach.dial());
-            closed("the endless one is closed");
+            closed("the endless connection is closed");
             if sent >= 1 << 20 {
                 break;
             }
@@ -285,9 +284,9 @@ fn what_is_thrown_away_has_bounds() {
     }
 }
 
-/// A stranger who is answered early costs no more than this many connections, and keeps nobody's answer from arriving.
+/// Connections that linger after an early answer have a limit, and do not keep other answers from arriving.
 #[test]
-fn many_at_once() {
+fn many_early_answers_at_once() {
     let reach = Reach::with(false, "");
     let held: Vec<TcpStream> = (0..400)
         .map(|_| {
@@ -297,7 +296,7 @@ fn many_at_once() {
             stream
         })
         .collect();
-    wait_until("those that are too many are closed", || connections(&reach.daemon) <= Some(256.0));
+    wait_until("the connections above the limit are closed", || connections(&reach.daemon) <= Some(256.0));
     let sent = whole(&Ask::post("/nope", Vec::new(), &body(300 * KIB)));
     let mut wire = reach.dial();
     wire.write_all(&sent).unwrap();
@@ -305,10 +304,10 @@ fn many_at_once() {
     drop(held);
 }
 
-/// Who makes room: first those that have their answer, then those that had their time and never asked, then the idle ones of strangers, then those
-/// that have brought deliveries, longest first.
+/// First a connection that lingers after its answer makes room, then one that has never asked in its time, then an idle one of a stranger,
+/// then one that has brought deliveries. Of each kind, the one that has been idle for longest is the first.
 #[test]
-fn who_makes_room_for_a_newcomer() {
+fn connections_make_room_for_a_newcomer_in_order() {
     let ask = Ask::signed("filesafety", &body(100));
     let bytes = whole(&ask);
     for attempt in 0.. {
@@ -331,7 +330,7 @@ fn who_makes_room_for_a_newcomer() {
         let lingering = dial(&announced());
         let mut newcomers = vec![dial(&bytes)];
         let in_time = begin.elapsed() < PATIENCE;
-        // It reads nothing any more: what is sent to it comes back as a reset.
+        // Once the daemon has closed it, bytes that are sent on it are answered with a reset.
         wait_until("cut off", || (&lingering).write_all(b"x").is_err());
         let open = |stream: &TcpStream| {
             stream.set_nonblocking(true).unwrap();
@@ -347,7 +346,7 @@ fn who_makes_room_for_a_newcomer() {
             assert_eq!(all.map(open), [0, 1, 2, 3].map(|place| place >= gone), "{gone} newcomers");
         }
         drop(newcomers);
-        // On a machine that stands still, the lingering one has ended by itself.
+        // When the machine has stood still, the lingering connection has ended by itself.
         if in_time {
             break;
         }
@@ -355,9 +354,9 @@ fn who_makes_room_for_a_newcomer() {
     }
 }
 
-/// Room that one makes who has its answer already is room for one more only where fewer than the limit are served.
+/// A lingering connection that makes room allows another delivery only if fewer than the limit are served.
 #[test]
-fn those_that_linger_give_no_more_room_than_there_is() {
+fn lingering_connections_do_not_raise_the_limit() {
     let daemon = table("max_connections = 1").daemon;
     assert_eq!(daemon.deliver("filesafety", &body(99)).status, 200);
     daemon.hold();
@@ -365,7 +364,7 @@ fn those_that_linger_give_no_more_room_than_there_is() {
     let busy = connect(&daemon);
     (&busy).write_all(&bytes).unwrap();
     handed_over(&daemon, 1);
-    let turned_away: Vec<_> = (0..5)
+    let refused: Vec<_> = (0..5)
         .map(|_| {
             let stream = connect(&daemon);
             (&stream).write_all(&announced()).unwrap();
@@ -373,7 +372,7 @@ fn those_that_linger_give_no_more_room_than_there_is() {
             stream
         })
         .collect();
-    assert_eq!(parse(super::rest(turned_away.last().unwrap()).as_bytes()).status, 0, "its answer was the last word");
+    assert_eq!(parse(super::rest(refused.last().unwrap()).as_bytes()).status, 0, "nothing follows its answer");
     daemon.release();
     assert_eq!(next_answer(&busy).status, 200);
 }

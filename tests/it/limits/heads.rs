@@ -20,7 +20,7 @@ fn slow_bodies() {
     stream.write_all(&bytes[..bytes.len() - 1]).unwrap();
     table.expect("a body that stops", &ask, &parse(rest(&stream).as_bytes()), "408 slow_body");
 
-    // One byte now and then does not prolong it.
+    // Single bytes do not extend the timeout.
     let mut stream = connect(&table.daemon);
     let (begin, mut sent) = (Instant::now(), bytes.len() - 90);
     stream.write_all(&bytes[..sent]).unwrap();
@@ -39,16 +39,16 @@ fn slow_bodies() {
 fn heads_that_do_not_end() {
     let table = table("header_timeout = \"300ms\"");
     for (number, begun) in ["P", "POST /webhooks/filesafety HTTP/1.1\r\nhost: x\r\n", "\r\n"].iter().enumerate() {
-        assert_eq!(raw(&table.daemon, begun.as_bytes()), "", "{begun:?}: closed without a word");
+        assert_eq!(raw(&table.daemon, begun.as_bytes()), "", "{begun:?}: closed without an answer");
         wait_for_faults(&table.daemon, "header_timeout", number + 1);
     }
-    // One byte now and then does not prolong it, on a connection that has carried a request either.
+    // Single bytes do not extend the timeout, also not on a connection that has carried a request.
     let stream = connect(&table.daemon);
     (&stream).write_all(&whole(&nobody())).unwrap();
     assert_eq!(next_answer(&stream).status, 404);
     let begin = Instant::now();
     while (&stream).write_all(b"x").is_ok() {
-        assert!(begin.elapsed() < Duration::from_secs(15), "it goes on");
+        assert!(begin.elapsed() < Duration::from_secs(15), "the connection does not end");
         std::thread::sleep(Duration::from_millis(20));
     }
     wait_for_faults(&table.daemon, "header_timeout", 4);
@@ -71,10 +71,10 @@ fn silence_may_last_longer_than_a_head() {
         (&stream).write_all(&bytes).unwrap();
         table.expect("after a silence", &ask, &next_answer(&stream), "200 published");
     }
-    // Neither counts while a request is in work.
+    // Neither timeout counts while a request is in progress.
     table.daemon.slow(Duration::from_millis(600));
     (&stream).write_all(&bytes).unwrap();
-    table.expect("a slow one", &ask, &next_answer(&stream), "200 published");
+    table.expect("a slow answer", &ask, &next_answer(&stream), "200 published");
     table.daemon.slow(Duration::ZERO);
     let faults = table.daemon.metric("hookgate_connection_faults_total{reason=\"header_timeout\"}");
     assert_eq!(faults, Some(0.0));
@@ -88,7 +88,7 @@ fn silence_ends_in_order() {
     let idle = connect(&daemon);
     (&idle).write_all(&whole(&nobody())).unwrap();
     assert_eq!(next_answer(&idle).status, 404);
-    // What has come with the request before is no head of its own until more of it comes.
+    // Bytes that come together with the request before them count as the next head only once more bytes follow.
     let half = connect(&daemon);
     (&half).write_all(&[whole(&nobody()), b"POST /no".to_vec()].concat()).unwrap();
     assert_eq!(next_answer(&half).status, 404);
@@ -105,12 +105,12 @@ fn silence_ends_in_order() {
 fn head_size() {
     let mut table = table("max_header_bytes = \"8KiB\"\nmax_headers = 10");
     let ask = Ask::signed("filesafety", &body(100));
-    // The harness sends host, connection and content-length.
+    // The harness itself sends three headers: host, connection and content-length.
     let with = |headers: usize, bytes: usize| {
         (0..headers).fold(ask.clone(), |ask, number| ask.header(&format!("x-{number}"), &"v".repeat(bytes)))
     };
     table.check("as many as allowed", &with(7, 1), "200 published");
-    table.check("a long one", &with(1, 6 * KIB), "200 published");
+    table.check("a long header", &with(1, 6 * KIB), "200 published");
     for (number, too_much) in [with(8, 1), with(1, 9 * KIB), with(5, 2 * KIB)].iter().enumerate() {
         let headers: Vec<_> = too_much.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let answer = table.daemon.post(&too_much.path, &headers, &too_much.body);
@@ -120,6 +120,6 @@ fn head_size() {
     let long = format!("/webhooks/filesafety?token={}", "x".repeat(9 * KIB));
     let answer = table.daemon.post(&long, &[], b"");
     assert!(matches!(answer.status, 414 | 431), "{}", answer.status);
-    // None of them was a request.
+    // None of them counts as a request.
     table.finish();
 }

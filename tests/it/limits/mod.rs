@@ -1,4 +1,4 @@
-//! The limits, on raw sockets: sizes, times, and how much at once. Also what HTTP/1 allows and senders use.
+//! The limits of sizes, times and numbers, tested on raw sockets. Also what HTTP/1 allows and senders use.
 
 mod bodies;
 mod connections;
@@ -19,9 +19,9 @@ use crate::{
 
 const KIB: usize = 1024;
 
-/// How long a body may be waited for before it makes room for others.
+/// How long the daemon waits for a body before the body may have to make room for others.
 pub const PATIENCE: Duration = Duration::from_millis(500);
-/// After this long a connection that has asked nothing yet is the first to make room, with a margin for the two clocks.
+/// After this time a connection without any request is the first to make room. It includes a margin for two different clocks.
 pub const FIRST_PATIENCE: Duration = Duration::from_millis(1100);
 
 fn table(http: &str) -> Table {
@@ -34,22 +34,22 @@ pub fn connect(daemon: &Daemon) -> TcpStream {
     stream
 }
 
-/// Everything that comes until the other side closes.
+/// Reads everything until the other side closes.
 pub fn rest(mut stream: &TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A reset behind the answer is as good as an end.
+    // A reset after the answer counts as its end.
     let _reset = stream.read_to_end(&mut bytes);
     String::from_utf8(bytes).unwrap()
 }
 
-/// What is sent on a new connection, and all that comes back.
+/// Sends bytes on a new connection, and returns everything that comes back.
 pub fn raw(daemon: &Daemon, bytes: &[u8]) -> String {
     let mut stream = connect(daemon);
     stream.write_all(bytes).unwrap();
     rest(&stream)
 }
 
-/// One answer of a connection that may go on.
+/// Reads one answer of a connection that may stay open.
 pub fn next_answer(mut stream: impl std::io::Read) -> Answer {
     let mut bytes = Vec::new();
     let mut byte = [0];
@@ -62,31 +62,31 @@ pub fn next_answer(mut stream: impl std::io::Read) -> Answer {
     parse(&[bytes, body].concat())
 }
 
-/// Waits until that many connections have ended for a reason: it is counted behind the answer.
+/// Waits until that many connections are counted as ended for a reason. They are counted after their answers.
 pub fn wait_for_faults(daemon: &Daemon, reason: &str, connections: usize) {
     let line = format!("hookgate_connection_faults_total{{reason=\"{reason}\"}} {connections}");
     daemon.wait_until(&line, |_| daemon.admin("/metrics").body.lines().any(|it| it == line));
 }
 
-/// A body of that many bytes that FileSafety could have sent.
+/// Returns a body of that many bytes, such as FileSafety could send it.
 pub fn body(bytes: usize) -> Vec<u8> {
     let frame = r#"{"scan_id":"s","verdict":"clean","metadata":""}"#;
     let filler = "x".repeat(bytes - frame.len());
     frame.replace(r#""metadata":"""#, &format!(r#""metadata":"{filler}""#)).into_bytes()
 }
 
-/// A signed request's head, without the framing of its body and the blank line.
+/// Returns the head of a signed request, without the headers that frame its body and without the empty line.
 pub fn head(ask: &Ask) -> String {
     let headers = ask.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
     format!("{} {} HTTP/1.1\r\nhost: test\r\n{}", ask.method, ask.path, headers.collect::<String>())
 }
 
-/// A whole request; the connection stays open behind it.
+/// Returns a whole request. The connection stays open after it.
 pub fn whole(ask: &Ask) -> Vec<u8> {
     [format!("{}content-length: {}\r\n\r\n", head(ask), ask.body.len()).as_bytes(), &ask.body].concat()
 }
 
-/// A chunked request without the last chunk.
+/// Returns a chunked request without the last chunk.
 pub fn chunked(ask: &Ask, sizes: usize) -> Vec<u8> {
     let mut bytes = format!("{}transfer-encoding: chunked\r\n\r\n", head(ask)).into_bytes();
     for chunk in ask.body.chunks(sizes) {
@@ -95,8 +95,8 @@ pub fn chunked(ask: &Ask, sizes: usize) -> Vec<u8> {
     bytes
 }
 
-/// Waits until that many deliveries are with Kafka. Both gauges are of one scrape: the deliveries are there, their bodies are not, and
-/// neither is a body that is still to come.
+/// Waits until that many deliveries wait for Kafka. One scrape must show these deliveries, and no bytes of bodies: their bodies are passed
+/// on, and no other body is arriving.
 fn handed_over(daemon: &Daemon, deliveries: usize) {
     let deliveries = format!("\nhookgate_in_flight_deliveries {deliveries}\n");
     daemon.wait_until("handed over", |_| {
