@@ -1,4 +1,4 @@
-//! What people type, through the real binary.
+//! The commands as people type them, run with the real binary.
 
 use std::process::Command;
 
@@ -14,14 +14,14 @@ use crate::{
 
 const COMMANDS: [&str; 9] = ["serve", "dev", "send", "tail", "verify", "check", "topics", "schema", "completions"];
 
-/// A folder with a good configuration; its daemon would listen where no other does.
+/// Returns a folder with a good configuration. A daemon with it listens on free ports.
 pub fn configured(brokers: &str) -> Folder {
     let folder = Folder::new();
     folder.write("hookgate.toml", serve_configuration(brokers, ""));
     folder
 }
 
-/// The command ends with this code and says these texts; it tells no secret.
+/// Checks that a command ends with a code and prints some texts, and no secret.
 pub fn check(folder: &Folder, arguments: &[&str], code: i32, expected: &[&str]) -> Finished {
     let finished = hookgate(folder, arguments);
     assert_eq!(finished.code, Some(code), "{arguments:?}: {finished:?}");
@@ -30,7 +30,7 @@ pub fn check(folder: &Folder, arguments: &[&str], code: i32, expected: &[&str]) 
     }
     assert!(!finished.both().contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')), "{arguments:?}: {finished:?}");
     for (name, secret) in SECRETS.iter() {
-        // A printed curl command is the one place where a token stands: it is what was asked for.
+        // Only a printed curl command contains a token, because the user has asked for it.
         assert!(arguments.contains(&"--curl") || !finished.both().contains(secret), "{arguments:?}: {name}: {finished:?}");
     }
     finished
@@ -43,7 +43,7 @@ fn exit_codes() {
     check(&good, &["--version"], 0, &["hookgate 0.1.0"]);
     check(&good, &["send", "uploadcare", "no.such.type"], 1, &["has no event type"]);
     check(&good, &["send", "nobody", "file.uploaded"], 1, &["neither a provider"]);
-    // What there is can be listed before there is a configuration or a secret.
+    // Types can be listed before there is a configuration or a secret.
     check(&empty, &["send", "frameio", "--list"], 0, &["file.ready"]);
     check(&empty, &["send", "nobody", "--list"], 1, &["neither a provider"]);
     check(&empty, &["send", "frameio", "file.ready"], 1, &["no secret for frameio", "--secret env:NAME"]);
@@ -59,7 +59,7 @@ fn exit_codes() {
     check(&good, &["serve", "--listen", "nowhere"], 64, &["[http] listen", "is not an address"]);
 }
 
-/// 64 is only for what `serve` refuses as well. What is warned of is good, unless somebody asks for more.
+/// `check` ends with 64 only for what `serve` refuses, too. A warning is no failure, except with `--strict`.
 #[test]
 fn exit_codes_of_check() {
     let folder = configured("127.0.0.1:1");
@@ -87,7 +87,7 @@ fn exit_codes_of_check() {
     check(&Folder::new(), &["check", "--json"], 64, &["{\"problems\":[\"hookgate.toml: cannot be read: no such file; "]);
 }
 
-/// Why the daemon does not run is read by whatever reads its log.
+/// A program that reads the log can also read why the daemon does not start.
 #[test]
 fn failures_at_the_start_have_the_form_of_the_log() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -108,18 +108,18 @@ fn failures_at_the_start_have_the_form_of_the_log() {
         for flags in
             [&[][..], &["--log-format", "json"], &["--log-format", "auto"], &["--log-format", "json", "--log-level", "off"]]
         {
-            let told = run(text, flags, code, expected);
-            let lines: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let log = run(text, flags, code, expected);
+            let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             let last = lines.last().unwrap();
-            assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"cannot start".into()), "{told}");
-            assert!(lines.iter().any(|line| line["problem"].as_str().is_some_and(|it| it.contains(expected))), "{told}");
+            assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"cannot start".into()), "{log}");
+            assert!(lines.iter().any(|line| line["problem"].as_str().is_some_and(|it| it.contains(expected))), "{log}");
         }
-        let told = run(text, &["--log-format", "text"], code, expected);
-        assert!(told.lines().any(|line| line.starts_with("hookgate: ")) && !told.contains('{'), "{told}");
-        let told = run(&format!("[log]\nformat = \"text\"\n{text}"), &[], code, expected);
-        assert!(!told.contains('{'), "{told}");
+        let log = run(text, &["--log-format", "text"], code, expected);
+        assert!(log.lines().any(|line| line.starts_with("hookgate: ")) && !log.contains('{'), "{log}");
+        let log = run(&format!("[log]\nformat = \"text\"\n{text}"), &[], code, expected);
+        assert!(!log.contains('{'), "{log}");
     }
-    // On a terminal people read it.
+    // On a terminal the form is for people.
     let script = |flags: &str| {
         folder.write("hookgate.toml", "[kafka");
         let line = format!("cd {} && {} serve {flags}", folder.path(""), env!("CARGO_BIN_EXE_hookgate"));
@@ -131,13 +131,13 @@ fn failures_at_the_start_have_the_form_of_the_log() {
         assert!(script("").starts_with("hookgate: hookgate.toml:1: "), "{}", script(""));
         assert!(script("--log-format json").starts_with("{\"timestamp\""), "{}", script("--log-format json"));
     }
-    // A file that is missing is told in the form that the flag asks for.
+    // A missing file is reported in the form of the log, too.
     assert!(check(&Folder::new(), &["serve"], 64, &[]).err.starts_with("{\"timestamp\""));
 }
 
-/// What was typed or written is quoted, and must not command the terminal that it is quoted on.
+/// Messages quote what people type or write. Control characters in it must not reach the terminal.
 #[test]
-fn nothing_typed_commands_a_terminal() {
+fn quoted_control_characters_do_not_reach_the_terminal() {
     let (good, escape) = (configured("127.0.0.1:1"), "a\u{1b}[2J\u{202e}");
     check(&good, &["send", "uploadcare", escape], 1, &["has no event type"]);
     check(&good, &["send", escape, "file.uploaded"], 1, &["a\\u{1b}[2J"]);
@@ -149,7 +149,7 @@ fn nothing_typed_commands_a_terminal() {
     check(&good, &["check", "--config", "key.toml"], 64, &["a\\u001b[2J", "no such key"]);
 }
 
-/// Each waits for brokers as long as it may, so all wait together.
+/// The commands run at the same time, because each of them waits for brokers until its timeout.
 #[test]
 fn a_cluster_that_does_not_answer_is_a_failure() {
     let folder = configured("127.0.0.1:1");
@@ -175,7 +175,7 @@ fn every_command_has_help_with_an_example_and_every_shell_its_completions() {
 }
 
 #[test]
-fn check_tells_every_problem_at_once_or_what_the_configuration_means() {
+fn check_prints_every_problem_at_once_or_what_the_configuration_means() {
     let folder = configured("127.0.0.1:1");
     let good =
         check(&folder, &["check"], 0, &["deadlines", "memory ceiling: ", "http.answer_deadline (4s) > kafka.publish_timeout"]);
@@ -224,7 +224,7 @@ fn topics_are_listed_for_people_shells_and_programs() {
     }
 }
 
-/// Kafka's own default is 1, with which an event that was answered 200 can be lost.
+/// With one replica, which is Kafka's own default, an event that was answered 200 can be lost.
 #[test]
 fn topics_are_created_with_replicas_that_must_be_in_sync() {
     let created = |topics: &str| {
@@ -246,7 +246,7 @@ fn topics_are_created_with_replicas_that_must_be_in_sync() {
     check("min_insync_replicas = -1", None);
 }
 
-/// A daemon of this process, and a folder whose configuration points at it.
+/// Starts a daemon in this process, and returns it with a folder whose configuration names its cluster.
 fn with_daemon() -> (Daemon, Folder) {
     let daemon = Daemon::with(Setup { clock: hookgate::clock::system, ..Setup::default() });
     let folder = configured(daemon.mock.as_ref().unwrap().brokers());
@@ -254,7 +254,7 @@ fn with_daemon() -> (Daemon, Folder) {
 }
 
 #[test]
-fn send_posts_what_its_provider_would() {
+fn send_posts_what_the_provider_would_post() {
     let (daemon, folder) = with_daemon();
     let url = |name: &str| format!("http://{}/webhooks/{name}", daemon.webhooks);
     for case in PROVIDERS {
@@ -265,13 +265,13 @@ fn send_posts_what_its_provider_would() {
         check(&folder, &["send", provider, first, "--url", &url(provider)], 0, &["200 {\"id\":\""]);
         let answer = check(&folder, &["send", provider, first, "--url", &url(provider), "--json"], 0, &[]).json_lines().remove(0);
         assert_eq!(answer["status"], 200, "{answer}");
-        // The printed line does the same, where there is a curl.
+        // The printed line does the same, if curl is installed.
         let line = check(&folder, &["send", provider, first, "--url", &url(provider), "--curl"], 0, &["curl -sS '"]).out;
         if forks::output(Command::new("curl").arg("--version")).is_ok() {
-            let told = forks::output(Command::new("sh").args(["-c", &line])).unwrap();
-            assert!(String::from_utf8_lossy(&told.stdout).starts_with("{\"id\":\""), "{provider}: {told:?}");
+            let posted = forks::output(Command::new("sh").args(["-c", &line])).unwrap();
+            assert!(String::from_utf8_lossy(&posted.stdout).starts_with("{\"id\":\""), "{provider}: {posted:?}");
         }
-        // A secret of another endpoint: refused, and said so.
+        // The daemon refuses the secret of another endpoint, and the command says so.
         let other = if provider == "uploadcare" { "env:FRAMEIO" } else { "env:UPLOADCARE" };
         check(&folder, &["send", provider, first, "--url", &url(provider), "--secret", other], 1, &["401 "]);
         let old = format!("env:{}_OLD", provider.to_uppercase());
@@ -286,7 +286,7 @@ fn send_posts_what_its_provider_would() {
             .any(|it| it.value.windows(17).any(|part| part == b"{\"it's\": \"mine\"}\n"))
     );
     check(&folder, &["send", "uploadcare", "--file", "missing.json", "--url", &url("uploadcare")], 1, &["missing.json"]);
-    // The token is part of the URL, and a failure must not repeat it.
+    // The token is part of the URL, so the message of a failure must not contain the URL.
     check(
         &folder,
         &["send", "filesafety", "scan.complete", "--url", "http://127.0.0.1:1/webhooks/filesafety"],
@@ -315,25 +315,25 @@ fn tail_decodes_topics_to_json_lines() {
     }
     let limited = check(&folder, &["tail", topic, "--from-beginning", "--limit", "1"], 0, &[]).json_lines();
     assert_eq!(limited.len(), 1);
-    // Without a configuration, by a pattern.
+    // A pattern works without a configuration.
     let brokers = daemon.mock.as_ref().unwrap().brokers();
     let bare = Folder::new();
     let arguments = ["tail", "hookgate.uploadcare.*", "--brokers", brokers, "--from-beginning", "--exit"];
     assert_eq!(check(&bare, &arguments, 0, &[]).json_lines().len(), 2);
     check(&folder, &["tail", "no.such.topic", "--exit"], 1, &["no such topic", "hookgate topics"]);
 
-    // A topic that was just created is listed before its leader knows of it.
+    // A new topic is listed before its leader knows it.
     let mock = daemon.mock.as_ref().unwrap();
     let not_yet = [Kafka::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, Kafka::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART];
     mock.run(move |cluster| cluster.request_errors(Api::ListOffsets, &not_yet)).unwrap();
     assert_eq!(check(&folder, &["tail", topic, "--from-beginning", "--exit"], 0, &[]).json_lines().len(), 2);
-    // What no waiting mends is told at once.
+    // An error that does not end by waiting is reported at once.
     let denied = [Kafka::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 9];
     mock.run(move |cluster| cluster.request_errors(Api::ListOffsets, &denied)).unwrap();
     check(&folder, &["tail", topic, "--from-beginning", "--exit"], 1, &["cannot read the offsets of", topic]);
     mock.run(|cluster| cluster.clear_request_errors(Api::ListOffsets)).unwrap();
 
-    // A reader that has seen enough is no failure of ours.
+    // It is no failure of `tail` when its reader has seen enough and ends.
     let binary = env!("CARGO_BIN_EXE_hookgate");
     let script = format!(
         "{{ {binary} tail 'hookgate.uploadcare.*' --brokers {brokers} --from-beginning --exit; echo \"exit $?\" >&2; }} | head -1"

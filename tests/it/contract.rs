@@ -1,4 +1,4 @@
-//! What docs/consumers.md promises to those who read the topics, tried on the whole daemon.
+//! What docs/consumers.md promises to consumers, tested with the whole daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,14 +22,14 @@ fn decode(record: &Stored) -> Event {
     Event::decode(&*record.value).unwrap()
 }
 
-/// Whether the holder of a secret has signed an event, from what is stored and by the scheme's documentation.
+/// Returns whether an event was signed with a secret. It uses only what is stored, and follows the scheme's documentation.
 fn proven(event: &Event, secret: &str) -> bool {
     let Some(sign) = providers::of(&event.provider).sign else { return false };
     let stored: Vec<_> = event.proof.iter().flat_map(|proof| &proof.headers).map(|it| (&*it.name, it.value.clone())).collect();
     sign(secret, timestamp(event), &event.body) == stored
 }
 
-/// The text of the timestamp that was signed; empty where none was.
+/// Returns the text of the signed timestamp, or nothing where the scheme signs none.
 fn timestamp(event: &Event) -> &str {
     let mut headers = event.proof.iter().flat_map(|proof| &proof.headers);
     headers.find(|header| header.name.ends_with("timestamp")).map_or("", |header| &header.value)
@@ -48,21 +48,21 @@ fn every_stored_event_can_be_proven_again() {
             let slot = usize::try_from(proof.secret_slot).unwrap() - 1;
             let matching: Vec<usize> = (0..all.len()).filter(|at| proven(&event, all[*at])).collect();
             if proof.scheme() == ProofScheme::UrlToken {
-                // A token signs nothing, and it is a secret: there is nothing to keep of it.
+                // A token signs nothing and is itself a secret, so the event contains nothing of it.
                 assert_eq!((proof.headers.len(), matching.len(), proof.signed_at), (0, 0, None), "{}", record.topic);
                 continue;
             }
             assert_eq!(matching, [slot], "{}: {}", record.topic, event.id);
             let mut forged = event.clone();
             forged.body = [b" ", &event.body[..]].concat().into();
-            assert!(!proven(&forged, all[slot]), "a byte more");
+            assert!(!proven(&forged, all[slot]), "a body with one more byte is not proven");
         }
     });
     assert_eq!(schemes.len(), 1 + providers::signing().count(), "{schemes:?}");
     assert!(schemes.values().all(|events| *events > 5), "{schemes:?}");
 }
 
-/// The id of a delivery by the words of event.proto, from what is stored.
+/// Computes the id of a delivery from what is stored, as event.proto describes it.
 fn id_by_the_schema(event: &Event) -> String {
     let mut hash = Sha256::new();
     hash.update(b"hookgate.id.v1\0");
@@ -81,7 +81,7 @@ fn id_by_the_schema(event: &Event) -> String {
 
 #[test]
 fn ids_follow_from_what_is_stored() {
-    // Computed with Python's hashlib and uuid from the fixtures.
+    // Python's hashlib and uuid have computed these from the fixtures.
     let known = [
         ("frameio/vector1_legacy_body.bin", "afdeae79-1ee3-8d76-85da-94b816b72d12"),
         ("uploadcare/vector1_body.bin", "c7e553f7-a6b7-8540-a8c1-b4539224ce3d"),
@@ -104,7 +104,7 @@ fn ids_follow_from_what_is_stored() {
     }
 }
 
-/// The records of a daemon by their ids, oldest first.
+/// Groups the records of a daemon by their ids. The oldest record of each id is the first.
 fn by_id(records: Vec<Stored>) -> BTreeMap<String, Vec<Stored>> {
     let mut ids = BTreeMap::<String, Vec<Stored>>::new();
     for record in records {
@@ -127,9 +127,9 @@ fn a_retry_of_the_same_bytes_is_the_same_record_again() {
     let ids = by_id(table.finish());
     assert_eq!(ids.len(), kinds, "different events have different ids");
     for (id, copies) in ids {
-        assert_eq!(copies.len(), 3, "{id}: nobody removes duplicates");
+        assert_eq!(copies.len(), 3, "{id}: Hookgate removes no duplicates");
         for copy in &copies[1..] {
-            // The clock of these daemons stands still; else `received_at` would be each attempt's own.
+            // The clock of this daemon stands still. Else each attempt would have another `received_at`.
             let same = |record: &Stored| {
                 (record.topic.clone(), record.partition, record.key.clone(), record.headers.clone(), record.value.clone())
             };
@@ -139,7 +139,7 @@ fn a_retry_of_the_same_bytes_is_the_same_record_again() {
 }
 
 #[test]
-fn a_retry_that_is_signed_anew_differs_in_id_and_proof_alone() {
+fn a_retry_that_is_signed_anew_differs_only_in_id_and_proof() {
     let mut table = Table::new();
     let body = fixture("frameio/v4_file.ready.json");
     let ids = [NOW, NOW + 15].map(|time| {
@@ -157,7 +157,7 @@ fn a_retry_that_is_signed_anew_differs_in_id_and_proof_alone() {
 }
 
 #[test]
-fn two_endpoints_that_hear_of_one_event_give_it_two_ids() {
+fn two_endpoints_that_get_the_same_event_give_it_two_ids() {
     let (folder, other) = (Folder::new(), "second-token-0123456789");
     harness::keep_secret(other);
     let file = folder.write("second", other);
@@ -165,19 +165,20 @@ fn two_endpoints_that_hear_of_one_event_give_it_two_ids() {
     let mut table = Table::with(Setup { tables: &tables, ..Setup::default() });
     let body = fixture("filesafety/docs_scan.complete_current.json");
     let second = Ask::post(format!("/webhooks/second?token={other}"), Vec::new(), &body);
-    let ids = [Ask::signed("filesafety", &body), second].map(|ask| id(&table.check("once each", &ask, "200 published")));
+    let ids =
+        [Ask::signed("filesafety", &body), second].map(|ask| id(&table.check("one delivery to each", &ask, "200 published")));
     assert_ne!(ids[0], ids[1]);
     let records = table.finish();
     assert_eq!((&records[0].topic, &records[0].key), (&records[1].topic, &records[1].key));
 }
 
-/// Bodies that name no subject, or one that cannot be a key, and the outcome of each.
+/// Returns bodies without a subject, or with one that cannot be a key, and the outcome of each.
 fn without_subject() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let quarantined = ["", "{", "[]", "\u{0}", "null", "7"];
     let mut rows: Vec<_> = providers::names()
         .flat_map(|endpoint| quarantined.map(|body| (endpoint, body.as_bytes().to_vec(), "200 quarantined")))
         .collect();
-    // A subject that is absent, of another type, empty, too long, or holds a control character.
+    // Subjects that are absent, of another type, empty, too long, or contain a control character.
     let subjects = [Value::Null, json!(7), json!({}), json!(""), json!("x".repeat(513)), json!("a\u{7f}b"), json!("a\nb")];
     for subject in subjects {
         for (case, provider) in PROVIDERS.iter().zip(provider::ALL) {
@@ -204,7 +205,7 @@ fn no_key_is_empty() {
             let answer = table.check(name, &Ask::signed(provider.name, body.as_bytes()), "200 published");
             expected.insert(id(&answer), subject.unwrap_or_else(|| panic!("{name}: {body}")));
         }
-        // An unknown type with a subject is keyed by it.
+        // For an unknown type with a subject, the key is the subject.
         let body = (case.minimal_body)("no-such-type", &json!("s-1")).to_string();
         let answer = table.check("unknown", &Ask::signed(provider.name, body.as_bytes()), "200 unclassified");
         expected.insert(id(&answer), "s-1".into());
@@ -222,19 +223,19 @@ fn no_key_is_empty() {
         assert!(!key.is_empty());
         assert_eq!((decode(record).subject, header(record, "ce_subject")), (key.clone(), key.as_str()));
     }
-    assert_eq!(records.into_iter().map(|record| record.topic).collect::<BTreeSet<_>>(), every, "a kind was not tried");
+    assert_eq!(records.into_iter().map(|record| record.topic).collect::<BTreeSet<_>>(), every, "a topic got no record");
 }
 
 #[test]
 fn order_is_that_of_the_acknowledgements() {
-    // One topic for all of FileSpin, as docs/consumers.md says for those who need one order; one per type for FileSafety.
+    // All events of FileSpin go to one topic, as docs/consumers.md recommends for one order. FileSafety has one topic per type.
     let tables = "[topics.map]\n\"filespin.*\" = \"assets\"";
     let mut table = Table::with(Setup { tables, ..Setup::default() });
     let asset = |event: &str, second: u32| {
         json!({"event": event, "id": "asset", "status": "OK", "update_time": format!("2026-01-01T00:00:{second:02}Z")})
             .to_string()
     };
-    // The later one arrives first, and the deletion between the two.
+    // The latest event arrives first, then the deletion, then two earlier events.
     let deletion = r#"{"event":"file-deleted","id":"asset","keys":["original"],"status":"OK"}"#.to_owned();
     let sent = [asset("file-processed", 30), deletion, asset("file-saved", 10), asset("file-data-updated", 20)];
     let ids = sent.map(|body| id(&table.check("asset", &Ask::signed("filespin", body.as_bytes()), "200 published")));
@@ -244,7 +245,7 @@ fn order_is_that_of_the_acknowledgements() {
     }
     let mut records = table.finish();
     let topics: BTreeSet<String> = records.iter().map(|record| record.topic.clone()).collect();
-    assert_eq!(topics.len(), 3, "events of one scan lie on two topics, which have no common order: {topics:?}");
+    assert_eq!(topics.len(), 3, "events of one scan are on two topics, which have no common order: {topics:?}");
     records.retain(|record| record.topic == "assets");
     records.sort_by_key(|record| record.offset);
     assert_eq!(records.iter().map(|record| header(record, "ce_id")).collect::<Vec<_>>(), ids);
@@ -252,13 +253,13 @@ fn order_is_that_of_the_acknowledgements() {
     assert_eq!(times, [Some(30), None, Some(10), Some(20)]);
 }
 
-/// Two events of which the second is no duplicate of the first, although a key that suggests itself says so.
+/// Two different events that a plausible key takes for duplicates.
 struct Lost {
     endpoint: &'static str,
     key: fn(&Value) -> Value,
     first: Vec<u8>,
     second: Vec<u8>,
-    /// Whether at least `id` tells them apart.
+    /// Whether at least `id` distinguishes them.
     ids_differ: bool,
 }
 
@@ -275,7 +276,7 @@ fn the_keys_of_the_guides_lose_events() {
             second: file("file-processed"),
             ids_differ: true,
         },
-        // Deleted, and deleted again after it was brought back.
+        // The file is deleted, restored, and deleted again.
         Lost {
             endpoint: "filespin",
             key: |body| json!([body["id"], body["event"]]),
@@ -290,7 +291,7 @@ fn the_keys_of_the_guides_lose_events() {
             second: fixture("filesafety/constructed/verdict_updated.json"),
             ids_differ: true,
         },
-        // Two comments on one file, or two updates of it: the body holds nothing that differs.
+        // Two comments on one file, or two updates of it, have equal bodies.
         Lost {
             endpoint: "frameio",
             key: |body| body["resource"]["id"].clone(),

@@ -1,4 +1,4 @@
-//! `hookgate dev`: what it shows, what its secrets are good for, and how it ends.
+//! `hookgate dev`: what it shows, whether its secrets work, and how it ends.
 
 use std::process::Command;
 
@@ -15,8 +15,8 @@ fn dev_shows_an_event_of_each_provider() {
     let any = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     let finished = check(&folder, &[&["dev", "--exit"], &any[..]].concat(), 0, &["Hookgate is running.", "kcat -b "]);
     assert_eq!(finished.out.lines().filter(|line| line.starts_with("curl ")).count(), PROVIDERS.len(), "{}", finished.out);
-    assert!(finished.out.contains(&format!("\n{} tail --brokers ", env!("CARGO_BIN_EXE_hookgate"))), "what to type");
-    // Behind the time stands the place.
+    assert!(finished.out.contains(&format!("\n{} tail --brokers ", env!("CARGO_BIN_EXE_hookgate"))), "the command to type");
+    // The second column, after the time, is the topic with partition and offset.
     let events: Vec<&str> =
         finished.out.lines().filter(|line| line.contains("[0] @0  key ")).filter_map(|line| line.split("  ").nth(1)).collect();
     assert_eq!(events.len(), PROVIDERS.len(), "{}", finished.out);
@@ -26,22 +26,22 @@ fn dev_shows_an_event_of_each_provider() {
 
     let process = Process::spawn(&folder, &[&["dev"], &any[..]].concat());
     wait_until("waiting", || process.out().contains("Waiting for deliveries"));
-    let told = process.out();
-    let shown = told.lines().take_while(|line| !line.starts_with("Waiting")).filter(|line| line.contains("[0] @0  key ")).count();
-    assert_eq!(shown, PROVIDERS.len(), "the samples come first: {told}");
+    let out = process.out();
+    let shown = out.lines().take_while(|line| !line.starts_with("Waiting")).filter(|line| line.contains("[0] @0  key ")).count();
+    assert_eq!(shown, PROVIDERS.len(), "the samples come first: {out}");
     process.signal("INT");
     let finished = process.finish();
     assert_eq!(finished.code, Some(0), "{finished:?}");
 }
 
-/// The secrets that `dev` prints sign every other sample, and verify again what lies on its topics.
+/// The secrets that `dev` prints can sign any other sample, and verify the events on its topics again.
 #[test]
 fn the_secrets_of_dev_sign_and_verify() {
     let folder = Folder::new();
     let process = Process::spawn(&folder, &["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
     wait_until("waiting", || process.out().contains("Waiting for deliveries"));
-    let told = process.out();
-    let lines = |start: &str| told.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>().join("\n");
+    let out = process.out();
+    let lines = |start: &str| out.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>().join("\n");
     let shell = |script: String| {
         let mut shell = Command::new("sh");
         shell.args(["-c", &script]);
@@ -51,7 +51,7 @@ fn the_secrets_of_dev_sign_and_verify() {
     let posted = shell(format!("{export}\n{send}"));
     assert_eq!(posted.code, Some(0), "{posted:?}");
 
-    // As docs/consumers.md has it: an HMAC over the body, and the secret that was printed.
+    // docs/consumers.md describes this proof: an HMAC of the body with the printed secret.
     let stored = "hookgate.uploadcare.file.stored[0] @0  key ";
     wait_until("read back", || process.out().contains(stored));
     let tail = lines(&format!("{} tail ", env!("CARGO_BIN_EXE_hookgate")));
@@ -69,9 +69,9 @@ fn the_secrets_of_dev_sign_and_verify() {
     assert_eq!(process.finish().code, Some(0));
 }
 
-/// Whoever looks at the first lines alone (`hookgate dev | head`) is told of no defect.
+/// A reader of the first lines only (`hookgate dev | head`) sees no error.
 #[test]
-fn dev_ends_quietly_where_nobody_reads_it() {
+fn dev_ends_quietly_when_its_reader_ends() {
     let binary = env!("CARGO_BIN_EXE_hookgate");
     let mut shell = Command::new("sh");
     let any = "--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0";

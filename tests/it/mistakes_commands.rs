@@ -1,5 +1,5 @@
-//! Mistakes that people made at the command line, and what Hookgate says of each: what is wrong, and what to type. None goes without a word.
-//! Those that need a real Kafka are in `tests/kafka/mistakes.rs`, those of the configuration in `mistakes`.
+//! Mistakes of people at the command line. Hookgate says for each what is wrong, and what to type instead.
+//! Mistakes that need a real Kafka are in `tests/kafka/mistakes.rs`, mistakes in the configuration in `mistakes`.
 
 use std::{
     io::{self, Write as _},
@@ -16,14 +16,14 @@ use crate::{
     tls,
 };
 
-/// A command in a folder with a good configuration: its exit code, and what it says.
+/// Checks the exit code of a command in a folder with a good configuration, and that it prints these texts.
 #[track_caller]
 fn check(line: &str, code: i32, expected: &[&str]) {
     run(&configured("127.0.0.1:1"), &line.split(' ').collect::<Vec<_>>(), code, expected);
 }
 
 #[test]
-fn words_that_are_no_command_or_flag() {
+fn words_that_are_neither_command_nor_flag() {
     check("version", 0, &["hookgate 0.1.0"]);
     check("srve", 2, &["similar subcommand exists: 'serve'"]);
     check("serve --lissten 127.0.0.1:0", 2, &["'--listen'"]);
@@ -34,7 +34,7 @@ fn words_that_are_no_command_or_flag() {
     check("check --config nowhere.toml", 64, &["nowhere.toml: cannot be read: no such file", "--config"]);
 }
 
-/// The endpoints of the configuration as messages list them.
+/// Returns the endpoints of the configuration as messages list them.
 fn endpoints() -> String {
     let mut names: Vec<&str> = names().collect();
     names.sort_unstable();
@@ -57,14 +57,14 @@ fn send_says_what_there_is_to_send() {
     check("send uploadcare file.uploaded --ca-file hookgate.toml", 1, &["--ca-file holds no certificate as PEM"]);
 }
 
-/// A server that says the same to everybody, until the test ends.
+/// Starts a server that gives every client the same answer until the test ends. Returns its address.
 fn says(answer: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let _gone = stream.write_all(answer.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write));
-            // What is unread when a connection is closed takes the answer with it.
+            // If a connection is closed with unread bytes, its answer is lost.
             let _rest = io::copy(&mut stream, &mut io::sink());
         }
     });
@@ -136,7 +136,7 @@ fn tail_says_what_a_filter_cannot_find() {
 }
 
 #[test]
-fn verify_knows_what_is_no_body() {
+fn verify_recognizes_the_head_of_a_request() {
     let body = br#"{"hook": {"event": "file.uploaded"}}"#;
     let secret = SECRETS.iter().find(|(name, _)| *name == "UPLOADCARE").unwrap().1;
     let signature = format!("X-Uc-Signature: v1={}", crate::harness::hmac_hex(secret, &[body]));
@@ -148,11 +148,11 @@ fn verify_knows_what_is_no_body() {
     check(body, 0, &["verified"]);
     for end in ["\r\n", "\n"] {
         let head = format!("POST /webhooks/uploadcare HTTP/1.1{end}host: hooks.example.com{end}{signature}{end}{end}");
-        let told = [
+        let expected = [
             "the head of an HTTP request: --body takes the body alone",
             "it fits after this change: the head of the HTTP request",
         ];
-        check(&[head.as_bytes(), body].concat(), 1, &told);
+        check(&[head.as_bytes(), body].concat(), 1, &expected);
         check(&[head.as_bytes(), b"{}"].concat(), 1, &["the head of an HTTP request", "\"POST … HTTP/1.1\""]);
     }
     check(b"", 1, &["none of the secrets signs these bytes"]);
@@ -162,7 +162,7 @@ fn verify_knows_what_is_no_body() {
     run(&folder, &["verify", "uploadcare", "--body", "body", "--header", "X-Uc-Signature"], 1, &["Name: value"]);
 }
 
-/// A port that another process has, and one that no file of the configuration permits.
+/// One port belongs to another process, and one address does not belong to this machine.
 #[test]
 fn serve_says_what_to_do_about_a_port() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -171,7 +171,7 @@ fn serve_says_what_to_do_about_a_port() {
     check("serve --listen 192.0.2.1:0", 1, &["this machine has no such address"]);
 }
 
-/// What `check` calls good, `serve` takes: librdkafka itself looks at the files.
+/// `check` has librdkafka read the files, so `serve` accepts what `check` calls good.
 #[test]
 fn files_that_kafka_clients_cannot_use_are_refused_by_check_too() {
     let folder = Folder::new();

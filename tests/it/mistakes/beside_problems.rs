@@ -1,4 +1,4 @@
-//! Warnings beside what is refused: they are often the reason for it.
+//! Warnings are printed together with problems, because a warning often names the reason of a problem.
 
 use super::*;
 
@@ -6,7 +6,7 @@ use super::*;
 const KEYS: [&str; 8] =
     ["problems", "deadlines", "memory_ceiling_bytes", "warnings", "brokers", "schema_ids", "findings", "unreachable"];
 
-/// `check`, `check --json` and `serve` of a file: each says this problem and this warning, once.
+/// Checks that `check`, `check --json` and `serve` each report this problem and this warning once.
 #[track_caller]
 fn check_both(what: &str, file: &str, variables: &[(&str, &str)], problem: &str, warning: &str) {
     let folder = Folder::new();
@@ -42,7 +42,7 @@ fn warnings_are_printed_beside_problems() {
     check_both("brokers in a variable that is not read", endpoint, &[of_kafka], no_brokers, underscores);
     let alone =
         [of_kafka, ("HOOKGATE_ENDPOINTS__CARE__PROVIDER", "uploadcare"), ("HOOKGATE_ENDPOINTS__CARE__SECRETS", "env:UPLOADCARE")];
-    check_both("variables alone", "", &alone, no_brokers, underscores);
+    check_both("only variables", "", &alone, no_brokers, underscores);
     check_both("no TOML", "kafka: {}\n", &[of_kafka], "is YAML", underscores);
     let level = "[log] level: \"bad\" is no level";
     let log = ("HOOKGATE_LOG__LEVEL", "bad");
@@ -54,7 +54,7 @@ fn warnings_are_printed_beside_problems() {
         level,
         "[endpoints.care] secrets: env:UPLOADCARE is shorter",
     );
-    // What stands in for a value that is wrong is nothing to warn of.
+    // There is no warning about the default that replaces a wrong value.
     check_more("replicas", "[topics]\nreplication = \"5\"\nmin_insync_replicas = 3", 64, "replication: is in quotes");
     check_more(
         "in-sync replicas",

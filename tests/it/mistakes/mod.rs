@@ -1,4 +1,4 @@
-//! Mistakes that people made who configured Hookgate for the first time, and what it says of each: what is wrong, and what to write. None goes without a word.
+//! Mistakes of people who configured Hookgate for the first time. Hookgate says for each what is wrong, and what to write instead.
 
 mod beside_problems;
 mod not_used;
@@ -13,7 +13,7 @@ use crate::{
     harness::{SECRETS, keep_secret},
 };
 
-/// A good configuration, line by line; a mistake replaces one of these or comes at the end.
+/// A good configuration. A mistake replaces one of its lines or is added at the end.
 const GOOD: &str = "[kafka]\nbrokers = [\"a:1\"]\n[endpoints.care]\nprovider = \"uploadcare\"\nsecrets = [\"env:UPLOADCARE\"]\n";
 
 fn run(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
@@ -27,29 +27,29 @@ fn run(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> Finis
     Process::of(command).finish()
 }
 
-/// `hookgate check` of a file: its exit code and, once, this sentence.
+/// Checks the exit code of `hookgate check` with a file, and that it prints this sentence once.
 #[track_caller]
 fn check_file(what: &str, file: impl AsRef<[u8]>, variables: &[(&str, &str)], code: i32, sentence: &str) {
     let folder = Folder::new();
     folder.write("hookgate.toml", file);
     let finished = run(&folder, variables, &["check"]);
-    let told = finished.both();
-    assert_eq!(finished.code, Some(code), "{what}: {told}");
-    assert_eq!(told.matches(sentence).count(), 1, "{what}: {sentence:?} in {told}");
-    assert!(!told.contains("hunter"), "{what} shows a value: {told}");
+    let output = finished.both();
+    assert_eq!(finished.code, Some(code), "{what}: {output}");
+    assert_eq!(output.matches(sentence).count(), 1, "{what}: {sentence:?} in {output}");
+    assert!(!output.contains("hunter"), "{what} shows a value: {output}");
     if code == 64 {
-        assert_eq!(told.lines().count(), sentence.lines().count(), "{what} is one mistake: {told}");
+        assert_eq!(output.lines().count(), sentence.lines().count(), "{what} is one mistake: {output}");
     }
 }
 
-/// The same where lines of [`GOOD`] are replaced.
+/// Does the same with a text of [`GOOD`] replaced.
 #[track_caller]
 fn check(what: &str, good: &str, bad: &str, code: i32, sentence: &str) {
     assert!(GOOD.contains(good), "{what}: {good:?}");
     check_file(what, GOOD.replacen(good, bad, 1), &[], code, sentence);
 }
 
-/// The same where lines come at the end, of which the first is line 6.
+/// Does the same with lines added at the end. The first of them is line 6.
 #[track_caller]
 fn check_more(what: &str, more: &str, code: i32, sentence: &str) {
     check_file(what, format!("{GOOD}{more}\n"), &[], code, sentence);
@@ -67,14 +67,14 @@ fn values_of_another_shape() {
     );
     check("brokers in one text", "[\"a:1\"]", "[\"a:1,b:2\"]", 64, "each broker is a text of its own; write \"a:1\", \"b:2\"");
     check(
-        "a broker of Kafka's",
+        "a broker as Kafka writes it",
         "a:1",
         "PLAINTEXT://a:1",
         64,
         "it takes no \"PLAINTEXT://\"; write \"a:1\" and write security = \"plaintext\"",
     );
     let tls = "it takes no \"SASL_SSL://\"; write \"a:1\" and write security = \"tls\", and mechanism, username and password in [kafka.sasl]";
-    check("a broker of Kafka's, with SASL", "a:1", "SASL_SSL://a:1", 64, tls);
+    check("a broker as Kafka writes it, with SASL", "a:1", "SASL_SSL://a:1", 64, tls);
     check("a broker's URL", "a:1", "http://a:1/", 64, "it takes no \"http://\"; write \"a:1\"");
     let login = "[kafka] brokers: a broker is not host:port, such as \"kafka:9092\"; it takes no user and no password; write the host and \
                  the port alone, and mechanism, username and password in [kafka.sasl]";
@@ -87,7 +87,7 @@ fn values_of_another_shape() {
 }
 
 #[test]
-fn values_that_are_not_what_their_keys_take() {
+fn values_that_their_keys_do_not_accept() {
     check("brokers as a URL", "[\"a:1\"]", "\"kafka://user:hunter2@a:1\"", 64, "a string was found; write brokers = [\"…\"]");
     check("no port", "a:1", "a", 64, "\"a\" is not host:port, such as \"kafka:9092\"");
     check(
@@ -179,7 +179,7 @@ fn lists_and_tables() {
 
 #[test]
 fn addresses() {
-    for (value, told) in [
+    for (value, expected) in [
         ("8080", "a string was expected, an integer was found; write \"0.0.0.0:8080\""),
         ("\"8080\"", "; write \"0.0.0.0:8080\""),
         ("\":8081\"", "; write \"0.0.0.0:8081\""),
@@ -191,7 +191,7 @@ fn addresses() {
         ("\"::1:8080\"", "; write \"[::1]:8080\""),
         ("\"127.0.0.1:99999\"", "; a port is 1 to 65535; write \"127.0.0.1:8080\""),
     ] {
-        check_more(value, &format!("[http]\nlisten = {value}"), 64, told);
+        check_more(value, &format!("[http]\nlisten = {value}"), 64, expected);
     }
     check_more(
         "one port for both",
@@ -221,7 +221,7 @@ fn words_of_other_programs() {
         "[kafka] acks: no such key; it is fixed: an event counts when every in-sync replica has it",
     );
     check("sasl in one word", "brokers", "sasl_username = \"u\"\nbrokers", 64, "did you mean username in [kafka.sasl]?");
-    for (word, told) in [
+    for (word, expected) in [
         ("PLAINTEXT", "\"PLAINTEXT\" is Kafka's word for it; write security = \"plaintext\""),
         ("SSL", "\"SSL\" is Kafka's word for it; write security = \"tls\""),
         (
@@ -236,13 +236,13 @@ fn words_of_other_programs() {
             "brokers",
             &format!("security = \"{word}\"\nbrokers"),
             64,
-            &format!("hookgate.toml:2: [kafka] security: {told}"),
+            &format!("hookgate.toml:2: [kafka] security: {expected}"),
         );
     }
 }
 
 #[test]
-fn words_of_other_programs_for_what_we_have() {
+fn words_of_other_programs_for_what_hookgate_has() {
     let scram =
         "security = \"tls\"\nsasl = {mechanism = \"scram-sha-512\", username = \"u\", password = \"env:FRAMEIO\"}\nbrokers";
     check("a mechanism", "brokers", scram, 64, "; did you mean \"SCRAM-SHA-512\"?");
@@ -301,7 +301,7 @@ fn secrets() {
         &around("", " "),
         "file:s ends with a blank: all of that counts as a part of the secret; write the secret alone",
     );
-    check("a blank in front", &around(" ", ""), "file:s begins with a blank: ");
+    check("a blank at the beginning", &around(" ", ""), "file:s begins with a blank: ");
     check("two line ends", &around("", "\n\n"), "file:s ends with a second line end: ");
     check("a byte order mark", &around("\u{feff}", "\n"), "file:s begins with a byte order mark: ");
     check("quotes", &around("\"", "\""), "file:s is in quotes: ");
@@ -318,9 +318,15 @@ fn secrets() {
 
 #[test]
 fn secrets_that_are_not_where_they_should_be() {
-    let warn = |what: &str, path: &str, told: &str| {
+    let warn = |what: &str, path: &str, expected: &str| {
         let file = GOOD.replace("env:UPLOADCARE", &format!("file:{path}"));
-        check_file(what, file, &[], 0, &format!("warning: [endpoints.care] secrets: the file {path:?} cannot be read: {told}"));
+        check_file(
+            what,
+            file,
+            &[],
+            0,
+            &format!("warning: [endpoints.care] secrets: the file {path:?} cannot be read: {expected}"),
+        );
     };
     warn("a home", "~/secret", "no such file; \"~\" is not your home here but a name like any other; write the whole path");
     warn(
@@ -343,13 +349,13 @@ fn secrets_that_are_not_where_they_should_be() {
 fn ports_that_cannot_be_had() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let check = |listen: &str, told: &str| {
+    let check = |listen: &str, expected: &str| {
         let folder = Folder::new();
         folder.write("hookgate.toml", format!("{GOOD}[http]\nlisten = \"{listen}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"));
         let finished = run(&folder, &[], &["serve", "--log-format", "text"]);
         assert_eq!(finished.code, Some(1), "{finished:?}");
         assert!(finished.err.contains(&format!("hookgate: cannot listen on {listen} (http.listen): ")), "{finished:?}");
-        assert!(finished.err.contains(told), "{finished:?}");
+        assert!(finished.err.contains(expected), "{finished:?}");
     };
     check(&taken, "; another process has the port, `ss -ltnp` names it: end it, or write another port");
     check("192.0.2.1:8080", "; this machine has no such address: write 0.0.0.0 for all that it has");

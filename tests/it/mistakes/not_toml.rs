@@ -43,7 +43,7 @@ fn files_that_are_no_toml() {
     );
     check("no quotes", "\"uploadcare\"", "uploadcare", 64, "hookgate.toml:4: a text needs quotes; write provider = \"…\"");
     check_more(
-        "no quotes, of a word like a number",
+        "no quotes, with a word like a number",
         "[log]\nlevel = info",
         64,
         "hookgate.toml:7: a text needs quotes; write level = \"…\"",
@@ -88,10 +88,10 @@ fn lines_of_other_languages() {
 fn files_in_other_encodings() {
     let utf16 =
         |mark: &[u8], bytes: fn(u16) -> [u8; 2]| [mark, &GOOD.encode_utf16().flat_map(bytes).collect::<Vec<_>>()].concat();
-    let told = "hookgate.toml: is UTF-16, or no text at all; save it as UTF-8";
-    check_file("UTF-16", utf16(b"\xff\xfe", u16::to_le_bytes), &[], 64, told);
-    check_file("UTF-16, the other way round", utf16(b"\xfe\xff", u16::to_be_bytes), &[], 64, told);
-    check_file("UTF-16 without a mark", utf16(b"", u16::to_le_bytes), &[], 64, told);
+    let expected = "hookgate.toml: is UTF-16, or no text at all; save it as UTF-8";
+    check_file("UTF-16", utf16(b"\xff\xfe", u16::to_le_bytes), &[], 64, expected);
+    check_file("UTF-16, the other way round", utf16(b"\xfe\xff", u16::to_be_bytes), &[], 64, expected);
+    check_file("UTF-16 without a mark", utf16(b"", u16::to_le_bytes), &[], 64, expected);
     let latin = [GOOD.as_bytes(), b"# Stra\xdfe\n"].concat();
     check_file("Latin-1", latin, &[], 64, "hookgate.toml: is not UTF-8 in line 6; save it as UTF-8");
     let marked = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));

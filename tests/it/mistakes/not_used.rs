@@ -1,9 +1,9 @@
-//! Secrets and files that a command does not use need not be there.
+//! A command works without the secrets and files that it does not use.
 
 use super::{GOOD, run};
 use crate::binary::Folder;
 
-/// Whoever lists topics, reads them or describes them needs no secret of an endpoint.
+/// Commands that list, read or describe topics need no secret of an endpoint.
 #[test]
 fn commands_need_no_secrets_that_they_do_not_use() {
     let folder = Folder::new();
@@ -13,21 +13,21 @@ fn commands_need_no_secrets_that_they_do_not_use() {
                 [tracing]\nendpoint = \"https://c\"\nheaders = [\"a=env:GONE_TRACING\"]\n";
     let file = format!("{}{rest}", GOOD.replace("env:UPLOADCARE", "env:GONE").replace("[kafka]\n", &format!("[kafka]\n{tls}")));
     folder.write("all.toml", &file);
-    let told = |arguments: &[&str], code: i32| {
+    let run_all = |arguments: &[&str], code: i32| {
         let finished = run(&folder, &[], &[arguments, &["--config", "all.toml"]].concat());
         assert_eq!(finished.code, Some(code), "{arguments:?}: {finished:?}");
         finished
     };
-    assert!(told(&["topics"], 0).out.contains("hookgate.uploadcare.file.stored"));
-    assert!(told(&["topics", "--commands"], 0).out.contains("--create"));
-    assert!(told(&["schema", "asyncapi"], 0).out.contains("\"asyncapi\""));
-    assert!(told(&["send", "care", "--list"], 0).out.contains("file.stored"));
+    assert!(run_all(&["topics"], 0).out.contains("hookgate.uploadcare.file.stored"));
+    assert!(run_all(&["topics", "--commands"], 0).out.contains("--create"));
+    assert!(run_all(&["schema", "asyncapi"], 0).out.contains("\"asyncapi\""));
+    assert!(run_all(&["send", "care", "--list"], 0).out.contains("file.stored"));
     let unset = "the variable GONE is not set; export it";
-    assert!(told(&["send", "care", "file.stored"], 1).err.contains(unset));
+    assert!(run_all(&["send", "care", "file.stored"], 1).err.contains(unset));
     folder.write("body", "{}");
-    assert!(told(&["verify", "care", "--body", "body"], 1).out.contains(unset));
+    assert!(run_all(&["verify", "care", "--body", "body"], 1).out.contains(unset));
     let needed = |arguments: &[&str], variables: &[&str]| {
-        let err = told(arguments, 64).err;
+        let err = run_all(arguments, 64).err;
         for name in ["GONE", "GONE_KAFKA", "GONE_REGISTRY", "GONE_TRACING"] {
             assert_eq!(err.contains(&format!("the variable {name} is")), variables.contains(&name), "{arguments:?}: {err}");
         }
@@ -37,7 +37,7 @@ fn commands_need_no_secrets_that_they_do_not_use() {
     needed(&["topics", "--apply"], &["GONE_KAFKA", "GONE_REGISTRY"]);
     needed(&["check"], &["GONE", "GONE_KAFKA", "GONE_REGISTRY", "GONE_TRACING"]);
     needed(&["serve"], &["GONE", "GONE_KAFKA", "GONE_REGISTRY", "GONE_TRACING"]);
-    // What is no reference is a mistake whoever reads it.
+    // A value that is no reference to a secret is a mistake for every command.
     folder.write("all.toml", file.replace("env:GONE\"", "hunter2\""));
-    assert!(told(&["topics"], 64).err.contains("a secret has no place here"));
+    assert!(run_all(&["topics"], 64).err.contains("a secret has no place here"));
 }

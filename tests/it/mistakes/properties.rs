@@ -1,9 +1,10 @@
-//! Properties and files of TLS that Kafka's client refuses: all of them at once, each with its line, and in our keys.
+//! Properties and TLS files that librdkafka refuses. All of them are reported at once, each with its line and the key of Hookgate.
 
 use super::*;
 use crate::tls;
 
-/// `check` of `[kafka]` with these lines under it, of which the first is line 2: every problem is one line, and begins with one of these.
+/// Checks the problems of a configuration with these lines under `[kafka]`, the first of them in line 2. Every problem is one line and
+/// begins as expected.
 #[track_caller]
 fn check_all(what: &str, lines: &str, files: &[(&str, &str)], expected: &[&str]) {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Variables that look like those of the configuration, and are not read.
+//! Environment variables that look like those of the configuration, and are not read.
 
 use super::{Folder, GOOD, check_file, run};
 
@@ -40,7 +40,7 @@ fn variables_that_are_not_read() {
     let table = "HOOKGATE_KAFKA_SASL__USERNAME: [kafka_sasl]: no such table; did you mean [kafka.sasl]?";
     check_file("a table in a table", GOOD, &[("HOOKGATE_KAFKA_SASL__USERNAME", "u")], 64, table);
     check_file(
-        "a key that is not there",
+        "an unknown key",
         GOOD,
         &[("HOOKGATE_KAFKA__BROKER", "a:1")],
         64,
@@ -49,8 +49,8 @@ fn variables_that_are_not_read() {
 }
 
 #[test]
-fn variables_of_somebody_else_are_not_warned_of() {
-    // Kubernetes sets them for Services that are called hookgate, hookgate-kafka, hookgate-log and hookgate-tracing.
+fn variables_of_other_programs_lead_to_no_warning() {
+    // Kubernetes sets most of these for Services that are named hookgate, hookgate-kafka, hookgate-log and hookgate-tracing.
     for name in [
         "HOOKGATE_PORT",
         "HOOKGATE_SERVICE_HOST",
@@ -72,7 +72,7 @@ fn variables_of_somebody_else_are_not_warned_of() {
         let finished = run(&folder, &[(name, "hunter2")], &["check", "--strict"]);
         assert_eq!(finished.code, Some(0), "{name}: {finished:?}");
     }
-    // As Kubernetes writes them, with their values.
+    // Only their values show that Kubernetes has set these.
     for (name, value) in [
         ("HOOKGATE_HTTP_PORT", "tcp://10.0.0.1:80"),
         ("HOOKGATE_HTTP_SERVICE_PORT", "80"),
