@@ -32,20 +32,20 @@ pub fn parse(text: &str, variables: &[(&str, &str)]) -> Config {
     config::parse(text, "documented.toml", &environment, &[]).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// The first fenced block of a language.
+/// Returns the first fenced block of a language.
 fn block<'a>(text: &'a str, language: &str) -> &'a str {
-    let (_, behind) = text.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no {language} block"));
-    behind.split_once("```").expect("the block ends").0
+    let (_, after) = text.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no {language} block"));
+    after.split_once("```").expect("the block ends").0
 }
 
-/// The chapter under the heading that names a table, up to the next heading.
+/// Returns the chapter about a table of the configuration, up to the next heading.
 fn chapter<'a>(text: &'a str, table: &str) -> &'a str {
     let heading = format!("# `[{table}]`\n");
-    let (_, behind) = text.split_once(&heading).unwrap_or_else(|| panic!("no chapter on [{table}]"));
-    behind.split("\n#").next().unwrap_or_default()
+    let (_, after) = text.split_once(&heading).unwrap_or_else(|| panic!("no chapter on [{table}]"));
+    after.split("\n#").next().unwrap_or_default()
 }
 
-/// The cells of every table row, without their backticks.
+/// Returns the cells of every row of a Markdown table, without their backticks.
 pub fn rows(text: &str) -> impl Iterator<Item = Vec<String>> {
     let lines = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     lines.map(|line| line.split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned()).collect())
@@ -70,7 +70,7 @@ fn documented_configurations_are_accepted() {
     let config = parse(block(&readme, "toml"), &secrets);
     assert_eq!(config.warnings, Vec::<String>::new());
     for endpoint in &config.endpoints {
-        assert!(readme.contains(&format!("/webhooks/{}", endpoint.name)), "the URL of {} is not told", endpoint.name);
+        assert!(readme.contains(&format!("/webhooks/{}", endpoint.name)), "the README does not say the URL of {}", endpoint.name);
     }
 
     let deployed = parse(&document("deploy/hookgate.toml"), &[("KAFKA_PASSWORD", "p")]);
@@ -81,7 +81,7 @@ fn documented_configurations_are_accepted() {
     parse(&format!("{map}\n{}", block(&readme, "toml")), &secrets);
 }
 
-/// One of each: a new variant makes the match below fail to compile until it is listed.
+/// Returns one error of each variant. A new variant does not compile until the match below lists it.
 fn errors() -> Vec<Error> {
     use Error::{
         BadRequest, BadSignature, BadToken, Draining, EncodedBody, Internal, MalformedBody, Method, MissingSignature, NoSecret,
@@ -149,7 +149,7 @@ fn the_status_table_is_that_of_the_code() {
     assert!(text.contains("`cancelled`"));
 }
 
-/// An exposition with a series of each metric.
+/// Renders an exposition with a series of each metric.
 pub fn every_metric() -> String {
     let (endpoint, topic): (Arc<str>, Arc<str>) = ("review".into(), "topic".into());
     let labels = EndpointLabels { endpoint: &endpoint, provider: "frameio", secrets: 1, signs_time: true };
@@ -167,11 +167,11 @@ pub fn every_metric() -> String {
 #[test]
 fn every_metric_is_documented_with_its_type_and_its_labels() {
     let exposition = every_metric();
-    let told = |line: &str| {
+    let name_and_type = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
         Some((name.to_owned(), kind.to_owned()))
     };
-    let exposed: BTreeMap<String, String> = exposition.lines().filter_map(told).collect();
+    let exposed: BTreeMap<String, String> = exposition.lines().filter_map(name_and_type).collect();
     let text = document("docs/metrics.md");
     let documented: BTreeSet<(String, String, String)> = rows(&text)
         .filter(|row| row.len() == 4 && row[0].starts_with("hookgate_"))
@@ -198,14 +198,15 @@ fn every_metric_is_documented_with_its_type_and_its_labels() {
     check_values::<CertificateUse>(&text);
 }
 
-/// Every value of a label is documented.
+/// Checks that every value of a label is documented.
 fn check_values<L: Closed>(text: &str) {
     for value in L::all().map(L::text) {
         assert!(text.contains(&format!("`{value}`")), "the value {value} of a label is not documented");
     }
 }
 
-/// Scanners that read the bill of materials see the crates; the page tells what is in them, so it has to be about those of this build.
+/// Scanners read the bill of materials and see only crates. The page names the C libraries inside these crates, so its versions must be
+/// those of this build.
 #[test]
 fn the_c_libraries_are_those_of_the_lock_file() {
     let locked = document("Cargo.lock");
@@ -217,12 +218,12 @@ fn the_c_libraries_are_those_of_the_lock_file() {
     let text = document("SECURITY.md");
     let (_, chapter) = text.split_once("### C libraries in the binary\n").expect("the chapter");
     let chapter = chapter.split("\n#").next().unwrap_or_default();
-    let told: BTreeSet<(String, String)> =
+    let listed: BTreeSet<(String, String)> =
         rows(chapter).filter(|row| row[0] != "crate").map(|row| (row[0].clone(), row[1].clone())).collect();
-    assert_eq!(told.difference(&locked).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "not in Cargo.lock");
-    // Such crates tell the version of the library that they bring along.
-    let brings =
+    assert_eq!(listed.difference(&locked).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "not in Cargo.lock");
+    // The version of a crate that contains a C library ends with the version of the library.
+    let contains =
         |(name, version): &&(String, String)| (name.ends_with("-sys") || name.ends_with("-src")) && version.contains('+');
-    let untold: Vec<_> = locked.iter().filter(brings).filter(|pair| !told.contains(*pair)).collect();
-    assert!(untold.is_empty() && locked.iter().any(|pair| brings(&pair)), "not in SECURITY.md: {untold:?}");
+    let missing: Vec<_> = locked.iter().filter(contains).filter(|pair| !listed.contains(*pair)).collect();
+    assert!(missing.is_empty() && locked.iter().any(|pair| contains(&pair)), "not in SECURITY.md: {missing:?}");
 }

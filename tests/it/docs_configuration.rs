@@ -1,4 +1,4 @@
-//! docs/configuration.md has every key that is read, and no other, with the default, the limits and the words that the program takes.
+//! docs/configuration.md has every key that is read, and no other, with the default, the limits and the words that the program accepts.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ struct Row {
     meaning: String,
 }
 
-/// The tables that the document has chapters on, and the keys in them.
+/// Returns the tables of the configuration that have a chapter in the document, and the keys in these chapters.
 fn documented(text: &str) -> (BTreeSet<String>, Vec<Row>) {
     let (mut tables, mut found) = (BTreeSet::new(), Vec::new());
     for chapter in text.split("\n#").skip(1) {
@@ -35,11 +35,11 @@ fn documented(text: &str) -> (BTreeSet<String>, Vec<Row>) {
     (tables, found)
 }
 
-/// In what the document and the keys differ, a sentence each.
+/// Returns the differences between the document and the keys, one sentence each.
 fn differences(text: &str, keys: &[Key]) -> Vec<String> {
     let (chapters, rows) = documented(text);
     let is_table = |key: &&Key| matches!(key.kind, Kind::Table | Kind::Map(_));
-    // A table of nothing but tables needs no chapter.
+    // A table that contains only tables needs no chapter.
     let has_keys = |table: &Key| {
         let inner = |key: &Key| key.path.rsplit_once('.').is_some_and(|(outer, _)| outer == table.path) && !is_table(&key);
         matches!(table.kind, Kind::Map(_)) || keys.iter().any(inner)
@@ -73,36 +73,36 @@ fn compare(row: &Row, key: &Key) -> Vec<String> {
     if let Some((from, to)) = key.kind.limits() {
         let limits = limits(&row.meaning, &key.kind);
         if limits != [(amount(&from, &key.kind), amount(&to, &key.kind))] {
-            found.push(format!("{} is {from} to {to}, which is not what stands there", key.path));
+            found.push(format!("{} is {from} to {to}, and the document differs", key.path));
         }
     }
     if let Kind::Choice(words) = &key.kind
         && *words != leading_words(&row.meaning)
     {
-        found.push(format!("{} is one of {}, which is not how its meaning begins", key.path, words.join(", ")));
+        found.push(format!("{} is one of {}, and its meaning does not begin so", key.path, words.join(", ")));
     }
     found
 }
 
-/// Whatever reads "1ms to 1h" in a text.
+/// Returns every range in a text, such as "1ms to 1h".
 fn limits(meaning: &str, kind: &Kind) -> Vec<(Option<u128>, Option<u128>)> {
     let words: Vec<&str> = meaning.split_whitespace().map(|word| word.trim_matches(['.', ',', ';', ':'])).collect();
     let pairs = words.windows(3).filter(|it| it[1] == "to").map(|it| (amount(it[0], kind), amount(it[2], kind)));
     pairs.filter(|(from, to)| from.is_some() && to.is_some()).collect()
 }
 
-/// A limit as a number, whichever unit it has.
+/// Returns a limit as a number in the smallest unit.
 fn amount(text: &str, kind: &Kind) -> Option<u128> {
     match kind {
         Kind::Size(_) => parse_size(text).map(u128::from),
         Kind::Duration(_) if text == "0" => Some(0),
         Kind::Duration(_) => parse_duration(text).map(|duration| duration.as_nanos()),
-        // What may lie below zero is moved above it.
+        // Numbers may be negative, so all of them are shifted above zero.
         _ => text.parse::<i64>().ok().and_then(|number| u128::try_from(i128::from(number) + (1 << 64)).ok()),
     }
 }
 
-/// The words of a meaning that begins with all of them: `a`, `b` or `c`. Links, and what stands in parentheses after one, are left out.
+/// Returns the words at the beginning of a meaning such as "`a`, `b` or `c`". Links and parentheses after a word are left out.
 fn leading_words(meaning: &str) -> Vec<String> {
     let without = |text: String, open: &str| {
         let parts = text.split(open).enumerate();
@@ -124,7 +124,7 @@ fn every_key_is_documented_as_it_is_read() {
 }
 
 #[test]
-fn whatever_is_forgotten_or_wrong_is_found() {
+fn every_forgotten_or_wrong_key_is_found() {
     let (text, keys) = (document("docs/configuration.md"), all_keys());
     let documented = |from: &str, to: &str, expected: &str| {
         assert!(text.contains(from), "there is no {from:?}");
@@ -136,12 +136,12 @@ fn whatever_is_forgotten_or_wrong_is_found() {
     documented("| `linger` | `5ms`", "| `linger` | `6ms`", "kafka.linger has the default 5ms, and not 6ms");
     documented("| `brokers` | required", "| `brokers` | none", "kafka.brokers has the default required, and not none");
     documented("| `auto_create` | `false`", "| `auto_create` | `true`", "kafka.auto_create has the default false, and not true");
-    documented("0 to 1s", "0 to 2s", "kafka.linger is 0s to 1s, which is not what stands there");
-    documented("0 to 1s", "At most 1s", "kafka.linger is 0s to 1s, which is not what stands there");
-    documented("1MiB to 1024GiB", "1MiB to 1GiB", "kafka.queue_bytes is 1MiB to 1024GiB, which is not what stands there");
-    documented("1 to 10000.", "0 to 10000.", "topics.partitions is 1 to 10000, which is not what stands there");
-    documented("1 to 16", "1 to 17", "endpoints.<name>.secrets is 1 to 16, which is not what stands there");
-    let words = "kafka.compression is one of none, gzip, snappy, lz4, zstd, which is not how its meaning begins";
+    documented("0 to 1s", "0 to 2s", "kafka.linger is 0s to 1s, and the document differs");
+    documented("0 to 1s", "At most 1s", "kafka.linger is 0s to 1s, and the document differs");
+    documented("1MiB to 1024GiB", "1MiB to 1GiB", "kafka.queue_bytes is 1MiB to 1024GiB, and the document differs");
+    documented("1 to 10000.", "0 to 10000.", "topics.partitions is 1 to 10000, and the document differs");
+    documented("1 to 16", "1 to 17", "endpoints.<name>.secrets is 1 to 16, and the document differs");
+    let words = "kafka.compression is one of none, gzip, snappy, lz4, zstd, and its meaning does not begin so";
     documented("`gzip`, `snappy`", "`snappy`", words);
     documented("`gzip`, `snappy`", "`gzip`, `brotli`, `snappy`", words);
     documented("### `[topics.map]`", "### `topics.map`", "[topics.map] has no chapter");
@@ -159,5 +159,5 @@ fn whatever_is_forgotten_or_wrong_is_found() {
         let linger = keys.iter_mut().find(|key| key.path == "kafka.linger").expect("the key");
         linger.kind = Kind::Duration(parse_duration("1ms").unwrap()..=parse_duration("1s").unwrap());
     };
-    read(&narrower, "kafka.linger is 1ms to 1s, which is not what stands there");
+    read(&narrower, "kafka.linger is 1ms to 1s, and the document differs");
 }

@@ -1,5 +1,5 @@
-//! The guides for consumers and for those who run Kafka say what the program does: events, headers, reasons, and configurations
-//! that are accepted.
+//! The guides for consumers and for operators of Kafka say what the program does: events, headers, reasons, and configurations that are
+//! accepted.
 
 use std::collections::BTreeSet;
 
@@ -20,13 +20,13 @@ use crate::{
     request_table::{Ask, Table, header},
 };
 
-/// The text under a heading, up to the next one of its level.
+/// Returns the text under a heading, up to the next heading of the same level.
 fn under<'a>(text: &'a str, heading: &str) -> &'a str {
-    let (_, behind) = text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no chapter {heading}"));
-    behind.split("\n## ").next().unwrap_or_default()
+    let (_, after) = text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no chapter {heading}"));
+    after.split("\n## ").next().unwrap_or_default()
 }
 
-/// The name of the message in a payload.
+/// Returns the name of the message in a payload.
 fn message(payload: Option<&Payload>) -> &'static str {
     match payload {
         Some(Payload::FilespinAsset(_)) => "FilespinAsset",
@@ -39,7 +39,7 @@ fn message(payload: Option<&Payload>) -> &'static str {
     }
 }
 
-/// The daemon's records of one sample of every type, with a trace, and of what has no type.
+/// Returns the daemon's records of one sample of every type, sent with a trace, and of bodies without a type.
 fn records() -> Vec<Stored> {
     let mut table = Table::new();
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -62,8 +62,8 @@ fn every_event_type_has_its_topic_key_and_payload_in_the_contract() {
     for provider in provider::ALL {
         let rows: Vec<Vec<String>> =
             rows(under(&text, provider.title)).filter(|row| row.len() >= 5 && row[0] != "type").collect();
-        let told: BTreeSet<&str> = rows.iter().map(|row| row[0].as_str()).collect();
-        assert_eq!((told, rows.len()), (provider.names().collect(), provider.types.len()), "{}", provider.title);
+        let listed: BTreeSet<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+        assert_eq!((listed, rows.len()), (provider.names().collect(), provider.types.len()), "{}", provider.title);
         for row in rows {
             let record = records.iter().find(|record| record.topic == row[1]).unwrap_or_else(|| panic!("no topic {}", row[1]));
             let event = Event::decode(&*record.value).unwrap();
@@ -81,20 +81,20 @@ fn every_event_type_has_its_topic_key_and_payload_in_the_contract() {
 #[test]
 fn every_record_header_is_in_the_contract() {
     let text = document("docs/consumers.md");
-    let told: BTreeSet<String> =
+    let listed: BTreeSet<String> =
         rows(under(&text, "The record")).map(|row| row[0].clone()).filter(|name| name != "header").collect();
     let records = records();
     let sent = records.iter().flat_map(|record| record.headers.iter().map(|(name, _)| name.clone()));
-    // The daemon never sends this one; tests/kafka has records with it.
+    // The daemon never writes this header. tests/kafka has records with it.
     let sent: BTreeSet<String> = sent.chain([RUN_HEADER.to_owned()]).collect();
-    assert_eq!(told, sent);
+    assert_eq!(listed, sent);
     let described: Value = serde_json::from_str(&document("docs/asyncapi.json")).unwrap();
     let parts =
         ["messageTraits", "messages"].into_iter().flat_map(|kind| described["components"][kind].as_object().unwrap().values());
     let described = parts.flat_map(|part| part["headers"]["properties"].as_object().unwrap().keys().cloned());
     assert_eq!(described.collect::<BTreeSet<_>>(), sent, "the AsyncAPI document lacks one");
     for row in rows(under(&text, "The record")).filter(|row| row[1] == "every record") {
-        // A cell that is one literal tells the value; the fields of the event stand for theirs.
+        // A cell without backticks is the literal value itself, except where it is the name of a field of the event.
         let literal = !row[2].contains(['`', '<']) && !["id", "subject"].contains(&row[2].as_str());
         for record in &records {
             let value = header(record, &row[0]);
@@ -108,7 +108,7 @@ fn every_reason_of_quarantine_is_in_the_contract() {
     use FaultReason::{BadSubject, NoSubject, NotAnObject, NotJson, Panic};
     let all = [NotJson, NotAnObject, NoSubject, BadSubject, Panic];
     for reason in all {
-        // A new one makes this fail to compile until it is listed.
+        // A new reason does not compile until it is listed here.
         match reason {
             NotJson | NotAnObject | NoSubject | BadSubject | Panic => {}
         }
@@ -118,7 +118,8 @@ fn every_reason_of_quarantine_is_in_the_contract() {
     assert_eq!(rows.map(|row| row[0].clone()).collect::<BTreeSet<_>>(), all.map(|it| it.label().to_owned()).into());
 }
 
-/// librdkafka takes the properties too. Its brokers are nowhere, and the files that stand for certificates are none.
+/// Checks that librdkafka accepts the properties, too. There are no brokers, and properties that name files are left out, because the
+/// files are no certificates.
 fn check_client(provider: &str, kafka: &Kafka) {
     let mut client = ClientConfig::new();
     for (name, value) in kafka.client_properties() {
@@ -130,7 +131,7 @@ fn check_client(provider: &str, kafka: &Kafka) {
     assert!(producer.is_ok(), "{provider}: {:?}", producer.err());
 }
 
-/// The environment that the recipes of docs/kafka.md speak of.
+/// The environment variables that the recipes of docs/kafka.md use.
 const VARIABLES: &[(&str, &str)] = &[
     ("KAFKA_PASSWORD", "kafka-password"),
     ("CONFLUENT_API_SECRET", "confluent-secret"),
@@ -148,7 +149,7 @@ fn the_recipes_for_kafka_are_accepted() {
     let endpoint = "\n[endpoints.uploadcare]\nprovider = \"uploadcare\"\nsecrets = [\"env:UPLOADCARE_SECRET\"]\n";
     let topics: usize = 1 + provider::ALL.iter().map(|provider| provider.kinds().count()).sum::<usize>();
     assert!(text.contains(&format!("up to {topics} topics")), "there are {topics} topics");
-    // What the recipes mount is not here: a file that can be read stands for each.
+    // The files that the recipes mount do not exist here. A readable file replaces each.
     let readable = format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
     for provider in ["Amazon MSK", "Confluent Cloud", "Redpanda", "Azure Event Hubs", "Strimzi"] {
         let recipes: Vec<&str> =

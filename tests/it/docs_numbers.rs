@@ -1,11 +1,11 @@
-//! Numbers that several documents repeat: each is written once here or in the code, and every page has the same.
+//! Numbers that several documents repeat. Each number is defined once, in the code or here, and every page must have the same.
 
 use hookgate::provider::{self, Provider};
 use serde_json::Value;
 
 use crate::docs::{document, parse, rows};
 
-/// The minutes of a provider's patience.
+/// Returns for how many minutes a provider sends a delivery again.
 fn minutes(provider: &Provider) -> u64 {
     (provider.gives_up_after.as_secs() + 30) / 60
 }
@@ -24,7 +24,7 @@ fn short(provider: &Provider) -> String {
     format!("{} {}", number(minutes(provider)), if is_short(provider) { "min" } else { "h" })
 }
 
-/// Whether an outage of an hour loses deliveries of this provider.
+/// Returns whether an outage of an hour loses deliveries of this provider.
 fn is_short(provider: &Provider) -> bool {
     minutes(provider) < 60
 }
@@ -40,14 +40,14 @@ fn in_words(provider: &Provider) -> String {
     format!("{} {unit}", usize::try_from(number).ok().and_then(|number| words.get(number)).expect("a word for the number"))
 }
 
-/// A page has a line with `begin`, and it says `told`.
-fn check(page: &str, begin: &str, told: &str) {
+/// Checks that the line of a page with `begin` contains `expected`.
+fn check(page: &str, begin: &str, expected: &str) {
     let text = document(page);
     let line = text.lines().find(|line| line.contains(begin)).unwrap_or_else(|| panic!("{page} has no line with {begin:?}"));
-    assert!(line.contains(told), "{page} does not say {told:?} here: {line}");
+    assert!(line.contains(expected), "{page} does not say {expected:?} here: {line}");
 }
 
-/// How long Kafka may be away before an event is lost for good: the number that an operator plans by.
+/// Operators plan with this number: how long Kafka may be away before an event is lost for good.
 #[test]
 fn the_patience_of_each_provider_is_one_number() {
     let chapter = |text: &str, title: &str| {
@@ -71,7 +71,7 @@ fn the_patience_of_each_provider_is_one_number() {
         }
         match (title, attempts) {
             ("Frame.io", Some(attempts)) => assert!(answers.contains(&format!("{} more", attempts - 1)), "{answers}"),
-            // About six minutes are the sum of these.
+            // The sum of these is about six minutes.
             ("FileSafety", _) => assert!(answers.contains("after about 10 s, 1 min, 5 min"), "{answers}"),
             _ => assert!(answers.contains(&short(provider)), "{answers}"),
         }
@@ -101,24 +101,24 @@ fn the_patience_of_each_provider_is_one_number() {
     check("deploy/prometheus/rules.yaml", "gives a delivery up", &lost);
 }
 
-/// How long each provider waits for an answer, and how many types it has.
+/// The tables say how long each provider waits for an answer, and how many event types it has.
 #[test]
 fn the_table_of_providers_is_that_of_the_code() {
     let (readme, answers) = (document("README.md"), document("docs/http.md"));
     for provider in provider::ALL {
         let of = |text: &str, cells: usize| rows(text).find(|row| row.len() == cells && row[0] == provider.title).unwrap();
-        // The page names custom actions beside the events.
+        // The page lists custom actions separately from events.
         let types = provider.names().filter(|name| *name != "action").count().to_string();
         assert_eq!(of(&readme, 6)[2].split(',').next(), Some(&*types), "{}: event types", provider.title);
         let waits = format!("{} s", provider.timeout.as_secs());
         let (in_readme, in_answers) = (&of(&readme, 6)[3], &of(&answers, 5)[2]);
-        // Where the provider gives no number, the page says that we assume one.
+        // Where the provider names no number, the page says that Hookgate assumes one.
         assert!(in_answers.contains(&waits), "{}: {in_answers}", provider.title);
         assert_eq!(in_answers.contains("assume"), *in_readme != waits, "{}: {in_readme}", provider.title);
     }
 }
 
-/// The default of a key, as the redacted view has it.
+/// Returns the default of a key, as the redacted view shows it.
 fn default(key: &str) -> String {
     let minimal = "[kafka]\nbrokers = [\"kafka:9092\"]\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:A\"]\n";
     let view = parse(minimal, &[("A", "a")]).redacted();
@@ -142,21 +142,21 @@ fn every_limit_in_one_table_has_the_default_of_the_code() {
     assert!(keys >= 10, "the table has lost its keys: {keys}");
 }
 
-/// Defaults that pages beside docs/configuration.md repeat.
+/// Pages other than docs/configuration.md repeat some defaults, too.
 #[test]
 fn defaults_that_are_repeated_are_those_of_the_code() {
-    // `{}` is the default as the code writes it.
-    let check = |page: &str, key: &str, told: &str| {
-        let told = told.replace("{}", &default(key));
-        assert!(document(page).contains(&told), "{page} does not say {told:?}, {key}");
+    // `{}` stands for the default as the code writes it.
+    let check = |page: &str, key: &str, text: &str| {
+        let text = text.replace("{}", &default(key));
+        assert!(document(page).contains(&text), "{page} does not say {text:?}, {key}");
     };
     check("docs/kubernetes.md", "shutdown.pre_stop", "`shutdown.pre_stop` ({})");
     check("docs/kubernetes.md", "shutdown.drain", "(`drain`, {})");
     check("docs/kubernetes.md", "shutdown.flush", "(`flush`, {})");
     check("docs/decisions/0008-admin-port.md", "admin.scrape_max_age", "for a second (`[admin] scrape_max_age`)");
-    // What a page writes in its own way.
+    // These pages write a space between the number and its unit.
     let seconds = |key: &str| default(key).trim_end_matches(char::is_alphabetic).to_owned();
-    for (page, key, told) in [
+    for (page, key, text) in [
         ("docs/decisions/0011-lost-requests-to-brokers.md", "kafka.socket_timeout", "`socket_timeout` {} s, "),
         ("docs/decisions/0011-lost-requests-to-brokers.md", "kafka.message_timeout", "`message_timeout` {} s and"),
         ("docs/decisions/0011-lost-requests-to-brokers.md", "kafka.publish_timeout", "`publish_timeout` {} s within"),
@@ -167,8 +167,8 @@ fn defaults_that_are_repeated_are_those_of_the_code() {
         ("README.md", "topics.min_insync_replicas", "`min.insync.replicas={}`"),
         ("docs/kafka.md", "topics.min_insync_replicas", "`min.insync.replicas={}`"),
     ] {
-        let told = told.replace("{}", &seconds(key));
-        assert!(document(page).contains(&told), "{page} does not say {told:?}, {key}");
+        let text = text.replace("{}", &seconds(key));
+        assert!(document(page).contains(&text), "{page} does not say {text:?}, {key}");
     }
     let topics: usize = 1 + provider::ALL.iter().map(|provider| provider.kinds().count()).sum::<usize>();
     let partitions: usize = default("topics.partitions").parse().unwrap();

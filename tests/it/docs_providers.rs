@@ -4,7 +4,7 @@ use hookgate::provider::{self, CredentialSource, Provider};
 
 use crate::{docs::document, providers::PROVIDERS};
 
-/// The part of a text from the first line that contains `begin` on, up to the line before the next empty one.
+/// Returns the lines of a file from the first one that contains `begin` up to the next empty line.
 fn paragraph(file: &str, begin: &str) -> String {
     let text = document(file);
     let lines = text.lines().skip_while(|line| !line.contains(begin)).take_while(|line| !line.trim().is_empty());
@@ -22,7 +22,7 @@ fn is_token(provider: &Provider) -> bool {
     provider.credential == CredentialSource::UrlToken
 }
 
-/// A text names these providers, and none of the others.
+/// Checks that a text names these providers, and none of the others.
 fn check_those(place: &str, text: &str, belongs: fn(&Provider) -> bool, written: fn(&Provider) -> String) {
     for provider in provider::ALL {
         let word = written(provider);
@@ -48,7 +48,7 @@ fn the_tests_have_a_row_of_each_provider() {
 
 #[test]
 fn places_that_name_the_providers_name_all() {
-    // In one sentence, as the help does.
+    // These places name all providers in one sentence, as the help does.
     for (file, part) in [
         ("README.md", "It takes webhooks from"),
         ("docs/README.md", "providers.md"),

@@ -1,4 +1,4 @@
-//! The log: its messages and fields are those of docs/logging.md, and a signal makes it say more.
+//! The log: docs/logging.md has its messages and fields, and a signal makes it more detailed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use crate::{
     tidy::{is_test, rust},
 };
 
-/// The levels and the fields of a message.
+/// The levels of a message, and its fields.
 type Message = (BTreeSet<String>, BTreeSet<String>);
 
 fn documented() -> BTreeMap<String, Message> {
@@ -29,7 +29,7 @@ fn documented() -> BTreeMap<String, Message> {
     rows.map(|row| (row[0].trim_matches(['`', ' ']).to_owned(), (set(&row[1]), set(&row[2])))).collect()
 }
 
-/// The parts of a macro call, whose text begins behind its parenthesis; none where it never ends.
+/// Returns the arguments of a macro call. The text begins after the opening parenthesis. `None` means that the call does not end.
 fn arguments(text: &str) -> Option<Vec<String>> {
     let (mut parts, mut part, mut depth) = (Vec::new(), String::new(), 0);
     let mut rest = text.chars();
@@ -61,7 +61,7 @@ fn arguments(text: &str) -> Option<Vec<String>> {
     None
 }
 
-/// Every message that the source can log.
+/// Returns every message that the source can log.
 fn written() -> BTreeMap<String, Message> {
     let mut messages: BTreeMap<String, Message> = BTreeMap::new();
     for (name, text) in rust().into_iter().filter(|(name, _)| name.starts_with("src/") && !is_test(name)) {
@@ -72,8 +72,8 @@ fn written() -> BTreeMap<String, Message> {
             }
             let mut parts = arguments(rest).unwrap_or_else(|| panic!("{name}: cannot read {rest}"));
             let message = parts.pop().unwrap();
-            assert!(message.starts_with('"') && !message.contains('{'), "{name}: a message is the same text always: {message}");
-            // A line that goes on begins behind its indentation.
+            assert!(message.starts_with('"') && !message.contains('{'), "{name}: a message must be a constant text: {message}");
+            // The text of a continued line begins after its indentation.
             let message: String = message.trim_matches('"').split("\\\n").map(str::trim_start).collect();
             let (levels, fields) = messages.entry(message).or_default();
             levels.insert(level.to_uppercase());
@@ -87,11 +87,11 @@ fn written() -> BTreeMap<String, Message> {
 #[test]
 fn every_message_is_documented_with_its_fields() {
     let (written, documented) = (written(), documented());
-    assert!(written.len() > 25, "the search has gone blind: {written:?}");
-    for (message, told) in &written {
-        assert_eq!(documented.get(message), Some(told), "the row of {message:?}");
+    assert!(written.len() > 25, "the search finds too little: {written:?}");
+    for (message, logged) in &written {
+        assert_eq!(documented.get(message), Some(logged), "the row of {message:?}");
         for field in ["timestamp", "level", "message", "target"] {
-            assert!(!told.1.contains(field), "{message:?} has a field {field} of its own");
+            assert!(!logged.1.contains(field), "{message:?} has a field {field} of its own");
         }
     }
     let stale: Vec<_> = documented.keys().filter(|message| !written.contains_key(*message)).collect();
@@ -99,7 +99,7 @@ fn every_message_is_documented_with_its_fields() {
     assert_eq!(arguments("a, %b = c(d, \"e)\\\"\"), \"f\") g").unwrap(), ["a", "%b = c(d, \"e)\\\"\")", "\"f\""]);
 }
 
-/// A daemon that logs no success, and its log.
+/// A daemon that logs no published deliveries, and its log.
 struct Bench {
     process: Process,
     webhooks: std::net::SocketAddr,
@@ -128,13 +128,13 @@ impl Bench {
         assert_eq!(self.deliver(secret("UPLOADCARE"), r#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"logs"}}"#), 200);
     }
 
-    /// Sends the signal and waits for the line that tells of it for the so-manieth time.
-    fn toggle(&self, told: &str, times: usize) {
+    /// Sends the signal, and waits until the log has its message that many times.
+    fn toggle(&self, message: &str, times: usize) {
         self.process.signal("USR1");
-        wait_until(told, || self.process.err().matches(told).count() == times);
+        wait_until(message, || self.process.err().matches(message).count() == times);
     }
 
-    /// Ends it and gives its lines.
+    /// Stops the daemon and returns the lines of its log.
     fn lines(self) -> Vec<Value> {
         self.process.signal("TERM");
         let log = self.process.finish().err;
@@ -143,7 +143,7 @@ impl Bench {
 }
 
 #[test]
-fn a_signal_makes_it_say_more_and_another_one_less() {
+fn a_signal_makes_the_log_more_detailed_and_another_one_ends_that() {
     let bench = Bench::start("info");
     bench.published();
     for times in 1..=2 {
@@ -155,15 +155,15 @@ fn a_signal_makes_it_say_more_and_another_one_less() {
     let stored = |line: &&Value| line["message"] == "stored a delivery";
     let lines = bench.lines();
     let levels: Vec<&Value> = lines.iter().filter(stored).map(|line| &line["level"]).collect();
-    assert_eq!(levels, ["DEBUG", "DEBUG"], "one for each time that it was to say more: {lines:?}");
-    assert_eq!(lines.last().unwrap()["message"], "stopped", "the signal ends nothing");
-    assert!(hookgate(&Folder::new(), &["serve", "--help"]).out.contains("SIGUSR1"), "it is not told");
+    assert_eq!(levels, ["DEBUG", "DEBUG"], "one line for each time that the log was more detailed: {lines:?}");
+    assert_eq!(lines.last().unwrap()["message"], "stopped", "the signal does not stop the daemon");
+    assert!(hookgate(&Folder::new(), &["serve", "--help"]).out.contains("SIGUSR1"), "the help does not name the signal");
     assert!(lines.iter().any(|line| line["directives"] == "info,hookgate=debug"), "{lines:?}");
 }
 
-/// The search for secrets in what the daemons of this process log: it looks, and it finds.
+/// The harness searches for secrets in the log of the daemons in this process. The search sees lines, and finds a secret.
 #[test]
-fn the_search_for_secrets_has_not_gone_blind() {
+fn the_search_for_secrets_works() {
     let daemon = Daemon::start();
     assert_eq!(daemon.deliver("filespin", br#"{"id":"a","status":"OK"}"#).status, 200);
     drop(daemon);
@@ -173,9 +173,9 @@ fn the_search_for_secrets_has_not_gone_blind() {
     assert_eq!(leak(&format!("first\n{line}\nthird")), Some(line));
 }
 
-/// A listener of both families sees IPv4 senders under mapped addresses. The log and the trusted proxies know them by their own.
+/// A listener for IPv6 and IPv4 gets IPv4 senders with mapped addresses. The log and the trusted proxies use their IPv4 addresses.
 #[test]
-fn an_ipv4_sender_is_itself_on_a_listener_of_both_families() {
+fn an_ipv4_sender_has_its_own_address_on_a_listener_for_both_families() {
     let check = |trusted: &str, source: &str| {
         let (folder, mock) = (Folder::new(), mock());
         let configuration = serve_configuration(mock.brokers(), "[shutdown]\npre_stop = \"0s\"");
@@ -195,7 +195,7 @@ fn an_ipv4_sender_is_itself_on_a_listener_of_both_families() {
 }
 
 #[test]
-fn what_a_run_logs_is_what_is_documented() {
+fn a_run_logs_only_documented_messages() {
     let bench = Bench::start("info");
     bench.toggle("logging more, because of SIGUSR1", 1);
     bench.published();
@@ -211,7 +211,7 @@ fn what_a_run_logs_is_what_is_documented() {
         for field in line.as_object().unwrap().keys().filter(|key| !["timestamp", "level", "message"].contains(&key.as_str())) {
             assert!(fields.contains(field), "{field} of {message:?} is not documented: {line}");
         }
-        // Whoever has to find out who sends what is wrong has the address.
+        // A refusal is logged with the address of its sender, so that an operator can find out who sends wrong deliveries.
         assert_eq!(line["source"] == "127.0.0.1", message == "refused a delivery", "{line}");
         seen.insert(message);
     }
@@ -220,7 +220,7 @@ fn what_a_run_logs_is_what_is_documented() {
     }
 }
 
-/// A stranger does not choose how fast the log grows, and what was left out is counted; what happens to the proven stays in it.
+/// A stranger must not decide how fast the log grows. Lines that are left out are counted, and lines about proven deliveries stay.
 #[test]
 fn a_flood_of_refusals_has_few_lines() {
     const FLOOD: usize = 3000;
@@ -243,7 +243,7 @@ fn a_flood_of_refusals_has_few_lines() {
     };
     let (left_out, slow_reader) = (dropped("rate"), dropped("slow_reader"));
     assert_eq!(slow_reader, 0);
-    // The rate is per second; a slow machine takes a few.
+    // The limit applies to each second. A slow machine needs some seconds for the flood.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     assert_eq!(request(bench.webhooks, "GET", "/nothing", &[], b"").status, 404);
     let lines = bench.lines();
@@ -251,7 +251,7 @@ fn a_flood_of_refusals_has_few_lines() {
     let strangers = refused("unknown_endpoint");
     assert_eq!(strangers.len() + left_out, FLOOD + 1, "each has a line or is counted");
     assert!(left_out > FLOOD / 2, "{left_out} of {FLOOD} left out");
-    let told: u64 = strangers.iter().filter_map(|line| line["suppressed"].as_u64()).sum();
-    assert_eq!(told, left_out as u64, "the lines say how many were left out");
+    let suppressed: u64 = strangers.iter().filter_map(|line| line["suppressed"].as_u64()).sum();
+    assert_eq!(suppressed, left_out as u64, "the lines say how many were left out");
     assert_eq!(refused("bad_signature").len(), 1, "another outcome is not hidden");
 }

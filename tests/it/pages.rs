@@ -1,4 +1,4 @@
-//! The documents as pages: what they point at is there, each is in the index, and the decisions have one form.
+//! The documents as pages: the targets of links exist, each page is in the index, and the decisions have one form.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -7,14 +7,14 @@ use crate::{
     tidy::{extension, sources, word},
 };
 
-/// Every page of the repository, by its path.
+/// Returns the path of every page of the repository.
 pub fn pages() -> Vec<String> {
     let pages: Vec<String> = sources().into_iter().map(|(name, _)| name).filter(|name| extension(name) == "md").collect();
-    assert!(pages.iter().any(|page| page.starts_with("docs/runbooks/")), "the walk has lost the pages: {pages:?}");
+    assert!(pages.iter().any(|page| page.starts_with("docs/runbooks/")), "the search for pages finds too little: {pages:?}");
     pages
 }
 
-/// The targets of a page's links, without those that lead out of the repository.
+/// Returns the targets of the links of a page, without links that lead out of the repository.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     text.split("](")
         .skip(1)
@@ -22,21 +22,21 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
         .filter(|link| !link.starts_with("https://") && !link.starts_with("http://"))
 }
 
-/// The anchor that a forge gives a heading.
+/// Returns the anchor that a forge gives a heading.
 fn anchor_of(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
     text.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     for path in pages() {
         let text = document(&path);
         let folder = Path::new(&path).parent().unwrap_or(Path::new(""));
         for link in links(&text) {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() { root().join(&path) } else { root().join(folder).join(file) };
-            // A forge lists a folder.
+            // A forge shows a folder as a list.
             if target.is_dir() {
                 continue;
             }
@@ -53,7 +53,7 @@ fn every_page_is_in_the_index() {
     let linked: BTreeSet<&str> = links(&index).collect();
     let from_architecture: BTreeSet<&str> = links(&architecture).collect();
     for page in pages().iter().filter_map(|page| page.strip_prefix("docs/")) {
-        // The folder is one entry: whom an alert has called is led to its runbook by the alert.
+        // The index has one entry for all runbooks, because each alert links its own runbook.
         if page == "README.md" || page.starts_with("runbooks/") {
             continue;
         }
@@ -72,7 +72,7 @@ fn decisions_have_one_form() {
     for (number, page) in (1..).zip(&decisions) {
         let text = document(page);
         let title = text.lines().next().and_then(|line| line.strip_prefix(&format!("# {number}. ")));
-        let title = title.unwrap_or_else(|| panic!("{page} is not headed by its number, {number}"));
+        let title = title.unwrap_or_else(|| panic!("the heading of {page} does not begin with its number, {number}"));
         assert!(page.starts_with(&format!("docs/decisions/{number:04}-")), "{page} is number {number}");
         for (list, text) in [("docs/README.md", &index), ("ARCHITECTURE.md", &architecture)] {
             assert!(text.contains(&format!("[{title}](")), "{list} has another title of {page} than {title:?}");
@@ -84,26 +84,26 @@ fn decisions_have_one_form() {
     }
 }
 
-/// What the program says, as far as it stands in one piece: its own texts, and the pages that other tests hold to it.
-fn said() -> String {
+/// Returns the texts of the program: its source, and the page of log messages, which another test compares with the source.
+fn texts() -> String {
     let code = sources().into_iter().filter(|(name, _)| name.starts_with("src/") && extension(name) == "rs");
-    // A text that goes on in the next line is one.
+    // A text that continues in the next line counts as one text.
     let code = code.map(|(_, text)| text.split("\\\n").map(str::trim_start).collect::<String>().replace("\\\"", "\""));
     code.collect::<String>() + &document("docs/logging.md")
 }
 
-/// What somebody looks for is what they see: in a table of symptoms, each first cell that quotes the program is a text of it.
+/// Readers search for the message that they see. So each quotation in the first cell of a table of symptoms must be a text of the program.
 #[test]
 fn the_symptoms_are_what_the_program_says() {
-    let (text, said) = (document("docs/troubleshooting.md"), said());
+    let (text, texts) = (document("docs/troubleshooting.md"), texts());
     let symptoms = text.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|line| line.split(" | ").next());
-    // What the operating system, Kafka and the reader's own commands say is not ours.
+    // These quotations are of the operating system, of Kafka, and of commands.
     let others = ["Address already in use", "InvalidReplicationFactor", "curl ", "hookgate ", "kill ", "….unclassified"];
     let mut quoted = 0;
     for cell in symptoms {
         for quote in format!("`{cell}").split('`').skip(1).step_by(2) {
             if !others.iter().any(|other| quote.starts_with(other)) {
-                assert!(said.contains(quote), "nothing says {quote:?}");
+                assert!(texts.contains(quote), "no text of the program contains {quote:?}");
                 quoted += 1;
             }
         }
@@ -111,7 +111,7 @@ fn the_symptoms_are_what_the_program_says() {
     assert!(quoted > 30, "the tables have lost their symptoms: {quoted}");
 }
 
-/// The page on upgrades says which versions are tested; the scripts say which they start.
+/// The page about upgrades says which versions are tested. The scripts say which versions they start.
 #[test]
 fn the_tested_versions_are_those_of_the_scripts() {
     let text = document("docs/upgrading.md");
@@ -130,7 +130,7 @@ fn the_tested_versions_are_those_of_the_scripts() {
     check("Kubernetes", "docs/kubernetes.md", "on one node of Kubernetes ");
 }
 
-/// A page without its code: no blocks, nothing between backticks.
+/// Returns the lines of a page without code: without blocks, and without text between backticks.
 fn prose(text: &str) -> impl Iterator<Item = (usize, String)> {
     let mut in_block = false;
     text.lines().zip(1..).filter_map(move |(line, at)| {
@@ -140,7 +140,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, String)> {
     })
 }
 
-/// The words that CONTRIBUTING.md puts in code font are in no document.
+/// The words to avoid that CONTRIBUTING.md lists in code font are in no document.
 #[test]
 fn documents_use_plain_words() {
     let rules = document("CONTRIBUTING.md");

@@ -1,4 +1,4 @@
-//! What consumers build on: the schema that the binary prints, the AsyncAPI document, and the record that generated code is tried on.
+//! What consumers build on: the schema that the binary prints, the AsyncAPI document, and the record that tests generated code.
 
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
@@ -16,14 +16,14 @@ fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// A file that is derived holds what it is derived from; `make bless` writes it anew.
+/// Checks that a derived file is up to date. `make bless` writes it again.
 fn check_derived(path: &str, derived: &[u8]) {
     let file = repository(path);
     if std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
         fs::write(&file, derived).unwrap();
     }
     let kept = fs::read(&file).unwrap_or_default();
-    assert!(kept == derived, "{path} is stale: `make bless` writes it anew");
+    assert!(kept == derived, "{path} is stale: `make bless` writes it again");
 }
 
 /// Runs `hookgate schema`, which must succeed.
@@ -38,7 +38,7 @@ fn the_asyncapi_document_is_what_the_program_prints() {
     check_derived("docs/asyncapi.json", schema(&Folder::new(), &["asyncapi"]).as_bytes());
 }
 
-/// Where `$ref` values lead.
+/// Collects the targets of all `$ref` values.
 fn references(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -50,7 +50,7 @@ fn references(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Every message, the examples of which are told apart from those of any other.
+/// Checks that a document has these topics, that each message has an example of its own kind, and that each reference has a target.
 fn check_document(document: &Value, expected: &BTreeSet<String>) {
     let channels = document["channels"].as_object().unwrap();
     assert_eq!(&channels.keys().cloned().collect::<BTreeSet<_>>(), expected);
@@ -62,7 +62,7 @@ fn check_document(document: &Value, expected: &BTreeSet<String>) {
     references(document, &mut found);
     for reference in &found {
         let pointer = reference.strip_prefix('#').unwrap();
-        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+        assert!(document.pointer(pointer).is_some(), "{reference} has no target");
     }
     for (topic, channel) in channels {
         assert!(found.contains(&format!("#/channels/{topic}")), "{topic}: nothing is published there");
@@ -72,7 +72,7 @@ fn check_document(document: &Value, expected: &BTreeSet<String>) {
             assert_eq!(message["headers"]["properties"]["ce_type"]["const"], format!("hookgate.{name}"));
             assert_eq!(example["headers"]["ce_type"], format!("hookgate.{name}"), "the example of {name} is of another kind");
             assert_eq!(example["payload"]["id"], example["headers"]["ce_id"], "{name}");
-            // Both are RFC 3339 in UTC, of which the greater text is the later time.
+            // Both are RFC 3339 in UTC, so the later time is the greater text.
             let [received, occurred] =
                 ["received_at", "occurred_at"].map(|time| example["payload"][time].as_str().unwrap_or_default());
             assert!(occurred < received, "the example of {name} was received before it occurred");
@@ -92,7 +92,7 @@ fn the_asyncapi_document_follows_the_configuration() {
     let of_defaults: Value = serde_json::from_str(&schema(&Folder::new(), &["asyncapi"])).unwrap();
     assert!(every.len() > 40);
     check_document(&of_defaults, &every);
-    assert!(of_defaults.get("servers").is_none(), "nobody's brokers are known");
+    assert!(of_defaults.get("servers").is_none(), "without a configuration no brokers are known");
     for (topic, said) in [
         (
             "filespin.file-processed",
@@ -139,7 +139,7 @@ fn the_schema_of_the_configuration_has_every_key_with_its_limits() {
     let mut found = Vec::new();
     references(&printed, &mut found);
     for reference in found {
-        assert!(printed.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference} leads nowhere");
+        assert!(printed.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference} has no target");
     }
     let name = "^[a-z0-9]+([_-][a-z0-9]+)*$";
     let at = |path: &str| {
@@ -149,7 +149,7 @@ fn the_schema_of_the_configuration_has_every_key_with_its_limits() {
         })
     };
     for key in hookgate::config::all_keys() {
-        assert!(at(&key.path).is_object(), "{} is not there", key.path);
+        assert!(at(&key.path).is_object(), "the schema has no {}", key.path);
     }
     let check = |path: &str, expected: Value| assert_eq!(*at(path), expected, "{path}");
     check("http.max_headers", json!({"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 100}));
@@ -165,7 +165,7 @@ fn the_schema_of_the_configuration_has_every_key_with_its_limits() {
     let secrets = json!({"type": "array", "minItems": 1, "maxItems": 16, "items": {"$ref": "#/definitions/reference"}});
     check("endpoints.<name>.secrets", secrets);
     assert_eq!(at("endpoints")["additionalProperties"], false);
-    // Words that are wrong are refused where they can be; the chart's cases try some.
+    // A pattern refuses wrong levels where it can. The cases of the chart try some.
     assert!(at("log.level")["pattern"].is_string());
     let kinds = at("topics.map")["propertyNames"]["enum"].as_array().unwrap();
     for kind in ["frameio.*", "uploadcare.file.stored", "quarantine"] {
@@ -185,7 +185,7 @@ fn the_schema_is_printed_as_it_was_written() {
         assert_eq!(fs::read_to_string(folder.path(&format!("tree/{name}"))).unwrap(), written, "{name}");
     }
     assert_eq!(schema(&folder, &["proto"]), proto::one_file());
-    for (arguments, code, told) in [
+    for (arguments, code, expected) in [
         (&["proto", "hookgate/v1/evnet.proto"][..], 2, "hookgate/v1/event.proto"),
         (&["proto", "hookgate/v1/event.proto", "--out", "tree"], 2, "cannot be used with"),
         (&["proto", "--out", "tree/hookgate/v1/event.proto"], 1, "tree/hookgate/v1/event.proto"),
@@ -193,7 +193,7 @@ fn the_schema_is_printed_as_it_was_written() {
     ] {
         let refused = hookgate(&folder, &[&["schema"], arguments].concat());
         assert_eq!(refused.code, Some(code), "{arguments:?}: {refused:?}");
-        assert!(refused.err.contains(told), "{arguments:?}: {refused:?}");
+        assert!(refused.err.contains(expected), "{arguments:?}: {refused:?}");
     }
 }
 
@@ -209,22 +209,22 @@ fn descriptors_go_to_a_file_and_not_to_a_terminal() {
     assert_eq!(whole, proto::DESCRIPTOR_SET);
     assert_eq!(bare, proto::bare_descriptor_set());
     assert!(bare.len() * 2 < whole.len());
-    // A terminal of its own, where there is the tool that makes one.
-    if forks::output(Command::new("script").arg("--version")).is_ok_and(|told| told.status.success()) {
+    // The tool `script` gives the command a terminal, if it is installed.
+    if forks::output(Command::new("script").arg("--version")).is_ok_and(|ran| ran.status.success()) {
         let mut shell = Command::new("script");
         shell.args(["-qec", &format!("{} schema descriptors", env!("CARGO_BIN_EXE_hookgate")), "/dev/null"]);
         let refused = Process::of(shell).finish();
         assert_eq!(refused.code, Some(1), "{refused:?}");
         assert!(refused.out.contains("this is a terminal"), "{refused:?}");
     }
-    // A reader that has seen enough is no failure of ours.
+    // It is no failure of the command when its reader has seen enough and ends.
     let script = format!("{{ {} schema asyncapi; echo \"exit $?\" >&2; }} | head -c 1", env!("CARGO_BIN_EXE_hookgate"));
     let mut shell = Command::new("sh");
     shell.args(["-c", &script]);
     assert_eq!(Process::of(shell).finish().err, "exit 0\n");
 }
 
-/// The record that scripts/schema/codegen decodes in every language.
+/// scripts/schema/codegen decodes this record in every language.
 #[test]
 fn the_golden_record_is_what_the_daemon_writes() {
     let daemon = Daemon::start();
@@ -235,8 +235,8 @@ fn the_golden_record_is_what_the_daemon_writes() {
 }
 
 #[test]
-fn no_configuration_is_needed_or_looked_at() {
-    // The document of the defaults is that of the defaults wherever it is printed.
+fn no_configuration_is_needed_or_read() {
+    // Without `--config` the document describes the defaults, also in a folder with a configuration.
     let folder = configured("kafka-9:9092");
     assert!(!schema(&folder, &["asyncapi"]).contains("kafka-9"));
 }

@@ -1,4 +1,4 @@
-//! Rules about the source itself: sizes, who may name what, and leftovers.
+//! Rules about the source itself: sizes, which module may name what, and leftovers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,23 +15,23 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of the repository with their text, by their path from its root. Fixtures, inputs of the fuzz
-/// targets and what tools write are not ours to tidy.
+/// Returns the path of every text file of the repository, with its text. The rules do not apply to fixtures, to inputs of the fuzz targets and
+/// to files that tools write, so these are left out.
 pub fn sources() -> Vec<(String, String)> {
     let listed =
         forks::output(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()));
     let mut names: Vec<String> = match listed {
         Ok(listed) if listed.status.success() => String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect(),
-        // A released archive has no history.
+        // An archive of a release has no git history.
         _ => walk(),
     };
     let given = ["tests/fixtures/", "fuzz/corpus/", "fuzz/regressions/"];
     names.retain(|name| !given.iter().any(|folder| name.starts_with(folder)) && !matches!(extension(name), "snap" | "lock"));
     names.sort();
-    // What is not text or no longer there has no lines to look at.
+    // Files that are not text, or that have been deleted, are skipped.
     let sources: Vec<_> =
         names.into_iter().filter_map(|name| fs::read_to_string(root().join(&name)).ok().map(|text| (name, text))).collect();
-    assert!(sources.iter().any(|(name, _)| name == "src/lib.rs"), "the walk found nothing");
+    assert!(sources.iter().any(|(name, _)| name == "src/lib.rs"), "the search for sources finds too little");
     sources
 }
 
@@ -63,19 +63,19 @@ pub fn is_test(name: &str) -> bool {
     name.starts_with("tests/") || name.contains("/tests/") || name.ends_with("/tests.rs")
 }
 
-/// Complains about all places at once.
+/// Fails with all places that break a rule.
 fn none(rule: &str, places: &[String]) {
     assert!(places.is_empty(), "{rule}:\n{}", places.join("\n"));
 }
 
-/// The lines of the library, outside of its tests, on which something holds, comments aside.
-fn said(holds: impl Fn(&str) -> bool, allowed: &[&str]) -> Vec<String> {
+/// Returns the lines of the library for which a condition holds, without its tests, its comments and the allowed places.
+fn lines_where(holds: impl Fn(&str) -> bool, allowed: &[&str]) -> Vec<String> {
     let mut places = Vec::new();
     for (name, text) in rust() {
         if !name.starts_with("src/") || is_test(&name) || allowed.iter().any(|place| name.starts_with(place)) {
             continue;
         }
-        // A test module at the end of a file, as everywhere here.
+        // The test module is at the end of a file.
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let lines = code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//") && holds(line));
         places.extend(lines.map(|(at, line)| format!("{name}:{}: {}", at + 1, line.trim())));
@@ -83,12 +83,12 @@ fn said(holds: impl Fn(&str) -> bool, allowed: &[&str]) -> Vec<String> {
     places
 }
 
-/// Whether a line has a word that does not go on in front of it or behind it.
+/// Returns whether a line contains a whole word.
 pub fn word(line: &str, word: &str) -> bool {
     let goes_on = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {
-        let (before, behind) = (&line[..at], &line[at + word.len()..]);
-        !before.ends_with(goes_on) && !behind.starts_with(goes_on)
+        let (before, after) = (&line[..at], &line[at + word.len()..]);
+        !before.ends_with(goes_on) && !after.starts_with(goes_on)
     })
 }
 
@@ -119,16 +119,17 @@ fn functions_are_short() {
     assert_eq!(functions(example), [("a".to_owned(), 2, 5), ("c".to_owned(), 9, 2)], "the measure itself");
 }
 
-/// The functions that span lines: name, first line and length. It relies on rustfmt: a body ends where its indentation does.
+/// Returns the functions of more than one line: name, first line and length. It relies on rustfmt: the closing brace of a body has the
+/// indentation of its function.
 fn functions(text: &str) -> Vec<(String, usize, usize)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut functions = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let code = line.trim_start();
         let indent = &line[..line.len() - code.len()];
-        let Some((before, behind)) = code.split_once("fn ") else { continue };
+        let Some((before, after)) = code.split_once("fn ") else { continue };
         let modifier = |word: &str| word.starts_with("pub") || matches!(word, "const" | "async" | "in" | "crate)" | "super)");
-        let name: String = behind.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let name: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         if name.is_empty() || !before.split_whitespace().all(modifier) || code.ends_with([';', '}']) {
             continue;
         }
@@ -138,16 +139,17 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
     functions
 }
 
-/// Whether a line names something in a module.
+/// Returns whether a line names an item of a module.
 fn names(line: &str, module: &str) -> bool {
     let path = format!("{module}::");
     line.match_indices(&path).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
-/// Only the allowed places say it, and they do: a rule that finds nothing anywhere has gone blind.
+/// Checks that a condition holds only in the allowed places, and that it does hold in each of them. A rule that finds nothing anywhere would
+/// not work.
 fn only(rule: &str, holds: impl Fn(&str) -> bool, allowed: &[&str]) {
-    none(rule, &said(&holds, allowed));
-    let everywhere = said(&holds, &[]);
+    none(rule, &lines_where(&holds, allowed));
+    let everywhere = lines_where(&holds, &[]);
     for place in allowed {
         assert!(everywhere.iter().any(|it| it.starts_with(place)), "{rule}: {place} is allowed to and does not");
     }
@@ -162,7 +164,7 @@ fn modules_keep_to_themselves() {
     let spans = ["opentelemetry", "opentelemetry_proto", "opentelemetry_sdk"];
     only("only spans knows OpenTelemetry", |line| spans.iter().any(|module| names(line, module)), &["src/spans/"]);
     let reads = |line: &str| ["fs", "env", "File"].iter().any(|module| names(line, module));
-    // These commands read or write the files that they are given.
+    // These commands read or write files that their arguments name.
     let readers = [
         "src/config/",
         "src/command/reconcile/metrics.rs",
@@ -174,7 +176,7 @@ fn modules_keep_to_themselves() {
     only("only metrics names a metric", |line| line.contains("\"hookgate_"), &["src/metrics/"]);
     let series = |line: &str| ["counter!(", "gauge!(", "histogram!("].iter().any(|made| line.contains(made));
     only("only the table of metrics makes series", series, &["src/metrics/table.rs"]);
-    // It is what makes a daemon, what people type at, and what only remarks on certificates or has a library with a clock of its own.
+    // These start a daemon, are commands of people, only warn about certificates, or use a library with its own clock.
     let clock = ["src/app.rs", "src/command/", "src/config/tls.rs", "src/kafka/handshake.rs", "src/spans/mod.rs"];
     only(
         "only a signal to a command ends the process at once",
@@ -183,11 +185,11 @@ fn modules_keep_to_themselves() {
     );
     only("only the outermost reads the clock of the machine", |line| line.contains("clock::system"), &clock);
     let outside = |line: &str| ["now(", "TcpStream", "fs::", "thread::"].iter().any(|call| line.contains(call));
-    let provider: Vec<_> = said(outside, &[]).into_iter().filter(|place| place.starts_with("src/provider/")).collect();
+    let provider: Vec<_> = lines_where(outside, &[]).into_iter().filter(|place| place.starts_with("src/provider/")).collect();
     none("no provider reads the clock or does I/O", &provider);
 }
 
-/// The name of the type that a line defines, outside of everything else.
+/// Returns the name of the type that a line defines at the top level of a file.
 fn type_name(line: &str) -> Option<&str> {
     let line = match line.split_once(' ') {
         Some((visibility, rest)) if visibility.starts_with("pub") => rest,
@@ -197,13 +199,13 @@ fn type_name(line: &str) -> Option<&str> {
     name.split(|c: char| !c.is_alphanumeric()).next()
 }
 
-/// A search for one type finds no other.
+/// Type names are unique, so that a search for one type finds no other.
 #[test]
 fn each_type_has_its_own_name() {
-    // Each command has its arguments, and each provider's wire format its body.
+    // Each command has a type for its arguments, and each provider's wire format one for its body.
     const SHARED: [&str; 2] = ["Arguments", "Body"];
     let mut defined = BTreeMap::<String, Vec<String>>::new();
-    for place in said(|line| type_name(line).is_some(), &[]) {
+    for place in lines_where(|line| type_name(line).is_some(), &[]) {
         let (_, line) = place.split_once(": ").expect("a place and its line");
         defined.entry(type_name(line).expect("it defines one").to_owned()).or_default().push(place.clone());
     }
@@ -211,7 +213,7 @@ fn each_type_has_its_own_name() {
     assert_eq!(twice.keys().collect::<Vec<_>>(), SHARED, "{twice:#?}");
 }
 
-/// Whether two names are the same but for one letter.
+/// Returns whether two names differ by at most one letter.
 fn alike(one: &str, other: &str) -> bool {
     let front = one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
     let (one, other) = (&one.as_bytes()[front..], &other.as_bytes()[front..]);
@@ -219,7 +221,7 @@ fn alike(one: &str, other: &str) -> bool {
     one.len().max(other.len()) - back <= 1
 }
 
-/// Nobody opens the wrong one of two files.
+/// Names of files differ enough, so that nobody opens the wrong file.
 #[test]
 fn files_in_a_folder_differ_by_more_than_a_letter() {
     assert!(alike("section", "sections") && alike("texts", "tests") && !alike("server", "serving"), "the measure itself");
@@ -244,7 +246,7 @@ fn every_provider_is_listed_and_has_fixtures() {
     let listed: BTreeSet<String> = provider::ALL.iter().map(|provider| provider.name.to_owned()).collect();
     assert_eq!(listed.len(), provider::ALL.len(), "a name twice");
     let mut found = folders(root().join("src/provider"));
-    // What the providers share, and its tests.
+    // These folders are shared by all providers.
     found.remove("json");
     found.remove("tests");
     assert_eq!(found, listed, "folders of src/provider and provider::ALL");
@@ -252,8 +254,8 @@ fn every_provider_is_listed_and_has_fixtures() {
 }
 
 #[test]
-fn nothing_is_left_behind() {
-    // In two halves, so that this file does not find itself.
+fn there_are_no_leftovers() {
+    // The words are written in two halves, so that the search does not find this file.
     let leftovers =
         [("FIX", "ME"), ("XX", "X"), ("TO", "DO"), ("to", "do!"), ("db", "g!"), ("unimplement", "ed!"), ("#[ign", "ore")]
             .map(|(first, second)| format!("{first}{second}"));
@@ -264,7 +266,7 @@ fn nothing_is_left_behind() {
             let blank = (line.ends_with([' ', '\t'])).then_some("trailing white space");
             places.extend(found.or(blank).map(|what| format!("{name}:{}: {what}", at + 1)));
         }
-        // A body is the bytes that it is.
+        // A JSON file can be the exact body of a delivery, which need not end with a newline.
         if !text.is_empty() && !text.ends_with('\n') && extension(&name) != "json" {
             places.push(format!("{name}: no newline at its end"));
         }
@@ -275,9 +277,10 @@ fn nothing_is_left_behind() {
     none("leftovers", &places);
 }
 
-/// The image is built from what `.dockerignore` lets through, the crate from what `include` lists: what the build needs has to be in both.
+/// The image is built from the files that `.dockerignore` does not exclude, and the crate from the files in `include`. Files that the build
+/// needs must be in both.
 #[test]
-fn the_image_gets_what_the_crate_is_built_from() {
+fn the_image_gets_all_files_of_the_crate() {
     let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
     let (manifest, ignore) = (read("Cargo.toml"), read(".dockerignore"));
     let include = manifest.lines().find_map(|line| line.strip_prefix("include = [")).expect("the crate lists its files");
@@ -288,7 +291,7 @@ fn the_image_gets_what_the_crate_is_built_from() {
     assert!(missing.is_empty(), "not in the image's context: {missing:?}");
 }
 
-/// The image is built with the compiler that CI tries.
+/// The image is built with the same compiler as in CI.
 #[test]
 fn one_compiler_is_named_everywhere() {
     let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();

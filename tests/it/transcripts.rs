@@ -1,4 +1,4 @@
-//! Commands that a document shows with what they print: each is run in a shell, and prints that.
+//! Documents show commands with their output. Each command is run in a shell, and must print that output.
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -8,8 +8,8 @@ use crate::{
     forks,
 };
 
-/// A page's console blocks: calls `command` for each line that begins with `$ `, and returns the page with what that returned in place of what
-/// the page has after it.
+/// Calls `command` for each line of a page's console blocks that begins with `$ `. Returns the page with the results in the place of the
+/// output that the page shows.
 fn replaced(text: &str, mut command: impl FnMut(&str) -> String) -> String {
     let (mut page, mut in_block) = (String::new(), false);
     for line in text.lines() {
@@ -27,7 +27,7 @@ fn replaced(text: &str, mut command: impl FnMut(&str) -> String) -> String {
 
 /// Runs commands in one shell, in an empty folder, and returns what each has printed.
 fn run(commands: &[String]) -> Vec<String> {
-    // No command prints this, so it parts what one has printed from what the next one does.
+    // No command prints this line, so it separates the outputs of the commands.
     const END: &str = "=== the end of what a command has printed ===";
     // `$?` must be that of the command, and not of the line that parts them.
     let lines = commands.iter().map(|command| format!("{command}\nlast=$?; echo '{END}'; (exit $last)\n"));
@@ -42,7 +42,7 @@ fn run(commands: &[String]) -> Vec<String> {
     printed
 }
 
-/// Compares a page with what its commands print. As for snapshots, `make bless` writes it.
+/// Compares a page with what its commands print. `make bless` writes the page, as it writes snapshots.
 fn check(page: &str, least: usize) {
     let text = document(page);
     let mut commands = Vec::new();
@@ -57,13 +57,13 @@ fn check(page: &str, least: usize) {
         fs::write(root().join(page), &is).unwrap();
         return;
     }
-    for (is, told) in is.lines().zip(text.lines()) {
-        assert_eq!(is, told, "{page}: what is printed, and what the page says; `make bless` writes it");
+    for (is, shown) in is.lines().zip(text.lines()) {
+        assert_eq!(is, shown, "{page}: what is printed, and what the page shows; `make bless` writes it");
     }
     assert_eq!(is.lines().count(), text.lines().count(), "{page}: `make bless` writes what is printed");
 }
 
 #[test]
-fn what_verify_is_said_to_print_is_what_it_prints() {
+fn verify_prints_what_its_page_shows() {
     check("docs/verify.md", 20);
 }
