@@ -1,4 +1,4 @@
-//! The memory ceiling that `hookgate check` prints is above what a process takes while every limit is reached at once.
+//! The memory ceiling that `hookgate check` prints is above the memory of a process that reaches every limit at once.
 
 use std::{
     fmt::Write as _,
@@ -30,7 +30,7 @@ use crate::{
 
 const KIB: usize = 1 << 10;
 
-/// The limits that a run reaches.
+/// The limits that a run reaches, with sizes in bytes.
 struct Limits {
     connections: usize,
     head: usize,
@@ -40,7 +40,8 @@ struct Limits {
     tls: bool,
 }
 
-/// One endpoint, because its provider's patience leaves time, and two topics, so that each may have half of the queue. Nothing ends by itself.
+/// Returns a configuration with one endpoint, whose provider waits long enough for an answer, and two topics, of which each may have half
+/// of the queue. No timeout ends anything before the peak is measured.
 fn configuration(limits: &Limits, brokers: &str, folder: &Folder) -> String {
     let Limits { connections, head, body, in_flight, queue, .. } = limits;
     let record = body + 64 * KIB;
@@ -55,7 +56,7 @@ fn configuration(limits: &Limits, brokers: &str, folder: &Folder) -> String {
     )
 }
 
-/// A process whose log nobody reads once it listens.
+/// A process whose log is not read any more once it listens.
 struct Deaf {
     child: Child,
     webhooks: SocketAddr,
@@ -73,21 +74,21 @@ impl Deaf {
         let mut line = String::new();
         while !line.contains("\"listening\"") {
             line.clear();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it has ended");
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "the process has ended");
         }
         let listening: serde_json::Value = serde_json::from_str(&line).unwrap();
         let address = |name: &str| listening[name].as_str().unwrap().parse().unwrap();
         Self { webhooks: address("webhooks"), admin: address("admin"), child, tls, _log: log }
     }
 
-    /// A line of what the kernel knows of its memory, in bytes.
+    /// Returns a value of the process's memory in the kernel's status file, in bytes.
     fn memory(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
-    /// The value of a metric without labels.
+    /// Returns the value of a metric, by its name with its labels.
     fn metric(&self, name: &str) -> Option<u64> {
         let text = request(self.admin, "GET", "/metrics", &[], b"").body;
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
@@ -97,7 +98,7 @@ impl Deaf {
         wait_until(name, || self.metric(name).is_some_and(&enough));
     }
 
-    /// A connection on which so much has been sent. The daemon may have no room for it.
+    /// Opens a connection and sends these parts on it. The daemon may have no room for it.
     fn send(&self, parts: &[&[u8]]) -> Box<dyn std::any::Any> {
         match &self.tls {
             None => {
@@ -109,7 +110,7 @@ impl Deaf {
             Some(config) => {
                 let Ok(mut stream) = tls::shake(self.webhooks, config) else { return Box::new(()) };
                 let _gone = parts.iter().try_for_each(|part| stream.write_all(part).and_then(|()| stream.flush()));
-                // And most of a record that does not end.
+                // A TLS record that does not end takes memory, too.
                 let _gone = stream.sock.write_all(&[&[0x17, 3, 3, 0x40, 0][..], &[0; 16_000]].concat());
                 Box::new(stream)
             }
@@ -124,7 +125,7 @@ impl Drop for Deaf {
     }
 }
 
-/// A head of nearly so many bytes, without its end: many fields, which cost more than their text.
+/// Returns a head of nearly that many bytes, without its end. It has many headers, which take more memory than their text.
 fn head(bytes: usize, length: usize, proof: &str) -> Vec<u8> {
     let mut head =
         format!("POST /webhooks/uploadcare HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\nx-uc-signature: v1={proof}\r\n");
@@ -137,13 +138,13 @@ fn head(bytes: usize, length: usize, proof: &str) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// A whole delivery of a proven sender, with a head of nearly so many bytes.
+/// Returns a whole delivery of a proven sender, with a head of nearly that many bytes.
 fn delivery(head_bytes: usize, body: &[u8]) -> Vec<u8> {
     let proof = hmac_hex(secret("UPLOADCARE"), &[body]);
     [head(head_bytes, body.len(), &proof), b"\r\n".to_vec(), body.to_vec()].concat()
 }
 
-/// Refusals, each with a line for the log, until the log takes no more.
+/// Sends requests that are refused, each with a line for the log, until the queue of the log is full.
 fn fill_log(daemon: &Deaf) {
     const REFUSALS: usize = 10_500;
     let mut asking = TcpStream::connect(daemon.webhooks).unwrap();
@@ -160,13 +161,13 @@ fn fill_log(daemon: &Deaf) {
     reading.join().unwrap();
 }
 
-/// Reaches every limit and holds everything until the peak was read. Returns that, in bytes.
+/// Reaches every limit and holds everything until the peak is read. Returns the peak, in bytes.
 fn drive(daemon: &Deaf, limits: &Limits) -> u64 {
     let Limits { connections, head: head_bytes, body, in_flight, queue, .. } = *limits;
     let (head_bytes, mut held) = (head_bytes - 200, Vec::new());
-    // What waits for Kafka fills the producer's queue: small records, which cost more than their bytes, and large ones.
+    // Records that wait for Kafka fill the producer's queue: small records, which take more memory than their bytes, and large ones.
     let small = delivery(head_bytes, &fixture("uploadcare/guide_file.uploaded_v0.7.json"));
-    // Each of the two topics may hold half of it.
+    // Each of the two topics may hold half of the queue.
     let filler = "x".repeat(body - KIB);
     let (broken, unknown) =
         (delivery(head_bytes, filler.as_bytes()), delivery(head_bytes, format!("{{\"x\":\"{filler}\"}}").as_bytes()));
@@ -174,14 +175,14 @@ fn drive(daemon: &Deaf, limits: &Limits) -> u64 {
         held.extend([&broken, &unknown, &small].map(|whole| daemon.send(&[whole])));
     }
     daemon.wait_for("hookgate_in_flight_deliveries", |deliveries| deliveries >= (queue / body) as u64);
-    // Bodies that do not end, in pieces.
+    // Bodies that do not end are sent in pieces.
     let begun = [head(head_bytes, body, &"0".repeat(64)), b"\r\n".to_vec()].concat();
     let part = vec![b'x'; body - 1];
     for _ in 0..in_flight / body {
         held.push(daemon.send(&[&begun, &part[..body / 3], &part[body / 3..]]));
     }
     daemon.wait_for("hookgate_in_flight_bytes", |bytes| bytes >= in_flight as u64 * 3 / 4);
-    // Heads that do not end take the rest, and the place of whoever has waited for longest.
+    // Heads that do not end take the other connections, and then the places of those that have waited for longest.
     let begun = head(head_bytes, 1, "");
     for _ in held.len()..connections + 64 {
         held.push(daemon.send(&[&begun[..head_bytes / 3], &begun[head_bytes / 3..]]));
@@ -192,14 +193,14 @@ fn drive(daemon: &Deaf, limits: &Limits) -> u64 {
         stream.write_all(&head(16 * KIB - 200, 1, "")).unwrap();
         held.push(Box::new(stream));
     }
-    // The body that is dearest to read comes last.
-    let (dear, read) = (
+    // The last body is the one whose JSON takes the most memory to read.
+    let (costly, read) = (
         format!("{{{}\"b\":{{}}}}", "\"a\":{},".repeat((body - 16) / 7)),
         "hookgate_body_bytes_total{endpoint=\"uploadcare\",provider=\"uploadcare\"}",
     );
     let before = daemon.metric(read).unwrap();
-    held.push(daemon.send(&[&delivery(head_bytes, dear.as_bytes())]));
-    daemon.wait_for(read, |bytes| bytes >= before + dear.len() as u64);
+    held.push(daemon.send(&[&delivery(head_bytes, costly.as_bytes())]));
+    daemon.wait_for(read, |bytes| bytes >= before + costly.len() as u64);
     daemon.memory("VmHWM")
 }
 
@@ -223,7 +224,7 @@ fn check(limits: &Limits) {
     }
     let (taken, allowed) = (drive(&daemon, limits) - idle, ceiling.total - part(&ceiling, "process"));
     assert!(taken <= allowed, "{taken} bytes beside {idle} of an idle process, {allowed} allowed: {ceiling}");
-    // Those beside the limit cannot all be there while others make room.
+    // Connections above the limit cannot all be open at once, because some make room for others.
     let connections = part(&ceiling, "connections") + if limits.tls { part(&ceiling, "TLS") } else { 0 };
     let beside = connections * 512 / (limits.connections as u64 + 512);
     assert!(taken * 2 >= allowed - beside, "the limits were not reached: {taken} bytes of {allowed}: {ceiling}");

@@ -1,4 +1,4 @@
-//! What a scripted run leaves in the metrics: values, not names.
+//! The values of the metrics after a scripted run.
 
 use std::{collections::BTreeMap, io::Write as _, net::TcpStream, time::Duration};
 
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Daemon, NOW, Setup, fixture, secret, signed_with, wait_until};
 
-/// Series whose values are times that nobody can foretell, and the process's own.
-const UNFORETOLD: [&str; 6] = [
+/// Series whose values differ from run to run: times, and those of the process.
+const VARYING: [&str; 6] = [
     "process_",
-    // The ports are in it.
+    // Its value depends on the ports.
     "hookgate_config_info",
     "hookgate_event_loop_delay_seconds",
     "hookgate_answer_seconds_",
@@ -21,7 +21,7 @@ const UNFORETOLD: [&str; 6] = [
     "hookgate_kafka_broker_round_trip",
 ];
 
-/// Every series with its value.
+/// Returns every series with its value.
 fn scrape(daemon: &Daemon) -> BTreeMap<String, f64> {
     let text = daemon.admin("/metrics").body;
     let series = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
@@ -29,7 +29,7 @@ fn scrape(daemon: &Daemon) -> BTreeMap<String, f64> {
     series.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
 }
 
-/// The sum of a name over all labels that hold these texts.
+/// Returns the sum of all series of a metric whose labels contain these texts.
 fn sum(series: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
     let of_name = |it: &&String| it.split('{').next() == Some(name) && labels.iter().all(|label| it.contains(label));
     series.iter().filter(|(it, _)| of_name(it)).map(|(_, value)| value).sum()
@@ -47,7 +47,7 @@ fn deliver(daemon: &Daemon, endpoint: &str, secret: &str, timestamp: u64, body: 
     daemon.post(&path, &headers, body)
 }
 
-/// A scan whose time lies so many seconds before its arrival.
+/// Returns a scan whose time is that many seconds before its arrival.
 fn scan(age: u64) -> Vec<u8> {
     let mut body: Value = serde_json::from_slice(&fixture("filesafety/docs_scan.complete_current.json")).unwrap();
     let minutes = (NOW - age) % 86_400 / 60;
@@ -58,7 +58,7 @@ fn scan(age: u64) -> Vec<u8> {
 
 #[test]
 fn a_scripted_run_is_counted_exactly() {
-    // The defaults are among what is shown.
+    // The metrics show these two defaults, which the harness has lengthened.
     let change = |config: &mut Config| {
         config.http.answer_deadline = Duration::from_secs(4);
         config.kafka.publish_timeout = Duration::from_millis(3800);
@@ -79,20 +79,20 @@ fn a_scripted_run_is_counted_exactly() {
     check("a scan", &deliver(&daemon, "filesafety", secret("FILESAFETY_OLD"), NOW, &scan(90)), 200);
     check("a late scan", &deliver(&daemon, "filesafety", secret("FILESAFETY_OLD"), NOW, &scan(7200)), 200);
     check("no token", &daemon.post("/webhooks/filesafety", &[], b"{}"), 401);
-    check("nobody's", &daemon.post("/webhooks/nobody", &[], b"{}"), 404);
+    check("an unknown endpoint", &daemon.post("/webhooks/nobody", &[], b"{}"), 404);
     check("not posted", &crate::harness::request(daemon.webhooks, "GET", "/webhooks/frameio", &[], b""), 405);
-    check("no path of ours", &daemon.post("/", &[], b""), 404);
+    check("an unknown path", &daemon.post("/", &[], b""), 404);
     let mut broken = TcpStream::connect(daemon.webhooks).unwrap();
     broken.write_all(b"no HTTP\r\n\r\n").unwrap();
     wait_until("the broken connection is counted", || sum(&scrape(&daemon), "hookgate_connection_faults_total", &[]) > 0.0);
     wait_until("all are closed", || sum(&scrape(&daemon), "hookgate_connections", &[]) < 1.0);
     wait_until("librdkafka has reported", || sum(&scrape(&daemon), "hookgate_kafka_broker_up", &[]) > 0.0);
-    // The topics of the mock have one replica each, and the configuration wants two.
+    // The topics of the mock have one replica each, and the configuration demands two.
     wait_until("the topics are compared", || sum(&scrape(&daemon), "hookgate_topics_guarantee", &["weak"]) > 0.0);
 
     let series = scrape(&daemon);
-    // Everything is there from the start, at zero; what has happened is the rest.
-    let happened = series.iter().filter(|(name, value)| value.abs() > 0.0 && !UNFORETOLD.iter().any(|it| name.starts_with(it)));
+    // Every series exists from the start with zero. The others show what has happened.
+    let happened = series.iter().filter(|(name, value)| value.abs() > 0.0 && !VARYING.iter().any(|it| name.starts_with(it)));
     let happened: Vec<String> = happened.map(|(name, value)| format!("{name} {value}")).collect();
     insta::with_settings!({ snapshot_path => "golden", prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("scripted_run", happened.join("\n"));
@@ -116,9 +116,9 @@ fn a_scripted_run_is_counted_exactly() {
     assert!(sum(&series, "process_resident_memory_bytes", &[]) > 1e6);
 }
 
-/// A sender that has hung up is an outcome, and its wait is measured.
+/// A wait that ends without an acknowledgement is measured, and counts as no event.
 #[test]
-fn waits_that_end_badly_are_measured_too() {
+fn waits_without_an_acknowledgement_are_measured_too() {
     let tables = "[http]\nanswer_deadline = \"3.9s\"";
     let change = |config: &mut Config| config.kafka.publish_timeout = Duration::from_millis(800);
     let daemon = Daemon::with(Setup { tables, change, ..Setup::default() });
@@ -133,9 +133,9 @@ fn waits_that_end_badly_are_measured_too() {
     check_sum(&series, "hookgate_answer_deadline_seconds", "", 3.9);
 }
 
-/// A gauge that froze at its last value would be believed for ever.
+/// The gauges of a broker that is gone are removed. Else readers would believe the last value for ever.
 #[test]
-fn what_is_gone_leaves_the_exposition() {
+fn gauges_of_brokers_that_are_gone_are_removed() {
     let metrics = Metrics::new([], [], &Limits::default()).unwrap();
     let broker = |id: i32| BrokerStatistics { id, up: id != 2, round_trip: Some((0.1, 0.2)), throttle: 0.5, failures: 3 };
     let check = |what: &str, brokers: Vec<BrokerStatistics>, expected: &[&str]| {

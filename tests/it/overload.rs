@@ -1,5 +1,5 @@
-//! More than the daemon can do: an event loop that is late, and a topic that does not acknowledge. The excess is refused early, and the
-//! others notice nothing.
+//! More deliveries than the daemon can handle: an event loop that is late, and a topic that does not acknowledge. The excess is refused early,
+//! and other deliveries are not affected.
 
 use std::{
     io::Write as _,
@@ -28,13 +28,13 @@ use crate::{
     waits::Over,
 };
 
-/// Where most of [`event`]'s go.
+/// The topic of most deliveries of [`event`].
 const UPLOADED: &str = "hookgate.uploadcare.file.uploaded";
 
-/// How long the heavy provider keeps the event loop from everything else.
+/// How long the heavy provider blocks the event loop for one delivery.
 const HEAVY: Duration = Duration::from_millis(15);
 
-/// An Uploadcare delivery that no other one equals.
+/// Returns the body of an Uploadcare delivery. Each number gives another body.
 fn event(kind: &str, number: u32) -> Vec<u8> {
     let uuid = format!("{number:08}-0000-4000-8000-000000000000");
     format!(r#"{{"hook":{{"event":"{kind}"}},"data":{{"uuid":"{uuid}"}}}}"#).into_bytes()
@@ -45,8 +45,8 @@ fn heavy(verified: &Verified) -> Event {
     (uploadcare::PROVIDER.classify)(verified)
 }
 
-/// Puts another reading of bodies in the place of Uploadcare's.
-fn read_by(config: &mut Config, classify: fn(&Verified) -> Event) {
+/// Replaces the function that classifies the bodies of Uploadcare.
+fn classify_with(config: &mut Config, classify: fn(&Verified) -> Event) {
     let of = &uploadcare::PROVIDER;
     let provider: &'static Provider = Box::leak(Box::new(Provider { classify, ..*of }));
     for endpoint in config.endpoints.iter_mut().filter(|endpoint| endpoint.provider.name == of.name) {
@@ -54,14 +54,14 @@ fn read_by(config: &mut Config, classify: fn(&Verified) -> Event) {
     }
 }
 
-/// A cluster whose second broker answers nothing in time.
+/// Starts a cluster whose second broker does not answer in time.
 fn with_a_mute_broker(tables: &str) -> Arc<Mock> {
     let mock = Mock::of_brokers(2, &topics(&configuration(tables, &[]))).unwrap();
     mock.run(|cluster| cluster.broker_round_trip_time(2, Duration::from_secs(600)).unwrap()).unwrap();
     Arc::new(mock)
 }
 
-/// Makes that broker, or the other one, the leader of a topic.
+/// Makes a broker the leader of a topic: 1 answers, 2 does not.
 fn lead(daemon: &Daemon, topic: &'static str, broker: i32) {
     daemon.mock.as_ref().unwrap().run(move |cluster| cluster.partition_leader(topic, 0, Some(broker)).unwrap()).unwrap();
 }
@@ -70,14 +70,14 @@ fn overloaded(daemon: &Daemon, endpoint: &str) -> u32 {
     outcomes(daemon).get(&(endpoint.into(), "overloaded".into())).map_or(0, |count| u32::try_from(*count).unwrap())
 }
 
-/// Senders bring what takes the event loop nearly half a second, and bring it again.
+/// 32 senders together bring work for nearly half a second of the event loop, and bring it again and again.
 #[test]
-fn while_the_event_loop_stays_late_the_busiest_give_way() {
-    // A fifth of what they bring, so that it stands also where a busy machine holds the senders back.
+fn while_the_event_loop_stays_late_the_busiest_endpoint_is_refused() {
+    // This is a fifth of that work, so the loop stays late also when a busy machine delays the senders.
     const TARGET: Duration = Duration::from_millis(100);
     let change = |config: &mut Config| {
         config.http.event_loop_delay_max = TARGET;
-        read_by(config, heavy);
+        classify_with(config, heavy);
     };
     let daemon = Daemon::with(Setup { change, ..Setup::default() });
     let late = |holds: fn(f64) -> bool| daemon.metric("hookgate_event_loop_delay_seconds").is_some_and(holds);
@@ -106,7 +106,7 @@ fn while_the_event_loop_stays_late_the_busiest_give_way() {
         let ask = Ask::signed("uploadcare", &event("file.uploaded", 0));
         let begun = [format!("{}content-length: 1000\r\n\r\n", head(&ask)).as_bytes(), &ask.body].concat();
         wait_until("refused before its body", || {
-            // More than may begin at any time. Those that may wait for their bodies.
+            // These are more than may begin at any time. The deliveries that may begin wait for their bodies.
             let streams: Vec<_> = (0..20).map(|_| connect(&daemon)).collect();
             for mut stream in &streams {
                 stream.write_all(&begun).unwrap();
@@ -118,18 +118,18 @@ fn while_the_event_loop_stays_late_the_busiest_give_way() {
                 answered && next_answer(stream).label() == "overloaded"
             })
         });
-        daemon.wait_until("told", |_| late(|delay| delay > TARGET.as_secs_f64()));
+        daemon.wait_until("late", |_| late(|delay| delay > TARGET.as_secs_f64()));
     });
     daemon.wait_until("over", |_| late(|delay| delay < TARGET.as_secs_f64()));
-    assert_eq!(daemon.deliver("uploadcare", &event("file.uploaded", 0)).status, 200, "once it is over");
-    assert_eq!(overloaded(&daemon, "filesafety"), 0, "the quiet one");
+    assert_eq!(daemon.deliver("uploadcare", &event("file.uploaded", 0)).status, 200, "once the overload is over");
+    assert_eq!(overloaded(&daemon, "filesafety"), 0, "the quiet sender");
 }
 
-/// Set while a stall lasts, and what ends it, for the one test that makes one at a time.
+/// Whether the event loop is stalled, and whether the test has ended the stall. Only one test uses these.
 static STALLED: AtomicBool = AtomicBool::new(false);
 static RELEASED: AtomicBool = AtomicBool::new(false);
 
-/// Keeps the event loop from everything else until the test releases it.
+/// Classifies a body. A body with "stall" blocks the event loop until the test releases it.
 fn stalling(verified: &Verified) -> Event {
     if String::from_utf8_lossy(&verified.delivery().body).contains("stall") {
         STALLED.store(true, Ordering::SeqCst);
@@ -139,7 +139,7 @@ fn stalling(verified: &Verified) -> Event {
     (uploadcare::PROVIDER.classify)(verified)
 }
 
-/// Connections that have carried a delivery each.
+/// Returns connections that have carried a delivery each.
 fn used(daemon: &Daemon, count: u32) -> Vec<TcpStream> {
     let delivered = |number| {
         let stream = connect(daemon);
@@ -150,14 +150,15 @@ fn used(daemon: &Daemon, count: u32) -> Vec<TcpStream> {
     (0..count).map(delivered).collect()
 }
 
-/// Sends a delivery on each.
+/// Sends a delivery on each connection.
 fn ask_on_each(streams: &[TcpStream]) {
     for (number, mut stream) in (0..).zip(streams) {
         stream.write_all(&whole(&Ask::signed("uploadcare", &event("file.uploaded", number)))).unwrap();
     }
 }
 
-/// When the last of the answers began to come. To read one takes much longer, because it is searched for secrets.
+/// Waits for the first byte of an answer on each connection, and returns the time. To read the answers would take much longer, because they
+/// are searched for secrets.
 fn answered(streams: &[TcpStream]) -> Instant {
     for stream in streams {
         assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
@@ -165,7 +166,7 @@ fn answered(streams: &[TcpStream]) -> Instant {
     Instant::now()
 }
 
-/// Stalls the event loop. Deliveries come on these connections while it lasts, which is for so long after the last of them.
+/// Stalls the event loop, sends a delivery on each of these connections, and ends the stall this long after the last of them.
 fn stall(daemon: &Daemon, in_it: &[TcpStream], more: Duration) {
     thread::scope(|scope| {
         scope.spawn(|| daemon.deliver("uploadcare", &event("stall", 0)));
@@ -178,11 +179,11 @@ fn stall(daemon: &Daemon, in_it: &[TcpStream], more: Duration) {
 }
 
 #[test]
-fn one_stall_refuses_nobody_and_counts_for_the_deadline() {
-    // Without an acknowledgement the deadline is what ends the wait.
+fn one_stall_refuses_no_delivery_and_counts_for_the_deadline() {
+    // Without an acknowledgement only the deadline of the answer ends the wait.
     let change = |config: &mut Config| {
         config.http.answer_deadline = Duration::from_secs(10);
-        read_by(config, stalling);
+        classify_with(config, stalling);
     };
     let daemon = Daemon::with(Setup { mock: Some(with_a_mute_broker("")), change, ..Setup::default() });
     let (in_it, after_it) = (used(&daemon, 20), used(&daemon, 1));
@@ -193,8 +194,8 @@ fn one_stall_refuses_nobody_and_counts_for_the_deadline() {
     }
     lead(&daemon, UPLOADED, 2);
     stall(&daemon, &in_it, Duration::from_secs(6));
-    // The loop has been on time since. Those that came in the stall have 3 s left, and one that comes now has 10 s. Theirs would be 9 s if the
-    // deadline only began after the stall, or if only the wait for Kafka did.
+    // The loop has been on time for a second. Deliveries from the stall have 3 s left, and a new one has 10 s. They would have 9 s left if
+    // the deadline began only after the stall, or with the wait for Kafka.
     thread::sleep(Duration::from_secs(1));
     ask_on_each(&after_it);
     let earlier = thread::scope(|scope| {
@@ -202,7 +203,7 @@ fn one_stall_refuses_nobody_and_counts_for_the_deadline() {
         let first = answered(&in_it);
         last.join().unwrap().saturating_duration_since(first)
     });
-    assert!(earlier > Duration::from_secs(4), "{earlier:?} before one that came after the stall");
+    assert!(earlier > Duration::from_secs(4), "{earlier:?} before the delivery after the stall");
     for stream in in_it.iter().chain(&after_it) {
         let answer = next_answer(stream);
         assert_eq!(answer.label(), "publish_timeout", "{answer:?}");
@@ -210,13 +211,13 @@ fn one_stall_refuses_nobody_and_counts_for_the_deadline() {
     assert_eq!(overloaded(&daemon, "uploadcare"), 0);
 }
 
-/// Connections, each with a whole delivery to the one topic that is not written yet.
+/// Returns connections, each with a whole delivery to the same topic that is not sent yet.
 fn burst(daemon: &Daemon, size: u32) -> Vec<(TcpStream, Vec<u8>)> {
     let ask = |number| whole(&Ask::signed("uploadcare", &event("file.uploaded", number)));
     (0..size).map(|number| (connect(daemon), ask(number))).collect()
 }
 
-/// Sends them, and waits until each is refused or waits for Kafka.
+/// Sends these deliveries, and waits until each is refused or waits for Kafka.
 fn send(daemon: &Daemon, burst: &[(TcpStream, Vec<u8>)]) {
     let before = overloaded(daemon, "uploadcare");
     for (stream, bytes) in burst {
@@ -227,13 +228,13 @@ fn send(daemon: &Daemon, burst: &[(TcpStream, Vec<u8>)]) {
     daemon.wait_until("all waiting or refused", |_| held(daemon) == sent - refused());
 }
 
-/// How many deliveries are in flight.
+/// Returns how many deliveries are in flight.
 fn held(daemon: &Daemon) -> u32 {
     let text = daemon.admin("/metrics").body;
     text.lines().find_map(|line| line.strip_prefix("hookgate_in_flight_deliveries ")?.parse().ok()).unwrap()
 }
 
-/// How each of a burst was answered in the end.
+/// Returns the answer to each delivery of a burst.
 fn ended(burst: &[(TcpStream, Vec<u8>)]) -> Vec<Answer> {
     let end = |(stream, _): &(TcpStream, Vec<u8>)| {
         stream.shutdown(Shutdown::Write).unwrap();
@@ -242,11 +243,11 @@ fn ended(burst: &[(TcpStream, Vec<u8>)]) -> Vec<Answer> {
     burst.iter().map(end).collect()
 }
 
-/// Room for 64, half of it for one endpoint, a quarter for one topic.
+/// Room for 64 deliveries: half of it for one endpoint, and a quarter for one topic.
 const ROOM: &str = "[http]\nmax_in_flight = 64\n";
 
 #[test]
-fn a_topic_that_does_not_acknowledge_stops_itself_alone() {
+fn a_topic_that_does_not_acknowledge_stops_only_itself() {
     let daemon = Daemon::with(Setup { tables: ROOM, mock: Some(with_a_mute_broker(ROOM)), ..Setup::default() });
     lead(&daemon, UPLOADED, 2);
     let burst = burst(&daemon, 60);
@@ -258,8 +259,8 @@ fn a_topic_that_does_not_acknowledge_stops_itself_alone() {
             assert_eq!(answer.status, 200, "{endpoint}: {answer:?}");
         }
     }
-    assert_eq!(held(&daemon), 16, "the others are served while these wait");
-    // It is back, and what waited for it is stored and gives its room back.
+    assert_eq!(held(&daemon), 16, "other deliveries are served while these wait");
+    // When the topic acknowledges again, the deliveries that waited for it are stored and release their room.
     lead(&daemon, UPLOADED, 1);
     forks::without(|| daemon.mock.as_ref().unwrap().run(|cluster| cluster.broker_down(2))).unwrap().unwrap();
     let answers = ended(&burst);
@@ -268,9 +269,9 @@ fn a_topic_that_does_not_acknowledge_stops_itself_alone() {
     assert_eq!(daemon.deliver("uploadcare", &event("file.uploaded", 60)).status, 200);
 }
 
-/// What nobody else needs is there for a topic that acknowledges, and more than a quarter of it.
+/// A topic that acknowledges may use more than a quarter of the room while no other one needs it.
 #[test]
-fn a_topic_that_acknowledges_may_use_what_nobody_else_needs() {
+fn a_topic_that_acknowledges_may_use_room_that_others_do_not_need() {
     let daemon = Daemon::with(Setup { tables: ROOM, ..Setup::default() });
     for attempt in 0.. {
         let burst = burst(&daemon, 28);
@@ -284,24 +285,25 @@ fn a_topic_that_acknowledges_may_use_what_nobody_else_needs() {
         if answers.iter().all(|answer| answer.status == 200) {
             break;
         }
-        // What a busy machine brings a second after the acknowledgement is too late.
+        // A second after its last acknowledgement the topic may not use that room any more. A busy machine may be too slow.
         assert!(took > Duration::from_secs(1) && attempt < 50, "within {took:?}: {answers:?}");
     }
 }
 
-/// A body that trips a defect of ours is kept, and who sends beside it notices nothing.
+/// A body that makes Hookgate panic is stored in the quarantine, and other senders are not affected.
 #[test]
 fn a_body_that_makes_the_classifier_panic() {
     fn trips(verified: &Verified) -> Event {
         assert!(!verified.delivery().body.windows(4).any(|part| part == b"trip"), "a defect");
         (uploadcare::PROVIDER.classify)(verified)
     }
-    let mut table = crate::request_table::Table::with(Setup { change: |config| read_by(config, trips), ..Setup::default() });
+    let mut table =
+        crate::request_table::Table::with(Setup { change: |config| classify_with(config, trips), ..Setup::default() });
     let kept = connect(&table.daemon);
     for number in 0..10 {
         let ask = Ask::signed("uploadcare", &event("trip", number));
         (&kept).write_all(&whole(&ask)).unwrap();
-        table.expect("what trips it", &ask, &next_answer(&kept), "200 quarantined");
+        table.expect("the body that panics", &ask, &next_answer(&kept), "200 quarantined");
         let beside = Ask::signed("uploadcare", &event("file.uploaded", number));
         table.check("another connection", &beside, "200 published");
         table.check("another endpoint", &Ask::signed("filesafety", &body(100)), "200 published");

@@ -1,4 +1,4 @@
-//! What holds for every input, tried on random ones from a fixed start. `fuzz/` searches further.
+//! Properties that hold for every input, tested with random inputs from a fixed seed. `fuzz/` searches further.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +27,7 @@ use crate::{
     providers,
 };
 
-/// Tries a property on so many inputs, the same ones each time.
+/// Tests a property with that many inputs. They are the same in every run.
 fn check<S: Strategy>(cases: u32, inputs: S, holds: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let config = Config { cases, rng_seed: RngSeed::Fixed(NOW), failure_persistence: None, ..Config::default() };
     TestRunner::new(config).run(&inputs, holds).unwrap_or_else(|failure| panic!("{failure}"));
@@ -37,7 +37,7 @@ fn any_provider() -> impl Strategy<Value = &'static Provider> {
     select(provider::ALL)
 }
 
-/// A provider with one of its samples.
+/// Generates a provider with one of its samples.
 fn any_sample() -> impl Strategy<Value = (&'static Provider, String)> {
     let samples = |provider: &'static Provider| provider.names().map(move |name| (provider, (provider.sample)(name).unwrap()));
     select(provider::ALL.iter().copied().flat_map(samples).collect::<Vec<_>>())
@@ -66,7 +66,7 @@ fn key_of(provider: &Provider) -> &'static str {
     secret(&provider.name.to_uppercase())
 }
 
-/// What proves a body, by the schemes' documentation: the values of the signature headers, or the token.
+/// Returns the proof of a body, by the schemes' documentation: the values of the signature headers, or the token.
 fn proof(provider: &Provider, body: &[u8]) -> Vec<String> {
     let (path, headers) = signed(provider.name, body);
     match path.split_once("token=") {
@@ -95,7 +95,7 @@ fn classify(provider: &'static Provider, body: &[u8]) -> (Event, Record) {
     (read(), encode(verified(), provider, read(), &encoding))
 }
 
-/// Whatever is proven becomes a record that holds it.
+/// Checks that a proven body becomes a record that contains the body.
 fn becomes_a_record(provider: &'static Provider, body: &[u8]) -> Result<(), TestCaseError> {
     let (event, record) = classify(provider, body);
     let stored = proto::Event::decode(&record.value[..]).unwrap();
@@ -105,7 +105,7 @@ fn becomes_a_record(provider: &'static Provider, body: &[u8]) -> Result<(), Test
     prop_assert_eq!(&stored.subject, event.subject.as_ref().unwrap_or(&record.id));
     prop_assert!(!record.key.is_empty() && record.key.len() <= 512 && !record.key.contains(char::is_control), "{:?}", record.key);
     prop_assert_eq!((&stored.provider[..], &stored.endpoint[..]), (provider.name, "endpoint"));
-    // A name that is too long is cut.
+    // A name of a type that is too long is cut.
     prop_assert!(event.event_type.starts_with(&*stored.r#type) && stored.type_inferred == event.type_inferred);
     prop_assert_eq!((&stored.payload, &stored.occurred_at), (&event.payload, &event.occurred_at));
     prop_assert!(!stored.payload_omitted);
@@ -126,7 +126,7 @@ fn any_body_becomes_a_record() {
         check(50, vec(any::<u8>(), 0..200), |body| becomes_a_record(provider, &body));
         check(50, any_json(), |body| becomes_a_record(provider, body.to_string().as_bytes()));
     }
-    // A sample with bytes replaced, inserted or lost here and there.
+    // A sample in which some bytes are replaced, inserted or removed.
     let changes = vec((any::<Index>(), 0..8_usize, vec(any::<u8>(), 0..8)), 1..4);
     check(400, (any_sample(), changes), |((provider, sample), changes)| {
         let mut body = sample.into_bytes();
@@ -138,7 +138,7 @@ fn any_body_becomes_a_record() {
     });
 }
 
-/// Every place in a JSON value, as pointers.
+/// Returns a JSON pointer to every place in a JSON value.
 fn places(value: &Value, at: &str) -> Vec<String> {
     let below: Vec<(String, &Value)> = match value {
         Value::Object(entries) => entries.iter().map(|(key, value)| (format!("{at}/{key}"), value)).collect(),
@@ -165,7 +165,7 @@ fn a_wrong_type_in_an_optional_field_quarantines_nothing() {
 }
 
 #[test]
-fn ids_are_of_endpoint_time_and_body_alone() {
+fn ids_depend_only_on_endpoint_time_and_body() {
     let parts = || ("[a-z]{0,4}", "[0-9]{0,4}", vec(0..3_u8, 0..4));
     check(500, (parts(), parts()), |(one, other)| {
         let id = |(endpoint, time, body): &(String, String, Vec<u8>)| delivery_id(endpoint, time, body);
@@ -182,7 +182,7 @@ fn ids_are_of_endpoint_time_and_body_alone() {
 #[test]
 fn any_byte_changed_is_refused() {
     let change = || (any::<Index>(), 1..=0x7f_u8);
-    // Characters stay ASCII, as on the wire.
+    // The changed characters are still ASCII, as in HTTP headers.
     let changed = |bytes: &[u8], (at, mask): (Index, u8)| {
         let mut bytes = bytes.to_vec();
         let at = at.index(bytes.len());
@@ -198,7 +198,7 @@ fn any_byte_changed_is_refused() {
             forged[number] = String::from_utf8(changed(proof[number].as_bytes(), in_proof)).unwrap();
             prop_assert!(verify(provider, forged, &body, &keys(key)).is_err(), "proof {}", number);
         }
-        // A token signs nothing: there the body may be any.
+        // A token signs nothing, so with a token the body may change.
         let other = verify(provider, proof, &changed(&body, in_body), &keys(key));
         prop_assert_eq!(other.is_ok(), provider.credential == provider::CredentialSource::UrlToken, "body");
         Ok(())
@@ -222,7 +222,7 @@ fn any_head_is_judged() {
     check(500, (any_provider(), proptest::option::of(url), headers), |(provider, url, headers)| {
         let keys = keys(b"a secret that no input holds");
         if let Ok(credential) = offered_proof(provider, None, url.as_deref(), &headers, &keys) {
-            // The shape is right: what it proves is seen with the body.
+            // Only the form of the proof is right. Whether it proves anything depends on the body.
             prop_assert!(matches!(&credential, Credential::Headers(_)));
         }
         Ok(())

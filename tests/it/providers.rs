@@ -1,5 +1,5 @@
-//! What the tests know of each provider: one row, made by its documentation and not by the code under test. Whatever tries something
-//! with every provider goes over these rows.
+//! What the tests know about each provider: one row, which follows its documentation and not the code under test. Tests with every provider
+//! go over these rows.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-/// A provider, and the endpoint of that name which every daemon under test has.
+/// A provider. Every daemon under test has an endpoint of that name.
 pub struct Case {
     /// The name in the configuration.
     pub name: &'static str,
@@ -15,15 +15,15 @@ pub struct Case {
     pub old: &'static str,
     /// The secret in the second slot, which the harness signs with: `env:<NAME>`.
     pub secret: &'static str,
-    /// The headers that prove a body; none where the token in the URL does.
+    /// Makes the headers that prove a body. `None` where a token in the URL is the proof.
     pub sign: Option<Sign>,
-    /// Where a body has its subject, as a JSON pointer.
+    /// A JSON pointer to the subject in a body.
     pub subject: &'static str,
-    /// The shortest body of a type about a subject.
+    /// Returns the shortest body with a type and a subject.
     pub minimal_body: fn(&str, &Value) -> Value,
 }
 
-/// Makes headers from a secret, the text of a timestamp, and a body.
+/// A function that makes headers from a secret, the text of a timestamp, and a body.
 type Sign = fn(&str, &str, &[u8]) -> Vec<(&'static str, String)>;
 
 /// Every provider, in the order of `provider::ALL`.
@@ -46,7 +46,7 @@ pub const PROVIDERS: &[Case] = &[
     },
     Case {
         name: "frameio",
-        // That of frameio-kit's tests.
+        // The tests of frameio-kit use this secret.
         old: "my_super_secret_string_for_testing",
         secret: "yxSE59T0gtZOFZxw6UhLwTkhd2m8ntNSdSWnApQ0xOnMEzSoXbD8sGFP4bzb7MbS",
         sign: Some(|secret, timestamp, body| {
@@ -58,7 +58,7 @@ pub const PROVIDERS: &[Case] = &[
     },
     Case {
         name: "uploadcare",
-        // That of the official vector.
+        // The official test vector uses this secret.
         old: "12345X",
         secret: "7kMVZivndx0ErgvhRKAr",
         sign: Some(|secret, _, body| vec![("x-uc-signature", format!("v1={}", hmac_hex(secret, &[body])))]),
@@ -67,33 +67,33 @@ pub const PROVIDERS: &[Case] = &[
     },
 ];
 
-/// The row of a provider.
+/// Returns the row of a provider.
 pub fn of(name: &str) -> &'static Case {
     PROVIDERS.iter().find(|case| case.name == name).unwrap_or_else(|| panic!("no provider {name} in PROVIDERS"))
 }
 
-/// The names of all of them.
+/// Returns the names of all providers.
 pub fn names() -> impl Iterator<Item = &'static str> {
     PROVIDERS.iter().map(|case| case.name)
 }
 
-/// Those whose deliveries are signed.
+/// Returns the providers that sign their deliveries.
 pub fn signing() -> impl Iterator<Item = &'static Case> {
     PROVIDERS.iter().filter(|case| case.sign.is_some())
 }
 
-/// Those that a token in the URL proves.
+/// Returns the providers that prove themselves with a token in the URL.
 pub fn tokens() -> impl Iterator<Item = &'static Case> {
     PROVIDERS.iter().filter(|case| case.sign.is_none())
 }
 
-/// `[topics.map]` with one topic for everything of a provider: the prefix and its name.
+/// Returns a `[topics.map]` with one topic for each provider: the prefix and its name.
 pub fn one_topic_each(prefix: &str) -> String {
     let entry = |name| format!("\"{name}.*\" = \"{prefix}{name}\"\n");
     format!("[topics.map]\n{}", names().map(entry).collect::<String>())
 }
 
-/// The variables with the secrets of all endpoints.
+/// The environment variables with the secrets of all endpoints, as pairs of name and secret.
 pub static SECRETS: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
     let of = |case: &Case| {
         let name = case.name.to_uppercase();
@@ -102,7 +102,7 @@ pub static SECRETS: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(
     PROVIDERS.iter().flat_map(of).collect()
 });
 
-/// The tables of all endpoints.
+/// Returns the configuration of all endpoints.
 pub fn endpoints() -> String {
     let table = |name: &str| {
         let variable = name.to_uppercase();
@@ -111,7 +111,7 @@ pub fn endpoints() -> String {
     names().map(table).collect()
 }
 
-/// The path and the headers that prove a body at the endpoint of a provider.
+/// Returns the path and the headers that prove a body at the endpoint of a provider.
 pub fn signed_with(endpoint: &str, secret: &str, timestamp: &str, body: &[u8]) -> (String, Vec<(String, String)>) {
     let path = format!("/webhooks/{endpoint}");
     match of(endpoint).sign {
@@ -120,7 +120,7 @@ pub fn signed_with(endpoint: &str, secret: &str, timestamp: &str, body: &[u8]) -
     }
 }
 
-/// HMAC-SHA256 of the parts, in hex.
+/// Returns the HMAC-SHA256 of all parts together, in hex.
 pub fn hmac_hex(secret: &str, parts: &[&[u8]]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     for part in parts {

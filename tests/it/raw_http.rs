@@ -1,4 +1,4 @@
-//! Requests on the wire, and the answers to them.
+//! Sends HTTP requests on plain sockets, and reads the answers.
 
 use std::{
     fmt::Write as _,
@@ -9,15 +9,15 @@ use std::{
 
 use crate::secret_search::assert_discreet;
 
-/// After this time without a byte, a peer answers no more. It is longer than every deadline of a daemon under test, so that a machine that is
-/// merely busy never reaches it.
+/// After this time without a byte, no answer is expected any more. It is longer than every deadline of a daemon under test, so that a busy
+/// machine does not reach it.
 pub const UNANSWERED: Duration = Duration::from_secs(120);
 
 /// An HTTP answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// Names in lower case.
+    /// The headers, with their names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
@@ -27,14 +27,14 @@ impl Answer {
         self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
     }
 
-    /// The label at the end of a problem's type.
+    /// Returns the label at the end of the problem's `type`, or an empty text.
     pub fn label(&self) -> String {
         let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
         problem["type"].as_str().and_then(|it| it.rsplit(':').next()).unwrap_or_default().to_owned()
     }
 }
 
-/// One request on a connection of its own.
+/// Sends one request on a connection of its own, and returns the answer.
 pub fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
     if !headers
@@ -50,7 +50,7 @@ pub fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)
     exchange(to, &[text.as_bytes(), body])
 }
 
-/// Writes the parts to a new connection and reads one answer; a closed connection without an answer has status 0.
+/// Writes the parts to a new connection and reads one answer. A connection that closes without an answer gives status 0.
 pub fn exchange(to: SocketAddr, parts: &[&[u8]]) -> Answer {
     let mut stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(UNANSWERED)).unwrap();
@@ -61,12 +61,12 @@ pub fn exchange(to: SocketAddr, parts: &[&[u8]]) -> Answer {
         }
     }
     let mut bytes = Vec::new();
-    // A reset behind the answer is as good as an end.
+    // A reset after the answer counts as its end.
     let _reset = stream.read_to_end(&mut bytes);
     parse(&bytes)
 }
 
-/// Reads an answer whose connection has ended.
+/// Parses an answer from all bytes of a connection.
 pub fn parse(bytes: &[u8]) -> Answer {
     let text = String::from_utf8_lossy(bytes);
     assert_discreet("an answer", &text);

@@ -1,5 +1,5 @@
-//! The limit of refused requests per address, and whose address that is. Everything here comes from one address, as behind a balancer: whoever
-//! is told apart is so by `X-Forwarded-For`.
+//! The limit of refused requests per address, and which address counts. All requests here come from one address, as behind a balancer, so
+//! only `X-Forwarded-For` distinguishes the senders.
 
 use std::{
     io::Write as _,
@@ -17,7 +17,7 @@ fn daemon(http: &str) -> Daemon {
     Daemon::with(Setup { tables: &format!("[http]\nmax_body_bytes = \"1KiB\"\n{http}"), ..Setup::default() })
 }
 
-/// Half a second after the last one, another request may be refused for what it is. A busy machine asks more often than that.
+/// With this limit another refusal with its own reason is allowed every half second. Even a busy machine asks more often.
 const LIMIT: &str = "max_refusals_per_source = 2";
 
 fn ask(daemon: &Daemon, ask: &Ask) -> Answer {
@@ -25,7 +25,7 @@ fn ask(daemon: &Daemon, ask: &Ask) -> Answer {
     request(daemon.webhooks, ask.method, &ask.path, &headers, &ask.body)
 }
 
-/// A signature of the right shape by somebody without the secret.
+/// Returns a request whose signature has the right form and is wrong.
 fn forged(endpoint: &str) -> Ask {
     let (path, headers) = signed(endpoint, b"another body");
     Ask::post(path, headers, &body(100))
@@ -35,7 +35,7 @@ fn wrong_token() -> Ask {
     Ask::post("/webhooks/filesafety?token=wrong-token", Vec::new(), &body(100))
 }
 
-/// Asks until the answer has a label. Each before has the other one.
+/// Asks until the answer has a label. Each answer before must have the other label.
 fn until(daemon: &Daemon, refused: &Ask, label: &str, other: &str) -> Answer {
     let begin = Instant::now();
     loop {
@@ -49,7 +49,7 @@ fn until(daemon: &Daemon, refused: &Ask, label: &str, other: &str) -> Answer {
 }
 
 #[test]
-fn every_fault_of_the_sender_is_limited_and_again_told() {
+fn every_fault_of_the_sender_is_limited_and_later_answered_again() {
     let daemon = daemon(&format!("{LIMIT}\nbody_timeout = \"20ms\""));
     let check = |refused: &Ask, label: &str| {
         until(&daemon, refused, label, "source_limited");
@@ -68,7 +68,7 @@ fn every_fault_of_the_sender_is_limited_and_again_told() {
     check(&token().header("content-encoding", "gzip"), "encoded_body");
     check(&Ask::signed("filesafety", &body(2000)), "too_large");
     check(&token().header("content-length", "101"), "slow_body");
-    // Each was counted as what it was answered, and no address is in the names.
+    // Each refusal is counted with the label of its answer, and no metric has an address as a label.
     let limited = outcomes(&daemon).into_iter().filter(|((_, outcome), _)| outcome == "source_limited");
     let endpoints: Vec<_> = limited.map(|((endpoint, _), _)| endpoint).collect();
     let mut expected: Vec<_> = signing().map(|case| case.name).chain(["_unmatched", "filesafety"]).collect();
@@ -76,7 +76,7 @@ fn every_fault_of_the_sender_is_limited_and_again_told() {
     assert_eq!(endpoints, expected);
 }
 
-/// What the head alone decides costs no more than the head, and the connection ends.
+/// A refusal above the limit that only needs the head does not wait for the body, and ends the connection.
 #[test]
 fn the_body_is_not_waited_for() {
     let daemon = daemon(LIMIT);
@@ -94,11 +94,11 @@ fn the_body_is_not_waited_for() {
     }
 }
 
-/// A forger spends the quota of the address, and nobody who can prove himself needs any.
+/// A forger uses up the quota of the address. A proven delivery needs no quota.
 #[test]
-fn what_is_proven_is_never_limited() {
+fn a_proven_delivery_is_never_limited() {
     let daemon = daemon(LIMIT);
-    // It spends none either: that would be all of it.
+    // These deliveries use no quota. Otherwise the quota would be used up after them.
     let stream = connect(&daemon);
     for number in 0..50 {
         (&stream).write_all(&whole(&Ask::signed("uploadcare", &body(200 + number)))).unwrap();
@@ -124,16 +124,16 @@ fn without_the_setting_there_is_no_limit() {
     }
 }
 
-/// A forgery that a proxy hands on for somebody.
+/// Returns a forgery that a proxy passes on for somebody.
 fn forwarded(by: &[&str]) -> Ask {
     by.iter().fold(wrong_token(), |ask, line| ask.header("x-forwarded-for", line))
 }
 
 #[test]
-fn only_a_trusted_proxy_tells_senders_apart() {
+fn only_a_trusted_proxy_distinguishes_senders() {
     let check = |trusted: &str, spender: &[&str], other: &[&str], apart: bool| {
         let daemon = daemon(&format!("max_refusals_per_source = 1\ntrusted_proxies = [{trusted}]"));
-        // A quota fills again within a second, so who shares a spent one finds it spent, if not at the first time.
+        // A quota fills again within a second. A sender that shares it is limited, perhaps not at the first try.
         for round in 1.. {
             until(&daemon, &forwarded(spender), "source_limited", "bad_token");
             let label = ask(&daemon, &forwarded(other)).label();
@@ -141,16 +141,16 @@ fn only_a_trusted_proxy_tells_senders_apart() {
                 assert_eq!(label == "source_limited", !apart, "{trusted}: {spender:?} and {other:?}");
                 break;
             }
-            assert!(round < 10, "{trusted}: {spender:?} and {other:?} are told apart");
+            assert!(round < 10, "{trusted}: {spender:?} and {other:?} have two quotas");
         }
     };
     let proxy = "\"127.0.0.0/8\", \"10.0.0.0/8\"";
     check(proxy, &["192.0.2.1"], &["192.0.2.2"], true);
     check(proxy, &["192.0.2.1"], &["192.0.2.1, 10.0.0.1"], false);
-    // What the sender itself has written in front gets it no other quota, and nobody else's.
+    // Addresses that the sender itself has written at the beginning do not change its quota.
     check(proxy, &["198.51.100.1, 192.0.2.1"], &["198.51.100.2, 192.0.2.1"], false);
     check(proxy, &["198.51.100.1", "192.0.2.1"], &["198.51.100.1", "192.0.2.2"], true);
-    // What cannot be read is the proxy's own.
+    // Without a readable address, the quota of the proxy counts.
     check(proxy, &["unknown"], &["192.0.2.1, nonsense"], false);
     check(proxy, &["unknown"], &["192.0.2.1"], true);
     check(proxy, &[], &["192.0.2.1"], true);
@@ -158,9 +158,9 @@ fn only_a_trusted_proxy_tells_senders_apart() {
     check("\"10.0.0.0/8\"", &["192.0.2.1"], &["192.0.2.2"], false);
 }
 
-/// One forger behind a proxy must not cost the others its connection.
+/// The connection of a proxy also carries other senders, so the limit of one forger must not end it.
 #[test]
-fn a_proxys_connection_outlasts_a_forgers_limit() {
+fn the_limit_of_a_forger_does_not_end_the_connection_of_a_proxy() {
     let daemon = daemon(&format!("{LIMIT}\ntrusted_proxies = [\"127.0.0.1\"]"));
     let stream = connect(&daemon);
     let mut limited = 0;
@@ -170,6 +170,6 @@ fn a_proxys_connection_outlasts_a_forgers_limit() {
         assert_eq!(answer.header("connection"), None, "{answer:?}");
         limited += usize::from(answer.label() == "source_limited");
         (&stream).write_all(&whole(&Ask::signed("uploadcare", &body(100)).header("x-forwarded-for", "192.0.2.2"))).unwrap();
-        assert_eq!(next_answer(&stream).status, 200, "another one on the same connection");
+        assert_eq!(next_answer(&stream).status, 200, "another sender on the same connection");
     }
 }

@@ -1,4 +1,4 @@
-//! What is refused, and how: the contract that every provider meets. Each table ends with a look at all topics.
+//! What is refused, and with which answer. The rules are the same for every provider. Each table compares all topics at its end.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +17,18 @@ use crate::{
 /// A secret that no endpoint has.
 const FOREIGN: &str = "no-endpoint-has-this-secret";
 
-/// A body that every provider accepts from its sender.
+/// Returns a body that is accepted at the endpoint of its provider.
 fn body(provider: &Provider) -> Vec<u8> {
     (provider.sample)(provider.types[0].name).unwrap().into_bytes()
 }
 
-/// A body signed with a secret at a time.
+/// Returns a request with a body that is signed with a secret at a time.
 fn with(provider: &Provider, secret: &str, timestamp: &str, body: &[u8]) -> Ask {
     let (path, headers) = signed_with(provider.name, secret, timestamp, body);
     Ask::post(path, headers, body)
 }
 
-/// The secret that an endpoint accepts.
+/// Returns the secret that the endpoint of a provider accepts.
 fn own(provider: &Provider) -> &'static str {
     secret(&provider.name.to_uppercase())
 }
@@ -50,21 +50,21 @@ fn tokens() {
     for provider in token_providers() {
         let (body, token, at) = (body(provider), own(provider), format!("/webhooks/{}", provider.name));
         let other = token_providers().find(|other| other.name != provider.name).unwrap();
-        let mut check = |what: &str, behind: String, expected: &str| {
-            table.check(what, &Ask::post(format!("{at}{behind}"), Vec::new(), &body), expected);
+        let mut check = |what: &str, after: String, expected: &str| {
+            table.check(what, &Ask::post(format!("{at}{after}"), Vec::new(), &body), expected);
         };
         let encoded = token.replacen('-', "%2D", 1).replacen('f', "%66", 1);
-        for (what, behind) in [
+        for (what, after) in [
             ("in the query", format!("?token={token}")),
             ("among other parameters", format!("?a=1&token={token}&b")),
             ("in the path", format!("/{token}")),
-            ("behind a slash", format!("/?token={token}")),
+            ("in the query after a slash", format!("/?token={token}")),
             ("encoded in the query", format!("?token={encoded}")),
             ("encoded in the path", format!("/{encoded}")),
         ] {
-            check(what, behind, "200 published");
+            check(what, after, "200 published");
         }
-        for (what, behind) in [
+        for (what, after) in [
             ("none", String::new()),
             ("an empty query", "?".into()),
             ("no value", "?token".into()),
@@ -74,16 +74,16 @@ fn tokens() {
             ("a longer name", format!("?xtoken={token}")),
             ("in the fragment of a value", format!("?a=b%26token={token}")),
         ] {
-            check(what, behind, "401 missing_signature");
+            check(what, after, "401 missing_signature");
         }
-        for (what, behind) in [
-            ("another endpoint's", format!("?token={}", own(other))),
-            ("nobody's", format!("?token={FOREIGN}")),
+        for (what, after) in [
+            ("the token of another endpoint", format!("?token={}", own(other))),
+            ("an unknown token", format!("?token={FOREIGN}")),
             ("one byte short", format!("?token={}", &token[..token.len() - 1])),
             ("one byte long", format!("?token={token}0")),
             ("upper case", format!("?token={}", token.to_uppercase())),
             ("a blank before it", format!("?token=%20{token}")),
-            ("a zero byte behind it", format!("?token={token}%00")),
+            ("a zero byte after it", format!("?token={token}%00")),
             ("not UTF-8 in the query", "?token=%FF".into()),
             ("not UTF-8 in the path", "/%FF".into()),
             ("encoded twice", format!("?token={}", token.replace('-', "%252D"))),
@@ -92,7 +92,7 @@ fn tokens() {
             ("right, then empty", format!("?token={token}&token=")),
             ("in path and query", format!("/{token}?token={token}")),
         ] {
-            check(what, behind, "401 bad_token");
+            check(what, after, "401 bad_token");
         }
         for at in 0..token.len() {
             let mut changed = token.as_bytes().to_vec();
@@ -103,9 +103,9 @@ fn tokens() {
     table.finish();
 }
 
-/// Another provider's signature proves nothing, not even beside a wrong token.
+/// A signature does not replace a token, also not beside a wrong token.
 #[test]
-fn signatures_where_tokens_are_asked_for() {
+fn signatures_do_not_replace_tokens() {
     let mut table = Table::new();
     for provider in token_providers() {
         let (body, at) = (body(provider), format!("/webhooks/{}", provider.name));
@@ -168,14 +168,14 @@ fn signatures() {
     table.finish();
 }
 
-/// The request with the value of one header replaced.
+/// Returns the request with the value of one header replaced.
 fn replaced(ask: &Ask, header: usize, value: String) -> Ask {
     let mut ask = ask.clone();
     ask.headers[header].1 = value;
     ask
 }
 
-/// The body with one byte changed, at a few places, with one more, and with one less.
+/// Returns the body with one byte changed at a few places, with one byte more, and with one byte less.
 fn changed_bodies(body: &[u8]) -> Vec<Vec<u8>> {
     let flipped = [0, body.len() / 2, body.len() - 1].map(|at| {
         let mut body = body.to_vec();
@@ -187,7 +187,7 @@ fn changed_bodies(body: &[u8]) -> Vec<Vec<u8>> {
     bodies
 }
 
-/// Proofs that are good elsewhere.
+/// Checks that proofs of other endpoints and providers are refused.
 fn foreign(table: &mut Table, provider: &'static Provider, body: &[u8]) {
     let now = NOW.to_string();
     for other in provider::ALL.iter().filter(|other| other.name != provider.name) {
@@ -196,7 +196,7 @@ fn foreign(table: &mut Table, provider: &'static Provider, body: &[u8]) {
         ask.headers = with(other, own(provider), &now, body).headers;
         table.check("another provider's scheme", &ask, "401 missing_signature");
     }
-    table.check("nobody's secret", &with(provider, FOREIGN, &now, body), "401 bad_signature");
+    table.check("an unknown secret", &with(provider, FOREIGN, &now, body), "401 bad_signature");
     table.check("the secret in capitals", &with(provider, &own(provider).to_uppercase(), &now, body), "401 bad_signature");
     let at = format!("/webhooks/{}", provider.name);
     table.check("a token", &Ask::post(format!("{at}?token={}", own(provider)), Vec::new(), body), "401 missing_signature");
@@ -214,8 +214,8 @@ fn timestamps() {
         let moved = |by: i64| NOW.checked_add_signed(by).unwrap().to_string();
         for (by, expected) in [(-300, "200 published"), (300, "200 published"), (-301, "401 stale"), (301, "401 stale")] {
             at("signed", own(provider), &moved(by), expected);
-            // Without the secret nobody learns how the clocks stand.
-            at("nobody's secret", FOREIGN, &moved(by), "401 bad_signature");
+            // A sender without the secret does not learn how far the clocks differ.
+            at("an unknown secret", FOREIGN, &moved(by), "401 bad_signature");
         }
         for timestamp in ["0", "4294967295", "4294967296", "9999999999", "1", &format!("0{NOW}")[..10]] {
             at("far away", own(provider), timestamp, "401 stale");
@@ -224,12 +224,12 @@ fn timestamps() {
         {
             at("no number", own(provider), timestamp, "401 bad_signature");
         }
-        // Within the window, but not the one that was signed.
+        // These timestamps are within the tolerance, but were not signed.
         let good = with(provider, own(provider), &NOW.to_string(), &body);
         table.check("a second later", &replaced(&good, 1, (NOW + 1).to_string()), "401 bad_signature");
         table.check("another spelling", &replaced(&good, 1, format!("{NOW}.")), "401 bad_signature");
     }
-    // Where no time is signed, a header of that name means nothing.
+    // For a provider that signs no time, a header with a time means nothing.
     let uploadcare = provider::by_name("uploadcare").unwrap();
     let ask = with(uploadcare, own(uploadcare), "", &body(uploadcare));
     table.check("an unsigned time", &ask.header("x-frameio-request-timestamp", "0"), "200 published");
@@ -272,12 +272,12 @@ fn heads() {
         for coding in ["identity", "Identity", ""] {
             table.check(coding, &good.clone().header("content-encoding", coding), "200 published");
         }
-        // Only the head is sent: the answer does not wait for the body.
+        // Only the head is sent, so the answer does not wait for the body.
         let huge = Ask { body: Vec::new(), ..good.clone() }.header("content-length", &(768 * 1024 + 1).to_string());
         table.check("a huge body", &huge, "413 too_large");
         let headers = huge.headers.iter().filter(|(name, _)| name == "content-length").cloned().collect();
         let unproven = Ask { path: format!("/webhooks/{}", provider.name), headers, ..huge };
-        table.check("a huge body of anybody", &unproven, "413 too_large");
+        table.check("a huge body without proof", &unproven, "413 too_large");
     }
     for path in [
         "/",
@@ -305,10 +305,10 @@ fn heads() {
     table.finish();
 }
 
-/// A word that stands in bodies and must not come out in the reason for their quarantine.
+/// A word that is in bodies and must not be in the reason for their quarantine.
 const MARKER: &str = "marker";
 
-/// Bodies that cannot be mapped, each with the reason.
+/// Returns bodies that cannot be mapped, each with the reason.
 fn unreadable() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let deep = |open: &str| open.repeat(100_000).into_bytes();
     vec![
@@ -340,7 +340,7 @@ fn unreadable_bodies() {
             let good = Ask::signed(provider.name, &body);
             let answer = table.check(&what, &good, "200 quarantined");
             reasons.insert(id(&answer), (what.clone(), reason, body));
-            // Of anybody else not a byte is kept, and nobody tells them what was wrong with it.
+            // The same body from a sender without proof is not stored, and the answer does not say what is wrong with it.
             let unproven = Ask { path: format!("/webhooks/{}", provider.name), headers: Vec::new(), ..good };
             table.check(&what, &unproven, "401 missing_signature");
             let wrong = with(provider, FOREIGN, &NOW.to_string(), &unproven.body);
@@ -362,7 +362,7 @@ fn unreadable_bodies() {
 }
 
 #[test]
-fn odd_bodies_are_never_our_fault() {
+fn odd_bodies_never_lead_to_an_error_of_hookgate() {
     let table = Table::new();
     let closed = |open: &str, close: &str| format!("{}1{}", open.repeat(50_000), close.repeat(50_000));
     let nested = closed("[", "]");
@@ -387,6 +387,6 @@ fn odd_bodies_are_never_our_fault() {
             assert_eq!(answer.status, 200, "{}: {:.60}", provider.name, String::from_utf8_lossy(body));
         }
     }
-    // Where each one goes is the provider's own suite's matter; here each one is somewhere.
+    // The tests of each provider check the topic of such a body. Here each body only has to be stored.
     assert_eq!(table.daemon.records().len(), bodies.len() * provider::ALL.len());
 }

@@ -1,5 +1,5 @@
-//! A schema registry: values in Confluent's wire format, and a registry that is away, slow, unwilling, or of another opinion. It is a stub
-//! here; tests/kafka has a real one.
+//! A schema registry: values in Confluent's wire format, and a registry that is away, slow, or refuses. It is a stub here; tests/kafka has a
+//! real one.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ const BODY: &[u8] = br#"{"id":"a","status":"OK"}"#;
 const TOPIC: &str = "hookgate.filespin";
 const MISSING: &str = "hookgate_schema_ids_missing";
 
-/// What is the matter with the stub.
+/// How the stub behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mood {
     Well,
@@ -38,26 +38,26 @@ enum Mood {
     Denies,
     Incompatible,
     NoRegistry,
-    /// It answers 500, or not at all, where it is asked about the subject of [`SICK`].
+    /// It answers 500 to questions about the subject of [`SICK`], and the next one does not answer them.
     FailsAtOne,
     HangsAtOne,
 }
 
-/// In their order its subject is the third of five.
-/// The id of the first schema that is registered.
+/// The id of the first schema that is registered. It takes two bytes.
 const FIRST_ID: u32 = 258;
+/// A part of the path of one subject. The daemon asks for this subject as the third of five.
 const SICK: &str = "hookgate%2Eframeio";
 
 struct State {
     mood: Mood,
-    /// The schemas of each subject, a version each, by their ids.
+    /// The ids of the schemas of each subject, in the order of their versions.
     subjects: BTreeMap<String, Vec<u32>>,
     schemas: Vec<Value>,
-    /// The request lines and the credentials that came with them.
+    /// The paths of the requests, and the credentials of each.
     asked: Vec<(String, String)>,
 }
 
-/// A registry in this process. Its ids begin at 258, which takes two bytes.
+/// A registry in this process. Its ids begin with [`FIRST_ID`].
 #[derive(Clone)]
 struct Stub {
     address: SocketAddr,
@@ -135,7 +135,7 @@ impl Stub {
                 Mood::Incompatible => (200, json!({"is_compatible": false, "messages": ["FIELD_REMOVED: body"]})),
                 _ => missing,
             },
-            _ => panic!("nobody asks for {path}"),
+            _ => panic!("no caller may ask for {path}"),
         }
     }
 
@@ -148,14 +148,14 @@ impl Stub {
         state.subjects.keys().filter(|subject| !subject.contains("%2F")).cloned().collect()
     }
 
-    /// How many schemas were posted to be registered.
+    /// Returns how many schemas were posted for registration.
     fn registrations(&self) -> usize {
         let state = self.state.lock().unwrap();
         state.asked.iter().filter(|(path, _)| path.ends_with("/versions")).count()
     }
 }
 
-/// The table with these lines, and few topics, so that few subjects are asked for.
+/// Returns the table of the registry with these lines, and a table with few topics, so that there are few subjects.
 fn tables(stub: &Stub, more: &str) -> String {
     let url = if more.contains("urls") { String::new() } else { format!("urls = [\"http://{}/\"]\n", stub.address) };
     format!("[schema_registry]\n{url}{more}\n{}", one_topic_each("hookgate."))
@@ -165,12 +165,12 @@ fn start(stub: &Stub, more: &str, wait: bool) -> Daemon {
     Daemon::with(Setup { tables: &tables(stub, more), wait, ..Setup::default() })
 }
 
-/// The id of event.proto: it comes after one file of each provider.
+/// Returns the id of event.proto. It is registered after one file of each provider.
 fn id() -> u32 {
     FIRST_ID + u32::try_from(PROVIDERS.len()).unwrap()
 }
 
-/// Delivers once and gives the schema id in front of the value.
+/// Delivers once and returns the schema id at the beginning of the value.
 fn framed(daemon: &Daemon) -> u32 {
     assert_eq!(daemon.deliver("filespin", BODY).status, 200);
     let stored = daemon.records_of(&[TOPIC]).pop().unwrap();
@@ -192,7 +192,7 @@ fn values_carry_the_schema_id() {
     assert_eq!(registered, imports + topics, "the imports, and a subject for each topic");
     assert_eq!(stub.state.lock().unwrap().schemas[imports]["references"][imports - 1]["version"], 1);
 
-    // Once they are there, nobody registers anything, and the permission to is not needed.
+    // Once the schemas exist, the daemon registers nothing and needs no permission for that.
     assert_eq!(framed(&start(&stub, "register = true", true)), id());
     assert_eq!(framed(&start(&stub, "", true)), id());
     assert_eq!(stub.registrations(), registered);
@@ -222,7 +222,7 @@ fn subjects_are_named_as_configured() {
 }
 
 #[test]
-fn until_the_ids_are_known_deliveries_are_refused_and_then_they_are_not() {
+fn deliveries_are_refused_until_the_ids_are_known() {
     fn check(mood: Mood, more: &str) {
         let stub = Stub::start(mood);
         let daemon = start(&stub, more, false);
@@ -245,20 +245,20 @@ fn until_the_ids_are_known_deliveries_are_refused_and_then_they_are_not() {
             let _other = start(&stub, "register = true", true);
         }
         daemon.wait_until("ready", |it| it.unready().is_none());
-        assert_eq!(framed(&daemon), id(), "{mood:?}: what was refused is on no topic, and what follows is");
+        assert_eq!(framed(&daemon), id(), "{mood:?}: only the delivery that was not refused is stored");
         assert_eq!(daemon.records_of(&[TOPIC]).len(), 1);
     }
     check(Mood::Hangs, "register = true\ntimeout = \"60s\"");
     for mood in [Mood::Unavailable, Mood::Denies, Mood::Incompatible, Mood::NoRegistry] {
         check(mood, "register = true");
     }
-    // It only looks up, and nobody has registered anything.
+    // The daemon only looks up ids, and no schema is registered.
     check(Mood::Well, "");
 }
 
-/// What the registry has told before it fails is kept, so that each attempt gets further, and one bad subject holds up no other.
+/// Ids that the registry has given before it fails are kept, so that each attempt gets further. One bad subject does not delay the others.
 #[test]
-fn one_subject_that_fails_keeps_no_other_from_its_id() {
+fn one_subject_that_fails_does_not_keep_others_from_their_ids() {
     fn check(mood: Mood, missing: f64) {
         let stub = Stub::start(mood);
         let daemon = start(&stub, "register = true\ntimeout = \"2s\"", false);
@@ -270,28 +270,28 @@ fn one_subject_that_fails_keeps_no_other_from_its_id() {
         daemon.wait_until("ready", |it| it.unready().is_none());
     }
     check(Mood::FailsAtOne, 1.0);
-    // Nobody waits for the time-out once more for each further subject.
+    // After a timeout the daemon does not ask for the subjects after this one in the same attempt.
     check(Mood::HangsAtOne, 3.0);
 }
 
 #[test]
-fn once_known_the_registry_does_not_matter() {
+fn once_the_ids_are_known_the_registry_is_not_asked() {
     let stub = Stub::start(Mood::Well);
     let daemon = start(&stub, "register = true", true);
     stub.set(Mood::Unavailable);
     let asked = stub.state.lock().unwrap().asked.len();
     assert_eq!(framed(&daemon), id());
     assert_eq!(daemon.admin("/readyz").status, 200);
-    assert_eq!(stub.state.lock().unwrap().asked.len(), asked, "it is not even asked");
+    assert_eq!(stub.state.lock().unwrap().asked.len(), asked, "the registry is not asked again");
 }
 
 #[test]
-fn the_next_registry_is_asked_where_one_is_away() {
+fn the_next_registry_is_asked_when_one_is_away() {
     let (stub, away) = (Stub::start(Mood::Well), Stub::start(Mood::Unavailable));
     let urls =
         format!("urls = [\"http://127.0.0.1:1\", \"http://{}\", \"http://{}\"]\nregister = true", away.address, stub.address);
     assert_eq!(framed(&start(&stub, &urls, true)), id());
-    // A refusal is an answer, and the others would give the same.
+    // A refusal is an answer, and the other registries would give the same one.
     away.set(Mood::Denies);
     let refused = start(&stub, &urls, false);
     wait_until("asked", || away.state.lock().unwrap().asked.len() > stub.state.lock().unwrap().asked.len());
@@ -299,12 +299,12 @@ fn the_next_registry_is_asked_where_one_is_away() {
 }
 
 #[test]
-fn credentials_are_sent_and_never_told() {
+fn credentials_are_sent_and_never_shown() {
     fn check(more: &str, sent: &str) {
         let stub = Stub::start(Mood::Well);
         let daemon = start(&stub, &format!("register = true\n{more}"), true);
-        let told = daemon.admin("/configz").body;
-        assert!(!told.contains("open sesame") && (sent.is_empty() || !told.contains(sent)), "{told}");
+        let shown = daemon.admin("/configz").body;
+        assert!(!shown.contains("open sesame") && (sent.is_empty() || !shown.contains(sent)), "{shown}");
         let asked = stub.state.lock().unwrap().asked.clone();
         assert!(asked.iter().all(|(_, credentials)| credentials == sent), "{asked:?}");
     }
@@ -317,9 +317,9 @@ fn credentials_are_sent_and_never_told() {
     check("", "");
 }
 
-/// Only a registry whose authority is trusted is asked anything, and the file is read again with each attempt.
+/// The daemon asks only a registry whose certificate is signed by a trusted authority. It reads the file again with each attempt.
 #[test]
-fn the_registry_is_trusted_for_its_authority() {
+fn only_a_registry_with_a_trusted_certificate_is_asked() {
     fn refused(more: &str, pair: &tls::Pair) -> (Stub, Daemon) {
         let (config, connections) = (tls::server(pair), Arc::new(AtomicUsize::new(0)));
         let counter = Arc::clone(&connections);
@@ -343,18 +343,18 @@ fn the_registry_is_trusted_for_its_authority() {
 }
 
 #[test]
-fn check_says_what_is_in_the_way() {
+fn check_reports_problems_of_the_registry() {
     let mock = mock();
     let brokers = mock.brokers();
-    let check = &|mood: Mood, more: &str, code: i32, told: &[&str]| {
+    let check = &|mood: Mood, more: &str, code: i32, expected: &[&str]| {
         let (folder, stub) = (Folder::new(), Stub::start(mood));
         let registry = format!("[schema_registry]\nurls = [\"http://{}\"]\n{more}", stub.address);
         folder.write("hookgate.toml", serve_configuration(brokers, &registry));
         let ran = hookgate(&folder, &["check", "--cluster"]);
         let lines: Vec<&str> = ran.out.lines().filter(|line| line.contains("registry") || line.contains("subject")).collect();
-        for told in told {
-            let told = told.replace("URL", &format!("http://{}", stub.address));
-            assert!(lines.iter().any(|line| line.contains(&told)), "{told:?} in {lines:#?}");
+        for text in expected {
+            let text = text.replace("URL", &format!("http://{}", stub.address));
+            assert!(lines.iter().any(|line| line.contains(&text)), "{text:?} in {lines:#?}");
         }
         assert_eq!(lines.iter().any(|line| line.starts_with("problem")), code != 0, "{lines:#?}");
         assert_eq!(stub.registrations(), 0, "check writes nothing");
@@ -367,10 +367,10 @@ fn check_says_what_is_in_the_way() {
         (Mood::Well, "", 1, &["hold no schema of this version", "`hookgate topics --apply`"]),
         (Mood::Well, "register = true", 0, &["has no id yet, the daemon will register its schema"]),
     ];
-    // At once: the embedded cluster has no administration, and each waits five seconds for it.
+    // The cases run at once, because each waits five seconds for the administration, which the mock cluster does not have.
     thread::scope(|scope| {
-        for (mood, more, code, told) in cases {
-            scope.spawn(move || check(mood, more, code, told));
+        for (mood, more, code, expected) in cases {
+            scope.spawn(move || check(mood, more, code, expected));
         }
     });
 }

@@ -1,8 +1,9 @@
-//! What servers in this process have in common: they read requests.
+//! Reads HTTP requests, for the servers in this process.
 
 use std::io::{BufRead as _, BufReader, Read};
 
-/// Takes one request off a connection, as a server: its head and its body. `None` at the connection's end, or where no length is announced.
+/// Reads one request of a connection, and returns its head and its body. `None` means that the connection has ended, or that the request
+/// announces no length.
 pub fn take_request(reader: &mut BufReader<impl Read>) -> Option<(String, Vec<u8>)> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -15,7 +16,7 @@ pub fn take_request(reader: &mut BufReader<impl Read>) -> Option<(String, Vec<u8
     Some((head, body))
 }
 
-/// The value of a header in a head, whatever the case of its name.
+/// Returns the value of a header in a head. The case of its name does not matter.
 pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let mut headers = head.lines().filter_map(|line| line.split_once(": "));
     headers.find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value)

@@ -1,5 +1,5 @@
-//! A table of requests. Each row is answered exactly as expected; in the end the topics hold the accepted ones and nothing else, and
-//! the metrics count every request once.
+//! A table of requests. Each row must be answered as expected. At the end the topics must have the accepted deliveries and nothing else,
+//! and the metrics must count every request once.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ impl Ask {
         Self { method: "POST", path: path.into(), headers, body: body.to_vec() }
     }
 
-    /// A body with the proof that its endpoint wants.
+    /// Returns a request with a body and the proof that its endpoint demands.
     pub fn signed(endpoint: &str, body: &[u8]) -> Self {
         let (path, headers) = signed(endpoint, body);
         Self::post(path, headers, body)
@@ -39,12 +39,12 @@ impl Ask {
     }
 }
 
-/// A daemon and what is known of it from the outside.
+/// A daemon, and the answers that it has given.
 pub struct Table {
     pub daemon: Daemon,
-    /// How often each outcome was seen, by endpoint.
+    /// How often each outcome was answered, by endpoint.
     outcomes: BTreeMap<(String, String), u64>,
-    /// The ids of what was accepted, each with its outcome.
+    /// The ids of the accepted deliveries, each with its outcome.
     accepted: Vec<(String, String)>,
 }
 
@@ -57,7 +57,7 @@ impl Table {
         Self { daemon: Daemon::with(setup), outcomes: BTreeMap::new(), accepted: Vec::new() }
     }
 
-    /// Makes a request and expects a status and an outcome, such as `401 bad_token` or `200 quarantined`.
+    /// Sends a request and checks the status and the outcome of its answer, such as `401 bad_token` or `200 quarantined`.
     pub fn check(&mut self, what: &str, ask: &Ask, expected: &str) -> Answer {
         let headers: Vec<_> = ask.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let answer = request(self.daemon.webhooks, ask.method, &ask.path, &headers, &ask.body);
@@ -65,7 +65,7 @@ impl Table {
         answer
     }
 
-    /// Expects an answer that was got in another way.
+    /// Checks an answer to a request that the caller has sent itself.
     pub fn expect(&mut self, what: &str, ask: &Ask, answer: &Answer, expected: &str) {
         let (status, outcome) = expected.split_once(' ').unwrap();
         let what = format!("{what}: {} {}", ask.method, ask.path);
@@ -80,7 +80,7 @@ impl Table {
         *self.outcomes.entry((endpoint.into(), outcome.into())).or_default() += 1;
     }
 
-    /// Compares topics and metrics with what was answered.
+    /// Compares the topics and the metrics with the answers. Returns all records.
     pub fn finish(self) -> Vec<Stored> {
         assert_eq!(outcomes(&self.daemon), self.outcomes, "one outcome for each request");
         let records = self.daemon.records();
@@ -88,12 +88,12 @@ impl Table {
         let mut accepted = self.accepted;
         stored.sort();
         accepted.sort();
-        assert_eq!(stored, accepted, "the topics hold what was accepted and nothing else");
+        assert_eq!(stored, accepted, "the topics have the accepted deliveries and nothing else");
         records
     }
 }
 
-/// The outcome whose records go to a topic.
+/// Returns the outcome whose records are on a topic.
 fn class(topic: &str) -> String {
     match topic.rsplit('.').next() {
         Some("quarantine") => "quarantined",
@@ -103,14 +103,14 @@ fn class(topic: &str) -> String {
     .into()
 }
 
-/// The id in an answer of 200.
+/// Returns the id in an answer of 200.
 pub fn id(answer: &Answer) -> String {
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(answer.header("content-type"), Some("application/json"));
     body["id"].as_str().unwrap().to_owned()
 }
 
-/// What every refusal has in common.
+/// Checks what all refusals have in common.
 fn problem(what: &str, ask: &Ask, answer: &Answer, label: &str) {
     assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}");
     let expects = |status, name, value| {
@@ -127,7 +127,7 @@ fn problem(what: &str, ask: &Ask, answer: &Answer, label: &str) {
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     let members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!((members, body["status"].as_u64()), (vec!["type", "title", "status"], Some(answer.status.into())), "{what}");
-    // What the sender sent does not come back, and so neither does what it guessed or mistyped.
+    // The answer quotes no part of the request, so it does not show a secret that was guessed or mistyped.
     let token = ask.path.split(['/', '?', '=']).skip(3).map(str::to_owned);
     let values = ask.headers.iter().map(|(_, value)| value.clone());
     let sent = values.chain(token).chain([String::from_utf8_lossy(&ask.body).into_owned()]);
@@ -136,7 +136,7 @@ fn problem(what: &str, ask: &Ask, answer: &Answer, label: &str) {
     }
 }
 
-/// Every outcome that is not zero, by endpoint.
+/// Returns how often each outcome is counted, by endpoint, without those that are zero.
 pub fn outcomes(daemon: &Daemon) -> BTreeMap<(String, String), u64> {
     let text = daemon.admin("/metrics").body;
     let series = text.lines().filter_map(|line| line.strip_prefix("hookgate_deliveries_total{")?.split_once("} "));
@@ -148,7 +148,7 @@ pub fn outcomes(daemon: &Daemon) -> BTreeMap<(String, String), u64> {
     counted.filter(|(_, count)| *count > 0).collect()
 }
 
-/// The value of a record header, which must be there once.
+/// Returns the value of a record header. The record must have it exactly once.
 pub fn header<'a>(record: &'a Stored, name: &str) -> &'a str {
     let mut values = record.headers.iter().filter(|(it, _)| it == name).map(|(_, value)| value.as_str());
     let value = values.next().unwrap_or_else(|| panic!("no {name} on a record of {}", record.topic));

@@ -1,5 +1,5 @@
-//! The search for secrets in what a daemon or a command has told. A secret that is told in another form is told as well: percent-encoded, as hex or
-//! base64, as the numbers of its bytes, or spread over the rows of a dump.
+//! The search for secrets in the output of a daemon or a command. It also finds a secret in another form: percent-encoded, as hex or base64,
+//! as the numbers of its bytes, or spread over the rows of a dump.
 
 use std::sync::{LazyLock, Mutex};
 
@@ -7,10 +7,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 use crate::harness::SECRETS;
 
-/// Secrets in all the forms that are looked for as they stand. Those of this list come with every daemon.
+/// The secrets to search for. The list begins with the secrets of every daemon under test.
 static KEPT: LazyLock<Mutex<Vec<Kept>>> =
     LazyLock::new(|| Mutex::new(SECRETS.iter().map(|(_, secret)| Kept::new(secret)).collect()));
 
+/// A secret, and its encoded forms that the search compares literally.
 struct Kept {
     secret: String,
     encoded: Vec<String>,
@@ -18,7 +19,7 @@ struct Kept {
 
 impl Kept {
     fn new(secret: &str) -> Self {
-        // What of base64 depends on nothing that stands before or after the secret, for each of the three places where it can begin.
+        // The part of its base64 that does not depend on the bytes before and after the secret, for each of the three positions in a group.
         let base64 = |before: usize| {
             let whole = STANDARD_NO_PAD.encode([&vec![0; before][..], secret.as_bytes()].concat());
             whole[(before * 8).div_ceil(6)..(before + secret.len()) * 8 / 6].to_owned()
@@ -31,7 +32,7 @@ impl Kept {
     }
 }
 
-/// From now on nothing may tell this either.
+/// Adds a secret to the search.
 pub fn keep_secret(secret: &str) {
     let mut kept = KEPT.lock().unwrap();
     if !secret.is_empty() && !kept.iter().any(|it| it.secret == secret) {
@@ -39,10 +40,11 @@ pub fn keep_secret(secret: &str) {
     }
 }
 
-/// The first line of what was told that holds a secret of any test of this process, or what it is told in pieces.
-pub fn leak(told: &str) -> Option<String> {
+/// Returns the first line of an output that contains a secret of any test of this process. For a secret in pieces it returns the joined
+/// text.
+pub fn leak(output: &str) -> Option<String> {
     let kept = KEPT.lock().unwrap();
-    for form in std::iter::once(told.to_owned()).chain(readings(told)) {
+    for form in std::iter::once(output.to_owned()).chain(readings(output)) {
         for it in kept.iter() {
             let plain = form.contains(&it.secret).then_some(&it.secret);
             if let Some(found) = plain.or_else(|| it.encoded.iter().find(|encoded| form.contains(*encoded))) {
@@ -54,38 +56,38 @@ pub fn leak(told: &str) -> Option<String> {
     None
 }
 
-/// Fails where what a daemon or a command has told holds a secret.
-pub fn assert_discreet(what: &str, told: &str) {
-    // While a test fails already, a second panic would hide why.
+/// Panics if the output of a daemon or a command contains a secret.
+pub fn assert_discreet(what: &str, output: &str) {
+    // If the test has failed already, a second panic would hide the reason.
     if !std::thread::panicking() {
-        assert_eq!(leak(told), None, "{what} tells a secret");
+        assert_eq!(leak(output), None, "{what} contains a secret");
     }
 }
 
-/// What was told, read in every other way in which somebody could.
-fn readings(told: &str) -> Vec<String> {
-    let messages: Vec<String> = told.lines().map(message).collect();
+/// Returns an output decoded in every other form in which it could contain a secret.
+fn readings(output: &str) -> Vec<String> {
+    let messages: Vec<String> = output.lines().map(message).collect();
     let column = |row: &String| row.split(' ').next_back().unwrap_or_default().to_owned();
     let mut readings = vec![
         numbers(&messages, 16),
         numbers(&messages, 10),
-        // Text in pieces: whole lines, and the column of a dump that shows characters.
+        // A secret in pieces may be spread over whole lines, or over the column of a dump that shows characters.
         messages.concat(),
         messages.iter().map(column).collect(),
     ];
-    if told.contains('%') {
-        readings.push(percent_encoding::percent_decode_str(told).decode_utf8_lossy().into_owned());
+    if output.contains('%') {
+        readings.push(percent_encoding::percent_decode_str(output).decode_utf8_lossy().into_owned());
     }
     readings
 }
 
-/// A line's message without what every line has.
+/// Returns the message of a log line, or the whole line where it is no JSON.
 fn message(line: &str) -> String {
     let json: Option<serde_json::Value> = line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten();
     json.and_then(|line| Some(line["message"].as_str()?.to_owned())).unwrap_or_else(|| line.to_owned())
 }
 
-/// The longest row of numbers of one byte of each line, one after the other. In hex they may stand together.
+/// Takes the longest row of one-byte numbers of each line, and returns all these bytes as a text. Hex numbers may be written without a space.
 fn numbers(messages: &[String], radix: u32) -> String {
     let mut bytes = Vec::new();
     for message in messages {
@@ -112,12 +114,12 @@ fn number(word: &str, radix: u32) -> Option<Vec<u8>> {
     whole.then(bytes).flatten()
 }
 
-/// The search itself: it finds each secret in each form, and nothing where there is none.
+/// The search finds a secret in each form, and nothing in a text without a secret.
 #[test]
 fn the_search_for_secrets_finds_every_form() {
     const SECRET: &str = "a secret of 32 characters/here+x";
-    fn check(form: &str, told: &str, found: bool) {
-        assert_eq!(leak(told).is_some(), found, "{form}: {told}");
+    fn check(form: &str, output: &str, found: bool) {
+        assert_eq!(leak(output).is_some(), found, "{form}: {output}");
     }
     keep_secret(SECRET);
     let bytes = SECRET.as_bytes();
@@ -146,11 +148,11 @@ fn the_search_for_secrets_finds_every_form() {
     check("hex numbers", &format!("{bytes:#04x?}"), true);
     check("lines", &SECRET.split_inclusive(' ').collect::<Vec<_>>().join("\n"), true);
     for before in ["", "u", "us", "user", "user:"] {
-        let told = format!("authorization: Basic {}==", STANDARD_NO_PAD.encode(format!("{before}{SECRET}\n")));
-        check("base64", &told, true);
-        check("base64 for URLs", &told.replace('+', "-").replace('/', "_"), true);
+        let output = format!("authorization: Basic {}==", STANDARD_NO_PAD.encode(format!("{before}{SECRET}\n")));
+        check("base64", &output, true);
+        check("base64 for URLs", &output.replace('+', "-").replace('/', "_"), true);
     }
     check("base64 of something else", &STANDARD_NO_PAD.encode("user:another secret of 32 characters"), false);
-    check("a part of it", &SECRET[1..], false);
+    check("a part of the secret", &SECRET[1..], false);
     check("nothing", "nothing\nof note", false);
 }

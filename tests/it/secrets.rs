@@ -1,4 +1,4 @@
-//! Secrets that change while deliveries come in.
+//! Secrets change while deliveries arrive.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -18,7 +18,7 @@ const BODY: &[u8] = br#"{"hook":{"event":"file.uploaded"},"data":{"uuid":"rotati
 const OLD: &str = "the-old-secret";
 const NEW: &str = "the-new-secret";
 
-/// A process with one endpoint whose secrets are the files `one` and `two`, and one whose secret is the file `other`.
+/// A process with two endpoints: the secrets of one are the files `one` and `two`, the secret of the other is the file `other`.
 struct Bench {
     process: Process,
     webhooks: std::net::SocketAddr,
@@ -62,14 +62,14 @@ fn deliver(to: std::net::SocketAddr, endpoint: &str, secret: &str) -> Answer {
 }
 
 #[test]
-fn a_rotation_under_traffic_refuses_nobody() {
+fn no_delivery_is_refused_during_a_rotation() {
     let bench = Bench::start(&[("one", OLD), ("two", "not-in-use-yet"), ("other", "another-one")]);
-    assert_eq!(bench.deliver(NEW).label(), "bad_signature", "the new one is not known yet");
+    assert_eq!(bench.deliver(NEW).label(), "bad_signature", "the new secret is not known yet");
     let (rotated, stop, sent) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let traffic = scope.spawn(|| {
             while !stop.load(Ordering::SeqCst) {
-                // The provider goes over to the new secret once it is known here.
+                // The provider uses the new secret once the daemon knows it.
                 let secret = if rotated.load(Ordering::SeqCst) { NEW } else { OLD };
                 let answer = bench.deliver(secret);
                 if answer.status != 200 {
@@ -79,21 +79,21 @@ fn a_rotation_under_traffic_refuses_nobody() {
             }
             Ok(())
         });
-        // Old and new side by side, then the provider changes over, then the old one goes.
+        // First both secrets are valid, then the provider changes to the new one, then the old one is removed.
         bench.folder.replace("two", format!("{NEW}\n"));
         wait_until("the new secret in force", || bench.deliver(NEW).status == 200);
         rotated.store(true, Ordering::SeqCst);
         let before = sent.load(Ordering::SeqCst);
         wait_until("more traffic", || traffic.is_finished() || sent.load(Ordering::SeqCst) > before + 20);
         bench.folder.replace("one", "a-third-one");
-        wait_until("the old secret out of force", || bench.deliver(OLD).status == 401);
+        wait_until("the old secret no longer in force", || bench.deliver(OLD).status == 401);
         stop.store(true, Ordering::SeqCst);
         traffic.join().unwrap().unwrap();
     });
     assert_eq!(bench.deliver(NEW).status, 200);
     bench.logged("a secret has changed");
-    let told = bench.process.err();
-    assert!(![OLD, NEW, "a-third-one"].iter().any(|secret| told.contains(secret)), "{told}");
+    let log = bench.process.err();
+    assert!(![OLD, NEW, "a-third-one"].iter().any(|secret| log.contains(secret)), "{log}");
 }
 
 #[test]
@@ -112,13 +112,13 @@ fn an_empty_or_missing_file_keeps_the_last_good_secret() {
     assert_eq!(bench.deliver(NEW).status, 401, "replaced for good");
 }
 
-/// It is said at the start and with each change, and used as it is.
+/// A warning is logged at the start and with each change, and the secret is used as it is.
 #[test]
-fn a_secret_that_is_written_down_wrongly_is_told() {
+fn a_secret_with_a_likely_mistake_is_reported() {
     let bench = Bench::start(&[("one", "the-old-secret \n"), ("other", "another-one")]);
     bench.logged("[endpoints.uploadcare] secrets: file:one ends with a blank: ");
     assert_eq!(bench.deliver("the-old-secret ").status, 200);
-    // There never was a second one, so nothing is said of a last good one.
+    // The second file never had a secret, so the message does not mention a last good one.
     bench.logged("a secret cannot be read, what it would prove is answered 503 until it can be");
     assert!(!bench.process.err().contains("the last good one"), "{}", bench.process.err());
     bench.folder.replace("two", "'the-new-secret'\n");
@@ -130,17 +130,17 @@ fn a_secret_that_is_written_down_wrongly_is_told() {
 }
 
 #[test]
-fn an_endpoint_without_a_secret_is_our_fault_until_the_file_is_there() {
+fn an_endpoint_without_a_secret_answers_503_until_the_file_exists() {
     let bench = Bench::start(&[("other", "another-one")]);
     let answer = bench.deliver(OLD);
     assert_eq!((answer.status, &*answer.label()), (503, "no_secret"));
     assert!(answer.header("retry-after").is_some());
     let unsigned = request(bench.webhooks, "POST", "/webhooks/uploadcare", &[], BODY);
-    assert_eq!((unsigned.status, &*unsigned.label()), (503, "no_secret"), "whoever asks");
-    assert_eq!(deliver(bench.webhooks, "other", "another-one").status, 200, "the other endpoint is not concerned");
+    assert_eq!((unsigned.status, &*unsigned.label()), (503, "no_secret"), "also without a signature");
+    assert_eq!(deliver(bench.webhooks, "other", "another-one").status, 200, "the other endpoint is not affected");
     bench.folder.replace("two", OLD);
     wait_until("the secret in force", || bench.deliver(OLD).status == 200);
-    // The first of the two secrets was never there: what matches none may have been signed with that one.
+    // The first of the two secrets was never read. A signature that matches no known secret may be right for that one.
     let answer = bench.deliver(NEW);
     assert_eq!((answer.status, &*answer.label()), (503, "no_secret"));
     bench.folder.replace("one", NEW);
@@ -157,14 +157,14 @@ fn a_secret_that_two_endpoints_would_share_is_not_used() {
     assert_eq!(bench.deliver(OLD).status, 200, "the last good one");
     assert_eq!(deliver(bench.webhooks, "other", "another-one").status, 200);
     bench.folder.replace("one", NEW);
-    wait_until("the mended secret in force", || bench.deliver(NEW).status == 200);
+    wait_until("the corrected secret in force", || bench.deliver(NEW).status == 200);
     assert_eq!(bench.deliver(OLD).status, 401);
     assert!(!bench.process.err().contains("another-one"), "{}", bench.process.err());
 }
 
-/// A secret that another endpoint has is held back alone: other secrets rotate meanwhile, and it is forgotten with its file.
+/// A secret that another endpoint has is not used. Other secrets can change meanwhile, and the unused one is forgotten with its file.
 #[test]
-fn a_secret_that_is_held_back_holds_up_no_other() {
+fn a_secret_that_is_not_used_does_not_delay_others() {
     let bench = Bench::start(&[("one", OLD), ("two", "a-third-one"), ("other", "another-one")]);
     let other = |secret: &str| deliver(bench.webhooks, "other", secret).status;
     ["a-fourth-one", "a-fifth-one"].into_iter().for_each(keep_secret);
@@ -176,16 +176,17 @@ fn a_secret_that_is_held_back_holds_up_no_other() {
     std::fs::remove_file(bench.folder.path("one")).unwrap();
     bench.logged("a secret cannot be read, the last good one stays in force");
     bench.folder.replace("other", "a-fifth-one");
-    wait_until("another endpoint's in force", || other("a-fifth-one") == 200);
+    wait_until("the secret of the other endpoint in force", || other("a-fifth-one") == 200);
     assert_eq!(other("another-one"), 401);
     assert_eq!(bench.deliver(OLD).status, 200, "the last good one");
     assert_eq!(bench.deliver("another-one").status, 401, "never in force here");
     assert_eq!(bench.process.err().matches("the changed secrets are not used").count(), 1, "{}", bench.process.err());
 }
 
-/// Whatever stands in the place of a secret's file, the admin port answers, the last good secret counts, and the log says what it is.
+/// A pipe, a folder, a device or a huge file can replace the file of a secret. Then the admin port still answers, the last good secret
+/// counts, and the log says what it is.
 #[test]
-fn what_is_no_file_in_the_place_of_a_secret_holds_up_nothing() {
+fn a_secret_that_is_no_usable_file_delays_nothing() {
     let bench = Bench::start(&[("one", OLD), ("two", NEW), ("other", "another-one")]);
     let path = std::path::PathBuf::from(bench.folder.path("one"));
     let admin = bench.process.addresses().1;
@@ -194,16 +195,16 @@ fn what_is_no_file_in_the_place_of_a_secret_holds_up_nothing() {
         let made = forks::output(std::process::Command::new(arguments[0]).args(&arguments[1..]).arg(&path)).unwrap();
         assert!(made.status.success(), "{arguments:?}");
     };
-    for (arguments, told) in [
+    for (arguments, expected) in [
         (&["mkfifo"][..], "it is a named pipe, not a file"),
         (&["mkdir"], "it is a directory, not a file"),
         (&["ln", "-s", "/dev/zero"], "it is a device, not a file"),
         (&["truncate", "-s", "8G"], "is larger than 4096 bytes"),
     ] {
         place(arguments);
-        bench.logged(told);
-        assert_eq!(request(admin, "GET", "/livez", &[], b"").status, 200, "{told}");
-        assert_eq!(bench.deliver(OLD).status, 200, "{told}");
+        bench.logged(expected);
+        assert_eq!(request(admin, "GET", "/livez", &[], b"").status, 200, "{expected}");
+        assert_eq!(bench.deliver(OLD).status, 200, "{expected}");
     }
     std::fs::remove_file(&path).unwrap();
     bench.folder.replace("one", "a-third-one");

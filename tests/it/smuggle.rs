@@ -1,5 +1,5 @@
-//! Requests that two readers take for different ones, and bodies made to trip a reader. Whatever a proxy in front makes of them, no second delivery
-//! hides behind the first, and what is proven is kept byte for byte.
+//! Requests that two readers read differently, and bodies that are made to break a reader. However a proxy before Hookgate reads them, no
+//! second delivery is hidden after the first, and a proven body is stored byte for byte.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use crate::{
     request_table::{Ask, Table, outcomes},
 };
 
-/// A delivery of that scan.
+/// Returns a delivery of a scan with this id.
 fn scan(id: &str) -> Ask {
     Ask::signed("filesafety", format!(r#"{{"scan_id":"{id}","verdict":"clean"}}"#).as_bytes())
 }
 
 #[test]
-fn no_second_delivery_hides_behind_the_first() {
+fn no_second_delivery_is_hidden_after_the_first() {
     let daemon = Daemon::start();
     let (open, hidden) = (scan("open"), whole(&scan("hidden")));
     let body = String::from_utf8(open.body.clone()).unwrap();
@@ -32,7 +32,7 @@ fn no_second_delivery_hides_behind_the_first() {
         let status = parse(text.as_bytes()).status;
         assert!(matches!(status, 0 | 200 | 400), "{framing:?}: {text}");
     };
-    // For another reader, the hidden one is a part of the body each time.
+    // In each case another reader would take the hidden delivery for a part of the body.
     check(&format!("content-length: {chunks_length}\r\ntransfer-encoding: chunked"), &chunks);
     check(&format!("transfer-encoding: chunked\r\ncontent-length: {chunks_length}"), &chunks);
     check(&format!("x-a: b\ntransfer-encoding: chunked\r\ncontent-length: {chunks_length}"), &chunks);
@@ -59,13 +59,13 @@ fn no_second_delivery_hides_behind_the_first() {
 
     let subjects: Vec<_> = daemon.records().into_iter().map(|record| String::from_utf8(record.key).unwrap()).collect();
     assert!(!subjects.iter().any(|subject| subject == "hidden"), "{subjects:?}");
-    // Beside them a correct sender is served, also where it uses a chunk extension.
+    // A correct sender is served, also with a chunk extension.
     let sent = format!("{}transfer-encoding: chunked\r\n\r\n{size};name=value\r\n{body}\r\n0\r\n\r\n", head(&open));
     let sent = sent.replacen("\r\n", "\r\nconnection: close\r\n", 1);
     assert_eq!(parse(raw(&daemon, sent.as_bytes()).as_bytes()).status, 200);
 }
 
-/// Heads that two servers in a row read differently, each of a delivery that is proven otherwise.
+/// Two servers in a row would read these heads differently. Except for the head, each delivery is proven.
 #[test]
 fn a_head_that_breaks_http_is_refused() {
     let mut table = Table::new();
@@ -107,7 +107,7 @@ fn a_head_that_breaks_http_is_refused() {
     table.finish();
 }
 
-/// Hyper refuses these before there is a request: the metric of connections counts them, that of deliveries does not.
+/// Hyper refuses these before there is a request, so the metric of connection faults counts them, and that of deliveries does not.
 #[test]
 fn a_head_that_is_no_http_is_a_fault_of_the_connection() {
     let daemon = Daemon::start();
@@ -137,15 +137,15 @@ fn a_head_that_is_no_http_is_a_fault_of_the_connection() {
     wait_until("counted", || outcomes(&daemon) == one);
 }
 
-/// Wherever it leads: two readers may not agree on where the next request begins either.
+/// This holds for every path, because two readers may also disagree on where the next request begins.
 #[test]
 fn a_head_that_breaks_http_ends_its_connection() {
     let daemon = Daemon::start();
-    let behind = whole(&scan("behind").header("connection", "close"));
+    let after = whole(&scan("after").header("connection", "close"));
     let delivery = scan("s").path;
     let places = [("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/nope"), ("GET", "/"), ("PUT", &delivery)];
     let ask = |method: &str, path: &str, lines: &str| {
-        let sent = [format!("{method} {path} HTTP/1.1\r\n{lines}\r\n").as_bytes(), &behind].concat();
+        let sent = [format!("{method} {path} HTTP/1.1\r\n{lines}\r\n").as_bytes(), &after].concat();
         raw(&daemon, &sent)
     };
     let mut stored = 0;
@@ -163,14 +163,14 @@ fn a_head_that_breaks_http_ends_its_connection() {
             stored += 1;
         }
     }
-    assert_eq!(daemon.records().len(), stored, "what follows on a head that is well formed, and nothing else");
+    assert_eq!(daemon.records().len(), stored, "only what follows a well-formed head is stored");
     let healthy = daemon.metric("hookgate_health_checks_total{result=\"ready\"}");
     assert_eq!(healthy, Some(4.0), "a broken head is no health check");
 }
 
-/// Each is proven, so it is kept as it came, and answered 200.
+/// Each body is proven, so it is stored as it came and answered 200.
 #[test]
-fn bodies_made_to_trip_a_reader() {
+fn bodies_that_are_made_to_break_a_reader() {
     let mut table = Table::new();
     let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
     let asset = |more: &str| format!(r#"{{"id":"a","scan_id":"a","status":"OK",{more}}}"#).into_bytes();
@@ -183,7 +183,7 @@ fn bodies_made_to_trip_a_reader() {
         ("an unknown key twice", asset(r#""x":1,"x":2"#), "published"),
         ("no UTF-8", [asset("\"id\":\"a\"").as_slice(), b"\xff"].concat(), "quarantined"),
         ("a gigantic number", asset(&format!(r#""size":{},"unknown":1e999999"#, "9".repeat(1000))), "published"),
-        ("a gigantic number that nobody reads", asset(&format!(r#""unknown":{}"#, "9".repeat(100_000))), "published"),
+        ("a gigantic number in a field that is not read", asset(&format!(r#""unknown":{}"#, "9".repeat(100_000))), "published"),
         ("a NUL", asset("\"name\":\"\0\""), "quarantined"),
         ("an escaped NUL", asset(r#""name":"\u0000""#), "published"),
         ("an escaped NUL in the subject", br#"{"id":"\u0000","scan_id":"\u0000","status":"OK"}"#.to_vec(), "quarantined"),
@@ -200,5 +200,5 @@ fn bodies_made_to_trip_a_reader() {
     let mut kept: Vec<_> = records.iter().map(|record| Event::decode(&record.value[..]).unwrap().body.to_vec()).collect();
     sent.sort();
     kept.sort();
-    assert!(sent == kept, "every body is kept as it came");
+    assert!(sent == kept, "every body is stored as it came");
 }

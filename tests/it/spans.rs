@@ -1,4 +1,4 @@
-//! Spans: what a collector is told of a delivery, and what it never is. Against a real collector, `make otel` tries the same.
+//! Spans: what is exported about a delivery, and what never is. `make otel` tests the same with a real collector.
 
 use std::{
     collections::BTreeMap,
@@ -39,7 +39,7 @@ fn expected(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// A signed delivery with further headers.
+/// Sends a signed delivery with these headers beside the signature.
 fn deliver(daemon: &Daemon, more: &[(&str, &str)]) -> Answer {
     let (path, headers) = signed("uploadcare", BODY);
     let headers: Vec<_> =
@@ -58,7 +58,7 @@ fn the_record(daemon: &Daemon) -> Stored {
 }
 
 #[test]
-fn a_delivery_is_two_spans_between_the_senders_and_the_records_trace() {
+fn a_delivery_has_two_spans_between_the_sender_and_the_record() {
     let collector = Collector::start();
     let daemon = traced(&collector, "service_name = \"hooks\"\nresource = [\"deployment.environment.name=test\"]\n");
     let traceparent = format!("00-{TRACE}-{PARENT}-01");
@@ -75,7 +75,7 @@ fn a_delivery_is_two_spans_between_the_senders_and_the_records_trace() {
     assert!(delivery.start_time_unix_nano <= publish.start_time_unix_nano);
     assert!(publish.end_time_unix_nano <= delivery.end_time_unix_nano);
 
-    // All that is told: another attribute has to be looked at by somebody first.
+    // The list is complete, so that nobody adds an attribute without a look at what it exports.
     assert_eq!(delivery.name, "POST /webhooks/{endpoint}");
     let of_delivery = [
         ("hookgate.endpoint", "uploadcare"),
@@ -91,7 +91,7 @@ fn a_delivery_is_two_spans_between_the_senders_and_the_records_trace() {
     let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
     let mut of_publish = attributes(&publish.attributes);
     assert!(of_publish.remove("messaging.message.body.size").unwrap().parse::<usize>().unwrap() > BODY.len());
-    let told = [
+    let of_record = [
         ("messaging.destination.name", "hookgate.uploadcare.file.uploaded"),
         ("messaging.destination.partition.id", &partition),
         ("messaging.kafka.offset", &offset),
@@ -100,7 +100,7 @@ fn a_delivery_is_two_spans_between_the_senders_and_the_records_trace() {
         ("messaging.operation.type", "send"),
         ("messaging.system", "kafka"),
     ];
-    assert_eq!(of_publish, expected(&told));
+    assert_eq!(of_publish, expected(&of_record));
     for span in [&delivery, &publish] {
         assert_eq!(span.status.as_ref().unwrap().code(), StatusCode::Unset);
         assert!(span.events.is_empty() && span.links.is_empty());
@@ -113,9 +113,9 @@ fn a_delivery_is_two_spans_between_the_senders_and_the_records_trace() {
     assert_eq!(resource, expected(&about));
 }
 
-/// Which deliveries are traced, and what their records tell: the parent decides, else the ratio.
+/// The sender's trace decides whether a delivery is traced. Without one the configured share decides. The record says the same.
 #[test]
-fn the_senders_trace_decides_else_the_sample() {
+fn the_trace_of_the_sender_decides_or_else_the_sample() {
     let check = |sample: u32, flags: Option<&str>, traced_here: bool| {
         let collector = Collector::start();
         let daemon = traced(&collector, &format!("sample = {sample}\n"));
@@ -126,10 +126,10 @@ fn the_senders_trace_decides_else_the_sample() {
         daemon.stop();
         let case = format!("sample {sample}, {flags:?}");
         assert_eq!(collector.spans().len(), if traced_here { 2 } else { 0 }, "{case}");
-        let told: Vec<&str> = header(&record, "traceparent").split('-').collect();
-        assert_eq!(told[1] == TRACE, flags.is_some(), "{case}: {told:?}");
-        assert_ne!(told[2], PARENT, "{case}");
-        assert_eq!(told[3], if traced_here { "01" } else { "00" }, "{case}");
+        let stored: Vec<&str> = header(&record, "traceparent").split('-').collect();
+        assert_eq!(stored[1] == TRACE, flags.is_some(), "{case}: {stored:?}");
+        assert_ne!(stored[2], PARENT, "{case}");
+        assert_eq!(stored[3], if traced_here { "01" } else { "00" }, "{case}");
     };
     check(1, None, true);
     check(1, Some("01"), true);
@@ -140,16 +140,16 @@ fn the_senders_trace_decides_else_the_sample() {
 }
 
 #[test]
-fn without_the_table_the_senders_trace_goes_on_as_it_came() {
+fn without_tracing_the_trace_of_the_sender_is_stored_as_it_came() {
     let check = |parent: &str, state: &str, kept: (&str, &str)| {
         let daemon = Daemon::start();
         assert_eq!(deliver(&daemon, &[("traceparent", parent), ("tracestate", state)]).status, 200);
         let record = the_record(&daemon);
-        let told = |name: &str| {
+        let stored = |name: &str| {
             let found = record.headers.iter().find(|(it, _)| it == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()
         };
-        assert_eq!((&*told("traceparent"), &*told("tracestate")), kept, "{parent} {state}");
+        assert_eq!((&*stored("traceparent"), &*stored("tracestate")), kept, "{parent} {state}");
         assert!(daemon.metric("hookgate_spans_total{result=\"exported\"}").is_some_and(|spans| spans < 0.5));
     };
     let parent = format!("00-{TRACE}-{PARENT}-01");
@@ -158,9 +158,9 @@ fn without_the_table_the_senders_trace_goes_on_as_it_came() {
     check("no parent", "rojo=1", ("", ""));
 }
 
-/// A stranger can send any `traceparent`; no request without a proof costs a span.
+/// A stranger can send any `traceparent`, so a request without a proof has no span.
 #[test]
-fn what_is_not_proven_is_not_traced() {
+fn a_request_without_proof_is_not_traced() {
     let collector = Collector::start();
     let daemon = traced(&collector, "");
     let parent = format!("00-{TRACE}-{PARENT}-01");
@@ -184,13 +184,13 @@ fn what_is_not_proven_is_not_traced() {
 }
 
 #[test]
-fn what_kafka_does_not_take_is_an_error() {
+fn a_record_that_kafka_refuses_is_an_error() {
     let collector = Collector::start();
     let mock = Arc::new(hookgate::kafka::mock::Mock::start(&["another".to_owned()]).unwrap());
     let daemon = Daemon::with(Setup { tables: &collector.table(""), mock: Some(mock), wait: false, ..Setup::default() });
     daemon.wait_until("ready", |it| it.unready().is_none() && !it.missing_topics().is_empty());
     let answer = deliver(&daemon, &[]);
-    // Which of the two it is, is the broker's affair.
+    // It depends on the broker whether the delivery fails or times out.
     assert!(answer.status == 503 && answer.label().starts_with("publish_"), "{answer:?}");
     daemon.stop();
     for kind in [SpanKind::Server, SpanKind::Producer] {
@@ -200,9 +200,9 @@ fn what_kafka_does_not_take_is_an_error() {
     }
 }
 
-/// It is proven, so it is traced, and nothing was sent to Kafka.
+/// A delivery without a schema id is proven, so it has a span. It is not sent to Kafka, so it has only one.
 #[test]
-fn what_has_no_schema_id_yet_is_an_error() {
+fn a_delivery_without_a_schema_id_is_an_error() {
     let collector = Collector::start();
     let tables = format!("{}\n[schema_registry]\nurls = [\"http://127.0.0.1:1\"]\n", collector.table(""));
     let daemon = Daemon::with(Setup { tables: &tables, wait: false, ..Setup::default() });
@@ -229,20 +229,20 @@ fn no_secret_token_signature_or_body_is_exported() {
     let in_path = format!("/webhooks/filesafety/{}", secret("FILESAFETY"));
     assert_eq!(daemon.post(&in_path, &[], body).status, 200);
     daemon.stop();
-    // Two spans of each delivery.
+    // Each delivery has two spans.
     assert_eq!(collector.spans().len(), 2 * (names().count() + 1));
     for export in collector.exports() {
-        let told = format!("{:?}", export.request);
+        let exported = format!("{:?}", export.request);
         for it in &hidden {
-            assert!(!told.contains(it.as_str()), "{it}: {told}");
+            assert!(!exported.contains(it.as_str()), "{it}: {exported}");
         }
-        assert_eq!(leak(&told), None);
+        assert_eq!(leak(&exported), None);
     }
 }
 
-/// The exporter proves itself with a header from a file, which it reads again.
+/// The exporter sends its credentials in a header. They come from a file, which it reads again.
 #[test]
-fn headers_come_from_where_they_are_kept() {
+fn headers_come_from_files_and_variables() {
     let (collector, folder) = (Collector::start(), Folder::new());
     for token in ["Bearer first-of-the-exporter", "Bearer second-of-the-exporter"] {
         keep_secret(token);
@@ -262,9 +262,9 @@ fn headers_come_from_where_they_are_kept() {
     assert!(heads.last().unwrap().contains("authorization: bearer second-of-the-exporter\r\n"));
 }
 
-/// Only authorities that the configuration names are trusted with the headers, and the file is read again.
+/// Only a collector whose certificate is signed by a configured authority gets the headers. The file of authorities is read again.
 #[test]
-fn the_collector_is_trusted_for_its_authority() {
+fn only_a_collector_with_a_trusted_certificate_gets_spans() {
     let (folder, pair) = (Folder::new(), tls::pair());
     let collector = Collector::encrypted(&pair);
     let file = folder.write("ca.pem", tls::pair().certificate);
@@ -279,7 +279,7 @@ fn the_collector_is_trusted_for_its_authority() {
     export("exported");
     assert!(collector.exports()[0].head.contains(&format!("x-scope: {}\r\n", secret("UPLOADCARE").to_lowercase())));
     daemon.stop();
-    // Without the key only what is built in counts.
+    // Without `ca_file` only the built-in authorities count.
     let daemon = traced(&collector, "");
     let before = collector.spans().len();
     assert_eq!(deliver(&daemon, &[]).status, 200);
@@ -288,7 +288,7 @@ fn the_collector_is_trusted_for_its_authority() {
 }
 
 #[test]
-fn a_collector_that_hangs_holds_up_nothing() {
+fn a_collector_that_hangs_delays_nothing() {
     let collector = Collector::start();
     collector.answers(HANGS);
     let daemon = traced(&collector, "timeout = \"60s\"\n[shutdown]\nflush = \"300ms\"\n");
@@ -304,9 +304,9 @@ fn a_collector_that_hangs_holds_up_nothing() {
     assert!(begin.elapsed() < Duration::from_secs(30), "the flush has 300 ms, and the export 60 s: {:?}", begin.elapsed());
 }
 
-/// An outage of the collector is two lines in the log, and every span is counted.
+/// An outage of the collector leads to two lines in the log, and every span is counted.
 #[test]
-fn an_outage_of_the_collector_is_told_once() {
+fn an_outage_of_the_collector_is_logged_once() {
     let (collector, folder, mock) = (Collector::start(), Folder::new(), mock());
     collector.answers(503);
     let tables = format!("[shutdown]\npre_stop = \"0s\"\n{}", collector.table("headers = [\"x-key=env:FRAMEIO\"]\n"));
@@ -332,8 +332,8 @@ fn an_outage_of_the_collector_is_told_once() {
     traced(2, "exported");
     process.signal("TERM");
     let log = process.finish().err;
-    for told in ["spans cannot be exported", "the collector answered 503", "spans are exported again"] {
-        assert_eq!(log.matches(told).count(), 1, "{told}: {log}");
+    for text in ["spans cannot be exported", "the collector answered 503", "spans are exported again"] {
+        assert_eq!(log.matches(text).count(), 1, "{text}: {log}");
     }
     assert!(
         log.lines().any(|line| line.contains("stored a delivery") && line.contains(&format!("\"trace_id\":\"{TRACE}\""))),

@@ -1,4 +1,4 @@
-//! `hookgate tail`: what is read, in which order, and when it ends. `commands` has what it prints of an event.
+//! `hookgate tail`: what it reads, in which order, and when it ends. The tests in `commands` check how it prints an event.
 
 use std::{collections::BTreeSet, process::Command, time::Duration};
 
@@ -16,10 +16,10 @@ use crate::{
     harness::{take_down, wait_until},
 };
 
-/// Topic, partition, key and verdict of a record.
+/// The topic, partition, key and verdict of a record.
 type Of<'a> = (&'a str, i32, &'a str, &'a str);
 
-/// A cluster of its own for each test.
+/// A mock cluster of the test, with a producer and an empty folder for the command.
 struct Cluster {
     mock: Mock,
     producer: FutureProducer,
@@ -42,7 +42,7 @@ impl Cluster {
         self.mock.run(move |cluster| cluster.create_topic(&topic, partitions, 1).unwrap()).unwrap();
     }
 
-    /// Writes records with the headers of a scan around a value that no headers speak of.
+    /// Writes records with the headers of a scan. Their values have only a subject.
     fn write(&self, records: &[Of<'_>]) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         for (topic, partition, key, verdict) in records {
@@ -68,17 +68,17 @@ impl Cluster {
         Process::spawn(&self.folder, &self.arguments(line))
     }
 
-    /// What a line shows: the keys in order.
+    /// Checks the keys of the records that a command line prints, in order.
     fn check(&self, line: &str, expected: &[&str]) {
         let finished = self.run(line);
         assert_eq!(finished.code, Some(0), "{line}: {finished:?}");
         assert_eq!(keys(&finished), expected, "{line}: {finished:?}");
     }
 
-    fn refuse(&self, line: &str, code: i32, told: &str) {
+    fn refuse(&self, line: &str, code: i32, expected: &str) {
         let finished = self.run(line);
         assert_eq!((finished.code, finished.out.as_str()), (Some(code), ""), "{line}: {finished:?}");
-        assert!(finished.err.contains(told), "{line}: {finished:?}");
+        assert!(finished.err.contains(expected), "{line}: {finished:?}");
     }
 }
 
@@ -99,7 +99,7 @@ fn a_line_selects_topics_partitions_offsets_and_records() {
         ("__a.own", 0, "own", "clean"),
     ]);
     let check = |line: &str, expected: &[&str]| cluster.check(&format!("{line} --exit"), expected);
-    // They were written in this order.
+    // The records come in the order in which they were written.
     check("a.one --from-beginning", &["a0", "a1", "a2", "a3"]);
     check("a.* --from-beginning", &["a0", "a1", "a2", "a3", "a4"]);
     check("*.one --from-beginning", &["a0", "a1", "a2", "a3", "b0"]);
@@ -112,7 +112,7 @@ fn a_line_selects_topics_partitions_offsets_and_records() {
     check("a.one --offset 1", &["a1", "a2"]);
     check("a.one --offset 1:0", &["a3"]);
     check("a.one --offset 0:2,1:0", &["a2", "a3"]);
-    // Before the first and behind the last there is the nearest.
+    // An offset after the last record begins at the end.
     check("a.one --offset 99", &[]);
     check("a.* --last 2", &["a3", "a4"]);
     check("a.one --last 99", &["a0", "a1", "a2", "a3"]);
@@ -145,7 +145,7 @@ fn formats_are_for_people_and_for_programs() {
     assert!(shown("--format pretty --color always").contains("\x1b[31minfected"));
 }
 
-/// Waits until a process follows: what comes then is told.
+/// Waits until a process follows a topic, which means that it prints new records.
 fn following(cluster: &Cluster, process: &Process, topic: &str) {
     wait_until("following", || {
         cluster.write(&[(topic, 0, "first", "clean")]);
@@ -154,13 +154,13 @@ fn following(cluster: &Cluster, process: &Process, topic: &str) {
 }
 
 #[test]
-fn following_takes_what_comes_until_it_is_ended() {
+fn following_prints_new_records_until_a_signal() {
     let cluster = Cluster::new(&[("a.old", 1)]);
     cluster.write(&[("a.old", 0, "before", "clean")]);
     let [interrupted, terminated] = ["INT", "TERM"].map(|signal| (signal, cluster.spawn("a.*")));
     following(&cluster, &interrupted.1, "a.old");
     following(&cluster, &terminated.1, "a.old");
-    // Topics that came later are read from their beginning.
+    // New topics are read from their beginning.
     cluster.create("a.new", 1);
     cluster.create("b.new", 1);
     cluster.write(&[("a.new", 0, "new", "clean"), ("b.new", 0, "other", "clean")]);
@@ -171,14 +171,14 @@ fn following_takes_what_comes_until_it_is_ended() {
         assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""), "{signal}: {finished:?}");
         assert!(!finished.out.contains("before") && !finished.out.contains("other"), "{finished:?}");
     }
-    // A limit ends it too, and a time that comes.
+    // A limit and a time end it, too.
     let begun = cluster.run("a.old --from-beginning --limit 1");
     assert_eq!((begun.code, keys(&begun)), (Some(0), vec!["before".to_owned()]));
     assert_eq!(cluster.run("a.old --until +1s").code, Some(0));
 }
 
 #[test]
-fn a_closed_output_is_noticed_though_nothing_comes() {
+fn a_closed_output_is_noticed_although_no_record_comes() {
     let cluster = Cluster::new(&[("a", 1)]);
     let binary = env!("CARGO_BIN_EXE_hookgate");
     let script = format!("{{ {binary} tail a --brokers {}; echo \"exit $?\" >&2; }} | true", cluster.mock.brokers());
@@ -189,12 +189,12 @@ fn a_closed_output_is_noticed_though_nothing_comes() {
 }
 
 #[test]
-fn an_outage_is_told_once_and_outlived() {
+fn an_outage_is_reported_once_and_survived() {
     let cluster = Cluster::new(&[("a", 1)]);
     let process = cluster.spawn("a");
     following(&cluster, &process, "a");
     take_down(&cluster.mock);
-    wait_until("told", || process.err().contains("no broker answers; still trying"));
+    wait_until("reported", || process.err().contains("no broker answers; still trying"));
     cluster.mock.run(|cluster| cluster.broker_up(1).unwrap()).unwrap();
     cluster.write(&[("a", 0, "after", "clean")]);
     wait_until("read", || process.out().contains("\"after\""));
@@ -216,7 +216,7 @@ fn every_flag_is_documented() {
     assert_eq!(formats, help.lines().filter(|line| line.trim_start().starts_with("- ")).count(), "formats");
 }
 
-/// Topics can be read where there is nothing but brokers: what the daemon needs besides is not asked for.
+/// To read topics, brokers are enough. `tail` does not ask for what only the daemon needs.
 #[test]
 fn a_configuration_without_endpoints_is_enough() {
     let cluster = Cluster::new(&[("hookgate.quarantine", 1)]);
@@ -226,10 +226,10 @@ fn a_configuration_without_endpoints_is_enough() {
     for file in ["empty.toml", "prefix.toml"] {
         cluster.check(&format!("--config {file} hookgate.quarantine --from-beginning --exit"), &["a"]);
         cluster.check(&format!("--config {file} * --from-beginning --exit --verdict clean"), &["a"]);
-        // Nobody knows here which endpoints there are, so a name that none has is no mistake.
+        // Without a list of endpoints, an unknown name is no mistake.
         cluster.check(&format!("--config {file} * --from-beginning --exit --endpoint nobody"), &[]);
     }
-    // The others need them.
+    // Other commands need endpoints.
     let checked = hookgate(&cluster.folder, &["check", "--config", "empty.toml", "--brokers", cluster.mock.brokers()]);
     assert_eq!(checked.code, Some(64), "{checked:?}");
     assert!(checked.err.contains("[endpoints]: there is none"), "{checked:?}");

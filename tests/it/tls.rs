@@ -1,4 +1,4 @@
-//! TLS on the webhook port: HTTP/1.1 over it, what it refuses, and a certificate that is replaced while deliveries come in.
+//! TLS on the webhook port: HTTP/1.1 over TLS, what is refused, and a certificate that is replaced while deliveries arrive.
 
 use std::{
     io::{Read as _, Write as _},
@@ -27,7 +27,7 @@ use crate::{
     request_table::{Ask, id},
 };
 
-/// A certificate for `localhost` that nobody but itself has signed, and its key.
+/// A self-signed certificate for `localhost`, and its key.
 #[derive(Clone)]
 pub struct Pair {
     pub certificate: String,
@@ -56,12 +56,12 @@ impl Pair {
     }
 }
 
-/// The table that names the files of a folder.
+/// Returns the table of the configuration with the certificate and the key in a folder.
 pub fn table(folder: &Folder) -> String {
     format!("[http.tls]\ncertificate_file = '{}'\nkey_file = '{}'\n", folder.path("certificate.pem"), folder.path("key.pem"))
 }
 
-/// A daemon with TLS, its certificate, and the folder that this is in.
+/// Starts a daemon with TLS. Returns it with its certificate and the folder of the certificate.
 pub fn daemon(http: &str) -> (Daemon, Pair, Folder) {
     let (folder, pair) = (Folder::new(), pair());
     pair.write(&folder);
@@ -71,7 +71,7 @@ pub fn daemon(http: &str) -> (Daemon, Pair, Folder) {
 
 pub const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
 
-/// What a sender trusts and speaks.
+/// Returns the TLS configuration of a sender: the certificates that it trusts, the versions and the protocols that it offers.
 pub fn client(trusted: &[&Pair], versions: &[&'static SupportedProtocolVersion], alpn: &[&str]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for pair in trusted {
@@ -85,7 +85,7 @@ pub fn client(trusted: &[&Pair], versions: &[&'static SupportedProtocolVersion],
 
 pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
-/// A connection whose handshake is over.
+/// Opens a connection and completes its handshake.
 pub fn shake(to: SocketAddr, config: &Arc<ClientConfig>) -> std::io::Result<Stream> {
     let mut tcp = TcpStream::connect(to)?;
     tcp.set_read_timeout(Some(UNANSWERED))?;
@@ -97,7 +97,7 @@ pub fn shake(to: SocketAddr, config: &Arc<ClientConfig>) -> std::io::Result<Stre
     Ok(StreamOwned::new(tls, tcp))
 }
 
-/// What a stub shows that speaks TLS.
+/// Returns the TLS configuration of a stub with a certificate.
 pub fn server(pair: &Pair) -> Arc<ServerConfig> {
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
@@ -105,12 +105,12 @@ pub fn server(pair: &Pair) -> Arc<ServerConfig> {
     Arc::new(builder.with_single_cert(vec![pair.der()], key).unwrap())
 }
 
-/// A connection that came in, whose handshake is part of the first read.
+/// Returns the TLS stream of an accepted connection. The first read does the handshake.
 pub fn serve(tcp: TcpStream, config: &Arc<ServerConfig>) -> StreamOwned<ServerConnection, TcpStream> {
     StreamOwned::new(ServerConnection::new(Arc::clone(config)).unwrap(), tcp)
 }
 
-/// One HTTP/1.1 request and its answer, on a connection of its own.
+/// Sends one HTTP/1.1 request as the last one of a connection, and returns the answer.
 fn exchange(mut stream: Stream, ask: &Ask) -> Answer {
     let last = ask.clone().header("connection", "close");
     stream.write_all(&whole(&last)).unwrap();
@@ -129,7 +129,7 @@ fn deliveries_come_over_both_versions_of_tls() {
     let ask = Ask::signed("frameio", &fixture("frameio/v4_file.ready.json"));
     let mut ids = Vec::new();
     for version in [&TLS12, &TLS13] {
-        // HTTP/2 is not spoken: a sender that prefers it gets what it offers beside.
+        // HTTP/2 is not supported. A sender that prefers it gets HTTP/1.1, if it offers that too.
         for (offered, chosen) in [(&["http/1.1"][..], Some("http/1.1")), (&[], None), (&["h2", "http/1.1"], Some("http/1.1"))] {
             let config = client(&[&pair], &[version], offered);
             let stream = shake(daemon.webhooks, &config).unwrap();
@@ -141,19 +141,19 @@ fn deliveries_come_over_both_versions_of_tls() {
         }
     }
     ids.dedup();
-    assert_eq!(ids.len(), 1, "the same delivery by whatever way");
+    assert_eq!(ids.len(), 1, "the same delivery has the same id over every version");
     assert_eq!(daemon.records_of(&["hookgate.frameio.file.ready"]).len(), 6);
     assert_eq!(expiry(&daemon), Some(2_208_988_800.0));
 }
 
 #[test]
-fn what_is_not_tls_is_refused_and_counted() {
+fn connections_without_tls_are_refused_and_counted() {
     let (daemon, pair, _folder) = daemon("");
     let plain = parse(crate::limits::raw(&daemon, &whole(&Ask::signed("filesafety", &body(100)))).as_bytes());
     assert_eq!(plain.status, 0, "{plain:?}");
     wait_for_faults(&daemon, "tls", 1);
 
-    // The same hello twice, but for its version: TLS 1.1 hears that it is too old (alert 70), TLS 1.2 does not.
+    // The two hellos differ only in their version. TLS 1.1 is answered that it is too old (alert 70), TLS 1.2 is not.
     let hello = |version: u8| {
         let head = [[3, version].as_slice(), &[7; 32], &[0, 0, 2, 0xc0, 0x2b, 1, 0, 0, 8, 0, 13, 0, 4, 0, 2, 4, 3]].concat();
         let handshake = [&[1, 0, 0, u8::try_from(head.len()).unwrap()], head.as_slice()].concat();
@@ -178,40 +178,40 @@ fn what_is_not_tls_is_refused_and_counted() {
 }
 
 #[test]
-fn whoever_does_not_go_on_is_left() {
+fn silent_connections_are_closed() {
     let (daemon, pair, _folder) = daemon("header_timeout = \"2s\"\nidle_timeout = \"2500ms\"");
     let silent = connect(&daemon);
     let mut half = connect(&daemon);
     half.write_all(&[22, 3, 1, 0, 200, 1]).unwrap();
     let mut idle = shake(daemon.webhooks, &client(&[&pair], BOTH, &["http/1.1"])).unwrap();
     assert_eq!((rest(&silent).as_str(), rest(&half).as_str()), ("", ""));
-    // Silence ends in order, in TLS too: without its word for it, this would be an error.
+    // The daemon ends a silent TLS connection with a close_notify. Without that, the read would return an error.
     assert_eq!(idle.read_to_end(&mut Vec::new()).unwrap(), 0);
     wait_for_faults(&daemon, "header_timeout", 2);
     wait_until("all are closed", || daemon.metric("hookgate_connections") == Some(0.0));
 }
 
-/// As over plain TCP: the side of the connection that is closed is that of requests.
+/// As over plain TCP, a sender may close its side of the connection after the request.
 #[test]
 fn a_sender_that_closes_its_side_is_answered() {
     let (daemon, pair, _folder) = daemon("");
-    for tells in [true, false] {
+    for notifies in [true, false] {
         let mut stream = shake(daemon.webhooks, &client(&[&pair], BOTH, &[])).unwrap();
         stream.write_all(&whole(&Ask::signed("filesafety", &body(100)))).unwrap();
-        if tells {
+        if notifies {
             stream.conn.send_close_notify();
         }
         stream.flush().unwrap();
         stream.sock.shutdown(Shutdown::Write).unwrap();
         let mut bytes = Vec::new();
         let _end = stream.read_to_end(&mut bytes);
-        assert_eq!(parse(&bytes).status, 200, "tells so: {tells}");
+        assert_eq!(parse(&bytes).status, 200, "with close_notify: {notifies}");
     }
     assert_eq!(daemon.metric("hookgate_connection_faults_total{reason=\"cut_off\"}"), Some(0.0));
 }
 
 #[test]
-fn a_new_certificate_is_shown_without_a_lost_delivery() {
+fn a_new_certificate_is_used_without_a_lost_delivery() {
     let (daemon, old, folder) = daemon("");
     let new = pair_until(2039);
     let config = client(&[&old, &new], BOTH, &["http/1.1"]);
@@ -221,7 +221,7 @@ fn a_new_certificate_is_shown_without_a_lost_delivery() {
         || shake(daemon.webhooks, &client(&[&old, &new], BOTH, &[])).unwrap().conn.peer_certificates().unwrap()[0].clone();
     thread::scope(|scope| {
         let load = scope.spawn(|| {
-            // One more connection that stays open across the change.
+            // This connection stays open during the change.
             let mut kept = shake(daemon.webhooks, &config).unwrap();
             while !stop.load(Ordering::Relaxed) {
                 let fresh = exchange(shake(daemon.webhooks, &config).unwrap(), &ask);
@@ -233,7 +233,7 @@ fn a_new_certificate_is_shown_without_a_lost_delivery() {
         wait_until("under load", || delivered.load(Ordering::Relaxed) > 20);
         assert_eq!(shown(), old.der());
 
-        // Half of it does not fit, a broken one neither, and one that has expired is worse than the old one.
+        // A new key without its certificate is not used.
         folder.replace("key.pem", &new.key);
         thread::sleep(Duration::from_millis(2500));
         assert_eq!(shown(), old.der(), "half of a pair");
@@ -246,9 +246,9 @@ fn a_new_certificate_is_shown_without_a_lost_delivery() {
     });
 }
 
-/// The log is that of a real process, because it tells why.
+/// This test uses a real process, because its log says why a certificate is not used.
 #[test]
-fn a_bad_new_certificate_is_told_and_not_used() {
+fn a_bad_new_certificate_is_logged_and_not_used() {
     let (folder, mock) = (Folder::new(), crate::lifecycle::mock());
     let good = pair();
     good.write(&folder);
@@ -256,20 +256,20 @@ fn a_bad_new_certificate_is_told_and_not_used() {
     let process = crate::binary::Process::spawn(&folder, &["serve"]);
     let (webhooks, _) = process.addresses();
     let trusting = client(&[&good], BOTH, &["http/1.1"]);
-    let told = |why: &str| {
+    let logged = |why: &str| {
         wait_until(why, || {
             process.err().lines().any(|line| line.contains("the changed certificate is not used") && line.contains(why))
         });
-        assert!(shake(webhooks, &trusting).is_ok(), "the old one is shown: {why}");
+        assert!(shake(webhooks, &trusting).is_ok(), "the old certificate is still used: {why}");
     };
     folder.replace("key.pem", pair().key);
-    told("not that of the first certificate");
+    logged("not that of the first certificate");
     folder.replace("certificate.pem", "no certificate");
-    told("holds no certificate");
+    logged("holds no certificate");
     pair_until(2020).write(&folder);
-    told("has expired");
+    logged("has expired");
     std::fs::remove_file(folder.path("key.pem")).unwrap();
-    told("no such file");
+    logged("no such file");
     let new = pair();
     new.write(&folder);
     wait_until("changed", || process.err().contains("the certificate has changed"));
@@ -280,7 +280,7 @@ fn a_bad_new_certificate_is_told_and_not_used() {
     }
 }
 
-/// The problems that a table with these keys and files of a folder has.
+/// Checks the problems of a table with these keys and files of a folder.
 #[track_caller]
 fn check_pair(folder: &Folder, keys: &[(&str, &str)], expected: &[&str]) {
     let lines = keys.iter().map(|(key, file)| format!("{key} = '{}'\n", folder.path(file))).collect::<Vec<_>>().concat();

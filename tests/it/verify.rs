@@ -6,7 +6,7 @@ use crate::{
     harness::{self, Daemon, NOW, SECRETS, fixture, fixtures, secret},
 };
 
-/// `verify` over one body and one set of flags; `at` is in seconds since the epoch.
+/// Runs `verify` with a body and flags, and checks its exit code and that it prints these texts.
 fn verify(target: &str, body: &[u8], flags: &[&str], code: i32, expected: &[&str]) {
     let folder = Folder::new();
     folder.write("body", body);
@@ -52,9 +52,9 @@ fn verify_passes_the_vectors_of_the_providers() {
     assert!(fixtures().exists());
 }
 
-/// For programs: the same verdict and the same explanation, whatever is in the body.
+/// As JSON, `verify` gives programs the same verdict and the same explanation, also for a body with control characters.
 #[test]
-fn verify_tells_programs_the_same() {
+fn verify_prints_the_same_as_json() {
     let check = |first: &str, body: &str, sign: &str, code: i32, expected: serde_json::Value, explained: &str| {
         let folder = Folder::new();
         folder.write("body", body);
@@ -65,8 +65,8 @@ fn verify_tells_programs_the_same() {
         let finished = check(&folder, &flags, code, &[]);
         assert_eq!(finished.out.lines().count(), 1, "{finished:?}");
         assert!(!finished.out.trim_end().contains(char::is_control), "{finished:?}");
-        let mut told: serde_json::Value = serde_json::from_str(&finished.out).unwrap();
-        assert_eq!((&told["provider"], &told["endpoint"]), (&"uploadcare".into(), &"uploadcare".into()));
+        let mut report: serde_json::Value = serde_json::from_str(&finished.out).unwrap();
+        assert_eq!((&report["provider"], &report["endpoint"]), (&"uploadcare".into(), &"uploadcare".into()));
         let (tried, not_tried) = match first {
             "env:NOT_SET" => (
                 vec![2],
@@ -76,13 +76,13 @@ fn verify_tells_programs_the_same() {
             ),
             _ => (vec![1, 2], Vec::new()),
         };
-        assert_eq!((&told["slots_tried"], &told["not_tried"]), (&tried.into(), &not_tried.into()));
-        let lines = told["explanation"].as_array().unwrap();
-        assert!(lines.iter().any(|line| line.as_str().unwrap().contains(explained)), "{explained}: {told}");
-        if let Some(event) = told["event"].as_object_mut() {
+        assert_eq!((&report["slots_tried"], &report["not_tried"]), (&tried.into(), &not_tried.into()));
+        let lines = report["explanation"].as_array().unwrap();
+        assert!(lines.iter().any(|line| line.as_str().unwrap().contains(explained)), "{explained}: {report}");
+        if let Some(event) = report["event"].as_object_mut() {
             assert_eq!(event.remove("id").unwrap().as_str().map(str::len), Some(36));
         }
-        assert_eq!(serde_json::json!({"refused": told["refused"], "event": told["event"]}), expected);
+        assert_eq!(serde_json::json!({"refused": report["refused"], "event": report["event"]}), expected);
     };
     let body = "{\"hook\":{\"event\":\"file.stored\"},\"data\":{\"uuid\":\"a\u{9b}b\"}}";
     let quarantined = serde_json::json!({"reason": "bad_subject", "detail": "data.uuid: holds control characters"});
@@ -97,18 +97,18 @@ fn verify_tells_programs_the_same() {
         "signed: ",
     );
     let refused = |label: &str| serde_json::json!({"refused": label, "event": null});
-    // The one that cannot be read may be right.
+    // The secret that cannot be read may be the right one.
     check("env:NOT_SET", &good, "another", 1, refused("no_secret"), "no_secret");
     check("env:UPLOADCARE_OLD", &good, "another", 1, refused("bad_signature"), "none of the secrets signs these bytes");
     check("env:UPLOADCARE_OLD", &good, "", 1, refused("missing_signature"), "x-uc-signature: missing");
-    // Its key is its id, which is another for each body.
+    // The key of a quarantined event is its id, which depends on the body.
     let id = hookgate::encode::delivery_id("uploadcare", "", body.as_bytes());
     check("env:UPLOADCARE_OLD", body, body, 0, event("quarantine", quarantined, "file.stored", &id), "signed: ");
 }
 
-/// A secret with something around it verifies nothing, and nobody can see a blank.
+/// A secret with other characters around it verifies nothing, and people do not see a blank. So `verify` tries the secret without them.
 #[test]
-fn verify_tries_the_secret_without_what_is_around_it() {
+fn verify_tries_the_secret_without_characters_around_it() {
     const HINT: &str = "but the secret would fit without what is around it: file:secret ";
     let (secret, body) = ("hunter2-hunter2-hunter2", br#"{"hook":{"event":"file.stored"},"data":{"uuid":"a"}}"#);
     crate::harness::keep_secret(secret);
@@ -122,10 +122,10 @@ fn verify_tries_the_secret_without_what_is_around_it() {
             for json in [&[][..], &["--json"]] {
                 let flags = ["verify", provider, "--body", "body", "--secret", "file:secret"];
                 let finished = commands::check(&folder, &[&flags, &proof[..], json].concat(), code, &[]);
-                let told = finished.out.replace("\\\"", "\"");
-                assert_eq!(told.contains(HINT), remark.is_some(), "{content:?}: {told}");
-                assert!(remark.is_none_or(|remark| told.contains(&format!("{HINT}{remark}; "))), "{content:?}: {told}");
-                assert!(!told.contains(secret), "{told}");
+                let out = finished.out.replace("\\\"", "\"");
+                assert_eq!(out.contains(HINT), remark.is_some(), "{content:?}: {out}");
+                assert!(remark.is_none_or(|remark| out.contains(&format!("{HINT}{remark}; "))), "{content:?}: {out}");
+                assert!(!out.contains(secret), "{out}");
             }
         }
     };
@@ -139,7 +139,7 @@ fn verify_tries_the_secret_without_what_is_around_it() {
     check(&format!("TOKEN = {secret}\n"), secret, 1, Some("begins with a name and \"=\""));
     check(&format!("{{\"token\": \"{secret}\"}}\n"), secret, 1, Some("is JSON"));
     check(&format!("another-one\n{secret}\n"), secret, 1, Some("has several lines"));
-    // It is another one all the same.
+    // Another secret is wrong, also without the characters around it.
     check(&format!("{secret} "), "another-one-another-one", 1, None);
     check(secret, "another-one-another-one", 1, None);
 }
@@ -194,7 +194,7 @@ fn verify_explains_what_is_wrong_with_a_request() {
 }
 
 #[test]
-fn verify_knows_tokens_in_urls() {
+fn verify_checks_tokens_in_urls() {
     let body = br#"{"event":"scan.complete","scan_id":"s-1"}"#;
     let token = SECRETS.iter().find(|(name, _)| *name == "FILESAFETY").unwrap().1;
     let check = |url: Option<&str>, code: i32, expected: &[&str]| {
@@ -221,13 +221,13 @@ fn verify_knows_tokens_in_urls() {
     check(None, 1, &["missing_signature", "--url"]);
 }
 
-/// With a configured endpoint, `verify --url` takes the paths at which the daemon has that endpoint, and no others.
+/// For a configured endpoint, `verify --url` accepts the paths of that endpoint in the daemon, and no others.
 #[test]
-fn verify_takes_a_url_for_what_the_daemon_takes_it() {
+fn verify_reads_a_url_as_the_daemon_does() {
     let (daemon, folder) = (Daemon::start(), configured("127.0.0.1:1"));
     let bodies = [("uploadcare", "uploadcare/vector1_body.bin"), ("filesafety", "filesafety/docs_scan.complete_current.json")];
     let bodies = bodies.map(|(endpoint, file)| (endpoint, fixture(file)));
-    // What the daemon answers to a delivery that is signed for this endpoint, at this path.
+    // `answer` is the daemon's answer to a delivery at this path that is signed for this endpoint.
     let check = |endpoint: &str, path: &str, answer: u16| {
         let body = &bodies.iter().find(|(name, _)| *name == endpoint).unwrap().1;
         folder.write("body", body);
@@ -255,7 +255,7 @@ fn verify_takes_a_url_for_what_the_daemon_takes_it() {
     for path in ["nosuch?token=TOKEN", "nosuch/TOKEN", "FileSafety/TOKEN", "filesafety%2FTOKEN", "filesafety/x/TOKEN"] {
         check("filesafety", &format!("/webhooks/{path}"), 404);
     }
-    // Those are endpoints too, and want proofs of their own.
+    // These paths are of other endpoints, which demand their own proofs.
     check("uploadcare", "/webhooks/frameio", 401);
     check("filesafety", "/webhooks/filespin?token=TOKEN", 401);
 }

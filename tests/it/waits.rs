@@ -1,14 +1,14 @@
-//! Waiting for what has to happen, on a machine that may be busy.
+//! Waits for conditions, on a machine that may be busy.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-/// How long something may take that has no deadline of its own: so long that a busy machine does not need it.
+/// The longest wait for a condition that has no deadline of its own. Even a busy machine needs less.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until something holds, for at most [`PATIENCE`].
+/// Waits until a condition holds, for at most [`PATIENCE`].
 pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let begin = Instant::now();
     while !holds() {
@@ -17,7 +17,7 @@ pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// Says that it is over when it is dropped, also where a test fails beside the threads that look at it.
+/// Sets its flag when it is dropped. So threads that watch the flag end also when the test fails.
 pub struct Over<'a>(pub &'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -26,7 +26,7 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Does something, and measures for how long at most a thread beside it had to wait for this machine.
+/// Does some work. Returns its result, and the longest time for which the machine kept a thread beside it waiting.
 pub fn beside_a_clock<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     const TICK: Duration = Duration::from_millis(10);
     let over = AtomicBool::new(false);
