@@ -12,14 +12,14 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 
 /**
  * Prints every record of some topics as one JSON object per line, decoded by the standard Java deserializer: Confluent's, which asks the
- * schema registry for the schema that a value was written with. It makes of a value what the given class tells, or, where none is given, a
- * DynamicMessage of what is registered, with no generated code at all.
+ * schema registry for the schema that a value was written with. It decodes a value to the given class, or, without one, to a
+ * DynamicMessage of the registered schema, without any generated code.
  *
  * <p>example: java -cp "$(scripts/tools/java)" tests/kafka/Deserialize.java 127.0.0.1:19092 http://127.0.0.1:19880/apis/ccompat/v7 \
  * hookgate.quarantine 'specific.protobuf.value.type=hookgate.v1.EventOuterClass$Event'
  *
- * <p>Brokers, the URL of the registry's Confluent API, comma-separated topics, then settings of the consumer. Each line holds topic, key,
- * event, and the name of the class that the event came in.
+ * <p>The arguments are brokers, the URL of the registry's Confluent API, comma-separated topics, then settings of the consumer. Each line
+ * has topic, key, event, and the name of the class of the decoded event.
  */
 final class Deserialize {
     private static final JsonFormat.Printer PRINTER =
@@ -40,7 +40,7 @@ final class Deserialize {
         }
     }
 
-    /** All records from the beginning to the ends as they are now. */
+    /** Prints all records from the beginning to the present ends. */
     private static void printAll(KafkaConsumer<String, Message> consumer, List<String> topics) throws Exception {
         List<TopicPartition> partitions = topics.stream()
                 .flatMap(topic -> consumer.partitionsFor(topic).stream())

@@ -1,4 +1,4 @@
-//! Records are CloudEvents: the official SDK of another language takes every one of them off a real Kafka.
+//! Records are CloudEvents: the official SDK of another language reads every record from a real Kafka.
 
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ fn the_sdk_reads_every_record() {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         assert_eq!(attributes["specversion"], "1.0");
         assert_eq!((&attributes["id"], &attributes["subject"]), (&event["id"], &event["subject"]), "{line}");
-        // The SDK's name of the record key.
+        // The SDK uses this name for the record key.
         assert_eq!(attributes["partitionkey"], event["subject"], "{line}");
         assert_eq!(attributes["source"], format!("/hookgate/{}", text("endpoint")), "{line}");
         assert_eq!(attributes["datacontenttype"], "application/protobuf", "{line}");
@@ -40,13 +40,13 @@ fn the_sdk_reads_every_record() {
     }
     assert!(timed > 10 && timed < events.len() && quarantined > 0, "{timed} with a time, {quarantined} quarantined");
 
-    // The SDK does check: a record that lacks what it cannot make up (as it does with an id) is refused.
+    // The SDK checks records: it refuses one without an attribute that it cannot invent. (It does invent an id.)
     for header in ["ce_source", "ce_type"] {
         let refused = python(&[&read[..], &["--without", header]].concat());
-        let told = String::from_utf8_lossy(&refused.stderr);
-        assert_eq!((refused.status.code(), told.contains(&header[3..])), (Some(1), true), "{header}: {told}");
+        let error = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!((refused.status.code(), error.contains(&header[3..])), (Some(1), true), "{header}: {error}");
     }
-    // One that it does not require may be absent.
+    // An attribute that it does not require may be absent.
     let without_time: Vec<Value> = python_lines(&[&read[..], &["--without", "ce_time"]].concat());
     assert!(without_time.len() == events.len() && without_time.iter().all(|line| line["attributes"].get("time").is_none()));
 }

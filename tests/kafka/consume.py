@@ -2,13 +2,13 @@
 """Prints every record of some Kafka topics as one JSON object per line, decoded by code that is not Hookgate's.
 
 It reads from each partition's first offset to the end that the partition had at the start, joins no consumer group, and
-decodes with Python classes that it generates from `proto/` on the spot: what it can read, any consumer can.
+decodes with Python classes that it generates from `proto/` at each start: what it can read, any consumer can.
 
 example: consume.py --brokers 127.0.0.1:19092 --topics hookgate.filesafety.scan.complete,hookgate.quarantine
 
-Each line holds topic, partition, offset, timestamp_ms, key, headers (a list of [name, value]), value_sha256 (hex) and
-event, the decoded `hookgate.v1.Event` with the schema's own field names; a value that cannot be decoded is null with
-the reason beside it as decode_error. Exit codes: 0 all was read (even if that is nothing), 1 not, 2 usage.
+Each line has topic, partition, offset, timestamp_ms, key, headers (a list of [name, value]), value_sha256 (hex) and
+event, the decoded `hookgate.v1.Event` with the schema's own field names. If a value cannot be decoded, event is null and
+decode_error says why. Exit codes: 0 all was read (even if that is nothing), 1 not, 2 usage.
 """
 
 import argparse
@@ -30,7 +30,7 @@ PROTO = Path(__file__).resolve().parents[2] / "proto"
 
 
 class Failed(Exception):
-    """Reading could not be finished; the text says why."""
+    """Not everything could be read. The text says why."""
 
 
 def arguments():
@@ -55,7 +55,7 @@ def arguments():
 
 
 def event_class(proto):
-    """The class of `hookgate.v1.Event`, generated from the schema into a folder that is gone afterwards."""
+    """Returns the class of `hookgate.v1.Event`. It is generated from the schema into a temporary folder."""
     sources = [str(path) for path in sorted(proto.rglob("*.proto"))]
     well_known = Path(protoc.__file__).parent / "_proto"
     with tempfile.TemporaryDirectory() as folder:
@@ -70,15 +70,15 @@ def event_class(proto):
 
 
 class Reader:
-    """A consumer without a group, and the one deadline of all its waits."""
+    """A consumer without a group, with one deadline for all its waits."""
 
     def __init__(self, options):
         self.ends_at = time.monotonic() + options.timeout
-        # The cause of a refused connection or log-in is told only here; the failed call itself merely times out.
+        # Only the error callback gets the cause of a refused connection or log-in. The failed call itself merely times out.
         self.cause = None
         properties = {
             "bootstrap.servers": options.brokers,
-            # librdkafka asks for a name although nothing is ever committed or joined.
+            # librdkafka demands a name although this consumer never commits or joins a group.
             "group.id": "hookgate-consume",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
@@ -86,7 +86,7 @@ class Reader:
             "auto.offset.reset": "error",
             "security.protocol": options.security,
             "error_cb": self.remember,
-            # The cause is reported by us, once, instead of in a log line per attempt.
+            # This program reports the cause once, instead of librdkafka in a log line per attempt.
             "log_level": 0,
         }
         optional = {
@@ -104,23 +104,23 @@ class Reader:
             self.cause = error.str()
 
     def left(self):
-        """Seconds until the deadline; fails when it has passed."""
+        """Returns the seconds until the deadline. Fails when it has passed."""
         left = self.ends_at - time.monotonic()
         if left <= 0:
             raise Failed(f"timed out; last error of the connection: {self.cause or 'none'}")
         return left
 
     def ask(self, call, *positional):
-        """Calls a method that takes a time-out; a failure names the connection's own error where there is one."""
+        """Calls a method with the remaining time as its timeout. A failure names the last error of the connection, if there is one."""
         try:
             return call(*positional, timeout=self.left())
         except KafkaException as error:
-            # Callbacks are only called while polling.
+            # librdkafka calls callbacks only during a poll.
             self.consumer.poll(0)
             raise Failed(f"{error.args[0].str()}; last error of the connection: {self.cause or 'none'}") from error
 
     def partitions(self, options):
-        """Every partition of the wanted topics."""
+        """Returns every partition of the selected topics."""
         known = self.ask(self.consumer.list_topics).topics
         if options.prefix is not None:
             names = sorted(name for name in known if name.startswith(options.prefix))
@@ -132,7 +132,7 @@ class Reader:
         return [TopicPartition(name, number) for name in names for number in sorted(known[name].partitions)]
 
     def records(self, partitions):
-        """All records from the beginning to the ends as they were at the start."""
+        """Returns all records from the beginning to the ends as they were at the start."""
         ends = {}
         for partition in partitions:
             low, high = self.ask(self.consumer.get_watermark_offsets, partition)
@@ -146,8 +146,9 @@ class Reader:
                 where = message.topic(), message.partition()
                 error = message.error()
                 if message.topic() is None:
-                    # About the connection, not a record. The coordinator of a group is looked up although none is
-                    # joined, so a reader without permission for groups gets a refusal that does not matter.
+                    # This error is about the connection, not about a record. librdkafka looks for the coordinator of a
+                    # group although no group is joined, so a reader without permission for groups gets a refusal that
+                    # does not matter.
                     self.remember(error)
                     continue
                 if error is None:
@@ -155,7 +156,7 @@ class Reader:
                         yield message
                     reached = message.offset() + 1
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    # Transaction markers and compacted offsets are no records: the end may be reached without one.
+                    # Transaction markers and compacted offsets are no records, so the end can be reached without a record.
                     reached = message.offset()
                 else:
                     raise Failed(f"{where[0]}[{where[1]}]: {error.str()}")
@@ -164,7 +165,7 @@ class Reader:
 
 
 def describe(message, event_type):
-    """One record as what is printed of it."""
+    """Returns a record as it is printed."""
     value = message.value() or b""
     record = {
         "topic": message.topic(),
@@ -183,7 +184,7 @@ def describe(message, event_type):
 
 
 def text(data):
-    """Bytes as text; what is not UTF-8 stays visible as \\x escapes."""
+    """Returns bytes as text. Bytes that are not UTF-8 become \\x escapes."""
     return None if data is None else data.decode("utf-8", "backslashreplace")
 
 
@@ -199,7 +200,7 @@ def main():
         print(f"consume.py: {failure}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # The reader of our output, such as `head`, has seen enough.
+        # The reader of the output, such as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 

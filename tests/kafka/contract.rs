@@ -1,4 +1,4 @@
-//! What docs/consumers.md promises and only another client, or several partitions, can show.
+//! Promises of docs/consumers.md that only another client or several partitions can test.
 
 use std::collections::BTreeSet;
 
@@ -15,11 +15,11 @@ use crate::{
     support::{consume_plain, prefix, publishing, python_reads},
 };
 
-/// What the document's program says of each event, with each secret.
+/// Runs the program of the document with pairs of event and secret, and returns what it prints for each.
 fn shown(questions: &[(&[u8], &str)]) -> Vec<Value> {
     let lines = questions.iter().map(|(event, secret)| format!("{} {}\n", hex::encode(secret), hex::encode(event)));
-    let told = python_reads("tests/kafka/verify.py", &lines.collect::<String>());
-    told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let printed = python_reads("tests/kafka/verify.py", &lines.collect::<String>());
+    printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn the_documented_program_proves_stored_events_again() {
             assert_eq!(daemon.deliver(provider.name, body.as_bytes()).status, 200, "{name}");
         }
     }
-    // The real delivery that its body was captured from is too old for this clock, but the bytes can be signed anew.
+    // The captured delivery is too old for this clock, but its body can be signed again.
     assert_eq!(daemon.deliver("frameio", &fixture("frameio/vector1_legacy_body.bin")).status, 200);
     assert_eq!(daemon.deliver("uploadcare", &fixture("uploadcare/constructed/vector_unicode_utf8_body.bin")).status, 200);
 
@@ -55,7 +55,7 @@ fn the_documented_program_proves_stored_events_again() {
 }
 
 #[test]
-fn the_documented_program_refuses_what_was_changed() {
+fn the_documented_program_refuses_changed_events() {
     let daemon = Daemon::start();
     for endpoint in ["frameio", "uploadcare"] {
         let body = fixture(if endpoint == "frameio" { "frameio/v4_file.ready.json" } else { "uploadcare/vector1_body.bin" });
@@ -79,7 +79,7 @@ fn the_documented_program_refuses_what_was_changed() {
 }
 
 #[test]
-fn retries_lie_in_one_partition_in_the_order_of_their_answers() {
+fn retries_are_in_one_partition_in_the_order_of_their_answers() {
     const PARTITIONS: u32 = 6;
     let prefix = prefix("");
     let daemon = publishing(&prefix, PARTITIONS);
@@ -87,14 +87,14 @@ fn retries_lie_in_one_partition_in_the_order_of_their_answers() {
     for provider in provider::ALL {
         let body = (provider.sample)(provider.types[0].name).unwrap();
         let mut answered = Vec::new();
-        // Three attempts: the bytes as they were, then signed anew where the provider signs the time.
+        // There are three attempts: two with the same bytes, and one at a later time, which is signed again if the provider signs the time.
         for time in [NOW, NOW, NOW + 15] {
             let (path, headers) =
                 signed_with(provider.name, secret(&provider.name.to_uppercase()), &time.to_string(), body.as_bytes());
             let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             let answer = request(daemon.webhooks, "POST", &path, &headers, body.as_bytes());
-            let told: Value = serde_json::from_str(&answer.body).unwrap();
-            answered.push(told["id"].clone());
+            let body: Value = serde_json::from_str(&answer.body).unwrap();
+            answered.push(body["id"].clone());
         }
         assert_eq!(answered[0], answered[1], "{}", provider.name);
         assert_eq!(answered[1] == answered[2], !provider.signs_time(), "{}", provider.name);

@@ -4,7 +4,7 @@ schema registry for the schema that a value was written with.
 
 example: deserialize.py --brokers 127.0.0.1:19092 --registry http://127.0.0.1:19880/apis/ccompat/v7 --topics hookgate.quarantine
 
-Its `Event` class is generated from `proto/` on the spot. Each line holds topic, key and event. Exit codes: 0 all was read, 1 not.
+Its `Event` class is generated from `proto/` at each start. Each line has topic, key and event. Exit codes: 0 all was read, 1 not.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from consume import PROTO, event_class
 
 
 def records(brokers, topics):
-    """All records from the beginning to the ends as they are now."""
+    """Returns all records from the beginning to the present ends."""
     settings = {"bootstrap.servers": brokers, "group.id": "hookgate-deserialize", "enable.auto.commit": False, "enable.partition.eof": True}
     consumer = Consumer(settings)
     partitions = [

@@ -1,4 +1,4 @@
-//! `hookgate dev --kafka` and `hookgate tail`.
+//! `hookgate dev --kafka` and `hookgate tail` on a real Kafka.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::{
 
 #[test]
 fn dev_runs_on_a_real_kafka_and_tail_reads_what_it_wrote() {
-    // Neither of the two reads a configuration; the folder keeps them away from any.
+    // Neither command reads a configuration, so the folder has none.
     let site = Site::new("");
     site.forget();
     let brokers = plain();
@@ -18,7 +18,7 @@ fn dev_runs_on_a_real_kafka_and_tail_reads_what_it_wrote() {
         let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         (ran, lines)
     };
-    // A broker that is used again holds the events of earlier runs.
+    // If the broker has been used before, it has the events of earlier runs.
     let (_, before) = tail();
 
     let dev = site.run(&["dev", "--kafka", &brokers, "--exit"]);

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""An issuer of tokens for the Kafka tests: the token endpoint of OpenID Connect's client credentials, and nothing more.
+"""An issuer of tokens for the Kafka tests: only the token endpoint of OpenID Connect's client credentials.
 
-POST /token issues a JWT (RS256) for the subject to whoever shows the client id and secret (HTTP basic authentication); GET
-/issued tells how many tokens it has issued. The secret is a file that is read for each request, so that a test can change it. It
-prints its URL when it listens, and ends when its standard input does.
+POST /token issues a JWT (RS256) for the subject to a client that sends the client id and secret (HTTP basic authentication). GET
+/issued returns how many tokens it has issued. It reads the secret from a file for each request, so that a test can change it. It
+prints its URL when it listens, and ends when its standard input ends.
 
 example: issuer.py --key issuer.key --client hookgate --secret-file secret --subject writer --lifetime 10
 """
@@ -27,7 +27,7 @@ def base64url(data):
 
 
 def token(arguments):
-    """A JWT that the brokers' key set verifies."""
+    """Returns a JWT that the key set of the brokers verifies."""
     now = int(time.time())
     claims = {
         "iss": "https://issuer.test",
@@ -80,19 +80,19 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Nothing: the tests ask for what they want to know."""
+        """Logs nothing, because the tests ask for what they need to know."""
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--key", required=True, help="the private key that signs, as PEM")
     parser.add_argument("--client", required=True, help="the client id")
-    parser.add_argument("--secret-file", required=True, help="the file with the client's secret, as it is")
-    parser.add_argument("--subject", required=True, help="whom the tokens are for")
-    parser.add_argument("--lifetime", type=int, required=True, help="how long they are good, in seconds")
-    parser.add_argument("--scope", help="the scope that must be asked for; without it none may be")
-    parser.add_argument("--certificate", help="speak HTTPS with this certificate and key, in one PEM file")
-    parser.add_argument("--port", type=int, default=0, help="listen there instead of on a free port")
+    parser.add_argument("--secret-file", required=True, help="the file whose exact content is the client's secret")
+    parser.add_argument("--subject", required=True, help="the user that the tokens are for")
+    parser.add_argument("--lifetime", type=int, required=True, help="how long the tokens are valid, in seconds")
+    parser.add_argument("--scope", help="the scope that a client must ask for; without this flag it must ask for none")
+    parser.add_argument("--certificate", help="use HTTPS with this certificate and key, in one PEM file")
+    parser.add_argument("--port", type=int, default=0, help="listen on this port instead of a free one")
     arguments = parser.parse_args()
     server = ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler)
     server.arguments = arguments

@@ -1,4 +1,4 @@
-//! Ten thousand deliveries over 64 connections: each 200 is a record, and nothing else is.
+//! Ten thousand deliveries over 64 connections: each answer 200 has its record, and there are no other records.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,7 @@ impl Client {
         Self(BufReader::new(stream))
     }
 
-    /// Posts a signed body; the status, and the id from the answer's body.
+    /// Posts a signed body. Returns the status of the answer, and the id in its body.
     fn deliver(&mut self, endpoint: &str, body: &[u8]) -> (u16, String) {
         let (path, headers) = signed(endpoint, body);
         let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<Vec<_>>().concat();
@@ -57,7 +57,7 @@ impl Client {
     }
 }
 
-/// A body of its own for each number, from the two providers that sign.
+/// Returns an endpoint and a body. Each number gives another body, of one of the two providers that sign.
 fn delivery(number: usize) -> (&'static str, String) {
     if number.is_multiple_of(2) {
         let data = format!(r#"{{"uuid":"file-{number}","is_image":false,"size":{number}}}"#);
@@ -85,7 +85,7 @@ fn ten_thousand_deliveries_are_ten_thousand_records() {
                 .collect::<Vec<_>>()
         })
     });
-    // Collected first, so that all of them run at once.
+    // They are collected first, so that all of them run at once.
     let connections: Vec<_> = connections.collect();
     let answers: Vec<(u16, String)> = connections.into_iter().flat_map(|it| it.join().unwrap()).collect();
 
@@ -100,5 +100,5 @@ fn ten_thousand_deliveries_are_ten_thousand_records() {
     let records = consume_plain(&prefix);
     assert_eq!(records.len(), DELIVERIES);
     let stored: BTreeSet<&str> = records.iter().map(|record| record["event"]["id"].as_str().unwrap()).collect();
-    assert!(stored == answered, "what was answered is what is stored");
+    assert!(stored == answered, "the stored ids are the answered ids");
 }

@@ -1,5 +1,4 @@
-//! Ways to be at the wrong port, or there with the wrong credentials: `hookgate check --cluster` says in one sentence what it is, and what to
-//! write in our keys.
+//! Wrong ports and wrong credentials: `hookgate check --cluster` says in one sentence what is wrong, and which key of Hookgate to change.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -12,11 +11,11 @@ use crate::{
     support::{Site, plain, prefix, variable},
 };
 
-/// What librdkafka advises instead: keys that Hookgate sets itself, or refuses.
+/// Properties that librdkafka's own messages recommend. Hookgate sets or refuses them, so its messages must not name them.
 const FOREIGN: [&str; 5] =
     ["ssl.ca.location", "receive.message.max.bytes", "security.protocol", "ssl.key.location", "api.version.request"];
 
-/// The address with another port, so many above.
+/// Returns an address with the port number increased.
 fn above(address: &str, ports: u16) -> String {
     let (host, port) = address.rsplit_once(':').unwrap();
     format!("{host}:{}", port.parse::<u16>().unwrap() + ports)
@@ -36,11 +35,11 @@ fn check(kafka: &str, code: i32, expected: &[&str]) {
     for foreign in FOREIGN {
         assert!(!checked.stdout.contains(foreign), "{kafka}{foreign} in {problems:?}");
     }
-    // Nobody answers, which is one thing to say.
+    // No broker answers, which is one problem.
     assert!(code != 1 || problems.len() == 1, "{kafka}{problems:?}");
 }
 
-/// A web server, as far as a client of Kafka sees one. It ends with the test.
+/// Starts a server that answers a Kafka client as a web server does, until the test ends. Returns its address.
 fn web_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -53,7 +52,7 @@ fn web_server() -> String {
     address
 }
 
-/// An address of this machine that leads to another one, until the test ends.
+/// Forwards connections from a new port of one address to another address, until the test ends. Returns the new address.
 fn forwarded(from: &str, to: &str) -> String {
     let (listener, to) = (TcpListener::bind((from, 0)).unwrap(), to.to_owned());
     let address = listener.local_addr().unwrap().to_string();
@@ -96,7 +95,7 @@ fn wrong_credentials_are_named() {
 #[test]
 fn a_certificate_that_is_refused_says_why() {
     let sasl = user("SCRAM-SHA-512");
-    // The broker's certificate has 127.0.0.1 and localhost, and is reached here under another address.
+    // The certificate of the broker is for 127.0.0.1 and localhost. This test reaches the broker at another address.
     check(
         &tls(&forwarded("127.0.0.2", &brokers()), &sasl),
         1,
@@ -108,9 +107,9 @@ fn a_certificate_that_is_refused_says_why() {
     check(&other, 1, &["Hookgate test authority", "is not in [kafka.tls] ca_file"]);
 }
 
-/// A typo in one of several brokers is a warning: the others serve, until they do not.
+/// A typo in one of several brokers leads to a warning, because the others still work.
 #[test]
-fn one_wrong_broker_of_two_is_warned_of() {
+fn one_wrong_broker_of_two_leads_to_a_warning() {
     let kafka = format!("[kafka]\nbrokers = [\"127.0.0.1:1\", \"{}\"]\n", plain());
     let site = Site::new(&format!("{kafka}[topics]\nprefix = \"{}\"\npartitions = 1\nreplication = 1\n", prefix("")));
     site.create_topics();
@@ -121,9 +120,9 @@ fn one_wrong_broker_of_two_is_warned_of() {
     assert_eq!(site.run(&["check", "--cluster", "--strict"]).code, Some(3));
 }
 
-/// librdkafka asks the address that it happens to choose. An address that is no broker's is said, and changes nothing else.
+/// librdkafka chooses an address by chance. An address that is not of a broker leads to a warning, and everything else works.
 #[test]
-fn an_address_that_is_no_brokers_beside_one_that_is_makes_no_difference() {
+fn a_wrong_address_beside_a_broker_is_only_a_warning() {
     let (controller, prefix) = (above(&plain(), 1), prefix(""));
     let site = |brokers: &[&str]| {
         let topics = format!("[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = 1\n");
@@ -151,7 +150,7 @@ fn an_address_that_is_no_brokers_beside_one_that_is_makes_no_difference() {
     check(&[&controller, &plain()], 6, &controller, "no broker, probably the controller");
     check(&[&plain(), &web], 1, &web, "speaks HTTP, not Kafka");
     check(&["127.0.0.1:1", &plain()], 1, "127.0.0.1:1", "nothing listens at this port");
-    // None that can be used: each is said.
+    // Without any usable address, each address is reported.
     let checked = site(&[&controller, &web]).run(&["check", "--cluster"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
     let problems: Vec<&str> = checked.stdout.lines().filter(|line| line.starts_with("problem: ")).collect();

@@ -1,4 +1,4 @@
-//! Outages: from the start, and in the middle. The daemon is never restarted, and what it answered 200 is on a topic.
+//! Outages of Kafka from the start, and later. The daemon is never restarted, and what it answered 200 is on a topic.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +15,7 @@ use crate::{
     support::{Site, assert_503, consume, one_topic_per_provider, prefix, scan, script, topics, variable},
 };
 
-/// A broker that only this suite uses. It is stopped in the end.
+/// A broker that only this test uses. It is stopped at the end.
 struct Broker {
     port: String,
 }
@@ -36,7 +36,7 @@ impl Drop for Broker {
     }
 }
 
-/// Delivers one scan after the other until it is told to stop; each answer with how long it took.
+/// Delivers one scan after the other until `stop` is set. Returns each answer, and how long it took.
 fn traffic(daemon: &Daemon, stop: &Arc<AtomicBool>) -> thread::JoinHandle<Vec<(Answer, Duration)>> {
     let (to, stop) = (daemon.webhooks, Arc::clone(stop));
     thread::spawn(move || {
@@ -47,7 +47,7 @@ fn traffic(daemon: &Daemon, stop: &Arc<AtomicBool>) -> thread::JoinHandle<Vec<(A
             assert!(headers.is_empty());
             let begin = Instant::now();
             answers.push((request(to, "POST", &path, &[], &body), begin.elapsed()));
-            // A pace that leaves the machine to the others.
+            // The pause leaves the machine to other processes.
             thread::sleep(Duration::from_millis(20));
         }
         answers
@@ -62,7 +62,7 @@ fn an_outage_is_a_503_and_heals_without_a_restart() {
     let tables = topics(&prefix, 1) + &one_topic_per_provider(&prefix);
     broker.stop();
 
-    // From the start.
+    // The outage from the start.
     let flags = vec![("kafka.brokers", brokers.clone())];
     let daemon = Daemon::with(Setup { tables: &tables, flags, wait: false, ..Setup::default() });
     assert_503(&daemon.deliver("filesafety", &scan("too early")), &["publish_failed"]);
@@ -73,7 +73,7 @@ fn an_outage_is_a_503_and_heals_without_a_restart() {
     daemon.wait_until("ready", |it| it.unready().is_none() && it.missing_topics().is_empty());
     assert_eq!(daemon.admin("/readyz").status, 200);
 
-    // In the middle.
+    // The outage later on.
     let stop = Arc::new(AtomicBool::new(false));
     let traffic = traffic(&daemon, &stop);
     let stored = |id: &str| daemon.deliver("filesafety", &scan(id));
@@ -86,7 +86,7 @@ fn an_outage_is_a_503_and_heals_without_a_restart() {
     stop.store(true, Ordering::Relaxed);
 
     let answers = traffic.join().unwrap();
-    // A busy machine gets two seconds on top.
+    // Two seconds more are allowed for a busy machine.
     let longest = daemon.config.http.answer_deadline + Duration::from_secs(2);
     for (answer, took) in &answers {
         assert!(*took < longest, "{took:?}: {answer:?}");
@@ -99,7 +99,7 @@ fn an_outage_is_a_503_and_heals_without_a_restart() {
         .filter(|(answer, _)| answer.status == 200)
         .map(|(answer, _)| serde_json::from_str::<serde_json::Value>(&answer.body).unwrap()["id"].as_str().unwrap().to_owned())
         .collect();
-    assert!(ids.len() < answers.len() && !ids.is_empty(), "the outage was seen, and so was its end");
+    assert!(ids.len() < answers.len() && !ids.is_empty(), "the traffic has met the outage and its end");
     let records = consume(&["--brokers", &brokers, "--prefix", &prefix]);
     let on_topic: BTreeSet<String> = records.iter().map(|record| record["event"]["id"].as_str().unwrap().to_owned()).collect();
     let lost: Vec<_> = ids.difference(&on_topic).collect();

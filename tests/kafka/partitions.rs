@@ -1,10 +1,10 @@
-//! Keys lie where the Java clients put them, so that streams keyed by the same ids co-partition.
+//! Keys are in the partitions that the Java clients choose, so that streams with the same keys are co-partitioned.
 
 use std::collections::BTreeSet;
 
 use crate::support::{consume_plain, prefix, publishing, scan};
 
-/// The hash of Kafka's Java clients: `MurmurHash2`, 32 bits, little endian, with their seed.
+/// Returns the hash of Kafka's Java clients: `MurmurHash2`, 32 bits, little endian, with their seed.
 fn murmur2(key: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     let mix = |word: u32| {
@@ -24,7 +24,7 @@ fn murmur2(key: &[u8]) -> u32 {
     hash ^ (hash >> 15)
 }
 
-/// The Java clients' default: the sign bit is dropped, not the sign.
+/// Returns the partition that the Java clients choose by default. They clear the sign bit instead of taking the absolute value.
 pub fn partition_in_java(key: &[u8], partitions: u32) -> u32 {
     (murmur2(key) & 0x7fff_ffff) % partitions
 }
@@ -41,12 +41,12 @@ fn our_murmur2_gives_the_values_of_kafkas_own_tests() {
 }
 
 #[test]
-fn keys_lie_where_the_java_clients_put_them() {
+fn keys_are_in_the_partitions_of_the_java_clients() {
     const PARTITIONS: u32 = 6;
     let prefix = prefix("");
     let daemon = publishing(&prefix, PARTITIONS);
 
-    // Every length up to 60, so every remainder of the hash's words, and characters of two and four bytes.
+    // The keys have every length up to 60, so every remainder of the hash's words, and some have characters of two and four bytes.
     let plain_keys = (1..=60).flat_map(|length| (0..4).map(move |round| format!("{round}").repeat(length)));
     let keys: BTreeSet<String> = plain_keys.chain((0..60).map(|number| format!("é{number}🦀"))).collect();
     for key in &keys {

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Prints every record of some Kafka topics as the official CloudEvents SDK for Python understands it, one JSON object per line.
+"""Prints every record of some Kafka topics as the official CloudEvents SDK for Python reads it, one JSON object per line.
 
 example: read_cloudevents.py --brokers 127.0.0.1:19092 --prefix hookgate.
 
-It takes the arguments of consume.py, and `--without NAME`, which leaves a header out before the SDK sees the record. Each line holds
-topic, the event's attributes as the SDK has checked them, and event, the `hookgate.v1.Event` that is the event's data; its
-occurred_at_us and the attribute time are cut to microseconds, which is what Python's clock type holds. Exit codes: 0 all was read, 1
-not, also where the SDK refuses a record, 2 usage.
+It has the arguments of consume.py, and `--without NAME`, which removes a header before the SDK sees the record. Each line has topic, the
+event's attributes as the SDK has checked them, and event, the `hookgate.v1.Event` that is the event's data. occurred_at_us and the
+attribute time are cut to microseconds, because Python's time type has no more digits. Exit codes: 0 all was read, 1 not, also where the
+SDK refuses a record, 2 usage.
 """
 
 import json
@@ -22,14 +22,14 @@ import consume
 
 
 def understand(message, without, event_type):
-    """One record as the SDK reads it."""
+    """Returns a record as the SDK reads it."""
     headers = {name: value for name, value in message.headers() if name != without}
     read = from_binary(KafkaMessage(headers, message.key(), message.value()), JSONFormat())
     data = read.get_data()
-    # The SDK hands data that happens to be UTF-8 out as text.
+    # The SDK returns data as text if it is valid UTF-8 by chance.
     event = event_type.FromString(data.encode() if isinstance(data, str) else data)
     attributes = read.get_attributes()
-    # Where there is no time, the SDK makes one up from its own clock.
+    # If the record has no time, the SDK takes one from its own clock.
     time = attributes.pop("time")
     if "ce_time" in headers:
         attributes["time"] = time.isoformat()

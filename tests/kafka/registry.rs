@@ -1,4 +1,4 @@
-//! A real schema registry: what is registered, and that Confluent's deserializers read what is published.
+//! A real schema registry: the schemas that are registered, and Confluent's deserializers, which must read every record.
 
 use serde_json::Value;
 
@@ -7,26 +7,26 @@ use crate::{
     support::{Site, java_lines, plain, prefix, python_lines, topics, variable},
 };
 
-/// Setting of Confluent's Java deserializer: the class that protoc generates, in place of one that is made of the registered schema.
+/// The setting that makes Confluent's Java deserializer use the class that protoc generates, instead of the registered schema.
 const GENERATED: &str = "specific.protobuf.value.type=hookgate.v1.EventOuterClass$Event";
 
-// One for each strategy and no table: each starts a Python and two Javas.
+// Each strategy has its own test instead of a row in a table, because each starts one Python and two Java processes.
 #[test]
-fn confluents_deserializers_read_what_is_published_by_topic() {
+fn confluents_deserializers_read_records_with_subjects_by_topic() {
     check("topic_name", |prefix| format!("{prefix}filespin-value"));
 }
 
 #[test]
-fn confluents_deserializers_read_what_is_published_by_topic_and_record() {
+fn confluents_deserializers_read_records_with_subjects_by_topic_and_record() {
     check("topic_record_name", |prefix| format!("{prefix}filespin-hookgate.v1.Event"));
 }
 
 #[test]
-fn confluents_deserializers_read_what_is_published_by_record() {
+fn confluents_deserializers_read_records_with_subjects_by_record() {
     check("record_name", |_prefix| "hookgate.v1.Event".to_owned());
 }
 
-/// With a strategy that names the subject of the FileSpin topic like this.
+/// Checks a strategy. `subject` returns the subject of the FileSpin topic for a prefix.
 fn check(strategy: &str, subject: fn(&str) -> String) {
     let (prefix, url) = (prefix(""), variable("HOOKGATE_TEST_REGISTRY"));
     let map = format!("[topics.map]\n\"filesafety.*\" = \"{prefix}filesafety\"\n\"filespin.*\" = \"{prefix}filespin\"\n");

@@ -1,4 +1,4 @@
-//! Kafka's credentials change while deliveries come in: nobody is refused, whatever order the two sides learn of it in.
+//! Kafka's credentials change while deliveries arrive. No delivery is refused, no matter which side gets the new credentials first.
 
 use std::{
     path::Path,
@@ -16,7 +16,7 @@ use crate::{
 pub const IN_FORCE: &[&str] = &["kafka's changed credentials are in force"];
 pub const NOT_YET: &str = "kafka's changed credentials do not work yet";
 
-/// Delivers all the time that something is done. All is answered 200, and each delivery is on the topic once.
+/// Delivers all the time while `act` runs. Checks that every delivery is answered 200 and is on the topic once.
 pub fn under_load(topics: &Topics, daemon: &Served, act: impl FnOnce()) {
     let (stop, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
     let sender = || {
@@ -31,7 +31,7 @@ pub fn under_load(topics: &Topics, daemon: &Served, act: impl FnOnce()) {
     };
     thread::scope(|scope| {
         let senders = [scope.spawn(sender), scope.spawn(sender)];
-        // Whatever fails here, the senders have to end.
+        // If `act` fails, the senders must end nevertheless.
         let acted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             more();
             act();
@@ -50,7 +50,7 @@ pub fn under_load(topics: &Topics, daemon: &Served, act: impl FnOnce()) {
 }
 
 #[test]
-fn a_changed_password_is_taken_under_load() {
+fn a_changed_password_is_used_under_load() {
     let (topics, user) = (Topics::create(), "rotating");
     let passwords = ["first-of-rotating", "second-of-rotating"];
     passwords.into_iter().for_each(keep_secret);
@@ -72,7 +72,7 @@ fn a_changed_password_is_taken_under_load() {
     let daemon = site.serve();
     daemon.wait_until_ready();
     under_load(&topics, &daemon, || {
-        // We know of it first.
+        // The daemon gets the new password before the broker.
         site.write("password", passwords[1]);
         daemon.wait_for_line(&[NOT_YET, "no broker lets them in"]);
         at_the_broker(passwords[1]);
@@ -81,7 +81,7 @@ fn a_changed_password_is_taken_under_load() {
     assert_eq!(daemon.lines(IN_FORCE), 1);
 }
 
-/// A client's certificate and key, signed by the brokers' authority.
+/// Makes a certificate and a key for a client, signed by the authority of the brokers.
 fn certificate(user: &str) -> (Vec<u8>, Vec<u8>) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(crate::support::prefix("certificate-"));
     std::fs::create_dir_all(&folder).unwrap();
@@ -98,7 +98,7 @@ fn certificate(user: &str) -> (Vec<u8>, Vec<u8>) {
 }
 
 #[test]
-fn a_changed_certificate_key_or_authority_is_taken_under_load() {
+fn a_changed_certificate_key_or_authority_is_used_under_load() {
     let topics = Topics::create();
     let files = "certificate_file = \"client.crt\"\nkey_file = \"client.key\"\n";
     let kafka = tls(&variable("KAFKA_BROKERS_MTLS"), files).replace(&variable("KAFKA_CA"), "ca.crt");
@@ -117,7 +117,7 @@ fn a_changed_certificate_key_or_authority_is_taken_under_load() {
     }
     under_load(&topics, &daemon, || {
         site.write("client.crt", &second);
-        // The key does not belong to it yet.
+        // The key does not belong to the new certificate yet.
         daemon.wait_for_line(&[NOT_YET, "librdkafka"]);
         site.write("client.key", &second_key);
         daemon.wait_for_line(IN_FORCE);
@@ -132,6 +132,6 @@ fn a_changed_certificate_key_or_authority_is_taken_under_load() {
         wait_until("no authority", || daemon.lines(&[NOT_YET]) > not_yet);
         assert_eq!(daemon.lines(IN_FORCE), 1);
         site.write("ca.crt", [&authority[..], &authority[..]].concat());
-        wait_until("the authority is taken", || daemon.lines(IN_FORCE) == 2);
+        wait_until("the authority in force", || daemon.lines(IN_FORCE) == 2);
     });
 }

@@ -1,5 +1,5 @@
-//! What the mock cluster stores is what a real Kafka stores, so that what the fast ring pins holds for both. Real Kafka is read by a
-//! decoder that shares no code with ours.
+//! A real Kafka stores the same as the mock cluster, so the results of the fast tests hold for both. A decoder that shares no code with
+//! Hookgate reads the real Kafka.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::{
     support::{Site, consume_plain, plain, prefix, topics},
 };
 
-/// Every body that there is to send: each fixture, whatever it was captured from (a signed body is never refused), and each sample.
+/// Returns every body to send: each fixture and each sample. A fixture may be any file, because a signed body is never refused.
 pub fn bodies() -> Vec<(&'static str, String, Vec<u8>)> {
     let mut bodies = Vec::new();
     for provider in provider::ALL {
@@ -42,7 +42,7 @@ fn walk(folder: &Path, files: &mut Vec<String>) {
     }
 }
 
-/// Numbers as their text: protobuf's JSON mapping writes 64-bit integers as strings, ours does not.
+/// Replaces numbers by their texts, because protobuf's JSON mapping writes 64-bit integers as strings, and Hookgate's does not.
 fn numbers_as_text(value: Value) -> Value {
     match value {
         Value::Number(number) => number.to_string().into(),

@@ -1,4 +1,4 @@
-//! TLS, SASL and permissions: what works, and that what does not says why.
+//! TLS, SASL and permissions: each way to log in works, and a failure says why.
 
 use std::{collections::BTreeSet, thread};
 
@@ -8,25 +8,25 @@ use crate::{
     support::{Site, assert_503, assert_kept_out, consume, one_topic_per_provider, prefix, scan, script, variable},
 };
 
-/// A secured test's topics; the brokers' permissions cover what begins with `hookgate.`.
+/// The topics of a test with secured brokers. The permissions of the brokers cover topics that begin with `hookgate.`.
 pub struct Topics {
     pub prefix: String,
 }
 
 impl Topics {
-    /// Makes a prefix of its own and creates the topics as an administrator.
+    /// Creates topics with a prefix of their own, as an administrator.
     pub fn create() -> Self {
         let topics = Self { prefix: prefix("hookgate.") };
         topics.site(&sasl("SCRAM-SHA-512", "admin", "KAFKA_ADMIN_PASSWORD")).create_topics();
         topics
     }
 
-    /// A site that reaches the brokers like this.
+    /// Returns a site with these topics and this `[kafka]` table.
     pub fn site(&self, kafka: &str) -> Site {
         Site::new(&self.tables(kafka))
     }
 
-    /// The tables of such a site.
+    /// Returns the configuration of such a site.
     pub fn tables(&self, kafka: &str) -> String {
         let Self { prefix } = self;
         let map = one_topic_per_provider(prefix);
@@ -38,13 +38,13 @@ pub fn brokers() -> String {
     variable("HOOKGATE_TEST_KAFKA_SECURED")
 }
 
-/// `[kafka]` with TLS, trusting the brokers' authority.
+/// Returns a `[kafka]` table with TLS that trusts the authority of the brokers.
 pub fn tls(brokers: &str, more: &str) -> String {
     let ca = variable("KAFKA_CA");
     format!("[kafka]\nbrokers = [\"{brokers}\"]\nsecurity = \"tls\"\n[kafka.tls]\nca_file = \"{ca}\"\n{more}")
 }
 
-/// `[kafka]` with TLS and a user, whose password is in a variable.
+/// Returns a `[kafka]` table with TLS and a user, whose password is in an environment variable.
 fn sasl(mechanism: &str, user: &str, password: &str) -> String {
     tls(&brokers(), &credentials(mechanism, user, password))
 }
@@ -94,14 +94,14 @@ fn each_way_to_log_in_delivers() {
 }
 
 #[test]
-fn a_broker_that_cannot_be_used_is_a_503_and_the_cause_is_told() {
+fn a_broker_that_cannot_be_used_is_a_503_and_the_cause_is_logged() {
     let topics = Topics { prefix: prefix("hookgate.") };
     let check = |kafka: &str, cause: &str| assert_kept_out(&topics.site(kafka), cause);
     let untrusted = format!("[kafka]\nbrokers = [\"{}\"]\nsecurity = \"tls\"\n", brokers());
     let untrusted = untrusted + &credentials("SCRAM-SHA-512", "writer", "KAFKA_WRITER_PASSWORD");
     let wrong_password = MECHANISMS.map(|mechanism| sasl(mechanism, "writer", "KAFKA_READER_PASSWORD"));
     let unknown_user = sasl("SCRAM-SHA-512", "nobody", "KAFKA_WRITER_PASSWORD");
-    // Each waits for a time-out of its own.
+    // The cases run at once, because each waits for a timeout.
     thread::scope(|scope| {
         for kafka in wrong_password.iter().chain([&unknown_user]) {
             scope.spawn(|| check(kafka, "uthentication failed"));
@@ -110,16 +110,16 @@ fn a_broker_that_cannot_be_used_is_a_503_and_the_cause_is_told() {
     });
 }
 
-/// A port that wants TLS closes other connections without a word, so that only a hint can be given.
+/// A port with TLS closes other connections without an answer, so the message can only give a hint.
 #[test]
-fn a_port_that_speaks_something_else_is_hinted_at() {
+fn a_port_with_tls_leads_to_a_hint() {
     let topics = Topics { prefix: prefix("hookgate.") };
     let checked = topics.site(&format!("[kafka]\nbrokers = [\"{}\"]\n", brokers())).run(&["check", "--cluster"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(checked.stdout.contains("it probably wants TLS: write security = \"tls\" under [kafka]"), "{checked:?}");
 }
 
-/// Gives the user `stranger` these permissions on what the pattern says.
+/// Gives the user `stranger` these permissions on a pattern of resources.
 fn grant(operations: &[&str], pattern: &[&str]) {
     let port = brokers().rsplit(':').next().unwrap().to_owned();
     let mut arguments = vec!["tool", "--secured", "--port", &port, "AclCommand", "--add"];
@@ -131,7 +131,7 @@ fn grant(operations: &[&str], pattern: &[&str]) {
     script("scripts/kafka/broker", &arguments);
 }
 
-/// Whether topics keep what they acknowledge cannot be known without their settings, and is not guessed.
+/// Whether topics keep acknowledged events depends on their settings. If the settings may not be read, the daemon does not guess.
 #[test]
 fn settings_that_may_not_be_read_are_unknown_until_they_may() {
     let topics = Topics::create();
@@ -156,7 +156,7 @@ fn settings_that_may_not_be_read_are_unknown_until_they_may() {
     assert_eq!(daemon.lines(&unread), 1);
 }
 
-/// `check --cluster` reports a problem that holds all of these texts.
+/// Checks that `check --cluster` reports a problem that contains all of these texts.
 #[track_caller]
 fn check_reports(site: &Site, texts: &[&str]) {
     let checked = site.run(&["check", "--cluster"]);
@@ -171,7 +171,7 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     let topic = format!("{}filesafety", topics.prefix);
     let site = topics.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD"));
 
-    // Without any permission a topic looks as if it were not there.
+    // Without any permission a topic looks as if it did not exist.
     let daemon = site.serve();
     daemon.wait_until_ready();
     daemon.wait_for_line(&["ERROR", "grant Describe and Write", &topic]);
@@ -180,7 +180,7 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     let found = |texts: &[&str]| check_reports(&site, texts);
     found(&["5 topics are missing or not visible", "hookgate topics --apply", &topic]);
     found(&["no permission to create", "kafka-acls.sh ", "--operation Create", "hookgate topics --commands", &topic]);
-    // Who may create them is told that they are there. Nothing is created by asking.
+    // A user with the permission to create topics learns that they exist. The question creates nothing.
     let elsewhere = crate::support::prefix("hookgate.");
     let pattern = ["--resource-pattern-type", "prefixed", "--topic"];
     grant(&["Create"], &[&pattern[..], &[&topics.prefix]].concat());
@@ -194,9 +194,9 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     }
 }
 
-/// Once the topics may be seen, a permission that is still missing is named, with the command that grants it.
+/// Once the topics are visible, each permission that is still missing is named with the command that grants it.
 #[test]
-fn check_names_each_permission_that_is_missing_for_topics_that_may_be_seen() {
+fn check_names_each_permission_that_is_missing_for_visible_topics() {
     let topics = Topics::create();
     let topic = format!("{}filesafety", topics.prefix);
     let site = topics.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD"));
@@ -211,7 +211,7 @@ fn check_names_each_permission_that_is_missing_for_topics_that_may_be_seen() {
     grant(&["DescribeConfigs"], &all);
     let checked = site.run(&["check", "--cluster"]);
     assert_eq!(checked.code, Some(3), "{checked:?}");
-    // One line and one command for all of them.
+    // There is one line and one command for all topics.
     let lines: Vec<&str> = checked.stdout.lines().filter(|line| line.contains("no permission to write to")).collect();
     assert_eq!(lines.len(), 1, "{checked:?}");
     for name in names().chain(["quarantine"]) {
@@ -222,8 +222,8 @@ fn check_names_each_permission_that_is_missing_for_topics_that_may_be_seen() {
         topics.prefix
     );
     assert!(lines[0].contains(&command), "no {command} in {checked:?}");
-    // Now the topics are seen, and each try to write is denied.
-    wait_until("told that the broker denies it", || {
+    // Now the topics are visible, and the broker denies each attempt to write.
+    wait_until("denied by the broker", || {
         assert_503(&daemon.deliver("filesafety", &scan("denied")), &["publish_failed", "publish_timeout"]);
         daemon.line(&["kafka client error", "uthorization"]).is_some()
     });

@@ -1,4 +1,4 @@
-//! Brokers, the real binary, and the independent consumer.
+//! Brokers, the real binary, and the consumer that shares no code with Hookgate.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -25,49 +25,50 @@ use crate::{
     providers::one_topic_each,
 };
 
-/// How long a log line may take.
+/// The longest wait for a log line.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A variable that `tests/kafka/run` sets.
+/// Returns an environment variable that `tests/kafka/run` sets.
 pub fn variable(name: &str) -> String {
     let value = std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty());
     value.unwrap_or_else(|| panic!("{name} is not set: run this suite with `make test-kafka`, which starts the brokers it needs"))
 }
 
-/// The unsecured broker.
+/// Returns the address of the unsecured broker.
 pub fn plain() -> String {
     variable("HOOKGATE_TEST_KAFKA")
 }
 
-/// A topic prefix that no other test has, nor an earlier run against the same brokers. `root` goes in front of it.
+/// Returns a prefix for topics that begins with `root`. No other test has it, and no earlier run with the same brokers.
 pub fn prefix(root: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     format!("{root}t{}n{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// `[topics]` for a daemon whose clock is frozen in the past: Kafka deletes records by their own time.
+/// Returns a `[topics]` table for a daemon whose clock is frozen in the past. Its long retention is needed because Kafka deletes records by
+/// their own time.
 pub fn topics(prefix: &str, partitions: u32) -> String {
     format!("[topics]\nprefix = \"{prefix}\"\npartitions = {partitions}\nreplication = 1\nretention = \"3650d\"\n")
 }
 
-/// The topics of a prefix that every delivery of one provider goes to, whatever it is: fewer topics, faster tests.
+/// Returns a `[topics.map]` with one topic for all deliveries of a provider. Tests are faster with fewer topics.
 pub fn one_topic_per_provider(prefix: &str) -> String {
     one_topic_each(prefix)
 }
 
-/// A daemon of this process that publishes to the unsecured broker: a topic per provider, with this many partitions each.
+/// Starts a daemon in this process that publishes to the unsecured broker: one topic per provider, with this many partitions each.
 pub fn publishing(prefix: &str, partitions: u32) -> Daemon {
     let tables = topics(prefix, partitions) + &one_topic_per_provider(prefix);
     Site::new(&format!("[kafka]\nbrokers = [\"{}\"]\n{tables}", plain())).create_topics();
     Daemon::with(Setup { tables: &tables, flags: vec![("kafka.brokers", plain())], ..Setup::default() })
 }
 
-/// A file of the repository.
+/// Returns the path of a file of the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Runs a program of the repository to its end; it must succeed.
+/// Runs a program of the repository to its end, and returns its output. It must succeed.
 pub fn script(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(repository(program)).args(arguments).stdin(Stdio::null()).output().unwrap();
     succeeded(program, &output)
@@ -83,20 +84,20 @@ fn lines(what: &str, output: &Output) -> Vec<Value> {
     succeeded(what, output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The interpreter of the consumer's environment.
+/// The Python interpreter with the packages of the consumer.
 static PYTHON: LazyLock<String> = LazyLock::new(|| script("scripts/tools/python", &[]).trim().to_owned());
 
-/// Runs a Python program of the repository, the first of the arguments.
+/// Runs a Python program of the repository. The first argument is its path.
 pub fn python(arguments: &[&str]) -> Output {
     Command::new(&*PYTHON).arg(repository(arguments[0])).args(&arguments[1..]).output().unwrap()
 }
 
-/// What one prints, which must succeed: one JSON object per line.
+/// Runs a Python program, which must succeed, and returns the JSON object of each line that it prints.
 pub fn python_lines(arguments: &[&str]) -> Vec<Value> {
     lines(arguments[0], &python(arguments))
 }
 
-/// The same of a Java program, which is one file.
+/// Runs a Java program, which is one file and must succeed, and returns the JSON object of each line that it prints.
 pub fn java_lines(arguments: &[&str]) -> Vec<Value> {
     static CLASS_PATH: LazyLock<String> = LazyLock::new(|| script("scripts/tools/java", &[]).trim().to_owned());
     let mut java = Command::new("java");
@@ -104,7 +105,7 @@ pub fn java_lines(arguments: &[&str]) -> Vec<Value> {
     lines(arguments[0], &java.output().unwrap())
 }
 
-/// Runs a Python program to its end with this input; it must succeed.
+/// Runs a Python program to its end with this input, and returns its output. It must succeed.
 pub fn python_reads(program: &str, input: &str) -> String {
     let mut child = Command::new(&*PYTHON)
         .arg(repository(program))
@@ -115,20 +116,20 @@ pub fn python_reads(program: &str, input: &str) -> String {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
-    // On a thread of its own: a program that answers while it reads would wait for us as we for it.
+    // The input is written by another thread. Otherwise a program that prints while it reads, and this process, could wait for each other.
     let writer = thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().unwrap();
-    // One that ends early closes its side; why is told by its own output.
+    // A program that ends early closes its input. Its own output says why.
     let _closed = writer.join().unwrap();
     succeeded(program, &output)
 }
 
-/// What a consumer that shares no code with Hookgate reads from topics: one JSON object per record.
+/// Reads topics with the consumer that shares no code with Hookgate. Returns one JSON object per record.
 pub fn consume(arguments: &[&str]) -> Vec<Value> {
     python_lines(&[&["tests/kafka/consume.py"], arguments].concat())
 }
 
-/// What that consumer reads from all topics of a prefix of the unsecured broker.
+/// Reads all topics of a prefix at the unsecured broker with that consumer.
 pub fn consume_plain(prefix: &str) -> Vec<Value> {
     consume(&["--brokers", &plain(), "--prefix", prefix])
 }
@@ -138,7 +139,7 @@ pub struct Site {
     folder: PathBuf,
 }
 
-/// How a command ended.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -147,7 +148,7 @@ pub struct Ran {
 }
 
 impl Site {
-    /// Writes a configuration: these tables in front of the endpoints of the harness.
+    /// Writes a configuration: these tables, and then the endpoints of the harness.
     pub fn new(tables: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(prefix("kafka-"));
         std::fs::create_dir_all(&folder).unwrap();
@@ -156,7 +157,7 @@ impl Site {
         site
     }
 
-    /// Writes the configuration anew.
+    /// Writes the configuration again, with these tables.
     pub fn configure(&self, tables: &str) {
         let ports = "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\nscrape_max_age = \"0s\"\n[shutdown]\npre_stop = \"0s\"\n";
         self.write("hookgate.toml", format!("{tables}\n{ports}{}", endpoints()));
@@ -173,7 +174,7 @@ impl Site {
         std::fs::rename(new, self.folder.join(name)).unwrap();
     }
 
-    /// Takes the configuration away again.
+    /// Removes the configuration.
     pub fn forget(&self) {
         std::fs::remove_file(self.folder.join("hookgate.toml")).unwrap();
     }
@@ -208,7 +209,7 @@ impl Site {
             while lines.read_line(&mut line).is_ok_and(|length| length > 0) {
                 copy.lock().unwrap().push(std::mem::take(&mut line));
             }
-            // Whatever is left is not text.
+            // A line that is not text ends the loop, so the rest is read without a look at it.
             let _ended = lines.read_to_end(&mut Vec::new());
         });
         let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
@@ -223,7 +224,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        // A folder that stays behind lies in target/ and harms nobody.
+        // A folder that cannot be removed stays in target/, where it does no harm.
         let _kept = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -237,19 +238,19 @@ pub struct Served {
 }
 
 impl Served {
-    /// The first log line that holds all of these texts.
+    /// Returns the first log line that contains all of these texts.
     pub fn line(&self, texts: &[&str]) -> Option<String> {
         let log = self.log.lock().unwrap();
         log.iter().find(|line| texts.iter().all(|text| line.contains(text))).cloned()
     }
 
-    /// How many log lines hold all of these texts.
+    /// Returns how many log lines contain all of these texts.
     pub fn lines(&self, texts: &[&str]) -> usize {
         let log = self.log.lock().unwrap();
         log.iter().filter(|line| texts.iter().all(|text| line.contains(text))).count()
     }
 
-    /// Waits for such a line.
+    /// Waits for a log line that contains all of these texts, and returns it.
     pub fn wait_for_line(&self, texts: &[&str]) -> String {
         let begin = Instant::now();
         loop {
@@ -262,7 +263,7 @@ impl Served {
         }
     }
 
-    /// Delivers a body, signed. The binary's clock is the real one, so not for providers that sign the time.
+    /// Delivers a signed body. The binary has the real clock, so this does not work for providers that sign the time.
     pub fn deliver(&self, endpoint: &str, body: &[u8]) -> Answer {
         let (path, headers) = harness::signed(endpoint, body);
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -284,14 +285,14 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The daemon may have ended by itself.
         let _ended = self.child.kill();
         let _status = self.child.wait();
         assert_discreet("the log", &self.log.lock().unwrap().concat());
     }
 }
 
-/// A body of `FileSafety` about a scan of this id.
+/// Returns a body of `FileSafety` about a scan with this id.
 pub fn scan(id: &str) -> Vec<u8> {
     let sample = String::from_utf8(harness::fixture("filesafety/docs_scan.complete_current.json")).unwrap();
     let mut body: Value = serde_json::from_str(&sample).unwrap();
@@ -299,14 +300,14 @@ pub fn scan(id: &str) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-/// Asserts that an answer is a 503 of this label that says when to come back.
+/// Checks that an answer is a 503 with one of these labels, and that it says when to try again.
 pub fn assert_503(answer: &Answer, labels: &[&str]) {
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(labels.contains(&answer.label().as_str()), "not one of {labels:?}: {answer:?}");
     assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{answer:?}");
 }
 
-/// Asserts that a site whose brokers do not let it in stays unready, answers 503 and tells the cause: part of what librdkafka says of it.
+/// Checks a site whose brokers refuse it: it stays unready, answers 503 and logs the cause, which is a part of librdkafka's message.
 pub fn assert_kept_out(site: &Site, cause: &str) {
     let daemon = site.serve();
     daemon.wait_for_line(&["kafka client error", cause]);
@@ -317,7 +318,7 @@ pub fn assert_kept_out(site: &Site, cause: &str) {
     assert!(checked.stdout.contains("do not answer") && checked.stdout.contains(cause), "no {cause:?} in {checked:?}");
 }
 
-/// Sets one setting of a topic at the unsecured broker, and waits until it shows; the others go back to their defaults.
+/// Sets one setting of a topic at the unsecured broker, and waits until it is visible. Other settings return to their defaults.
 pub fn set_topic(topic: &str, name: &str, value: &str) {
     let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
     let results = administer(async |admin| admin.alter_configs([&change], &AdminOptions::new()).await);
@@ -325,7 +326,7 @@ pub fn set_topic(topic: &str, name: &str, value: &str) {
     wait_until("the change is visible", || topic_setting(topic, name).as_deref() == Some(value));
 }
 
-/// A setting of a topic at the unsecured broker.
+/// Returns a setting of a topic at the unsecured broker.
 pub fn topic_setting(topic: &str, name: &str) -> Option<String> {
     let resources = [ResourceSpecifier::Topic(topic)];
     let results = administer(async |admin| admin.describe_configs(&resources, &AdminOptions::new()).await);

@@ -1,4 +1,5 @@
-//! `hookgate tail` where the mock cluster is no help: it finds no record by its time, and its transactions leave no marks.
+//! `hookgate tail` in cases that the mock cluster does not support: it cannot find records by their time, and its transactions leave no
+//! markers.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::support::{Ran, Site, plain, prefix};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Midday on 2026-11-20 in milliseconds; the times of the records count from it, in seconds.
+/// Midday on 2026-11-20, in milliseconds since the epoch. The times of the records are seconds after it.
 const MIDDAY: i64 = 1_795_176_000_000;
 
 struct Topics {
@@ -29,7 +30,7 @@ impl Topics {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", plain()).create().unwrap();
         let names: Vec<String> = topics.iter().map(|(topic, _)| format!("{prefix}{topic}")).collect();
         let wanted = names.iter().zip(topics).map(|(name, (_, partitions))| {
-            // The records are older than the broker would keep them.
+            // The broker would delete such old records.
             NewTopic::new(name, *partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1")
         });
         let wanted: Vec<NewTopic<'_>> = wanted.collect();
@@ -55,7 +56,7 @@ impl Topics {
         self.site.run(&arguments.collect::<Vec<_>>())
     }
 
-    /// The keys that a line shows, in order.
+    /// Checks the keys of the records that a command line prints, in order.
     fn check(&self, topics: &str, flags: &str, expected: &[&str]) {
         let ran = self.run(topics, flags);
         assert_eq!(ran.code, Some(0), "{flags}: {ran:?}");
@@ -80,7 +81,7 @@ fn records_come_by_time_and_are_found_by_it() {
     let producer = producer(&[]);
     topics.write(&producer, &[("a", 0, "a10", 10), ("a", 0, "a40", 40), ("a", 0, "a35", 35), ("a", 0, "a60", 60)]);
     topics.write(&producer, &[("a", 1, "a20", 20), ("a", 1, "a50", 50), ("b", 0, "b30", 30), ("b", 0, "b70", 70)]);
-    // The order of a partition counts more than the times of its records.
+    // The order in a partition is kept, also where the times of its records are in another order.
     topics.check("*", "--from-beginning --exit", &["a10", "a20", "b30", "a40", "a35", "a50", "a60", "b70"]);
     topics.check("*", "--last 3 --exit", &["a50", "a60", "b70"]);
     topics.check("a", "--last 3 --exit", &["a35", "a50", "a60"]);
@@ -98,7 +99,8 @@ fn records_come_by_time_and_are_found_by_it() {
     topics.check("a", "--offset 0:3,1:1 --exit", &["a50", "a60"]);
 }
 
-/// What was aborted is not shown, and the marks that transactions leave at the end of a partition are no records to wait for.
+/// Aborted records are not shown. The markers that transactions leave at the end of a partition are no records, and `tail` does not wait for
+/// them.
 #[test]
 fn transactions_are_read_as_they_ended() {
     let topics = Topics::new(&[("a", 1)]);
@@ -111,10 +113,10 @@ fn transactions_are_read_as_they_ended() {
     topics.write(&producer, &[("a", 0, "aborted", 2)]);
     producer.abort_transaction(TIMEOUT).unwrap();
     topics.check("a", "--from-beginning --exit", &["committed"]);
-    // The last offsets are a mark, what was aborted, and another mark.
+    // The last offsets are a marker, an aborted record, and another marker.
     topics.check("a", "--last 1 --exit", &["committed"]);
     topics.check("a", "--last 5 --exit", &["committed"]);
-    // One that is open holds back what is behind it.
+    // An open transaction holds back its own records and everything after them.
     producer.begin_transaction().unwrap();
     topics.write(&producer, &[("a", 0, "open", 3)]);
     topics.check("a", "--from-beginning --exit", &["committed"]);

@@ -1,4 +1,4 @@
-//! OAUTHBEARER: tokens that an issuer gives for a client's secret, to the brokers instead of a password.
+//! OAUTHBEARER: the daemon gets tokens from an issuer for its client secret, and logs in at the brokers with them instead of a password.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -17,7 +17,7 @@ use crate::{
 const SECRET: &str = "first-secret-of-the-client";
 const SECOND: &str = "second-secret-of-the-client";
 
-/// A running issuer, which dropping it ends. Its own copy of the secret is the file `issued-for` of the site.
+/// A running issuer. Dropping it ends it. Its own copy of the secret is the file `issued-for` of the site.
 struct Issuer {
     child: Child,
     url: String,
@@ -44,7 +44,7 @@ impl Issuer {
         Self { child, url: url.trim().into() }
     }
 
-    /// How many tokens it has issued. Not over TLS.
+    /// Returns how many tokens the issuer has issued. This does not work for an issuer with TLS.
     fn issued(&self) -> u32 {
         let address: SocketAddr = self.url.strip_prefix("http://").unwrap().parse().unwrap();
         let answer = harness::request(address, "GET", "/issued", &[], b"");
@@ -54,13 +54,13 @@ impl Issuer {
 
 impl Drop for Issuer {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The issuer may have ended by itself.
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }
 }
 
-/// A site that has yet to get its configuration, because an issuer's URL is known only when it runs.
+/// Writes the configuration of a site. This is a step of its own, because the URL of an issuer is known only once it runs.
 fn configure(site: &Site, topics: &Topics, token_url: &str, more: &str) {
     let sasl = format!(
         "[kafka.sasl]\nmechanism = \"OAUTHBEARER\"\ntoken_url = \"{token_url}\"\nclient_id = \"hookgate\"\n\
@@ -79,11 +79,11 @@ fn start(topics: &Topics, subject: &str, lifetime: u32, more: &[&str]) -> (Site,
 #[test]
 fn a_token_delivers_and_is_renewed_under_load() {
     let topics = Topics::create();
-    // librdkafka looks once a second whether four fifths of this are over, and shows the broker the new token after nine tenths.
+    // librdkafka checks once a second whether four fifths of the lifetime are over, and sends the new token to the broker after nine tenths.
     let (site, issuer) = start(&topics, "writer", 15, &[]);
     let daemon = site.serve();
     daemon.wait_until_ready();
-    // The broker ends a connection with its token, so each of these is a renewal that has worked.
+    // The broker closes a connection when its token expires. So each renewal here has worked, because deliveries go on.
     under_load(&topics, &daemon, || {
         for _ in 0..2 {
             let before = issuer.issued();
@@ -116,7 +116,7 @@ fn scope_extensions_and_the_issuers_authority_are_used() {
 }
 
 #[test]
-fn a_token_that_is_not_to_be_had_is_a_503_and_the_cause_is_told() {
+fn a_token_that_cannot_be_obtained_is_a_503_and_the_cause_is_logged() {
     let topics = Topics::create();
     let (site, issuer) = start(&topics, "writer", 3600, &[]);
     site.write("client-secret", SECOND);
@@ -129,13 +129,13 @@ fn a_token_that_is_not_to_be_had_is_a_503_and_the_cause_is_told() {
 }
 
 #[test]
-fn a_changed_client_secret_is_taken_under_load() {
+fn a_changed_client_secret_is_used_under_load() {
     let topics = Topics::create();
     let (site, _issuer) = start(&topics, "writer", 3600, &[]);
     let daemon = site.serve();
     daemon.wait_until_ready();
     under_load(&topics, &daemon, || {
-        // We know of it first.
+        // The daemon gets the new secret before the issuer.
         site.write("client-secret", SECOND);
         daemon.wait_for_line(&[NOT_YET, "no broker lets them in"]);
         site.write("issued-for", SECOND);

@@ -8,7 +8,7 @@ use crate::{
     support::{Site, assert_503, one_topic_per_provider, plain, prefix, scan, set_topic, topic_setting},
 };
 
-/// `hookgate topics --apply` as a map from topic to result.
+/// Runs `hookgate topics --apply`, and returns a map from topic to result.
 fn apply(site: &Site) -> BTreeMap<String, String> {
     let ran = site.run(&["topics", "--apply"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -16,9 +16,9 @@ fn apply(site: &Site) -> BTreeMap<String, String> {
     ran.stdout.lines().filter_map(pair).collect()
 }
 
-/// On a broker whose own default is 1, as Kafka's is.
+/// The default of this broker for `min.insync.replicas` is 1, which is also Kafka's own default.
 #[test]
-fn topics_are_created_with_replicas_that_must_be_in_sync_and_others_are_told() {
+fn topics_are_created_with_replicas_that_must_be_in_sync_and_others_are_reported() {
     let prefix = prefix("");
     let map = one_topic_per_provider(&prefix);
     let site = |lines: &str| {
@@ -30,7 +30,7 @@ fn topics_are_created_with_replicas_that_must_be_in_sync_and_others_are_told() {
     site("min_insync_replicas = 2\n").create_topics();
     assert_eq!(settings(), BTreeSet::from(["2".to_owned()]));
 
-    // The brokers decide, and give less than what is wanted. That is told, and nothing is changed.
+    // The brokers have a lower value than configured. That is reported, and nothing is changed.
     for topic in &all {
         set_topic(topic, "min.insync.replicas", "1");
     }
@@ -40,8 +40,8 @@ fn topics_are_created_with_replicas_that_must_be_in_sync_and_others_are_told() {
         let site = site(lines);
         assert_eq!(site.run(&["check", "--cluster"]).code, Some(code), "{lines}");
         let daemon = site.serve();
-        let told = |line: &str| daemon.metrics().contains(line);
-        wait_until("compared", || told(&format!("hookgate_topics_guarantee{{guarantee=\"{guarantee}\"}} 5\n")));
+        let shows = |line: &str| daemon.metrics().contains(line);
+        wait_until("compared", || shows(&format!("hookgate_topics_guarantee{{guarantee=\"{guarantee}\"}} 5\n")));
         let lines = ["WARN", "an event that was answered 200 can be lost", &all[0], &all[all.len() - 1]];
         assert_eq!(daemon.lines(&lines), usize::from(guarantee == "weak"));
     };
@@ -49,7 +49,8 @@ fn topics_are_created_with_replicas_that_must_be_in_sync_and_others_are_told() {
     check("min_insync_replicas = 1\n", 0, "kept");
 }
 
-/// `topics --apply` reports every topic as weak, with one command that changes it. `result` is what became of the topics.
+/// Checks that `topics --apply` reports every topic as weak, with one command that changes all of them. `result` is the result for each
+/// topic.
 #[track_caller]
 fn reports_weak_topics(site: &Site, topics: &[String], result: &str) {
     let ran = site.run(&["topics", "--apply"]);
@@ -64,7 +65,7 @@ fn reports_weak_topics(site: &Site, topics: &[String], result: &str) {
     assert_eq!(ran.stdout.lines().count(), topics.len() + 1, "{ran:?}");
 }
 
-/// What the brokers decide is known only when the topic is there, so the run that creates it looks at it again.
+/// Settings that the brokers decide are known only once a topic exists, so the run that creates it checks it afterwards.
 #[test]
 fn new_topics_that_can_lose_an_acknowledged_event_are_reported_by_the_run_that_creates_them() {
     #[track_caller]
@@ -129,7 +130,7 @@ fn apply_says_why_a_topic_cannot_be_created() {
     assert!(ran.stderr.contains("[topics] replication is 3, and the cluster has 1 brokers"), "{ran:?}");
 }
 
-/// The topics of a prefix with their numbers of partitions, by a client of our own.
+/// Returns the topics of a prefix with their numbers of partitions.
 fn partitions(prefix: &str) -> BTreeMap<String, usize> {
     use rdkafka::consumer::{BaseConsumer, Consumer as _};
     let consumer: BaseConsumer = rdkafka::ClientConfig::new().set("bootstrap.servers", plain()).create().unwrap();
@@ -139,7 +140,7 @@ fn partitions(prefix: &str) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn missing_topics_cost_their_own_deliveries_a_503_and_heal_without_a_restart() {
+fn deliveries_of_missing_topics_are_503_until_the_topics_exist() {
     let prefix = prefix("");
     let map = one_topic_per_provider(&prefix);
     let site = Site::new(&format!(
@@ -166,10 +167,10 @@ fn missing_topics_cost_their_own_deliveries_a_503_and_heal_without_a_restart() {
     assert!(after.stdout.contains("cluster: fits the configuration"), "{after:?}");
 
     set_topic(&format!("{prefix}filesafety"), "max.message.bytes", "500000");
-    // More than there are replicas: Kafka 4 takes the smaller of both, so records are stored, and that is what is said.
+    // This is more than there are replicas. Kafka 4 uses the smaller number, so records are stored, and no problem is reported.
     set_topic(&format!("{prefix}uploadcare"), "min.insync.replicas", "2");
     assert_eq!(daemon.deliver("uploadcare", b"{}").status, 200);
-    // A daemon tells as well, at its next start.
+    // A daemon logs the problem, too, when it starts the next time.
     site.serve().wait_for_line(&["WARN", "topics take smaller records", &format!("{prefix}filesafety")]);
     let altered = check();
     assert_eq!(altered.code, Some(3), "{altered:?}");
@@ -183,7 +184,7 @@ fn missing_topics_cost_their_own_deliveries_a_503_and_heal_without_a_restart() {
     }
 }
 
-/// A topic that deletes events does not fit, and the command that is printed puts it right.
+/// A topic that deletes events is reported with a command that fixes it.
 #[test]
 fn topics_that_delete_events_are_reported() {
     let prefix = prefix("");

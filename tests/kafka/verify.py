@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the program that docs/consumers.md shows for verifying stored events, on events.
+"""Runs the program of docs/consumers.md that verifies stored events.
 
-Standard input has a line for each event: a secret and the event's bytes, both in hex. For each it prints a JSON object:
-proven, what the shown `proven` says, and delivery_id, what the shown `delivery_id` says. The classes are generated from
-`proto/` on the spot, as a reader of the document would do it.
+Standard input has a line for each event: a secret and the event's bytes, both in hex. For each it prints a JSON object with
+the results of the document's functions: proven and delivery_id. The classes are generated from `proto/` at each start, as a
+reader of the document would do it.
 """
 
 import json
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def shown():
-    """The names that the document's program defines."""
+    """Returns the names that the program of the document defines."""
     text = (ROOT / "docs/consumers.md").read_text()
     blocks = text.split("```python\n")[1:]
     if len(blocks) != 1:
@@ -27,7 +27,7 @@ def shown():
 
 
 def main():
-    # The document's import finds the module that this has loaded.
+    # The import in the document finds the module that this call has loaded.
     event = event_class(PROTO)
     names = shown()
     for line in sys.stdin:
