@@ -1,26 +1,26 @@
-//! Hookgate behind the proxies that people put in front of it: the real nginx and HAProxy, as Debian and Ubuntu have them. `make test-proxy`
-//! runs it. It needs both programs, no Kafka and no root: everything listens on loopback, in folders that go with the test.
+//! Hookgate behind proxies that people use: the real nginx and HAProxy, as Debian and Ubuntu have them. `make test-proxy` runs these tests.
+//! They need both programs, but neither Kafka nor root: everything listens on loopback, in folders that are removed after the test.
 
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../it/forks.rs"]
-#[allow(dead_code, reason = "the fast ring uses more of it")]
+#[allow(dead_code, reason = "the fast tests use more of it")]
 mod forks;
 #[path = "../it/harness.rs"]
-#[allow(dead_code, reason = "the fast ring uses more of it")]
+#[allow(dead_code, reason = "the fast tests use more of it")]
 mod harness;
 #[path = "../it/providers.rs"]
-#[allow(dead_code, reason = "the fast ring uses more of it")]
+#[allow(dead_code, reason = "the fast tests use more of it")]
 mod providers;
 #[path = "../it/secret_search.rs"]
-#[allow(dead_code, reason = "the fast ring uses more of it")]
+#[allow(dead_code, reason = "the fast tests use more of it")]
 mod secret_search;
 #[path = "../it/waits.rs"]
-#[allow(dead_code, reason = "the fast ring uses more of it")]
+#[allow(dead_code, reason = "the fast tests use more of it")]
 mod waits;
 #[path = "../it/raw_http.rs"]
-#[allow(dead_code, reason = "the fast ring uses more of it")]
+#[allow(dead_code, reason = "the fast tests use more of it")]
 mod raw_http;
 /// The proxies.
 mod support;
@@ -43,13 +43,13 @@ use support::{HAPROXY, Kind, NGINX, NGINX_KEPT, NGINX_UNBUFFERED, Proxy};
 
 const KIB: usize = 1024;
 
-/// Every way in which a proxy is set up here.
+/// Every kind of proxy in these tests.
 const KINDS: [Kind; 4] = [NGINX, NGINX_KEPT, NGINX_UNBUFFERED, HAPROXY];
 
-/// An endpoint whose secret is never there.
+/// The configuration of an endpoint whose secret does not exist.
 const TABLES: &str = "[endpoints.later]\nprovider = \"uploadcare\"\nsecrets = [\"file:/no/such/secret\"]\n";
 
-/// Daemons that publish to one cluster, as replicas do.
+/// Starts daemons that publish to one cluster, as replicas do.
 fn replicas(count: usize) -> Vec<Daemon> {
     let mock = Arc::new(Mock::start(&topics(&configuration(TABLES, &[]))).unwrap());
     (0..count).map(|_| replica(&mock, Vec::new())).collect()
@@ -59,17 +59,17 @@ fn replica(mock: &Arc<Mock>, flags: Vec<(&str, String)>) -> Daemon {
     Daemon::with(Setup { tables: TABLES, flags, mock: Some(Arc::clone(mock)), ..Setup::default() })
 }
 
-fn in_front_of(replicas: &[Daemon], kind: Kind) -> Proxy {
+fn proxy_for(replicas: &[Daemon], kind: Kind) -> Proxy {
     Proxy::start(kind, &replicas.iter().map(|replica| replica.webhooks).collect::<Vec<_>>())
 }
 
-/// A body of that many bytes that FileSafety could have sent.
+/// Returns a body of that many bytes, such as FileSafety could send it.
 fn body(bytes: usize) -> Vec<u8> {
     let frame = r#"{"scan_id":"s","verdict":"clean","metadata":""}"#;
     frame.replace(r#""metadata":"""#, &format!(r#""metadata":"{}""#, "x".repeat(bytes - frame.len()))).into_bytes()
 }
 
-/// A request's head and what comes after it, framed by its length or in chunks.
+/// Returns a whole request, with its length or in chunks.
 fn request(method: &str, path: &str, header: &str, body: &[u8], in_chunks: bool) -> Vec<u8> {
     let head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n{header}");
     if !in_chunks {
@@ -83,12 +83,13 @@ fn request(method: &str, path: &str, header: &str, body: &[u8], in_chunks: bool)
     bytes
 }
 
-/// Sends on a new connection and reads meanwhile, as HTTP clients do: the answer may come before everything is sent.
+/// Sends a request on a new connection and reads at the same time, as HTTP clients do, because the answer may come before everything is
+/// sent.
 fn exchange(to: SocketAddr, sent: Vec<u8>) -> Answer {
     let mut stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut writing = stream.try_clone().unwrap();
-    // Once it is answered, the proxy need not take the rest.
+    // Once the request is answered, the proxy need not read the rest.
     let writer = thread::spawn(move || drop(writing.write_all(&sent)));
     let mut bytes = Vec::new();
     let mut buffer = [0; 4 * KIB];
@@ -112,10 +113,10 @@ fn exchange(to: SocketAddr, sent: Vec<u8>) -> Answer {
     answer
 }
 
-/// What a request is made of: method, path, one more header, and the status and label that it is answered with.
+/// A request and its answer: method, path, one more header, and the expected status and label.
 type Row = (&'static str, String, &'static str, &'static str);
 
-/// What the daemon answers to a body of that many bytes. Most of it is decided before the body is read.
+/// Returns requests with this body, and the daemon's answers. Most answers are decided before the body is read.
 fn rows(body: &[u8], in_chunks: bool) -> Vec<Row> {
     let good = signed("filesafety", body).0;
     let (large, small) = (body.len() > 768 * KIB, body.len() <= 768 * KIB);
@@ -126,7 +127,7 @@ fn rows(body: &[u8], in_chunks: bool) -> Vec<Row> {
         ("POST", "/webhooks/later".to_owned(), "", "503 no_secret"),
         ("POST", good, "", if large { "413 too_large" } else { "200 " }),
     ];
-    // The announced size of what is chunked is not known.
+    // A chunked body announces no size.
     if small || in_chunks {
         rows.push(("POST", "/webhooks/filespin?token=wrong-token".to_owned(), "", "401 bad_token"));
         rows.push(("POST", "/webhooks/uploadcare".to_owned(), "", "401 missing_signature"));
@@ -134,14 +135,14 @@ fn rows(body: &[u8], in_chunks: bool) -> Vec<Row> {
     rows
 }
 
-/// Every answer comes through as itself, whatever the size of the body and however it is framed.
+/// Checks that the proxy passes every answer on unchanged, for every size and framing of the body.
 fn answers_come_through(kind: Kind) {
     let replicas = replicas(1);
-    let proxy = in_front_of(&replicas, kind);
+    let proxy = proxy_for(&replicas, kind);
     for bytes in [KIB, 20 * KIB, 100 * KIB, 300 * KIB, 700 * KIB, 1500 * KIB, 4000 * KIB, 7500 * KIB] {
         let body = body(bytes);
         for in_chunks in [false, true] {
-            // A proxy that takes the whole body first knows its length.
+            // A proxy that reads the whole body first announces its length.
             let counted = !in_chunks || kind.buffers();
             for (method, path, header, expected) in rows(&body, !counted) {
                 for attempt in 1..=3 {
@@ -177,15 +178,16 @@ fn answers_come_through_haproxy() {
     answers_come_through(HAPROXY);
 }
 
-/// For how long deliveries are sent beside large requests that are refused.
+/// For how long deliveries are sent while large requests are refused.
 const BESIDE: Duration = Duration::from_secs(5);
 
-/// A stranger needs no secret for a large request. Two replicas answer every verified delivery beside it, so a proxy must not hold it against them.
+/// A stranger needs no secret for a large request. The proxy must not take a replica out because of it: meanwhile every verified delivery must
+/// be answered 200.
 #[test]
-fn large_junk_costs_no_delivery() {
+fn large_refused_requests_cost_no_delivery() {
     for kind in KINDS {
         let replicas = replicas(2);
-        let proxy = in_front_of(&replicas, kind);
+        let proxy = proxy_for(&replicas, kind);
         let over = AtomicBool::new(false);
         let (delivered, junk) = thread::scope(|scope| {
             let junk = scope.spawn(|| {
@@ -218,19 +220,20 @@ fn large_junk_costs_no_delivery() {
     }
 }
 
-/// How many deliveries a replica has stored.
+/// Returns how many deliveries a replica has stored.
 fn published(replica: &Daemon) -> usize {
     let metrics = replica.admin("/metrics").body;
     let published = |line: &&str| line.starts_with("hookgate_deliveries_total{") && line.contains("\"published\"");
     metrics.lines().filter(published).map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum()
 }
 
-/// How long before its end a replica says that it is not ready. HAProxy notices after 0.3 s; nginx does not ask.
+/// How long before its end a replica reports that it is not ready. HAProxy notices after 0.3 s. nginx does not ask.
 const PRE_STOP: &str = "2s";
-/// nginx leaves out for 10 s who has refused a connection, and twice that where it was refused again.
+/// The longest time for all restarts. nginx sends nothing for 10 s to a replica that has refused a connection, and for twice that if the
+/// replica refuses again.
 const RESTARTS_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Sends one delivery after the other, each of which has to be stored, and returns how many there were.
+/// Sends one delivery after the other, each of which must be stored. Returns how many there were.
 fn deliver_until(over: &AtomicBool, kind: Kind, proxy: &Proxy) -> usize {
     let (begin, mut delivered) = (Instant::now(), 0);
     while !over.load(Ordering::Relaxed) && begin.elapsed() < RESTARTS_TIMEOUT {
@@ -242,12 +245,12 @@ fn deliver_until(over: &AtomicBool, kind: Kind, proxy: &Proxy) -> usize {
     delivered
 }
 
-/// One replica after the other ends and begins again, as in an update, while deliveries come: each is 200.
+/// Checks that every delivery is answered 200 while one replica after the other stops and starts again, as in an update.
 fn a_rolling_restart_costs_no_delivery(kind: Kind) {
     let mock = Arc::new(Mock::start(&topics(&configuration(TABLES, &[]))).unwrap());
     let start = |address: String| replica(&mock, vec![("shutdown.pre_stop", PRE_STOP.into()), ("http.listen", address)]);
     let mut replicas: VecDeque<_> = (0..2).map(|_| start("127.0.0.1:0".into())).collect();
-    let proxy = in_front_of(replicas.make_contiguous(), kind);
+    let proxy = proxy_for(replicas.make_contiguous(), kind);
     let over = AtomicBool::new(false);
     let delivered: usize = thread::scope(|scope| {
         let senders: Vec<_> = (0..4).map(|_| scope.spawn(|| deliver_until(&over, kind, &proxy))).collect();

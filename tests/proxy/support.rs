@@ -1,4 +1,4 @@
-//! Proxies that are started for a test and end with it.
+//! Proxies that are started for a test and end with the test.
 
 use std::{
     fmt::Write as _,
@@ -11,32 +11,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A proxy, and how it is set up.
+/// A proxy and its settings.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// nginx, with these directives where it passes on.
+    /// nginx, with these directives at the location that passes requests on.
     Nginx(&'static str),
     Haproxy,
 }
 
-/// As it is out of the box: HTTP/1.0, and a connection for each request.
+/// nginx with its defaults: HTTP/1.0, and one connection for each request.
 pub const NGINX: Kind = Kind::Nginx("");
-/// As its documentation has it for connections that are kept.
+/// nginx with kept connections, as its documentation recommends.
 pub const NGINX_KEPT: Kind = Kind::Nginx("proxy_http_version 1.1; proxy_set_header Connection \"\";");
-/// The same, where a body is passed on as it comes.
+/// nginx with kept connections, which passes a body on as it arrives.
 pub const NGINX_UNBUFFERED: Kind =
     Kind::Nginx("proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_request_buffering off;");
 /// HAProxy keeps connections, buffers nothing and asks for the health.
 pub const HAPROXY: Kind = Kind::Haproxy;
 
 impl Kind {
-    /// Whether it takes a whole body before it passes anything on.
+    /// Returns whether the proxy reads a whole body before it passes anything on.
     pub fn buffers(self) -> bool {
         matches!(self, Self::Nginx(directives) if !directives.contains("proxy_request_buffering off"))
     }
 }
 
-/// A running proxy; dropping it ends it.
+/// A running proxy. Dropping it ends it.
 pub struct Proxy {
     pub address: SocketAddr,
     child: Child,
@@ -44,9 +44,9 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one in front of these replicas.
+    /// Starts a proxy for these replicas.
     pub fn start(kind: Kind, replicas: &[SocketAddr]) -> Self {
-        // Somebody else may take the port before the proxy does.
+        // Another process may take the port before the proxy does.
         (0..5).find_map(|_| Self::try_start(kind, replicas)).expect("the proxy does not start")
     }
 
@@ -86,7 +86,7 @@ impl Proxy {
         Some(proxy)
     }
 
-    /// What it has written.
+    /// Returns the output of the proxy.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
@@ -94,7 +94,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // The worker of nginx ends with its master where that is asked to, not where it is killed.
+        // The worker of nginx ends with its master if the master gets SIGTERM, but not if the master is killed.
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         if !asked.is_ok_and(|status| status.success()) {
             let _gone = self.child.kill();
@@ -104,15 +104,15 @@ impl Drop for Proxy {
     }
 }
 
-/// Where a program is: Debian keeps these two where only root's PATH leads.
+/// Returns the path of a program. Debian has these two in folders that are only in root's PATH.
 fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not there: this suite needs the packages nginx and haproxy"))
+    found.unwrap_or_else(|| panic!("{name} is not installed: these tests need the packages nginx and haproxy"))
 }
 
-/// Who runs this, or a worker of root's would be somebody who may not see the folder.
+/// Returns the user or the group of this process. Under root, nginx would otherwise run its worker as a user who may not read the folder.
 fn myself(what: &str) -> String {
     let output = Command::new("id").arg(what).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
