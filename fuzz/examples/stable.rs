@@ -1,5 +1,5 @@
-//! Runs the targets without coverage: the seeds as they are, then mutations of them from a fixed start, so that every run of as many
-//! rounds is the same. It is the short pass; `make fuzz` lets libFuzzer search.
+//! Runs the targets without coverage: first the seeds, then mutations of them. The random numbers have a fixed seed, so that two runs with as
+//! many rounds are the same. This is the short pass; `make fuzz` lets libFuzzer search.
 
 use std::{
     env, fs,
@@ -10,7 +10,7 @@ use std::{
 
 use hookgate_fuzz::{TARGETS, Target, folder, seeds};
 
-/// An input that takes longer than this, on any machine, takes too long.
+/// The longest time for one input, on any machine.
 const SLOW: Duration = Duration::from_secs(2);
 const BYTES_MAX: usize = 64 << 10;
 
@@ -78,7 +78,7 @@ fn fingerprint(input: &[u8]) -> u64 {
     input.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// What JSON, TOML and HTTP take for something.
+/// Words that have a meaning in JSON, TOML or HTTP.
 const WORDS: [&str; 28] = [
     "null",
     "true",
@@ -110,7 +110,7 @@ const WORDS: [&str; 28] = [
     "2026-01-01T00:00:00Z",
 ];
 
-/// Marsaglia's xorshift: enough to pick by, and the same on every machine.
+/// Random numbers by Marsaglia's xorshift. They are good enough to choose with, and the same on every machine.
 struct Random(u64);
 
 impl Random {
@@ -121,7 +121,7 @@ impl Random {
         usize::try_from(self.0 >> 16).unwrap_or(0) % bound.max(1)
     }
 
-    /// A seed with one to eight changes.
+    /// Returns a seed with one to eight changes.
     fn mutation(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
         let mut input = seeds[self.below(seeds.len())].clone();
         for _ in 0..=self.below(8) {
@@ -140,7 +140,7 @@ impl Random {
                     drop(input.splice(at..at, word.bytes()));
                 }
                 5 => {
-                    // A part of itself, often many times: what nests or repeats.
+                    // A part of the input is repeated, so that things nest or repeat.
                     let part = input[at..end].repeat(1 + self.below(64));
                     drop(input.splice(at..at, part));
                 }

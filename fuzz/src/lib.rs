@@ -1,5 +1,5 @@
-//! The fuzz targets: each takes any bytes, and panics where a promise is broken. `fuzz_targets/` hands them to libFuzzer, `examples/stable.rs`
-//! runs them without it.
+//! The fuzz targets: each accepts any bytes, and panics if a promise is broken. `fuzz_targets/` runs them with libFuzzer,
+//! `examples/stable.rs` runs them without it.
 
 pub mod seeds;
 
@@ -24,14 +24,14 @@ use hookgate::{
 };
 use prost::Message as _;
 
-/// A target.
+/// A fuzz target: it gets an input, and panics if a promise is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
 pub const TARGETS: [(&str, Target); 5] =
     [("classify", classify), ("verify", verify), ("configuration", configuration), ("gate", gate), ("decode", decode)];
 
-/// Between the parts of an input: no byte that HTTP allows in a header or a URL.
+/// The byte between the parts of an input. HTTP does not allow it in a header or a URL.
 pub const SEPARATOR: u8 = b'\n';
 
 const SECRET: &str = "a-secret-of-thirty-two-characters";
@@ -47,7 +47,7 @@ static ENCODING: LazyLock<Encoding> = LazyLock::new(|| {
     Encoding { topics, framing: Framing::default(), record_bytes_max: 1 << 20, origin: Origin::Webhook }
 });
 
-/// The provider that the first byte of an input picks, and the rest.
+/// Returns the provider that the first byte of an input selects, and the rest of the input.
 fn pick(data: &[u8]) -> Option<(&'static Provider, &[u8])> {
     let (first, rest) = data.split_first()?;
     Some((provider::ALL[usize::from(*first) % provider::ALL.len()], rest))
@@ -63,7 +63,7 @@ fn delivery(credential: Credential, body: &[u8]) -> Delivery {
     }
 }
 
-/// A body as its provider would prove it.
+/// Returns a body with a proof that its provider could have sent.
 fn proven(provider: &'static Provider, body: &[u8]) -> Verified {
     let now = SystemTime::UNIX_EPOCH + NOW;
     let credential = match provider.credential {
@@ -76,41 +76,41 @@ fn proven(provider: &'static Provider, body: &[u8]) -> Verified {
     provider.verify(delivery(credential, body), &KEYS).expect("what is signed verifies")
 }
 
-/// The record of a body.
+/// Returns the record of a body.
 fn record(provider: &'static Provider, body: &[u8]) -> Record {
     let verified = proven(provider, body);
     let event = (provider.classify)(&verified);
     encode(verified, provider, event, &ENCODING)
 }
 
-/// A provider's byte and a body: whatever a proven sender sends becomes a record that holds it.
+/// Checks that every body of a proven sender becomes a record that contains it. An input is a provider's byte and a body.
 pub fn classify(data: &[u8]) {
     let Some((provider, body)) = pick(data) else { return };
     let record = record(provider, body);
     let id = delivery_id("endpoint", proven(provider, body).timestamp_text(), body);
     let stored = proto::Event::decode(&record.value[..]).expect("a record decodes");
-    assert_eq!(stored.body, body, "the body is kept");
-    assert_eq!((&stored.id, &record.id), (&id, &id), "the id is of the bytes alone");
+    assert_eq!(stored.body, body, "the record has the body");
+    assert_eq!((&stored.id, &record.id), (&id, &id), "the id depends only on the bytes");
     assert_eq!(stored.subject, record.key);
     assert!(!record.key.is_empty() && !record.key.chars().any(char::is_control));
     if stored.text_repaired {
-        // What was repaired shows as one of these, which no id of a sender's holds by itself.
+        // A repair inserts U+FFFD. A subject may contain that only if the sender has written it, or an escape that can mean it.
         let spelled = [&b"\\u"[..], "\u{fffd}".as_bytes()].iter().any(|it| body.windows(it.len()).any(|window| window == *it));
         assert!(spelled || !stored.subject.contains('\u{fffd}'), "a repair made a subject");
-        assert!(!serde_json_takes_all(body), "nothing had to be repaired");
+        assert!(!is_strict_json(body), "nothing had to be repaired");
     }
     event_to_json(&record.value).expect("a record is shown as JSON");
-    // A header goes to consumers as it is.
+    // Consumers get a header as it is.
     assert!(record.headers.iter().all(|(_, value)| !value.chars().any(char::is_control)));
 }
 
-/// Whether a reader that looks at everything takes a text.
-fn serde_json_takes_all(body: &[u8]) -> bool {
+/// Returns whether a strict reader accepts the whole body as JSON.
+fn is_strict_json(body: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Value>(body).is_ok()
 }
 
-/// A provider's byte, the values of its signature headers, each with the separator behind it, and a body: nobody without the secret
-/// is proven.
+/// Checks that no sender without the secret is proven. An input is a provider's byte, the values of its signature headers, each followed by
+/// the separator, and a body.
 pub fn verify(data: &[u8]) {
     let Some((provider, mut rest)) = pick(data) else { return };
     let names = match provider.credential {
@@ -128,15 +128,15 @@ pub fn verify(data: &[u8]) {
     }
 }
 
-/// A provider's byte, a URL, and header lines behind it: the head of a request proves nobody that does not know the secret, and what goes
-/// on from it to consumers is harmless.
+/// Checks that a head proves no sender without the secret, and that the parts of it that go to consumers are harmless. An input is a
+/// provider's byte, a URL, and header lines.
 pub fn gate(data: &[u8]) {
     let Some((provider, rest)) = pick(data) else { return };
     let text = String::from_utf8_lossy(rest);
     let mut lines = text.split(char::from(SEPARATOR));
     let mut request = Request::builder().method(Method::POST).uri(lines.next().unwrap_or_default());
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-        // What HTTP would not let through is left out.
+        // Headers that HTTP does not allow are left out.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value.trim())) {
             request = request.header(name, value);
         }
@@ -155,10 +155,10 @@ pub fn gate(data: &[u8]) {
     }
 }
 
-/// A configuration file: it is read or refused, and what is read can be shown.
+/// Checks that a configuration file is read or refused, and that its redacted view contains no secret.
 pub fn configuration(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    // No file is opened: what the text names could be a device that never ends.
+    // No file is opened, because the text could name a device that never ends.
     if text.contains("file:") || text.contains("_file") {
         return;
     }
@@ -172,7 +172,7 @@ pub fn configuration(data: &[u8]) {
     }
 }
 
-/// The value of a record: consumers and `hookgate tail` meet whatever lies on a topic.
+/// Checks that any value of a record is shown as JSON or refused, because consumers and `hookgate tail` can find any bytes on a topic.
 pub fn decode(data: &[u8]) {
     if let Some(value) = event_to_json(data) {
         assert!(value.is_object());
@@ -180,7 +180,7 @@ pub fn decode(data: &[u8]) {
     }
 }
 
-/// The folder of this package.
+/// Returns the folder of this package.
 #[must_use]
 pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

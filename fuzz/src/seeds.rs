@@ -1,5 +1,5 @@
-//! Where fuzzing starts: what is made from the fixtures and the samples, so that no copy of them has to be kept; the corpus, which reaches
-//! what these do not; and what has failed before.
+//! The inputs with which fuzzing starts: those that are made from the fixtures and the samples, so that the repository needs no copy; the
+//! corpus, which reaches code that these do not; and inputs that have failed before.
 
 use std::{fs, path::Path};
 
@@ -10,14 +10,14 @@ use hookgate::{
 
 use crate::{folder, record};
 
-/// Everything that a target starts with, in a fixed order.
+/// Returns all inputs with which a target starts, in a fixed order.
 #[must_use]
 pub fn of(target: &str) -> Vec<Vec<u8>> {
     let kept = ["corpus", "regressions"].map(|kind| files(&folder().join(kind).join(target)));
     made(target).into_iter().chain(kept.concat()).collect()
 }
 
-/// The part of it that is made.
+/// Returns those inputs of a target that are not in the repository.
 #[must_use]
 pub fn made(target: &str) -> Vec<Vec<u8>> {
     match target {
@@ -30,7 +30,7 @@ pub fn made(target: &str) -> Vec<Vec<u8>> {
     }
 }
 
-/// The files in a folder and below it, in the order of their names; none where there is no folder.
+/// Returns the contents of all files in a folder and below it, in the order of their names. There are none if the folder does not exist.
 fn files(folder: &Path) -> Vec<Vec<u8>> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -38,25 +38,25 @@ fn files(folder: &Path) -> Vec<Vec<u8>> {
     paths.iter().flat_map(|path| if path.is_dir() { files(path) } else { fs::read(path).into_iter().collect() }).collect()
 }
 
-/// The fixtures and samples of every provider, each behind the byte that picks its provider.
+/// Returns the fixtures and samples of every provider, each after the byte that selects its provider.
 fn bodies() -> Vec<Vec<u8>> {
     let fixtures = folder().join("../tests/fixtures");
     let of = |(first, provider): (u8, &&'static Provider)| {
         let samples = provider.names().filter_map(provider.sample).map(String::into_bytes);
-        // What is longer documents an API and is no delivery.
+        // Longer files document an API and are no deliveries.
         let fixtures = files(&fixtures.join(provider.name)).into_iter().filter(|body| body.len() < 16 << 10);
         samples.chain(fixtures).map(move |body| [&[first], body.as_slice()].concat()).collect::<Vec<_>>()
     };
     (0..).zip(provider::ALL).flat_map(of).collect()
 }
 
-/// The values of the signature headers of a scheme, each of the right shape and by nobody's secret.
+/// Returns values of the signature headers of a scheme. They have the right form, and no secret has made them.
 fn forged(scheme: &HmacScheme) -> Vec<String> {
     let signature = format!("{}{}", scheme.version, "5a".repeat(32));
     [signature].into_iter().chain(scheme.around_timestamp.map(|_| "1760000000".to_owned())).collect()
 }
 
-/// A body of each provider with a proof by another secret.
+/// Returns a body of each provider with a proof by another secret.
 fn proofs() -> Vec<Vec<u8>> {
     let of = |(first, provider): (u8, &&'static Provider)| {
         let proof = match &provider.credential {
@@ -68,7 +68,7 @@ fn proofs() -> Vec<Vec<u8>> {
     (0..).zip(provider::ALL).map(of).collect()
 }
 
-/// The head of a delivery of each provider: the token in both places, or the signature headers alone and with others.
+/// Returns heads of each provider: with the token in both places, or with only the signature headers and with others.
 fn heads() -> Vec<Vec<u8>> {
     let of = |(first, provider): (u8, &&'static Provider)| {
         let heads = match &provider.credential {
@@ -88,7 +88,7 @@ fn heads() -> Vec<Vec<u8>> {
     (0..).zip(provider::ALL).flat_map(of).collect()
 }
 
-/// The configurations that the documentation shows.
+/// Returns the configurations that the documents show.
 fn configurations() -> Vec<Vec<u8>> {
     let pages = ["../README.md", "../docs/configuration.md", "../docs/providers.md"];
     let text: String = pages.iter().filter_map(|page| fs::read_to_string(folder().join(page)).ok()).collect();
@@ -102,7 +102,7 @@ fn configurations() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// The records of the samples.
+/// Returns the records of some samples of each provider.
 fn records() -> Vec<Vec<u8>> {
     let one = |provider: &'static Provider| {
         let bodies = provider.names().take(8).filter_map(provider.sample);
