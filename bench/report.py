@@ -9,7 +9,7 @@ import os
 import sys
 from statistics import median
 
-# What a row shows: its heading, the field of the load generator's result, and the number of decimals.
+# The columns of a row: the heading, the field of the load generator's result, and the number of decimals.
 COLUMNS = [
     ("CPU us/event", "cpu_us_per_answer", 1),
     ("2xx/s", "answered_per_second", 0),

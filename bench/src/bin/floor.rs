@@ -1,7 +1,7 @@
-//! The floor: the least that a program must do to answer a signed Uploadcare delivery only after Kafka has it.
+//! The floor: a program that does the least that is needed to answer a signed Uploadcare delivery only after Kafka has stored it.
 //!
-//! It checks the signature over the raw body and sends the body as it is under one constant key. It reads no JSON, keeps no
-//! metrics and limits nothing, so whatever Hookgate costs more than this is the price of what Hookgate does more.
+//! It checks the signature over the raw body and sends the body unchanged with one constant key. It reads no JSON, keeps no
+//! metrics and limits nothing. So the difference to Hookgate's cost is the price of what Hookgate does in addition.
 
 use std::{error::Error, net::SocketAddr, sync::Arc};
 
@@ -43,7 +43,7 @@ struct Arguments {
 
 /// What every request needs.
 struct Floor {
-    /// Keyed once, because hashing the key costs two of the compressions that a small body takes.
+    /// The HMAC with its key already hashed: hashing the key takes two of the few compressions that a small body takes.
     mac: Hmac<Sha256>,
     producer: FutureProducer,
     topic: String,
@@ -69,7 +69,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// 200 once Kafka has acknowledged, 401 without a valid signature, 503 for everything that is Kafka's fault.
+/// Answers a delivery: 200 once Kafka has acknowledged it, 401 without a valid signature, 503 for every fault of Kafka.
 async fn deliver(State(floor): State<Arc<Floor>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     if !proven(&floor.mac, &headers, &body) {
         return StatusCode::UNAUTHORIZED;
@@ -84,7 +84,7 @@ async fn deliver(State(floor): State<Arc<Floor>>, headers: HeaderMap, body: Byte
     }
 }
 
-/// Whether the body was signed with our secret (compared in constant time).
+/// Returns whether the body was signed with the secret. The comparison takes constant time.
 fn proven(mac: &Hmac<Sha256>, headers: &HeaderMap, body: &[u8]) -> bool {
     let Some(hex_digits) = headers.get("x-uc-signature").and_then(|value| value.as_bytes().strip_prefix(b"v1=")) else {
         return false;

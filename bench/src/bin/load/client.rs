@@ -1,4 +1,4 @@
-//! Connections that send deliveries on their schedule, and the tally of what came back.
+//! Connections that send deliveries on a schedule, and the tally of the answers.
 
 use std::{
     collections::BTreeMap,
@@ -28,38 +28,39 @@ pub(crate) enum Pace {
     Count(u64),
 }
 
-/// What to send, and how.
+/// The deliveries to send, and how to send them.
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
     pub(crate) template: Template,
     pub(crate) connections: u16,
     pub(crate) pace: Pace,
-    /// No delivery is begun later than this after the first.
+    /// The time after the first delivery in which deliveries may begin.
     pub(crate) duration: Duration,
-    /// Whether the ids in the answers are wanted.
+    /// Whether to keep the ids in the answers.
     pub(crate) keep_ids: bool,
 }
 
-/// What came back.
+/// What was sent, and what was answered.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) sent: u64,
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Deliveries without an answer, by the reason.
     pub(crate) failures: BTreeMap<String, u64>,
-    /// One for each answer, whatever its status.
+    /// The latency of each answer, also of refusals.
     pub(crate) latencies_us: Vec<u32>,
     pub(crate) ids: Vec<String>,
 }
 
-/// Longer than any answer deadline of a server under test, so that no answer counts as the server's failure.
+/// The longest wait for an answer. It is longer than every answer deadline of a server under test, so a missing answer is a failure of the
+/// server.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
-/// Keeps a server that is gone from being hammered with connections.
+/// The pause before a new connection after a failure, so that the generator does not flood a server that is gone.
 const RECONNECT_WAIT: Duration = Duration::from_millis(20);
-/// The largest answer that is read; a server that sends more is not the one that is meant.
+/// The largest answer that is read. A server that sends more is not a server under test.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// Carries the plan out; the time is from the first delivery to the last answer. Fails when the server is not there.
+/// Runs a plan. Returns the tally, and the time from the first delivery to the last answer. Fails if the server cannot be reached.
 pub(crate) async fn run(plan: Arc<Plan>) -> io::Result<(Tally, Duration)> {
     let mut connections = Vec::new();
     for _ in 0..plan.connections {
@@ -77,7 +78,7 @@ pub(crate) async fn run(plan: Arc<Plan>) -> io::Result<(Tally, Duration)> {
     Ok((total, start.elapsed()))
 }
 
-/// One connection's share: each of the deliveries numbered `first`, `first + connections`, and so on.
+/// Sends the deliveries of one connection: those numbered `first`, `first + connections`, and so on.
 async fn deliver(plan: Arc<Plan>, first: u64, connection: Connection, start: Instant) -> Tally {
     let mut tally = Tally::default();
     let mut connection = Some(connection);
@@ -104,10 +105,10 @@ async fn deliver(plan: Arc<Plan>, first: u64, connection: Connection, start: Ins
     tally
 }
 
-/// Waits until this delivery is due, and gives the time from which it counts; none when the plan is at its end.
+/// Waits until this delivery is due, and returns the time from which its latency counts. `None` is the end of the plan.
 ///
-/// A delivery that is due while its connection still waits for an answer counts from when it was due, or a slow server
-/// would be asked less and look better. One that the timer (of whole milliseconds) woke late counts from when it woke.
+/// A delivery that is due while its connection still waits for an answer counts from the time when it was due. Otherwise a slow server would
+/// get fewer deliveries and look better. A delivery that the timer (of whole milliseconds) woke late counts from its waking.
 async fn turn(plan: &Plan, number: u64, start: Instant) -> Option<Instant> {
     let now = Instant::now();
     let (due, more) = match plan.pace {
@@ -125,7 +126,7 @@ async fn turn(plan: &Plan, number: u64, start: Instant) -> Option<Instant> {
     Some(Instant::now())
 }
 
-/// Sends one request and reads its answer, over a new connection where the old one is gone.
+/// Sends one request and reads its answer, over a new connection if the old one is gone.
 async fn exchange(connection: &mut Option<Connection>, address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
     let mut open = match connection.take() {
         Some(open) => open,
@@ -181,7 +182,7 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(1024) })
     }
 
-    /// Reads exactly one answer; there is never a second one, because the next request waits for the first's.
+    /// Reads exactly one answer. There is never a second one, because the next request waits for this answer.
     async fn read_answer(&mut self) -> io::Result<Answer> {
         self.buffer.clear();
         loop {
@@ -198,17 +199,17 @@ impl Connection {
     }
 }
 
-/// What is kept of an answer.
+/// The parts of an answer that are needed.
 #[derive(Debug, PartialEq)]
 struct Answer {
     status: u16,
-    /// Whether the server ends the connection with it.
+    /// Whether the server closes the connection after it.
     closes: bool,
     body: Vec<u8>,
 }
 
 impl Answer {
-    /// None where it is not all there yet. Only a body of a stated length is understood.
+    /// Parses an answer. Returns `None` if it is not complete yet. Fails if the answer does not state the length of its body.
     fn parse(bytes: &[u8]) -> io::Result<Option<Self>> {
         let Some(head_length) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
             return Ok(None);
@@ -235,7 +236,7 @@ impl Answer {
         }
     }
 
-    /// The `id` in the body of a 200.
+    /// Returns the `id` in the body of a 200.
     fn id(&self) -> Option<String> {
         let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
         body.get("id")?.as_str().map(str::to_owned)
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_an_error() {
+    fn an_unknown_kind_of_answer_is_an_error() {
         for bad in ["HTTP/2 200\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nx"] {
             assert!(Answer::parse(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -1,7 +1,7 @@
-//! The load generator: signed Uploadcare deliveries over keep-alive connections, and what each of them cost the server.
+//! The load generator: it sends signed Uploadcare deliveries over keep-alive connections, and reports what each of them cost the server.
 //!
-//! It shares the machine with the server that it measures, so it must be cheap: one thread, requests made beforehand, and
-//! an HTTP client that knows just enough of HTTP/1.1. One line of JSON is printed at the end.
+//! It shares the machine with the server that it measures, so it must be cheap: it has one thread, requests that are made
+//! beforehand, and an HTTP client that knows just enough of HTTP/1.1. It prints one line of JSON at the end.
 
 #![allow(clippy::print_stdout, reason = "one line of JSON is what it is for")]
 
@@ -66,7 +66,7 @@ struct Arguments {
 
 fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().map_err(|error| error.to_string())?;
-    // A day: more is a mistake, and infinity has no `Duration`.
+    // The limit is a day. More is a mistake, and infinity has no `Duration`.
     if number > 0.0 && number <= 86_400.0 { Ok(number) } else { Err("expected more than 0, at most 86400".to_owned()) }
 }
 
@@ -114,7 +114,7 @@ fn write_ids(path: &Path, ids: &[String]) -> std::io::Result<()> {
     file.flush()
 }
 
-/// What is printed; the cost fields are null without `--pid`.
+/// Returns the JSON that is printed. The cost fields are null without `--pid`.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
 fn summary(mut tally: Tally, elapsed: Duration, usage: Option<(Usage, Usage)>) -> serde_json::Value {
     tally.latencies_us.sort_unstable();

@@ -1,21 +1,21 @@
-//! What another process has used, from Linux's `/proc`.
+//! The CPU time and memory of another process, from Linux's `/proc`.
 
 use std::{fs, io, time::Duration};
 
-/// CPU time and peak memory of a process up to now.
+/// The CPU time and the peak memory of a process up to now.
 pub(crate) struct Usage {
-    /// User and system time of all its threads, also of those that have ended.
+    /// The user and system time of all its threads, also of those that have ended.
     pub(crate) cpu: Duration,
     /// The most memory that it ever held (`VmHWM`).
     pub(crate) rss_peak_kib: u64,
 }
 
-/// `/proc` counts in ticks of 1/100 s whatever the kernel's own clock is (`USER_HZ` on every architecture that we build
-/// for). Over a run of ten seconds that is exact to about one percent.
+/// The unit of CPU times in `/proc`: 1/100 s, which does not depend on the kernel's own clock (`USER_HZ` on every architecture that
+/// Hookgate is built for). Over a run of ten seconds that is exact to about one percent.
 const TICK: Duration = Duration::from_millis(10);
 
 impl Usage {
-    /// Fails when there is no such process, or its files read otherwise than proc(5) says.
+    /// Reads the usage of a process. Fails if there is no such process, or if its files are not as proc(5) describes them.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
             .map_err(|error| io::Error::new(error.kind(), format!("process {pid}: {error}")))?;
@@ -24,7 +24,7 @@ impl Usage {
         let rss_peak_kib = rss_peak_kib(&status);
         match (cpu, rss_peak_kib) {
             (Some(cpu), Some(rss_peak_kib)) => Ok(Self { cpu, rss_peak_kib }),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("process {pid} has ended, or is not ours"))),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("process {pid} has ended, or is another user's"))),
         }
     }
 }

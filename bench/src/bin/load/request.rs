@@ -8,7 +8,7 @@ use std::{
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// Where the requests go.
+/// The server and the path that requests are sent to.
 pub(crate) struct Target {
     /// A loopback address.
     pub(crate) address: SocketAddr,
@@ -19,7 +19,7 @@ pub(crate) struct Target {
 impl FromStr for Target {
     type Err = String;
 
-    /// Accepts `http://HOST:PORT/PATH` where the host is this machine: a load generator must not be aimed at others.
+    /// Parses `http://HOST:PORT/PATH`. The host must be this machine, because a load generator must not be used against others.
     fn from_str(url: &str) -> Result<Self, String> {
         let rest = url.strip_prefix("http://").ok_or("expected a URL that begins with http://")?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -34,13 +34,13 @@ impl FromStr for Target {
     }
 }
 
-/// The request's bytes, and where in them the changing parts lie.
+/// The bytes of a request, and the places of the parts that change.
 pub(crate) struct Template {
     /// Head and body as sent.
     pub(crate) bytes: Vec<u8>,
     signature_at: usize,
     body_at: usize,
-    /// Empty where all deliveries are the same.
+    /// Empty if all deliveries are the same.
     uuids_at: Vec<usize>,
     mac: Hmac<Sha256>,
     /// Differs from run to run, so that two runs never send the same uuid.
@@ -51,7 +51,7 @@ const UUID_LENGTH: usize = 36;
 const SIGNATURE_LENGTH: usize = 64;
 
 impl Template {
-    /// Fails if every delivery must differ but the body holds no `"uuid"` to replace.
+    /// Makes a signed request. Fails if every delivery must differ but the body has no `"uuid"` to replace.
     pub(crate) fn new(target: &Target, secret: &str, body: &[u8], unique: bool) -> Result<Self, String> {
         let mac = Hmac::new_from_slice(secret.as_bytes()).map_err(|error| error.to_string())?;
         let Target { authority, path, .. } = target;
@@ -77,7 +77,7 @@ impl Template {
         Ok(template)
     }
 
-    /// Makes a copy of [`Self::bytes`] the delivery of this number.
+    /// Changes `request`, a copy of [`Self::bytes`], to the delivery of this number.
     pub(crate) fn stamp(&self, request: &mut [u8], number: u64) {
         if self.uuids_at.is_empty() {
             return;
@@ -92,12 +92,12 @@ impl Template {
     fn sign(&self, request: &mut [u8]) {
         let signature = self.mac.clone().chain_update(&request[self.body_at..]).finalize().into_bytes();
         let place = &mut request[self.signature_at..self.signature_at + SIGNATURE_LENGTH];
-        // The place has twice the length of a digest by definition, which is all that could fail here.
+        // This cannot fail, because the place always has twice the length of a digest.
         let _ = hex::encode_to_slice(signature, place);
     }
 }
 
-/// Every place in the body where the value of its first `"uuid"` stands: URLs repeat it.
+/// Returns every place in the body that has the value of its first `"uuid"`, because URLs repeat it.
 fn find_uuids(body: &[u8]) -> Vec<usize> {
     const NAME: &[u8] = b"\"uuid\"";
     let Some(name_at) = body.windows(NAME.len()).position(|window| window == NAME) else {
@@ -113,8 +113,8 @@ fn find_uuids(body: &[u8]) -> Vec<usize> {
     body.windows(UUID_LENGTH).enumerate().filter(|(_, window)| *window == uuid).map(|(at, _)| at).collect()
 }
 
-/// A well-formed version 4 uuid of a run and a number, so that a strict reader takes it for a real one. The run's lowest
-/// 60 bits and the number's lowest 62 are kept whole.
+/// Returns a well-formed version 4 uuid that is made from a run and a number, so that a strict reader accepts it. It contains the lowest
+/// 60 bits of the run and the lowest 62 bits of the number.
 fn uuid(run: u64, number: u64) -> String {
     format!(
         "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
@@ -135,7 +135,7 @@ fn run_number() -> u64 {
 mod tests {
     use super::*;
 
-    /// Signed with `printf '%s' BODY | openssl dgst -sha256 -hmac 12345X`.
+    /// A body. The signature below was made with `printf '%s' BODY | openssl dgst -sha256 -hmac 12345X`.
     const BODY: &[u8] =
         br#"{"data":{"uuid":"620ff227-eb36-460f-a809-8ba1ea98b1f3"},"file":"https://a/620ff227-eb36-460f-a809-8ba1ea98b1f3/x"}"#;
     const SIGNATURE: &str = "a7cca5cdf46dee526c64ead9a579517005e4a69a3c45742b29ac2c7242f5fc0c";
