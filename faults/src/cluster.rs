@@ -16,10 +16,10 @@ use crate::repository::root;
 
 /// The numbers of the brokers.
 pub(crate) const BROKERS: [u16; 3] = [1, 2, 3];
-/// Partitions of a topic that a scenario creates anew, as many as Hookgate's configuration says.
+/// The number of partitions of a topic, both in Hookgate's configuration and where a scenario creates the topic itself.
 pub(crate) const PARTITIONS: i32 = 3;
 
-/// A partition, and the broker that leads it; -1 while there is none.
+/// A partition and the broker that leads it, which is -1 while there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Led {
     pub(crate) topic: String,
@@ -39,7 +39,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Where broker `n` is reached.
+    /// Returns the first port of a broker.
     fn port(broker: u16) -> u16 {
         21100 + 10 * broker
     }
@@ -83,7 +83,7 @@ impl Cluster {
         script(&std::iter::once(if allowed { "allow" } else { "forbid" }).chain(topics).collect::<Vec<_>>())
     }
 
-    /// The leader of each partition of these topics.
+    /// Returns the leader of each partition of these topics.
     pub(crate) fn leaders(topics: &[String]) -> Result<Vec<Led>, String> {
         let consumer: BaseConsumer = client().create().map_err(|error| error.to_string())?;
         let mut leaders = Vec::new();
@@ -136,7 +136,7 @@ impl Cluster {
         results.into_iter().try_for_each(|result| result.map(drop).map_err(|(_, code)| code.to_string()))
     }
 
-    /// Creates a topic whose partitions lie on these brokers only.
+    /// Creates a topic whose partitions are only on these brokers.
     pub(crate) fn create_on(topic: &str, brokers: &[i32]) -> Result<(), String> {
         let partitions = vec![brokers; usize::try_from(PARTITIONS).unwrap_or(0)];
         let in_sync = brokers.len().to_string();
@@ -157,7 +157,7 @@ impl Cluster {
                 return Ok(());
             }
             if begin.elapsed() > Duration::from_secs(20) {
-                return Err(format!("{topic} is there 20 s after it was deleted"));
+                return Err(format!("{topic} still exists 20 s after it was deleted"));
             }
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -202,7 +202,7 @@ fn administer<T>(
     runtime.block_on(call(&admin, &options)).map_err(|error| error.to_string())
 }
 
-/// Returns the command for `scripts/kafka/cluster`, without its output, which would stand between the rows of the table.
+/// Returns the command for `scripts/kafka/cluster`, without its output, which would appear between the rows of the table.
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(root().join("scripts/kafka/cluster"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());

@@ -1,4 +1,4 @@
-//! Hookgate itself: its configuration for one scenario, its processes, and what they look like from outside.
+//! Hookgate itself: its configuration for one scenario, its processes, and what can be seen of them from outside.
 
 use std::{
     fs::{self, File},
@@ -23,9 +23,9 @@ use crate::{
 /// The ids of the processes that run now. If this program gets a signal to end, it ends them.
 pub(crate) static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// How long after SIGTERM a daemon goes on serving: long enough for the balancer to see that it is not ready.
+/// For how long a daemon still serves after SIGTERM: long enough for the balancer to see that it is not ready.
 const PRE_STOP: &str = "1s";
-/// How often a daemon is looked at.
+/// The time between two checks of a daemon.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// One scenario's configuration: topics and secrets that no other scenario has.
@@ -79,7 +79,7 @@ impl Site {
     }
 
     fn write(&self, brokers: &str, secrets: &Secrets) -> io::Result<()> {
-        // The logs of an earlier run would only confuse.
+        // Logs of an earlier run would confuse readers.
         let _absent = fs::remove_dir_all(&self.folder);
         fs::create_dir_all(&self.folder)?;
         let brokers = brokers.split(',').map(|it| format!("{it:?}")).collect::<Vec<_>>().join(", ");
@@ -100,12 +100,12 @@ impl Site {
         fs::write(self.folder.join("hookgate.toml"), text)
     }
 
-    /// Where its files are.
+    /// Returns the folder of the site's files.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where the secret of a slot, 1 or 2, is read from.
+    /// Returns the file with the secret of a slot, 1 or 2.
     pub(crate) fn secret_file(&self, provider: Provider, slot: u8) -> PathBuf {
         self.folder.join(format!("{}-{slot}", provider.name()))
     }
@@ -114,18 +114,18 @@ impl Site {
         format!("{}{}", self.prefix, provider.name())
     }
 
-    /// All topics on which a record may lie.
+    /// Returns all topics that may have records.
     pub(crate) fn topics(&self) -> Vec<String> {
         let quarantine = format!("{}quarantine", self.prefix);
         PROVIDERS.iter().map(|it| self.topic(*it)).chain([quarantine]).collect()
     }
 
-    /// A topic of the same cluster that the daemon does not know.
+    /// Returns a topic of the same cluster that the daemon does not know.
     pub(crate) fn witness(&self) -> String {
         format!("{}witness", self.prefix)
     }
 
-    /// The ceiling of memory that `hookgate check` prints, in bytes.
+    /// Returns the memory ceiling that `hookgate check` prints, in bytes.
     pub(crate) fn ceiling(&self) -> Result<u64, String> {
         let report: serde_json::Value =
             serde_json::from_str(&output(&mut self.command(&["check", "--json"]))?).map_err(|it| it.to_string())?;
@@ -149,7 +149,7 @@ impl Site {
             return Err(format!("another program listens on {admin}"));
         }
         // The signal handler holds the lock until this program ends, so that no process starts after it has ended the others.
-        let mut running = RUNNING.lock().expect("nobody panics with it");
+        let mut running = RUNNING.lock().expect("no thread panics while it holds the lock");
         let child = command.stdout(Stdio::null()).stderr(log).spawn().map_err(|error| error.to_string())?;
         running.push(child.id());
         drop(running);
@@ -172,7 +172,7 @@ fn output(command: &mut Command) -> Result<String, String> {
     if output.status.success() { Ok(out) } else { Err(format!("hookgate: {out}{error}")) }
 }
 
-/// Where replica `n` takes webhooks, and its admin port.
+/// Returns the address at which replica `n` accepts webhooks, and the address of its admin port.
 pub(crate) fn addresses(replica: u16) -> (SocketAddr, SocketAddr) {
     let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
     (address(21180 + replica), address(21190 + replica))
@@ -226,10 +226,10 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.unwatch();
-        // It may have ended by itself or by a signal.
+        // The daemon may have ended by itself or by a signal.
         let _ended = self.child.kill();
         let _status = self.child.wait();
-        RUNNING.lock().expect("nobody panics with it").retain(|pid| *pid != self.child.id());
+        RUNNING.lock().expect("no thread panics while it holds the lock").retain(|pid| *pid != self.child.id());
     }
 }
 
@@ -268,14 +268,14 @@ impl Watch {
     }
 }
 
-/// The most memory that a process ever held, in bytes, from Linux's `/proc`.
+/// Returns the most memory that a process has ever had, in bytes, from Linux's `/proc`.
 fn rss_peak_of(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// The status of one GET.
+/// Sends one GET and returns the status of the answer.
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<u16> {
     let patience = Duration::from_secs(2);
     let mut stream = TcpStream::connect_timeout(&address, patience)?;

@@ -21,7 +21,7 @@ pub(crate) enum Provider {
     Uploadcare,
 }
 
-/// All providers, in the order of the enum: deliveries go round.
+/// All providers, in the order of the enum. The numbers of deliveries go to them in turn.
 pub(crate) const PROVIDERS: [Provider; 4] = [Provider::FileSpin, Provider::FileSafety, Provider::FrameIo, Provider::Uploadcare];
 
 impl Provider {
@@ -31,7 +31,7 @@ impl Provider {
         PROVIDERS[usize::try_from(number % count).expect("smaller than the list")]
     }
 
-    /// The name of its endpoint, its secret file and its topic.
+    /// Returns the name of its endpoint, its secret file and its topic.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::FileSpin => "filespin",
@@ -41,8 +41,8 @@ impl Provider {
         }
     }
 
-    /// The pauses before each further attempt, in milliseconds. They are the documented ones with a second for each minute, and
-    /// none longer than three, so that a schedule ends within a run; `FileSpin` documents only eight attempts.
+    /// Returns the pauses before each further attempt, in milliseconds. They are the documented pauses with a second for each minute, and
+    /// never more than three seconds, so that a schedule ends within a run. `FileSpin` documents only the number of attempts, eight.
     fn pauses(self) -> &'static [u64] {
         match self {
             Self::FileSpin => &[500, 1000, 2000, 3000, 3000, 3000, 3000],
@@ -52,7 +52,7 @@ impl Provider {
         }
     }
 
-    /// How long the provider waits after this number of attempts; none if it has given up.
+    /// Returns how long the provider waits after this number of attempts, or `None` if it has given up.
     pub(crate) fn pause(self, attempts: usize) -> Option<Duration> {
         self.pauses().get(attempts - 1).map(|pause| Duration::from_millis(*pause))
     }
@@ -62,7 +62,7 @@ impl Provider {
 #[derive(Clone)]
 pub(crate) struct Secrets {
     secrets: Arc<RwLock<Vec<String>>>,
-    /// By how many seconds the senders' clock is ahead of the daemon's.
+    /// The number of seconds by which the senders' clock is ahead of the daemon's.
     ahead: Arc<AtomicI64>,
 }
 
@@ -73,11 +73,11 @@ impl Secrets {
     }
 
     pub(crate) fn of(&self, provider: Provider) -> String {
-        self.secrets.read().expect("nobody panics with it")[provider as usize].clone()
+        self.secrets.read().expect("no thread panics while it holds the lock")[provider as usize].clone()
     }
 
     pub(crate) fn set(&self, provider: Provider, secret: &str) {
-        secret.clone_into(&mut self.secrets.write().expect("nobody panics with it")[provider as usize]);
+        secret.clone_into(&mut self.secrets.write().expect("no thread panics while it holds the lock")[provider as usize]);
     }
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn subject(number: u64) -> String {
     }
 }
 
-/// The number of a subject, if it is one of ours.
+/// Returns the number of a subject, if [`subject`] has made it.
 pub(crate) fn number(subject: &str) -> Option<u64> {
     let (digits, radix) = match subject.strip_prefix("scn_") {
         Some(digits) => (digits, 10),
@@ -113,7 +113,7 @@ pub(crate) fn number(subject: &str) -> Option<u64> {
     (self::subject(number) == subject).then_some(number)
 }
 
-/// Returns the body of this number: always the same for the same number, and with a length of its own.
+/// Returns the body of this number. The same number always gives the same body, and lengths differ.
 pub(crate) fn body(number: u64) -> String {
     let (id, more) = (subject(number), "~".repeat(usize::try_from(number * 37 % 900).unwrap_or(0)));
     match Provider::of(number) {
@@ -132,7 +132,7 @@ pub(crate) fn body(number: u64) -> String {
     }
 }
 
-/// The whole request of this number, signed as of now.
+/// Returns the whole request of this number, signed at the present time.
 pub(crate) fn request(number: u64, secrets: &Secrets) -> Vec<u8> {
     let (provider, body) = (Provider::of(number), body(number));
     let (head, length) = (head(provider, &body, &secrets.of(provider), secrets.now()), body.len());

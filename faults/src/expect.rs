@@ -26,7 +26,7 @@ pub(crate) fn answered(providers: &[Provider], outcome: Outcome, within: Range<I
                 |it: &&Attempt| Provider::of(it.number) == **provider && within.contains(&it.ended()) && it.outcome == outcome;
             !attempts.iter().any(|attempt| so(&attempt))
         };
-        let none = |provider| Err(format!("the fault was none: no answer to {provider:?} was {outcome:?}"));
+        let none = |provider| Err(format!("the fault had no effect: no answer to {provider:?} was {outcome:?}"));
         providers.iter().find(lacks).map_or(Ok(None), none)
     })
 }
@@ -34,9 +34,9 @@ pub(crate) fn answered(providers: &[Provider], outcome: Outcome, within: Range<I
 /// Expects that the path forgot a connection each night, or none at all.
 pub(crate) fn forgotten(connections: usize, patience: f32, nights: Option<usize>) -> Expectation {
     Box::new(move |_, _| match nights {
-        Some(nights) if connections < nights => {
-            Err(format!("the fault was none: after {patience} s the path forgot {connections} connections in {nights} nights"))
-        }
+        Some(nights) if connections < nights => Err(format!(
+            "the fault had no effect: after {patience} s the path forgot {connections} connections in {nights} nights"
+        )),
         None if connections > 0 => {
             Err(format!("{connections} connections were not closed before the path forgot them, after {patience} s"))
         }
@@ -97,11 +97,11 @@ pub(crate) fn received_when_sent(now: (Instant, SystemTime)) -> Expectation {
     })
 }
 
-/// How much slower an overload may make accepted deliveries: the factor on their 99th percentile.
+/// The factor by which an overload may raise the 99th percentile of accepted deliveries.
 const SLOWER_MAX: u32 = 3;
 /// The time that is added to this bound, because the senders share the processor.
 const SLOWER_BY: Duration = Duration::from_millis(250);
-/// At most one in this number of refusals may come after the body was read: the delivery was admitted, but could not be stored in time.
+/// One in this number of refusals may come after the body was read, because the delivery was admitted but not stored in time.
 const LATE_MAX: usize = 20;
 /// A load is an overload if at least this many times more is sent than stored. The aim is ten times; a slow machine may send less.
 const OVERLOAD_MIN: usize = 5;

@@ -1,4 +1,4 @@
-//! What a run must look like, whatever was broken in it.
+//! The rules that every run must meet, no matter what was broken in it.
 
 use std::time::Duration;
 
@@ -20,18 +20,19 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// The bounds on a machine of its own: an answer within the shortest patience of a provider, Frame.io's, and recovery within seconds.
+    /// The bounds on a machine that does nothing else: an answer within the shortest timeout of a provider, Frame.io's, and recovery within
+    /// seconds.
     pub(crate) const FULL: Self = Self { answer: Duration::from_secs(5), recovery: Duration::from_secs(10) };
-    /// On a machine that is busy with something else, the senders' own patience is the bound: within it every answer must be there.
+    /// The bounds on a machine that is busy with something else: every answer must come within the senders' own patience.
     pub(crate) const SHORT: Self = Self { answer: Duration::from_secs(10), recovery: Duration::from_secs(30) };
 }
 
-/// What was answered, and when.
+/// Judges the answers and their times.
 pub(crate) fn answers(books: &mut Books, plan: &Plan, attempts: &[Attempt], stall: Duration, bounds: Bounds) {
     let wrong: Vec<_> = attempts.iter().filter(|attempt| !allows(plan.allowed, attempt)).collect();
     if let Some(first) = wrong.first() {
         let since = first.begun.saturating_duration_since(attempts[0].begun);
-        let fault = format!("{} answers that must not be, the first {since:?} after the begin: {first:?}", wrong.len());
+        let fault = format!("{} answers are not allowed, the first {since:?} after the beginning: {first:?}", wrong.len());
         let refusals = wrong.iter().all(|attempt| attempt.outcome == Outcome::Refused);
         if refusals { &mut books.excusable } else { &mut books.faults }.push(fault);
     }
@@ -60,15 +61,15 @@ fn allows(allowed: Allowed, attempt: &Attempt) -> bool {
     }
 }
 
-/// Returns whether a run proves nothing: Kafka itself was too slow, and everything that is wrong follows from that. Otherwise what is wrong
-/// is a fault.
+/// Returns whether a run proves nothing, because Kafka itself was too slow and only that explains what is wrong. Otherwise everything that
+/// is wrong counts as a fault.
 pub(crate) fn is_void(books: &mut Books, kafka_took: Duration, kafka_max: Duration) -> bool {
     let void = kafka_took > kafka_max && books.faults.is_empty() && !books.excusable.is_empty();
     books.faults.append(&mut books.excusable);
     void
 }
 
-/// What was seen of the daemons.
+/// Judges what was seen of the daemons.
 pub(crate) fn daemons(books: &mut Books, seen: &[Seen], rss_peak: u64, ceiling: u64) {
     let dead: u64 = seen.iter().map(|seen| seen.dead).sum();
     if dead > 0 {

@@ -1,4 +1,4 @@
-//! The reckoning: every attempt against every record.
+//! The ledger compares every attempt with every record.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,10 +16,10 @@ use crate::{
     load::{Attempt, FLOOD_FROM, Outcome},
 };
 
-/// How long reading all records of the cluster may take.
+/// The longest time for reading all records.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A record as it lies on a topic.
+/// A record on a topic.
 pub(crate) struct Stored {
     pub(crate) topic: String,
     pub(crate) partition: i32,
@@ -30,7 +30,7 @@ pub(crate) struct Stored {
     pub(crate) body: Vec<u8>,
 }
 
-/// Reads topics from the beginning to the end as of now.
+/// Reads topics from the beginning to the present end.
 pub(crate) fn read(brokers: &str, topics: &[String]) -> Result<Vec<Stored>, String> {
     let text = |error: rdkafka::error::KafkaError| format!("reading the topics: {error}");
     let consumer: BaseConsumer = ClientConfig::new()
@@ -57,7 +57,7 @@ pub(crate) fn read(brokers: &str, topics: &[String]) -> Result<Vec<Stored>, Stri
         if begin.elapsed() > PATIENCE {
             return Err(format!("the topics could not be read to their end: {left:?}"));
         }
-        // These errors pass, such as those of a broker that has just restarted; the time above limits how long.
+        // Errors here are temporary, such as those of a broker that has just restarted. The time above limits how long this tries.
         let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) else { continue };
         let place = (message.topic().to_owned(), message.partition());
         let fields = fields(message.payload().unwrap_or_default());
@@ -77,8 +77,8 @@ pub(crate) fn read(brokers: &str, topics: &[String]) -> Result<Vec<Stored>, Stri
     Ok(records)
 }
 
-/// Returns the fields of a protobuf message that are bytes, by their numbers: no others of an event are needed. Reading stops at bytes that
-/// are not protobuf.
+/// Returns the fields of a protobuf message that are bytes, by their numbers. No other fields of an event are needed. Reading stops at bytes
+/// that are not protobuf.
 fn fields(mut bytes: &[u8]) -> BTreeMap<u64, &[u8]> {
     let mut fields = BTreeMap::new();
     while let Some(tag) = varint(&mut bytes) {
@@ -98,7 +98,7 @@ fn fields(mut bytes: &[u8]) -> BTreeMap<u64, &[u8]> {
     fields
 }
 
-/// The seconds of a `google.protobuf.Timestamp`, its first field.
+/// Returns the seconds of a `google.protobuf.Timestamp`, which are its first field.
 fn seconds(timestamp: &[u8]) -> u64 {
     timestamp.strip_prefix(b"\x08").and_then(|mut value| varint(&mut value)).unwrap_or(0)
 }
@@ -135,7 +135,7 @@ pub(crate) struct Books {
     pub(crate) given_up: usize,
     /// Records after the first one of their delivery.
     pub(crate) duplicates: usize,
-    /// Those among the duplicates that no further attempt explains: the producer itself sent them again.
+    /// Duplicates that no further attempt explains: the producer itself has sent them again.
     pub(crate) resent: usize,
     pub(crate) missing: usize,
     pub(crate) worst: Duration,
@@ -162,7 +162,7 @@ pub(crate) fn reconcile(attempts: &[Attempt], records: &[Stored], excuse: Option
     for record in records {
         let sender = delivery::number(&record.key).and_then(|number| Some((number, by_number.get_mut(&number)?)));
         let Some((number, entry)) = sender else {
-            books.faults.push(format!("a record of nobody's on {}, with the key {}", record.topic, record.key));
+            books.faults.push(format!("no sender has sent a record on {}, with the key {}", record.topic, record.key));
             continue;
         };
         if record.body != delivery::body(number).as_bytes() || !record.topic.ends_with(Provider::of(number).name()) {
@@ -177,7 +177,7 @@ pub(crate) fn reconcile(attempts: &[Attempt], records: &[Stored], excuse: Option
 }
 
 impl Books {
-    /// The attempts of one delivery against its records.
+    /// Compares the attempts of one delivery with its records.
     fn settle(&mut self, number: u64, attempts: &[&Attempt], records: &[&Stored], excuse: Option<Excuse>) {
         let mut stored = false;
         for attempt in attempts {
@@ -198,7 +198,7 @@ impl Books {
         let ids: BTreeSet<&str> = records.iter().map(|record| &*record.id).collect();
         if ids.len() > attempts.len() {
             self.faults
-                .push(format!("the delivery {number} was sent {} times and is there with the ids {ids:?}", attempts.len()));
+                .push(format!("the delivery {number} was sent {} times and is stored with the ids {ids:?}", attempts.len()));
         }
     }
 }

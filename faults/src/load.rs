@@ -1,4 +1,4 @@
-//! The senders: a steady rate of deliveries that does not depend on the answers, with the retries of each provider, and floods beside it.
+//! The senders: a steady rate of deliveries that does not depend on the answers, with the retries of each provider, and floods in addition.
 //! Every attempt is recorded.
 
 use std::{
@@ -25,9 +25,9 @@ use tokio::{
 
 use crate::delivery::{self, Provider, Secrets};
 
-/// Connections that are kept open. While answers are slow, each delivery that waits has one more.
+/// The number of connections that are kept open. While answers are slow, each waiting delivery opens one more.
 const CONNECTIONS: usize = 32;
-/// An answer that comes later than this does not count, for any sender.
+/// The longest time that any sender waits for an answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The first number of a flood's deliveries, higher than any number of a steady load.
@@ -37,10 +37,11 @@ const HALF_EVERY: u64 = 64;
 /// How long a stopped delivery waits for an answer: shorter than the daemon's own patience with a body, 3 s.
 const HALF_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a connection of a noise waits after a refusal: it must use up the room, not the processor, which brokers and daemon share here.
+/// How long a connection of a noise waits after a refusal. The noise must use up the room of its endpoint, but not the processor, which
+/// brokers and daemon share here.
 const NOISE_PAUSE: Duration = Duration::from_millis(200);
 
-/// What is sent.
+/// The kind of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// This number of deliveries a second of all providers, whatever the answers are, each with the retries of its provider.
@@ -80,7 +81,7 @@ impl Attempt {
     }
 }
 
-/// Senders at work.
+/// A running load.
 pub(crate) struct Load {
     attempts: Arc<Mutex<Vec<Attempt>>>,
     stop: Arc<AtomicBool>,
@@ -113,7 +114,7 @@ impl Load {
 
     /// Returns the attempts up to now.
     pub(crate) fn attempts(&self) -> MutexGuard<'_, Vec<Attempt>> {
-        self.attempts.lock().expect("nobody panics with it")
+        self.attempts.lock().expect("no thread panics while it holds the lock")
     }
 
     /// Returns the longest time that a delivery was sent late, because this machine had no time for the senders.
@@ -179,7 +180,7 @@ async fn send<F: Future<Output = ()> + 'static>(
 }
 
 impl Senders {
-    /// One delivery, until it is stored or its provider gives up.
+    /// Sends one delivery until it is stored or its provider gives up.
     async fn deliver(self: Rc<Self>, number: u64) {
         for attempts in 1.. {
             let stored = self.attempt(number, false).await;
@@ -190,7 +191,7 @@ impl Senders {
         }
     }
 
-    /// One delivery of a flood.
+    /// Sends one delivery of a flood.
     async fn flood(self: Rc<Self>, number: u64) {
         let half = (number / 4).is_multiple_of(HALF_EVERY);
         self.attempt(number, half).await;
@@ -198,7 +199,7 @@ impl Senders {
 
     /// Runs all connections of a noise until `stop` is set.
     async fn noise(self: Rc<Self>, provider: Provider, connections: u64, stop: Arc<AtomicBool>) {
-        // Every fourth number is this provider's.
+        // Every fourth number belongs to this provider.
         let next = Rc::new(Cell::new(FLOOD_FROM + provider as u64));
         let mut senders = JoinSet::new();
         for _ in 0..connections {
@@ -228,7 +229,7 @@ impl Senders {
         };
         let stored = matches!(outcome, Outcome::Stored(_));
         let attempt = Attempt { number, begun, took: begun.elapsed(), outcome, half: answered_early.get() };
-        self.attempts.lock().expect("nobody panics with it").push(attempt);
+        self.attempts.lock().expect("no thread panics while it holds the lock").push(attempt);
         stored
     }
 
@@ -261,7 +262,7 @@ impl Kept {
         Self { address, most, idle: RefCell::default() }
     }
 
-    /// Opens all of them.
+    /// Opens all connections.
     pub(crate) async fn open(&self) {
         for _ in 0..self.most {
             // A connection that cannot be opened now is opened when it is needed.
@@ -296,7 +297,7 @@ impl Kept {
     }
 }
 
-/// One request and its answer.
+/// Sends one request and reads its answer.
 pub(crate) async fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Result<Answer> {
     stream.set_nodelay(true)?;
     stream.write_all(request).await?;

@@ -1,8 +1,7 @@
-//! Breaks a three-broker Kafka, the network and Hookgate itself under load, and compares every answer with the records on the topics; or
-//! breaks nothing for a long time and looks for growth.
-//! docs/reliability.md explains how to read its table.
+//! Breaks a three-broker Kafka, the network and Hookgate itself under load, and compares every answer with the records on the topics. Or it
+//! breaks nothing for a long time, and looks for resources that grow. docs/reliability.md explains its table.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is what it is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table that it prints is its purpose")]
 
 mod cluster;
 mod daemon;
@@ -57,7 +56,7 @@ struct Arguments {
     hookgate: PathBuf,
 }
 
-/// How often a scenario is played at most if Kafka itself is too slow.
+/// The most times that a scenario is played if Kafka itself is too slow.
 const TRIES: u32 = 3;
 
 fn main() -> ExitCode {
@@ -88,7 +87,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all went well.
+/// Plays scenarios and prints the table. Returns whether all of them passed.
 fn run(scenarios: &[&Scenario], program: &Path, short: bool) -> Result<bool, String> {
     if scenarios.is_empty() {
         return Err("there is no such scenario (--list)".into());
@@ -133,7 +132,7 @@ fn run(scenarios: &[&Scenario], program: &Path, short: bool) -> Result<bool, Str
     Ok(good)
 }
 
-/// Whether nothing grew and nothing was lost.
+/// Runs the soak. Returns whether nothing grew and nothing was lost.
 fn soak(seconds: u64, program: &Path) -> Result<bool, String> {
     look_for(program)?;
     end_in_order(|| drop(soak::broker::script("stop")));
@@ -179,9 +178,9 @@ fn end_in_order(stop_brokers: fn()) {
                 _ = terminate.recv() => {}
             }
         });
-        let running = daemon::RUNNING.lock().expect("nobody panics with it");
+        let running = daemon::RUNNING.lock().expect("no thread panics while it holds the lock");
         for pid in running.iter() {
-            // It may have ended by itself.
+            // The process may have ended by itself.
             let _ended = Command::new("kill").args(["-s", "KILL", &pid.to_string()]).status();
         }
         stop_brokers();

@@ -34,9 +34,9 @@ impl Nginx {
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let (file, log) = (folder.join("nginx.conf"), File::create(folder.join("log")).map_err(|error| error.to_string())?);
         fs::write(&file, configuration(&folder, listen, replicas)).map_err(|error| error.to_string())?;
-        let mut command = Command::new(program().ok_or("nginx is not there")?);
+        let mut command = Command::new(program().ok_or("nginx is not installed")?);
         command.arg("-p").arg(&folder).arg("-c").arg(&file).args(["-e", "stderr"]);
-        let mut running = RUNNING.lock().expect("nobody panics with it");
+        let mut running = RUNNING.lock().expect("no thread panics while it holds the lock");
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().map_err(|error| error.to_string())?;
         running.push(child.id());
         drop(running);
@@ -53,10 +53,10 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // nginx may have ended by itself.
         let _ended = self.0.kill();
         let _status = self.0.wait();
-        RUNNING.lock().expect("nobody panics with it").retain(|pid| *pid != self.0.id());
+        RUNNING.lock().expect("no thread panics while it holds the lock").retain(|pid| *pid != self.0.id());
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{daemon::Settings, delivery::Provider};
 /// A scenario without its function.
 pub(crate) struct Plan {
     pub(crate) name: &'static str,
-    /// What stands between the senders, the daemon and the brokers.
+    /// What is between the senders, the daemon and the brokers.
     pub(crate) setup: Setup,
     /// What the senders may see in addition to 200.
     pub(crate) allowed: Allowed,
@@ -17,20 +17,20 @@ pub(crate) struct Plan {
     pub(crate) rate: u32,
     /// The daemon's configuration in addition to its brokers, topics and endpoints.
     pub(crate) settings: Settings,
-    /// Whether it is one of the short set.
+    /// Whether it belongs to the short set.
     pub(crate) short: bool,
-    /// How long Kafka itself may take. If it takes longer, a run that shows only the results of that proves nothing.
+    /// The longest time that Kafka itself may take. If it takes longer, and only that explains what went wrong, the run proves nothing.
     pub(crate) kafka_max: Duration,
 }
 
 impl Plan {
-    /// Whether nothing of Kafka's is broken, the way to it is not broken, and the daemon is not overloaded.
+    /// Returns whether the scenario breaks neither Kafka nor the way to it, and does not overload the daemon.
     pub(crate) fn spares_kafka(&self) -> bool {
         matches!(self.allowed, Allowed::Only200 | Allowed::Silence | Allowed::UnauthorizedOf(_))
     }
 }
 
-/// What stands between the senders, the daemon and the brokers.
+/// What is between the senders, the daemon and the brokers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Setup {
     /// Nothing.
@@ -43,14 +43,14 @@ pub(crate) enum Setup {
     Nginx,
     /// The brokers ask for a user and allow only what that user was granted.
     Secured,
-    /// Nothing; but one topic lies on the third broker alone, and the others on the first two.
+    /// Nothing, but one topic is only on the third broker, and the others are on the first two.
     Apart,
 }
 
 /// What senders may see while something is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowed {
-    /// Nothing but 200.
+    /// Only 200.
     Only200,
     /// 503 with `Retry-After`.
     Refusals,

@@ -1,4 +1,4 @@
-//! A TCP proxy that plays a fault of the network, or, with several targets, a load balancer.
+//! A TCP proxy that imitates a fault of the network, or, with several targets, a load balancer.
 
 mod kafka;
 
@@ -24,18 +24,18 @@ use tokio::{
     time::sleep_until,
 };
 
-/// What the network does.
+/// The fault that the network has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Pass,
-    /// Every byte is late by this time, in both directions.
+    /// Every byte is delayed by this time, in both directions.
     Slow(Duration),
-    /// Every byte of an answer is late by this time.
+    /// Every byte of an answer is delayed by this time.
     SlowAnswers(Duration),
-    /// Like an address translator or a firewall: a connection that was idle for longer than this is forgotten. From then on, each of its
-    /// bytes is dropped, in both directions, and neither side is informed.
+    /// A connection that was idle for longer than this is forgotten, as address translators and firewalls do. From then on, all its bytes are
+    /// dropped in both directions, and neither side is informed.
     Forget(Duration),
-    /// Connections stay open and no byte comes through; the bytes come later, because TCP would send them again.
+    /// Connections stay open and no byte comes through. The bytes come later, because TCP would send them again.
     Stuck,
     /// Connections are closed, and so is every new one.
     Cut,
@@ -43,19 +43,19 @@ pub(crate) enum Mode {
     Hide(String),
 }
 
-/// The protocol that is carried. Requests and answers of Kafka's are forwarded whole, because the proxy reads them.
+/// The protocol that is carried. Kafka's requests and answers are forwarded whole, because the proxy reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carries {
     Bytes,
     Kafka,
 }
 
-/// Where the next connection goes.
+/// A function that returns the target of the next connection.
 type Choose = Box<dyn FnMut() -> SocketAddr + Send>;
 
 /// A running proxy. Dropping it ends it and all of its connections.
 pub(crate) struct Proxy {
-    /// Without it the thread ends.
+    /// The current fault. When this is dropped, the thread ends.
     mode: Option<watch::Sender<Mode>>,
     thread: Option<JoinHandle<()>>,
     forgotten: Arc<AtomicUsize>,
@@ -108,10 +108,10 @@ impl Drop for Proxy {
     }
 }
 
-/// What the network knows of one connection.
+/// What the network remembers of one connection.
 #[derive(Clone)]
 struct Memory {
-    /// When a byte was last seen; none if the connection is forgotten.
+    /// The time of the last byte, or `None` if the connection is forgotten.
     seen: Arc<Mutex<Option<Instant>>>,
     forgotten: Arc<AtomicUsize>,
 }
@@ -123,7 +123,7 @@ impl Memory {
 
     /// Records that bytes came. Returns whether they are forwarded.
     fn passes(&self, mode: &Mode) -> bool {
-        let mut seen = self.seen.lock().expect("nobody panics with it");
+        let mut seen = self.seen.lock().expect("no thread panics while it holds the lock");
         let Some(last) = *seen else { return false };
         *seen = Some(Instant::now());
         if matches!(mode, Mode::Forget(patience) if last.elapsed() > *patience) {
@@ -134,7 +134,7 @@ impl Memory {
     }
 
     fn is_forgotten(&self) -> bool {
-        self.seen.lock().expect("nobody panics with it").is_none()
+        self.seen.lock().expect("no thread panics while it holds the lock").is_none()
     }
 }
 
@@ -159,7 +159,7 @@ async fn connection(client: TcpStream, target: SocketAddr, carries: Carries, mod
     };
     let mut cut = mode.clone();
     tokio::select! {
-        // Either side's error ends both, by closing them.
+        // An error of either side closes both sides.
         _ended = both => {}
         _cut = cut.wait_for(|mode| *mode == Mode::Cut) => {}
     }
@@ -182,7 +182,7 @@ async fn pump(
             arrived.reserve(16 * 1024);
             if from.read_buf(&mut arrived).await? == 0 {
                 if memory.is_forgotten() {
-                    // The end of the connection does not come through either.
+                    // The network does not forward the end of a forgotten connection either.
                     std::future::pending::<()>().await;
                 }
                 return Ok(());

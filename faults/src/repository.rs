@@ -1,8 +1,8 @@
-//! Where the repository is.
+//! The place of the repository.
 
 use std::path::Path;
 
-/// The folder of the repository.
+/// Returns the folder of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the repository")
 }

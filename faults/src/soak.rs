@@ -23,7 +23,7 @@ use crate::delivery::Secrets;
 
 /// How often memory, descriptors and threads are sampled.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How often Prometheus would ask.
+/// How often the metrics are scraped, as Prometheus would do.
 const SCRAPE_EVERY: Duration = Duration::from_secs(5);
 /// The names of the daemons. Only the first is scraped: the histograms must be folded even if no scraper asks.
 const DAEMONS: [&str; 2] = ["scraped", "not-scraped"];
@@ -53,7 +53,7 @@ pub(crate) fn run(duration: Duration, program: &Path) -> Result<bool, String> {
     Ok(good)
 }
 
-/// What was sent, and what was seen meanwhile, of each daemon.
+/// Sends deliveries to each daemon for this time, and watches it. Returns the tally and the samples of each.
 fn soak(processes: &[Process], secrets: &Secrets, duration: Duration) -> Result<(Vec<Tally>, Vec<Vec<Sample>>), String> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {

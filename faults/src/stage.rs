@@ -25,9 +25,9 @@ use crate::{
     witness::Witness,
 };
 
-/// Load before anything is broken.
+/// How long the load runs before anything is broken.
 const STEADY: Duration = Duration::from_secs(3);
-/// Where the balancer listens.
+/// The port of the balancer.
 const BALANCER: u16 = 21189;
 
 /// A scenario that is being played. Dropping it ends everything in it.
@@ -144,7 +144,7 @@ impl Stage {
         let replicas = if matches!(plan.setup, Setup::Balanced | Setup::Nginx) { 2 } else { 1 };
         let balancer = (plan.setup == Setup::Balanced).then(|| balancer(replicas)).transpose()?;
         let entrance = if replicas > 1 { local(BALANCER) } else { addresses(0).0 };
-        // Each turn has topics of its own, to which no other turn has written.
+        // Each try has its own topics, to which no other try has written.
         let name = if turn == 1 { plan.name.to_owned() } else { format!("{}-{turn}", plan.name) };
         let site = Site::new(program, &name, &brokers, &secrets, plan.settings)?;
         if plan.setup == Setup::Apart {
@@ -153,7 +153,7 @@ impl Stage {
             }
         }
         site.create_topics()?;
-        // One replica cannot be two.
+        // The topic with one replica does not fit the configuration.
         if plan.setup != Setup::Apart {
             site.check_cluster()?;
         }
@@ -183,12 +183,12 @@ impl Stage {
         })
     }
 
-    /// How long something lasts, in all scenarios or in the short set.
+    /// Returns how long a step lasts: `short` seconds in the short set, else `full`.
     pub(crate) fn seconds(&self, full: f32, short: f32) -> f32 {
         if self.short { short } else { full }
     }
 
-    /// What must hold at the end, in addition to the rules for every scenario.
+    /// Adds an expectation that must hold at the end, in addition to the rules for every scenario.
     pub(crate) fn expect(&mut self, expectation: Expectation) {
         self.expectations.push(expectation);
     }
@@ -215,7 +215,7 @@ impl Stage {
         self.quiet.store(quiet, Ordering::Relaxed);
     }
 
-    /// How many connections the network has forgotten.
+    /// Returns how many connections the network has forgotten.
     pub(crate) fn forgotten(&self) -> usize {
         self.networks.iter().map(Proxy::forgotten).sum()
     }

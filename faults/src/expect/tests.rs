@@ -17,7 +17,7 @@ fn record(partition: i32, id: &str, received_at: u64) -> Stored {
 }
 
 #[test]
-fn a_fault_must_have_been_felt() {
+fn a_fault_must_have_had_an_effect() {
     let begin = Instant::now();
     let within = begin..begin + SECOND;
     let check = |attempts: &[Attempt], providers: &[Provider], good| {
@@ -64,7 +64,7 @@ fn an_event_says_when_it_came() {
 }
 
 #[test]
-fn an_overload_is_refused_early_and_leaves_the_accepted_alone() {
+fn an_overload_is_refused_early_and_does_not_slow_accepted_deliveries() {
     let begin = Instant::now();
     let (before, during) = (begin..begin + SECOND, begin + SECOND..begin + SECOND * 2);
     let run = |stored: usize, took: u64, half: &[bool]| {
@@ -78,7 +78,7 @@ fn an_overload_is_refused_early_and_leaves_the_accepted_alone() {
     let good = run(10, 280, &[true, true]);
     assert!(good.is_ok(), "{good:?}");
     assert!(run(10, 281, &[true]).is_err(), "three times 10 ms and 250 ms are the limit");
-    assert!(run(10, 20, &[]).is_err(), "nobody has stopped in the middle");
+    assert!(run(10, 20, &[]).is_err(), "no sender has stopped in the middle");
     assert!(run(10, 20, &[true, false]).is_err(), "a body was read before the refusal");
     assert!(run(10, 20, &[&[true; 20][..], &[false]].concat()).is_ok(), "one of twenty may have been admitted");
     assert!(run(50, 20, &[true]).is_err(), "most were stored");

@@ -18,7 +18,7 @@ fn each_scenario_allows_its_own_answers_and_no_others() {
         let found = answers.clone().map(|outcome| allows(allowed, &attempt(of, outcome)));
         assert_eq!(found, expected, "{allowed:?} of {of:?}");
     };
-    // 200, 503, 401, 500, none
+    // The answers are 200, 503, 401, 500 and none.
     check(Allowed::Only200, FrameIo, [true, false, false, false, false]);
     check(Allowed::Refusals, FrameIo, [true, true, false, false, false]);
     check(Allowed::RefusalsOf(FrameIo), FrameIo, [true, true, false, false, false]);
@@ -62,9 +62,9 @@ fn only_what_follows_from_a_slow_kafka_is_void() {
     assert_eq!(judge(Outcome::Refused, 0, false, 1001), (true, false));
     assert_eq!(judge(Outcome::Refused, 0, false, 1000), (false, false), "Kafka was quick");
     assert_eq!(judge(stored(), 1, false, 1001), (true, false));
-    assert_eq!(judge(stored(), 1, false, 1000), (false, false), "nobody has sent it twice");
+    assert_eq!(judge(stored(), 1, false, 1000), (false, false), "no sender has sent it twice");
     assert_eq!(judge(stored(), 0, false, 1001), (false, true), "all is well");
-    assert_eq!(judge(Outcome::Refused, 0, true, 1001), (false, false), "what is missing is never excused");
+    assert_eq!(judge(Outcome::Refused, 0, true, 1001), (false, false), "a missing record is never excused");
     assert_eq!(judge(Outcome::Other(500), 0, false, 1001), (false, false));
     assert_eq!(judge(Outcome::Silent("reset".into()), 0, false, 1001), (false, false));
 }

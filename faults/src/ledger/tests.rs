@@ -22,7 +22,7 @@ fn check(attempts: &[Attempt], records: &[Stored], missing: usize, duplicates: u
 }
 
 #[test]
-fn what_was_answered_200_must_be_there() {
+fn a_delivery_that_was_answered_200_must_be_stored() {
     check(&[attempt(1, stored("a"))], &[record(1, "a")], 0, 0, 0);
     check(&[attempt(1, stored("a"))], &[], 1, 0, 1);
     check(&[attempt(1, stored("a"))], &[record(1, "b")], 1, 0, 1);
@@ -30,10 +30,10 @@ fn what_was_answered_200_must_be_there() {
 }
 
 #[test]
-fn what_is_sent_no_more_is_given_up() {
+fn a_delivery_that_is_not_sent_again_is_given_up() {
     let given_up = |attempts: &[Attempt]| reconcile(attempts, &[], None).given_up;
     assert_eq!(given_up(&[attempt(1, Outcome::Refused), attempt(2, Outcome::Refused)]), 2);
-    assert_eq!(given_up(&[attempt(FLOOD_FROM, Outcome::Refused)]), 0, "nobody wanted a flood's stored");
+    assert_eq!(given_up(&[attempt(FLOOD_FROM, Outcome::Refused)]), 0, "a flood's delivery need not be stored");
     assert_eq!(given_up(&[attempt(1, Outcome::Refused), attempt(1, stored("a"))]), 0);
 }
 
@@ -45,12 +45,12 @@ fn a_duplicate_needs_a_reason() {
     check(&refused_first, &twice, 0, 1, 0);
     assert_eq!(resent(&refused_first, &twice), 0, "the first attempt was stored, although it was refused");
     check(&refused_first[1..], &twice, 0, 1, 0);
-    assert_eq!(resent(&refused_first[1..], &twice), 1, "nobody has sent it twice");
+    assert_eq!(resent(&refused_first[1..], &twice), 1, "no sender has sent it twice");
     check(&refused_first[1..], &[record(1, "a"), record(1, "b")], 0, 1, 1);
 }
 
 #[test]
-fn what_is_there_must_be_somebodys_and_whole() {
+fn every_record_must_have_a_sender_and_be_whole() {
     let sent = [attempt(1, stored("a"))];
     let (damaged, astray) =
         (Stored { body: b"{}".into(), ..record(1, "a") }, Stored { topic: "x.other".into(), ..record(1, "a") });
@@ -60,7 +60,7 @@ fn what_is_there_must_be_somebodys_and_whole() {
 }
 
 #[test]
-fn a_deleted_topic_excuses_its_own_200s_up_to_then() {
+fn a_deleted_topic_excuses_its_own_earlier_200s() {
     let sent = [attempt(1, stored("a"))];
     let later = Instant::now() + Duration::from_secs(1);
     let missing = |provider, until| reconcile(&sent, &[], Some(Excuse { provider, until })).missing;
@@ -70,7 +70,7 @@ fn a_deleted_topic_excuses_its_own_200s_up_to_then() {
 }
 
 #[test]
-fn recovery_is_the_first_second_of_nothing_but_200() {
+fn recovery_is_the_first_full_second_of_only_200() {
     let healed = Instant::now();
     let answers = |refused: std::ops::Range<u64>, ms: u64| -> Vec<Attempt> {
         let at = |ms| healed + Duration::from_millis(ms);
@@ -80,7 +80,7 @@ fn recovery_is_the_first_second_of_nothing_but_200() {
     assert_eq!(recovery(&answers(0..0, 2000), healed, 200), Some(Duration::ZERO));
     assert_eq!(recovery(&answers(700..800, 2000), healed, 200), Some(Duration::from_millis(795)));
     assert_eq!(recovery(&answers(700..800, 1500), healed, 200), None, "no full second yet");
-    // Nothing is refused, but for a while nothing is answered either.
+    // No delivery is refused, but for a while too few are answered.
     let mut few = answers(0..0, 3000);
     few.retain(|it| it.begun < healed + Duration::from_millis(300) || it.begun >= healed + Duration::from_millis(700));
     assert_eq!(recovery(&few, healed, 200), Some(Duration::ZERO), "80 missing of 200 are not half");
@@ -95,5 +95,5 @@ fn the_fields_of_an_event_are_found() {
     let fields = fields(event);
     assert_eq!(seconds(fields[&6]), 1);
     assert_eq!((fields[&1], fields[&10]), (&b"ab"[..], &b"xyz"[..]));
-    assert!(!self::fields(&event[..event.len() - 1]).contains_key(&10), "what is cut off is not taken");
+    assert!(!self::fields(&event[..event.len() - 1]).contains_key(&10), "a field that is cut off is not read");
 }

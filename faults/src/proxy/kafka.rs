@@ -1,7 +1,7 @@
 //! The small part of Kafka's protocol that is needed to hide a topic from a client although the broker still has the topic.
 //!
-//! In the client's requests for metadata, the topic's name is replaced with another of the same length, which no topic has. In the
-//! broker's answer, the right name is put back. So the answer is a real broker's, whatever version of the protocol it has.
+//! In the client's requests for metadata, the topic's name is replaced with another name of the same length, which no topic has. In the
+//! broker's answer, the right name is put back. So the answer is that of a real broker, in every version of the protocol.
 
 /// The API key of a request for metadata.
 const METADATA: [u8; 2] = [0, 3];
@@ -11,7 +11,7 @@ pub(super) fn whole(bytes: &[u8]) -> usize {
     frames(bytes).last().map_or(0, |frame| frame.end)
 }
 
-/// Asks for metadata under the other name.
+/// Replaces the topic's name in requests for metadata.
 pub(super) fn hide(requests: &mut [u8], topic: &str) {
     for frame in frames(requests).collect::<Vec<_>>() {
         let frame = &mut requests[frame];
@@ -21,7 +21,7 @@ pub(super) fn hide(requests: &mut [u8], topic: &str) {
     }
 }
 
-/// Gives the right name back.
+/// Puts the right name back into answers.
 pub(super) fn unhide(answers: &mut [u8], topic: &str) {
     replace(answers, alias(topic).as_bytes(), topic.as_bytes());
 }

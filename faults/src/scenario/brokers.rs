@@ -1,4 +1,4 @@
-//! Brokers that die, freeze, fill up or are restarted.
+//! Scenarios in which brokers die, freeze, have a full disk or are restarted.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ fn signal_all(brokers: &[u16], signal: &str) -> Result<(), String> {
     brokers.iter().try_for_each(|broker| Cluster::signal(*broker, signal))
 }
 
-/// Every broker leads a third of the partitions, so this one led some.
+/// Kills one broker. Every broker leads a third of the partitions, so this one led some.
 pub(super) fn broker_killed(stage: &mut Stage) -> Result<(), String> {
     Cluster::signal(1, "KILL")?;
     pause(5.0);
@@ -42,7 +42,7 @@ pub(super) fn leader_killed(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// Leaves one broker: fewer than `min.insync.replicas`, and no quorum of controllers either.
+/// Kills two of three brokers. One broker is fewer than `min.insync.replicas`, and no quorum of controllers either.
 pub(super) fn two_brokers_killed(stage: &mut Stage) -> Result<(), String> {
     signal_all(&[1, 2], "KILL")?;
     pause(5.0);
@@ -95,7 +95,7 @@ pub(super) fn disk_full(stage: &mut Stage) -> Result<(), String> {
     Ok(())
 }
 
-/// Freezes the only broker of one topic; no other topic lies on that broker.
+/// Freezes the only broker of one topic. No other topic is on that broker.
 pub(super) fn slow_topic(stage: &mut Stage) -> Result<(), String> {
     let begin = Instant::now();
     Cluster::signal(3, "STOP")?;

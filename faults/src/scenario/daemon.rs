@@ -1,4 +1,4 @@
-//! The daemon ends, its secrets change, its clock is off.
+//! Scenarios in which the daemon ends, its secrets change, or its clock is wrong.
 
 use std::{
     fs,

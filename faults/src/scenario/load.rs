@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// With 16 deliveries at once and brokers that answer after a tenth of a second, the daemon stores at most 160 a second. The flood is ten
-/// times that. The steady load beside it is small, because the deliveries that the flood kept out come again when it is over.
+/// times that. The steady load is small, because its deliveries that are refused during the flood come again when the flood is over.
 pub(super) fn overload(stage: &mut Stage) -> Result<(), String> {
     stage.network(&Mode::Slow(Duration::from_millis(50)))?;
     pause(3.0);
@@ -90,7 +90,7 @@ fn once_a_second(address: SocketAddr, seconds: f32, request: impl Fn() -> String
     statuses
 }
 
-/// The status of one answer.
+/// Sends one request and returns the status of the answer.
 fn exchange(address: SocketAddr, request: &[u8]) -> io::Result<u16> {
     let patience = Duration::from_secs(5);
     let mut stream = TcpStream::connect_timeout(&address, patience)?;

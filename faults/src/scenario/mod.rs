@@ -21,7 +21,7 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(&mut Stage) -> Result<(), String>,
 }
 
-/// Frame.io alone signs a time.
+/// Only Frame.io signs a time.
 const CLOCKED: Provider = Provider::FrameIo;
 
 use Allowed::{Only200, Refusals, RefusalsOf, Silence, UnauthorizedOf};
@@ -61,7 +61,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("noisy-endpoint", Direct, RefusalsOf(VICTIM), load::noisy_endpoint).with(ROOM_FOR_256),
 ];
 
-/// Shortens two times of librdkafka's, which are too long for a scenario: it asks for metadata every five minutes, and it tolerates an
+/// Shortens two intervals of librdkafka that are too long for a scenario: it asks for metadata every five minutes, and it tolerates an
 /// unknown topic for the first half minute.
 const METADATA_OFTEN: Settings = &[
     ("HOOKGATE_KAFKA__PROPERTIES__TOPIC_METADATA_REFRESH_INTERVAL_MS", "500"),

@@ -1,4 +1,4 @@
-//! The network between the daemon and the brokers.
+//! Scenarios of the network between the daemon and the brokers.
 
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ pub(super) fn network_half_open(stage: &mut Stage) -> Result<(), String> {
 /// Plays nights: no delivery for longer than the path remembers a connection, then deliveries. With the configuration of this scenario, the
 /// daemon (librdkafka) closes idle connections after 2 to 4 s, at most a second later.
 pub(super) fn idle_path_dropped(stage: &mut Stage) -> Result<(), String> {
-    // The first path has more patience than the daemon: the daemon closes first. The second has less: a request without an answer shows it.
+    // The first path remembers connections longer than the daemon keeps them, so the daemon closes first. The second path forgets earlier, which
+    // a request without an answer shows.
     for (patience, nights, forgets) in [(6.0, 2, false), (1.0, 5, true)] {
         let before = stage.forgotten();
         stage.network(&Mode::Forget(Duration::from_secs_f32(patience)))?;

@@ -1,11 +1,11 @@
-//! Topics that are deleted, hidden, or not allowed to be written to.
+//! Scenarios in which topics are deleted, hidden, or may not be written to.
 
 use std::time::{Duration, Instant};
 
 use super::pause;
 use crate::{cluster::Cluster, delivery::PROVIDERS, expect::answered, load::Outcome, plan::VICTIM, proxy::Mode, stage::Stage};
 
-/// What `hookgate topics --apply` gives each topic.
+/// The settings that `hookgate topics --apply` gives each topic.
 const IN_SYNC: (&str, &str) = ("min.insync.replicas", "2");
 
 /// Deletes a topic. The records on it are lost, but none that is answered 200 after the topic exists again.
@@ -32,14 +32,14 @@ pub(super) fn topic_recreated_by_hand(stage: &mut Stage) -> Result<(), String> {
     let begin = Instant::now();
     while !stage.site.log(0)?.lines().any(said) {
         if begin.elapsed() > Duration::from_secs(30) {
-            return Err(format!("the daemon does not say that {topic} acknowledges what one replica has"));
+            return Err(format!("the daemon does not log that {topic} acknowledges records that only one replica has"));
         }
         pause(0.2);
     }
     let found = stage.site.check_cluster().err().unwrap_or_default();
     let problems = found.lines().filter(|line| line.starts_with("problem: ")).collect::<Vec<_>>();
     if !matches!(problems.as_slice(), [one] if one.contains(&topic) && one.contains("--add-config min.insync.replicas=2")) {
-        return Err(format!("hookgate check --cluster finds something else than {topic}'s min.insync.replicas: {found}"));
+        return Err(format!("hookgate check --cluster reports other problems than {topic}'s min.insync.replicas: {found}"));
     }
     Cluster::set(&topic, &[IN_SYNC])?;
     stage.site.check_cluster()

@@ -1,4 +1,4 @@
-//! The verdict: what grows, and what does not add up.
+//! The verdict of the soak: resources that grow, and counts that differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,9 +11,9 @@ use super::{process::Sample, traffic::Tally};
 const WARM_UP: f64 = 0.2;
 /// With fewer samples than this, a verdict means nothing.
 const SAMPLES_MIN: usize = 20;
-/// Memory grows when both say so, in KiB: the line through all of it after the warm-up, which one peak cannot tilt that far, and the
-/// medians of two quarters, which a few peaks do not move. Allocators alone stay below both. Samples of one histogram that nobody
-/// folds, 24 bytes for each answer, come to more in half an hour.
+/// Memory counts as growing if two measures say so, in KiB: the line through all samples after the warm-up, which one peak does not tilt that
+/// far, and the medians of two quarters, which a few peaks do not move. Normal allocators stay below both. The samples of one histogram that
+/// is never folded, 24 bytes for each answer, exceed both in half an hour.
 const RISE_MAX: f64 = 4.0 * 1024.0;
 const SHIFT_MAX: u64 = 2 * 1024;
 /// For descriptors and threads, the lowest values of two quarters are compared: on a busy machine there are more connections at a time, and
@@ -36,10 +36,10 @@ pub(super) struct Record {
     pub(super) stored: u64,
 }
 
-/// How it went.
+/// The verdict on one daemon.
 pub(super) struct Verdict<'a> {
     record: &'a Record,
-    /// What went wrong, in words.
+    /// The faults, in words.
     pub(super) faults: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Verdict<'a> {
     pub(super) fn of(record: &'a Record) -> Result<Self, String> {
         let samples = &record.samples;
         if samples.len() < SAMPLES_MIN {
-            return Err(format!("{} samples are too few to tell anything: soak longer", samples.len()));
+            return Err(format!("{} samples are too few for a verdict: soak longer", samples.len()));
         }
         let end = samples.last().map_or(0.0, |sample| sample.at);
         let warm: Vec<_> = samples.iter().filter(|sample| sample.at >= end * WARM_UP).copied().collect();
@@ -59,7 +59,7 @@ impl<'a> Verdict<'a> {
         Ok(Self { record, faults })
     }
 
-    /// Its line of the table.
+    /// Returns the line of a daemon in the table.
     pub(super) fn line(&self, name: &str) -> String {
         let Record { tally, samples, stored, .. } = self.record;
         let rss: Vec<_> = samples.iter().map(|sample| sample.rss).collect();
@@ -67,7 +67,7 @@ impl<'a> Verdict<'a> {
         for kib in [rss.first(), rss.last(), rss.iter().max()].into_iter().flatten() {
             let _infallible = write!(line, " | {}", mib(*kib));
         }
-        // A slope alone would look like growth that continues; the medians show whether it does.
+        // A slope looks like growth that continues. The medians show whether it does.
         let anonymous = [0, 1, 2, 3].map(|number| mib(quarter(samples, number, Place::Median, |sample| sample.anonymous)));
         let range = |of: fn(&Sample) -> u64| {
             let values = || samples.iter().map(of);
@@ -109,14 +109,14 @@ fn growth(samples: &[Sample], rise: f64) -> Vec<String> {
     faults
 }
 
-/// A place in the order of values.
+/// The place of a value among sorted values.
 #[derive(Clone, Copy)]
 enum Place {
     Least,
     Median,
 }
 
-/// The value at a place among those of a quarter of the time, from 0.
+/// Returns the value at a place among the sorted values of a quarter of the time. Quarters are numbered from 0.
 fn quarter(samples: &[Sample], number: usize, place: Place, of: fn(&Sample) -> u64) -> u64 {
     let length = samples.len() / 4;
     let mut values: Vec<_> = samples[number * length..(number + 1) * length].iter().map(of).collect();
@@ -127,12 +127,12 @@ fn quarter(samples: &[Sample], number: usize, place: Place, of: fn(&Sample) -> u
     }
 }
 
-/// KiB as MiB.
+/// Returns a number of KiB as a text in MiB.
 fn mib(kib: u64) -> String {
     format!("{}.{}", kib / 1024, kib % 1024 * 10 / 1024)
 }
 
-/// The slope of the line through the memory that deviates least from it, by the squares; in KiB a second.
+/// Returns the slope of the line that fits the memory best by least squares, in KiB a second.
 #[expect(clippy::cast_precision_loss, reason = "sizes in KiB are far below 2^52")]
 fn slope(samples: &[Sample]) -> f64 {
     let count = samples.len() as f64;
@@ -166,7 +166,7 @@ fn disagreement(tally: &Tally, metrics: &str, stored: u64) -> Vec<String> {
     faults
 }
 
-/// The counters that are not zero, by endpoint and outcome.
+/// Returns the counters that are not zero, by endpoint and outcome.
 fn deliveries(metrics: &str) -> BTreeMap<(String, String), u64> {
     let label = |labels: &str, name: &str| {
         let (_, rest) = labels.split_once(&format!("{name}=\""))?;
@@ -176,7 +176,7 @@ fn deliveries(metrics: &str) -> BTreeMap<(String, String), u64> {
     counted.filter_map(|(labels, count)| Some(((label(labels, "endpoint")?, label(labels, "outcome")?), count))).collect()
 }
 
-/// The labels and values of a metric.
+/// Returns the labels and values of a metric.
 fn values<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
     let lines = metrics.lines().filter_map(move |line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} "));
     lines.filter_map(|(labels, value)| Some((labels, value.parse().ok()?)))

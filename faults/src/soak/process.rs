@@ -1,4 +1,4 @@
-//! A daemon that is soaked: its configuration, its process, and what it holds, from Linux's `/proc`.
+//! A daemon of the soak: its configuration, its process, and the resources that it holds, from Linux's `/proc`.
 
 use std::{
     fs::{self, File},
@@ -32,19 +32,19 @@ pub(super) struct Process {
     child: Child,
 }
 
-/// What a daemon held at a moment; memory in KiB.
+/// The resources of a daemon at one moment, with memory in KiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
-    /// Seconds since the begin.
+    /// Seconds since the beginning.
     pub(super) at: f64,
     pub(super) rss: u64,
-    /// The memory of the process's own: pages of the program that are read from disk only now are not a leak.
+    /// The memory of the process without pages of its program, because a page that is read from disk only now is no leak.
     pub(super) anonymous: u64,
     pub(super) descriptors: u64,
     pub(super) threads: u64,
 }
 
-/// What the topics of a daemon begin with.
+/// Returns the prefix of the topics of a daemon.
 pub(super) fn prefix(name: &str) -> String {
     format!("soak.{name}.")
 }
@@ -70,7 +70,7 @@ impl Process {
         let log = File::create(folder.join("hookgate.log")).map_err(|error| error.to_string())?;
         let mut serve = command(&["serve", "--listen", &webhooks.to_string(), "--admin-listen", &admin.to_string()]);
         // The signal handler holds the lock until this program ends, so that no process starts after it has ended the others.
-        let mut running = RUNNING.lock().expect("nobody panics with it");
+        let mut running = RUNNING.lock().expect("no thread panics while it holds the lock");
         let child = serve.stderr(log).spawn().map_err(|error| error.to_string())?;
         running.push(child.id());
         drop(running);
@@ -85,7 +85,7 @@ impl Process {
         Ok(process)
     }
 
-    /// None when it is no longer there.
+    /// Samples the resources of the daemon. Returns `None` if it has ended.
     pub(super) fn look(&self, begin: Instant) -> Option<Sample> {
         let folder = format!("/proc/{}", self.child.id());
         let status = fs::read_to_string(format!("{folder}/status")).ok()?;
@@ -126,10 +126,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself or by a signal.
+        // The daemon may have ended by itself or by a signal.
         let _ended = self.child.kill();
         let _status = self.child.wait();
-        RUNNING.lock().expect("nobody panics with it").retain(|pid| *pid != self.child.id());
+        RUNNING.lock().expect("no thread panics while it holds the lock").retain(|pid| *pid != self.child.id());
     }
 }
 

@@ -1,4 +1,4 @@
-//! The senders: a steady rate of mostly correct deliveries, with a share of everything else that a daemon meets every day.
+//! The senders: a steady rate of mostly correct deliveries, with a share of the wrong requests that every daemon gets.
 
 use std::{
     cell::RefCell,
@@ -30,7 +30,7 @@ const CONNECTIONS: usize = 16;
 /// At most this number of unexpected answers is reported in words; the others are only counted.
 const DESCRIBED_MAX: usize = 5;
 
-/// What is sent.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Known,
@@ -45,7 +45,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Of sixteen deliveries of each provider, ten are as they should be.
+    /// Returns the kind of the request of this number. Of sixteen deliveries of each provider, ten are correct.
     fn of(number: u64) -> Self {
         match number / 4 % 16 {
             1 => Self::Unclassified,
@@ -58,7 +58,7 @@ impl Kind {
         }
     }
 
-    /// The status, and the outcome by which the daemon counts it.
+    /// Returns the expected status, and the outcome by which the daemon counts the request.
     fn expected(self, provider: Provider) -> (u16, &'static str) {
         match self {
             Self::Known => (200, "published"),
@@ -72,7 +72,7 @@ impl Kind {
     }
 }
 
-/// The whole request of this number.
+/// Returns the whole request of this number.
 fn request(number: u64, secrets: &Secrets) -> Vec<u8> {
     let (provider, kind) = (Provider::of(number), Kind::of(number));
     let secret = secrets.of(provider);
@@ -96,7 +96,7 @@ fn request(number: u64, secrets: &Secrets) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The same body with a type that is not on any list.
+/// Returns the same body with an unknown type.
 fn renamed(body: &str) -> String {
     ["file-processed", "scan.complete", "file.ready", "file.stored"]
         .iter()
@@ -106,15 +106,15 @@ fn renamed(body: &str) -> String {
 /// What was sent and answered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
-    /// As expected, by endpoint and outcome.
+    /// The expected answers, by endpoint and outcome.
     pub(super) answers: BTreeMap<(String, String), u64>,
     pub(super) sent: u64,
-    /// Answered 200.
+    /// Answers of 200.
     pub(super) stored: u64,
-    /// Refused as expected.
+    /// Expected refusals.
     pub(super) refused: u64,
     pub(super) unexpected: u64,
-    /// The first of the unexpected ones.
+    /// The first unexpected answers, in words.
     pub(super) described: Vec<String>,
     pub(super) worst: Duration,
 }

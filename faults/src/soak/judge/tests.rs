@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Half an hour, a look every two seconds; memory in KiB as a function of the seconds.
+/// Returns the samples of half an hour, one every two seconds. `anonymous` returns the memory in KiB at a second.
 fn samples(anonymous: impl Fn(u64) -> u64) -> Vec<Sample> {
     let at = |second: u64| Sample {
         at: f64::from(u32::try_from(second).unwrap_or(0)),
@@ -25,7 +25,7 @@ hookgate_answer_seconds_count{endpoint=\"frameio\",provider=\"frameio\"} 7
 hookgate_answer_seconds_count{endpoint=\"_unmatched\",provider=\"\"} 2
 ";
 
-/// A run in which all is well.
+/// Returns a run without a fault.
 fn good() -> Record {
     let answers = [(("frameio", "published"), 7), (("_unmatched", "unknown_endpoint"), 2)];
     let answers = answers.map(|((endpoint, outcome), count)| ((endpoint.into(), outcome.into()), count)).into();
@@ -33,12 +33,12 @@ fn good() -> Record {
     Record { tally, samples: samples(|_| FLAT), metrics: METRICS.into(), code: Some(0), stored: 7 }
 }
 
-/// Changes a good run. `fault` is what the only fault must name; none if all is still well.
+/// Changes a good run and judges it. `fault` is a part of the only fault, or `None` if there must be none.
 #[track_caller]
 fn check(change: impl Fn(&mut Record), fault: Option<&str>) {
     let mut record = good();
     change(&mut record);
-    let verdict = Verdict::of(&record).expect("there are samples enough");
+    let verdict = Verdict::of(&record).expect("there are enough samples");
     match fault {
         None => assert!(verdict.faults.is_empty(), "{:?}", verdict.faults),
         Some(fault) => {
@@ -49,7 +49,7 @@ fn check(change: impl Fn(&mut Record), fault: Option<&str>) {
 }
 
 #[test]
-fn memory_that_grows_is_seen_and_noise_is_not() {
+fn growing_memory_is_reported_and_noise_is_not() {
     let memory = |anonymous: fn(u64) -> u64, fault| check(|it| it.samples = samples(anonymous), fault);
     memory(|_| FLAT, None);
     memory(|second| FLAT + second * 10, Some("memory grows"));
@@ -57,18 +57,18 @@ fn memory_that_grows_is_seen_and_noise_is_not() {
     memory(|second| FLAT + second * 3, Some("memory grows"));
     memory(|second| FLAT + second * 2, None);
     memory(|second| FLAT.saturating_sub(second * 10), None);
-    // It warms up, and stays there.
+    // The memory warms up, and then stays the same.
     memory(|second| FLAT + second.min(300) * 100, None);
-    // It breathes, and peaks once, at the worst moment.
+    // The memory rises and falls, and has one peak at the worst moment.
     memory(|second| FLAT + second % 60 * 100, None);
     memory(|second| if second > 1780 { FLAT * 4 } else { FLAT }, None);
-    // A step of 1 MiB in the middle is not yet a leak, one of 20 is.
+    // A step of 1 MiB in the middle is not yet a leak. A step of 20 MiB is one.
     memory(|second| FLAT + if second > 900 { 1 << 10 } else { 0 }, None);
     memory(|second| FLAT + if second > 900 { 20 << 10 } else { 0 }, Some("memory grows"));
 }
 
 #[test]
-fn descriptors_and_threads_that_grow_are_seen() {
+fn growing_descriptors_and_threads_are_reported() {
     let from = |change: fn(&mut Sample, u64), fault| {
         let of = |record: &mut Record| (0..).zip(&mut record.samples).for_each(|(number, it)| change(it, number));
         check(of, fault);
@@ -82,7 +82,7 @@ fn descriptors_and_threads_that_grow_are_seen() {
 }
 
 #[test]
-fn what_does_not_add_up_is_seen() {
+fn counts_that_differ_are_reported() {
     check(|_| (), None);
     check(|it| it.stored = 6, Some("6 records are on the topics"));
     check(|it| it.stored = 8, Some("8 records are on the topics"));
@@ -97,17 +97,17 @@ fn what_does_not_add_up_is_seen() {
 }
 
 #[test]
-fn too_short_a_run_tells_nothing() {
+fn a_run_that_is_too_short_has_no_verdict() {
     let mut record = good();
     record.samples.truncate(SAMPLES_MIN - 1);
     assert!(Verdict::of(&record).is_err());
 }
 
 #[test]
-fn the_line_shows_whether_memory_goes_on_growing() {
+fn the_line_shows_whether_memory_keeps_growing() {
     let mut record = good();
     record.samples = samples(|second| FLAT + second * 2);
-    let line = Verdict::of(&record).expect("there are samples enough").line("x");
+    let line = Verdict::of(&record).expect("there are enough samples").line("x");
     // 2 KiB a second, and a quarter is 450 seconds.
     assert!(line.contains(" | 30.4 31.3 32.1 33.0 | 40–40 | 9–9 | 9 | 7 | 2 | 0 | 7 | 0 | ok |"), "{line}");
     assert_eq!(line.matches('|').count(), HEAD.lines().next().unwrap_or_default().matches('|').count());
