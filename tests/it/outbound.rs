@@ -21,7 +21,7 @@ use crate::{
 /// The most memory that the daemon may use while hostile peers answer it, in KiB. It uses about a third of that, and each bomb has twice as
 /// much.
 const PEAK_KIB_MAX: usize = 128 << 10;
-/// The most bytes that a peer may get rid of in one answer: the limit of 1 MiB, and the buffers of the kernel.
+/// The most bytes that a peer can write for one answer: the caller's limit of 1 MiB, and what fits into the buffers of the kernel.
 const WRITTEN_MAX: usize = 16 << 20;
 /// A hostile answer, and what each of the three callers reports about it.
 struct Case {
