@@ -54,7 +54,7 @@ mod refusal_limit;
 mod refuse;
 mod registry;
 mod replay;
-#[allow(dead_code, reason = "the slow ring uses more of it")]
+#[allow(dead_code, reason = "the tests against a real Kafka use more of it")]
 mod replay_world;
 mod schema;
 mod secrets;
