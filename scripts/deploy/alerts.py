@@ -206,6 +206,10 @@ def week(days=7):
         labels = {"namespace": "quiet", "job": "systemd", "instance": "machine"}
         replica(series, labels, 0, day * DAY, DAY + longer, "c", static=True)
         series.add("hookgate_kafka_broker_up", labels | {"broker": "1"}, day * DAY, [1] * (DAY + longer))
+        # The textfile collector of a node. Not everything can be known, and nothing is missing.
+        node = {"namespace": "quiet", "job": "node", "instance": "node", "provider": "uploadcare", "type": "file.deleted"}
+        series.add("hookgate_reconcile_missing", node, day * DAY, [0] * (DAY + longer))
+        series.add("hookgate_reconcile_unknown", node, day * DAY, [1] * (DAY + longer))
     if days > 4:
         # A longer gap would raise HookgateAbsent.
         series.gap(4 * DAY + 250, 2)
