@@ -59,7 +59,12 @@ pub fn files(
                 return Ok(());
             }
         }
-        let (Some(first), Some(last), Some(_)) = (page.results.first(), page.results.last(), page.next) else { return Ok(()) };
+        if page.next.is_none() {
+            return Ok(());
+        }
+        let (Some(first), Some(last)) = (page.results.first(), page.results.last()) else {
+            return Err(api.unusable(&path, "answers with an empty page, and names a next one"));
+        };
         // The time of a page's last file may be that of the next page's first one too, and `from` leaves its own instant out: so the next
         // request begins just before it, and not where Uploadcare's own link does.
         let border =

@@ -47,6 +47,8 @@ fn what_a_provider_does_wrong_is_one_clear_error() {
     check(&|books| books.faults = vec![instead(200, vec![], "<html>")], "answered with something that is no JSON");
     check(&|books| books.faults = vec![instead(200, vec![], "{\"results\":7,\"next\":null}")], "has not the form of a listing");
     check(&|books| books.faults = vec![instead(200, vec![], "{\"results\":[]}")], "has not the form of a listing");
+    let empty = format!("{{\"results\":[],\"next\":\"{}/files/?offset=0\"}}", world.stub.url());
+    check(&|books| books.faults = vec![instead(200, vec![], &empty)], "answers with an empty page, and names a next one");
     check(&|books| books.faults = vec![Some(Fault::Half)], "answered with something that ends in the middle");
     check(
         &|books| books.faults = vec![instead(302, vec![("location", "https://evil.example".into())], "")],
@@ -89,5 +91,10 @@ fn what_cannot_be_meant_is_refused() {
     world.stub.books().uploadcare.upload(world.begin);
     check(&format!("recover uploadcare {}", world.window()), 2, "There is no terminal to ask on: add --yes, or --dry-run");
     check(&format!("recover uploadcare {} --dry-run", world.window()), 3, "1 events would be published");
+    // A device would be replaced by the file, and a folder cannot be.
+    let metrics = format!("reconcile uploadcare {} --format pretty --metrics {}", world.window(), world.folder.path(""));
+    let finished = world.run(&metrics);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.err.contains("is no regular file"), "{finished:?}");
     assert_eq!(world.events(), Vec::<Value>::new());
 }

@@ -37,6 +37,8 @@ prefix = "{prefix}"
 partitions = 2
 replication = 1
 min_insync_replicas = 1
+[topics.map]
+"frameio.*" = "{prefix}frameio"
 [endpoints.photos]
 provider = "uploadcare"
 secrets = ["file:photos"]

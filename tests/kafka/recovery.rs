@@ -89,40 +89,51 @@ fn a_limit_leaves_the_newer_ones_for_another_run() {
     assert_eq!(world.recover("uploadcare --limit 2", 0), uuids[4..].iter().map(kind).collect());
 }
 
+fn fill_audit_log(world: &World) {
+    let at = |seconds: Micros| world.begin + seconds * SECOND;
+    let mut books = world.stub.books();
+    let account = &mut books.frameio;
+    let comment = ("comment", "c-1");
+    // The newest first: the order is not documented. Two entries are equal.
+    account.log("comment_updated", comment, Some("u-1"), at(900));
+    account.log("comment_updated", comment, Some("u-1"), at(20));
+    account.log("comment_updated", comment, Some("u-1"), at(20));
+    account.log("comment_created", comment, Some("u-1"), at(10));
+    account.log("share_viewed", ("share", "s-1"), None, at(30));
+    account.log("asset_created", ("folder", "f-1"), Some("u-1"), at(40));
+    account.log("asset_deleted", ("asset", "x-1"), Some("u-1"), at(50));
+    account.log("bulk_assets_deleted", ("asset", "x-2"), Some("u-1"), at(60));
+    account.log("something_new", ("thing", "t-1"), Some("u-1"), at(70));
+    account.log("comment_created", ("comment", "c-2"), Some("u-1"), at(-1));
+    account.log("comment_created", ("comment", "c-3"), Some("u-1"), at(3600));
+    account.log("comment_created", ("comment", "c-4"), Some("u-1"), at(80));
+    account.entries.last_mut().expect("there").workspace_id = Some("elsewhere".into());
+    // More than a page.
+    for number in 0..250 {
+        account.log("project_updated", ("project", &format!("p-{number}")), Some("u-2"), at(100 + number));
+    }
+
+    // The delivery after the window is that of the entry after the window.
+    account.log("comment_completed", ("comment", "c-9"), Some("u-1"), at(3500));
+    account.log("comment_completed", ("comment", "c-9"), Some("u-1"), at(3700));
+    account.last_day_is_left_out = true;
+}
+
 /// Webhooks of Frame.io carry no time, and entries of its log no id.
 #[test]
 fn what_frameios_audit_log_has_and_the_topics_do_not_is_published() {
     let world = world();
     let at = |seconds: Micros| world.begin + seconds * SECOND;
-    {
-        let account = &mut world.stub.books().frameio;
-        let comment = ("comment", "c-1");
-        // The newest first: the order is not documented. Two entries are equal.
-        account.log("comment_updated", comment, Some("u-1"), at(900));
-        account.log("comment_updated", comment, Some("u-1"), at(20));
-        account.log("comment_updated", comment, Some("u-1"), at(20));
-        account.log("comment_created", comment, Some("u-1"), at(10));
-        account.log("share_viewed", ("share", "s-1"), None, at(30));
-        account.log("asset_created", ("folder", "f-1"), Some("u-1"), at(40));
-        account.log("asset_deleted", ("asset", "x-1"), Some("u-1"), at(50));
-        account.log("bulk_assets_deleted", ("asset", "x-2"), Some("u-1"), at(60));
-        account.log("something_new", ("thing", "t-1"), Some("u-1"), at(70));
-        account.log("comment_created", ("comment", "c-2"), Some("u-1"), at(-1));
-        account.log("comment_created", ("comment", "c-3"), Some("u-1"), at(3600));
-        account.log("comment_created", ("comment", "c-4"), Some("u-1"), at(80));
-        account.entries.last_mut().expect("there").workspace_id = Some("elsewhere".into());
-        // More than a page.
-        for number in 0..250 {
-            account.log("project_updated", ("project", &format!("p-{number}")), Some("u-2"), at(100 + number));
-        }
-        account.last_day_is_left_out = true;
-    }
+    fill_audit_log(&world);
     let comment = |name: &str, at: Micros| {
         let body = json!({ "type": name, "resource": { "id": "c-1", "type": "comment" }, "user": { "id": "u-1" } });
         world.deliver("review", "frameio", &body, at);
     };
     comment("comment.created", at(12));
     comment("comment.updated", at(905));
+    let after = json!({ "type": "comment.completed", "resource": { "id": "c-9", "type": "comment" }, "user": { "id": "u-1" } });
+    world.deliver("review", "frameio", &after, at(3702));
+    assert_eq!(world.reconcile("frameio --types comment.completed", 3), [row("comment.completed", "missing", 1, 1)]);
     let types = "--types comment.created,comment.updated,share.viewed,folder.created,project.updated";
     let rows = |missing: [u64; 5]| {
         let [created, updated, folder, project, share] = missing;
@@ -139,7 +150,7 @@ fn what_frameios_audit_log_has_and_the_topics_do_not_is_published() {
     assert_eq!(world.recover_all(&format!("frameio {types}"), 0).len(), 0);
     let events = world.events();
     let ids: BTreeSet<_> = events.iter().map(|it| it["event"]["id"].to_string()).collect();
-    assert_eq!(ids.len(), 256);
+    assert_eq!(ids.len(), 257);
     let shown = events.iter().map(Value::to_string).collect::<String>();
     assert!(!shown.contains("203.0.113.7"), "the address of a user is published");
     let entry = events.iter().find(|it| it["event"]["type"] == "share.viewed").expect("there");
@@ -192,9 +203,9 @@ fn a_verdict_that_was_revised_is_published() {
         scan_id
     });
     let revised =
-        |missing: u64, known: u64| row("scan.verdict_updated", if missing > 0 { "missing" } else { "complete" }, known, missing);
+        |missing: u64, known: u64| row("scan.verdict_updated", if missing > 0 { "missing" } else { "unknown" }, known, missing);
     let types = "--types scan.verdict_updated";
-    assert_eq!(world.reconcile(&format!("filesafety {types}"), 0), [revised(0, 3)]);
+    assert_eq!(world.reconcile(&format!("filesafety {types}"), 3), [revised(0, 3)]);
     {
         let account = &mut world.stub.books().filesafety;
         let scan = account.of(&ids[0]);
@@ -202,12 +213,39 @@ fn a_verdict_that_was_revised_is_published() {
         account.of(&ids[1]).status = "scanning".into();
     }
     assert_eq!(world.reconcile(&format!("filesafety {types}"), 3), [revised(1, 2)]);
-    let published = world.recover(&format!("filesafety {types}"), 0);
+    let published = world.recover(&format!("filesafety {types}"), 3);
     assert_eq!(published, BTreeSet::from([("filesafety.scan.verdict_updated".to_owned(), ids[0].clone())]));
-    assert_eq!(world.reconcile(&format!("filesafety {types}"), 0), [revised(0, 2)]);
+    assert_eq!(world.reconcile(&format!("filesafety {types}"), 3), [revised(0, 2)]);
     let verdict = |it: &Value| it["headers"]["hookgate-verdict"] == "infected" && it["event"]["subject"] == *ids[0];
     assert!(world.events().iter().any(verdict), "{:?}", world.events());
     world.stub.books().filesafety.scans.remove(2);
     let gone = world.reconcile(&format!("filesafety {types}"), 3);
     assert_eq!(gone, [row("scan.verdict_updated", "unknown", 1, 0)]);
+}
+
+#[test]
+fn scans_that_no_topic_has_are_got_back_by_their_ids() {
+    let world = world();
+    let at = |seconds: Micros| world.begin + seconds * SECOND;
+    let ids: Vec<String> = (0..4)
+        .map(|number| world.stub.books().filesafety.scan(if number == 1 { "infected" } else { "clean" }, at(number)))
+        .collect();
+    {
+        let account = &mut world.stub.books().filesafety;
+        account.of(&ids[2]).status = "failed".into();
+        account.of(&ids[3]).status = "pending".into();
+    }
+    let body = json!({ "event": "scan.complete", "scan_id": ids[0], "verdict": "clean", "completed_at": shortest(at(0)) });
+    world.deliver("scans", "filesafety", &body, at(2));
+    world.folder.write("ids", format!("{}\nscn_unknown\n", ids.join("\n")));
+    let complete = |number: usize| ("filesafety.scan.complete".to_owned(), ids[number].clone());
+    assert_eq!(world.recover("filesafety --ids ids", 3), BTreeSet::from([complete(1), complete(2)]));
+    assert_eq!(world.recover("filesafety --ids ids", 3), BTreeSet::new());
+    let verdicts: BTreeSet<String> = world
+        .events()
+        .iter()
+        .map(|it| it["event"]["filesafety_scan"]["verdict_text"].as_str().expect("a verdict").to_owned())
+        .collect();
+    assert_eq!(verdicts, ["clean", "failed", "infected"].map(str::to_owned).into());
+    assert_eq!(world.run(&format!("recover uploadcare scn_1 {}", world.window())).code, Some(2));
 }

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone)]
 struct LastVerdict {
     text: String,
-    /// When the scan ended, and when the event arrived: the later one counts.
+    /// When the scan ended, which a failed one does not say, and when the event arrived: the later one counts.
     order: (Option<SystemTime>, Option<SystemTime>),
     /// Whether an event of the scan is within the window.
     within: bool,
@@ -25,10 +25,15 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     let Some(access) = &task.config.recover.filesafety else { return Ok(()) };
     let mut verdicts = BTreeMap::new();
     let topics = topics::events(task, &PROVIDER, &mut |event| take(task, &mut verdicts, event))?;
-    verdicts.retain(|_, verdict| verdict.within);
     let wait = |wait| task.wait(wait);
     let mut api = Api::new(task.client()?, &access.base_url, filesafety::MANNERS, vec![access.api_key.clone()], &wait);
-    if let Some(row) = comparison.rows.get_mut(SCAN_COMPLETE) {
+    let asked = if task.scans.is_empty() {
+        verdicts.retain(|_, verdict| verdict.within);
+        verdicts.keys().cloned().collect()
+    } else {
+        task.scans.to_vec()
+    };
+    if let Some(row) = comparison.rows.get_mut(SCAN_COMPLETE).filter(|_| task.scans.is_empty()) {
         let usage = filesafety::usage(&mut api, access)?;
         row.unknown.push(format!(
             "FileSafety has no list of scans; it counts {} in the period that ends on {}, and the topics have {} of this time",
@@ -37,36 +42,45 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
             verdicts.len()
         ));
     }
-    let Some(row) = comparison.rows.get_mut(SCAN_VERDICT_UPDATED) else { return Ok(()) };
-    let (mut found, mut unknown) = (0, 0_u64);
-    for (scan_id, verdict) in &verdicts {
+    let (mut open, mut unknown) = (0_u64, 0_u64);
+    for scan_id in &asked {
+        // A scan that no topic has can only be one that was named.
+        let published = verdicts.get(scan_id);
+        let event_type = if published.is_some() { SCAN_VERDICT_UPDATED } else { SCAN_COMPLETE };
+        let Some(row) = comparison.rows.get_mut(event_type) else { continue };
         match filesafety::scan(&mut api, access, scan_id)? {
             None => unknown += 1,
-            Some((ScanState::Open, _)) => {}
-            Some((ScanState::Ended { verdict: now, at }, object)) => {
-                found += 1;
-                if now != verdict.text {
+            Some((ScanState::Open, _)) => open += 1,
+            Some((ScanState::Ended { verdict, at }, object)) => {
+                row.found = Some(row.found.unwrap_or_default() + 1);
+                if published.is_none_or(|published| published.text != verdict) {
                     row.missing += 1;
-                    missing(Occurrence { event_type: SCAN_VERDICT_UPDATED, subject: scan_id, at, twin: 0, object: &object })?;
+                    missing(Occurrence { event_type, subject: scan_id, at, twin: 0, object: &object })?;
                 }
             }
         }
     }
-    row.found = Some(found);
-    if unknown > 0 {
-        row.unknown.push(format!("FileSafety does not know {unknown} of the scans any more"));
+    let silent = "scans that no topic has in this time were not looked at: name them, or choose an earlier --lookback";
+    let doubts = [(unknown, "scans are not known to FileSafety"), (open, "scans have not ended yet")];
+    for (name, row) in &mut comparison.rows {
+        if *name == SCAN_VERDICT_UPDATED || !task.scans.is_empty() {
+            row.found = Some(row.found.unwrap_or_default());
+            row.unknown.extend(doubts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
+            row.unknown.extend(Some(silent.to_owned()).filter(|_| task.scans.is_empty()));
+            row.unknown.extend(topics.uncertain.iter().filter(|(of, _)| of == name).map(|(_, why)| why.clone()));
+        }
     }
-    row.unknown.extend(topics.uncertain.into_iter().map(|(_, why)| why));
     Ok(())
 }
 
-/// Takes an event of the topics, which come in no particular order. A scan counts if one of its events is within the window, and then with its
-/// last verdict, whenever that came.
+/// Takes an event of the topics, which come in no particular order. A scan counts if one of its events is within the window or the time
+/// before it that is looked at, and then with its last verdict, whenever that came.
 fn take(task: &Task<'_>, verdicts: &mut BTreeMap<String, LastVerdict>, event: Event) {
     let (ended, received) = (event.occurred_at.and_then(instant), event.received_at.and_then(instant));
     let Some(Payload::FilesafetyScan(scan)) = event.payload else { return };
-    let within = received.is_some_and(|received| task.window.holds(received));
-    let newer = LastVerdict { text: scan.verdict_text, order: (ended, received), within };
+    let since = task.looked_at_since();
+    let within = received.is_some_and(|received| (since..task.window.until).contains(&received));
+    let newer = LastVerdict { text: scan.verdict_text, order: (ended.or(received), received), within };
     let known = verdicts.entry(event.subject).or_insert_with(|| newer.clone());
     let within = known.within || within;
     if known.order < newer.order {

@@ -56,7 +56,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     }
     let wait = |wait| task.wait(wait);
     let mut api = Api::new(task.client()?, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);
-    let from = task.lookback.map_or(SystemTime::UNIX_EPOCH, |lookback| task.window.since - lookback);
+    let from = task.looked_at_since();
     let range = (from, task.window.until);
     let (mut illegible, mut failure) = (0_u64, None);
     filespin::assets(&mut api, access, range, false, &mut |text| {
@@ -77,6 +77,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
         if failure.is_some() { Err(ApiError::Stopped) } else { Ok(()) }
     })
     .or_else(|error| failure.take().map_or(Err(Failure::from(error)), Err))?;
+    comparison.illegible = illegible;
     for (name, row) in comparison.rows.iter_mut().filter(|(name, _)| STATES.contains(name)) {
         if illegible > 0 {
             row.unknown.push(format!("{illegible} assets of the search cannot be read"));

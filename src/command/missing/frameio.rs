@@ -79,14 +79,20 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     for (key, mut entries) in std::mem::take(&mut logged.entries) {
         let Some(row) = comparison.rows.get_mut(key.0) else { continue };
         entries.sort_unstable();
-        row.found = row.found.map(|found| found + entries.len() as u64);
+        let counted = entries.iter().filter(|(at, _)| task.window.holds(*at)).count();
+        row.found = row.found.map(|found| found + counted as u64);
         let times: Vec<SystemTime> = entries.iter().map(|(at, _)| *at).collect();
-        for place in published.without(&key, &times) {
-            row.missing += 1;
+        for place in published.without(&key, &times, task.window.until) {
             let (at, object) = &entries[place];
+            // An entry near the window is there only because it may be the one that an arrival belongs to.
+            if !task.window.holds(*at) {
+                continue;
+            }
+            row.missing += 1;
             missing(Occurrence { event_type: key.0, subject: &key.1, at: Some(*at), twin: twin(&times, place), object })?;
         }
     }
+    comparison.illegible = logged.illegible;
     doubt(task, comparison, &logged);
     for (name, why) in topics.uncertain {
         if let Some(row) = comparison.rows.get_mut(name).filter(|row| row.found.is_some()) {
@@ -134,7 +140,9 @@ impl PublishedActivity {
     }
 
     /// Returns the places of those entries of the log, whose times are in order, that no event stands for.
-    fn without(&mut self, key: &Likeness, times: &[SystemTime]) -> Vec<usize> {
+    ///
+    /// Entries after `end`, the end of the window, come first: an arrival that may be theirs must not hide a loss within the window.
+    fn without(&mut self, key: &Likeness, times: &[SystemTime], end: SystemTime) -> Vec<usize> {
         let mut open = Vec::new();
         for (place, at) in times.iter().enumerate() {
             match self.recovered.get_mut(&(key.clone(), *at)) {
@@ -144,7 +152,10 @@ impl PublishedActivity {
         }
         let mut arrivals = self.arrivals.remove(key).unwrap_or_default();
         arrivals.sort_unstable();
-        unmatched(&open, &arrivals)
+        let (within, after): (Vec<_>, Vec<_>) = open.into_iter().partition(|(_, at)| *at < end);
+        let mut open = unmatched(&after, &mut arrivals);
+        open.extend(unmatched(&within, &mut arrivals));
+        open
     }
 }
 
@@ -154,15 +165,19 @@ fn twin(times: &[SystemTime], place: usize) -> u32 {
     u32::try_from(before).unwrap_or(u32::MAX)
 }
 
-/// Returns the places of the entries that have no arrival of their own soon after them. Both are in order. Taking the earliest arrival for the earliest
-/// entry leaves the fewest entries without one, because all windows are of the same length.
-fn unmatched(entries: &[(usize, SystemTime)], arrivals: &[SystemTime]) -> Vec<usize> {
-    let mut arrivals = arrivals.iter().peekable();
-    let has_none = |(_, at): &&(usize, SystemTime)| {
-        while arrivals.next_if(|arrival| **arrival + SKEW < *at).is_some() {}
-        arrivals.next_if(|arrival| **arrival <= *at + WITHIN).is_none()
-    };
-    entries.iter().filter(has_none).map(|(place, _)| *place).collect()
+/// Takes an arrival soon after it for each entry, and returns the places of those that have none. Both are in order. Taking the earliest
+/// arrival for the earliest entry leaves the fewest entries without one, because all their windows are of the same length.
+fn unmatched(entries: &[(usize, SystemTime)], arrivals: &mut Vec<SystemTime>) -> Vec<usize> {
+    let mut open = Vec::new();
+    for (place, at) in entries {
+        match arrivals.iter().position(|arrival| *arrival + SKEW >= *at) {
+            Some(first) if arrivals[first] <= *at + WITHIN => {
+                arrivals.remove(first);
+            }
+            _ => open.push(*place),
+        }
+    }
+    open
 }
 
 /// Returns an entry without the address of the user, which is nobody's business on the topics.
@@ -180,14 +195,17 @@ impl Logged {
         };
         // The log is that of the whole account, and a webhook is of one workspace.
         let elsewhere = !entry.workspace_id.is_empty() && !workspaces.is_empty() && !workspaces.contains(&entry.workspace_id);
-        if elsewhere || !task.window.holds(entry.at) {
+        let near = entry.at + WITHIN + SKEW >= task.window.since && entry.at < task.window.until + WITHIN + SKEW;
+        if elsewhere || !near {
             return;
         }
+        let within = task.window.holds(entry.at);
         match Counterpart::of(&entry.event_type, &entry.resource_type) {
             Counterpart::Webhook(name) => {
                 let text = if task.objects { without_address(text) } else { Box::default() };
                 self.entries.entry((name, entry.resource_id, entry.user_id)).or_default().push((entry.at, text));
             }
+            Counterpart::OneOf(_) | Counterpart::Several(_) if !within => {}
             Counterpart::OneOf(types) => types.iter().for_each(|name| self.vague.entry(name).or_default().0 += 1),
             Counterpart::Several(types) => types.iter().for_each(|name| self.vague.entry(name).or_default().1 += 1),
             Counterpart::None => {}

@@ -104,6 +104,8 @@ pub(super) struct Comparison {
     pub(super) provider: &'static Provider,
     /// A row for each type that was asked for.
     pub(super) rows: BTreeMap<&'static str, Row>,
+    /// How many objects of the API's answers cannot be read.
+    pub(super) illegible: u64,
 }
 
 /// Everything that a comparison needs.
@@ -115,6 +117,10 @@ pub(super) struct Task<'a> {
     pub(super) lookback: Option<Duration>,
     /// The types to look at; an empty list means all.
     pub(super) types: &'a [String],
+    /// The endpoint whose events count; none is every endpoint of the provider.
+    pub(super) endpoint: Option<&'a str>,
+    /// The scans to look at; an empty list means those that the topics have.
+    pub(super) scans: &'a [String],
     /// Whether what is on the topics counts as missing, too.
     pub(super) everything: bool,
     /// Whether the caller needs what the API says of each missing event.
@@ -129,7 +135,7 @@ pub(super) type OnMissing<'a> = &'a mut dyn FnMut(Occurrence<'_>) -> Result<(), 
 impl Task<'_> {
     /// Compares the books of a provider with the topics.
     pub(super) fn compare(&self, provider: &'static Provider, missing: OnMissing<'_>) -> Result<Comparison, Failure> {
-        let mut comparison = Comparison { provider, rows: self.rows(provider) };
+        let mut comparison = Comparison { provider, rows: self.rows(provider), illegible: 0 };
         match provider.name {
             "filespin" => filespin::compare(self, &mut comparison, missing)?,
             "filesafety" => filesafety::compare(self, &mut comparison, missing)?,
@@ -144,6 +150,12 @@ impl Task<'_> {
     fn rows(&self, provider: &'static Provider) -> BTreeMap<&'static str, Row> {
         let wanted = |name: &&str| self.types.is_empty() || self.types.iter().any(|it| it == name);
         provider.names().filter(wanted).map(|name| (name, Row::default())).collect()
+    }
+
+    /// Returns the time from which files and scans are looked at, because something may have happened to them within the window.
+    fn looked_at_since(&self) -> SystemTime {
+        let since = self.lookback.and_then(|lookback| self.window.since.checked_sub(lookback));
+        since.unwrap_or(UNIX_EPOCH).max(UNIX_EPOCH)
     }
 
     fn client(&self) -> Result<Client, Failure> {

@@ -78,5 +78,6 @@ pub(in crate::command) fn known_types(types: &[String], providers: &[&'static Pr
 /// Returns whether a person should look: events are missing, or a type that was named cannot be known.
 pub(in crate::command) fn is_finding(comparison: &Comparison, named: &[String]) -> bool {
     let asked_for = |name: &str| named.iter().any(|it| it == name);
-    comparison.rows.iter().any(|(name, row)| row.missing > 0 || asked_for(name) && !row.unknown.is_empty())
+    comparison.illegible > 0
+        || comparison.rows.iter().any(|(name, row)| row.missing > 0 || asked_for(name) && !row.unknown.is_empty())
 }

@@ -35,11 +35,14 @@ pub(super) fn events(task: &Task<'_>, provider: &'static Provider, visit: &mut d
         .map(|name| (name, table.topic(EventKind::Named { provider: provider.name, name }).to_string()))
         .collect();
     let topics: BTreeSet<String> = named.iter().map(|(_, topic)| topic.clone()).collect();
-    let start = Start::Time(milliseconds(task.window.since - CLOCKS));
+    // A scan that was published long ago may have another verdict since.
+    let since = if provider.name == "filesafety" { task.looked_at_since() } else { task.window.since };
+    let start = Start::Time(milliseconds(since.checked_sub(CLOCKS).unwrap_or(SystemTime::UNIX_EPOCH)));
     let kafka = usable_brokers(&task.config.kafka)?;
     let topics = topics.into_iter().collect();
     let reader = scan::each(&kafka, topics, start, &task.stop, &mut |_, event| {
-        if event.provider == provider.name {
+        let of_endpoint = task.endpoint.is_none_or(|endpoint| event.endpoint == endpoint);
+        if event.provider == provider.name && of_endpoint {
             visit(event);
         }
     })?;

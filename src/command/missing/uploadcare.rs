@@ -75,7 +75,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     }
     let wait = |wait| task.wait(wait);
     let mut api = Api::new(task.client()?, &access.base_url, uploadcare::MANNERS, vec![access.secret_key.clone()], &wait);
-    let from = task.lookback.map_or(SystemTime::UNIX_EPOCH, |lookback| task.window.since - lookback);
+    let from = task.looked_at_since();
     let mut pass = Pass { task, comparison, known, missing, illegible: 0, silent: 0, failure: None };
     // A file that is removed between the two listings is in both, and in the other order it would be in neither.
     for removed in [false, true] {
@@ -85,6 +85,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
         }
     }
     pass.doubt(from);
+    pass.comparison.illegible = pass.illegible;
     for (name, why) in topics.uncertain {
         if let Some(row) = comparison.rows.get_mut(name).filter(|row| row.found.is_some()) {
             row.unknown.push(why);

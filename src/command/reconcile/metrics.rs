@@ -15,9 +15,17 @@ pub(super) fn write(file: &Path, comparisons: &[Comparison], now: SystemTime) ->
     });
     let names: Vec<&str> = comparisons.iter().map(|comparison| comparison.provider.name).collect();
     let text = textfile::reconciled(&rows.collect::<Vec<_>>(), &names, now);
+    // A device or a link would be replaced by the file.
+    if fs::symlink_metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(Failure::Failed(format!("--metrics {:?}: is no regular file", file.display().to_string())));
+    }
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(".tmp");
     let failed = |error: io::Error| Failure::Failed(format!("cannot write {:?}: {error}", file.display().to_string()));
-    fs::write(&unfinished, text).map_err(failed)?;
-    fs::rename(&unfinished, file).map_err(failed)
+    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, file));
+    if written.is_err() {
+        // The error that counts is the one before.
+        let _not_there = fs::remove_file(&unfinished);
+    }
+    written.map_err(failed)
 }

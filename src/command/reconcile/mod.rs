@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     clock,
-    config::{Environment, Needs},
-    provider,
+    config::{Config, Environment, Needs},
+    provider::{self, Provider},
 };
 
 /// Compare the topics with the providers' own books: complete, some missing, or cannot know.
@@ -44,6 +44,9 @@ pub(super) struct Arguments {
     /// The providers to ask; by default all that the configuration names in [recover.PROVIDER].
     #[arg(value_name = "PROVIDER", value_parser = PossibleValuesParser::new(provider::ALL.iter().map(|it| it.name)))]
     providers: Vec<String>,
+    /// Look only for events that came in on this endpoint; by default an event on any endpoint of the provider counts.
+    #[arg(long, value_name = "NAME")]
+    endpoint: Option<String>,
     /// Begin at a time: 24h or -24h, 2026-11-22T10:00:00Z, 2026-11-22 (UTC), or milliseconds since 1970.
     #[arg(long, value_name = "TIME", required = true, allow_hyphen_values = true, value_parser = moment)]
     since: i64,
@@ -75,6 +78,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let config = arguments.source.load(environment, Needs::Recovery)?;
     let providers = providers(&arguments.providers, &config)?;
     known_types(&arguments.types, &providers)?;
+    known_endpoint(&config, &providers, arguments.endpoint.as_deref())?;
     let format = arguments.format.unwrap_or(if io::stdout().is_terminal() { ReportFormat::Pretty } else { ReportFormat::Json });
     let task = Task {
         config: &config,
@@ -82,6 +86,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         window,
         lookback: arguments.lookback.0,
         types: &arguments.types,
+        endpoint: arguments.endpoint.as_deref(),
+        scans: &[],
         everything: false,
         objects: false,
         stop: watch()?,
@@ -119,6 +125,27 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         return Err(Failure::Reported(EXIT_FINDINGS));
     }
     Ok(true)
+}
+
+/// Refuses an endpoint that none of the providers has, and says where several endpoints are taken together.
+fn known_endpoint(config: &Config, providers: &[&'static Provider], name: Option<&str>) -> Result<(), Failure> {
+    for provider in providers {
+        let names: Vec<&str> =
+            config.endpoints.iter().filter(|it| it.provider.name == provider.name).map(|it| &*it.name).collect();
+        match name {
+            Some(name) if !names.contains(&name) => {
+                let text = format!("--endpoint {name}: no such endpoint of {}; there are {}", provider.name, names.join(", "));
+                return Err(Failure::Usage(text));
+            }
+            None if names.len() > 1 => note(&format!(
+                "{} has several endpoints ({}): an event on any of them counts; --endpoint looks at one",
+                provider.name,
+                names.join(", ")
+            )),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! `hookgate recover`: publishes events whose webhooks never arrived, from what the provider's own API says of them.
 
 mod candidates;
+mod scans;
 
 use std::{
     io::{self, BufWriter, IsTerminal as _, Write},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -17,7 +19,7 @@ use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::{
         Comparison, Row, Task, TimeWindow,
-        options::{Lookback, ReportFormat, known_types, lookback, providers},
+        options::{Lookback, ReportFormat, known_types, length, lookback, providers},
         report,
     },
     note,
@@ -48,6 +50,7 @@ const PROVIDERS: [&str; 4] = ["filespin", "filesafety", "frameio", "uploadcare"]
   hookgate recover uploadcare --since 2026-11-22T10:00:00Z --until 2026-11-22T14:00:00Z --dry-run
   hookgate recover uploadcare --since 2026-11-22T10:00:00Z --until 2026-11-22T14:00:00Z
   hookgate recover frameio --since 24h --types comment.created,file.versioned --yes
+  hookgate recover filesafety --since 7d --ids submitted.txt
   hookgate recover filespin --since 24h --endpoint media --rate 20")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -55,15 +58,24 @@ pub(super) struct Arguments {
     /// The provider to ask.
     #[arg(value_name = "PROVIDER", value_parser = PossibleValuesParser::new(PROVIDERS))]
     provider: String,
+    /// FileSafety only: the ids of scans, which it has no list of. By default those that the topics have, to find revised verdicts.
+    #[arg(value_name = "SCAN")]
+    scans: Vec<String>,
+    /// FileSafety only: a file with ids of scans, one a line; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    ids: Option<PathBuf>,
     /// The endpoint that the webhooks should have come in on; needed where the provider has several.
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
     /// Begin at a time: 24h or -24h, 2026-11-22T10:00:00Z, 2026-11-22 (UTC), or milliseconds since 1970.
     #[arg(long, value_name = "TIME", required_unless_present = "resume", allow_hyphen_values = true, value_parser = moment)]
     since: Option<i64>,
-    /// End at a time, which is not included; by default now.
+    /// End at a time, which is not included; by default, and at the latest, --grace before now.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
     until: Option<i64>,
+    /// How long a webhook may be under way: what is recovered before it arrives is there twice.
+    #[arg(long, value_name = "TIME SPAN", default_value = "15m", value_parser = length)]
+    grace: Duration,
     /// Get back only these types, such as file.deleted.
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     types: Vec<String>,
@@ -98,17 +110,20 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         (Some(cursor), _) => resumed(cursor, &arguments.provider)?,
         (None, since) => since.unwrap_or_default(),
     };
-    let window = TimeWindow::of(since, arguments.until, Duration::ZERO, clock::system())?;
+    let window = TimeWindow::of(since, arguments.until, arguments.grace, clock::system())?;
     let config = arguments.source.load(environment, Needs::Recovery)?;
     let endpoint = endpoint(&config, arguments)?;
     providers(std::slice::from_ref(&arguments.provider), &config)?;
     known_types(&arguments.types, &[endpoint.provider])?;
+    let scans = scans::named(arguments)?;
     let task = Task {
         config: &config,
         environment,
         window,
         lookback: arguments.lookback.0,
         types: &arguments.types,
+        endpoint: Some(&*endpoint.name),
+        scans: &scans,
         everything: arguments.all,
         objects: true,
         stop: watch()?,
@@ -134,6 +149,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
             return Err(Failure::Failed("nothing was published".into()));
         }
         publish(&task, endpoint, &plan.candidates, arguments)?;
+        if let (true, Some(last)) = (plan.left > 0, plan.candidates.last()) {
+            go_on(&task, endpoint, last.at.unwrap_or(UNIX_EPOCH));
+        }
     }
     if plan.leaves_something(arguments) { Err(Failure::Reported(EXIT_FINDINGS)) } else { Ok(true) }
 }
@@ -163,9 +181,16 @@ impl Plan {
 
     /// Returns whether a person should look, although the run itself has worked.
     fn leaves_something(&self, arguments: &Arguments) -> bool {
-        let unknown = |(name, row): (&&str, &Row)| arguments.types.iter().any(|it| it == name) && !row.unknown.is_empty();
+        // A type or a scan that was named must be known.
+        let scans_are_named = arguments.ids.is_some() || !arguments.scans.is_empty();
+        let named = |name: &str| scans_are_named || arguments.types.iter().any(|it| it == name);
+        let unknown = |(name, row): (&&str, &Row)| named(name) && !row.unknown.is_empty();
         let not_done = arguments.dry_run && !self.candidates.is_empty();
-        self.left > 0 || self.unusable > 0 || not_done || self.comparison.rows.iter().any(unknown)
+        self.left > 0
+            || self.unusable > 0
+            || self.comparison.illegible > 0
+            || not_done
+            || self.comparison.rows.iter().any(unknown)
     }
 }
 
@@ -192,11 +217,17 @@ fn publish(task: &Task<'_>, endpoint: &EndpointConfig, candidates: &[Candidate],
     out.flush()?;
     if done < candidates.len() {
         let next = candidates[done].at.unwrap_or(UNIX_EPOCH);
-        note(&format!("go on with --resume {}", cursor(endpoint.provider.name, next)));
+        go_on(task, endpoint, next);
     }
     let published = published?;
     run.end(published);
     if published.stopped { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
+}
+
+/// Says where another run can go on.
+fn go_on(task: &Task<'_>, endpoint: &EndpointConfig, next: SystemTime) {
+    let (cursor, until) = (cursor(endpoint.provider.name, next), timestamp(task.window.until));
+    note(&format!("go on with --resume {cursor} --until {until} and the other flags of this run"));
 }
 
 /// Returns the event of a candidate, if what the API says is enough for one.
