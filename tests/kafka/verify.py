@@ -16,14 +16,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def shown():
-    """Returns the names that the program of the document defines."""
+    """Returns the names that the programs of the document define: one proves events, one computes the ids of recovered ones."""
     text = (ROOT / "docs/consumers.md").read_text()
     blocks = text.split("```python\n")[1:]
-    if len(blocks) != 1:
-        raise SystemExit(f"docs/consumers.md has {len(blocks)} Python programs, expected 1")
+    if len(blocks) != 2:
+        raise SystemExit(f"docs/consumers.md has {len(blocks)} Python programs, expected 2")
     names = {}
-    exec(compile(blocks[0].split("```")[0], "docs/consumers.md", "exec"), names)
+    for block in blocks:
+        exec(compile(block.split("```")[0], "docs/consumers.md", "exec"), names)
+    check_recovered(text, names["recovered_id"])
     return names
+
+
+def check_recovered(text, recovered_id):
+    """Compares the ids in the table of the document with those that its program computes."""
+    rows = text.split("| endpoint | type | subject | time | counter | id |\n")[1].split("\n\n")[0].splitlines()[1:]
+    for row in rows:
+        *parts, counter, expected = [cell.strip().strip("`") for cell in row.strip("|").split("|")]
+        if recovered_id(*parts, int(counter)) != expected:
+            raise SystemExit(f"docs/consumers.md: the program computes another id for {row}")
+    if len(rows) < 3:
+        raise SystemExit("docs/consumers.md: the table of recovered ids is gone")
 
 
 def main():
