@@ -56,6 +56,8 @@ mod registry;
 mod replay;
 #[allow(dead_code, reason = "the tests against a real Kafka use more of it")]
 mod replay_world;
+#[allow(dead_code, reason = "the tests against a real Kafka use more of it")]
+mod stage;
 mod schema;
 mod secrets;
 mod smuggle;

@@ -92,7 +92,7 @@ fn what_cannot_be_meant_is_refused() {
     check(&format!("recover uploadcare {}", world.window()), 2, "There is no terminal to ask on: add --yes, or --dry-run");
     check(&format!("recover uploadcare {} --dry-run", world.window()), 3, "1 events would be published");
     // A device would be replaced by the file, and a folder cannot be.
-    let metrics = format!("reconcile uploadcare {} --format pretty --metrics {}", world.window(), world.folder.path(""));
+    let metrics = format!("reconcile uploadcare {} --format pretty --metrics {}", world.window(), world.stage.folder.path(""));
     let finished = world.run(&metrics);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.err.contains("is no regular file"), "{finished:?}");

@@ -2,41 +2,23 @@
 
 use std::{
     collections::BTreeSet,
-    process::Command,
     time::{Duration, UNIX_EPOCH},
 };
 
-use hookgate::{
-    app::topic_table,
-    delivery::{Credential, Delivery},
-    encode::{Encoding, Framing, TopicTable, encode},
-    kafka::mock::Mock,
-    proto::Origin,
-    provider::by_name,
-    signature::{Keys, Secret},
-};
+use hookgate::encode::encode;
 use hookgate_stubs::{
     Stub,
     time::{Micros, SECOND, shortest},
 };
-use rdkafka::{
-    ClientConfig,
-    message::{Header, OwnedHeaders},
-    producer::{DeliveryFuture, FutureProducer, FutureRecord},
-};
 use serde_json::{Value, json};
 
-use crate::binary::{Finished, Folder, hookgate};
+use crate::{
+    binary::Finished,
+    stage::{Stage, proven},
+};
 
 /// The endpoints, and where the stand-ins are.
 const CONFIGURATION: &str = r#"
-[kafka]
-brokers = ["{brokers}"]
-[topics]
-prefix = "{prefix}"
-partitions = 2
-replication = 1
-min_insync_replicas = 1
 [topics.map]
 "frameio.*" = "{prefix}frameio"
 [endpoints.photos]
@@ -70,7 +52,7 @@ base_url = "{url}"
 api_key = "file:filespin.key"
 "#;
 
-pub const KEYS: [(&str, &str); 8] = [
+const KEYS: [(&str, &str); 8] = [
     ("photos", "photos-secret-of-some-length"),
     ("scans", "scans-token-of-some-length"),
     ("review", "review-secret-of-some-length"),
@@ -84,52 +66,28 @@ pub const KEYS: [(&str, &str); 8] = [
 /// A cluster, the stand-ins and a configuration with both.
 pub struct World {
     pub stub: Stub,
-    _mock: Option<Mock>,
-    producer: FutureProducer,
-    pub folder: Folder,
-    encoding: Encoding,
+    pub stage: Stage,
     /// The beginning of the window, in whole seconds.
     pub begin: Micros,
-}
-
-/// The topics of the configuration, which is read with its secrets in variables.
-fn topics(prefix: &str) -> TopicTable {
-    let text =
-        CONFIGURATION.replace("{url}", "http://127.0.0.1:1").replace("{prefix}", prefix).replace("{brokers}", "kafka:9092");
-    let variable = |name: &str| name.to_uppercase().replace('.', "_");
-    let text =
-        KEYS.iter().fold(text, |text, (name, _)| text.replace(&format!("file:{name}\""), &format!("env:{}\"", variable(name))));
-    let environment = KEYS.iter().map(|(name, text)| (variable(name), *text)).collect();
-    topic_table(&hookgate::config::parse(&text, "t", &environment, &[]).expect("a configuration"))
 }
 
 impl World {
     /// A world with a cluster in this process, which has the topics but cannot look for records by their time.
     pub fn mock() -> Self {
-        let names: Vec<String> = topics("t.").by_topic().keys().map(ToString::to_string).collect();
-        let mock = Mock::start(&names).expect("a cluster");
-        let brokers = mock.brokers().to_owned();
-        Self { _mock: Some(mock), ..Self::on(&brokers, "t.") }
+        Self::with(|tables| Stage::mock(tables, &KEYS))
     }
 
     /// A world with the cluster at these brokers, without topics.
     pub fn on(brokers: &str, prefix: &str) -> Self {
-        let (stub, folder) = (Stub::start(), Folder::new());
-        for (name, text) in KEYS {
-            folder.write(name, text);
-        }
-        let text = CONFIGURATION.replace("{url}", &stub.url()).replace("{prefix}", prefix).replace("{brokers}", brokers);
-        folder.write("hookgate.toml", text);
-        let producer = ClientConfig::new().set("bootstrap.servers", brokers).create().expect("a producer");
-        let encoding = Encoding {
-            topics: topics(prefix),
-            framing: Framing::default(),
-            record_bytes_max: 1_000_000,
-            origin: Origin::Webhook,
-        };
+        Self::with(|tables| Stage::on(brokers, prefix, tables, &KEYS))
+    }
+
+    fn with(stage: impl Fn(&str) -> Stage) -> Self {
+        let stub = Stub::start();
+        let stage = stage(&CONFIGURATION.replace("{url}", &stub.url()));
         let now = hookgate::clock::system().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         let begin = (i64::try_from(now).expect("fits") - 86_400) * SECOND;
-        Self { stub, _mock: None, producer, folder, encoding, begin }
+        Self { stub, stage, begin }
     }
 
     /// Publishes a webhook as the daemon would have done.
@@ -139,43 +97,17 @@ impl World {
 
     /// Publishes webhooks as the daemon would have done: endpoint, provider, body and time of arrival of each.
     pub fn deliver_all(&self, webhooks: &[(&str, &str, Vec<u8>, Micros)]) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let _entered = runtime.enter();
-        let reports: Vec<_> =
-            webhooks.iter().map(|(endpoint, provider, body, at)| self.send(endpoint, provider, body, *at)).collect();
-        for report in reports {
-            runtime.block_on(report).expect("reported").expect("stored");
-        }
-    }
-
-    fn send(&self, endpoint: &str, provider: &str, body: &[u8], at: Micros) -> DeliveryFuture {
-        let provider = by_name(provider).expect("known");
-        let secret = KEYS.iter().find(|(name, _)| *name == endpoint).expect("known").1;
-        let received_at = UNIX_EPOCH + Duration::from_micros(at.unsigned_abs());
-        let key = Secret::new(secret.as_bytes()).expect("a secret");
-        let signed: Vec<String> = provider.sign(body, &key, received_at).into_iter().map(|(_, value)| value).collect();
-        let credential = if signed.is_empty() { Credential::Token(secret.into()) } else { Credential::Headers(signed) };
-        let body = body.to_vec().into();
-        let delivery =
-            Delivery { endpoint: endpoint.into(), credential, content_type: "application/json".into(), body, received_at };
-        let keys = Keys { secrets: vec![(1, key)], secret_missing: false, tolerance: Duration::from_secs(300) };
-        let verified = provider.verify(delivery, &keys).expect("proven");
-        let event = (provider.classify)(&verified);
-        let record = encode(verified, provider, event, &self.encoding);
-        let headers = record
-            .headers
-            .iter()
-            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_ref()) }));
-        let stored = FutureRecord::to(&record.topic).key(&record.key).payload(&record.value).headers(headers);
-        self.producer.send_result(stored.timestamp(record.timestamp_ms)).unwrap_or_else(|(error, _)| panic!("{error}"))
+        let record = |(endpoint, provider, body, at): &(&str, &str, Vec<u8>, Micros)| {
+            let at = UNIX_EPOCH + Duration::from_micros(at.unsigned_abs());
+            let (verified, provider) = proven(endpoint, provider, self.stage.secret(endpoint), body, at);
+            let event = (provider.classify)(&verified);
+            encode(verified, provider, event, &self.stage.encoding)
+        };
+        self.stage.store(&webhooks.iter().map(record).collect::<Vec<_>>());
     }
 
     pub fn run(&self, line: &str) -> Finished {
-        let finished = hookgate(&self.folder, &line.split_whitespace().collect::<Vec<_>>());
-        for (name, text) in KEYS {
-            assert!(!finished.both().contains(text), "{name} is shown: {finished:?}");
-        }
-        finished
+        self.stage.run(line)
     }
 
     /// The times of the window as flags: an hour from its beginning.
@@ -210,11 +142,7 @@ impl World {
 
     /// The events of all topics, as `tail` shows them.
     pub fn events(&self) -> Vec<Value> {
-        let mut tail = Command::new(env!("CARGO_BIN_EXE_hookgate"));
-        let tail =
-            tail.args(["tail", "--from-beginning", "--exit", "--format", "json", "--config", &self.folder.path("hookgate.toml")]);
-        let shown = String::from_utf8(tail.output().expect("run").stdout).expect("text");
-        let lines: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let lines = self.stage.tail(&[]);
         lines.iter().map(|line| json!({ "event": line["event"], "headers": line["headers"] })).collect()
     }
 

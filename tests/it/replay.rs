@@ -101,7 +101,7 @@ fn what_cannot_be_meant_is_refused() {
     check("replay --since 1h --until 2h", 2, "--since must be before --until");
     check("replay --all --topic none", 1, "no such topic: none");
     check("replay --all", 2, "There is no terminal to ask on: add --yes, or --dry-run");
-    past.folder.write("hookgate.toml", "[kafka]\nbrokers = 7\n");
+    past.stage.folder.write("hookgate.toml", "[kafka]\nbrokers = 7\n");
     check("replay --all", 64, "[kafka] brokers");
     assert_eq!(past.replayed(), Vec::<Value>::new());
 }

@@ -1,37 +1,19 @@
 //! A cluster with what an older Hookgate has stored, for the tests of `replay`.
 
-use std::{
-    process::Command,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hookgate::{
-    app::topic_table,
-    delivery::{Credential, Delivery},
-    encode::{Encoding, Framing, TopicTable, encode},
+    encode::encode,
     event::{Event, EventKind, Fault, FaultReason},
-    kafka::mock::Mock,
-    proto::Origin,
-    provider::by_name,
-    signature::{Keys, Secret},
-};
-use rdkafka::{
-    ClientConfig,
-    message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
 };
 use serde_json::Value;
 
-use crate::binary::{Finished, Folder, hookgate};
+use crate::{
+    binary::Finished,
+    stage::{Stage, proven},
+};
 
 const CONFIGURATION: &str = r#"
-[kafka]
-brokers = ["{brokers}"]
-[topics]
-prefix = "{prefix}"
-partitions = 2
-replication = 1
-min_insync_replicas = 1
 [endpoints.photos]
 provider = "uploadcare"
 secrets = ["file:photos"]
@@ -53,70 +35,40 @@ pub enum Before {
 
 /// A cluster, and a configuration for it.
 pub struct Past {
-    _mock: Option<Mock>,
-    producer: FutureProducer,
-    pub folder: Folder,
-    encoding: Encoding,
+    pub stage: Stage,
     /// A time of whole seconds, some hours ago.
     pub begin: SystemTime,
-}
-
-fn topics(prefix: &str) -> TopicTable {
-    let text = CONFIGURATION.replace("{prefix}", prefix).replace("{brokers}", "kafka:9092");
-    let text = SECRETS
-        .iter()
-        .fold(text, |text, (name, _)| text.replace(&format!("file:{name}"), &format!("env:{}", name.to_uppercase())));
-    let environment = SECRETS.iter().map(|(name, text)| (name.to_uppercase(), *text)).collect();
-    topic_table(&hookgate::config::parse(&text, "t", &environment, &[]).expect("a configuration"))
 }
 
 impl Past {
     /// A cluster in this process, which has the topics but cannot look for records by their time.
     pub fn mock() -> Self {
-        let names: Vec<String> = topics("t.").by_topic().keys().map(ToString::to_string).collect();
-        let mock = Mock::start(&names).expect("a cluster");
-        let brokers = mock.brokers().to_owned();
-        Self { _mock: Some(mock), ..Self::on(&brokers, "t.") }
+        Self::with(Stage::mock(CONFIGURATION, &SECRETS))
     }
 
     /// The cluster at these brokers, without topics.
     pub fn on(brokers: &str, prefix: &str) -> Self {
-        let folder = Folder::new();
-        for (name, text) in SECRETS {
-            folder.write(name, text);
-        }
-        folder.write("hookgate.toml", CONFIGURATION.replace("{prefix}", prefix).replace("{brokers}", brokers));
-        let producer = ClientConfig::new().set("bootstrap.servers", brokers).create().expect("a producer");
-        let (topics, framing) = (topics(prefix), Framing::default());
-        let encoding = Encoding { topics, framing, record_bytes_max: 1_000_000, origin: Origin::Webhook };
+        Self::with(Stage::on(brokers, prefix, CONFIGURATION, &SECRETS))
+    }
+
+    fn with(stage: Stage) -> Self {
         let now = hookgate::clock::system().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-        Self { _mock: None, producer, folder, encoding, begin: UNIX_EPOCH + Duration::from_secs(now - 6 * 3600) }
+        Self { stage, begin: UNIX_EPOCH + Duration::from_secs(now - 6 * 3600) }
     }
 
     /// Stores a delivery of an endpoint as an older version would have done, so many seconds after the beginning. Returns its id.
     pub fn store(&self, endpoint: &str, secret: &str, body: &str, seconds: u64, before: Before) -> String {
-        let provider = by_name(if endpoint == "scans" { "filesafety" } else { "uploadcare" }).expect("known");
+        let provider = if endpoint == "scans" { "filesafety" } else { "uploadcare" };
         let received_at = self.begin + Duration::from_secs(seconds);
-        let key = Secret::new(secret.as_bytes()).expect("a secret");
-        let signed: Vec<String> = provider.sign(body.as_bytes(), &key, received_at).into_iter().map(|(_, value)| value).collect();
-        let credential = if signed.is_empty() { Credential::Token(secret.into()) } else { Credential::Headers(signed) };
-        let content_type = "application/json".into();
-        let delivery =
-            Delivery { endpoint: endpoint.into(), credential, content_type, body: body.to_owned().into(), received_at };
-        let keys = Keys { secrets: vec![(1, key)], secret_missing: false, tolerance: Duration::from_secs(300) };
-        let verified = provider.verify(delivery, &keys).expect("proven");
+        let (verified, provider) = proven(endpoint, provider, secret, body.as_bytes(), received_at);
         let event = match before {
             Before::Unclassified => {
                 Event { subject: Some("s".into()), ..Event::new(EventKind::Unclassified { provider: provider.name }, "file.odd") }
             }
             Before::Quarantined(reason) => Event::quarantined(Fault { reason, detail: "an older rule".into() }),
         };
-        let record = encode(verified, provider, event, &self.encoding);
-        let headers = (record.headers.iter())
-            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_ref()) }));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let stored = FutureRecord::to(&record.topic).key(&record.key).payload(&record.value).headers(headers);
-        runtime.block_on(self.producer.send(stored.timestamp(record.timestamp_ms), Duration::from_secs(10))).expect("stored");
+        let record = encode(verified, provider, event, &self.stage.encoding);
+        self.stage.store(std::slice::from_ref(&record));
         record.id
     }
 
@@ -131,13 +83,8 @@ impl Past {
         self.store("scans", SECRETS[1].1, &body, seconds, Before::Quarantined(FaultReason::NoSubject))
     }
 
-    /// Runs a command. No secret may be shown.
     pub fn run(&self, line: &str) -> Finished {
-        let finished = hookgate(&self.folder, &line.split_whitespace().collect::<Vec<_>>());
-        for (name, text) in SECRETS {
-            assert!(!finished.both().contains(text), "{name} is shown: {finished:?}");
-        }
-        finished
+        self.stage.run(line)
     }
 
     /// Replays, and returns the ids that were published, in order.
@@ -162,10 +109,7 @@ impl Past {
 
     /// The replayed events on all topics, as `tail` shows them.
     pub fn replayed(&self) -> Vec<Value> {
-        let mut tail = Command::new(env!("CARGO_BIN_EXE_hookgate"));
-        let flags = ["tail", "--from-beginning", "--exit", "--format", "json", "--origin", "replayed", "--config"];
-        let shown = tail.args(flags).arg(self.folder.path("hookgate.toml")).output().expect("run").stdout;
-        String::from_utf8(shown).expect("text").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        self.stage.tail(&["--origin", "replayed"])
     }
 }
 

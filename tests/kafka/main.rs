@@ -22,6 +22,9 @@ mod recovery_world;
 #[path = "../it/replay_world.rs"]
 #[allow(dead_code, reason = "the fast tests use more of it")]
 mod replay_world;
+#[path = "../it/stage.rs"]
+#[allow(dead_code, reason = "the fast tests use more of it")]
+mod stage;
 #[path = "../it/secret_search.rs"]
 mod secret_search;
 #[path = "../it/waits.rs"]

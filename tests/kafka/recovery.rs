@@ -237,7 +237,7 @@ fn scans_that_no_topic_has_are_got_back_by_their_ids() {
     }
     let body = json!({ "event": "scan.complete", "scan_id": ids[0], "verdict": "clean", "completed_at": shortest(at(0)) });
     world.deliver("scans", "filesafety", &body, at(2));
-    world.folder.write("ids", format!("{}\nscn_unknown\n", ids.join("\n")));
+    world.stage.folder.write("ids", format!("{}\nscn_unknown\n", ids.join("\n")));
     let complete = |number: usize| ("filesafety.scan.complete".to_owned(), ids[number].clone());
     assert_eq!(world.recover("filesafety --ids ids", 3), BTreeSet::from([complete(1), complete(2)]));
     assert_eq!(world.recover("filesafety --ids ids", 3), BTreeSet::new());
