@@ -7,13 +7,14 @@ use std::{
     time::SystemTime,
 };
 
+use bytes::Bytes;
 use prost::Message as _;
 use prost_types::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     delivery::{Delivery, Recovered},
-    event::{Event, EventKind, SUBJECT_BYTES_MAX, timestamp},
+    event::{Event, EventKind, SUBJECT_BYTES_MAX, milliseconds, timestamp},
     proto::{self, Origin},
     provider::Provider,
     signature::Verified,
@@ -180,8 +181,7 @@ pub fn encode(verified: Verified, provider: &'static Provider, event: Event, enc
     let id = delivery_id(&verified.delivery().endpoint, verified.timestamp_text(), &verified.delivery().body);
     let (delivery, proof) = verified.into_parts();
     let Delivery { endpoint, content_type, body, received_at, .. } = delivery;
-    let message = proto::Event { proof: Some(proof), body, content_type, ..proto::Event::default() };
-    record(id, (endpoint, received_at), message, provider, event, encoding)
+    record(id, Carrier { endpoint, received_at, proof: Some(proof), content_type, body }, provider, event, encoding)
 }
 
 /// Turns an event that a provider's API knows of into the record to publish. Its id depends on what has happened and not on the bytes of
@@ -190,19 +190,22 @@ pub fn encode_recovered(found: Recovered, provider: &'static Provider, event: Ev
     let Recovered { endpoint, body, received_at, twin } = found;
     let subject = event.subject.as_deref().unwrap_or_default();
     let id = recovered_id(&endpoint, &event.event_type, subject, event.occurred_at, twin);
-    let message = proto::Event { body, content_type: "application/json".into(), ..proto::Event::default() };
-    record(id, (endpoint, received_at), message, provider, event, encoding)
+    let carrier = Carrier { endpoint, received_at, proof: None, content_type: "application/json".into(), body };
+    record(id, carrier, provider, event, encoding)
 }
 
-/// Returns the record of an event; `message` holds what it came from.
-fn record(
-    id: String,
-    (endpoint, received_at): (Arc<str>, SystemTime),
-    message: proto::Event,
-    provider: &'static Provider,
-    event: Event,
-    encoding: &Encoding,
-) -> Record {
+/// What an event came with.
+struct Carrier {
+    endpoint: Arc<str>,
+    received_at: SystemTime,
+    proof: Option<proto::Proof>,
+    content_type: String,
+    body: Bytes,
+}
+
+/// Returns the record of an event.
+fn record(id: String, carrier: Carrier, provider: &'static Provider, event: Event, encoding: &Encoding) -> Record {
+    let Carrier { endpoint, received_at, proof, content_type, body } = carrier;
     let key = event.subject.clone().unwrap_or_else(|| id.clone());
     let headers = headers(&id, &key, &event, &endpoint);
     let mut message = proto::Event {
@@ -214,11 +217,13 @@ fn record(
         received_at: Some(timestamp(received_at)),
         occurred_at: event.occurred_at,
         origin: encoding.origin.into(),
+        proof,
+        body,
+        content_type,
         type_inferred: event.type_inferred,
         payload_omitted: false,
         text_repaired: event.text_repaired,
         payload: event.payload,
-        ..message
     };
     let topic = encoding.topics.topic(event.kind);
     let prefix = encoding.framing.prefix(&topic).unwrap_or_default();
@@ -279,41 +284,45 @@ fn bounded(event_type: String) -> String {
 /// Returns the deterministic id of a delivery, a `UUIDv8`. The length of each part is hashed before the part, so that no two triples
 /// collide.
 pub fn delivery_id(endpoint: &str, timestamp_text: &str, body: &[u8]) -> String {
-    let mut hash = Sha256::new_with_prefix(b"hookgate.id.v1\0");
-    add_parts(&mut hash, &[endpoint, timestamp_text]);
+    let mut hash = hash_of_parts(b"hookgate.id.v1\0", &[endpoint, timestamp_text]);
     hash.update(body);
-    id_of(hash)
+    uuid_of(first_half(hash))
 }
 
 /// Returns the deterministic id of an event that was got back from a provider's API, a `UUIDv8`: over its endpoint, type, subject, time
 /// (RFC 3339 in UTC with nine digits, empty if there is none) and a counter of events that are equal in all of these, from 0.
 pub fn recovered_id(endpoint: &str, event_type: &str, subject: &str, at: Option<Timestamp>, twin: u32) -> String {
-    let mut hash = Sha256::new_with_prefix(b"hookgate.recovered.v1\0");
     let at = at.map(|at| {
         let seconds = Timestamp { nanos: 0, ..at }.to_string();
         format!("{}.{:09}Z", seconds.trim_end_matches('Z'), at.nanos)
     });
-    add_parts(&mut hash, &[endpoint, event_type, subject, &at.unwrap_or_default(), &twin.to_string()]);
-    id_of(hash)
+    let parts = [endpoint, event_type, subject, &at.unwrap_or_default(), &twin.to_string()];
+    uuid_of(digest_of_parts(b"hookgate.recovered.v1\0", &parts))
 }
 
-fn add_parts(hash: &mut Sha256, parts: &[&str]) {
+/// Returns the first 16 bytes of SHA-256 over a domain and texts, each text behind its length, so that no two lists of texts collide.
+pub fn digest_of_parts(domain: &[u8], parts: &[&str]) -> [u8; 16] {
+    first_half(hash_of_parts(domain, parts))
+}
+
+fn hash_of_parts(domain: &[u8], parts: &[&str]) -> Sha256 {
+    let mut hash = Sha256::new_with_prefix(domain);
     for part in parts {
         hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
         hash.update(part);
     }
+    hash
 }
 
-fn id_of(hash: Sha256) -> String {
+fn first_half(hash: Sha256) -> [u8; 16] {
     let digest: [u8; 32] = hash.finalize().into();
     let mut first = [0; 16];
     first.copy_from_slice(&digest[..16]);
-    uuid::Builder::from_custom_bytes(first).into_uuid().to_string()
+    first
 }
 
-fn milliseconds(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+fn uuid_of(bytes: [u8; 16]) -> String {
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
 }
 
 #[cfg(test)]

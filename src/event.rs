@@ -179,6 +179,12 @@ pub fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp { seconds: since.as_secs().cast_signed(), nanos: since.subsec_nanos().cast_signed() }
 }
 
+/// Returns a time in milliseconds since the epoch, 0 before it.
+pub fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Returns a protobuf timestamp as a time of this machine, if it can be one.
 pub fn instant(time: Timestamp) -> Option<SystemTime> {
     SystemTime::try_from(time).ok()

@@ -77,8 +77,6 @@ pub struct Api<'a> {
     asked: Option<Instant>,
     /// Whether the provider has refused a request for another reason than its rate.
     refused: bool,
-    /// How many requests were sent.
-    pub requests: u64,
 }
 
 /// The headers of one attempt: names in the case that the provider wants, and values.
@@ -87,7 +85,7 @@ pub type Headers = Vec<(&'static str, String)>;
 impl<'a> Api<'a> {
     /// Returns a client of the API under `base_url`.
     pub fn new(client: Client, base_url: &str, manners: Manners, secrets: Vec<SecretText>, wait: Wait<'a>) -> Self {
-        Self { client, base_url: base_url.to_owned(), manners, secrets, wait, asked: None, refused: false, requests: 0 }
+        Self { client, base_url: base_url.to_owned(), manners, secrets, wait, asked: None, refused: false }
     }
 
     /// Reads what a path has. `headers` are made anew for each attempt, because a signed time does not last.
@@ -109,7 +107,6 @@ impl<'a> Api<'a> {
         let mut attempt = 1;
         loop {
             self.keep_the_pace()?;
-            self.requests += 1;
             let (wait, error) = match send(&self.client, &url) {
                 Ok(answer) if answer.status == 200 => return Ok(answer.body),
                 Ok(answer) => self.judge(path, &answer, attempt)?,

@@ -24,7 +24,7 @@ struct LastVerdict {
 pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
     let Some(access) = &task.config.recover.filesafety else { return Ok(()) };
     let mut verdicts = BTreeMap::new();
-    let topics = topics::events(task, &PROVIDER, &mut |event| take(task, &mut verdicts, event))?;
+    let uncertain = topics::events(task, &PROVIDER, &mut |event| take(task, &mut verdicts, event))?;
     let wait = |wait| task.wait(wait);
     let mut api = Api::new(task.client()?, &access.base_url, filesafety::MANNERS, vec![access.api_key.clone()], &wait);
     let asked = if task.scans.is_empty() {
@@ -67,9 +67,9 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
             row.found = Some(row.found.unwrap_or_default());
             row.unknown.extend(doubts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
             row.unknown.extend(Some(silent.to_owned()).filter(|_| task.scans.is_empty()));
-            row.unknown.extend(topics.uncertain.iter().filter(|(of, _)| of == name).map(|(_, why)| why.clone()));
         }
     }
+    comparison.doubt(uncertain);
     Ok(())
 }
 

@@ -46,7 +46,7 @@ impl PublishedAssets {
 pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
     let Some(access) = &task.config.recover.filespin else { return Ok(()) };
     let mut published = PublishedAssets::default();
-    let topics = topics::events(task, &PROVIDER, &mut |event| published.take(event))?;
+    let uncertain = topics::events(task, &PROVIDER, &mut |event| published.take(event))?;
     for (name, row) in &mut comparison.rows {
         if STATES.contains(name) {
             row.found = Some(0);
@@ -58,10 +58,10 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     let mut api = Api::new(task.client()?, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);
     let from = task.looked_at_since();
     let range = (from, task.window.until);
-    let (mut illegible, mut failure) = (0_u64, None);
+    let mut failure = None;
     filespin::assets(&mut api, access, range, false, &mut |text| {
         let Ok(asset) = AssetState::of(text) else {
-            illegible += 1;
+            comparison.illegible += 1;
             return Ok(());
         };
         let Some(row) = comparison.rows.get_mut(asset.event_type).filter(|_| task.window.holds(asset.changed)) else {
@@ -77,17 +77,16 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
         if failure.is_some() { Err(ApiError::Stopped) } else { Ok(()) }
     })
     .or_else(|error| failure.take().map_or(Err(Failure::from(error)), Err))?;
-    comparison.illegible = illegible;
-    for (name, row) in comparison.rows.iter_mut().filter(|(name, _)| STATES.contains(name)) {
-        if illegible > 0 {
-            row.unknown.push(format!("{illegible} assets of the search cannot be read"));
+    for (_, row) in comparison.rows.iter_mut().filter(|(name, _)| STATES.contains(name)) {
+        if comparison.illegible > 0 {
+            row.unknown.push(format!("{} assets of the search cannot be read", comparison.illegible));
         }
         if task.lookback.is_some() {
             let from = timestamp(from);
             row.unknown.push(format!("assets uploaded before {from} were not looked at: --lookback all"));
         }
-        row.unknown.extend(topics.uncertain.iter().filter(|(of, _)| of == name).map(|(_, why)| why.clone()));
     }
+    comparison.doubt(uncertain);
     deleted(comparison, &mut api, access, (task.window.since, task.window.until), &published, missing)
 }
 

@@ -54,7 +54,7 @@ struct Logged {
 pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
     let Some(access) = &task.config.recover.frameio else { return Ok(()) };
     let mut published = PublishedActivity::default();
-    let topics = topics::events(task, &PROVIDER, &mut |event| published.take(event))?;
+    let uncertain = topics::events(task, &PROVIDER, &mut |event| published.take(event))?;
     let (wait, client) = (|wait| task.wait(wait), task.client()?);
     let (secrets, token_url) = match &access.login {
         FrameioLogin::Token(token) => (vec![token.clone()], ""),
@@ -94,11 +94,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     }
     comparison.illegible = logged.illegible;
     doubt(task, comparison, &logged);
-    for (name, why) in topics.uncertain {
-        if let Some(row) = comparison.rows.get_mut(name).filter(|row| row.found.is_some()) {
-            row.unknown.push(why);
-        }
-    }
+    comparison.doubt(uncertain);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Which events a provider's own books know and the topics do not have. `reconcile` reports them.
+//! Which events a provider's own books know and the topics do not have. `reconcile` reports them, and `recover` publishes them.
 
 mod filesafety;
 mod filespin;
@@ -106,6 +106,17 @@ pub(super) struct Comparison {
     pub(super) rows: BTreeMap<&'static str, Row>,
     /// How many objects of the API's answers cannot be read.
     pub(super) illegible: u64,
+}
+
+impl Comparison {
+    /// Says of the types that the provider has books of what the topics may have lost.
+    fn doubt(&mut self, uncertain: Vec<(&'static str, String)>) {
+        for (name, why) in uncertain {
+            if let Some(row) = self.rows.get_mut(name).filter(|row| row.found.is_some()) {
+                row.unknown.push(why);
+            }
+        }
+    }
 }
 
 /// Everything that a comparison needs.

@@ -9,7 +9,7 @@ use super::Task;
 use crate::{
     app::topic_table,
     command::{Failure, scan, usable_brokers},
-    event::EventKind,
+    event::{EventKind, milliseconds},
     kafka::read::Start,
     proto::Event,
     provider::Provider,
@@ -18,29 +18,27 @@ use crate::{
 /// How much earlier than an event its record may seem to be: the provider's clock may be ahead of ours.
 const CLOCKS: Duration = Duration::from_secs(3600);
 
-/// What the topics say about themselves.
-pub(super) struct TopicDoubts {
-    /// The types of which the topics may have lost records, with the reason.
-    pub(super) uncertain: Vec<(&'static str, String)>,
-}
-
 /// Calls `visit` with each event of a provider that was published since the window began, in no particular order over the partitions.
-pub(super) fn events(task: &Task<'_>, provider: &'static Provider, visit: &mut dyn FnMut(Event)) -> Result<TopicDoubts, Failure> {
+/// Returns the types of which the topics may have lost records, with the reason.
+pub(super) fn events(
+    task: &Task<'_>,
+    provider: &'static Provider,
+    visit: &mut dyn FnMut(Event),
+) -> Result<Vec<(&'static str, String)>, Failure> {
     if task.everything {
-        return Ok(TopicDoubts { uncertain: Vec::new() });
+        return Ok(Vec::new());
     }
     let table = topic_table(task.config);
     let named: Vec<(&'static str, String)> = provider
         .names()
         .map(|name| (name, table.topic(EventKind::Named { provider: provider.name, name }).to_string()))
         .collect();
-    let topics: BTreeSet<String> = named.iter().map(|(_, topic)| topic.clone()).collect();
     // A scan that was published long ago may have another verdict since.
     let since = if provider.name == "filesafety" { task.looked_at_since() } else { task.window.since };
     let start = Start::Time(milliseconds(since.checked_sub(CLOCKS).unwrap_or(SystemTime::UNIX_EPOCH)));
     let kafka = usable_brokers(&task.config.kafka)?;
-    let topics = topics.into_iter().collect();
-    let reader = scan::each(&kafka, topics, start, &task.stop, &mut |_, event| {
+    let topics: BTreeSet<String> = named.iter().map(|(_, topic)| topic.clone()).collect();
+    let reader = scan::each(&kafka, topics.into_iter().collect(), start, &task.stop, &mut |_, event| {
         let of_endpoint = task.endpoint.is_none_or(|endpoint| event.endpoint == endpoint);
         if event.provider == provider.name && of_endpoint {
             visit(event);
@@ -55,11 +53,5 @@ pub(super) fn events(task: &Task<'_>, provider: &'static Provider, visit: &mut d
             None
         }
     };
-    let uncertain = named.iter().filter_map(|(name, topic)| Some((*name, why(topic)?))).collect();
-    Ok(TopicDoubts { uncertain })
-}
-
-fn milliseconds(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    Ok(named.iter().filter_map(|(name, topic)| Some((*name, why(topic)?))).collect())
 }

@@ -5,12 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sha2::{Digest as _, Sha256};
-
 use super::{Comparison, Occurrence, OnMissing, Task, topics};
 use crate::{
     api::{Api, uploadcare},
     command::Failure,
+    encode::digest_of_parts,
     event::{instant, timestamp},
     provider::uploadcare::{FileHistory, INFO_UPDATED, PROVIDER, STORED, UPLOADED},
 };
@@ -25,16 +24,7 @@ type Mark = [u8; 16];
 
 fn mark(event_type: &str, uuid: &str, at: SystemTime) -> Mark {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let mut hash = Sha256::new();
-    for part in [event_type, uuid] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.update(since.as_micros().to_be_bytes());
-    let digest: [u8; 32] = hash.finalize().into();
-    let mut mark = [0; 16];
-    mark.copy_from_slice(&digest[..16]);
-    mark
+    digest_of_parts(b"", &[event_type, uuid, &since.as_micros().to_string()])
 }
 
 /// What is known of an event of the window.
@@ -52,8 +42,6 @@ struct Pass<'a, 't> {
     comparison: &'a mut Comparison,
     known: HashMap<Mark, Standing>,
     missing: OnMissing<'a>,
-    /// Files that the API describes in an unreadable form.
-    illegible: u64,
     /// Files that were removed, and so do not say any more whether they were stored within the window.
     silent: u64,
     failure: Option<Failure>,
@@ -62,7 +50,7 @@ struct Pass<'a, 't> {
 pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
     let Some(access) = &task.config.recover.uploadcare else { return Ok(()) };
     let mut known = HashMap::new();
-    let topics = topics::events(task, &PROVIDER, &mut |event| {
+    let uncertain = topics::events(task, &PROVIDER, &mut |event| {
         if let Some(at) = event.occurred_at.and_then(instant) {
             known.insert(mark(&event.r#type, &event.subject, at), Standing::Published);
         }
@@ -76,7 +64,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     let wait = |wait| task.wait(wait);
     let mut api = Api::new(task.client()?, &access.base_url, uploadcare::MANNERS, vec![access.secret_key.clone()], &wait);
     let from = task.looked_at_since();
-    let mut pass = Pass { task, comparison, known, missing, illegible: 0, silent: 0, failure: None };
+    let mut pass = Pass { task, comparison, known, missing, silent: 0, failure: None };
     // A file that is removed between the two listings is in both, and in the other order it would be in neither.
     for removed in [false, true] {
         uploadcare::files(&mut api, access, (removed, from), task.now, &mut |file| Ok(pass.take(file)))?;
@@ -85,12 +73,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
         }
     }
     pass.doubt(from);
-    pass.comparison.illegible = pass.illegible;
-    for (name, why) in topics.uncertain {
-        if let Some(row) = comparison.rows.get_mut(name).filter(|row| row.found.is_some()) {
-            row.unknown.push(why);
-        }
-    }
+    comparison.doubt(uncertain);
     Ok(())
 }
 
@@ -104,7 +87,7 @@ impl Pass<'_, '_> {
                 self.failure.is_none()
             }
             Err(_) => {
-                self.illegible += 1;
+                self.comparison.illegible += 1;
                 true
             }
         }
@@ -133,9 +116,10 @@ impl Pass<'_, '_> {
 
     /// Says what the listings do not show.
     fn doubt(&mut self, from: SystemTime) {
+        let illegible = self.comparison.illegible;
         for (name, row) in self.comparison.rows.iter_mut().filter(|(_, row)| row.found.is_some()) {
-            if self.illegible > 0 {
-                row.unknown.push(format!("{} files of the listing cannot be read", self.illegible));
+            if illegible > 0 {
+                row.unknown.push(format!("{illegible} files of the listing cannot be read"));
             }
             if *name == STORED && self.silent > 0 {
                 row.unknown.push(format!("{} removed files do not say any more when they were stored", self.silent));

@@ -1,14 +1,12 @@
 //! Which records are replayed.
 
-use std::time::UNIX_EPOCH;
-
 use clap::{Args, builder::PossibleValuesParser};
 
 use crate::{
     clock,
     command::{Failure, tail::moment},
     config::Config,
-    event::FaultReason,
+    event::{FaultReason, milliseconds},
     kafka::read::{StoredRecord, matches},
     proto::{Event, Origin},
 };
@@ -62,8 +60,7 @@ impl Choice {
         if !self.all && self.since.is_none() && self.id.is_empty() {
             return Err(Failure::Usage("say which records: --since with a time, --id, or --all".into()));
         }
-        let now = clock::system().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        if self.since.is_some_and(|since| u128::try_from(since).is_ok_and(|since| since > now)) {
+        if self.since.is_some_and(|since| since > milliseconds(clock::system())) {
             return Err(Failure::Usage("--since is in the future".into()));
         }
         if let (Some(since), Some(until)) = (self.since, self.until)

@@ -1,9 +1,6 @@
 //! Which records are read and shown: where reading begins and ends, and the filters.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::collections::BTreeMap;
 
 use clap::{Args, builder::PossibleValuesParser};
 
@@ -11,6 +8,7 @@ use crate::{
     clock,
     command::Failure,
     config::suggestion,
+    event::milliseconds,
     kafka::read::{Selection, Start, StoredRecord, matches},
     proto::{self, Origin},
     provider,
@@ -120,8 +118,7 @@ fn offset(text: &str) -> Result<(Option<i32>, i64), String> {
 }
 
 fn now() -> i64 {
-    let since = clock::system().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    milliseconds(clock::system())
 }
 
 /// Reads a time on the command line, in milliseconds since the epoch.
