@@ -7,6 +7,8 @@ mod faults;
 mod logging;
 mod misfits;
 mod missing;
+mod oldest;
+mod output;
 mod reconcile;
 mod recover;
 mod replay;

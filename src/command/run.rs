@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::Args;
+
 use crate::{
     app,
     command::{Failure, note},
@@ -20,7 +22,7 @@ use crate::{
     error::Error,
     kafka::{Acknowledgement, Pending, Publisher},
     proto::Origin,
-    registry::{self, SubjectState},
+    registry,
 };
 
 /// How many records may wait for their acknowledgement at once.
@@ -33,6 +35,23 @@ const PATIENCE_MISSING: Duration = Duration::from_secs(5);
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How long the last records may take at the end.
 const FLUSH: Duration = Duration::from_secs(5);
+
+/// The flags of every command that publishes.
+#[derive(Debug, Args)]
+pub(super) struct Publication {
+    /// Only say what would be published.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Publish without asking.
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Publish at most this many events, the oldest ones; the rest is counted.
+    #[arg(long, value_name = "EVENTS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) limit: u32,
+    /// Publish at most this many events a second.
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) rate: Option<u32>,
+}
 
 /// One run of a command that publishes.
 pub(super) struct Run {
@@ -68,24 +87,7 @@ impl Run {
     ) -> Result<Self, Failure> {
         let topics = app::topic_table(config);
         let names: Vec<Arc<str>> = topics.by_topic().into_keys().collect();
-        let framing = registry::framing(config, &names);
-        if let Some(schema_registry) = &config.schema_registry {
-            let known: Vec<&str> = names.iter().map(|name| &**name).collect();
-            let states = registry::inspect(schema_registry, &known, schema_registry.register)?;
-            for topic in &known {
-                let subject = schema_registry.strategy.subject(topic, registry::schema::MESSAGE);
-                match states.get(&subject) {
-                    Some(SubjectState::Known { id }) => framing.know(topic, *id),
-                    Some(SubjectState::Trouble(why)) => return Err(Failure::Failed(why.clone())),
-                    _ => {
-                        let text = format!(
-                            "the schema registry does not have the schema of {subject}: `hookgate topics --apply` registers it"
-                        );
-                        return Err(Failure::Failed(text));
-                    }
-                }
-            }
-        }
+        let framing = registry::known_framing(config, &names)?;
         let metrics = Arc::new(app::metrics_of(config, &names)?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = Self {

@@ -218,11 +218,7 @@ impl Asking {
             Ok(states) => states,
             Err(why) => return vec![why],
         };
-        for (subject, topics) in subjects(&self.registry, topics.iter().copied()) {
-            let Some(SubjectState::Known { id }) = states.get(&subject) else { continue };
-            for topic in topics {
-                self.framing.know(topic, *id);
-            }
+        for (subject, id) in know(&self.framing, &self.registry, &topics, &states) {
             tracing::info!(subject, id, "a schema id is known");
         }
         obstacles(&states)
@@ -237,6 +233,39 @@ impl Asking {
         let (topics, pause_ms) = (self.framing.missing().len(), crate::logged::milliseconds(pause));
         tracing::error!(why, topics, pause_ms, "schema ids are missing, the deliveries of their topics are answered 503");
     }
+}
+
+/// Returns the framing with all ids known, for a command that publishes at once. Missing schemas are registered where the configuration says
+/// so. The error says why an id is not known, and what to do.
+pub fn known_framing(config: &Config, topics: &[Arc<str>]) -> Result<Framing, String> {
+    let framing = framing(config, topics);
+    if let Some(registry) = &config.schema_registry {
+        let topics: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
+        let states = inspect(registry, &topics, registry.register)?;
+        know(&framing, registry, &topics, &states);
+        if !framing.missing().is_empty() {
+            return Err(obstacles(&states).join("; "));
+        }
+    }
+    Ok(framing)
+}
+
+/// Sets the ids that are known. Returns the subjects with them.
+fn know(
+    framing: &Framing,
+    registry: &SchemaRegistry,
+    topics: &[&str],
+    states: &BTreeMap<String, SubjectState>,
+) -> Vec<(String, u32)> {
+    let mut known = Vec::new();
+    for (subject, topics) in subjects(registry, topics.iter().copied()) {
+        let Some(SubjectState::Known { id }) = states.get(&subject) else { continue };
+        for topic in topics {
+            framing.know(topic, *id);
+        }
+        known.push((subject, *id));
+    }
+    known
 }
 
 /// Returns the framing of values for these topics: none without a registry.

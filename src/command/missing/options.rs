@@ -2,36 +2,47 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::Args;
 
 use super::{Comparison, configured};
 use crate::{
-    command::{Failure, tail::span},
-    config::{Config, suggestion},
+    command::{
+        Failure,
+        tail::{moment, span},
+    },
+    config::{Config, EndpointConfig, suggestion},
     provider::{self, Provider},
 };
-
-/// The format of the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::command) enum ReportFormat {
-    /// A table for people.
-    Pretty,
-    /// One JSON object per line.
-    Json,
-}
 
 /// How far the look at older files goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::command) struct Lookback(pub(in crate::command) Option<Duration>);
 
+/// The flags of every comparison, beside where it begins.
+#[derive(Debug, Args)]
+pub(in crate::command) struct Scope {
+    /// End at a time, which is not included; by default, and at the latest, --grace before now.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
+    pub(in crate::command) until: Option<i64>,
+    /// How long a webhook may be under way before it counts as missing.
+    #[arg(long, value_name = "TIME SPAN", default_value = "15m", value_parser = length)]
+    pub(in crate::command) grace: Duration,
+    /// Look only at these types, such as file.deleted.
+    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    pub(in crate::command) types: Vec<String>,
+    /// How much earlier a file may have been uploaded that was stored, scanned or deleted since; `all` looks at every file.
+    #[arg(long, value_name = "TIME SPAN", default_value = "24h", value_parser = lookback)]
+    pub(in crate::command) lookback: Lookback,
+}
+
 /// Reads a time span, such as `15m`.
-pub(in crate::command) fn length(text: &str) -> Result<Duration, String> {
+fn length(text: &str) -> Result<Duration, String> {
     let milliseconds = span(text.trim()).and_then(|it| u64::try_from(it).ok());
     milliseconds.map(Duration::from_millis).ok_or_else(|| "a time span is like 15m, 1h30m or 7d".into())
 }
 
 /// Reads a time span, or `all`.
-pub(in crate::command) fn lookback(text: &str) -> Result<Lookback, String> {
+fn lookback(text: &str) -> Result<Lookback, String> {
     if text == "all" { Ok(Lookback(None)) } else { length(text).map(|it| Lookback(Some(it))) }
 }
 
@@ -80,4 +91,26 @@ pub(in crate::command) fn is_finding(comparison: &Comparison, named: &[String]) 
     let asked_for = |name: &str| named.iter().any(|it| it == name);
     comparison.illegible > 0
         || comparison.rows.iter().any(|(name, row)| row.missing > 0 || asked_for(name) && !row.unknown.is_empty())
+}
+
+/// Returns the endpoints of a provider, and only the one of this name where there is a name. Fails if the provider has none of this name.
+pub(in crate::command) fn endpoints<'a>(
+    config: &'a Config,
+    provider: &Provider,
+    name: Option<&str>,
+) -> Result<Vec<&'a EndpointConfig>, Failure> {
+    let mut endpoints: Vec<_> = config.endpoints.iter().filter(|it| it.provider.name == provider.name).collect();
+    if let Some(name) = name {
+        let known = names(&endpoints);
+        endpoints.retain(|it| *it.name == *name);
+        if endpoints.is_empty() {
+            return Err(Failure::Usage(format!("--endpoint {name}: no such endpoint of {}; there are {known}", provider.name)));
+        }
+    }
+    Ok(endpoints)
+}
+
+/// Returns the names of endpoints, with commas between them.
+pub(in crate::command) fn names(endpoints: &[&EndpointConfig]) -> String {
+    endpoints.iter().map(|it| &*it.name).collect::<Vec<_>>().join(", ")
 }

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use super::{Comparison, Occurrence, Row, TimeWindow, options::ReportFormat};
-use crate::{event::timestamp, logged::printable, provider::Provider};
+use super::{Comparison, Occurrence, Row, TimeWindow};
+use crate::{command::output::ReportFormat, event::timestamp, logged::printable, provider::Provider};
 
 /// What can be said of a type, for people and for programs.
 fn state(row: &Row) -> &'static str {

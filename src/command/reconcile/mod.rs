@@ -3,9 +3,8 @@
 mod metrics;
 
 use std::{
-    io::{self, BufWriter, IsTerminal as _},
+    io::{self, BufWriter},
     path::PathBuf,
-    time::Duration,
 };
 
 use clap::{Args, builder::PossibleValuesParser};
@@ -14,10 +13,11 @@ use super::{
     CommandResult, ConfigSource, EXIT_FINDINGS, Failure,
     missing::{
         Task, TimeWindow,
-        options::{Lookback, ReportFormat, is_finding, known_types, length, lookback, providers},
+        options::{Scope, endpoints, is_finding, known_types, names, providers},
         report,
     },
     note,
+    output::ReportFormat,
     tail::{moment, watch},
 };
 use crate::{
@@ -50,18 +50,8 @@ pub(super) struct Arguments {
     /// Begin at a time: 24h or -24h, 2026-11-22T10:00:00Z, 2026-11-22 (UTC), or milliseconds since 1970.
     #[arg(long, value_name = "TIME", required = true, allow_hyphen_values = true, value_parser = moment)]
     since: i64,
-    /// End at a time, which is not included; by default, and at the latest, --grace before now.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
-    until: Option<i64>,
-    /// How long a webhook may be under way before it counts as missing.
-    #[arg(long, value_name = "TIME SPAN", default_value = "15m", value_parser = length)]
-    grace: Duration,
-    /// Look only at these types, such as file.deleted.
-    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
-    types: Vec<String>,
-    /// How much earlier a file may have been uploaded that was stored, scanned or deleted since; `all` looks at every file.
-    #[arg(long, value_name = "TIME SPAN", default_value = "24h", value_parser = lookback)]
-    lookback: Lookback,
+    #[command(flatten)]
+    scope: Scope,
     /// Print each missing event, too.
     #[arg(long)]
     list: bool,
@@ -74,18 +64,18 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
-    let window = TimeWindow::of(arguments.since, arguments.until, arguments.grace, clock::system())?;
+    let window = TimeWindow::of(arguments.since, arguments.scope.until, arguments.scope.grace, clock::system())?;
     let config = arguments.source.load(environment, Needs::Recovery)?;
     let providers = providers(&arguments.providers, &config)?;
-    known_types(&arguments.types, &providers)?;
+    known_types(&arguments.scope.types, &providers)?;
     known_endpoint(&config, &providers, arguments.endpoint.as_deref())?;
-    let format = arguments.format.unwrap_or(if io::stdout().is_terminal() { ReportFormat::Pretty } else { ReportFormat::Json });
+    let format = ReportFormat::of(arguments.format);
     let task = Task {
         config: &config,
         environment,
         window,
-        lookback: arguments.lookback.0,
-        types: &arguments.types,
+        lookback: arguments.scope.lookback.0,
+        types: &arguments.scope.types,
         endpoint: arguments.endpoint.as_deref(),
         scans: &[],
         everything: false,
@@ -121,28 +111,22 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     if failed {
         return Ok(false);
     }
-    if comparisons.iter().any(|comparison| is_finding(comparison, &arguments.types)) {
+    if comparisons.iter().any(|comparison| is_finding(comparison, &arguments.scope.types)) {
         return Err(Failure::Reported(EXIT_FINDINGS));
     }
     Ok(true)
 }
 
-/// Refuses an endpoint that none of the providers has, and says where several endpoints are taken together.
+/// Refuses an endpoint that a provider does not have, and says where several endpoints are taken together.
 fn known_endpoint(config: &Config, providers: &[&'static Provider], name: Option<&str>) -> Result<(), Failure> {
     for provider in providers {
-        let names: Vec<&str> =
-            config.endpoints.iter().filter(|it| it.provider.name == provider.name).map(|it| &*it.name).collect();
-        match name {
-            Some(name) if !names.contains(&name) => {
-                let text = format!("--endpoint {name}: no such endpoint of {}; there are {}", provider.name, names.join(", "));
-                return Err(Failure::Usage(text));
-            }
-            None if names.len() > 1 => note(&format!(
+        let endpoints = endpoints(config, provider, name)?;
+        if endpoints.len() > 1 {
+            note(&format!(
                 "{} has several endpoints ({}): an event on any of them counts; --endpoint looks at one",
                 provider.name,
-                names.join(", ")
-            )),
-            _ => {}
+                names(&endpoints)
+            ));
         }
     }
     Ok(())

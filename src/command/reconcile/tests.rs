@@ -1,6 +1,6 @@
 use clap::Parser as _;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
     super::missing::{Comparison, Row},
@@ -23,7 +23,7 @@ fn the_window_ends_before_what_is_under_way() {
     #[track_caller]
     fn check(now: SystemTime, line: &[&str], expected: Result<(u64, u64), &str>) {
         let line = arguments(line);
-        let window = TimeWindow::of(line.since, line.until, line.grace, now).map(|window| {
+        let window = TimeWindow::of(line.since, line.scope.until, line.scope.grace, now).map(|window| {
             let ago = |time| now.duration_since(time).expect("earlier").as_secs();
             (ago(window.since), ago(window.until))
         });

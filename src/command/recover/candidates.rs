@@ -1,11 +1,8 @@
-//! The events that a run may publish: the oldest ones, bounded in number and in bytes.
+//! The events that a run may publish.
 
-use std::{cmp::Ordering, collections::BinaryHeap, time::SystemTime};
+use std::{cmp::Ordering, time::SystemTime};
 
-use crate::command::missing::Occurrence;
-
-/// The most bytes of the API's answers that are held.
-const BYTES_MAX: usize = 256 << 20;
+use crate::command::{missing::Occurrence, oldest::Aged};
 
 /// An event that can be published.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +17,12 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    /// Returns a copy of an event that outlives the answer that it is part of.
+    pub(super) fn of(event: Occurrence<'_>) -> Self {
+        let Occurrence { event_type, subject, at, twin, object } = event;
+        Self { at, event_type, subject: subject.to_owned(), twin, object: object.to_owned() }
+    }
+
     /// Candidates are in the order of time; those without a time come first.
     fn order(&self) -> (Option<SystemTime>, &str, &str, u32) {
         (self.at, self.event_type, &self.subject, self.twin)
@@ -38,36 +41,9 @@ impl PartialOrd for Candidate {
     }
 }
 
-/// The oldest candidates so far, and how many newer ones there are.
-#[derive(Debug)]
-pub(super) struct Candidates {
-    kept: BinaryHeap<Candidate>,
-    number_max: usize,
-    bytes: usize,
-    left: u64,
-}
-
-impl Candidates {
-    /// Returns an empty set of at most this many.
-    pub(super) fn new(number_max: u32) -> Self {
-        Self { kept: BinaryHeap::new(), number_max: usize::try_from(number_max).unwrap_or(usize::MAX), bytes: 0, left: 0 }
-    }
-
-    /// Takes an event; the newest one makes room where there are too many.
-    pub(super) fn take(&mut self, event: Occurrence<'_>) {
-        let Occurrence { event_type, subject, at, twin, object } = event;
-        self.bytes += object.len();
-        self.kept.push(Candidate { at, event_type, subject: subject.to_owned(), twin, object: object.to_owned() });
-        while self.kept.len() > self.number_max || self.bytes > BYTES_MAX {
-            let Some(newest) = self.kept.pop() else { return };
-            self.bytes -= newest.object.len();
-            self.left += 1;
-        }
-    }
-
-    /// Returns the candidates, oldest first, and how many newer ones there are.
-    pub(super) fn oldest(self) -> (Vec<Candidate>, u64) {
-        (self.kept.into_sorted_vec(), self.left)
+impl Aged for Candidate {
+    fn bytes(&self) -> usize {
+        self.object.len()
     }
 }
 
@@ -76,16 +52,17 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::command::oldest::Oldest;
 
     #[test]
     fn the_oldest_are_kept_in_order() {
-        fn check(times: &[u64], number_max: u32, kept: &[u64], left: u64) {
-            let mut candidates = Candidates::new(number_max);
+        fn check(times: &[u64], number_max: usize, kept: &[u64], left: u64) {
+            let mut candidates = Oldest::new(number_max);
             for time in times {
                 let at = Some(UNIX_EPOCH + Duration::from_secs(*time));
-                candidates.take(Occurrence { event_type: "file.stored", subject: "u", at, twin: 0, object: "{}" });
+                candidates.take(Candidate::of(Occurrence { event_type: "file.stored", subject: "u", at, twin: 0, object: "{}" }));
             }
-            let (found, more) = candidates.oldest();
+            let (found, more) = candidates.into_sorted();
             let found: Vec<u64> = found.iter().filter_map(|it| Some(it.at?.duration_since(UNIX_EPOCH).ok()?.as_secs())).collect();
             assert_eq!((&*found, more), (kept, left));
         }

@@ -4,40 +4,38 @@ mod candidates;
 mod scans;
 
 use std::{
-    io::{self, BufWriter, IsTerminal as _, Write},
+    io::{self, BufWriter, Write as _},
     path::PathBuf,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
 use clap::{Args, builder::PossibleValuesParser};
-use serde_json::json;
 
-use self::candidates::{Candidate, Candidates};
+use self::candidates::Candidate;
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::{
         Comparison, Row, Task, TimeWindow,
-        options::{Lookback, ReportFormat, known_types, length, lookback, providers},
+        options::{Scope, endpoints, known_types, names, providers},
         report,
     },
     note,
-    run::{Run, confirm},
+    oldest::Oldest,
+    output::{self, ReportFormat},
+    run::{Publication, Run, confirm},
     tail::{moment, watch},
 };
 use crate::{
     clock,
     config::{Config, EndpointConfig, Environment, Needs},
     delivery::Recovered,
-    encode::{Record, encode_recovered},
+    encode::encode_recovered,
     event::{Event, EventKind, parse_time, timestamp},
-    logged::printable,
     proto::Origin,
+    provider,
 };
-
-/// The providers whose books say enough to make events of.
-const PROVIDERS: [&str; 4] = ["filespin", "filesafety", "frameio", "uploadcare"];
 
 /// Publish events whose webhooks never arrived, from what the provider's own API says of them.
 ///
@@ -56,7 +54,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     source: ConfigSource,
     /// The provider to ask.
-    #[arg(value_name = "PROVIDER", value_parser = PossibleValuesParser::new(PROVIDERS))]
+    #[arg(value_name = "PROVIDER", value_parser = PossibleValuesParser::new(provider::ALL.iter().map(|it| it.name)))]
     provider: String,
     /// FileSafety only: the ids of scans, which it has no list of. By default those that the topics have, to find revised verdicts.
     #[arg(value_name = "SCAN")]
@@ -70,33 +68,13 @@ pub(super) struct Arguments {
     /// Begin at a time: 24h or -24h, 2026-11-22T10:00:00Z, 2026-11-22 (UTC), or milliseconds since 1970.
     #[arg(long, value_name = "TIME", required_unless_present = "resume", allow_hyphen_values = true, value_parser = moment)]
     since: Option<i64>,
-    /// End at a time, which is not included; by default, and at the latest, --grace before now.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
-    until: Option<i64>,
-    /// How long a webhook may be under way: what is recovered before it arrives is there twice.
-    #[arg(long, value_name = "TIME SPAN", default_value = "15m", value_parser = length)]
-    grace: Duration,
-    /// Get back only these types, such as file.deleted.
-    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
-    types: Vec<String>,
-    /// How much earlier a file may have been uploaded that was stored, scanned or deleted since; `all` looks at every file.
-    #[arg(long, value_name = "TIME SPAN", default_value = "24h", value_parser = lookback)]
-    lookback: Lookback,
+    #[command(flatten)]
+    scope: Scope,
     /// Publish also what is on the topics already; consumers see the same events again.
     #[arg(long)]
     all: bool,
-    /// Only say what would be published.
-    #[arg(long)]
-    dry_run: bool,
-    /// Publish without asking.
-    #[arg(long)]
-    yes: bool,
-    /// Publish at most this many events, the oldest ones; the rest is counted.
-    #[arg(long, value_name = "EVENTS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    limit: u32,
-    /// Publish at most this many events a second.
-    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    rate: Option<u32>,
+    #[command(flatten)]
+    publication: Publication,
     /// Go on where another run has stopped: the cursor that it has printed.
     #[arg(long, value_name = "CURSOR", conflicts_with = "since")]
     resume: Option<String>,
@@ -110,18 +88,18 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         (Some(cursor), _) => resumed(cursor, &arguments.provider)?,
         (None, since) => since.unwrap_or_default(),
     };
-    let window = TimeWindow::of(since, arguments.until, arguments.grace, clock::system())?;
+    let window = TimeWindow::of(since, arguments.scope.until, arguments.scope.grace, clock::system())?;
     let config = arguments.source.load(environment, Needs::Recovery)?;
     let endpoint = endpoint(&config, arguments)?;
     providers(std::slice::from_ref(&arguments.provider), &config)?;
-    known_types(&arguments.types, &[endpoint.provider])?;
+    known_types(&arguments.scope.types, &[endpoint.provider])?;
     let scans = scans::named(arguments)?;
     let task = Task {
         config: &config,
         environment,
         window,
-        lookback: arguments.lookback.0,
-        types: &arguments.types,
+        lookback: arguments.scope.lookback.0,
+        types: &arguments.scope.types,
         endpoint: Some(&*endpoint.name),
         scans: &scans,
         everything: arguments.all,
@@ -129,23 +107,23 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         stop: watch()?,
         now: clock::system,
     };
-    let mut candidates = Candidates::new(arguments.limit);
+    let mut candidates = Oldest::new(usize::try_from(arguments.publication.limit).unwrap_or(usize::MAX));
     let comparison = task.compare(endpoint.provider, &mut |event| {
-        candidates.take(event);
+        candidates.take(Candidate::of(event));
         Ok(())
     })?;
     // The plan is for the person who decides; the output is for what was done.
     report::show(&mut io::stderr().lock(), ReportFormat::Pretty, &window, &comparison)?;
-    let (mut candidates, left) = candidates.oldest();
+    let (mut candidates, left) = candidates.into_sorted();
     let found = candidates.len();
     candidates.retain(|candidate| event(endpoint, candidate).is_some());
     let unusable = found - candidates.len();
     let plan = Plan { candidates, left, unusable, comparison };
     plan.say(arguments);
-    if !arguments.dry_run && !plan.candidates.is_empty() {
+    if !arguments.publication.dry_run && !plan.candidates.is_empty() {
         let (number, title) = (plan.candidates.len(), endpoint.provider.title);
         let question = format!("Publish {number} events of {title} for the endpoint {}?", endpoint.name);
-        if !confirm(&question, arguments.yes)? {
+        if !confirm(&question, arguments.publication.yes)? {
             return Err(Failure::Failed("nothing was published".into()));
         }
         publish(&task, endpoint, &plan.candidates, arguments)?;
@@ -172,9 +150,12 @@ impl Plan {
             note(&format!("{} events cannot be made from what the API says", self.unusable));
         }
         if self.left > 0 {
-            note(&format!("{} newer events are left for another run, because of --limit {}", self.left, arguments.limit));
+            note(&format!(
+                "{} newer events are left for another run, because of --limit {}",
+                self.left, arguments.publication.limit
+            ));
         }
-        if arguments.dry_run || self.candidates.is_empty() {
+        if arguments.publication.dry_run || self.candidates.is_empty() {
             note(&format!("{} events would be published", self.candidates.len()));
         }
     }
@@ -183,9 +164,9 @@ impl Plan {
     fn leaves_something(&self, arguments: &Arguments) -> bool {
         // A type or a scan that was named must be known.
         let scans_are_named = arguments.ids.is_some() || !arguments.scans.is_empty();
-        let named = |name: &str| scans_are_named || arguments.types.iter().any(|it| it == name);
+        let named = |name: &str| scans_are_named || arguments.scope.types.iter().any(|it| it == name);
         let unknown = |(name, row): (&&str, &Row)| named(name) && !row.unknown.is_empty();
-        let not_done = arguments.dry_run && !self.candidates.is_empty();
+        let not_done = arguments.publication.dry_run && !self.candidates.is_empty();
         self.left > 0
             || self.unusable > 0
             || self.comparison.illegible > 0
@@ -196,10 +177,10 @@ impl Plan {
 
 /// Publishes the events, and says where another run can go on if this one does not reach its end.
 fn publish(task: &Task<'_>, endpoint: &EndpointConfig, candidates: &[Candidate], arguments: &Arguments) -> Result<(), Failure> {
-    let format = arguments.format.unwrap_or(if io::stdout().is_terminal() { ReportFormat::Pretty } else { ReportFormat::Json });
+    let format = ReportFormat::of(arguments.format);
     let what = format!("recover {} for {}, {} events", endpoint.provider.name, endpoint.name, candidates.len());
     let origin = (Origin::Recovered, &*what);
-    let run = Run::begin(task.config, task.environment, origin, arguments.rate, Arc::clone(&task.stop))?;
+    let run = Run::begin(task.config, task.environment, origin, arguments.publication.rate, Arc::clone(&task.stop))?;
     let records = candidates.iter().filter_map(|candidate| {
         let found = Recovered {
             endpoint: Arc::clone(&endpoint.name),
@@ -212,7 +193,7 @@ fn publish(task: &Task<'_>, endpoint: &EndpointConfig, candidates: &[Candidate],
     let (mut out, mut done) = (BufWriter::new(io::stdout().lock()), 0);
     let published = run.publish(records, &mut |record, acknowledgement| {
         done += 1;
-        show(&mut out, format, record, (acknowledgement.partition, acknowledgement.offset))
+        output::published(&mut out, format, record, &acknowledgement)
     });
     out.flush()?;
     if done < candidates.len() {
@@ -236,17 +217,6 @@ fn event(endpoint: &EndpointConfig, candidate: &Candidate) -> Option<Event> {
     (matches!(event.kind, EventKind::Named { .. }) && event.subject.is_some()).then_some(event)
 }
 
-fn show(out: &mut impl Write, format: ReportFormat, record: &Record, (partition, offset): (i32, i64)) -> io::Result<()> {
-    let (kind, key) = (record.kind.name(), printable(&record.key));
-    match format {
-        ReportFormat::Pretty => writeln!(out, "published  {kind}  {key}  {}  {partition}:{offset}", record.topic),
-        ReportFormat::Json => {
-            let place = json!({ "topic": &*record.topic, "partition": partition, "offset": offset });
-            writeln!(out, "{}", json!({ "published": { "kind": kind, "id": record.id, "subject": key, "record": place } }))
-        }
-    }
-}
-
 /// Returns where another run can go on: with the events of this time.
 fn cursor(provider: &str, at: SystemTime) -> String {
     format!("{provider}/1/{}", timestamp(at))
@@ -265,15 +235,14 @@ fn resumed(cursor: &str, provider: &str) -> Result<i64, Failure> {
 
 /// Returns the endpoint that the webhooks should have come in on.
 fn endpoint<'a>(config: &'a Config, arguments: &Arguments) -> Result<&'a EndpointConfig, Failure> {
-    let of_provider: Vec<_> = config.endpoints.iter().filter(|it| it.provider.name == arguments.provider).collect();
-    let names = || of_provider.iter().map(|it| &*it.name).collect::<Vec<_>>().join(", ");
-    match (&arguments.endpoint, &*of_provider) {
-        (_, []) => Err(Failure::configuration(format!("no endpoint of {} is configured", arguments.provider))),
-        (Some(name), _) => of_provider.iter().find(|it| *it.name == **name).copied().ok_or_else(|| {
-            Failure::Usage(format!("--endpoint {name}: no such endpoint of {}; there are {}", arguments.provider, names()))
-        }),
-        (None, [only]) => Ok(only),
-        (None, _) => Err(Failure::Usage(format!("--endpoint is missing: {} has {}", arguments.provider, names()))),
+    // The argument's parser knows all providers.
+    let provider = provider::by_name(&arguments.provider).ok_or_else(|| Failure::Usage("no such provider".into()))?;
+    if endpoints(config, provider, None)?.is_empty() {
+        return Err(Failure::configuration(format!("no endpoint of {} is configured", provider.name)));
+    }
+    match &*endpoints(config, provider, arguments.endpoint.as_deref())? {
+        [only] => Ok(only),
+        several => Err(Failure::Usage(format!("--endpoint is missing: {} has {}", provider.name, names(several)))),
     }
 }
 

@@ -7,24 +7,23 @@ mod select;
 
 use std::{
     collections::HashSet,
-    io::{self, BufWriter, IsTerminal as _, Write},
+    io::{self, BufWriter, Write},
     sync::{Arc, atomic::AtomicBool},
 };
 
 use clap::Args;
-use serde_json::json;
 
 use self::{
-    held::{ArrivalPlace, HeldEvents},
+    held::{ArrivalPlace, HeldEvent},
     judge::{Bench, ReplayOutcome},
     plan::ReplayPlan,
     select::Choice,
 };
 use super::{
-    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
-    missing::options::ReportFormat,
-    note,
-    run::{Run, confirm},
+    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure, note,
+    oldest::Oldest,
+    output::{self, ReportFormat},
+    run::{Publication, Run, confirm},
     scan,
     tail::watch,
     usable_brokers,
@@ -32,10 +31,9 @@ use super::{
 use crate::{
     app::topic_table,
     config::{Config, Environment, Kafka, Needs},
-    encode::{Record, TopicTable, encode},
+    encode::{TopicTable, encode},
     event::EventKind,
     kafka::read::Start,
-    logged::printable,
     proto::{Event, Origin},
 };
 
@@ -61,18 +59,8 @@ pub(super) struct Arguments {
     /// writes nothing else to these topics. Use this only where nobody else can write to them.
     #[arg(long)]
     trust: bool,
-    /// Only say what would be published.
-    #[arg(long)]
-    dry_run: bool,
-    /// Publish without asking.
-    #[arg(long)]
-    yes: bool,
-    /// Publish at most this many events, the oldest ones; the rest is counted.
-    #[arg(long, value_name = "EVENTS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    limit: u32,
-    /// Publish at most this many events a second.
-    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    rate: Option<u32>,
+    #[command(flatten)]
+    publication: Publication,
     /// By default pretty on a terminal, json elsewhere.
     #[arg(long, value_enum)]
     format: Option<ReportFormat>,
@@ -81,7 +69,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     arguments.choice.check()?;
     let config = arguments.source.load(environment, Needs::Cluster)?;
-    let format = arguments.format.unwrap_or(if io::stdout().is_terminal() { ReportFormat::Pretty } else { ReportFormat::Json });
+    let format = ReportFormat::of(arguments.format);
     for doubt in arguments.choice.doubts(&config) {
         note(&doubt);
     }
@@ -99,7 +87,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         stop: watch()?,
     };
     let plan = replay.plan()?;
-    let acts = !arguments.dry_run && !plan.events.is_empty();
+    let acts = !arguments.publication.dry_run && !plan.events.is_empty();
     // The plan is for the person who decides; where the command only looks, it is the result.
     if acts && format == ReportFormat::Pretty {
         plan.show(&mut io::stderr().lock(), format)?;
@@ -107,17 +95,17 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         plan.show(&mut io::stdout().lock(), format)?;
     }
     if plan.left > 0 {
-        note(&format!("{} newer events are left for another run, because of --limit {}", plan.left, arguments.limit));
+        note(&format!("{} newer events are left for another run, because of --limit {}", plan.left, arguments.publication.limit));
     }
     if acts {
-        if !confirm(&format!("Publish {} events again?", plan.events.len()), arguments.yes)? {
+        if !confirm(&format!("Publish {} events again?", plan.events.len()), arguments.publication.yes)? {
             return Err(Failure::Failed("nothing was published".into()));
         }
         replay.publish(&plan.events, format)?;
     } else {
         note(&format!("{} events would be published", plan.events.len()));
     }
-    let undone = arguments.dry_run && !plan.events.is_empty();
+    let undone = arguments.publication.dry_run && !plan.events.is_empty();
     if undone || plan.leaves_something() { Err(Failure::Reported(EXIT_FINDINGS)) } else { Ok(true) }
 }
 
@@ -143,21 +131,21 @@ impl Replay<'_> {
         let mut taken: HashSet<String> = HashSet::new();
         loop {
             let first = after.is_none();
-            let room = usize::try_from(self.arguments.limit).unwrap_or(usize::MAX) - plan.events.len();
-            let mut held = HeldEvents::new(room);
+            let room = usize::try_from(self.arguments.publication.limit).unwrap_or(usize::MAX) - plan.events.len();
+            let mut held = Oldest::new(room);
             self.read(&mut |reason, event| {
                 let outcome = self.bench.judge(&event).map_or_else(|outcome| outcome, |_| ReplayOutcome::Passes);
                 if first {
                     plan.count(&reason, outcome, 1);
                 }
                 if outcome == ReplayOutcome::Passes && after.as_ref().is_none_or(|after| ArrivalPlace::of(&event) > *after) {
-                    held.take(reason, event);
+                    held.take(HeldEvent::new(reason, event));
                 }
             })?;
-            let (found, left) = held.oldest();
-            after = found.last().map(|(_, event)| ArrivalPlace::of(event)).or(after);
-            let replayed = self.replayed(found.iter().map(|(_, event)| event))?;
-            for (reason, event) in found {
+            let (found, left) = held.into_sorted();
+            after = found.last().map(|last| ArrivalPlace::of(&last.event)).or(after);
+            let replayed = self.replayed(found.iter().map(|held| &held.event))?;
+            for HeldEvent { reason, event, .. } in found {
                 if replayed.contains(&event.id) {
                     plan.correct(&reason, ReplayOutcome::Replayed);
                 } else if taken.insert(event.id.clone()) {
@@ -167,7 +155,7 @@ impl Replay<'_> {
                 }
             }
             plan.left = left;
-            if left == 0 || plan.is_full(self.arguments.limit) {
+            if left == 0 || plan.is_full(self.arguments.publication.limit) {
                 return Ok(plan);
             }
         }
@@ -223,16 +211,20 @@ impl Replay<'_> {
 
     fn publish(&self, events: &[Event], format: ReportFormat) -> Result<(), Failure> {
         let what = format!("replay {} events", events.len());
-        let run =
-            Run::begin(self.config, self.environment, (Origin::Replayed, &what), self.arguments.rate, Arc::clone(&self.stop))?;
+        let run = Run::begin(
+            self.config,
+            self.environment,
+            (Origin::Replayed, &what),
+            self.arguments.publication.rate,
+            Arc::clone(&self.stop),
+        )?;
         let records = events.iter().filter_map(|event| {
             let (verified, provider, read) = self.bench.judge(event).ok()?;
             Some(encode(verified, provider, read, &run.encoding))
         });
         let mut out = BufWriter::new(io::stdout().lock());
-        let published = run.publish(records, &mut |record, acknowledgement| {
-            show(&mut out, format, record, (acknowledgement.partition, acknowledgement.offset))
-        });
+        let published =
+            run.publish(records, &mut |record, acknowledgement| output::published(&mut out, format, record, &acknowledgement));
         out.flush()?;
         if published.as_ref().map_or(true, |published| published.stopped) {
             note("run the same command again to go on: what was published is left out then");
@@ -240,16 +232,5 @@ impl Replay<'_> {
         let published = published?;
         run.end(published);
         if published.stopped { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
-    }
-}
-
-fn show(out: &mut impl Write, format: ReportFormat, record: &Record, (partition, offset): (i32, i64)) -> io::Result<()> {
-    let (kind, key) = (record.kind.name(), printable(&record.key));
-    match format {
-        ReportFormat::Pretty => writeln!(out, "published  {kind}  {key}  {}  {partition}:{offset}", record.topic),
-        ReportFormat::Json => {
-            let place = json!({ "topic": &*record.topic, "partition": partition, "offset": offset });
-            writeln!(out, "{}", json!({ "published": { "kind": kind, "id": record.id, "subject": key, "record": place } }))
-        }
     }
 }

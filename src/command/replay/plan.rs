@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 
 use super::judge::ReplayOutcome;
-use crate::{command::missing::options::ReportFormat, logged::printable, proto::Event};
+use crate::{command::output::ReportFormat, logged::printable, proto::Event};
 
 /// What a run would publish, and what it would leave.
 #[derive(Debug, Default)]

@@ -1,0 +1,42 @@
+//! What the commands that compare and publish have in common in their output.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::{encode::Record, kafka::Acknowledgement, logged::printable};
+
+/// The format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// A table for people.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+impl ReportFormat {
+    /// Returns the format that was asked for: by default pretty on a terminal, json elsewhere.
+    pub(super) fn of(asked: Option<Self>) -> Self {
+        asked.unwrap_or(if io::stdout().is_terminal() { Self::Pretty } else { Self::Json })
+    }
+}
+
+/// Prints that a record was published, and where it is.
+pub(super) fn published(
+    out: &mut impl Write,
+    format: ReportFormat,
+    record: &Record,
+    acknowledgement: &Acknowledgement,
+) -> io::Result<()> {
+    let (kind, key) = (record.kind.name(), printable(&record.key));
+    let Acknowledgement { partition, offset } = acknowledgement;
+    match format {
+        ReportFormat::Pretty => writeln!(out, "published  {kind}  {key}  {}  {partition}:{offset}", record.topic),
+        ReportFormat::Json => {
+            let place = json!({ "topic": &*record.topic, "partition": partition, "offset": offset });
+            writeln!(out, "{}", json!({ "published": { "kind": kind, "id": record.id, "subject": key, "record": place } }))
+        }
+    }
+}
