@@ -9,7 +9,7 @@ APART := fuzz/Cargo.toml examples/scan-gate/Cargo.toml
 
 .PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly package test-tools test-kafka test-proxy examples \
 	proto asyncapi codegen deps msrv fuzz-check faults-short deploy-check faults soak drill otel fuzz e2e e2e-where-it-can release image bench sbom \
-	fuzz-corpus deploy-bless stubs
+	fuzz-corpus deploy-bless stubs outage recovery-model
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,7 +77,7 @@ test-tools: ## run the tests of the fault driver, of the stand-ins for APIs and 
 
 # The tests come last, so that CI's log ends with their results.
 check-all: ## run the ring before and all of this one
-	scripts/check fmt-check lint doc test-tools proto asyncapi codegen package deps deploy-check fuzz-check faults-short stubs examples test test-proxy test-kafka
+	scripts/check fmt-check lint doc test-tools proto asyncapi codegen package deps deploy-check fuzz-check faults-short stubs examples outage test test-proxy test-kafka
 
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
 	scripts/schema/buf
@@ -108,6 +108,9 @@ stubs: ## use the stand-ins of the providers' APIs with the official clients of 
 examples: ## run the examples of consumers end to end: real Kafka, PostgreSQL, duplicated and reordered deliveries (Java, Python)
 	examples/run $(NAMES)
 
+outage: ## lose webhooks, get them back, and compare the table in docs/recovery.md; real Kafka, PostgreSQL (Java, Python); BLESS=1 writes it
+	examples/run tests/outage
+
 test-proxy: ## test with real proxies before the daemon: needs nginx and HAProxy, no Kafka and no root; a minute or two
 	$(CARGO) test --locked --test proxy
 
@@ -117,7 +120,7 @@ test-kafka: ## the slow ring: starts real Kafka brokers (Java, Maven, Python), t
 ##@ Every night: long runs
 
 nightly: ## run all of this ring
-	FUZZ_SECONDS=600 scripts/check msrv fuzz faults drill otel soak e2e-where-it-can
+	FUZZ_SECONDS=600 scripts/check msrv fuzz faults recovery-model drill otel soak e2e-where-it-can
 
 msrv: ## build with the oldest Rust that Cargo.toml names (rustup)
 	scripts/tools/msrv
@@ -127,6 +130,9 @@ fuzz: ## search each fuzz target for FUZZ_SECONDS (60), one on each core; needs 
 
 faults: build ## run every fault scenario, and prove that nothing is lost (three real brokers, Linux); SCENARIOS picks some
 	$(CARGO) run --locked --quiet --package hookgate-faults -- $(SCENARIOS)
+
+recovery-model: ## lose ten thousand made events, for ten seeds, and get back all that can be got back (a real Kafka); half an hour
+	HOOKGATE_TEST_SEEDS=10 HOOKGATE_TEST_EACH=64 tests/kafka/run recovery_model
 
 SOAK_SECONDS ?= 1800
 soak: release ## watch two daemons at a steady rate for SOAK_SECONDS (1800): nothing may grow (a real Kafka, Linux)

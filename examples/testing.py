@@ -204,16 +204,22 @@ class Hookgate:
         self.prefix = f"{scene.name}.{os.getpid()}."
         file = scene.folder / "hookgate.toml"
         file.write_text(configuration(self.prefix, tables.replace("{prefix}", self.prefix)))
-        command = [os.environ["HOOKGATE"]]
         subprocess.run(
-            [*command, "topics", "--apply", "--config", file],
+            [os.environ["HOOKGATE"], "topics", "--apply", "--config", file],
             env={**os.environ, **ENVIRONMENT},
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        self.process = scene.start("hookgate", [*command, "serve", "--config", file], ENVIRONMENT)
-        webhooks = scene.wait("hookgate listens", self.listening)
-        host, port = webhooks.rsplit(":", 1)
+        self.scene, self.file, self.starts = scene, file, 0
+        self.start()
+
+    def start(self):
+        """Starts the daemon, again after it was stopped, and waits until it listens."""
+        self.starts += 1
+        command = [os.environ["HOOKGATE"], "serve", "--config", self.file]
+        self.process = self.scene.start(f"hookgate-{self.starts}", command, ENVIRONMENT)
+        self.address = self.scene.wait("hookgate listens", self.listening)
+        host, port = self.address.rsplit(":", 1)
         self.connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
 
     def listening(self):
