@@ -25,14 +25,14 @@ dev: ## try it out: embedded Kafka, generated secrets, sample deliveries; Ctrl-C
 	@$(CARGO) build --locked
 	@target/debug/hookgate dev
 
-test: ## run the fast ring; it needs no Kafka
+test: ## run the tests that need no Kafka
 	$(CARGO) test --locked
 
 fmt: ## format the code
 	$(CARGO) fmt --all
 	for manifest in $(APART); do $(CARGO) fmt --manifest-path "$$manifest"; done
 
-bless: ## run the fast ring and accept every changed snapshot; read the diff afterwards
+bless: ## run the same tests and accept every changed snapshot; read the diff afterwards
 	INSTA_UPDATE=always $(CARGO) test --locked
 
 kafka: ## start a real Kafka on 127.0.0.1:19092 (Java, Maven)
@@ -43,7 +43,7 @@ kafka-stop: ## stop it
 
 ##@ Before every merge: only Rust, some minutes
 
-check: ## run all of this ring, and print the time of each step
+check: ## run all of this group, and print the time of each step
 	scripts/check fmt-check lint doc package test-tools test
 
 fmt-check: ## fail where the code is not formatted
@@ -76,7 +76,7 @@ test-tools: ## run the tests of the fault driver, of the stand-ins for APIs and 
 ##@ What CI runs: real Kafka, proxies, registry, PostgreSQL; Java, Maven, Go, Node.js, Python; under 25 minutes
 
 # The tests come last, so that CI's log ends with their results.
-check-all: ## run the ring before and all of this one
+check-all: ## run the group before and all of this one
 	scripts/check fmt-check lint doc test-tools proto asyncapi codegen package deps deploy-check fuzz-check faults-short stubs examples outage test test-proxy test-kafka
 
 proto: ## lint the schema, and compare it with the last release for breaking changes (Node.js)
@@ -114,12 +114,12 @@ outage: ## lose webhooks, get them back, and compare the table in docs/recovery.
 test-proxy: ## test with real proxies before the daemon: needs nginx and HAProxy, no Kafka and no root; a minute or two
 	$(CARGO) test --locked --test proxy
 
-test-kafka: ## the slow ring: starts real Kafka brokers (Java, Maven, Python), tests against them, stops them
+test-kafka: ## start real Kafka brokers, test against them, stop them (Java, Maven, Python)
 	tests/kafka/run
 
 ##@ Every night: long runs
 
-nightly: ## run all of this ring
+nightly: ## run all of this group
 	FUZZ_SECONDS=600 scripts/check msrv fuzz faults recovery-model drill otel soak e2e-where-it-can
 
 msrv: ## build with the oldest Rust that Cargo.toml names (rustup)

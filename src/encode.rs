@@ -300,7 +300,7 @@ pub fn recovered_id(endpoint: &str, event_type: &str, subject: &str, at: Option<
     uuid_of(digest_of_parts(b"hookgate.recovered.v1\0", &parts))
 }
 
-/// Returns the first 16 bytes of SHA-256 over a domain and texts, each text behind its length, so that no two lists of texts collide.
+/// Returns the first 16 bytes of SHA-256 over a domain and texts, the length of each before it, so that no two lists of texts collide.
 pub fn digest_of_parts(domain: &[u8], parts: &[&str]) -> [u8; 16] {
     first_half(hash_of_parts(domain, parts))
 }

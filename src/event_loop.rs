@@ -58,7 +58,7 @@ impl<T: Send + 'static> EventLoop<T> {
 mod tests {
     use super::*;
 
-    async fn told(mut stopped: watch::Receiver<bool>) {
+    async fn end_asked(mut stopped: watch::Receiver<bool>) {
         stopped.wait_for(|stopped| *stopped).await.unwrap();
     }
 
@@ -81,7 +81,7 @@ mod tests {
     fn an_end_that_nobody_asked_for_is_a_defect() {
         check(
             async |stopped| {
-                told(stopped).await;
+                end_asked(stopped).await;
                 Ok(7)
             },
             false,
@@ -92,7 +92,7 @@ mod tests {
         check(async |_| panic!("while it runs"), true, None);
         check(
             async |stopped| {
-                told(stopped).await;
+                end_asked(stopped).await;
                 panic!("while it ends")
             },
             false,

@@ -44,7 +44,9 @@ pub(super) fn after_scheme(value: &str) -> &str {
 /// C's `isspace` at the beginning.
 pub(super) fn cut_by_librdkafka(text: &str) -> Option<&'static str> {
     let is_cut = text.starts_with([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
-    is_cut.then_some("begins with a blank or a line end, which the Kafka client takes off, so that it never counts; take it off")
+    is_cut.then_some(
+        "begins with a blank or a line end, which the Kafka client removes, so it would log in with another text; remove it",
+    )
 }
 
 /// A secret with characters around it that are probably not a part of it.
@@ -328,7 +330,7 @@ pub(super) fn path_remark(path: &str) -> Option<String> {
     } else if path.contains('$') {
         Some("variables are not replaced in a path; write the whole path".into())
     } else if path.trim() != path {
-        Some("the blank at its end or beginning is a part of the path; take it off".into())
+        Some("the blank at its end or beginning is a part of the path; remove it".into())
     } else {
         None
     }

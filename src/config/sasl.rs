@@ -119,13 +119,13 @@ pub(super) fn read(
 ) -> Option<Sasl> {
     let mechanism = table.required_choice("mechanism", &MECHANISMS.map(|name| (name, name)));
     if *security == Security::Plaintext {
-        let mend = match mechanism {
+        let remedy = match mechanism {
             Some(PLAIN) => Some("PLAIN would send the password unencrypted; set [kafka] security = \"tls\" or use SCRAM-SHA-512"),
             Some(OAUTHBEARER) => Some("OAUTHBEARER would send the token unencrypted; set [kafka] security = \"tls\""),
             _ => None,
         };
-        match mend {
-            Some(mend) => table.missing("mechanism", mend),
+        match remedy {
+            Some(remedy) => table.missing("mechanism", remedy),
             None if mechanism.is_some() => {
                 warnings.push("[kafka.sasl] without security = \"tls\": records travel unencrypted".into());
             }

@@ -32,8 +32,8 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<(usize, String)> {
     // Other errors are likely to come from these quotes.
     let typographic: Vec<usize> = places.iter().map(|(at, _)| *at).filter(|at| line(*at).contains(TYPOGRAPHIC_QUOTES)).collect();
     if !typographic.is_empty() {
-        let told = "holds typographic quotes (“ ” or ‘ ’), as word processors write them; write straight ones: \"";
-        return typographic.into_iter().map(|at| (at + 1, told.to_owned())).collect();
+        let fault = "holds typographic quotes (“ ” or ‘ ’), as word processors write them; write straight ones: \"";
+        return typographic.into_iter().map(|at| (at + 1, fault.to_owned())).collect();
     }
     // A list or a table in braces that does not end makes everything after it look like its entries.
     let is_unclosed = |what: &str| errors.iter().any(|error| error.message().contains(what));

@@ -216,9 +216,9 @@ impl PairWatch {
         };
         // Two files do not change at the same moment: in between they do not fit, which is reported only if it lasts.
         let again = self.trouble.as_ref().is_some_and(|(last, _)| *last == why);
-        let told = again && self.trouble.as_ref().is_some_and(|(_, told)| *told);
+        let reported = again && self.trouble.as_ref().is_some_and(|(_, reported)| *reported);
         self.trouble = Some((why.clone(), again));
-        (again && !told).then_some(PairEvent::Kept { why })
+        (again && !reported).then_some(PairEvent::Kept { why })
     }
 }
 

@@ -36,9 +36,9 @@ fn the_status_table_stands() {
 #[test]
 fn the_log_says_more_than_the_sender_hears() {
     let check = |error: Error, expected: Option<&str>| assert_eq!(error.cause().as_deref(), expected, "{error}");
-    let told = |apart: &str| format!("the clock here is {apart} the signed time; is it right, and is it a new delivery?");
-    check(Error::Stale { offset: 400 }, Some(&told("400 s ahead of")));
-    check(Error::Stale { offset: -301 }, Some(&told("301 s behind")));
+    let sentence = |apart: &str| format!("the clock here is {apart} the signed time; is it right, and is it a new delivery?");
+    check(Error::Stale { offset: 400 }, Some(&sentence("400 s ahead of")));
+    check(Error::Stale { offset: -301 }, Some(&sentence("301 s behind")));
     check(Error::PublishFailed("why".into()), Some("why"));
     check(Error::BadSignature, None);
 }

@@ -64,13 +64,13 @@ impl GuaranteeWatch {
         let (latest, stopping, metrics) = (Arc::clone(&config), Arc::clone(&shared.stopping), Arc::clone(&shared.metrics));
         let topics: Vec<String> = shared.topics.names().map(ToString::to_string).collect();
         let compare = move || {
-            let mut told = Told::default();
+            let mut reported = Reported::default();
             let mut woken = inbox.recv().map_err(|_| RecvTimeoutError::Disconnected);
             while woken != Err(RecvTimeoutError::Disconnected) && !stopping.load(Ordering::Relaxed) {
                 let config = latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 // If Kafka does not answer, that is logged elsewhere, and the last known state of the topics stays.
                 if let Ok(found) = admin::look_at(&config, &topics) {
-                    told.compare(&config, &topics, &found, &metrics);
+                    reported.compare(&config, &topics, &found, &metrics);
                 }
                 thread::sleep(PAUSE);
                 woken = inbox.recv_timeout(AGAIN_AFTER);
@@ -90,13 +90,13 @@ impl GuaranteeWatch {
 
 /// What has been logged already: a line is repeated only when its topics change.
 #[derive(Default)]
-struct Told {
+struct Reported {
     weak: Vec<String>,
     unread: Vec<String>,
     small: Vec<String>,
 }
 
-impl Told {
+impl Reported {
     fn compare(&mut self, config: &Config, names: &[String], found: &BTreeMap<String, Topic>, metrics: &Metrics) {
         let wanted = config.topics.in_sync_wanted();
         let guarantees: BTreeMap<&String, Guarantee> =
@@ -140,8 +140,8 @@ impl Told {
 }
 
 /// Remembers these topics. Returns whether there are any and they differ from those that were logged last.
-fn is_news(told: &mut Vec<String>, now: Vec<String>) -> bool {
-    let changed = *told != now;
-    *told = now;
-    changed && !told.is_empty()
+fn is_news(reported: &mut Vec<String>, now: Vec<String>) -> bool {
+    let changed = *reported != now;
+    *reported = now;
+    changed && !reported.is_empty()
 }

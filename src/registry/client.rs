@@ -119,8 +119,8 @@ impl<'a> RegistryClient<'a> {
         let path = format!("/compatibility/subjects/{}/versions/latest?verbose=true", encoded(subject));
         let answer: Option<Compatibility> = self.ask(&path, subject, file, references)?;
         Ok(answer.filter(|answer| !answer.is_compatible).map(|answer| match answer.messages.join("; ") {
-            told if told.is_empty() => "the registry does not say why".into(),
-            told => quoted(&told),
+            reason if reason.is_empty() => "the registry does not say why".into(),
+            reason => quoted(&reason),
         }))
     }
 
@@ -153,7 +153,7 @@ impl<'a> RegistryClient<'a> {
             let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
             // If something else answers, such as a proxy or a wrong path, its answer has no message in this form, but its first line may
             // say what it is.
-            let told = match [quoted(&refusal.message), first_line(&answer.body)].into_iter().find(|text| !text.is_empty()) {
+            let reason = match [quoted(&refusal.message), first_line(&answer.body)].into_iter().find(|text| !text.is_empty()) {
                 None => format!("{url} answered {}", answer.status),
                 Some(message) => format!("{url} answered {}: {message}", answer.status),
             };
@@ -171,14 +171,14 @@ impl<'a> RegistryClient<'a> {
                 // These codes mean: no such subject, no such version, no such schema.
                 (404, 40401..=40403) => return Ok(None),
                 (401 | 403, _) => {
-                    return Err(RegistryFailure::Refused(format!("subject {subject}: {told}; do the credentials permit it?")));
+                    return Err(RegistryFailure::Refused(format!("subject {subject}: {reason}; do the credentials permit it?")));
                 }
                 (404, _) => {
                     let hint = "is there a path missing, such as /apis/ccompat/v7?";
-                    return Err(RegistryFailure::Refused(format!("subject {subject}: {told}; {hint}")));
+                    return Err(RegistryFailure::Refused(format!("subject {subject}: {reason}; {hint}")));
                 }
-                (408 | 429 | 500.., _) => failures.push(told),
-                _ => return Err(RegistryFailure::Refused(format!("subject {subject}: {told}"))),
+                (408 | 429 | 500.., _) => failures.push(reason),
+                _ => return Err(RegistryFailure::Refused(format!("subject {subject}: {reason}"))),
             }
         }
         let why = failures.join("; ");

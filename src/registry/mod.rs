@@ -53,14 +53,14 @@ pub fn subjects<'a>(registry: &SchemaRegistry, topics: impl IntoIterator<Item = 
 /// Returns the state of each topic's subject. With `register`, registers missing schemas. The error says why the registry cannot be asked
 /// at all.
 pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Result<BTreeMap<String, SubjectState>, String> {
-    let told = |failure| match failure {
+    let sentence = |failure| match failure {
         RegistryFailure::Unreachable(why) | RegistryFailure::Unable(why) | RegistryFailure::Refused(why) => {
             format!("schema registry: {why}")
         }
     };
-    let resolver = Resolver { client: RegistryClient::new(registry).map_err(told)?, register };
+    let resolver = Resolver { client: RegistryClient::new(registry).map_err(sentence)?, register };
     // Once set, the state of all further subjects.
-    let (references, mut all) = match resolver.references().map_err(told)? {
+    let (references, mut all) = match resolver.references().map_err(sentence)? {
         Ok(references) => (references, None),
         Err(state) => (BTreeMap::new(), Some(state)),
     };
@@ -71,7 +71,7 @@ pub fn inspect(registry: &SchemaRegistry, topics: &[&str], register: bool) -> Re
             // The states so far stay, and a time-out is waited for only once.
             None => resolver
                 .state(&subject, &references)
-                .unwrap_or_else(|failure| all.insert(SubjectState::Trouble(told(failure))).clone()),
+                .unwrap_or_else(|failure| all.insert(SubjectState::Trouble(sentence(failure))).clone()),
         };
         states.insert(subject, state);
     }
@@ -180,7 +180,7 @@ const MISSING_HINT: &str =
 pub fn spawn(config: &Config, framing: Framing) -> Result<Option<mpsc::Sender<()>>, String> {
     let Some(registry) = config.schema_registry.clone() else { return Ok(None) };
     let (alive, inbox) = mpsc::channel();
-    let ask = move || Asking { registry, framing, told: None }.run(&inbox);
+    let ask = move || Asking { registry, framing, last_warning: None }.run(&inbox);
     let spawned = thread::Builder::new().name("schema-registry".into()).spawn(ask);
     spawned.map_err(|error| format!("cannot start the schema registry thread: {error}"))?;
     Ok(Some(alive))
@@ -190,7 +190,7 @@ struct Asking {
     registry: SchemaRegistry,
     framing: Framing,
     /// The trouble that was logged last, and when.
-    told: Option<(String, Instant)>,
+    last_warning: Option<(String, Instant)>,
 }
 
 impl Asking {
@@ -226,10 +226,10 @@ impl Asking {
 
     /// Logs a reason at once when it changes, and the same reason only from time to time.
     fn tell(&mut self, why: &str, pause: Duration) {
-        if self.told.as_ref().is_some_and(|(last, at)| last == why && at.elapsed() < REPEAT_TROUBLE) {
+        if self.last_warning.as_ref().is_some_and(|(last, at)| last == why && at.elapsed() < REPEAT_TROUBLE) {
             return;
         }
-        self.told = Some((why.to_owned(), Instant::now()));
+        self.last_warning = Some((why.to_owned(), Instant::now()));
         let (topics, pause_ms) = (self.framing.missing().len(), crate::logged::milliseconds(pause));
         tracing::error!(why, topics, pause_ms, "schema ids are missing, the deliveries of their topics are answered 503");
     }

@@ -1,13 +1,13 @@
 use super::*;
 
 #[test]
-fn what_is_in_the_way_is_told_once_each() {
-    fn check(states: &[(&str, SubjectState)], told: &[&str]) {
+fn each_obstacle_is_named_once() {
+    fn check(states: &[(&str, SubjectState)], expected: &[&str]) {
         let states = states.iter().map(|(subject, state)| ((*subject).to_owned(), state.clone())).collect();
         let obstacles = obstacles(&states);
-        assert_eq!(obstacles.len(), told.len(), "{obstacles:?}");
-        for (obstacle, told) in obstacles.iter().zip(told) {
-            assert!(obstacle.starts_with(told), "{obstacle:?} and {told:?}");
+        assert_eq!(obstacles.len(), expected.len(), "{obstacles:?}");
+        for (obstacle, expected) in obstacles.iter().zip(expected) {
+            assert!(obstacle.starts_with(expected), "{obstacle:?} and {expected:?}");
         }
     }
     let trouble = |why: &str| SubjectState::Trouble(why.into());

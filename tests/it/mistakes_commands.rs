@@ -149,7 +149,7 @@ fn verify_recognizes_the_head_of_a_request() {
     for end in ["\r\n", "\n"] {
         let head = format!("POST /webhooks/uploadcare HTTP/1.1{end}host: hooks.example.com{end}{signature}{end}{end}");
         let expected = [
-            "the head of an HTTP request: --body takes the body alone",
+            "the head of an HTTP request: --body takes only the body",
             "it fits after this change: the head of the HTTP request",
         ];
         check(&[head.as_bytes(), body].concat(), 1, &expected);

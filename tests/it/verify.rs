@@ -153,10 +153,10 @@ fn verify_explains_what_changed_a_body() {
     let line = |body: &[u8]| [body, b"\n"].concat();
     for (signed, stored, expected) in [
         (&utf8, &utf8, None),
-        (&utf8, &line(&utf8), Some("the line break at the end is taken off")),
+        (&utf8, &line(&utf8), Some("the line break at the end is removed")),
         (&line(&utf8), &utf8, Some("a line break is put at the end")),
-        (&utf8, &pretty, Some("white space between the parts is taken out")),
-        (&spaced, &pretty, Some("with a space behind each colon and comma")),
+        (&utf8, &pretty, Some("white space between the parts is removed")),
+        (&spaced, &pretty, Some("with a space after each colon and comma")),
         (&escaped, &utf8, Some("all but ASCII as \\u escapes")),
         (&utf8, &b"{\"another\": 1}".to_vec(), Some("it looks re-serialised")),
         (&utf8, &b"{\"another\":1}".to_vec(), Some("the body is not the one that was signed")),
@@ -184,10 +184,10 @@ fn verify_explains_what_is_wrong_with_a_request() {
     check(&[&signature, &stamp], 0, &["verified", "type: file.ready"]);
     check(&[&signature], 1, &["missing_signature", "x-frameio-request-timestamp: missing"]);
     check(&[&stamp], 1, &["missing_signature", "x-frameio-signature: missing"]);
-    check(&[&signature, &signature, &stamp], 1, &["bad_signature", "stands there 2 times"]);
+    check(&[&signature, &signature, &stamp], 1, &["bad_signature", "is there 2 times"]);
     check(&[&signature.to_uppercase().replace("V0=", "v0="), &stamp], 1, &["upper case"]);
-    check(&[&signature.replace("v0=", ""), &stamp], 1, &["the version in front"]);
-    check(&[&signature[..signature.len() - 1], &stamp], 1, &["not exactly 64 hex digits"]);
+    check(&[&signature.replace("v0=", ""), &stamp], 1, &["the version before"]);
+    check(&[&signature[..signature.len() - 1], &stamp], 1, &["must be exactly 64 hex digits"]);
     check(&[&signature, "X-Frameio-Request-Timestamp: noon"], 1, &["not a number of whole seconds"]);
     let [signature, stamp] = frameio(&milliseconds);
     check(&[&signature, &stamp], 1, &["the timestamp looks like milliseconds"]);

@@ -78,7 +78,7 @@ control("set", provider="uploadcare", next_host=base.removeprefix("http://"))
 control("faults", provider="uploadcare", fault="429 1")
 begin = datetime.now(timezone.utc)
 assert len(listed(request_limit=1000)) == len(present)
-assert (datetime.now(timezone.utc) - begin).total_seconds() >= 1, "it waits as it is told"
+assert (datetime.now(timezone.utc) - begin).total_seconds() >= 1, "it waits as long as the answer says"
 
 # One file, with and without what was found in it.
 infected = next(event for event in events if event["type"] == "file.infected")

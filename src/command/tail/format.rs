@@ -170,8 +170,8 @@ impl Printer {
             let value = stored.value_bytes();
             let shown = &value[..value.len().min(HEX_BYTES_MAX)];
             let more = if shown.len() < value.len() { "…" } else { "" };
-            let told = format!("{} bytes: {}{more}", value.len(), hex::encode(shown));
-            self.field(out, 1, "not an event", &json!(told))?;
+            let text = format!("{} bytes: {}{more}", value.len(), hex::encode(shown));
+            self.field(out, 1, "not an event", &json!(text))?;
         }
         writeln!(out)
     }

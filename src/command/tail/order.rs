@@ -76,9 +76,9 @@ mod tests {
         StoredRecord { topic: topic.into(), partition: 0, offset, timestamp_ms: Some(time), key, headers, value }
     }
 
-    /// Reads records to the end of these partitions, and compares what comes out with `told`: each record with the number of records that
+    /// Reads records to the end of these partitions, and compares what comes out with `expected`: each record with the number of records that
     /// were read before it.
-    fn check(mut backlog: Backlog, read: &[Of], told: &[(usize, &str, i64)]) {
+    fn check(mut backlog: Backlog, read: &[Of], expected: &[(usize, &str, i64)]) {
         let left = |from: usize| read[from..].iter().map(|(topic, ..)| ((*topic).to_owned(), 0)).collect::<BTreeSet<Partition>>();
         let mut out = Vec::new();
         for (at, of) in read.iter().enumerate() {
@@ -89,8 +89,8 @@ mod tests {
                 out.push((at + 1, stored.topic, stored.offset));
             }
         }
-        let told: Vec<_> = told.iter().map(|(at, topic, offset)| (*at, (*topic).to_owned(), *offset)).collect();
-        assert_eq!(out, told);
+        let expected: Vec<_> = expected.iter().map(|(at, topic, offset)| (*at, (*topic).to_owned(), *offset)).collect();
+        assert_eq!(out, expected);
     }
 
     #[test]

@@ -160,11 +160,11 @@ fn time(text: &str, now: i64) -> Option<i64> {
 pub(in crate::command) fn span(text: &str) -> Option<i64> {
     let (mut rest, mut sum) = (text, 0_i64);
     while !rest.is_empty() {
-        let (number, behind) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
-        let (unit, behind) = behind.split_at(behind.bytes().take_while(u8::is_ascii_alphabetic).count());
+        let (number, after) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
+        let (unit, after) = after.split_at(after.bytes().take_while(u8::is_ascii_alphabetic).count());
         let (_, milliseconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
         sum = sum.checked_add(number.parse::<i64>().ok()?.checked_mul(*milliseconds)?)?;
-        rest = behind.trim_start();
+        rest = after.trim_start();
     }
     (!text.is_empty()).then_some(sum)
 }
@@ -240,7 +240,7 @@ impl Filters {
         doubts
     }
 
-    /// Whether a record is to be shown. The headers answer where they can, without a look into the value. Where one stands there several times,
+    /// Whether a record is to be shown. The headers answer where they can, without a look into the value. Where one is there several times,
     /// each of its values counts.
     pub(super) fn admit(&self, stored: &StoredRecord) -> bool {
         let all = |name: &'static str| stored.values(name).collect::<Vec<_>>();
@@ -250,20 +250,20 @@ impl Filters {
         let (subjects, ids) = (all("ce_subject"), all("ce_id"));
         let key = std::str::from_utf8(stored.key_bytes()).ok().filter(|_| subjects.is_empty());
         let sources: Vec<&str> = stored.values("ce_source").filter_map(|source| source.strip_prefix("/hookgate/")).collect();
-        let told = wanted(&self.subject, subjects.into_iter().chain(key))
+        let headers_match = wanted(&self.subject, subjects.into_iter().chain(key))
             && wanted(&self.verdict, stored.values("hookgate-verdict"))
             && (providers.is_empty() || wanted(&self.provider, providers.iter().copied()))
             && (sources.is_empty() || wanted(&self.endpoint, sources.iter().copied()))
             && (ids.is_empty() || wanted(&self.id, ids.iter().copied()));
-        let type_is_told = self.types.is_empty() || kinds.iter().any(|(provider, name)| self.takes_type(provider, name));
+        let type_matches = self.types.is_empty() || kinds.iter().any(|(provider, name)| self.takes_type(provider, name));
         let open = [
             providers.is_empty() && !self.provider.is_empty(),
             sources.is_empty() && !self.endpoint.is_empty(),
             ids.is_empty() && !self.id.is_empty(),
             !self.origin.is_empty(),
-            !type_is_told && kinds.iter().all(|(_, name)| COLLECTIVE.contains(name)),
+            !type_matches && kinds.iter().all(|(_, name)| COLLECTIVE.contains(name)),
         ];
-        told && if open.contains(&true) { self.admits_decoded(stored, type_is_told) } else { type_is_told }
+        headers_match && if open.contains(&true) { self.admits_decoded(stored, type_matches) } else { type_matches }
     }
 
     /// Whether a type is wanted, by its own name, with the provider's in front, or as `ce_type` has it, which is what tail prints.
@@ -273,7 +273,7 @@ impl Filters {
     }
 
     /// Returns whether the decoded event should be shown. A value that is not an event matches nothing.
-    fn admits_decoded(&self, stored: &StoredRecord, type_is_told: bool) -> bool {
+    fn admits_decoded(&self, stored: &StoredRecord, type_matches: bool) -> bool {
         let value = proto::unframe(stored.value_bytes()).map_or(stored.value_bytes(), |(_, event)| event);
         let Some(event) = proto::read_event(value) else { return false };
         let origin =
@@ -282,7 +282,7 @@ impl Filters {
             && wanted(&self.endpoint, [&*event.endpoint])
             && wanted(&self.id, [&*event.id])
             && wanted(&self.origin, [&*origin])
-            && (type_is_told || self.takes_type(&event.provider, &event.r#type))
+            && (type_matches || self.takes_type(&event.provider, &event.r#type))
     }
 }
 

@@ -33,11 +33,11 @@ pub(super) fn proof(
         CredentialSource::UrlToken => {
             let hint = match error {
                 Error::BadToken => {
-                    "the one in --url is none of the secrets, or stands there twice; compare it with the provider's settings"
+                    "the one in --url is none of the secrets, or is there twice; compare it with the provider's settings"
                 }
                 Error::NoSecret => "the one in --url is none of the secrets that could be read",
                 _ => {
-                    "give the URL as it was called with --url; its token must stand there once, as ?token= or as the last path segment"
+                    "give the URL as it was called with --url; its token must be there once, as ?token= or as the last path segment"
                 }
             };
             writeln!(out, "{} proves itself by a token in the URL: {hint}", provider.title)?;
@@ -57,7 +57,7 @@ pub(super) fn proof(
                 }
             }
             several => {
-                writeln!(out, "header {name}: stands there {} times; which one counts cannot be told", several.len())?;
+                writeln!(out, "header {name}: is there {} times, so it is unclear which one counts", several.len())?;
             }
         }
     }
@@ -81,11 +81,11 @@ fn timestamp_remarks(value: &str) -> Vec<&'static str> {
 fn signature_remarks(value: &str) -> Vec<&'static str> {
     let (version, hex) = value.split_once('=').unwrap_or(("", value));
     if !is_signature(&hex.to_ascii_lowercase()) {
-        return vec!["behind the version stand not exactly 64 hex digits"];
+        return vec!["after the version there must be exactly 64 hex digits"];
     }
     let mut remarks = Vec::new();
     if version.is_empty() {
-        remarks.push("the version in front of the hex digits is missing, v0= or v1=");
+        remarks.push("the version before the hex digits is missing: v0= or v1=");
     }
     if hex.bytes().any(|b| b.is_ascii_uppercase()) {
         remarks.push("the hex digits are upper case; they are sent in lower case");
@@ -122,7 +122,7 @@ pub(super) fn refusal(
 }
 
 fn stale(out: &mut impl Write, provider: &Provider, delivery: &Delivery, keys: &Keys) -> Result<(), Failure> {
-    writeln!(out, "the signature is right, only the time is not: the window is {} s either way", keys.tolerance.as_secs())?;
+    writeln!(out, "the signature is right, but the time is not: it may be {} s away at most", keys.tolerance.as_secs())?;
     let signed_at: Option<u64> = hmac(provider, delivery).and_then(|(_, text)| text?.parse().ok());
     let arrival = delivery.received_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     if let Some(signed_at) = signed_at {
@@ -150,8 +150,8 @@ fn bad_signature(out: &mut impl Write, provider: &Provider, delivery: &Delivery,
     if let Some(begin) = request_line(&delivery.body) {
         writeln!(
             out,
-            "the file begins with {begin:?}, the head of an HTTP request: --body takes the body alone, what follows the first blank line, \
-             and each header goes to --header"
+            "the file begins with {begin:?}, the head of an HTTP request: --body takes only the body, which is what follows the first \
+             blank line, and each header goes to --header"
         )?;
     }
     let keys = Keys { tolerance: ANY_TIME, ..keys.clone() };
@@ -205,14 +205,14 @@ fn after_head(body: &[u8]) -> &[u8] {
 /// Returns other forms of a body, because proxies, frameworks and editors change bodies. Each comes with the change that leads to it.
 fn variants(body: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut all = vec![
-        ("the line break at the end is taken off".to_owned(), body.trim_ascii_end().to_vec()),
+        ("the line break at the end is removed".to_owned(), body.trim_ascii_end().to_vec()),
         ("a line break is put at the end".to_owned(), [body, b"\n"].concat()),
-        ("the head of the HTTP request is taken off".to_owned(), after_head(body).to_vec()),
+        ("the head of the HTTP request is removed".to_owned(), after_head(body).to_vec()),
         ("line breaks are CR LF".to_owned(), replace(body, b"\n", b"\r\n")),
         ("line breaks are LF".to_owned(), replace(body, b"\r\n", b"\n")),
     ];
     let compact = without_white_space(body);
-    let mut forms = vec![("white space between the parts is taken out".to_owned(), compact)];
+    let mut forms = vec![("white space between the parts is removed".to_owned(), compact)];
     if let Ok(mut value) = serde_json::from_slice::<Value>(body) {
         value.sort_all_objects();
         forms.push(("re-serialised with sorted keys".to_owned(), value.to_string().into_bytes()));
@@ -220,7 +220,7 @@ fn variants(body: &[u8]) -> Vec<(String, Vec<u8>)> {
     for (name, form) in forms {
         for (how, text) in spellings(&form) {
             all.push((format!("{name}{how}"), text.clone()));
-            all.push((format!("{name}{how}, with a space behind each colon and comma"), spaced(&text)));
+            all.push((format!("{name}{how}, with a space after each colon and comma"), spaced(&text)));
         }
     }
     all
@@ -282,13 +282,13 @@ fn outside_strings(json: &[u8], write: impl Fn(u8, &mut Vec<u8>)) -> Vec<u8> {
 
 fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
-    while let Some((&first, behind)) = rest.split_first() {
-        if let Some(behind) = rest.strip_prefix(from) {
+    while let Some((&first, after_first)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(from) {
             out.extend_from_slice(to);
-            rest = behind;
+            rest = after;
         } else {
             out.push(first);
-            rest = behind;
+            rest = after_first;
         }
     }
     out

@@ -57,7 +57,7 @@ fn each_file_counts() {
     for (name, content, fault) in [
         ("password", Some(""), "is empty"),
         ("password", Some(" \n"), "is empty but for blanks, quotes, line ends or a name"),
-        ("password", Some(" hunter"), "which the Kafka client takes off, so that it never counts; take it off"),
+        ("password", Some(" hunter"), "which the Kafka client removes, so it would log in with another text; remove it"),
         ("key", None, "cannot be read: no such file"),
     ] {
         match content {

@@ -293,10 +293,11 @@ fn properties_of_tokens() {
     assert!(!format!("{kafka:?}").contains("avatars-token"), "{kafka:?}");
 }
 
-/// The Kafka client takes off what is blank in front, so that another user or password would count than the one that is written.
+/// The Kafka client removes blanks at the beginning, so it would use another user or password than the one that is written.
 #[test]
 fn what_the_client_would_cut_off_is_refused() {
-    const CUT: &str = "begins with a blank or a line end, which the Kafka client takes off, so that it never counts; take it off";
+    const CUT: &str =
+        "begins with a blank or a line end, which the Kafka client removes, so it would log in with another text; remove it";
     let sasl = |user: &str| {
         format!("sasl = {{mechanism = \"SCRAM-SHA-512\", username = {}, password = \"env:P\"}}", serde_json::json!(user))
     };
@@ -312,7 +313,7 @@ fn what_the_client_would_cut_off_is_refused() {
         let report = read(&tokens, &[("P", &format!("{blank}hunter2"))], &[]).expect_err("accepted").to_string();
         assert_eq!(report, format!("hookgate.toml:4: [kafka.sasl] client_secret: env:P {CUT}"), "{blank:?}");
     }
-    // What is behind does count.
+    // A blank at the end counts.
     let config = accept(&text("u "), &[("P", "hunter2 ")], &[]);
     let password = "[kafka.sasl] password: env:P ends with a blank: all of that counts as a part of the secret; write the secret alone, \
                     with one line end at most";

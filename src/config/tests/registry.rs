@@ -14,7 +14,7 @@ fn what_cannot_work_is_refused() {
             .expect_err("accepted")
             .to_string();
         let found: Vec<&str> =
-            report.lines().filter_map(|line| line.split_once("[schema_registry] ")).map(|(_, told)| told).collect();
+            report.lines().filter_map(|line| line.split_once("[schema_registry] ")).map(|(_, fault)| fault).collect();
         assert_eq!(found.len(), expected.len(), "{report}");
         for (found, expected) in found.iter().zip(expected) {
             assert!(found.starts_with(expected), "{found:?} is not {expected:?}");

@@ -5,7 +5,7 @@ use super::*;
 struct Nothing {}
 
 #[test]
-fn what_is_no_object_is_told_without_its_content() {
+fn another_value_than_an_object_is_reported_without_its_content() {
     fn check(body: &str, reason: FaultReason, detail: &str) {
         let fault = object::<Nothing>(body.as_bytes()).unwrap_err();
         assert_eq!((fault.reason, fault.detail.as_str()), (reason, detail), "{body}");

@@ -335,7 +335,7 @@ fn secrets_that_are_not_where_they_should_be() {
         "no such file; this is a path and no URL, so it means \"/nowhere/secret\"; write \"file:/nowhere/secret\"",
     );
     warn("a variable", "$HOME/secret", "no such file; variables are not replaced in a path; write the whole path");
-    warn("a blank", " /nowhere/secret", "no such file; the blank at its end or beginning is a part of the path; take it off");
+    warn("a blank", " /nowhere/secret", "no such file; the blank at its end or beginning is a part of the path; remove it");
     warn("no file", "/nowhere/secret", "no such file");
     warn("no file here", "secret", "no such file; a path without \"/\" in front begins in /");
     warn("a folder", "/tmp", "it is a directory, not a file");

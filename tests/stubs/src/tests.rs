@@ -87,8 +87,8 @@ fn times_are_equal_in_pairs_and_written_with_five_and_six_digits() {
     assert!(digits.contains(&6) && digits.iter().any(|digits| *digits < 6), "{digits:?}");
     // What the audit log says and what the webhooks said agree.
     let logged: BTreeSet<_> = books.frameio.entries.iter().map(|entry| (entry.at, entry.resource_id.clone())).collect();
-    let told = events.iter().filter(|event| event.kind == "file.updated").map(|event| (event.at, event.subject.clone()));
-    assert!(told.collect::<BTreeSet<_>>().is_subset(&logged));
+    let updates = events.iter().filter(|event| event.kind == "file.updated").map(|event| (event.at, event.subject.clone()));
+    assert!(updates.collect::<BTreeSet<_>>().is_subset(&logged));
 }
 
 /// The secrets, bodies and signatures that the providers or their clients publish.

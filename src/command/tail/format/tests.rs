@@ -152,7 +152,7 @@ fn a_stream_of_events_holds_events_only() {
     let check = |value: Option<&[u8]>, written: bool| {
         let (mut out, record) = (Vec::new(), StoredRecord { value: value.map(<[u8]>::to_vec), ..stored(Vec::new()) });
         let mut printer = Printer { format: Format::Delimited, body: false, colour: false, terminal: false, separator: b"" };
-        assert!(matches!(printer.print(&mut out, &record), Ok(told) if told == written), "{value:?}");
+        assert!(matches!(printer.print(&mut out, &record), Ok(yes) if yes == written), "{value:?}");
         assert_eq!(out.is_empty(), !written, "{value:?}");
     };
     check(Some(&event().encode_to_vec()), true);

@@ -83,11 +83,11 @@ fn flags_make_a_selection() {
 #[test]
 fn flags_that_contradict_each_other_are_refused() {
     fn refused(line: &str, why: &str) {
-        let told = match parse(line) {
+        let message = match parse(line) {
             Err(error) => error.to_string(),
             Ok(line) => format!("{:?}", line.range.selection(Vec::new(), false).err()),
         };
-        assert!(told.contains(why), "{line}: {told}");
+        assert!(message.contains(why), "{line}: {message}");
     }
     refused("--from-beginning --since -1h", "cannot be used with");
     refused("--since -1h --offset 3", "cannot be used with");
@@ -180,7 +180,7 @@ fn filters_admit_what_they_name() {
     check(&undecodable, "--origin webhook", false);
 }
 
-/// A header that stands there several times is found by each of its values: which one counts is for whoever looks at the record to say.
+/// A header that is there several times is found by each of its values, because only a person can decide which one counts.
 #[test]
 fn each_value_of_a_doubled_header_is_looked_at() {
     let of = |names: [&str; 2], name: &'static str| {
@@ -206,7 +206,7 @@ fn each_value_of_a_doubled_header_is_looked_at() {
 }
 
 #[test]
-fn what_shares_a_topic_is_told_apart_by_its_event() {
+fn records_of_one_topic_are_distinguished_by_their_events() {
     let action = stored("frameio.action", &event("frameio", "acme.publish"), &[]);
     check(&action, "--type action", true);
     check(&action, "--type acme.*", true);
