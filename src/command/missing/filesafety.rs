@@ -17,7 +17,7 @@ struct LastVerdict {
     text: String,
     /// When the scan ended, which a failed one does not say, and when the event arrived: the later one counts.
     order: (Option<SystemTime>, Option<SystemTime>),
-    /// Whether an event of the scan is within the window.
+    /// Whether the scan ended within the window, or an event of it arrived then.
     within: bool,
 }
 
@@ -73,13 +73,14 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     Ok(())
 }
 
-/// Takes an event of the topics, which come in no particular order. A scan counts if one of its events is within the window or the time
-/// before it that is looked at, and then with its last verdict, whenever that came.
+/// Takes an event of the topics, which come in no particular order. A scan counts if it ended, or one of its events arrived, within the
+/// window or the time before it that is looked at, and then with its last verdict, whenever that came.
 fn take(task: &Task<'_>, verdicts: &mut BTreeMap<String, LastVerdict>, event: Event) {
     let (ended, received) = (event.occurred_at.and_then(instant), event.received_at.and_then(instant));
     let Some(Payload::FilesafetyScan(scan)) = event.payload else { return };
     let since = task.looked_at_since();
-    let within = received.is_some_and(|received| (since..task.window.until).contains(&received));
+    // The webhook of a scan that ended at the end of the window arrives after it.
+    let within = [ended, received].into_iter().flatten().any(|time| (since..task.window.until).contains(&time));
     let newer = LastVerdict { text: scan.verdict_text, order: (ended.or(received), received), within };
     let known = verdicts.entry(event.subject).or_insert_with(|| newer.clone());
     let within = known.within || within;
