@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub use ureq::Proxy;
 use ureq::{
-    Agent, Body, Error, RequestBuilder,
+    Agent, Body, Error, RequestBuilder, Timeout,
     http::{HeaderMap, HeaderValue, Response, Uri, header},
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
 };
@@ -46,6 +46,9 @@ impl OutboundAnswer {
 /// Why there is no answer. The text is safe for a log line and holds nothing of what was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
+    /// There was no connection, so the peer has seen nothing of the request.
+    #[error("{0}")]
+    Unconnected(String),
     /// No answer came, or it was incomplete.
     #[error("{0}")]
     Unreachable(String),
@@ -192,6 +195,15 @@ fn insecure(text: &str) -> Option<&'static str> {
     INSECURE.iter().find(|(part, _)| text.contains(part)).map(|(_, why)| *why)
 }
 
+/// Returns whether the connection itself has failed. A connection that ends later may have carried the request.
+fn is_before_the_request(error: &Error) -> bool {
+    match error {
+        Error::HostNotFound | Error::ConnectionFailed | Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
+        Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        _ => false,
+    }
+}
+
 fn fault(error: Error) -> OutboundError {
     match error {
         Error::LargeResponseHeader(..) => {
@@ -200,6 +212,7 @@ fn fault(error: Error) -> OutboundError {
         Error::BodyExceedsLimit(limit) => OutboundError::Unusable(format!("its answer is longer than {limit} bytes")),
         other => match insecure(&other.to_string()) {
             Some(why) => OutboundError::Insecure(format!("{why} ({other})")),
+            None if is_before_the_request(&other) => OutboundError::Unconnected(other.to_string()),
             None => OutboundError::Unreachable(other.to_string()),
         },
     }

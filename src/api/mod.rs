@@ -41,6 +41,22 @@ pub struct Manners {
     pub throttles_mistakes: bool,
 }
 
+/// What a request does at the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// Nothing, so it may be sent again.
+    Reads,
+    /// It starts something, which must not be started twice.
+    Starts,
+}
+
+impl Effect {
+    /// Returns whether a status says that the request has worked.
+    fn is_good(self, status: u16) -> bool {
+        status == 200 || self == Self::Starts && matches!(status, 201 | 202 | 204)
+    }
+}
+
 /// Why there is no usable answer. Each text stands alone, and holds no credential.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ApiError {
@@ -58,6 +74,9 @@ pub enum ApiError {
     /// What the provider answers cannot be read.
     #[error("{0}")]
     Unusable(String),
+    /// A request that starts something has failed, and the provider may have accepted it.
+    #[error("{0}")]
+    Unclear(String),
     /// The user has asked to stop.
     #[error("stopped")]
     Stopped,
@@ -90,17 +109,24 @@ impl<'a> Api<'a> {
 
     /// Reads what a path has. `headers` are made anew for each attempt, because a signed time does not last.
     pub fn get(&mut self, path: &str, headers: impl Fn() -> Headers) -> Result<Vec<u8>, ApiError> {
-        self.ask(path, |client, url| client.get(url, &borrowed(&headers()), ANSWER_BYTES_MAX))
+        self.ask(path, Effect::Reads, |client, url| client.get(url, &borrowed(&headers()), ANSWER_BYTES_MAX))
     }
 
     /// Posts a request that only reads, so that it may be repeated.
     pub fn query(&mut self, path: &str, headers: impl Fn() -> Headers, body: &[u8]) -> Result<Vec<u8>, ApiError> {
-        self.ask(path, |client, url| client.post(url, &borrowed(&headers()), body, ANSWER_BYTES_MAX))
+        self.ask(path, Effect::Reads, |client, url| client.post(url, &borrowed(&headers()), body, ANSWER_BYTES_MAX))
+    }
+
+    /// Posts a request that starts something. It is repeated only where the provider has not accepted it for certain: after a 429, and
+    /// where there was no connection. Fails with [`ApiError::Unclear`] where it may have been accepted.
+    pub fn start(&mut self, path: &str, headers: impl Fn() -> Headers, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+        self.ask(path, Effect::Starts, |client, url| client.post(url, &borrowed(&headers()), body, ANSWER_BYTES_MAX))
     }
 
     fn ask(
         &mut self,
         path: &str,
+        effect: Effect,
         send: impl Fn(&Client, &str) -> Result<OutboundAnswer, OutboundError>,
     ) -> Result<Vec<u8>, ApiError> {
         let url = format!("{}{path}", self.base_url);
@@ -108,12 +134,18 @@ impl<'a> Api<'a> {
         loop {
             self.keep_the_pace()?;
             let (wait, error) = match send(&self.client, &url) {
-                Ok(answer) if answer.status == 200 => return Ok(answer.body),
+                Ok(answer) if effect.is_good(answer.status) => return Ok(answer.body),
+                Ok(answer) if effect == Effect::Starts && answer.status >= 500 => {
+                    return Err(ApiError::Unclear(self.answered(path, &answer)));
+                }
                 Ok(answer) => self.judge(path, &answer, attempt)?,
+                Err(OutboundError::Unreachable(text) | OutboundError::Unusable(text)) if effect == Effect::Starts => {
+                    return Err(ApiError::Unclear(self.say(path, &text)));
+                }
                 Err(OutboundError::Unusable(text) | OutboundError::Insecure(text)) => {
                     return Err(ApiError::Unusable(self.say(path, &text)));
                 }
-                Err(OutboundError::Unreachable(text)) => {
+                Err(OutboundError::Unconnected(text) | OutboundError::Unreachable(text)) => {
                     (doubled(self.manners.faulty, attempt), ApiError::Away(self.say(path, &text)))
                 }
             };
@@ -128,9 +160,11 @@ impl<'a> Api<'a> {
     /// Returns how long to wait before the request is repeated, and the error if it is not; an error if repeating cannot help.
     fn judge(&mut self, path: &str, answer: &OutboundAnswer, attempt: u32) -> Result<(Duration, ApiError), ApiError> {
         let status = answer.status;
-        let text = self.say(path, &format!("answered {status}{}", words(&answer.body)));
+        let text = self.answered(path, answer);
+        // The provider's own words say which of its two limits this is, also where another run has made the mistakes.
+        let of_mistakes = self.refused || words(&answer.body).to_lowercase().contains("invalid");
         match status {
-            429 if self.manners.throttles_mistakes && self.refused => Err(ApiError::Refused {
+            429 if self.manners.throttles_mistakes && of_mistakes => Err(ApiError::Refused {
                 status,
                 text: format!("{text}; this limit counts refused requests and does not end by itself: ask its support"),
             }),
@@ -145,6 +179,11 @@ impl<'a> Api<'a> {
                 Err(ApiError::Refused { status, text })
             }
         }
+    }
+
+    /// Returns a text about an answer that is not the wanted one.
+    fn answered(&self, path: &str, answer: &OutboundAnswer) -> String {
+        self.say(path, &format!("answered {}{}", answer.status, words(&answer.body)))
     }
 
     /// Returns a text about a request, with what is asked and without any credential. What follows the path in a URL is not shown.
@@ -203,14 +242,19 @@ fn unreadable(error: &serde_json::Error) -> String {
     format!("answered with something that {what} (line {}, column {})", error.line(), error.column())
 }
 
-/// Returns what a provider says of an error: the text in its JSON, or nothing.
+/// Returns what a provider says of an error, after a colon, or nothing.
 fn words(body: &[u8]) -> String {
+    let text = message(body);
+    if text.is_empty() { text } else { format!(": {text}") }
+}
+
+/// Returns the text in the JSON of a provider's answer, cut where it is too long, or nothing.
+fn message(body: &[u8]) -> String {
     let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let places =
         ["/detail", "/error_description", "/error", "/message", "/errors/0/detail", "/errors/0/title", "/non_field_errors/0"];
     let text = json.as_str().or_else(|| places.iter().find_map(|place| json.pointer(place)?.as_str())).unwrap_or_default();
-    let text: String = text.chars().take(WORDS_MAX).collect();
-    if text.is_empty() { text } else { format!(": {text}") }
+    text.chars().take(WORDS_MAX).collect()
 }
 
 /// Returns the client for all APIs. Requests go through the proxy of the environment: `HTTPS_PROXY` or `ALL_PROXY`, in capitals or small

@@ -106,9 +106,54 @@ fn a_limit_that_counts_mistakes_is_not_waited_for() {
     assert!(refused(api.get("/a", Headers::new).expect_err("refused")));
     assert!(refused(api.get("/b", Headers::new).expect_err("refused")));
     served.join().expect("served");
+    // Another run has made the mistakes, which the answer says.
+    let (came, waits, _) = ask(manners, vec![answer(429, "", "{\"message\":\"Too many INVALID requests\"}")]);
+    assert!(matches!(came, Err(ApiError::Refused { status: 429, .. })) && waits.is_empty(), "{came:?} {waits:?}");
     // Without an earlier mistake it is an ordinary limit.
     let (came, waits, _) = ask(manners, vec![answer(429, "", ""), answer(200, "", "{}")]);
     assert_eq!((came, waits.len()), (Ok("{}".into()), 1));
+}
+
+#[test]
+fn what_may_have_been_started_is_not_started_again() {
+    #[track_caller]
+    fn check(answers: Vec<String>, expected: fn(&Result<Vec<u8>, ApiError>) -> bool) {
+        let (count, (url, served)) = (answers.len(), server(answers));
+        let client = Client::new(Duration::from_secs(30), None).expect("a client");
+        let wait = |_| true;
+        let mut api = Api::new(client, &url, MANNERS, Vec::new(), &wait);
+        let came = api.start("/start", Headers::new, b"");
+        assert!(expected(&came), "{came:?}");
+        assert_eq!(served.join().expect("served").len(), count);
+    }
+    let good: fn(&Result<Vec<u8>, ApiError>) -> bool = |came| came.is_ok();
+    let unclear: fn(&Result<Vec<u8>, ApiError>) -> bool = |came| matches!(came, Err(ApiError::Unclear(_)));
+    for status in [200, 201, 202, 204] {
+        check(vec![answer(status, "", "")], good);
+    }
+    check(vec![answer(429, "", ""), answer(202, "", "")], good);
+    for status in [500, 502, 503] {
+        check(vec![answer(status, "", "")], unclear);
+    }
+    check(vec!["HTTP/1.1 202 Accepted\r\ncontent-length: 10\r\n\r\n[".into()], unclear);
+    check(vec![String::new()], unclear);
+    check(vec![answer(202, "content-encoding: gzip\r\n", "")], unclear);
+    check(vec![answer(403, "", "")], |came| matches!(came, Err(ApiError::Refused { status: 403, .. })));
+}
+
+/// Nothing was sent, so the provider has started nothing.
+#[test]
+fn what_has_no_connection_is_tried_again() {
+    let waits = RefCell::new(0);
+    let wait = |_| {
+        *waits.borrow_mut() += 1;
+        true
+    };
+    let client = Client::new(Duration::from_secs(30), None).expect("a client");
+    let mut api = Api::new(client, "http://127.0.0.1:1", MANNERS, Vec::new(), &wait);
+    assert!(matches!(api.start("/start", Headers::new, b""), Err(ApiError::Away(_))));
+    // Before each attempt for the pace, and between them.
+    assert_eq!(waits.into_inner(), 3 + 2);
 }
 
 #[test]

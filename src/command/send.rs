@@ -176,7 +176,9 @@ impl Request {
             .post(&self.url, &headers, &self.body, ANSWER_BYTES_MAX);
         let answer = answer.map_err(|fault| {
             let hint = match fault {
-                OutboundError::Unreachable(_) => "; is the daemon there? --url names another place",
+                OutboundError::Unconnected(_) | OutboundError::Unreachable(_) => {
+                    "; is the daemon there? --url names another place"
+                }
                 OutboundError::Insecure(_) | OutboundError::Unusable(_) => "",
             };
             Failure::Failed(format!("the request to {host}{port} failed: {fault}{hint}"))

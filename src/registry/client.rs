@@ -139,7 +139,7 @@ impl<'a> RegistryClient<'a> {
         for url in &self.config.urls {
             let answer = match self.post(&format!("{url}{path}"), &body) {
                 Ok(answer) => answer,
-                Err(OutboundError::Unreachable(why) | OutboundError::Insecure(why)) => {
+                Err(OutboundError::Unconnected(why) | OutboundError::Unreachable(why) | OutboundError::Insecure(why)) => {
                     failures.push(format!("{url} cannot be reached: {why}"));
                     continue;
                 }
