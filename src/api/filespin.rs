@@ -1,4 +1,4 @@
-//! FileSpin's API: the search of assets by the time of their upload.
+//! FileSpin's API: the search of assets by the time of their upload, and the reissue of webhooks.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,6 +21,9 @@ pub const MANNERS: Manners = Manners {
 
 /// The most pages of one search: beyond that, a search repeats itself.
 const PAGES_MAX: u64 = 100_000;
+
+/// The longest time that one reissue may be about.
+pub const REISSUE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// The first page of a search.
 #[derive(Deserialize)]
@@ -78,6 +81,19 @@ pub fn assets(
         page.result.iter().try_for_each(|asset| visit(asset.get()))?;
     }
     Ok(())
+}
+
+/// Asks FileSpin to send the webhooks of the assets again that were uploaded between two times, at most [`REISSUE_MAX`] apart, and returns what
+/// FileSpin answers. It only accepts the task, and never says how far it is. A task that may have been accepted is not asked for again.
+pub fn reissue(api: &mut Api<'_>, access: &KeyedApi, (start, end): (SystemTime, SystemTime)) -> Result<String, ApiError> {
+    let body = json!({ "start_date": seconds(start), "end_date": seconds(end) }).to_string();
+    match api.start("/api/v1/callbacks/reissue", || headers(access), body.as_bytes()) {
+        Ok(answer) => Ok(super::message(&answer)),
+        Err(ApiError::Refused { status: 403, text }) => {
+            Err(ApiError::Refused { status: 403, text: format!("{text}; the key needs the permission ASSET_ADMIN") })
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Returns a time as FileSpin writes it, in whole seconds.

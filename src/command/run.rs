@@ -208,12 +208,17 @@ impl Run {
     }
 }
 
+/// Returns whether there is a terminal to ask on.
+pub(super) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Asks on the terminal whether to go on. Where there is none to ask on, the flag must have said so.
 pub(super) fn confirm(question: &str, yes: bool) -> Result<bool, Failure> {
     if yes {
         return Ok(true);
     }
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !can_ask() {
         return Err(Failure::Usage(format!("{question} There is no terminal to ask on: add --yes, or --dry-run to only look")));
     }
     write!(io::stderr(), "{question} [y/N] ")?;
@@ -231,7 +236,7 @@ fn random_id() -> Result<String, Failure> {
 }
 
 /// Returns who runs the command, as far as the environment says so.
-fn who(environment: &Environment) -> String {
+pub(super) fn who(environment: &Environment) -> String {
     let user = ["USER", "LOGNAME"].iter().find_map(|name| environment.get(name)).unwrap_or("somebody");
     format!("{user}@{}", config::host_name().as_deref().unwrap_or("somewhere"))
 }

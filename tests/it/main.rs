@@ -52,6 +52,7 @@ mod recovery;
 mod recovery_world;
 mod refusal_limit;
 mod refuse;
+mod reissue;
 mod registry;
 mod replay;
 #[allow(dead_code, reason = "the tests against a real Kafka use more of it")]

@@ -173,22 +173,23 @@ impl Task<'_> {
         Ok(api::client(&self.config.recover, self.environment)?)
     }
 
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
     /// Waits, and returns whether to go on.
-    fn wait(&self, wait: Duration) -> bool {
-        let begin = Instant::now();
-        while !self.stopped() {
-            let left = wait.saturating_sub(begin.elapsed());
-            if left.is_zero() {
-                return true;
-            }
-            thread::sleep(left.min(LOOK_EVERY));
-        }
-        false
+    fn wait(&self, time: Duration) -> bool {
+        wait(&self.stop, time)
     }
+}
+
+/// Waits, and returns whether to go on.
+pub(super) fn wait(stop: &AtomicBool, time: Duration) -> bool {
+    let begin = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        let left = time.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            return true;
+        }
+        thread::sleep(left.min(LOOK_EVERY));
+    }
+    false
 }
 
 impl From<ApiError> for Failure {

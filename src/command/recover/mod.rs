@@ -1,6 +1,7 @@
 //! `hookgate recover`: publishes events whose webhooks never arrived, from what the provider's own API says of them.
 
 mod candidates;
+mod reissue;
 mod scans;
 
 use std::{
@@ -49,7 +50,8 @@ use crate::{
   hookgate recover uploadcare --since 2026-11-22T10:00:00Z --until 2026-11-22T14:00:00Z
   hookgate recover frameio --since 24h --types comment.created,file.versioned --yes
   hookgate recover filesafety --since 7d --ids submitted.txt
-  hookgate recover filespin --since 24h --endpoint media --rate 20")]
+  hookgate recover filespin --since 24h --endpoint media --rate 20
+  hookgate recover filespin --since 2026-11-01 --until 2026-11-20 --reissue")]
 pub(super) struct Arguments {
     #[command(flatten)]
     source: ConfigSource,
@@ -78,6 +80,10 @@ pub(super) struct Arguments {
     /// Go on where another run has stopped: the cursor that it has printed.
     #[arg(long, value_name = "CURSOR", conflicts_with = "since")]
     resume: Option<String>,
+    /// FileSpin only: ask FileSpin to send its webhooks again, of all assets that were uploaded in the time, to every receiver of the account.
+    /// Hookgate publishes nothing itself. A terminal is always asked, with --yes, too.
+    #[arg(long, conflicts_with_all = ["scans", "ids", "endpoint", "types", "lookback", "all", "limit", "rate", "resume"])]
+    reissue: bool,
     /// By default pretty on a terminal, json elsewhere.
     #[arg(long, value_enum)]
     format: Option<ReportFormat>,
@@ -90,6 +96,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     };
     let window = TimeWindow::of(since, arguments.scope.until, arguments.scope.grace, clock::system())?;
     let config = arguments.source.load(environment, Needs::Recovery)?;
+    if arguments.reissue {
+        return reissue::run(arguments, environment, &config, window);
+    }
     let endpoint = endpoint(&config, arguments)?;
     providers(std::slice::from_ref(&arguments.provider), &config)?;
     known_types(&arguments.scope.types, &[endpoint.provider])?;
