@@ -28,7 +28,7 @@ use crate::{
         delay::{self, Delay},
     },
     kafka::Publisher,
-    metrics::{CertificateUse, EndpointLabels, Limits, Metrics},
+    metrics::{EndpointLabels, Limits, Metrics},
     proto::Origin,
     provider::Provider,
     registry,
@@ -109,9 +109,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let topics = topic_table(config);
     let names: Vec<Arc<str>> = topics.by_topic().into_keys().collect();
     let metrics = Arc::new(metrics_of(config, &names)?);
-    if let Some(pair) = &pair {
-        metrics.certificate_expiry(CertificateUse::Inbound, pair.not_after);
-    }
+    upkeep::show(&metrics, &rings, pair.as_ref());
     let spans =
         config.tracing.as_ref().map(|it| Spans::start(it, &environment, tls.is_some(), Arc::clone(&metrics))).transpose()?;
     let framing = registry::framing(config, &names);
@@ -159,7 +157,7 @@ pub(crate) fn metrics_of(config: &Config, topics: &[Arc<str>]) -> Result<Metrics
     let labels = config.endpoints.iter().map(|endpoint| EndpointLabels {
         endpoint: &endpoint.name,
         provider: endpoint.provider.name,
-        secrets: endpoint.secrets.len(),
+        slots: endpoint.slots(),
         signs_time: endpoint.provider.signs_time(),
     });
     let limits = Limits {

@@ -10,8 +10,8 @@ use std::{
 use crate::{
     config::{
         Config, Environment,
-        secret_ring::{SecretEvent, SecretRing, put_in_force, shared_secrets},
-        tls::{PairEvent, PairWatch},
+        secret_ring::{SecretEvent, SecretRing, put_in_force, read_all, shared_secrets},
+        tls::{Pair, PairEvent, PairWatch},
     },
     http::{ServerTls, Webhooks},
     metrics::{CertificateUse, Metrics},
@@ -23,9 +23,13 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(2);
 /// Reads every secret for the first time. A file that is not there yet is a warning. A secret that two endpoints share is an error, because
 /// a signature does not say which URL it was made for.
 pub(crate) fn read_secrets(config: &Config, environment: &Environment) -> Result<Vec<SecretRing>, String> {
-    let mut rings: Vec<SecretRing> = config.endpoints.iter().map(|endpoint| SecretRing::new(endpoint, environment)).collect();
-    for (ring, endpoint) in rings.iter_mut().zip(&config.endpoints) {
-        report(&endpoint.name, &ring.refresh());
+    let (mut rings, clashes) = read_all(&config.endpoints, environment);
+    for ring in &mut rings {
+        let events = ring.refresh();
+        report(ring, &events);
+    }
+    for clash in clashes {
+        report_clash(&clash);
     }
     // Secrets that have changed since the rings were made.
     let changed = put_in_force(&mut rings);
@@ -38,11 +42,30 @@ pub(crate) fn read_secrets(config: &Config, environment: &Environment) -> Result
     }
 }
 
-fn report(endpoint: &str, events: &[SecretEvent]) {
+/// Makes the metrics of the secrets and the certificate that were read at the start.
+pub(crate) fn show(metrics: &Metrics, rings: &[SecretRing], pair: Option<&Pair>) {
+    for ring in rings {
+        metrics.has_secrets(ring.endpoint(), ring.slot_max());
+    }
+    if let Some(pair) = pair {
+        metrics.certificate_expiry(CertificateUse::Inbound, pair.not_after);
+    }
+}
+
+fn report_clash(clash: &str) {
+    tracing::error!(clash, "the changed secrets are not used");
+}
+
+fn report(ring: &SecretRing, events: &[SecretEvent]) {
+    let endpoint = ring.endpoint();
     for event in events {
         match event {
-            SecretEvent::Loaded { slot } => tracing::info!(endpoint, slot, "read a secret"),
-            SecretEvent::Changed { slot } => tracing::info!(endpoint, slot, "a secret has changed"),
+            SecretEvent::Loaded { slot } => tracing::info!(endpoint, slot, source = ring.source(*slot), "read a secret"),
+            SecretEvent::Changed { slot } => tracing::info!(endpoint, slot, source = ring.source(*slot), "a secret has changed"),
+            SecretEvent::Revoked { slot, source } => {
+                tracing::info!(endpoint, slot, source, "a secret counts no longer, because its file is gone");
+            }
+            SecretEvent::Folder { why } => tracing::warn!(endpoint, why, "not every file of a folder of secrets can be used"),
             SecretEvent::Mistaken { slot, why } => {
                 tracing::warn!(endpoint, slot, why, "a secret was read that is probably written down wrongly");
             }
@@ -100,7 +123,7 @@ fn refresh_secrets(webhooks: &Webhooks, rings: &mut [SecretRing]) {
     for ring in &mut *rings {
         let events = ring.refresh();
         if !events.is_empty() {
-            report(ring.endpoint(), &events);
+            report(ring, &events);
             changed = true;
         }
     }
@@ -108,10 +131,11 @@ fn refresh_secrets(webhooks: &Webhooks, rings: &mut [SecretRing]) {
         return;
     }
     for clash in put_in_force(rings) {
-        tracing::error!(clash, "the changed secrets are not used");
+        report_clash(&clash);
     }
     for ring in rings {
         if let Some(endpoint) = webhooks.endpoints.get(ring.endpoint()) {
+            webhooks.metrics.has_secrets(ring.endpoint(), ring.slot_max());
             endpoint.set_keys(ring.keys());
         }
     }

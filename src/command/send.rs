@@ -86,7 +86,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         (None, None) => return Err(Failure::Usage(no_type(provider))),
     };
     let source = target.endpoint.secrets.first().ok_or_else(|| "the endpoint has no secret".to_owned())?;
-    let text = source.text(environment)?;
+    let text = source.first()?.text(environment)?;
     let url = match &arguments.url {
         Some(url) => url.clone(),
         None => format!("http://{}/webhooks/{}", local(target.listen), target.endpoint.name),

@@ -73,6 +73,7 @@ pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment:
     let mut ring = SecretRing::new(&endpoint, environment);
     let missing = ring.refresh().into_iter().filter_map(|event| match event {
         crate::config::SecretEvent::Kept { slot, why, .. } => Some(format!("slot {slot}: {why}")),
+        crate::config::SecretEvent::Folder { why } => Some(why),
         _ => None,
     });
     let missing = missing.collect();

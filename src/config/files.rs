@@ -2,7 +2,7 @@
 //! here ever waits for something that is not a regular file.
 
 use std::{
-    fs::{File, FileType, Metadata, OpenOptions},
+    fs::{self, File, FileType, Metadata, OpenOptions},
     io::{Error, ErrorKind, Read as _},
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -22,10 +22,26 @@ pub(super) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> 
     Ok(bytes)
 }
 
+/// Returns the files of a folder in the order of their names. What a link leads to counts. Names that begin with a dot are left out, such as
+/// Kubernetes' own `..data`, and so is what is not a file. A file that cannot be looked at is there. The error continues a sentence that
+/// begins with the folder's name.
+pub(super) fn list_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(&error))? {
+        let path = entry.map_err(|error| unreadable(&error))?.path();
+        let is_hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !is_hidden && fs::metadata(&path).map_or(true, |metadata| metadata.is_file()) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// Opens a regular file. Anything else is an error that says what it is.
 pub(super) fn open(path: &Path) -> Result<File, String> {
     // Opening a device may have an effect on it, so nothing is opened that is known to be a device.
-    regular(std::fs::metadata(path))?;
+    regular(fs::metadata(path))?;
     // Between the two calls another thing may have come to this path. Without the flag, opening a pipe would wait for a writer for ever.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     let file = file.map_err(|error| unreadable(&error))?;

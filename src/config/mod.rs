@@ -24,6 +24,7 @@ mod reader;
 pub mod recover;
 pub mod registry;
 pub mod sasl;
+pub mod secret_folder;
 pub mod secret_ring;
 pub mod secrets;
 pub mod security;
@@ -151,10 +152,18 @@ pub struct EndpointConfig {
     pub name: Arc<str>,
     /// The provider that sends to the endpoint.
     pub provider: &'static Provider,
-    /// The sources of the endpoint's secrets, 1 to 16; any of them may match.
+    /// The sources of the endpoint's secrets, 1 to 16, some of which may be folders; any secret may match.
     pub secrets: Vec<SecretSource>,
     /// How far a signed timestamp may lie from the arrival, either way; without effect where the provider signs none.
     pub tolerance: Duration,
+}
+
+impl EndpointConfig {
+    /// Returns how many slots the configuration itself gives to secrets. Those of files in folders come after them.
+    pub fn slots(&self) -> u32 {
+        let single = self.secrets.iter().filter(|source| !matches!(source, SecretSource::Folder(_))).count();
+        u32::try_from(single).unwrap_or(u32::MAX)
+    }
 }
 
 impl fmt::Debug for EndpointConfig {

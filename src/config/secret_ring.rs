@@ -1,9 +1,10 @@
 //! The secrets of an endpoint while the daemon runs: their files are read again, and their contents come into force where they may.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     EndpointConfig, Environment, mistaken,
+    secret_folder::SecretFolder,
     secrets::{SecretSource, impossible},
 };
 use crate::{
@@ -11,7 +12,8 @@ use crate::{
     signature::{Keys, Secret},
 };
 
-/// The result of reading one secret. Slots count from 1, in the order of the configuration.
+/// The result of reading one secret. Slots count from 1: first the references of the configuration, in their order, and then the files of
+/// folders, each with the next number, as they come. No number is used twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretEvent {
     /// The secret could be read: for the first time, or again after it could not.
@@ -40,6 +42,18 @@ pub enum SecretEvent {
         /// Why it cannot be read, without any part of the value.
         why: String,
     },
+    /// The file of a folder is gone, and its secret counts no longer.
+    Revoked {
+        /// The slot that it had.
+        slot: u32,
+        /// The source of the secret, `file:PATH`.
+        source: String,
+    },
+    /// A folder cannot be listed, so that its secrets stay as they are, or has too many files. Reported when the reason changes.
+    Folder {
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// The current secrets of one endpoint.
@@ -50,6 +64,9 @@ pub struct SecretRing {
     tolerance: Duration,
     environment: Environment,
     slots: Vec<Slot>,
+    folders: Vec<SecretFolder>,
+    /// The number of the slot of the next file that comes into a folder.
+    next_slot: u32,
     /// The results of the first reading, which the first refresh reports.
     unreported: Vec<SecretEvent>,
 }
@@ -58,6 +75,8 @@ pub struct SecretRing {
 struct Slot {
     number: u32,
     source: SecretSource,
+    /// Which of the ring's folders the file is in, if it is in one.
+    folder: Option<usize>,
     /// The secret of the last reading; `None` if it could not be read.
     read: Option<Secret>,
     /// The secret that deliveries are verified with.
@@ -73,22 +92,19 @@ impl SecretRing {
         // Only the variables that the slots name are kept.
         let environment = environment.only(endpoint.secrets.iter().filter_map(|source| match source {
             SecretSource::Env(name) => Some(name.as_str()),
-            SecretSource::File(_) | SecretSource::Literal(_) => None,
+            SecretSource::File(_) | SecretSource::Folder(_) | SecretSource::Literal(_) => None,
         }));
-        let slots = (1..).zip(&endpoint.secrets).map(|(number, source)| Slot {
-            number,
-            source: source.clone(),
-            read: None,
-            in_force: None,
-            held_back: false,
-            trouble: None,
-        });
+        let (folders, single): (Vec<_>, Vec<_>) = endpoint.secrets.iter().partition(|it| matches!(it, SecretSource::Folder(_)));
+        let slots: Vec<Slot> = (1..).zip(single).map(|(number, source)| Slot::new(number, source.clone(), None)).collect();
+        let folders = folders.into_iter().filter_map(SecretSource::folder).collect();
         let mut ring = Self {
             endpoint: endpoint.name.clone(),
             provider: endpoint.provider,
             tolerance: endpoint.tolerance,
             environment,
-            slots: slots.collect(),
+            slots,
+            folders,
+            next_slot: endpoint.slots() + 1,
             unreported: Vec::new(),
         };
         ring.unreported = ring.read();
@@ -115,12 +131,49 @@ impl SecretRing {
     /// Returns the secrets to verify with.
     pub fn keys(&self) -> Keys {
         let secrets: Vec<_> = self.slots.iter().filter_map(|slot| Some((slot.number, slot.in_force.clone()?))).collect();
-        Keys { secret_missing: secrets.len() < self.slots.len(), secrets, tolerance: self.tolerance }
+        let secret_missing = secrets.len() < self.slots.len() || self.folders.iter().any(|folder| !folder.is_known());
+        Keys { secret_missing, secrets, tolerance: self.tolerance }
+    }
+
+    /// Returns the highest number that a slot has.
+    pub fn slot_max(&self) -> u32 {
+        self.slots.iter().map(|slot| slot.number).max().unwrap_or_default()
+    }
+
+    /// Returns the source of the secret in a slot.
+    pub fn source(&self, slot: u32) -> Option<String> {
+        self.slots.iter().find(|it| it.number == slot).map(|it| it.source.to_string())
     }
 
     fn read(&mut self) -> Vec<SecretEvent> {
+        let mut events = self.list();
         let (provider, environment) = (self.provider, &self.environment);
-        self.slots.iter_mut().flat_map(|slot| slot.read(provider, environment)).collect()
+        events.extend(self.slots.iter_mut().flat_map(|slot| slot.read(provider, environment)));
+        events
+    }
+
+    /// Lists the folders: makes slots for files that have come, and removes those of files that are gone.
+    fn list(&mut self) -> Vec<SecretEvent> {
+        let mut events = Vec::new();
+        for (index, folder) in self.folders.iter_mut().enumerate() {
+            let before = folder.trouble().map(str::to_owned);
+            let listed = folder.list();
+            if let Some(why) = folder.trouble().filter(|why| before.as_deref() != Some(*why)) {
+                events.push(SecretEvent::Folder { why: why.to_owned() });
+            }
+            let Ok(files) = listed else { continue };
+            let is_gone = |slot: &mut Slot| slot.folder == Some(index) && !slot.is_one_of(&files);
+            for gone in self.slots.extract_if(.., is_gone) {
+                events.push(SecretEvent::Revoked { slot: gone.number, source: gone.source.to_string() });
+            }
+            for file in files {
+                if !self.slots.iter().any(|slot| slot.folder == Some(index) && slot.is_one_of(std::slice::from_ref(&file))) {
+                    self.slots.push(Slot::new(self.next_slot, SecretSource::File(file), Some(index)));
+                    self.next_slot += 1;
+                }
+            }
+        }
+        events
     }
 
     /// Returns a sentence for each two secrets of this endpoint that are the same: a rotation needs two different ones.
@@ -151,6 +204,14 @@ impl SecretRing {
 }
 
 impl Slot {
+    fn new(number: u32, source: SecretSource, folder: Option<usize>) -> Self {
+        Self { number, source, folder, read: None, in_force: None, held_back: false, trouble: None }
+    }
+
+    fn is_one_of(&self, files: &[PathBuf]) -> bool {
+        matches!(&self.source, SecretSource::File(path) if files.contains(path))
+    }
+
     /// Returns the secret that would be in force next: the one that was read, or the one in force if none could be read.
     fn next(&self) -> Option<&Secret> {
         self.read.as_ref().or(self.in_force.as_ref())
@@ -192,6 +253,20 @@ impl Slot {
             }
         }
     }
+}
+
+/// Reads the secrets of all endpoints. A secret from a folder that another endpoint has is held back; the sentences say so. What the
+/// configuration itself gives to two endpoints is for [`shared_secrets`].
+pub fn read_all<'a>(
+    endpoints: impl IntoIterator<Item = &'a EndpointConfig>,
+    environment: &Environment,
+) -> (Vec<SecretRing>, Vec<String>) {
+    let mut rings: Vec<SecretRing> = endpoints.into_iter().map(|endpoint| SecretRing::new(endpoint, environment)).collect();
+    for slot in rings.iter_mut().flat_map(|ring| &mut ring.slots).filter(|slot| slot.folder.is_some()) {
+        slot.in_force = None;
+    }
+    let clashes = put_in_force(&mut rings);
+    (rings, clashes)
 }
 
 /// The index of a ring, and of a slot in it.

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{Environment, files::read_file, getters::Section, mistaken};
+use super::{Environment, files::read_file, getters::Section, mistaken, secret_folder::SecretFolder};
 use crate::provider::{CredentialSource, Provider};
 
 /// The largest secret file in bytes; a larger file is something else.
@@ -29,7 +29,7 @@ impl SecretText {
         &self.text
     }
 
-    /// Returns the source of the secret: `env:NAME`, `file:PATH` or `literal`.
+    /// Returns the source of the secret: `env:NAME`, `file:PATH`, `dir:PATH` or `literal`.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -48,6 +48,8 @@ pub enum SecretSource {
     Env(String),
     /// A file, read again while the daemon runs; relative to the working directory.
     File(PathBuf),
+    /// A folder, of which each file is a secret, listed again while the daemon runs. Only an endpoint has one.
+    Folder(PathBuf),
     /// The secret itself. Only `hookgate dev` and tests make one: in a configuration file it is refused.
     Literal(SecretText),
 }
@@ -57,13 +59,14 @@ impl fmt::Display for SecretSource {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Folder(path) => write!(f, "dir:{}", path.display()),
             Self::Literal(_) => f.write_str("literal"),
         }
     }
 }
 
 impl SecretSource {
-    /// Reads `env:NAME` or `file:PATH`. The error says what to write, and never what was written, because that may be the secret.
+    /// Reads `env:NAME`, `file:PATH` or `dir:PATH`. The error says what to write, and never what was written, because that may be the secret.
     pub fn parse(reference: &str) -> Result<Self, String> {
         if let Some(name) = reference.strip_prefix("env:") {
             let shaped = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -73,15 +76,21 @@ impl SecretSource {
                 Err("what follows \"env:\" must be the name of an environment variable".into())
             };
         }
-        match reference.strip_prefix("file:") {
-            Some("") => Err("what follows \"file:\" must be a path".into()),
-            Some(path) => Ok(Self::File(path.into())),
-            None if reference.starts_with('$') => Err("a variable is written \"env:NAME\", not $NAME".into()),
-            None if reference.starts_with(['/', '~', '.']) => Err("a path is written \"file:/path\"".into()),
-            None if reference.split_once(':').is_some_and(|(kind, _)| matches!(&*kind.to_ascii_lowercase(), "env" | "file")) => {
-                Err("\"env:\" and \"file:\" are written in small letters".into())
+        let path = |kind: &str| reference.strip_prefix(kind).and_then(|rest| rest.strip_prefix(':'));
+        match (path("file"), path("dir")) {
+            (Some(""), _) => Err("what follows \"file:\" must be a path".into()),
+            (_, Some("")) => Err("what follows \"dir:\" must be the path of a folder".into()),
+            (Some(path), _) => Ok(Self::File(path.into())),
+            (_, Some(path)) => Ok(Self::Folder(path.into())),
+            _ if reference.starts_with('$') => Err("a variable is written \"env:NAME\", not $NAME".into()),
+            _ if reference.starts_with(['/', '~', '.']) => Err("a path is written \"file:/path\"".into()),
+            _ if reference
+                .split_once(':')
+                .is_some_and(|(kind, _)| matches!(&*kind.to_ascii_lowercase(), "env" | "file" | "dir")) =>
+            {
+                Err("\"env:\", \"file:\" and \"dir:\" are written in small letters".into())
             }
-            None => Err("a secret has no place here; write \"env:NAME\" or \"file:/path\", which say where it is".into()),
+            _ => Err("a secret has no place here; write \"env:NAME\" or \"file:/path\", which say where it is".into()),
         }
     }
 
@@ -102,6 +111,7 @@ impl SecretSource {
                 read_file(path, SECRET_FILE_BYTES_MAX)
                     .map_err(|fault| format!("the file {:?} {fault}{remark}", path.display().to_string()))?
             }
+            Self::Folder(_) => return Err("only the secrets of an endpoint can be a folder; write \"file:/path\"".into()),
             Self::Literal(text) => text.text.clone().into_bytes(),
         };
         // `echo secret > file` and Kubernetes manifests add a newline.
@@ -119,15 +129,26 @@ impl SecretSource {
         Err(match self {
             Self::Env(name) => format!("the variable {name} {fault}"),
             Self::File(path) => format!("the file {:?} {fault}", path.display().to_string()),
-            Self::Literal(_) => format!("the secret {fault}"),
+            Self::Folder(_) | Self::Literal(_) => format!("the secret {fault}"),
         })
     }
 
     fn path_remark(&self) -> Option<String> {
         match self {
-            Self::File(path) => mistaken::path_remark(&path.display().to_string()),
+            Self::File(path) | Self::Folder(path) => mistaken::path_remark(&path.display().to_string()),
             Self::Env(_) | Self::Literal(_) => None,
         }
+    }
+
+    /// Returns the folder that this names, if it names one.
+    pub(super) fn folder(&self) -> Option<SecretFolder> {
+        if let Self::Folder(path) = self { Some(SecretFolder::new(path.clone())) } else { None }
+    }
+
+    /// Returns the source of one secret: of a folder that of its first file.
+    pub fn first(&self) -> Result<Self, String> {
+        let Some(mut folder) = self.folder() else { return Ok(self.clone()) };
+        folder.list()?.into_iter().next().map(Self::File).ok_or_else(|| format!("{self} has no file yet"))
     }
 
     /// Returns what about a secret is probably not meant, a sentence each. They hold no part of the secret.
@@ -183,8 +204,25 @@ pub(super) fn resolve(table: &Section<'_>, key: &str, reference: &str, environme
 }
 
 /// Checks a reference when the configuration is read. Returns the problem, if it can never work, or else warnings. A file that is not there
-/// yet is a warning: the endpoint answers `no_secret` until the file is there.
+/// yet is a warning: the endpoint answers `no_secret` until the file is there. What is wrong with one file of a folder is a warning too, because
+/// the other files work without it.
 pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &Environment) -> Result<Vec<String>, String> {
+    let Some(mut folder) = source.folder() else { return examine_one(source, provider, environment) };
+    let files = match folder.list() {
+        Ok(files) => files,
+        Err(fault) => return Ok(vec![fault]),
+    };
+    let mut warnings: Vec<String> = folder.trouble().map(str::to_owned).into_iter().collect();
+    if files.is_empty() {
+        warnings.push(format!("{source} has no file yet"));
+    }
+    for file in files {
+        warnings.extend(examine_one(&SecretSource::File(file), provider, environment).unwrap_or_else(|fault| vec![fault]));
+    }
+    Ok(warnings)
+}
+
+fn examine_one(source: &SecretSource, provider: &Provider, environment: &Environment) -> Result<Vec<String>, String> {
     let bytes = match (source.bytes(environment), source) {
         (Ok(bytes), _) => bytes,
         (Err(fault), SecretSource::File(_)) => return Ok(vec![fault]),

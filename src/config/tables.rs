@@ -12,7 +12,7 @@ use super::{
     proxies,
     reader::{Entries, Reader},
     recover, registry,
-    secret_ring::{SecretRing, shared_secrets},
+    secret_ring::{read_all, shared_secrets},
     secrets, tls, topics, tracing,
     units::{show_duration, show_size},
 };
@@ -147,7 +147,8 @@ fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut
     if !section.is_needed() {
         return endpoints;
     }
-    let rings: Vec<SecretRing> = endpoints.iter().map(|it| SecretRing::new(it, environment)).collect();
+    let (rings, clashes) = read_all(&endpoints, environment);
+    warnings.extend(clashes.into_iter().map(|clash| format!("[endpoints]: {clash}; it is not used")));
     for ring in &rings {
         warnings.extend(ring.doubled().into_iter().map(|same| format!("[endpoints.{}] secrets: {same}", ring.endpoint())));
     }

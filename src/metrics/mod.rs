@@ -14,6 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -73,8 +74,8 @@ pub struct EndpointLabels<'a> {
     pub endpoint: &'a Arc<str>,
     /// The name of the endpoint's provider.
     pub provider: &'static str,
-    /// How many secrets the endpoint has.
-    pub secrets: usize,
+    /// The highest slot of a secret that the endpoint has.
+    pub slots: u32,
     /// Whether the endpoint's provider signs a time.
     pub signs_time: bool,
 }
@@ -121,8 +122,9 @@ struct EndpointSeries {
     last_verified: Gauge,
     /// The offset of the clocks, if the provider signs a time.
     clock_offset: Option<Gauge>,
-    /// The matches of each secret, by slot from 1.
-    secret_matches: Vec<Counter>,
+    provider: &'static str,
+    /// The matches of each secret, by slot from 1. It grows where files come into a folder of secrets.
+    secret_matches: ArcSwap<Vec<Counter>>,
 }
 
 struct TopicSeries {
@@ -174,7 +176,9 @@ impl Metrics {
         let Some(series) = self.series.endpoints.get(endpoint) else { return };
         series.body_bytes.increment(proven.body_bytes as u64);
         series.last_verified.set(seconds_since_epoch(proven.received_at));
-        if let Some(counter) = proven.slot.checked_sub(1).and_then(|index| series.secret_matches.get(index as usize)) {
+        if let Some(counter) =
+            proven.slot.checked_sub(1).and_then(|index| series.secret_matches.load().get(index as usize).cloned())
+        {
             counter.increment(1);
         }
         if let Some(offset) = proven.clock_offset {
@@ -183,6 +187,16 @@ impl Metrics {
         if let Some(age) = proven.age {
             // A negative age means that the two clocks differ.
             series.event_age.record(age.max(0.0));
+        }
+    }
+
+    /// Makes the series of secrets that have come since, up to this slot, so that each is there before its first match.
+    pub fn has_secrets(&self, endpoint: &str, slots: u32) {
+        let Some(series) = self.series.endpoints.get(endpoint) else { return };
+        let known = series.secret_matches.load();
+        if known.len() < slots as usize {
+            let all = metrics::with_local_recorder(&self.recorder, || secret_matches(endpoint, series.provider, slots));
+            series.secret_matches.store(Arc::new(all));
         }
     }
 
@@ -291,7 +305,7 @@ impl Metrics {
 impl Series {
     fn new<'a>(endpoints: impl IntoIterator<Item = EndpointLabels<'a>>, topics: impl IntoIterator<Item = Arc<str>>) -> Self {
         let unmatched = Arc::from(UNMATCHED);
-        let unmatched = EndpointLabels { endpoint: &unmatched, provider: "", secrets: 0, signs_time: false };
+        let unmatched = EndpointLabels { endpoint: &unmatched, provider: "", slots: 0, signs_time: false };
         Self {
             endpoints: endpoints
                 .into_iter()
@@ -327,11 +341,15 @@ fn seconds_since_epoch(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
+/// Must be called within the recorder. A series that is there already stays.
+fn secret_matches(endpoint: &str, provider: &str, slots: u32) -> Vec<Counter> {
+    (1..=slots).map(|slot| table::SECRET_MATCHES.with([endpoint, provider, &slot.to_string()])).collect()
+}
+
 fn endpoint_series(labels: &EndpointLabels<'_>) -> (Arc<str>, EndpointSeries) {
-    let EndpointLabels { endpoint: name, provider, secrets, signs_time } = *labels;
+    let EndpointLabels { endpoint: name, provider, slots, signs_time } = *labels;
     let of_endpoint = [&**name, provider];
     let outcome = |outcome: DeliveryOutcome| table::DELIVERIES.with([name, provider, outcome.text()]);
-    let matched = |slot: usize| table::SECRET_MATCHES.with([name, provider, &slot.to_string()]);
     let series = EndpointSeries {
         outcomes: Each::new(outcome),
         answer_seconds: table::ANSWER_SECONDS.with(of_endpoint),
@@ -339,7 +357,8 @@ fn endpoint_series(labels: &EndpointLabels<'_>) -> (Arc<str>, EndpointSeries) {
         event_age: table::EVENT_AGE_SECONDS.with(of_endpoint),
         last_verified: table::LAST_VERIFIED_TIMESTAMP_SECONDS.with(of_endpoint),
         clock_offset: signs_time.then(|| table::CLOCK_OFFSET_SECONDS.with(of_endpoint)),
-        secret_matches: (1..=secrets).map(matched).collect(),
+        provider,
+        secret_matches: ArcSwap::from_pointee(secret_matches(name, provider, slots)),
     };
     (Arc::clone(name), series)
 }

@@ -111,7 +111,7 @@ table! {
     LAST_VERIFIED_TIMESTAMP_SECONDS: Gauge ["endpoint", "provider"] = "hookgate_last_verified_timestamp_seconds",
         "When the last delivery arrived whose sender was proven, in seconds since 1970; 0 before the first.";
     SECRET_MATCHES: Counter ["endpoint", "provider", "slot"] = "hookgate_secret_matches_total",
-        "Deliveries that a secret has proven, by its place in the configuration.";
+        "Deliveries that a secret has proven, by the slot of the secret.";
     CLOCK_OFFSET_SECONDS: Gauge ["endpoint", "provider"] = "hookgate_clock_offset_seconds",
         "Seconds by which this clock was ahead of the last signed time.";
     CONNECTIONS: Gauge [] = "hookgate_connections", "Open connections to the webhook port.";

@@ -152,7 +152,7 @@ fn the_status_table_is_that_of_the_code() {
 /// Renders an exposition with a series of each metric.
 pub fn every_metric() -> String {
     let (endpoint, topic): (Arc<str>, Arc<str>) = ("review".into(), "topic".into());
-    let labels = EndpointLabels { endpoint: &endpoint, provider: "frameio", secrets: 1, signs_time: true };
+    let labels = EndpointLabels { endpoint: &endpoint, provider: "frameio", slots: 1, signs_time: true };
     let metrics = Metrics::new([labels], [topic], &Limits::default()).expect("metrics");
     metrics.delivery(&endpoint, DeliveryOutcome::Published, 0.1);
     metrics.publish(PublishResult::Acknowledged, 0.1);

@@ -74,8 +74,12 @@ impl<'a> Bench<'a> {
         for endpoint in &config.endpoints {
             let mut ring = SecretRing::new(endpoint, environment);
             for event in ring.refresh() {
-                if let SecretEvent::Kept { slot, why, .. } = event {
-                    unreadable.push(format!("endpoint {}, secret {slot}: {why}", endpoint.name));
+                match event {
+                    SecretEvent::Kept { slot, why, .. } => {
+                        unreadable.push(format!("endpoint {}, secret {slot}: {why}", endpoint.name));
+                    }
+                    SecretEvent::Folder { why } => unreadable.push(format!("endpoint {}, {why}", endpoint.name)),
+                    _ => {}
                 }
             }
             endpoints.insert(&*endpoint.name, (endpoint.provider, ring.keys()));

@@ -25,7 +25,7 @@ pub(super) fn schema() -> Value {
             "reference": {
                 "description": "Where a secret is; the secret itself is refused",
                 "type": "string",
-                "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$",
+                "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|(file|dir):.+)$",
             },
         },
     });

@@ -7,6 +7,7 @@ mod kafka;
 mod log;
 mod recover;
 mod registry;
+mod secret_folder;
 mod secrets;
 mod syntax;
 mod topics;

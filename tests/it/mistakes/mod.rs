@@ -101,7 +101,7 @@ fn values_that_their_keys_do_not_accept() {
     check("a secret", "env:UPLOADCARE", "hunter2", 64, "a secret has no place here; write \"env:NAME\" or \"file:/path\"");
     check("a variable of the shell", "env:UPLOADCARE", "$HUNTER", 64, "a variable is written \"env:NAME\", not $NAME");
     check("a path", "env:UPLOADCARE", "/run/hunter2", 64, "[endpoints.care] secrets: a path is written \"file:/path\"");
-    check("capitals", "env:UPLOADCARE", "ENV:HUNTER", 64, "\"env:\" and \"file:\" are written in small letters");
+    check("capitals", "env:UPLOADCARE", "ENV:HUNTER", 64, "\"env:\", \"file:\" and \"dir:\" are written in small letters");
     let twice =
         "warning: [endpoints.care] secrets: secret 2 is the same as secret 1; in a rotation they are the new and the old one";
     check("a secret twice", "[\"env:UPLOADCARE\"]", "[\"env:UPLOADCARE\", \"env:UPLOADCARE\"]", 0, twice);

@@ -62,7 +62,7 @@ on IPv6 too where the Services have it. */}}
 {{/* Refuses a secret that is in the values themselves, without repeating it. The schema does not check this, because it prints what it refuses. */}}
 {{- define "hookgate.checkSecret" -}}
 {{- if kindIs "string" .value -}}
-{{- if not (regexMatch "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$" .value) -}}
+{{- if not (regexMatch "^(env:[A-Za-z_][A-Za-z0-9_]*|(file|dir):.+)$" .value) -}}
 {{- fail (printf "config.%s has a secret itself, or no reference to one: write {secretName: …, key: …}, \"env:NAME\" or \"file:/path\"" .path) -}}
 {{- end -}}
 {{- end -}}
