@@ -101,7 +101,10 @@ impl Run {
         };
         let begin = Instant::now();
         while !run.publisher.reached() {
-            if begin.elapsed() > PATIENCE || run.stopped() {
+            if run.stopped() {
+                return Err(Failure::Failed("stopped; nothing was published".into()));
+            }
+            if begin.elapsed() > PATIENCE {
                 return Err(Failure::Failed(
                     "Kafka cannot be reached: `hookgate check --cluster` says why; nothing was published".into(),
                 ));
@@ -131,6 +134,10 @@ impl Run {
                 break;
             }
             record.headers.push((RUN_HEADER, self.id.clone().into()));
+            // At a low rate it takes long until as many are under way as may be: a failure must show at once, and the user sees each record.
+            while under_way.front().is_some_and(|(_, pending)| pending.is_reported()) {
+                self.settle(&mut under_way, &mut published, acknowledged)?;
+            }
             thread::sleep(due.saturating_duration_since(Instant::now()));
             due = Instant::now().max(due) + self.interval;
             if under_way.len() >= IN_FLIGHT_MAX {
@@ -171,7 +178,12 @@ impl Run {
             match sent.and_then(|pending| self.runtime.block_on(self.publisher.wait(pending, self.wait))) {
                 Ok(acknowledgement) => {
                     published.records += 1;
-                    return Ok(acknowledged(&record, acknowledgement)?);
+                    match acknowledged(&record, acknowledgement) {
+                        // Nobody reads the output any more. That ends a run as a signal does: what is under way still counts.
+                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.stop.store(true, Ordering::Relaxed),
+                        result => result?,
+                    }
+                    return Ok(());
                 }
                 Err(error) => self.pause(&record, &error, begin, *published)?,
             }

@@ -50,6 +50,13 @@ pub struct Pending {
     timer: PublishTimer,
 }
 
+impl Pending {
+    /// Returns whether librdkafka has reported what became of the record, so that a wait for it ends at once.
+    pub fn is_reported(&self) -> bool {
+        !self.report.is_empty()
+    }
+}
+
 /// Measures a wait for an acknowledgement, also one that ends early because the sender is gone.
 struct PublishTimer {
     metrics: Arc<Metrics>,

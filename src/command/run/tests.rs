@@ -51,3 +51,27 @@ fn a_stop_ends_the_run_after_what_is_under_way() {
     let published = run.publish(records, &mut |_, _| Ok(())).expect("published");
     assert_eq!(published, Published { records: 10, stopped: true });
 }
+
+/// Nobody reads the output any more: the run ends as after a signal, and says how much it has published.
+#[test]
+fn a_closed_output_stops_the_run() {
+    let mock = Mock::start(&["hookgate.uploadcare.file.uploaded".to_owned()]).expect("a cluster");
+    let (config, stop) = (config(mock.brokers()), Arc::<AtomicBool>::default());
+    let run = begin(&config, &stop);
+    let records: Vec<Record> = (0..3 * IN_FLIGHT_MAX).map(|number| record(&run, number)).collect();
+    let published = run.publish(records, &mut |_, _| Err(io::ErrorKind::BrokenPipe.into())).expect("published");
+    assert!(published.stopped && (1..=IN_FLIGHT_MAX as u64 + 1).contains(&published.records), "{published:?}");
+    assert!(run.publish(Vec::new(), &mut |_, _| Ok(())).is_ok_and(|it| !it.stopped), "nothing is left under way");
+    let other = begin(&config, &Arc::default());
+    let full = other.publish([record(&other, 0)], &mut |_, _| Err(io::ErrorKind::StorageFull.into()));
+    assert!(matches!(full, Err(Failure::Failed(_))), "{full:?}");
+}
+
+/// A stop while Kafka is not reached yet does not blame Kafka.
+#[test]
+fn a_stop_before_the_first_contact_says_so() {
+    let (config, stop) = (config("127.0.0.1:1"), Arc::new(AtomicBool::new(true)));
+    let begun = Run::begin(&config, &Environment::default(), (Origin::Recovered, "a test"), None, stop);
+    let Err(Failure::Failed(text)) = begun.map(drop) else { panic!("begun") };
+    assert_eq!(text, "stopped; nothing was published");
+}
