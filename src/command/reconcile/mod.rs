@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, builder::PossibleValuesParser};
 
 use super::{
-    CommandResult, ConfigSource, EXIT_FINDINGS, Failure,
+    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::{
         Task, TimeWindow,
         options::{Scope, endpoints, is_finding, known_types, names, providers},
@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         scans: &[],
         everything: false,
         objects: false,
-        stop: watch()?,
+        stop: watch(EXIT_FAILED)?,
         now: clock::system,
     };
     let mut out = BufWriter::new(io::stdout().lock());

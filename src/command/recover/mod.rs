@@ -113,7 +113,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         scans: &scans,
         everything: arguments.all,
         objects: true,
-        stop: watch()?,
+        stop: watch(EXIT_FAILED)?,
         now: clock::system,
     };
     let mut candidates = Oldest::new(usize::try_from(arguments.publication.limit).unwrap_or(usize::MAX));

@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, config: &Con
     if !confirm(&question, arguments.publication.yes && !can_ask())? {
         return Err(Failure::Failed("nothing was asked for".into()));
     }
-    let stop = watch()?;
+    let stop = watch(EXIT_FAILED)?;
     let wait = |time| missing::wait(&stop, time);
     let client = api::client(&config.recover, environment)?;
     let mut api = Api::new(client, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);

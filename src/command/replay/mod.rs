@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         config: &config,
         environment,
         bench,
-        stop: watch()?,
+        stop: watch(EXIT_FAILED)?,
     };
     let plan = replay.plan()?;
     let acts = !arguments.publication.dry_run && !plan.events.is_empty();

@@ -88,7 +88,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         reader,
         out: BufWriter::new(io::stdout().lock()),
         backlog: Backlog::new(arguments.range.last()),
-        stop: watch()?,
+        stop: watch(0)?,
         read: 0,
         shown: 0,
     };
@@ -195,8 +195,8 @@ impl<W: Write> Tail<'_, W> {
 }
 
 /// Returns a flag that is set by Ctrl-C, by SIGTERM, and when nobody reads the output any more, which a command with nothing to write would
-/// not notice. A second signal ends the process at once: at the first one, the process may be writing to a pager that does not read.
-pub(super) fn watch() -> Result<Arc<AtomicBool>, Failure> {
+/// not notice. A second signal ends the process at once with `code`: at the first one, the process may be writing to a pager that does not read.
+pub(super) fn watch(code: u8) -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let noticed = Arc::clone(&stop);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -213,7 +213,7 @@ pub(super) fn watch() -> Result<Arc<AtomicBool>, Failure> {
         }
         noticed.store(true, Ordering::Relaxed);
         signals.next().await;
-        std::process::exit(0);
+        std::process::exit(code.into());
     };
     thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(watch))?;
     Ok(stop)
