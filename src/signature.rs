@@ -121,9 +121,9 @@ pub fn verify_token(delivery: Delivery, keys: &Keys) -> Result<Verified, Error> 
 /// Takes a stored delivery as proven by the proof that it was stored with. Nothing is checked here.
 ///
 /// This may exist because only a proven delivery reaches a topic: the daemon has checked it when it arrived. A token in the URL is never
-/// stored, and a secret may have been replaced since, so some of these proofs cannot be checked again. Before a caller uses this, a person
-/// must have said (`--trust`) that nobody else can write to the topic. `timestamp_text` is what the timestamp header said, empty where none
-/// is signed.
+/// stored, and a secret may have been replaced since, so some of these proofs cannot be checked again. The caller may publish the result only
+/// if a person says (`--trust`) that nobody else can write to the topic. Without that, the caller may only report how it would be read.
+/// `timestamp_text` is what the timestamp header said, empty where none is signed.
 pub fn trusted(delivery: Delivery, proof: Proof, timestamp_text: String) -> Verified {
     Verified { delivery, proof, timestamp_text }
 }

@@ -23,6 +23,11 @@ impl ReportFormat {
     }
 }
 
+/// Returns a number of events in words: `1 event`, `2 events`.
+pub(super) fn events(number: usize) -> String {
+    format!("{number} event{}", if number == 1 { "" } else { "s" })
+}
+
 /// Prints that a record was published, and where it is.
 pub(super) fn published(
     out: &mut impl Write,

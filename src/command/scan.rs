@@ -26,16 +26,36 @@ pub(super) fn each(
     stop: &AtomicBool,
     visit: &mut dyn FnMut(&StoredRecord, Event),
 ) -> Result<TopicReader, Failure> {
+    let mut reader = open(kafka, topics, start)?;
+    records(&mut reader, stop, &mut |stored, event| {
+        if let Some(event) = event {
+            visit(stored, event);
+        }
+    })?;
+    Ok(reader)
+}
+
+/// Opens topics, to be read to their ends. Fails when none of them exists.
+pub(super) fn open(kafka: &Kafka, topics: Vec<String>, start: Start) -> Result<TopicReader, Failure> {
     // The end is never a time: a record may be older than those before it.
     let selection = Selection { topics, partitions: Vec::new(), start, until: None, follow: false };
-    let mut reader = TopicReader::select(kafka, selection)?;
+    Ok(TopicReader::select(kafka, selection)?)
+}
+
+/// Calls `visit` with each record that was there when reading began, and with its event if its value is one, in no particular order over the
+/// partitions.
+pub(super) fn records(
+    reader: &mut TopicReader,
+    stop: &AtomicBool,
+    visit: &mut dyn FnMut(&StoredRecord, Option<Event>),
+) -> Result<(), Failure> {
     let mut arrived = Instant::now();
     loop {
         if stop.load(Ordering::Relaxed) {
             return Err(Failure::Failed("stopped; nothing was published".into()));
         }
         match reader.next(WAIT)? {
-            Read::CaughtUp => return Ok(reader),
+            Read::CaughtUp => return Ok(()),
             Read::Nothing => {
                 if let Some(trouble) = reader.take_trouble() {
                     note(&trouble);
@@ -48,9 +68,7 @@ pub(super) fn each(
             Read::Record(stored) => {
                 arrived = Instant::now();
                 let value = proto::unframe(stored.value_bytes()).map_or(stored.value_bytes(), |(_, event)| event);
-                if let Some(event) = proto::read_event(value) {
-                    visit(&stored, event);
-                }
+                visit(&stored, proto::read_event(value));
             }
         }
     }

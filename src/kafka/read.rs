@@ -164,6 +164,11 @@ impl TopicReader {
         Ok(reader)
     }
 
+    /// Returns the topics that are read.
+    pub fn topics(&self) -> BTreeSet<&str> {
+        self.ends.keys().map(|(topic, _)| topic.as_str()).collect()
+    }
+
     /// Returns the topics that were named and do not exist.
     pub fn missing(&self) -> &[String] {
         &self.missing

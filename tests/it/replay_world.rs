@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hookgate::{
-    encode::encode,
+    encode::{Record, encode},
     event::{Event, EventKind, Fault, FaultReason},
 };
 use serde_json::Value;
@@ -48,7 +48,12 @@ impl Past {
 
     /// The cluster at these brokers, without topics.
     pub fn on(brokers: &str, prefix: &str) -> Self {
-        Self::with(Stage::on(brokers, prefix, CONFIGURATION, &SECRETS))
+        Self::configured(brokers, prefix, "")
+    }
+
+    /// The same with more tables in the configuration.
+    pub fn configured(brokers: &str, prefix: &str, tables: &str) -> Self {
+        Self::with(Stage::on(brokers, prefix, &format!("{CONFIGURATION}{tables}"), &SECRETS))
     }
 
     fn with(stage: Stage) -> Self {
@@ -58,6 +63,13 @@ impl Past {
 
     /// Stores a delivery of an endpoint as an older version would have done, so many seconds after the beginning. Returns its id.
     pub fn store(&self, endpoint: &str, secret: &str, body: &str, seconds: u64, before: Before) -> String {
+        let record = self.record(endpoint, secret, body, seconds, before);
+        self.stage.store(std::slice::from_ref(&record));
+        record.id
+    }
+
+    /// Returns the record that `store` stores.
+    fn record(&self, endpoint: &str, secret: &str, body: &str, seconds: u64, before: Before) -> Record {
         let provider = if endpoint == "scans" { "filesafety" } else { "uploadcare" };
         let received_at = self.begin + Duration::from_secs(seconds);
         let (verified, provider) = proven(endpoint, provider, secret, body.as_bytes(), received_at);
@@ -67,9 +79,7 @@ impl Past {
             }
             Before::Quarantined(reason) => Event::quarantined(Fault { reason, detail: "an older rule".into() }),
         };
-        let record = encode(verified, provider, event, &self.stage.encoding);
-        self.stage.store(std::slice::from_ref(&record));
-        record.id
+        encode(verified, provider, event, &self.stage.encoding)
     }
 
     /// Stores a photo that today's version can read.
@@ -77,10 +87,38 @@ impl Past {
         self.store("photos", SECRETS[0].1, &photo(uuid), seconds, before)
     }
 
+    /// Stores this many quarantined photos, a second apart. Returns their ids.
+    pub fn photos(&self, number: u64) -> Vec<String> {
+        let before = Before::Quarantined(FaultReason::NotJson);
+        let record = |number: u64| self.record("photos", SECRETS[0].1, &photo(&format!("u{number:05}")), number, before);
+        let records: Vec<Record> = (0..number).map(record).collect();
+        self.stage.store(&records);
+        records.into_iter().map(|record| record.id).collect()
+    }
+
+    /// Stores a quarantined photo with a change that Hookgate would not have made.
+    pub fn changed_photo(&self, uuid: &str, seconds: u64, change: impl FnOnce(&mut Record)) {
+        let mut record = self.record("photos", SECRETS[0].1, &photo(uuid), seconds, Before::Quarantined(FaultReason::NotJson));
+        change(&mut record);
+        self.stage.store(&[record]);
+    }
+
+    /// Takes the endpoint `scans` out of the configuration.
+    pub fn remove_scans(&self) {
+        let text = std::fs::read_to_string(self.stage.folder.path("hookgate.toml")).expect("text");
+        let (before, _) = text.split_once("[endpoints.scans]").expect("there");
+        self.stage.folder.write("hookgate.toml", before);
+    }
+
     /// Stores a scan, whose proof was a token.
     pub fn scan(&self, id: &str, seconds: u64) -> String {
         let body = format!(r#"{{"event":"scan.complete","scan_id":"{id}","verdict":"clean"}}"#);
-        self.store("scans", SECRETS[1].1, &body, seconds, Before::Quarantined(FaultReason::NoSubject))
+        self.scan_of(&body, seconds, Before::Quarantined(FaultReason::NoSubject))
+    }
+
+    /// Stores a webhook of the endpoint of scans.
+    pub fn scan_of(&self, body: &str, seconds: u64, before: Before) -> String {
+        self.store("scans", SECRETS[1].1, body, seconds, before)
     }
 
     pub fn run(&self, line: &str) -> Finished {

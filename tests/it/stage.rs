@@ -39,6 +39,8 @@ pub struct Stage {
     _mock: Option<Mock>,
     producer: FutureProducer,
     pub folder: Folder,
+    /// The beginning of the topics' names.
+    pub prefix: String,
     pub encoding: Encoding,
     secrets: &'static [(&'static str, &'static str)],
 }
@@ -73,7 +75,7 @@ impl Stage {
         let producer = ClientConfig::new().set("bootstrap.servers", brokers).create().expect("a producer");
         let (topics, framing) = (topics(tables, secrets, prefix), Framing::default());
         let encoding = Encoding { topics, framing, record_bytes_max: 1_000_000, origin: Origin::Webhook };
-        Self { _mock: None, producer, folder, encoding, secrets }
+        Self { _mock: None, producer, folder, prefix: prefix.to_owned(), encoding, secrets }
     }
 
     /// The secret of this name.

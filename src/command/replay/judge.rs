@@ -9,7 +9,7 @@ use crate::{
     event::{self, EventKind, instant},
     http::classify,
     proto,
-    provider::{CredentialSource, Provider},
+    provider::{CredentialSource, Provider, by_name},
     signature::{Keys, Verified},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 pub(super) enum ReplayOutcome {
     /// It has a type now, and goes to the topic of it.
     Passes,
-    /// Its body can still not be mapped, or its type is still unknown.
+    /// Its body can still not be mapped, or its type is still unknown, also if it were proven.
     StillFails,
     /// Its proof was a token, which is not stored.
     NoProof,
@@ -34,6 +34,10 @@ pub(super) enum ReplayOutcome {
     Replayed,
     /// The same delivery is stored twice, and counts once.
     Repeated,
+    /// The record is no event of Hookgate's: its value cannot be decoded, or no header says what it is.
+    NoEvent,
+    /// The event is a sample, or was published by a command: there was no webhook.
+    NoWebhook,
 }
 
 impl ReplayOutcome {
@@ -49,12 +53,14 @@ impl ReplayOutcome {
             Self::NoBody => "body absent",
             Self::Replayed => "already replayed",
             Self::Repeated => "same delivery again",
+            Self::NoEvent => "not an event",
+            Self::NoWebhook => "not a webhook",
         }
     }
 
     /// Returns whether it is left for a person.
     pub(super) fn is_left(self) -> bool {
-        !matches!(self, Self::Passes | Self::Replayed | Self::Repeated)
+        !matches!(self, Self::Passes | Self::Replayed | Self::Repeated | Self::NoWebhook)
     }
 }
 
@@ -87,57 +93,60 @@ impl<'a> Bench<'a> {
         (Self { endpoints, trust }, unreadable)
     }
 
-    /// Returns what today's code makes of a stored event. Nothing is parsed before it is proven, or trusted.
+    /// Returns what today's code makes of a stored event.
+    ///
+    /// What cannot be proven is read as well, and never returned: a record that would still fail with a proof must not send anybody to look
+    /// for an old secret, or to `--trust`.
     pub(super) fn judge(&self, stored: &proto::Event) -> Result<ReadableDelivery, ReplayOutcome> {
-        let (provider, keys) = self.endpoints.get(&*stored.endpoint).ok_or(ReplayOutcome::NoEndpoint)?;
-        if provider.name != stored.provider {
-            return Err(ReplayOutcome::NoEndpoint);
-        }
+        let provider = by_name(&stored.provider).ok_or(ReplayOutcome::NoEndpoint)?;
         let received_at =
             stored.received_at.and_then(instant).filter(|_| !stored.body.is_empty()).ok_or(ReplayOutcome::NoBody)?;
-        let verified = self.prove(stored, received_at, provider, keys)?;
+        let (verified, unproven) = self.prove(stored, received_at, provider);
         let delivery = verified.delivery();
         // The id is over the bytes. This is no proof, but it finds what was put together wrongly.
         if delivery_id(&delivery.endpoint, verified.timestamp_text(), &delivery.body) != stored.id {
             return Err(ReplayOutcome::Altered);
         }
         let event = classify(provider, &verified);
-        if matches!(event.kind, EventKind::Named { .. }) {
-            Ok((verified, provider, event))
-        } else {
-            Err(ReplayOutcome::StillFails)
+        if !matches!(event.kind, EventKind::Named { .. }) {
+            return Err(ReplayOutcome::StillFails);
+        }
+        match unproven {
+            None => Ok((verified, provider, event)),
+            Some(ReplayOutcome::NoProof | ReplayOutcome::OtherProof) if self.trust => Ok((verified, provider, event)),
+            Some(outcome) => Err(outcome),
         }
     }
 
+    /// Verifies a stored event with the secrets of today. Where that fails, returns also why, and the delivery as if it were proven.
     fn prove(
         &self,
         stored: &proto::Event,
         received_at: SystemTime,
         provider: &'static Provider,
-        keys: &Keys,
-    ) -> Result<Verified, ReplayOutcome> {
+    ) -> (Verified, Option<ReplayOutcome>) {
         let proof = stored.proof.clone().unwrap_or_default();
         let value = |name: &&str| proof.headers.iter().find(|it| it.name == **name).map(|it| it.value.clone());
-        let (values, unproven) = match &provider.credential {
-            CredentialSource::UrlToken => (None, ReplayOutcome::NoProof),
-            CredentialSource::Hmac(scheme) => match scheme.headers.iter().map(value).collect::<Option<Vec<String>>>() {
-                Some(values) => (Some(values), ReplayOutcome::OtherProof),
-                None => (None, ReplayOutcome::NoProof),
-            },
+        let values = match &provider.credential {
+            CredentialSource::UrlToken => None,
+            CredentialSource::Hmac(scheme) => scheme.headers.iter().map(value).collect::<Option<Vec<String>>>(),
         };
+        let signed = values.is_some();
+        let unproven = if signed { ReplayOutcome::OtherProof } else { ReplayOutcome::NoProof };
         let delivery = Delivery {
             endpoint: Arc::from(&*stored.endpoint),
-            credential: Credential::Headers(values.clone().unwrap_or_default()),
+            credential: Credential::Headers(values.unwrap_or_default()),
             content_type: stored.content_type.clone(),
             body: stored.body.clone(),
             received_at,
         };
-        if values.is_some()
-            && let Ok(verified) = provider.verify(delivery.clone(), keys)
-        {
-            return Ok(verified);
+        let Some((_, keys)) = self.endpoints.get(&*stored.endpoint).filter(|(it, _)| it.name == provider.name) else {
+            return (provider.trust(delivery, proof), Some(ReplayOutcome::NoEndpoint));
+        };
+        if signed && let Ok(verified) = provider.verify(delivery.clone(), keys) {
+            return (verified, None);
         }
-        if self.trust { Ok(provider.trust(delivery, proof)) } else { Err(unproven) }
+        (provider.trust(delivery, proof), Some(unproven))
     }
 }
 

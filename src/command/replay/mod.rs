@@ -6,9 +6,10 @@ mod plan;
 mod select;
 
 use std::{
-    collections::HashSet,
-    io::{self, BufWriter, Write},
+    collections::{BTreeSet, HashSet},
+    io,
     sync::{Arc, atomic::AtomicBool},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use clap::Args;
@@ -17,7 +18,7 @@ use self::{
     held::{ArrivalPlace, HeldEvent},
     judge::{Bench, ReplayOutcome},
     plan::ReplayPlan,
-    select::Choice,
+    select::{Choice, Search, Sorted},
 };
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure, note,
@@ -32,17 +33,22 @@ use crate::{
     app::topic_table,
     config::{Config, Environment, Kafka, Needs},
     encode::{TopicTable, encode},
-    event::EventKind,
-    kafka::read::Start,
+    event::{EventKind, timestamp},
+    kafka::read::{Start, TopicReader, matches},
     proto::{Event, Origin},
+    provider,
 };
+
+/// How many events are held at least while the topics are read. With a small `--limit` most of them may have been published by earlier runs,
+/// and each look at all topics must get past many of those.
+const HELD_MIN: usize = 10_000;
 
 /// Publish quarantined and unclassified deliveries that this version can read, to the topics of their types.
 ///
 /// Verifies each record again, with the secrets of today and the time at which it arrived, reads it with the code of today, says what would
 /// become of it, and publishes what has a type now, oldest first, after a confirmation. The events keep their ids and have the origin
-/// REPLAYED. What an earlier replay has published is left out. Exits with 0 if nothing is left, with 3 if something is left for a person, and
-/// with 1 if Kafka cannot be used.
+/// REPLAYED. What an earlier replay has published is left out. Exits with 0 if nothing is left, with 3 if something is left for a person or
+/// was named and not found, and with 1 if Kafka cannot be used or the run was stopped.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate replay --since 24h --dry-run
@@ -70,9 +76,6 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     arguments.choice.check()?;
     let config = arguments.source.load(environment, Needs::Cluster)?;
     let format = ReportFormat::of(arguments.format);
-    for doubt in arguments.choice.doubts(&config) {
-        note(&doubt);
-    }
     let (bench, unreadable) = Bench::new(&config, environment, arguments.trust);
     for why in unreadable {
         note(&format!("warning: {why}"));
@@ -94,18 +97,17 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     } else {
         plan.show(&mut io::stdout().lock(), format)?;
     }
-    if plan.left > 0 {
-        note(&format!("{} newer events are left for another run, because of --limit {}", plan.left, arguments.publication.limit));
+    for remark in plan.remarks(&arguments.publication) {
+        note(&remark);
     }
     if acts {
-        if !confirm(&format!("Publish {} events again?", plan.events.len()), arguments.publication.yes)? {
+        let question = format!("Publish {} again?", output::events(plan.events.len()));
+        if !confirm(&question, arguments.publication.yes)? {
             return Err(Failure::Failed("nothing was published".into()));
         }
         replay.publish(&plan.events, format)?;
-    } else {
-        note(&format!("{} events would be published", plan.events.len()));
     }
-    let undone = arguments.publication.dry_run && !plan.events.is_empty();
+    let undone = !acts && !plan.events.is_empty();
     if undone || plan.leaves_something() { Err(Failure::Reported(EXIT_FINDINGS)) } else { Ok(true) }
 }
 
@@ -123,63 +125,78 @@ struct Replay<'a> {
 impl Replay<'_> {
     /// Reads the source topics and the topics that events would go to. Nothing is published.
     ///
-    /// At most `--limit` events are held. What an earlier run has published must not count for that limit, or a second run could never reach
+    /// A bounded number of events is held. What an earlier run has published must not count for `--limit`, or a second run could never reach
     /// what the first one has left: the source topics are read again, from the last event that was held, until there are enough.
     fn plan(&self) -> Result<ReplayPlan, Failure> {
+        let limit = usize::try_from(self.arguments.publication.limit).unwrap_or(usize::MAX);
         let mut plan = ReplayPlan::default();
+        let mut search = Search::new(&self.arguments.choice);
         let mut after: Option<ArrivalPlace> = None;
         let mut taken: HashSet<String> = HashSet::new();
         loop {
             let first = after.is_none();
-            let room = usize::try_from(self.arguments.publication.limit).unwrap_or(usize::MAX) - plan.events.len();
-            let mut held = Oldest::new(room);
-            self.read(&mut |reason, event| {
-                let outcome = self.bench.judge(&event).map_or_else(|outcome| outcome, |_| ReplayOutcome::Passes);
+            let mut reader = self.open(first.then_some(&mut plan))?;
+            let mut held = Oldest::new(limit.max(HELD_MIN));
+            scan::records(&mut reader, &self.stop, &mut |stored, event| {
+                let Some(sorted) = Sorted::of(stored, event).filter(|sorted| search.admits(sorted)) else { return };
+                let Sorted { reason, delivery, .. } = sorted;
+                let judged = delivery.and_then(|event| self.bench.judge(&event).map(|_| event));
                 if first {
-                    plan.count(&reason, outcome, 1);
+                    plan.count(&reason, judged.as_ref().map_or_else(|outcome| *outcome, |_| ReplayOutcome::Passes), 1);
                 }
-                if outcome == ReplayOutcome::Passes && after.as_ref().is_none_or(|after| ArrivalPlace::of(&event) > *after) {
+                if let Ok(event) = judged
+                    && after.as_ref().is_none_or(|after| ArrivalPlace::of(&event) > *after)
+                {
                     held.take(HeldEvent::new(reason, event));
                 }
             })?;
             let (found, left) = held.into_sorted();
             after = found.last().map(|last| ArrivalPlace::of(&last.event)).or(after);
             let replayed = self.replayed(found.iter().map(|held| &held.event))?;
+            plan.left = left;
             for HeldEvent { reason, event, .. } in found {
                 if replayed.contains(&event.id) {
                     plan.correct(&reason, ReplayOutcome::Replayed);
-                } else if taken.insert(event.id.clone()) {
-                    plan.hold(event);
-                } else {
+                } else if !taken.insert(event.id.clone()) {
                     plan.correct(&reason, ReplayOutcome::Repeated);
+                } else if plan.is_full(limit) {
+                    plan.left += 1;
+                } else {
+                    plan.hold(event);
                 }
             }
-            plan.left = left;
-            if left == 0 || plan.is_full(self.arguments.publication.limit) {
+            if left == 0 || plan.is_full(limit) {
+                plan.unmatched = search.unmatched(self.config);
                 return Ok(plan);
             }
         }
     }
 
-    /// Calls `visit` with each chosen record of the source topics, and with why it is there.
-    fn read(&self, visit: &mut dyn FnMut(String, Event)) -> Result<(), Failure> {
-        let choice = &self.arguments.choice;
-        let unclassified = self.config.endpoints.iter().map(|it| EventKind::Unclassified { provider: it.provider.name });
-        let kinds = unclassified.chain([EventKind::Quarantine]);
-        let mut topics: Vec<String> = match &*choice.topics {
-            [] => kinds.map(|kind| self.table.topic(kind).to_string()).collect(),
-            topics => topics.to_vec(),
+    /// Opens the source topics. The first time, the plan gets to know which ones there are.
+    fn open(&self, plan: Option<&mut ReplayPlan>) -> Result<TopicReader, Failure> {
+        let named = &self.arguments.choice.topics;
+        // An endpoint that was removed has left its records where they were, so every provider has a topic here. Those of the configuration
+        // must exist.
+        let needed = self.config.endpoints.iter().map(|it| EventKind::Unclassified { provider: it.provider.name });
+        let needed: BTreeSet<String> = needed.chain([EventKind::Quarantine]).map(|kind| self.config.topics.name(kind)).collect();
+        let others = provider::ALL.iter().map(|it| self.config.topics.name(EventKind::Unclassified { provider: it.name }));
+        let wanted: BTreeSet<String> = match &**named {
+            [] => needed.iter().cloned().chain(others).collect(),
+            named => named.iter().cloned().collect(),
         };
-        topics.sort();
-        topics.dedup();
-        scan::each(&self.kafka, topics, self.start(), &self.stop, &mut |stored, event| {
-            if let Some(reason) = select::reason(stored)
-                && choice.admits(reason, &event)
-            {
-                visit(reason.to_owned(), event);
-            }
-        })
-        .map(drop)
+        let reader = scan::open(&self.kafka, wanted.iter().cloned().collect(), self.start())?;
+        let read = reader.topics();
+        let is_read = |wanted: &&String| read.iter().any(|topic| matches(wanted, topic));
+        if let Some(absent) = named.iter().find(|topic| !is_read(topic)) {
+            return Err(Failure::Failed(format!(
+                "no such topic: {absent}, or it may not be seen; `hookgate topics` lists the configured ones"
+            )));
+        }
+        if let Some(plan) = plan {
+            plan.read = read.iter().map(ToString::to_string).collect();
+            plan.unread = needed.iter().filter(|topic| wanted.contains(*topic) && !is_read(topic)).cloned().collect();
+        }
+        Ok(reader)
     }
 
     /// Returns which of these events an earlier replay has published.
@@ -209,8 +226,15 @@ impl Replay<'_> {
         self.arguments.choice.since.map_or(Start::Beginning, Start::Time)
     }
 
+    /// Returns how `--since` must be written so that a later run begins at the same time: a time span would begin later.
+    fn with_the_same_since(&self) -> String {
+        let since = self.arguments.choice.since.and_then(|since| u64::try_from(since).ok());
+        let time = since.map(|since| timestamp(UNIX_EPOCH + Duration::from_millis(since)));
+        time.map_or_else(String::new, |time| format!(", with --since {time}"))
+    }
+
     fn publish(&self, events: &[Event], format: ReportFormat) -> Result<(), Failure> {
-        let what = format!("replay {} events", events.len());
+        let what = format!("replay {}", output::events(events.len()));
         let run = Run::begin(
             self.config,
             self.environment,
@@ -218,16 +242,19 @@ impl Replay<'_> {
             self.arguments.publication.rate,
             Arc::clone(&self.stop),
         )?;
+        // Each line is written at once: with --rate a run may take hours.
         let records = events.iter().filter_map(|event| {
             let (verified, provider, read) = self.bench.judge(event).ok()?;
             Some(encode(verified, provider, read, &run.encoding))
         });
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = io::stdout().lock();
         let published =
             run.publish(records, &mut |record, acknowledgement| output::published(&mut out, format, record, &acknowledgement));
-        out.flush()?;
         if published.as_ref().map_or(true, |published| published.stopped) {
-            note("run the same command again to go on: what was published is left out then");
+            note(&format!(
+                "run the same command again to go on{}: what was published is left out then",
+                self.with_the_same_since()
+            ));
         }
         let published = published?;
         run.end(published);

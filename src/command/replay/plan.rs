@@ -7,23 +7,36 @@ use std::{
 
 use serde_json::json;
 
-use super::judge::ReplayOutcome;
-use crate::{command::output::ReportFormat, logged::printable, proto::Event};
+use super::{judge::ReplayOutcome, select::Unmatched};
+use crate::{
+    command::{
+        output::{self, ReportFormat},
+        run::Publication,
+    },
+    logged::printable,
+    proto::Event,
+};
 
 /// What a run would publish, and what it would leave.
 #[derive(Debug, Default)]
 pub(super) struct ReplayPlan {
     /// What it would publish, oldest first.
     pub(super) events: Vec<Event>,
-    /// How many newer events are left because of the limit.
+    /// How many newer events are left because of the limits of one run.
     pub(super) left: u64,
+    /// The source topics that were read.
+    pub(super) read: Vec<String>,
+    /// The source topics of this configuration that do not exist, or may not be seen.
+    pub(super) unread: Vec<String>,
+    /// What the flags name and no chosen record has.
+    pub(super) unmatched: Vec<Unmatched>,
     /// The bodies of the events.
     bytes: usize,
     counts: BTreeMap<String, BTreeMap<ReplayOutcome, u64>>,
 }
 
 /// The most bytes of bodies that one run publishes.
-const BYTES_MAX: usize = 256 << 20;
+const BYTES_MAX: usize = 128 << 20;
 
 impl ReplayPlan {
     /// Counts records that are where they are for a reason.
@@ -46,14 +59,39 @@ impl ReplayPlan {
     }
 
     /// Returns whether the run has as much as it may publish.
-    pub(super) fn is_full(&self, limit: u32) -> bool {
-        self.bytes >= BYTES_MAX / 2 || self.events.len() >= usize::try_from(limit).unwrap_or(usize::MAX)
+    pub(super) fn is_full(&self, limit: usize) -> bool {
+        self.bytes >= BYTES_MAX || self.events.len() >= limit
     }
 
     /// Returns whether a person should look, although the run itself works.
     pub(super) fn leaves_something(&self) -> bool {
         let left = |(outcome, records): (&ReplayOutcome, &u64)| outcome.is_left() && *records > 0;
-        self.left > 0 || self.counts.values().flatten().any(left)
+        self.left > 0
+            || !self.unread.is_empty()
+            || self.unmatched.iter().any(|it| it.is_finding)
+            || self.counts.values().flatten().any(left)
+    }
+
+    /// Returns what to say beside the plan, a line each.
+    pub(super) fn remarks(&self, publication: &Publication) -> Vec<String> {
+        let mut remarks = vec![format!("read {}", self.read.join(", "))];
+        remarks.extend(self.unread.iter().map(|topic| format!("there is no topic {topic}, or it may not be seen")));
+        remarks.extend(self.unmatched.iter().map(|it| it.text.clone()));
+        if self.left > 0 {
+            let full = self.bytes >= BYTES_MAX;
+            let limit = if full { "the size of the bodies".to_owned() } else { format!("--limit {}", publication.limit) };
+            remarks.push(format!("{} newer events are left for another run, because of {limit}", self.left));
+        }
+        if self.events.is_empty() {
+            remarks.push(if self.counts.is_empty() {
+                "there is nothing to replay".into()
+            } else {
+                "nothing can be published".into()
+            });
+        } else if publication.dry_run {
+            remarks.push(format!("{} would be published", output::events(self.events.len())));
+        }
+        remarks
     }
 
     /// Prints how many records of each reason have which outcome.
@@ -72,6 +110,9 @@ impl ReplayPlan {
                 )?;
             }
             return out.flush();
+        }
+        if self.counts.is_empty() {
+            return Ok(());
         }
         writeln!(out, "{:16}  {:24}  {:>9}", "reason", "outcome", "records")?;
         for (reason, outcome, records) in rows {

@@ -46,8 +46,13 @@ fn each_filter_takes_and_leaves() {
             origin: Origin::Webhook.into(),
             ..Event::default()
         };
-        assert_eq!(choice(line).admits("unclassified", &event), admitted, "{line}");
-        assert!(!choice(line).admits("unclassified", &Event { origin: Origin::Sample.into(), ..event }), "{line}");
+        let stored = record(&[("ce_type", "hookgate.uploadcare.unclassified")]);
+        let sorted = |event| Sorted::of(&stored, Some(event)).expect("unclassified");
+        assert_eq!(Search::new(&choice(line)).admits(&sorted(event)), admitted, "{line}");
+        // Of what cannot be decoded, the headers say the same, except the type.
+        let more = [("ce_type", "hookgate.uploadcare.unclassified"), ("ce_id", "i1"), ("ce_source", "/hookgate/photos")];
+        let broken = Sorted::of(&record(&more), None).expect("unclassified");
+        assert_eq!(Search::new(&choice(line)).admits(&broken), admitted && !line.contains("--type"), "{line}");
     }
     check("", true);
     check("--since 1760000000500", true);
@@ -65,18 +70,33 @@ fn each_filter_takes_and_leaves() {
     check("--id i2", false);
 }
 
+fn record(headers: &[(&str, &str)]) -> StoredRecord {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), Some(value.as_bytes().to_vec()))).collect();
+    let (topic, key, value) = ("t".into(), None, None);
+    StoredRecord { topic, partition: 0, offset: 0, timestamp_ms: Some(1_760_000_000_500), key, headers, value }
+}
+
 #[test]
-fn only_what_is_quarantined_or_unclassified_has_a_reason() {
-    fn check(headers: &[(&str, &str)], expected: Option<&str>) {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), Some(value.as_bytes().to_vec()))).collect();
-        let (topic, partition, offset, timestamp_ms, key, value) = ("t".into(), 0, 0, None, None, None);
-        assert_eq!(reason(&StoredRecord { topic, partition, offset, timestamp_ms, key, headers, value }), expected);
+fn each_record_has_a_reason_or_a_type() {
+    fn check(headers: &[(&str, &str)], reason: Option<&str>, is_event: bool) {
+        let event = |origin: Origin| Event { id: "i".into(), origin: origin.into(), ..Event::default() };
+        let of = |event: Option<Event>| Sorted::of(&record(headers), event);
+        let outcome = |sorted: Option<Sorted>| sorted.and_then(|it| it.delivery.err());
+        assert_eq!(of(None).map(|it| it.reason).as_deref(), reason, "{headers:?}");
+        assert_eq!(of(Some(event(Origin::Webhook))).map(|it| it.reason).as_deref(), reason, "{headers:?}");
+        let no_event = reason.map(|_| ReplayOutcome::NoEvent);
+        assert_eq!(outcome(of(None)), no_event, "{headers:?}");
+        assert_eq!(outcome(of(Some(event(Origin::Webhook)))), no_event.filter(|_| !is_event), "{headers:?}");
+        for origin in [Origin::Sample, Origin::Recovered, Origin::Replayed] {
+            let expected = if is_event { Some(ReplayOutcome::NoWebhook) } else { no_event };
+            assert_eq!(outcome(of(Some(event(origin)))), expected, "{headers:?}");
+        }
     }
-    check(&[("ce_type", "hookgate.quarantine"), ("hookgate-reason", "not_json")], Some("not_json"));
-    check(&[("ce_type", "hookgate.quarantine")], Some("unknown"));
-    check(&[("ce_type", "hookgate.frameio.unclassified")], Some("unclassified"));
-    check(&[("ce_type", "hookgate.frameio.file.ready")], None);
-    check(&[("ce_type", "other.unclassified")], None);
-    check(&[("hookgate-reason", "not_json")], None);
-    check(&[], None);
+    check(&[("ce_type", "hookgate.quarantine"), ("hookgate-reason", "not_json")], Some("not_json"), true);
+    check(&[("ce_type", "hookgate.quarantine")], Some("unknown"), true);
+    check(&[("ce_type", "hookgate.frameio.unclassified")], Some("unclassified"), true);
+    check(&[("ce_type", "hookgate.frameio.file.ready")], None, false);
+    check(&[("ce_type", "other.unclassified")], Some("unknown"), false);
+    check(&[("hookgate-reason", "not_json")], Some("unknown"), false);
+    check(&[], Some("unknown"), false);
 }
