@@ -12,29 +12,8 @@ use std::{
 
 use crate::{
     harness::{Answer, Daemon, Setup, request, signed, wait_until},
-    support::{Site, assert_503, consume, one_topic_per_provider, prefix, scan, script, topics, variable},
+    support::{Broker, Site, assert_503, consume, one_topic_per_provider, prefix, scan, topics, variable},
 };
-
-/// A broker that only this test uses. It is stopped at the end.
-struct Broker {
-    port: String,
-}
-
-impl Broker {
-    fn start(&self, more: &[&str]) {
-        script("scripts/kafka/broker", &[&["start", "--port", &self.port], more].concat());
-    }
-
-    fn stop(&self) {
-        script("scripts/kafka/broker", &["stop", "--port", &self.port]);
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
 
 /// Delivers one scan after the other until `stop` is set. Returns each answer, and how long it took.
 fn traffic(daemon: &Daemon, stop: &Arc<AtomicBool>) -> thread::JoinHandle<Vec<(Answer, Duration)>> {

@@ -39,6 +39,27 @@ pub fn plain() -> String {
     variable("HOOKGATE_TEST_KAFKA")
 }
 
+/// A broker that only one test uses. It is stopped at the end.
+pub struct Broker {
+    pub port: String,
+}
+
+impl Broker {
+    pub fn start(&self, more: &[&str]) {
+        script("scripts/kafka/broker", &[&["start", "--port", &self.port], more].concat());
+    }
+
+    pub fn stop(&self) {
+        script("scripts/kafka/broker", &["stop", "--port", &self.port]);
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// Returns a prefix for topics that begins with `root`. No other test has it, and no earlier run with the same brokers.
 pub fn prefix(root: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
