@@ -84,6 +84,8 @@ pub struct TopicReader {
     /// How many records are still wanted of each partition that has older ones than where reading began.
     owed: BTreeMap<Partition, u64>,
     missing: Vec<String>,
+    /// All topics of the cluster.
+    known: BTreeSet<String>,
     /// The topics that have deleted records which may be of the time to begin with.
     begins_later: BTreeSet<String>,
     /// A failure that may pass, until [`TopicReader::take_trouble`] returns it.
@@ -141,6 +143,7 @@ impl TopicReader {
             pending,
             owed,
             missing,
+            known: metadata.topics().iter().map(|topic| topic.name().to_owned()).collect(),
             begins_later: BTreeSet::new(),
             trouble: None,
             troubled: None,
@@ -167,6 +170,11 @@ impl TopicReader {
     /// Returns the topics that are read.
     pub fn topics(&self) -> BTreeSet<&str> {
         self.ends.keys().map(|(topic, _)| topic.as_str()).collect()
+    }
+
+    /// Returns whether the cluster had a topic, and this client might see it, when reading began.
+    pub fn exists(&self, topic: &str) -> bool {
+        self.known.contains(topic)
     }
 
     /// Returns the topics that were named and do not exist.

@@ -66,6 +66,16 @@ fn what_has_a_type_now_is_published_once_in_order() {
     assert_eq!(past.replay("--all --endpoint scans --trust", 0), [scan]);
     assert_eq!(past.replay("--all --trust --reason not_json", 3).len(), 1);
     assert_eq!(past.replayed().len(), 5);
+    // Afterwards they ask nobody for a proof.
+    let done = [
+        row("no_subject", "already replayed", 1),
+        row("not_json", "already replayed", 3),
+        row("not_json", "still fails", 1),
+        row("unclassified", "already replayed", 1),
+    ];
+    let mut plan = past.plan("--all", 3);
+    plan.sort();
+    assert_eq!(plan, done);
 }
 
 #[test]
@@ -172,6 +182,21 @@ fn topics_of_removed_endpoints_are_read() {
     assert_eq!(finished.code, Some(3), "{finished:?}");
     assert!(finished.err.contains("there is no topic t.aside, or it may not be seen"), "{finished:?}");
     assert!(finished.err.contains("read t.filesafety.unclassified, t.uploadcare.unclassified"), "{finished:?}");
+}
+
+/// A topic that events would go to, and that is not there, shows before anything is published.
+#[test]
+fn a_topic_to_publish_to_must_be_there() {
+    let past = Past::mock();
+    let text = std::fs::read_to_string(past.stage.folder.path("hookgate.toml")).expect("text");
+    past.stage.folder.write("hookgate.toml", text + "[topics.map]\n\"uploadcare.file.stored\" = \"t.aside\"\n");
+    past.photo("u1", 1, NOT_JSON);
+    let absent = "there is no topic t.aside, or it may not be seen";
+    let looked = past.run("replay --all --dry-run");
+    assert!(looked.code == Some(3) && looked.err.contains(absent), "{looked:?}");
+    let failed = past.run("replay --all --yes");
+    assert!(failed.code == Some(1) && failed.err.contains("there is no topic t.aside"), "{failed:?}");
+    assert!(failed.err.contains("0 were published before"), "{failed:?}");
 }
 
 /// Only what really is left is said to be left.

@@ -93,11 +93,25 @@ impl<'a> Bench<'a> {
         (Self { endpoints, trust }, unreadable)
     }
 
-    /// Returns what today's code makes of a stored event.
-    ///
-    /// What cannot be proven is read as well, and never returned: a record that would still fail with a proof must not send anybody to look
-    /// for an old secret, or to `--trust`.
+    /// Returns what today's code makes of a stored event, if it may be published.
     pub(super) fn judge(&self, stored: &proto::Event) -> Result<ReadableDelivery, ReplayOutcome> {
+        let (readable, unproven) = self.read(stored)?;
+        unproven.map_or(Ok(readable), Err)
+    }
+
+    /// Returns what becomes of a stored event, and its kind if it has a type now, also where it may not be published.
+    pub(super) fn outcome(&self, stored: &proto::Event) -> (ReplayOutcome, Option<EventKind>) {
+        match self.read(stored) {
+            Ok(((_, _, event), unproven)) => (unproven.unwrap_or(ReplayOutcome::Passes), Some(event.kind)),
+            Err(outcome) => (outcome, None),
+        }
+    }
+
+    /// Reads a stored event. Returns also why it may not be published, if it may not.
+    ///
+    /// What cannot be proven is read as well: a record that would still fail with a proof must not send anybody to look for an old secret, or
+    /// to `--trust`.
+    fn read(&self, stored: &proto::Event) -> Result<(ReadableDelivery, Option<ReplayOutcome>), ReplayOutcome> {
         let provider = by_name(&stored.provider).ok_or(ReplayOutcome::NoEndpoint)?;
         let received_at =
             stored.received_at.and_then(instant).filter(|_| !stored.body.is_empty()).ok_or(ReplayOutcome::NoBody)?;
@@ -111,11 +125,8 @@ impl<'a> Bench<'a> {
         if !matches!(event.kind, EventKind::Named { .. }) {
             return Err(ReplayOutcome::StillFails);
         }
-        match unproven {
-            None => Ok((verified, provider, event)),
-            Some(ReplayOutcome::NoProof | ReplayOutcome::OtherProof) if self.trust => Ok((verified, provider, event)),
-            Some(outcome) => Err(outcome),
-        }
+        let trusted = |outcome: &ReplayOutcome| self.trust && *outcome != ReplayOutcome::NoEndpoint;
+        Ok(((verified, provider, event), unproven.filter(|outcome| !trusted(outcome))))
     }
 
     /// Verifies a stored event with the secrets of today. Where that fails, returns also why, and the delivery as if it were proven.

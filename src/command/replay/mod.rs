@@ -12,6 +12,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use clap::Args;
 
 use self::{
@@ -30,9 +31,8 @@ use super::{
     usable_brokers,
 };
 use crate::{
-    app::topic_table,
     config::{Config, Environment, Kafka, Needs},
-    encode::{TopicTable, encode},
+    encode::encode,
     event::{EventKind, timestamp},
     kafka::read::{Start, TopicReader, matches},
     proto::{Event, Origin},
@@ -83,7 +83,6 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let replay = Replay {
         arguments,
         kafka: usable_brokers(&config.kafka)?,
-        table: topic_table(&config),
         config: &config,
         environment,
         bench,
@@ -117,7 +116,6 @@ struct Replay<'a> {
     config: &'a Config,
     environment: &'a Environment,
     kafka: Kafka,
-    table: TopicTable,
     bench: Bench<'a>,
     stop: Arc<AtomicBool>,
 }
@@ -140,32 +138,37 @@ impl Replay<'_> {
             scan::records(&mut reader, &self.stop, &mut |stored, event| {
                 let Some(sorted) = Sorted::of(stored, event).filter(|sorted| search.admits(sorted)) else { return };
                 let Sorted { reason, delivery, .. } = sorted;
-                let judged = delivery.and_then(|event| self.bench.judge(&event).map(|_| event));
+                let (outcome, kind) = delivery.as_ref().map_or_else(|outcome| (*outcome, None), |it| self.bench.outcome(it));
                 if first {
-                    plan.count(&reason, judged.as_ref().map_or_else(|outcome| *outcome, |_| ReplayOutcome::Passes), 1);
+                    plan.count(&reason, outcome, 1);
                 }
-                if let Ok(event) = judged
-                    && after.as_ref().is_none_or(|after| ArrivalPlace::of(&event) > *after)
-                {
-                    held.take(HeldEvent::new(reason, event));
+                let (Ok(mut event), Some(kind)) = (delivery, kind) else { return };
+                let place = ArrivalPlace::of(&event, stored);
+                if after.as_ref().is_none_or(|after| place > *after) {
+                    if outcome != ReplayOutcome::Passes {
+                        // Only its id is needed: an earlier run may have trusted it.
+                        event.body = Bytes::new();
+                    }
+                    held.take(HeldEvent { place, reason, outcome, topic: self.config.topics.name(kind), event });
                 }
             })?;
-            let (found, left) = held.into_sorted();
-            after = found.last().map(|last| ArrivalPlace::of(&last.event)).or(after);
-            let replayed = self.replayed(found.iter().map(|held| &held.event))?;
-            plan.left = left;
-            for HeldEvent { reason, event, .. } in found {
+            let (found, more) = held.into_sorted();
+            after = found.last().map(|last| last.place.clone()).or(after);
+            let passes = found.iter().filter(|it| it.outcome == ReplayOutcome::Passes);
+            plan.absent.extend(passes.map(|it| it.topic.clone()).filter(|topic| !reader.exists(topic)));
+            let replayed = self.replayed(&found, &reader)?;
+            for HeldEvent { reason, outcome, event, .. } in found {
                 if replayed.contains(&event.id) {
-                    plan.correct(&reason, ReplayOutcome::Replayed);
+                    plan.correct(&reason, outcome, ReplayOutcome::Replayed);
+                } else if outcome != ReplayOutcome::Passes {
+                    // It is left for a person.
                 } else if !taken.insert(event.id.clone()) {
-                    plan.correct(&reason, ReplayOutcome::Repeated);
-                } else if plan.is_full(limit) {
-                    plan.left += 1;
-                } else {
+                    plan.correct(&reason, outcome, ReplayOutcome::Repeated);
+                } else if !plan.is_full(limit) {
                     plan.hold(event);
                 }
             }
-            if left == 0 || plan.is_full(limit) {
+            if more == 0 || plan.is_full(limit) {
                 plan.unmatched = search.unmatched(self.config);
                 return Ok(plan);
             }
@@ -194,7 +197,7 @@ impl Replay<'_> {
         }
         if let Some(plan) = plan {
             plan.read = read.iter().map(ToString::to_string).collect();
-            plan.unread = needed.iter().filter(|topic| wanted.contains(*topic) && !is_read(topic)).cloned().collect();
+            plan.absent = needed.iter().filter(|topic| wanted.contains(*topic) && !is_read(topic)).cloned().collect();
         }
         Ok(reader)
     }
@@ -203,18 +206,14 @@ impl Replay<'_> {
     ///
     /// A replayed record has the old time of its delivery and stands where it was written, after newer ones. So the topics are read to their
     /// ends. They can be read from the beginning of the window: a record of that time or later never comes before the first one of it.
-    fn replayed<'e>(&self, events: impl Iterator<Item = &'e Event>) -> Result<HashSet<String>, Failure> {
-        let (mut topics, mut ids) = (HashSet::new(), HashSet::new());
-        for event in events {
-            if let Ok((_, _, read)) = self.bench.judge(event) {
-                topics.insert(self.table.topic(read.kind).to_string());
-                ids.insert(event.id.clone());
-            }
-        }
+    fn replayed(&self, events: &[HeldEvent], source: &TopicReader) -> Result<HashSet<String>, Failure> {
+        let topics: BTreeSet<&str> = events.iter().map(|it| it.topic.as_str()).filter(|topic| source.exists(topic)).collect();
+        let ids: HashSet<&str> = events.iter().map(|it| it.event.id.as_str()).collect();
         let mut found = HashSet::new();
         if !topics.is_empty() {
-            scan::each(&self.kafka, topics.into_iter().collect(), self.start(), &self.stop, &mut |_, event| {
-                if event.origin() == Origin::Replayed && ids.contains(&event.id) {
+            let topics = topics.into_iter().map(str::to_owned).collect();
+            scan::each(&self.kafka, topics, self.start(), &self.stop, &mut |_, event| {
+                if event.origin() == Origin::Replayed && ids.contains(&*event.id) {
                     found.insert(event.id);
                 }
             })?;

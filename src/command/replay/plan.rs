@@ -1,7 +1,7 @@
 //! What a run would do, for people and for programs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
 };
 
@@ -22,12 +22,10 @@ use crate::{
 pub(super) struct ReplayPlan {
     /// What it would publish, oldest first.
     pub(super) events: Vec<Event>,
-    /// How many newer events are left because of the limits of one run.
-    pub(super) left: u64,
     /// The source topics that were read.
     pub(super) read: Vec<String>,
-    /// The source topics of this configuration that do not exist, or may not be seen.
-    pub(super) unread: Vec<String>,
+    /// The topics that should be there and are not, or may not be seen: source topics of this configuration, and those that events go to.
+    pub(super) absent: BTreeSet<String>,
     /// What the flags name and no chosen record has.
     pub(super) unmatched: Vec<Unmatched>,
     /// The bodies of the events.
@@ -44,11 +42,11 @@ impl ReplayPlan {
         *self.counts.entry(reason.to_owned()).or_default().entry(outcome).or_default() += records;
     }
 
-    /// Counts a record that would pass as something else.
-    pub(super) fn correct(&mut self, reason: &str, outcome: ReplayOutcome) {
-        self.count(reason, outcome, 1);
-        if let Some(passes) = self.counts.get_mut(reason).and_then(|counts| counts.get_mut(&ReplayOutcome::Passes)) {
-            *passes = passes.saturating_sub(1);
+    /// Counts a record as something else than before.
+    pub(super) fn correct(&mut self, reason: &str, before: ReplayOutcome, now: ReplayOutcome) {
+        self.count(reason, now, 1);
+        if let Some(records) = self.counts.get_mut(reason).and_then(|counts| counts.get_mut(&before)) {
+            *records = records.saturating_sub(1);
         }
     }
 
@@ -56,6 +54,12 @@ impl ReplayPlan {
     pub(super) fn hold(&mut self, event: Event) {
         self.bytes += event.body.len();
         self.events.push(event);
+    }
+
+    /// Returns how many newer events are left, because one run publishes no more.
+    fn left(&self) -> u64 {
+        let passing: u64 = self.counts.values().filter_map(|counts| counts.get(&ReplayOutcome::Passes)).sum();
+        passing.saturating_sub(self.events.len() as u64)
     }
 
     /// Returns whether the run has as much as it may publish.
@@ -66,8 +70,8 @@ impl ReplayPlan {
     /// Returns whether a person should look, although the run itself works.
     pub(super) fn leaves_something(&self) -> bool {
         let left = |(outcome, records): (&ReplayOutcome, &u64)| outcome.is_left() && *records > 0;
-        self.left > 0
-            || !self.unread.is_empty()
+        self.left() > 0
+            || !self.absent.is_empty()
             || self.unmatched.iter().any(|it| it.is_finding)
             || self.counts.values().flatten().any(left)
     }
@@ -75,12 +79,13 @@ impl ReplayPlan {
     /// Returns what to say beside the plan, a line each.
     pub(super) fn remarks(&self, publication: &Publication) -> Vec<String> {
         let mut remarks = vec![format!("read {}", self.read.join(", "))];
-        remarks.extend(self.unread.iter().map(|topic| format!("there is no topic {topic}, or it may not be seen")));
+        remarks.extend(self.absent.iter().map(|topic| format!("there is no topic {topic}, or it may not be seen")));
         remarks.extend(self.unmatched.iter().map(|it| it.text.clone()));
-        if self.left > 0 {
+        let left = self.left();
+        if left > 0 {
             let full = self.bytes >= BYTES_MAX;
             let limit = if full { "the size of the bodies".to_owned() } else { format!("--limit {}", publication.limit) };
-            remarks.push(format!("{} newer events are left for another run, because of {limit}", self.left));
+            remarks.push(format!("{left} newer events are left for another run, because of {limit}"));
         }
         if self.events.is_empty() {
             remarks.push(if self.counts.is_empty() {
