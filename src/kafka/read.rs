@@ -248,10 +248,17 @@ impl TopicReader {
 
     /// Handles an error of the whole client or of a partition. Returns `Err` only where librdkafka does not go on trying by itself.
     fn fail(&mut self, error: &KafkaError) -> Result<Read, String> {
-        use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve, UnknownTopic, UnknownTopicOrPartition};
+        use RDKafkaErrorCode::{
+            AllBrokersDown, BrokerTransportFailure, GroupAuthorizationFailed, Resolve, TopicAuthorizationFailed, UnknownTopic,
+            UnknownTopicOrPartition,
+        };
         let trouble = match error.rdkafka_error_code() {
-            // Other brokers may still answer.
-            Some(BrokerTransportFailure | Resolve) => return Ok(Read::Nothing),
+            // Other brokers may still answer. librdkafka also looks for the coordinator of the group, which nothing here uses.
+            Some(BrokerTransportFailure | Resolve | GroupAuthorizationFailed) => return Ok(Read::Nothing),
+            Some(TopicAuthorizationFailed) => {
+                let places: Vec<Partition> = self.ends.keys().cloned().collect();
+                return Err(format!("no permission to read all of {}: grant Read on them ({error})", some(&places)));
+            }
             Some(AllBrokersDown) => "no broker answers; still trying".to_owned(),
             Some(UnknownTopicOrPartition | UnknownTopic) if self.caught_up() => format!("a topic has gone ({error})"),
             _ => return Err(error.to_string()),

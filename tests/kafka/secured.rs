@@ -194,6 +194,32 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     }
 }
 
+/// Partitions are assigned, and no group is joined: the permission to read the topics is enough.
+#[test]
+fn reading_topics_needs_no_permission_on_a_group() {
+    let topics = Topics::create();
+    let all = ["--resource-pattern-type", "prefixed", "--topic", &topics.prefix];
+    let site = topics.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD"));
+    let daemon = topics.site(&sasl("SCRAM-SHA-512", "writer", "KAFKA_WRITER_PASSWORD")).serve();
+    daemon.wait_until_ready();
+    assert_eq!(daemon.deliver("filesafety", &scan("read")).status, 200);
+    assert_eq!(daemon.deliver("filesafety", b"not JSON").status, 200);
+    let check = |arguments: &[&str], code: i32, said: &str| {
+        let ran = site.run(arguments);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(format!("{}{}", ran.stdout, ran.stderr).contains(said), "no {said:?} in {ran:?}");
+    };
+    let (tail, replay) = (["tail", "--from-beginning", "--exit"], ["replay", "--all", "--yes"]);
+    grant(&["Describe"], &all);
+    check(&tail, 1, &format!("no permission to read all of {}", topics.prefix));
+    check(&replay, 1, "grant Read on them");
+    grant(&["Read"], &["--topic", &format!("{}filesafety", topics.prefix)]);
+    check(&["tail", &format!("{}filesafety", topics.prefix), "--from-beginning", "--exit"], 0, "\"key\":\"read\"");
+    grant(&["Read"], &all);
+    check(&tail, 0, "\"key\":\"read\"");
+    check(&replay, 3, "still fails");
+}
+
 /// Once the topics are visible, each permission that is still missing is named with the command that grants it.
 #[test]
 fn check_names_each_permission_that_is_missing_for_visible_topics() {
