@@ -13,13 +13,14 @@ use crate::{
 };
 
 /// Beginnings of librdkafka's advice, which names its own keys.
-const ADVICE: [&str; 7] = [
+const ADVICE: [&str; 8] = [
     ": increase receive.message.max.bytes",
     ": client SSL authentication might be required",
     ": broker certificate could not be verified",
     ": connecting to a PLAINTEXT broker listener?",
     ": requesting ApiVersion",
     ": verify that security.protocol",
+    ": probably due to broker version",
     " (after ",
 ];
 
@@ -27,6 +28,9 @@ const NO_TLS: &str = "the port does not speak TLS, which [kafka] security = \"tl
 
 const TLS: &str = "the port closes the connection at the first word, so it probably wants TLS: write security = \"tls\" under [kafka], and [kafka.tls] ca_file where the brokers' authority is not one that the system trusts";
 const SASL: &str = "the port closes the connection at the first question, so it probably wants a user and a password (SASL): write [kafka.sasl] with mechanism, username and password";
+const NOBODY: &str = "nobody answers: are host and port right, and does a firewall drop what is sent there?";
+/// Something took the connection and has not said a word since. librdkafka does not know more than that.
+const SILENT: &str = "the port accepts the connection and does not answer: perhaps the broker is overloaded or still starting, perhaps it is not Kafka; another reason is TLS on one side only (security under [kafka])";
 /// librdkafka's one text for everything that can be wrong with a broker's certificate.
 const UNVERIFIED: &str = "certificate verify failed";
 
@@ -56,7 +60,12 @@ const TEXTS: &[(&str, Meaning)] = &[
         format!("the name {name} is not known: is it written right, and known to the DNS of this machine?")
     }),
     ("Connection refused", |_, _| "nothing listens at this port: are host and port right, and does Kafka run?".into()),
-    ("timed out", |_, _| "nobody answers: are host and port right, and does a firewall drop what is sent there?".into()),
+    ("ApiVersionRequest failed: Local: Timed out", |_, _| SILENT.into()),
+    ("request(s) timed out", |_, _| SILENT.into()),
+    ("timed out in state CONNECT", |_, _| NOBODY.into()),
+    // Every later state has a connection.
+    ("timed out in state ", |_, _| SILENT.into()),
+    ("timed out", |_, _| NOBODY.into()),
     ("ssl.ca.location failed", |kafka, _| {
         format!(
             "[kafka.tls] ca_file{} holds no certificate as PEM; `openssl x509 -inform der -in FILE` makes PEM of DER",

@@ -17,6 +17,24 @@ fn the_texts_are_those_of_the_version_that_is_linked() {
     assert_eq!(librdkafka_version(), "2.12.1");
 }
 
+/// A broker that hangs, a proxy without its server, a listener that waits for TLS: nobody can say which one it is.
+#[test]
+fn a_port_that_never_answers_is_not_explained_as_tls_alone() {
+    for kafka in [kafka(""), kafka("security = \"tls\"")] {
+        for text in [
+            "b:1/bootstrap: ApiVersionRequest failed: Local: Timed out: probably due to broker version < 0.10 (see api.version.request configuration) (after 10007ms in state APIVERSION_QUERY)",
+            "ssl://b:1/bootstrap: Connection setup timed out in state SSL_HANDSHAKE (after 30029ms in state SSL_HANDSHAKE)",
+            "b:1/1: Connection setup timed out in state APIVERSION_QUERY (after 30029ms in state APIVERSION_QUERY)",
+            "b:1/1: 2 request(s) timed out: disconnect (average rtt 1.000ms) (after 61012ms in state UP)",
+        ] {
+            check(&kafka, text, &["accepts the connection and does not answer", "another reason is TLS"]);
+            let meaning = meaning(&kafka, None, text).expect("known");
+            assert!(!meaning.contains("closes") && !meaning.contains("firewall"), "{meaning}");
+        }
+        check(&kafka, "b:1/1: Connection setup timed out in state CONNECT (after 30029ms in state CONNECT)", &["nobody answers"]);
+    }
+}
+
 /// Checks that the meaning of a text has these parts, and names librdkafka's properties only in the quotation.
 #[track_caller]
 fn check(kafka: &Kafka, text: &str, expected: &[&str]) {
