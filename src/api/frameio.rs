@@ -111,11 +111,7 @@ impl<'a, 'w> Frameio<'a, 'w> {
 
     /// Returns the place of the next page in a link, as it stands in a query.
     fn place(&self, path: &str, next: &str) -> Result<String, ApiError> {
-        let relative = if next.starts_with('/') && !next.starts_with("//") { Some(next) } else { self.api.within(next) };
-        let Some(relative) = relative else {
-            return Err(self.api.unusable(path, "names a next page on another host, which is not asked"));
-        };
-        let query = relative.split_once('?').map_or("", |(_, query)| query);
+        let query = self.api.next(path, next)?.split_once('?').map_or("", |(_, query)| query);
         let place = query.split('&').find_map(|part| part.strip_prefix("after="));
         // What is not part of a query would end it.
         let fits = |place: &&str| !place.is_empty() && place.bytes().all(|b| b.is_ascii_graphic() && b != b'#');

@@ -82,8 +82,8 @@ pub enum ApiError {
     Stopped,
 }
 
-/// Waits, and returns whether to go on.
-pub type Wait<'a> = &'a dyn Fn(Duration) -> bool;
+/// Waits, and returns whether to go on. The text says why, in a sentence that stands alone; it is empty where the wait only keeps the pace.
+pub type Wait<'a> = &'a dyn Fn(Duration, &str) -> bool;
 
 /// One provider's API.
 pub struct Api<'a> {
@@ -152,7 +152,7 @@ impl<'a> Api<'a> {
             if attempt >= self.manners.attempts || wait > WAIT_MAX {
                 return Err(error);
             }
-            self.pause(wait)?;
+            self.pause(wait, &error.to_string())?;
             attempt += 1;
         }
     }
@@ -170,7 +170,13 @@ impl<'a> Api<'a> {
             }),
             429 => {
                 let asked = answer.header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-                let wait = asked.map_or_else(|| doubled(self.manners.throttled, attempt), |asked| asked + Duration::from_secs(1));
+                let wait = asked.map_or_else(
+                    || doubled(self.manners.throttled, attempt),
+                    |asked| asked.saturating_add(Duration::from_secs(1)),
+                );
+                let too_long =
+                    format!("; it wants no request for {} s, and the longest wait is {} s", wait.as_secs(), WAIT_MAX.as_secs());
+                let text = if wait > WAIT_MAX { text + &too_long } else { text };
                 Ok((wait, ApiError::Away(text)))
             }
             500..=599 => Ok((doubled(self.manners.faulty, attempt), ApiError::Away(text))),
@@ -203,24 +209,39 @@ impl<'a> Api<'a> {
 
     fn keep_the_pace(&mut self) -> Result<(), ApiError> {
         let due = self.asked.map_or(Duration::ZERO, |asked| self.manners.interval.saturating_sub(asked.elapsed()));
-        self.pause(due)?;
+        self.pause(due, "")?;
         self.asked = Some(Instant::now());
         Ok(())
     }
 
     /// Waits, with up to a tenth more, so that several programs do not come back in step.
-    fn pause(&self, wait: Duration) -> Result<(), ApiError> {
+    fn pause(&self, wait: Duration, why: &str) -> Result<(), ApiError> {
         let mut random = [0; 1];
         // Without randomness the wait is as long as it was asked to be.
         let _unavailable = getrandom::fill(&mut random);
         let wait = wait + wait / 10 * u32::from(random[0]) / 255;
-        if (self.wait)(wait) { Ok(()) } else { Err(ApiError::Stopped) }
+        if (self.wait)(wait, why) { Ok(()) } else { Err(ApiError::Stopped) }
     }
 
-    /// Returns the path and query of an absolute URL that an answer names, if it stays within this API.
-    pub fn within<'u>(&self, url: &'u str) -> Option<&'u str> {
-        let rest = url.strip_prefix(&*self.base_url)?;
-        rest.starts_with('/').then_some(rest)
+    /// Returns the path and query of the next page that an answer to a request for `path` names: those of an absolute URL within this API, or
+    /// those that stand there without a host. Any other address is an error.
+    pub fn next<'u>(&self, path: &str, url: &'u str) -> Result<&'u str, ApiError> {
+        if let Some(within) = url.strip_prefix(&*self.base_url).filter(|rest| rest.starts_with('/')) {
+            return Ok(within);
+        }
+        // A host begins with two slashes, after a scheme or without one. Browsers take a backslash for a slash.
+        let place = url.split(['?', '#']).next().unwrap_or_default();
+        let has_host = place.replace('\\', "/").starts_with("//");
+        let has_scheme = place.split('/').next().is_some_and(|begin| begin.contains(':'));
+        match url {
+            _ if url.trim().is_empty() => Err(self.unusable(path, "names a next page, but its address is empty")),
+            _ if has_host || has_scheme => {
+                let end = url.match_indices(['/', '\\']).nth(2).map_or(place.len(), |(end, _)| end.min(place.len()));
+                let host: String = url[..end].chars().take(WORDS_MAX).collect();
+                Err(self.unusable(path, &format!("names a next page at another address, which is not asked: {host}")))
+            }
+            relative => Ok(relative),
+        }
     }
 }
 

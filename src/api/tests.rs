@@ -44,7 +44,8 @@ fn answer(status: u16, headers: &str, body: &str) -> String {
 fn ask(manners: Manners, answers: Vec<String>) -> (Result<String, ApiError>, Vec<u64>, Vec<String>) {
     let (url, served) = server(answers);
     let waits = RefCell::new(Vec::new());
-    let wait = |wait: Duration| {
+    let wait = |wait: Duration, why: &str| {
+        assert_eq!(why.is_empty(), wait.is_zero(), "{wait:?}: {why}");
         waits.borrow_mut().extend(Some(wait.as_secs()).filter(|wait| *wait > 0));
         true
     };
@@ -80,7 +81,12 @@ fn what_may_help_is_tried_again_and_nothing_else() {
     check(vec![answer(503, "", ""), answer(500, "", ""), good()], Ok("[]"), &[2, 4]);
     check(vec![answer(503, "", "{\"error\":\"upstream\"}"); 3], Err("answered 503: upstream"), &[2, 4]);
     // Longer than a command should wait.
-    check(vec![answer(429, "retry-after: 86400\r\n", "")], Err("answered 429"), &[]);
+    check(
+        vec![answer(429, "retry-after: 86400\r\n", "")],
+        Err("answered 429; it wants no request for 86401 s, and the longest wait is 600 s"),
+        &[],
+    );
+    check(vec![answer(429, &format!("retry-after: {}\r\n", u64::MAX), "")], Err("answered 429; it wants"), &[]);
     // Cut off, which may be a fault of the network.
     check(vec!["HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n[".into(), good()], Ok("[]"), &[2]);
     for status in [400, 401, 403, 404, 422] {
@@ -99,7 +105,7 @@ fn what_may_help_is_tried_again_and_nothing_else() {
 fn a_limit_that_counts_mistakes_is_not_waited_for() {
     let manners = Manners { throttles_mistakes: true, ..MANNERS };
     let (url, served) = server(vec![answer(403, "", ""), answer(429, "", "")]);
-    let wait = |_| true;
+    let wait = |_, _: &str| true;
     let client = Client::new(Duration::from_secs(30), None).expect("a client");
     let mut api = Api::new(client, &url, manners, Vec::new(), &wait);
     let refused = |error: ApiError| matches!(error, ApiError::Refused { .. });
@@ -120,7 +126,7 @@ fn what_may_have_been_started_is_not_started_again() {
     fn check(answers: Vec<String>, expected: fn(&Result<Vec<u8>, ApiError>) -> bool) {
         let (count, (url, served)) = (answers.len(), server(answers));
         let client = Client::new(Duration::from_secs(30), None).expect("a client");
-        let wait = |_| true;
+        let wait = |_, _: &str| true;
         let mut api = Api::new(client, &url, MANNERS, Vec::new(), &wait);
         let came = api.start("/start", Headers::new, b"");
         assert!(expected(&came), "{came:?}");
@@ -145,7 +151,7 @@ fn what_may_have_been_started_is_not_started_again() {
 #[test]
 fn what_has_no_connection_is_tried_again() {
     let waits = RefCell::new(0);
-    let wait = |_| {
+    let wait = |_, _: &str| {
         *waits.borrow_mut() += 1;
         true
     };
@@ -169,7 +175,7 @@ fn no_credential_is_shown() {
 #[test]
 fn a_stop_ends_the_waiting() {
     let (url, served) = server(vec![answer(503, "", "")]);
-    let wait = |wait: Duration| wait.is_zero();
+    let wait = |wait: Duration, _: &str| wait.is_zero();
     let client = Client::new(Duration::from_secs(30), None).expect("a client");
     let mut api = Api::new(client, &url, MANNERS, Vec::new(), &wait);
     assert_eq!(api.get("/", Headers::new), Err(ApiError::Stopped));
@@ -177,18 +183,43 @@ fn a_stop_ends_the_waiting() {
 }
 
 #[test]
-fn a_next_page_stays_on_the_host() {
-    fn check(base: &str, url: &str, within: Option<&str>) {
+fn a_next_page_stays_within_the_api() {
+    #[track_caller]
+    fn check(base: &str, url: &str, expected: Result<&str, &str>) {
         let client = Client::new(Duration::from_secs(1), None).expect("a client");
-        let wait = |_| true;
+        let wait = |_, _: &str| true;
         let api = Api::new(client, base, MANNERS, Vec::new(), &wait);
-        assert_eq!(api.within(url), within, "{base} {url}");
+        match (api.next("/files/", url), expected) {
+            (Ok(next), Ok(expected)) => assert_eq!(next, expected, "{base} {url}"),
+            (Err(error), Err(expected)) => assert!(error.to_string().ends_with(expected), "{base} {url}: {error}"),
+            (next, _) => panic!("{base} {url}: {next:?}"),
+        }
     }
-    check("https://api", "https://api/files/?a=b", Some("/files/?a=b"));
-    check("https://api", "https://api.evil.example/files/", None);
-    check("https://api", "https://api:443/files/", None);
-    check("https://api", "http://api/files/", None);
-    check("https://api", "/files/", None);
+    let base = "https://api";
+    check(base, "https://api/files/?a=b", Ok("/files/?a=b"));
+    check("https://api/v0", "https://api/v0/files/?a=b", Ok("/files/?a=b"));
+    // Without a host, it is the one that was asked.
+    check(base, "/files/?a=b", Ok("/files/?a=b"));
+    check(base, "?a=b", Ok("?a=b"));
+    check(base, "files/?a=b", Ok("files/?a=b"));
+    check(base, "?from=2026-11-22T10:00:00Z", Ok("?from=2026-11-22T10:00:00Z"));
+    check(base, "/files/?next=https://evil.example/", Ok("/files/?next=https://evil.example/"));
+    for nothing in ["", " ", "\t"] {
+        check(base, nothing, Err("names a next page, but its address is empty"));
+    }
+    check(
+        base,
+        "https://api.evil.example/files/?token=t",
+        Err("at another address, which is not asked: https://api.evil.example"),
+    );
+    check(base, "https://api.evil.example?token=t", Err("not asked: https://api.evil.example"));
+    check(base, "https://api@evil.example/", Err("not asked: https://api@evil.example"));
+    check(base, "https://api:443/files/", Err("not asked: https://api:443"));
+    check(base, "http://api/files/", Err("not asked: http://api"));
+    check(base, "//evil.example/files/", Err("not asked: //evil.example"));
+    check(base, "\\\\evil.example/files/", Err("evil.example"));
+    check(base, "file:///etc/passwd", Err("not asked: file://"));
+    check(base, "javascript:alert(1)", Err("not asked: javascript:alert(1)"));
 }
 
 #[test]

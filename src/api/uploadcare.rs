@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::Md5;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use sha1::Sha1;
 use sha2::Digest as _;
 
@@ -34,33 +34,48 @@ struct FilePage<'a> {
     next: Option<String>,
     #[serde(borrow)]
     results: Vec<&'a RawValue>,
+    // The two counts are only hints: `total` was seen to be 0 beside 100 files.
+    #[serde(default)]
+    total: Value,
+    #[serde(default)]
+    totals: Value,
+}
+
+impl FilePage<'_> {
+    /// Returns how many files Uploadcare counts in this listing, whenever they were uploaded.
+    fn counted(&self, removed: bool) -> u64 {
+        let of = |name: &str| self.totals[name].as_u64().unwrap_or_default();
+        let totals = if removed { of("removed") } else { of("stored").saturating_add(of("unstored")) };
+        totals.max(self.total.as_u64().unwrap_or_default())
+    }
 }
 
 /// Reads the files that were uploaded at `from` or later, in the order of their upload, and calls `visit` with each until it returns false.
-/// A file may come twice. Existing and removed files are two listings, which cannot be had together.
+/// A file may come twice. Existing and removed files are two listings, which cannot be had together. Returns why the listing may lack files,
+/// if something in the answers speaks for that.
 pub fn files(
     api: &mut Api<'_>,
     access: &UploadcareApi,
     (removed, from): (bool, SystemTime),
     now: fn() -> SystemTime,
     visit: &mut dyn FnMut(&str) -> Result<bool, ApiError>,
-) -> Result<(), ApiError> {
+) -> Result<Option<String>, ApiError> {
     let (mut after, mut offset, mut first_of_last) = (just_before(from), 0, String::new());
     loop {
         let path = listing(removed, after, offset);
         let answer = api.get(&path, || headers(access, "GET", &path, now()))?;
-        let page: FilePage<'_> =
-            serde_json::from_slice(&answer).map_err(|error| api.unusable(&path, &super::unreadable(&error)))?;
-        if page.next.as_deref().is_some_and(|next| api.within(next).is_none()) {
-            return Err(api.unusable(&path, "names a next page on another host, which is not asked"));
-        }
+        let page = page(api, &path, &answer)?;
+        // The link itself is not followed, but one that leads elsewhere is none of Uploadcare's.
+        page.next.as_deref().map(|next| api.next(&path, next)).transpose()?;
         for file in &page.results {
             if !visit(file.get())? {
-                return Ok(());
+                return Ok(None);
             }
         }
         if page.next.is_none() {
-            return Ok(());
+            let counted = page.counted(removed);
+            let nothing = first_of_last.is_empty() && page.results.is_empty();
+            return if nothing && counted > 0 { contradiction(api, access, (removed, from), counted, now) } else { Ok(None) };
         }
         let (Some(first), Some(last)) = (page.results.first(), page.results.last()) else {
             return Err(api.unusable(&path, "answers with an empty page, and names a next one"));
@@ -80,6 +95,32 @@ pub fn files(
         }
         first.get().clone_into(&mut first_of_last);
     }
+}
+
+fn page<'a>(api: &Api<'_>, path: &str, answer: &'a [u8]) -> Result<FilePage<'a>, ApiError> {
+    serde_json::from_slice(answer).map_err(|error| api.unusable(path, &super::unreadable(&error)))
+}
+
+/// Returns what speaks against a listing without files where Uploadcare counts some: the newest file must be older than the listing begins.
+fn contradiction(
+    api: &mut Api<'_>,
+    access: &UploadcareApi,
+    (removed, from): (bool, SystemTime),
+    counted: u64,
+    now: fn() -> SystemTime,
+) -> Result<Option<String>, ApiError> {
+    let path = format!("/files/?limit=1&ordering=-datetime_uploaded&removed={removed}");
+    let answer = api.get(&path, || headers(access, "GET", &path, now()))?;
+    let newest = page(api, &path, &answer)?.results.first().map(|file| FileHistory::of(file.get()).map(|it| it.uploaded));
+    let kind = if removed { "removed" } else { "existing" };
+    Ok(match newest {
+        Some(Ok(newest)) if newest < from => None,
+        Some(Ok(newest)) => {
+            let (newest, from) = (timestamp(newest), timestamp(from));
+            Some(format!("Uploadcare lists no {kind} file since {from}, but has one that was uploaded at {newest}"))
+        }
+        None | Some(Err(_)) => Some(format!("Uploadcare counts {counted} {kind} files and lists none")),
+    })
 }
 
 /// Returns the latest time before this one that Uploadcare can tell from it.

@@ -89,6 +89,8 @@ enum Failure {
     Usage(String),
     /// The failure has been printed already; only the exit code is left.
     Reported(u8),
+    /// The user has stopped the command before it published anything.
+    Stopped,
     /// The reader of the output has gone, which is not an error.
     OutputClosed,
 }
@@ -113,6 +115,7 @@ impl Failure {
             Self::Configuration { text, .. } => Some((text, EXIT_CONFIGURATION)),
             Self::Usage(text) => Some((text, EXIT_USAGE)),
             Self::Failed(text) => Some((text, EXIT_FAILED)),
+            Self::Stopped => Some(("stopped; nothing was published", EXIT_FAILED)),
             Self::Reported(_) | Self::OutputClosed => None,
         }
     }

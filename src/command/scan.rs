@@ -52,7 +52,7 @@ pub(super) fn records(
     let mut arrived = Instant::now();
     loop {
         if stop.load(Ordering::Relaxed) {
-            return Err(Failure::Failed("stopped; nothing was published".into()));
+            return Err(Failure::Stopped);
         }
         match reader.next(WAIT)? {
             Read::CaughtUp => return Ok(()),
@@ -61,7 +61,7 @@ pub(super) fn records(
                     note(&trouble);
                 }
                 if arrived.elapsed() > PATIENCE {
-                    let text = "Kafka stays away: `hookgate check --cluster` says why; nothing was published";
+                    let text = "Kafka stays away: `hookgate check --cluster` says why";
                     return Err(Failure::Failed(text.into()));
                 }
             }

@@ -25,7 +25,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     let Some(access) = &task.config.recover.filesafety else { return Ok(()) };
     let mut verdicts = BTreeMap::new();
     let uncertain = topics::events(task, &PROVIDER, &mut |event| take(task, &mut verdicts, event))?;
-    let wait = |wait| task.wait(wait);
+    let wait = |wait, why: &str| task.wait(wait, why);
     let mut api = Api::new(task.client()?, &access.base_url, filesafety::MANNERS, vec![access.api_key.clone()], &wait);
     let asked = if task.scans.is_empty() {
         verdicts.retain(|_, verdict| verdict.within);
@@ -42,12 +42,15 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
             verdicts.len()
         ));
     }
-    let (mut open, mut unknown) = (0_u64, 0_u64);
+    let (mut open, mut unknown, mut left_out) = (0_u64, 0_u64, 0_u64);
     for scan_id in &asked {
         // A scan that no topic has can only be one that was named.
         let published = verdicts.get(scan_id);
         let event_type = if published.is_some() { SCAN_VERDICT_UPDATED } else { SCAN_COMPLETE };
-        let Some(row) = comparison.rows.get_mut(event_type) else { continue };
+        let Some(row) = comparison.rows.get_mut(event_type) else {
+            left_out += u64::from(!task.scans.is_empty());
+            continue;
+        };
         match filesafety::scan(&mut api, access, scan_id)? {
             None => unknown += 1,
             Some((ScanState::Open, _)) => open += 1,
@@ -61,7 +64,11 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
         }
     }
     let silent = "scans that no topic has in this time were not looked at: name them, or choose an earlier --lookback";
-    let doubts = [(unknown, "scans are not known to FileSafety"), (open, "scans have not ended yet")];
+    let doubts = [
+        (unknown, "scans are not known to FileSafety"),
+        (open, "scans have not ended yet"),
+        (left_out, "scans were not looked at, because their event is of a type that --types leaves out"),
+    ];
     for (name, row) in &mut comparison.rows {
         if *name == SCAN_VERDICT_UPDATED || !task.scans.is_empty() {
             row.found = Some(row.found.unwrap_or_default());

@@ -56,7 +56,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
             row.found = Some(0);
         }
     }
-    let wait = |wait| task.wait(wait);
+    let wait = |wait, why: &str| task.wait(wait, why);
     let mut api = Api::new(task.client()?, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);
     let from = task.looked_at_since();
     let range = (from, task.window.until);
@@ -103,9 +103,12 @@ fn deleted(
 ) -> Result<(), Failure> {
     let Some(row) = comparison.rows.get_mut(FILE_DELETED) else { return Ok(()) };
     row.unknown.push("FileSpin does not say when an asset was deleted, and nothing of deleted conversions".into());
-    let mut gone = Vec::new();
+    let (mut gone, mut illegible) = (Vec::new(), 0_u64);
     let searched = filespin::assets(api, access, range, true, &mut |asset| {
-        gone.extend(AssetState::of(asset).map(|asset| asset.id));
+        match AssetState::of(asset) {
+            Ok(asset) => gone.push(asset.id),
+            Err(_) => illegible += 1,
+        }
         Ok(())
     });
     match searched {
@@ -115,6 +118,10 @@ fn deleted(
             return Ok(());
         }
         Err(other) => return Err(other.into()),
+    }
+    if illegible > 0 {
+        row.unknown.push(format!("{illegible} assets of the search cannot be read"));
+        comparison.illegible += illegible;
     }
     row.found = Some(gone.len() as u64);
     for id in gone.iter().filter(|id| !published.deleted.contains(*id)) {

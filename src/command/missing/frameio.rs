@@ -55,7 +55,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     let Some(access) = &task.config.recover.frameio else { return Ok(()) };
     let mut published = PublishedActivity::default();
     let uncertain = topics::events(task, &PROVIDER, &mut |event| published.take(event))?;
-    let (wait, client) = (|wait| task.wait(wait), task.client()?);
+    let (wait, client) = (|wait, why: &str| task.wait(wait, why), task.client()?);
     let (secrets, token_url) = match &access.login {
         FrameioLogin::Token(token) => (vec![token.clone()], ""),
         FrameioLogin::Client { secret, token_url, .. } => (vec![secret.clone()], token_url.as_str()),

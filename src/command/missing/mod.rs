@@ -7,15 +7,12 @@ pub(super) mod options;
 pub(super) mod report;
 mod topics;
 mod uploadcare;
+mod waiting;
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
@@ -26,8 +23,8 @@ use crate::{
     provider::{self, Provider},
 };
 
-/// How often a wait looks whether the command should stop.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(super) use waiting::wait;
+
 /// How far before a window something is looked at: the topics for clocks that differ, days for other zones.
 const MARGIN: Duration = Duration::from_secs(2 * 86_400);
 
@@ -173,28 +170,18 @@ impl Task<'_> {
         Ok(api::client(&self.config.recover, self.environment)?)
     }
 
-    /// Waits, and returns whether to go on.
-    fn wait(&self, time: Duration) -> bool {
-        wait(&self.stop, time)
+    /// Waits, and returns whether to go on. The text says why, unless the wait only keeps the pace.
+    fn wait(&self, time: Duration, why: &str) -> bool {
+        wait(&self.stop, time, why)
     }
-}
-
-/// Waits, and returns whether to go on.
-pub(super) fn wait(stop: &AtomicBool, time: Duration) -> bool {
-    let begin = Instant::now();
-    while !stop.load(Ordering::Relaxed) {
-        let left = time.saturating_sub(begin.elapsed());
-        if left.is_zero() {
-            return true;
-        }
-        thread::sleep(left.min(LOOK_EVERY));
-    }
-    false
 }
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            ApiError::Stopped => Self::Stopped,
+            other => Self::Failed(other.to_string()),
+        }
     }
 }
 

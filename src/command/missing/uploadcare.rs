@@ -44,6 +44,8 @@ struct Pass<'a, 't> {
     missing: OnMissing<'a>,
     /// Files that were removed, and so do not say any more whether they were stored within the window.
     silent: u64,
+    /// Why a listing may lack files.
+    contradictions: Vec<String>,
     failure: Option<Failure>,
 }
 
@@ -61,13 +63,14 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
             _ => row.found = Some(0),
         }
     }
-    let wait = |wait| task.wait(wait);
+    let wait = |wait, why: &str| task.wait(wait, why);
     let mut api = Api::new(task.client()?, &access.base_url, uploadcare::MANNERS, vec![access.secret_key.clone()], &wait);
     let from = task.looked_at_since();
-    let mut pass = Pass { task, comparison, known, missing, silent: 0, failure: None };
+    let mut pass = Pass { task, comparison, known, missing, silent: 0, contradictions: Vec::new(), failure: None };
     // A file that is removed between the two listings is in both, and in the other order it would be in neither.
     for removed in [false, true] {
-        uploadcare::files(&mut api, access, (removed, from), task.now, &mut |file| Ok(pass.take(file)))?;
+        let doubt = uploadcare::files(&mut api, access, (removed, from), task.now, &mut |file| Ok(pass.take(file)))?;
+        pass.contradictions.extend(doubt);
         if let Some(failure) = pass.failure.take() {
             return Err(failure);
         }
@@ -121,6 +124,7 @@ impl Pass<'_, '_> {
             if illegible > 0 {
                 row.unknown.push(format!("{illegible} files of the listing cannot be read"));
             }
+            row.unknown.extend_from_slice(&self.contradictions);
             if *name == STORED && self.silent > 0 {
                 row.unknown.push(format!("{} removed files do not say any more when they were stored", self.silent));
             }

@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, config: &Con
         return Err(Failure::Failed("nothing was asked for".into()));
     }
     let stop = watch(EXIT_FAILED)?;
-    let wait = |time| missing::wait(&stop, time);
+    let wait = |time, why: &str| missing::wait(&stop, time, why);
     let client = api::client(&config.recover, environment)?;
     let mut api = Api::new(client, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);
     note(&format!("{} asks FileSpin to send webhooks again, {} requests", who(environment), windows.len()));

@@ -53,6 +53,8 @@ pub struct Project {
     pub stuck: bool,
     /// Whether `total` is 0 whatever there is, which was seen.
     pub total_is_zero: bool,
+    /// The time before which files are counted, but not listed in the order of their upload.
+    pub hidden_until: Option<Micros>,
     /// The webhooks.
     pub webhooks: Vec<Webhook>,
     /// Why the project may have none, if it may not.
@@ -72,6 +74,7 @@ impl Default for Project {
             next_host: None,
             stuck: false,
             total_is_zero: false,
+            hidden_until: None,
             webhooks: Vec::new(),
             no_webhooks: None,
             forbidden_targets: Vec::new(),
@@ -174,6 +177,8 @@ impl Project {
         if descending {
             found.reverse();
         }
+        let counted = found.len();
+        found.retain(|file| descending || self.hidden_until.is_none_or(|hidden| file.uploaded >= hidden));
         // The instant itself is left out.
         found.retain(|file| from.is_none_or(|from| if descending { file.uploaded < from } else { file.uploaded > from }));
         let offset = request.parameter("offset").and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -182,8 +187,18 @@ impl Project {
         let more = offset + page.len() < total;
         let next = page.last().filter(|_| more || self.stuck).map(|last| self.next(request, host, limit, last.uploaded));
         let results: Vec<Value> = page.iter().map(|file| object(file, with_appdata(request))).collect();
-        let total = if self.total_is_zero { 0 } else { total };
-        Reply::json(200, &json!({ "next": next, "previous": null, "total": total, "per_page": limit, "results": results }))
+        // Both counts are of the project's files, whenever they were uploaded.
+        let counted = if self.total_is_zero { 0 } else { counted };
+        let is =
+            |state: fn(&File) -> bool| if self.total_is_zero { 0 } else { self.files.iter().filter(|file| state(file)).count() };
+        let totals = json!({
+            "removed": is(|file| file.removed.is_some()), "stored": is(|file| file.removed.is_none() && file.stored.is_some()),
+            "unstored": is(|file| file.removed.is_none() && file.stored.is_none()),
+        });
+        Reply::json(
+            200,
+            &json!({ "next": next, "previous": null, "total": counted, "totals": totals, "per_page": limit, "results": results }),
+        )
     }
 
     fn next(&self, request: &Request, host: &str, limit: usize, last: Micros) -> String {
