@@ -210,6 +210,14 @@ def week(days=7):
         node = {"namespace": "quiet", "job": "node", "instance": "node", "provider": "uploadcare", "type": "file.deleted"}
         series.add("hookgate_reconcile_missing", node, day * DAY, [0] * (DAY + longer))
         series.add("hookgate_reconcile_unknown", node, day * DAY, [1] * (DAY + longer))
+        # It is written every hour. One night two runs fail.
+        hour = 60 // STEP_MINUTES
+        steps = range(day * DAY, (day + 1) * DAY + longer)
+        bad = range(3 * DAY + 2 * hour, 3 * DAY + 4 * hour)
+        of = {key: node[key] for key in node if key != "type"}
+        last = [bad.start - hour if step in bad else step // hour * hour for step in steps]
+        series.add("hookgate_reconcile_timestamp_seconds", of, day * DAY, [step * STEP_MINUTES * 60 for step in last])
+        series.add("hookgate_reconcile_failed", of, day * DAY, [int(step in bad) for step in steps])
     if days > 4:
         # A longer gap would raise HookgateAbsent.
         series.gap(4 * DAY + 250, 2)

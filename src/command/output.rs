@@ -1,10 +1,11 @@
 //! What the commands that compare and publish have in common in their output.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, StdoutLock, Write};
 
 use clap::ValueEnum;
 use serde_json::json;
 
+use super::note;
 use crate::{encode::Record, kafka::Acknowledgement, logged::printable};
 
 /// The format of a report.
@@ -26,6 +27,36 @@ impl ReportFormat {
 /// Returns a number of events in words: `1 event`, `2 events`.
 pub(super) fn events(number: usize) -> String {
     format!("{number} event{}", if number == 1 { "" } else { "s" })
+}
+
+/// Standard output of a command that must come to its end also where nothing can be printed any more. Each line is written at once: a run may take
+/// hours.
+pub(super) struct Printout {
+    out: StdoutLock<'static>,
+    failure: Option<io::Error>,
+}
+
+impl Printout {
+    pub(super) fn new() -> Self {
+        Self { out: io::stdout().lock(), failure: None }
+    }
+
+    /// Prints something, unless an earlier attempt has failed. [`Self::finish`] reports the first failure, so this one may be passed over.
+    pub(super) fn print(&mut self, print: impl FnOnce(&mut StdoutLock<'static>) -> io::Result<()>) -> io::Result<()> {
+        if self.failure.is_none() {
+            self.failure = print(&mut self.out).err();
+        }
+        self.failure.as_ref().map_or(Ok(()), |error| Err(error.kind().into()))
+    }
+
+    /// Returns whether everything was printed. If not, standard error says why.
+    pub(super) fn finish(mut self) -> bool {
+        let printed = self.print(Write::flush);
+        if let Some(error) = &self.failure {
+            note(&format!("the output cannot be written: {error}"));
+        }
+        printed.is_ok()
+    }
 }
 
 /// Prints that a record was published, and where it is.

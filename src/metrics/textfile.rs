@@ -3,33 +3,156 @@
 use std::{fmt::Write as _, time::SystemTime};
 
 /// The metrics of `hookgate reconcile`: name, and help.
-pub const RECONCILED: [(&str, &str); 3] = [
+pub const RECONCILED: [(&str, &str); 4] = [
     ("hookgate_reconcile_missing", "Events that the provider knows of and the topics do not have."),
     ("hookgate_reconcile_unknown", "1 if not everything about the events of this type can be known."),
     ("hookgate_reconcile_timestamp_seconds", "When the provider was last compared with the topics."),
+    ("hookgate_reconcile_failed", "1 if the last attempt to compare the provider with the topics has failed."),
 ];
 
-/// Returns the file: for each type its provider, its name, how many are missing and whether something cannot be known; and the providers
-/// that were compared at this time.
-pub fn reconciled(types: &[(&str, &str, u64, bool)], providers: &[&str], now: SystemTime) -> String {
-    let [(missing, _), (unknown, _), (time, _)] = RECONCILED;
+/// What a run of `hookgate reconcile` knows of a provider.
+#[derive(Clone, Debug)]
+pub struct ReconciledProvider<'a> {
+    /// The provider's name.
+    pub name: &'a str,
+    /// The types: name, how many events are missing, and whether something cannot be known. None if the provider could not be compared.
+    pub types: Option<Vec<(&'a str, u64, bool)>>,
+}
+
+/// Returns the file. A provider that could not be compared now keeps its lines of `before`, the file of an earlier run, with the old time: an
+/// alert on what is missing must not end because nobody could look.
+pub fn reconciled(providers: &[ReconciledProvider<'_>], before: &str, now: SystemTime) -> String {
+    let [missing, unknown, time, failed] = RECONCILED.map(|(name, _)| name);
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut text = String::new();
     for (name, help) in RECONCILED {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-        for (provider, event_type, number, open) in types {
-            let value = match name {
-                name if name == missing => *number,
-                name if name == unknown => u64::from(*open),
-                _ => continue,
-            };
-            let _ = writeln!(text, "{name}{{provider=\"{provider}\",type=\"{event_type}\"}} {value}");
-        }
-        if name == time {
-            for provider in providers {
-                let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {seconds}");
+        for ReconciledProvider { name: provider, types } in providers {
+            match types {
+                _ if name == failed => {
+                    let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {}", u64::from(types.is_none()));
+                }
+                Some(_) if name == time => {
+                    let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {seconds}");
+                }
+                Some(types) => {
+                    for (event_type, number, open) in types {
+                        let value = if name == missing { *number } else { u64::from(*open) };
+                        debug_assert!(name == missing || name == unknown, "{name} has a value for each type");
+                        let _ = writeln!(text, "{name}{{provider=\"{provider}\",type=\"{event_type}\"}} {value}");
+                    }
+                }
+                None => {
+                    for line in before.lines().filter(|line| is_of(line, name, provider)) {
+                        let _ = writeln!(text, "{line}");
+                    }
+                }
             }
         }
     }
     text
+}
+
+/// Returns whether a line is one that [`reconciled`] writes for this metric and this provider.
+fn is_of(line: &str, name: &str, provider: &str) -> bool {
+    let labels = line.strip_prefix(name).and_then(|rest| rest.strip_prefix('{')?.split_once("} "));
+    let Some((labels, value)) = labels else { return false };
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    let of_provider = match labels.split_once(',') {
+        None => labels == format!("provider=\"{provider}\""),
+        Some((first, second)) => {
+            let event_type = second.strip_prefix("type=\"").and_then(|rest| rest.strip_suffix('"'));
+            first == format!("provider=\"{provider}\"") && event_type.is_some_and(plain)
+        }
+    };
+    of_provider && !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn of<'a>(name: &'a str, types: Option<&[(&'a str, u64, bool)]>) -> ReconciledProvider<'a> {
+        ReconciledProvider { name, types: types.map(<[_]>::to_vec) }
+    }
+
+    /// Returns the lines with values.
+    fn values(text: &str) -> Vec<&str> {
+        text.lines().filter(|line| !line.starts_with('#')).collect()
+    }
+
+    #[test]
+    fn the_file_has_each_provider_and_type() {
+        let types = [("file.deleted", 3, true), ("file.stored", 0, false)];
+        let text = reconciled(&[of("uploadcare", Some(&types)), of("frameio", Some(&[]))], "", at(7));
+        assert!(text.starts_with("# HELP hookgate_reconcile_missing Events that"), "{text}");
+        assert_eq!(text.matches("# TYPE hookgate_reconcile_").count(), RECONCILED.len());
+        assert_eq!(
+            values(&text),
+            [
+                "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} 3",
+                "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.stored\"} 0",
+                "hookgate_reconcile_unknown{provider=\"uploadcare\",type=\"file.deleted\"} 1",
+                "hookgate_reconcile_unknown{provider=\"uploadcare\",type=\"file.stored\"} 0",
+                "hookgate_reconcile_timestamp_seconds{provider=\"uploadcare\"} 7",
+                "hookgate_reconcile_timestamp_seconds{provider=\"frameio\"} 7",
+                "hookgate_reconcile_failed{provider=\"uploadcare\"} 0",
+                "hookgate_reconcile_failed{provider=\"frameio\"} 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_provider_that_fails_keeps_its_last_numbers() {
+        let missing = [("file.deleted", 3, false)];
+        let first = reconciled(&[of("uploadcare", Some(&missing)), of("frameio", Some(&[("file.ready", 0, true)]))], "", at(7));
+        let entries = [("file.ready", 1, true)];
+        let second = reconciled(&[of("uploadcare", None), of("frameio", Some(&entries))], &first, at(8));
+        let expected = [
+            "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} 3",
+            "hookgate_reconcile_missing{provider=\"frameio\",type=\"file.ready\"} 1",
+            "hookgate_reconcile_unknown{provider=\"uploadcare\",type=\"file.deleted\"} 0",
+            "hookgate_reconcile_unknown{provider=\"frameio\",type=\"file.ready\"} 1",
+            "hookgate_reconcile_timestamp_seconds{provider=\"uploadcare\"} 7",
+            "hookgate_reconcile_timestamp_seconds{provider=\"frameio\"} 8",
+            "hookgate_reconcile_failed{provider=\"uploadcare\"} 1",
+            "hookgate_reconcile_failed{provider=\"frameio\"} 0",
+        ];
+        assert_eq!(values(&second), expected);
+        // However often it fails.
+        assert_eq!(reconciled(&[of("uploadcare", None), of("frameio", Some(&entries))], &second, at(8)), second);
+        // One that is not asked any more is gone, and one that has never answered has no numbers.
+        let third = reconciled(&[of("filespin", None)], &second, at(9));
+        assert_eq!(values(&third), ["hookgate_reconcile_failed{provider=\"filespin\"} 1"]);
+    }
+
+    #[test]
+    fn nothing_is_kept_that_hookgate_has_not_written() {
+        fn check(line: &str, kept: bool) {
+            assert_eq!(is_of(line, "hookgate_reconcile_missing", "uploadcare"), kept, "{line}");
+        }
+        check("hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} 3", true);
+        for line in [
+            "",
+            "hookgate_reconcile_missing",
+            "hookgate_reconcile_missing 3",
+            "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"}",
+            "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} ",
+            "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} 3 1234",
+            "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} NaN",
+            "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"a\",type=\"b\"} 3",
+            "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"a\\\"b\"} 3",
+            "hookgate_reconcile_missing{provider=\"frameio\",type=\"file.deleted\"} 3",
+            "hookgate_reconcile_unknown{provider=\"uploadcare\",type=\"file.deleted\"} 3",
+            "node_load1{provider=\"uploadcare\",type=\"file.deleted\"} 3",
+        ] {
+            check(line, false);
+        }
+    }
 }

@@ -103,6 +103,8 @@ pub(super) struct Comparison {
     pub(super) rows: BTreeMap<&'static str, Row>,
     /// How many objects of the API's answers cannot be read.
     pub(super) illegible: u64,
+    /// Whether the topics were looked at; if not, every event of the books counts as missing.
+    pub(super) compared: bool,
 }
 
 impl Comparison {
@@ -143,7 +145,7 @@ pub(super) type OnMissing<'a> = &'a mut dyn FnMut(Occurrence<'_>) -> Result<(), 
 impl Task<'_> {
     /// Compares the books of a provider with the topics.
     pub(super) fn compare(&self, provider: &'static Provider, missing: OnMissing<'_>) -> Result<Comparison, Failure> {
-        let mut comparison = Comparison { provider, rows: self.rows(provider), illegible: 0 };
+        let mut comparison = Comparison { provider, rows: self.rows(provider), illegible: 0, compared: !self.everything };
         match provider.name {
             "filespin" => filespin::compare(self, &mut comparison, missing)?,
             "filesafety" => filesafety::compare(self, &mut comparison, missing)?,

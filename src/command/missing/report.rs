@@ -16,21 +16,21 @@ fn state(row: &Row) -> &'static str {
     }
 }
 
-/// Prints one missing event.
-pub(in crate::command) fn missing(
+/// Prints one event, and in a word what it is: `missing` or `planned`.
+pub(in crate::command) fn event(
     out: &mut impl Write,
     format: ReportFormat,
+    what: &str,
     provider: &Provider,
-    event: Occurrence<'_>,
+    event: &Occurrence<'_>,
 ) -> io::Result<()> {
     let (subject, at) = (printable(event.subject), event.at.map(|at| timestamp(at).to_string()));
     match format {
         ReportFormat::Pretty => {
-            writeln!(out, "missing  {}  {}  {}  {subject}", at.as_deref().unwrap_or("–"), provider.name, event.event_type)
+            writeln!(out, "{what}  {}  {}  {}  {subject}", at.as_deref().unwrap_or("–"), provider.name, event.event_type)
         }
         ReportFormat::Json => {
-            let line =
-                json!({ "missing": { "provider": provider.name, "type": event.event_type, "subject": subject, "time": at } });
+            let line = json!({ what: { "provider": provider.name, "type": event.event_type, "subject": subject, "time": at } });
             writeln!(out, "{line}")
         }
     }
@@ -55,12 +55,15 @@ pub(in crate::command) fn show(
         }
         return out.flush();
     }
-    writeln!(out, "{name}, from {since} to {until}")?;
+    let how = if comparison.compared { "" } else { ", without a look at the topics (--all)" };
+    writeln!(out, "{name}, from {since} to {until}{how}")?;
     let width = comparison.rows.keys().map(|it| it.len()).max().unwrap_or_default();
     writeln!(out, "  {:width$}  {:>9}  {:>9}  {:>9}", "type", "known", "on topics", "missing")?;
     for (event_type, row) in &comparison.rows {
         let number = |of: fn(u64, &Row) -> u64| row.found.map_or_else(|| "–".to_owned(), |found| of(found, row).to_string());
+        let compared = |of: fn(u64, &Row) -> u64| if comparison.compared { number(of) } else { "–".to_owned() };
         let said = match state(row) {
+            _ if !comparison.compared => if row.unknown.is_empty() { "not compared" } else { "cannot know" }.to_owned(),
             "missing" => format!("{} missing", row.missing),
             "complete" => "complete".to_owned(),
             _ => "cannot know".to_owned(),
@@ -70,8 +73,8 @@ pub(in crate::command) fn show(
             out,
             "  {event_type:width$}  {:>9}  {:>9}  {:>9}  {said}{}",
             number(|found, _| found),
-            number(|found, row| found - row.missing),
-            number(|_, row| row.missing),
+            compared(|found, row| found - row.missing),
+            compared(|_, row| row.missing),
             printable(&why),
         )?;
     }

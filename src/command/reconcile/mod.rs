@@ -2,22 +2,19 @@
 
 mod metrics;
 
-use std::{
-    io::{self, BufWriter},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use clap::{Args, builder::PossibleValuesParser};
 
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::{
-        Task, TimeWindow,
+        Occurrence, Task, TimeWindow,
         options::{Scope, endpoints, is_finding, known_types, names, providers},
         report,
     },
     note,
-    output::ReportFormat,
+    output::{Printout, ReportFormat},
     tail::{moment, watch},
 };
 use crate::{
@@ -44,7 +41,7 @@ pub(super) struct Arguments {
     /// The providers to ask; by default all that the configuration names in [recover.PROVIDER].
     #[arg(value_name = "PROVIDER", value_parser = PossibleValuesParser::new(provider::ALL.iter().map(|it| it.name)))]
     providers: Vec<String>,
-    /// Look only for events that came in on this endpoint; by default an event on any endpoint of the provider counts.
+    /// Look only for events that came in on this endpoint, and ask only its provider; by default an event on any endpoint of the provider counts.
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
     /// Begin at a time: 24h or -24h, 2026-11-22T10:00:00Z, 2026-11-22 (UTC), or milliseconds since 1970.
@@ -66,7 +63,10 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let window = TimeWindow::of(arguments.since, arguments.scope.until, arguments.scope.grace, clock::system())?;
     let config = arguments.source.load(environment, Needs::Recovery)?;
-    let providers = providers(&arguments.providers, &config)?;
+    let providers = match arguments.endpoint.as_deref().and_then(|name| config.endpoints.iter().find(|it| &*it.name == name)) {
+        Some(endpoint) if arguments.providers.is_empty() => providers(&[endpoint.provider.name.to_owned()], &config)?,
+        _ => providers(&arguments.providers, &config)?,
+    };
     known_types(&arguments.scope.types, &providers)?;
     known_endpoint(&config, &providers, arguments.endpoint.as_deref())?;
     let format = ReportFormat::of(arguments.format);
@@ -83,35 +83,39 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         stop: watch(EXIT_FAILED)?,
         now: clock::system,
     };
-    let mut out = BufWriter::new(io::stdout().lock());
-    let (mut comparisons, mut failed) = (Vec::new(), false);
+    let mut out = Printout::new();
+    let (mut results, mut stopped) = (Vec::new(), false);
     for provider in providers {
-        let compared = task.compare(provider, &mut |occurrence| {
+        let mut list = |event: Occurrence<'_>| {
             if arguments.list {
-                report::missing(&mut out, format, provider, occurrence)?;
+                let _reported_at_the_end = out.print(|out| report::event(out, format, "missing", provider, &event));
             }
             Ok(())
-        });
-        match compared {
+        };
+        let compared = if stopped { Err(Failure::Stopped) } else { task.compare(provider, &mut list) };
+        match &compared {
             Ok(comparison) => {
-                report::show(&mut out, format, &task.window, &comparison)?;
-                comparisons.push(comparison);
+                let _reported_at_the_end = out.print(|out| report::show(out, format, &task.window, comparison));
             }
-            Err(Failure::Failed(text)) => {
-                note(&text);
-                failed = true;
+            Err(Failure::Stopped) if stopped => {}
+            Err(Failure::Stopped) => {
+                note("stopped before its end");
+                stopped = true;
             }
-            Err(other) => return Err(other),
+            Err(other) => other.unsaid().iter().for_each(|(text, _)| note(text)),
         }
+        results.push((provider, compared.ok()));
     }
-    drop(out);
+    // The numbers are right also where nobody could be shown them.
+    let printed = out.finish();
     if let Some(file) = &arguments.metrics {
-        metrics::write(file, &comparisons, clock::system())?;
+        metrics::write(file, &results, clock::system())?;
     }
-    if failed {
+    if !printed || results.iter().any(|(_, comparison)| comparison.is_none()) {
         return Ok(false);
     }
-    if comparisons.iter().any(|comparison| is_finding(comparison, &arguments.scope.types)) {
+    let mut comparisons = results.iter().filter_map(|(_, comparison)| comparison.as_ref());
+    if comparisons.any(|comparison| is_finding(comparison, &arguments.scope.types)) {
         return Err(Failure::Reported(EXIT_FINDINGS));
     }
     Ok(true)

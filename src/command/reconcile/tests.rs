@@ -49,7 +49,7 @@ fn the_window_ends_before_what_is_under_way() {
 fn a_finding_is_what_a_person_should_see() {
     fn check(row: Row, named: &[&str], finding: bool) {
         let provider = provider::by_name("uploadcare").expect("known");
-        let comparison = Comparison { provider, rows: [("file.deleted", row)].into(), illegible: 0 };
+        let comparison = Comparison { provider, rows: [("file.deleted", row)].into(), illegible: 0, compared: true };
         let named: Vec<String> = named.iter().map(ToString::to_string).collect();
         assert_eq!(is_finding(&comparison, &named), finding);
     }
@@ -72,7 +72,7 @@ fn the_report_says_what_is_known() {
         ("file.stored", row(Some(988), 18, &[])),
         ("file.uploaded", row(Some(1204), 0, &[])),
     ];
-    let comparison = Comparison { provider, rows: rows.into(), illegible: 0 };
+    let comparison = Comparison { provider, rows: rows.into(), illegible: 0, compared: true };
     let window = TimeWindow { since: UNIX_EPOCH + Duration::from_secs(10), until: UNIX_EPOCH + Duration::from_secs(3610) };
     let shown = |format| {
         let mut out = Vec::new();
@@ -93,23 +93,6 @@ fn the_report_says_what_is_known() {
     let states: Vec<&str> = lines.iter().filter_map(|line| line["state"].as_str()).collect();
     assert_eq!(states, ["unknown", "unknown", "missing", "complete"]);
     assert_eq!((&lines[2]["on_topics"], &lines[1]["missing"]), (&970.into(), &serde_json::Value::Null));
-}
-
-#[test]
-fn the_metrics_are_those_of_the_comparison() {
-    let types = [("uploadcare", "file.deleted", 3, true), ("uploadcare", "file.stored", 0, false)];
-    let text = crate::metrics::textfile::reconciled(&types, &["uploadcare"], UNIX_EPOCH + Duration::from_secs(7));
-    for line in [
-        "# TYPE hookgate_reconcile_missing gauge",
-        "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} 3",
-        "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.stored\"} 0",
-        "hookgate_reconcile_unknown{provider=\"uploadcare\",type=\"file.deleted\"} 1",
-        "hookgate_reconcile_unknown{provider=\"uploadcare\",type=\"file.stored\"} 0",
-        "hookgate_reconcile_timestamp_seconds{provider=\"uploadcare\"} 7",
-    ] {
-        assert!(text.lines().any(|it| it == line), "{line} is not in {text}");
-    }
-    assert_eq!(text.lines().count(), 6 + 5);
 }
 
 #[test]
