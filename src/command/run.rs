@@ -72,8 +72,10 @@ pub(super) struct Run {
 pub(super) struct Published {
     /// How many records Kafka has acknowledged.
     pub(super) records: u64,
-    /// Whether the user has stopped the run before its end.
+    /// Whether the user has stopped the run before its end, or the failure of a report has.
     pub(super) stopped: bool,
+    /// Whether a record could not be reported.
+    pub(super) unreported: bool,
 }
 
 impl Run {
@@ -119,7 +121,7 @@ impl Run {
     }
 
     /// Publishes records in order. Each counts, and is reported to `acknowledged`, when Kafka has acknowledged it. A stop ends it after
-    /// those that are under way; so does a Kafka that stays away, which is an error that says how many were published.
+    /// those that are under way, and so does a report that fails; a Kafka that stays away is an error that says how many were published.
     pub(super) fn publish(
         &self,
         records: impl IntoIterator<Item = Record>,
@@ -129,7 +131,7 @@ impl Run {
         let mut under_way: VecDeque<(Record, Pending)> = VecDeque::new();
         let mut due = Instant::now();
         for mut record in records {
-            if self.stopped() {
+            if self.stopped() || published.unreported {
                 published.stopped = true;
                 break;
             }
@@ -178,11 +180,7 @@ impl Run {
             match sent.and_then(|pending| self.runtime.block_on(self.publisher.wait(pending, self.wait))) {
                 Ok(acknowledgement) => {
                     published.records += 1;
-                    match acknowledged(&record, acknowledgement) {
-                        // Nobody reads the output any more. That ends a run as a signal does: what is under way still counts.
-                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.stop.store(true, Ordering::Relaxed),
-                        result => result?,
-                    }
+                    published.unreported |= acknowledged(&record, acknowledgement).is_err();
                     return Ok(());
                 }
                 Err(error) => self.pause(&record, &error, begin, *published)?,

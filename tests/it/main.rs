@@ -48,6 +48,8 @@ mod overload;
 mod pages;
 mod properties;
 mod recovery;
+mod recovery_output;
+mod recovery_resume;
 #[allow(dead_code, reason = "the tests against a real Kafka use more of it")]
 mod recovery_world;
 mod refusal_limit;

@@ -1,6 +1,6 @@
 //! `hookgate reconcile` and `hookgate recover` where the topics do not matter: what they refuse, and what providers do wrong.
 
-use hookgate_stubs::{Fault, Reply};
+use hookgate_stubs::{Fault, Reply, time::SECOND};
 use serde_json::Value;
 
 use crate::recovery_world::{World, row};
@@ -21,6 +21,48 @@ fn a_page_may_end_between_files_of_one_instant() {
         change(&mut world.stub.books().uploadcare);
         assert_eq!(world.reconcile("uploadcare --types file.uploaded", 3), [row("file.uploaded", "missing", 1300, 1300)]);
     }
+}
+
+/// A listing without files is believed unless Uploadcare itself says otherwise: `total` alone is a hint, which was seen to be 0 beside files.
+#[test]
+fn an_empty_listing_that_contradicts_itself_is_never_complete() {
+    let world = World::mock();
+    let check = |lookback: &str, change: fn(&mut hookgate_stubs::uploadcare::Project), state: &str, why: &str| {
+        change(&mut world.stub.books().uploadcare);
+        let line = format!("recover uploadcare --all --dry-run --types file.uploaded --lookback {lookback} {}", world.window());
+        let finished = world.run(&line);
+        assert_eq!(finished.code, Some(if state == "cannot know" { 3 } else { 0 }), "{finished:?}");
+        assert!(finished.err.contains(state) && finished.err.contains(why), "{state} {why} is not in {finished:?}");
+    };
+    check("24h", |_| {}, "not compared", "");
+    // An old file, which the window does not reach.
+    let old = world.begin - 50 * 3600 * SECOND;
+    world.stub.books().uploadcare.upload(old);
+    check("24h", |_| {}, "not compared", "");
+    check("all", |_| {}, "not compared", "");
+    check(
+        "all",
+        |project| project.hidden_until = Some(i64::MAX),
+        "cannot know",
+        "lists no existing file since 1970-01-01T00:00:00Z, but has one",
+    );
+    // The newest one is older than the listing begins.
+    check("24h", |_| {}, "not compared", "");
+    let lost = world.begin;
+    world.stub.books().uploadcare.upload(lost);
+    check("24h", |_| {}, "cannot know", "lists no existing file since");
+    check("24h", |project| project.total_is_zero = true, "not compared", "");
+    let counted = |total: &str| {
+        let body = format!("{{\"results\":[],\"next\":null,{total}}}").into_bytes();
+        Some(Fault::Instead(Box::new(Reply { status: 200, headers: Vec::new(), body, fault: None })))
+    };
+    let totals = "\"totals\":{\"removed\":0,\"stored\":49,\"unstored\":1}";
+    for total in ["\"total\":50", totals] {
+        world.stub.books().faults = vec![counted(total), counted(total)];
+        check("24h", |_| {}, "cannot know", "Uploadcare counts 50 existing files and lists none");
+    }
+    world.stub.books().faults = vec![counted("\"total\":\"many\""), counted("\"totals\":7")];
+    check("24h", |_| {}, "not compared", "");
 }
 
 #[test]
@@ -60,8 +102,10 @@ fn what_a_provider_does_wrong_is_one_clear_error() {
             books.uploadcare.stuck = true;
             books.uploadcare.next_host = Some("evil.example".into());
         },
-        "names a next page on another host",
+        "names a next page at another address, which is not asked: http://evil.example",
     );
+    let nameless = "{\"results\":[],\"next\":\"\"}";
+    check(&|books| books.faults = vec![instead(200, vec![], nameless)], "names a next page, but its address is empty");
     check(&|books| books.uploadcare.stuck = true, "answers with the same page again and again");
     assert_eq!(world.events(), Vec::<Value>::new());
     // What passes is waited for.
@@ -86,11 +130,19 @@ fn what_cannot_be_meant_is_refused() {
     check("recover uploadcare --since 1h --until 2h", 2, "--since must be before --until");
     check("recover uploadcare --since 1h --until +1h", 2, "--until is in the future");
     check("recover uploadcare --since 1h --types file.delete", 2, "did you mean file.deleted?");
-    check("recover uploadcare --since 1h --endpoint scans", 2, "no such endpoint of uploadcare; there are photos");
+    check(
+        "recover uploadcare --since 1h --endpoint scans",
+        2,
+        "is an endpoint of filesafety, and not of uploadcare; there are photos",
+    );
+    check("recover uploadcare --since 1h --endpoint nobody", 2, "no such endpoint of uploadcare; there are photos");
+    check("reconcile uploadcare frameio --since 1h --endpoint photos", 2, "is an endpoint of uploadcare, and not of frameio");
+    check("recover filesafety --since 1h --all", 2, "--all needs the ids of scans");
+    check("recover filesafety --since 1h --all scn_1 --types scan.verdict_updated", 2, "--types leaves that out");
     check("recover uploadcare --resume frameio/1/2026-11-22T10:00:00Z", 2, "--resume takes what an earlier run has printed");
     world.stub.books().uploadcare.upload(world.begin);
     check(&format!("recover uploadcare {}", world.window()), 2, "There is no terminal to ask on: add --yes, or --dry-run");
-    check(&format!("recover uploadcare {} --dry-run", world.window()), 3, "1 events would be published");
+    check(&format!("recover uploadcare {} --dry-run", world.window()), 3, "1 event would be published");
     // A device would be replaced by the file, and a folder cannot be.
     let metrics = format!("reconcile uploadcare {} --format pretty --metrics {}", world.window(), world.stage.folder.path(""));
     let finished = world.run(&metrics);

@@ -104,7 +104,11 @@ pub(in crate::command) fn endpoints<'a>(
         let known = names(&endpoints);
         endpoints.retain(|it| *it.name == *name);
         if endpoints.is_empty() {
-            return Err(Failure::Usage(format!("--endpoint {name}: no such endpoint of {}; there are {known}", provider.name)));
+            let whose = match config.endpoints.iter().find(|it| *it.name == *name) {
+                Some(other) => format!("is an endpoint of {}, and not of {}", other.provider.name, provider.name),
+                None => format!("no such endpoint of {}", provider.name),
+            };
+            return Err(Failure::Usage(format!("--endpoint {name}: {whose}; there are {known}")));
         }
     }
     Ok(endpoints)

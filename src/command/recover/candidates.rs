@@ -23,6 +23,12 @@ impl Candidate {
         Self { at, event_type, subject: subject.to_owned(), twin, object: object.to_owned() }
     }
 
+    /// Returns the event as it was found.
+    pub(super) fn occurrence(&self) -> Occurrence<'_> {
+        let Self { at, event_type, subject, twin, object } = self;
+        Occurrence { event_type, subject, at: *at, twin: *twin, object }
+    }
+
     /// Candidates are in the order of time; those without a time come first.
     fn order(&self) -> (Option<SystemTime>, &str, &str, u32) {
         (self.at, self.event_type, &self.subject, self.twin)

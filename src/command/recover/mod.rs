@@ -1,20 +1,16 @@
 //! `hookgate recover`: publishes events whose webhooks never arrived, from what the provider's own API says of them.
 
 mod candidates;
+mod cursor;
 mod reissue;
 mod scans;
 
-use std::{
-    io::{self, BufWriter, Write as _},
-    path::PathBuf,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{io, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use clap::{Args, builder::PossibleValuesParser};
 
-use self::candidates::Candidate;
+use self::{candidates::Candidate, cursor::Cursor};
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::{
@@ -24,7 +20,7 @@ use super::{
     },
     note,
     oldest::Oldest,
-    output::{self, ReportFormat},
+    output::{self, Printout, ReportFormat},
     run::{Publication, Run, confirm},
     tail::{moment, watch},
 };
@@ -33,7 +29,7 @@ use crate::{
     config::{Config, EndpointConfig, Environment, Needs},
     delivery::Recovered,
     encode::encode_recovered,
-    event::{Event, EventKind, parse_time, timestamp},
+    event::{Event, EventKind, milliseconds, timestamp},
     proto::Origin,
     provider,
 };
@@ -72,17 +68,20 @@ pub(super) struct Arguments {
     since: Option<i64>,
     #[command(flatten)]
     scope: Scope,
-    /// Publish also what is on the topics already; consumers see the same events again.
+    /// Publish also what is on the topics already, without a look at them; consumers see the same events again.
     #[arg(long)]
     all: bool,
+    /// Print each event that would be published, too: on standard output with --dry-run, else on standard error before the question.
+    #[arg(long)]
+    list: bool,
     #[command(flatten)]
     publication: Publication,
-    /// Go on where another run has stopped: the cursor that it has printed.
+    /// Go on after the last event of another run, with the cursor that it has printed and its other flags.
     #[arg(long, value_name = "CURSOR", conflicts_with = "since")]
     resume: Option<String>,
     /// FileSpin only: ask FileSpin to send its webhooks again, of all assets that were uploaded in the time, to every receiver of the account.
     /// Hookgate publishes nothing itself. A terminal is always asked, with --yes, too.
-    #[arg(long, conflicts_with_all = ["scans", "ids", "endpoint", "types", "lookback", "all", "limit", "rate", "resume"])]
+    #[arg(long, conflicts_with_all = ["scans", "ids", "endpoint", "types", "lookback", "all", "list", "limit", "rate", "resume"])]
     reissue: bool,
     /// By default pretty on a terminal, json elsewhere.
     #[arg(long, value_enum)]
@@ -90,10 +89,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
-    let since = match (&arguments.resume, arguments.since) {
-        (Some(cursor), _) => resumed(cursor, &arguments.provider)?,
-        (None, since) => since.unwrap_or_default(),
-    };
+    let cursor = arguments.resume.as_deref().map(|text| Cursor::read(text, &arguments.provider)).transpose()?;
+    let since = cursor.as_ref().map_or(arguments.since.unwrap_or_default(), |cursor| milliseconds(cursor.since));
     let window = TimeWindow::of(since, arguments.scope.until, arguments.scope.grace, clock::system())?;
     let config = arguments.source.load(environment, Needs::Recovery)?;
     if arguments.reissue {
@@ -117,27 +114,36 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         now: clock::system,
     };
     let mut candidates = Oldest::new(usize::try_from(arguments.publication.limit).unwrap_or(usize::MAX));
-    let comparison = task.compare(endpoint.provider, &mut |event| {
-        candidates.take(Candidate::of(event));
+    let (mut passed, mut unusable) = (0_u64, 0_u64);
+    let comparison = task.compare(endpoint.provider, &mut |found| {
+        let candidate = Candidate::of(found);
+        if cursor.as_ref().is_some_and(|cursor| !cursor.precedes(&found)) {
+            passed += 1;
+        } else if event(endpoint, &candidate).is_none() {
+            // It must not take the place of one that can be published.
+            unusable += 1;
+        } else {
+            candidates.take(candidate);
+        }
         Ok(())
     })?;
     // The plan is for the person who decides; the output is for what was done.
     report::show(&mut io::stderr().lock(), ReportFormat::Pretty, &window, &comparison)?;
-    let (mut candidates, left) = candidates.into_sorted();
-    let found = candidates.len();
-    candidates.retain(|candidate| event(endpoint, candidate).is_some());
-    let unusable = found - candidates.len();
-    let plan = Plan { candidates, left, unusable, comparison };
+    let (candidates, left) = candidates.into_sorted();
+    let plan = Plan { candidates, passed, left, unusable, comparison };
     plan.say(arguments);
+    if arguments.list && !plan.list(arguments, endpoint) {
+        return Ok(false);
+    }
     if !arguments.publication.dry_run && !plan.candidates.is_empty() {
-        let (number, title) = (plan.candidates.len(), endpoint.provider.title);
-        let question = format!("Publish {number} events of {title} for the endpoint {}?", endpoint.name);
+        let (events, title) = (output::events(plan.candidates.len()), endpoint.provider.title);
+        let question = format!("Publish {events} of {title} for the endpoint {}?", endpoint.name);
         if !confirm(&question, arguments.publication.yes)? {
             return Err(Failure::Failed("nothing was published".into()));
         }
         publish(&task, endpoint, &plan.candidates, arguments)?;
         if let (true, Some(last)) = (plan.left > 0, plan.candidates.last()) {
-            go_on(&task, endpoint, last.at.unwrap_or(UNIX_EPOCH));
+            go_on(&task, endpoint, last);
         }
     }
     if plan.leaves_something(arguments) { Err(Failure::Reported(EXIT_FINDINGS)) } else { Ok(true) }
@@ -146,15 +152,20 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
 /// What a run would publish, and what it would leave.
 struct Plan {
     candidates: Vec<Candidate>,
+    /// Older events, which are those of an earlier run.
+    passed: u64,
     /// Newer events beyond the limit.
     left: u64,
     /// Events of which the API says too little.
-    unusable: usize,
+    unusable: u64,
     comparison: Comparison,
 }
 
 impl Plan {
     fn say(&self, arguments: &Arguments) {
+        if self.passed > 0 {
+            note(&format!("{} older events are those of the run before, because of --resume", self.passed));
+        }
         if self.unusable > 0 {
             note(&format!("{} events cannot be made from what the API says", self.unusable));
         }
@@ -164,9 +175,28 @@ impl Plan {
                 self.left, arguments.publication.limit
             ));
         }
-        if arguments.publication.dry_run || self.candidates.is_empty() {
-            note(&format!("{} events would be published", self.candidates.len()));
+        if self.candidates.is_empty() {
+            note("nothing to publish");
+        } else if arguments.publication.dry_run {
+            note(&format!("{} would be published", output::events(self.candidates.len())));
         }
+    }
+
+    /// Prints each event that would be published: where the run only looks, the list is the result, and else it is for the person who decides.
+    /// Returns whether it could be printed.
+    fn list(&self, arguments: &Arguments, endpoint: &EndpointConfig) -> bool {
+        let (provider, format) = (endpoint.provider, ReportFormat::of(arguments.format));
+        if !arguments.publication.dry_run {
+            let mut out = io::stderr().lock();
+            let mut print =
+                |event: &Candidate| report::event(&mut out, ReportFormat::Pretty, "planned", provider, &event.occurrence());
+            return self.candidates.iter().try_for_each(&mut print).is_ok();
+        }
+        let mut out = Printout::new();
+        for event in &self.candidates {
+            let _reported_at_the_end = out.print(|out| report::event(out, format, "planned", provider, &event.occurrence()));
+        }
+        out.finish()
     }
 
     /// Returns whether a person should look, although the run itself has worked.
@@ -187,7 +217,8 @@ impl Plan {
 /// Publishes the events, and says where another run can go on if this one does not reach its end.
 fn publish(task: &Task<'_>, endpoint: &EndpointConfig, candidates: &[Candidate], arguments: &Arguments) -> Result<(), Failure> {
     let format = ReportFormat::of(arguments.format);
-    let what = format!("recover {} for {}, {} events", endpoint.provider.name, endpoint.name, candidates.len());
+    let events = output::events(candidates.len());
+    let what = format!("recover {} for {}, {events}", endpoint.provider.name, endpoint.name);
     let origin = (Origin::Recovered, &*what);
     let run = Run::begin(task.config, task.environment, origin, arguments.publication.rate, Arc::clone(&task.stop))?;
     let records = candidates.iter().filter_map(|candidate| {
@@ -199,24 +230,25 @@ fn publish(task: &Task<'_>, endpoint: &EndpointConfig, candidates: &[Candidate],
         };
         Some(encode_recovered(found, endpoint.provider, event(endpoint, candidate)?, &run.encoding))
     });
-    let (mut out, mut done) = (BufWriter::new(io::stdout().lock()), 0);
+    let (mut out, mut done) = (Printout::new(), 0);
     let published = run.publish(records, &mut |record, acknowledgement| {
         done += 1;
-        output::published(&mut out, format, record, &acknowledgement)
+        out.print(|out| output::published(out, format, record, &acknowledgement))
     });
-    out.flush()?;
-    if done < candidates.len() {
-        let next = candidates[done].at.unwrap_or(UNIX_EPOCH);
-        go_on(task, endpoint, next);
+    let printed = out.finish();
+    match candidates[..done].last() {
+        Some(last) if done < candidates.len() => go_on(task, endpoint, last),
+        _ => {}
     }
     let published = published?;
     run.end(published);
-    if published.stopped { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
+    if published.stopped || !printed { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
 }
 
-/// Says where another run can go on.
-fn go_on(task: &Task<'_>, endpoint: &EndpointConfig, next: SystemTime) {
-    let (cursor, until) = (cursor(endpoint.provider.name, next), timestamp(task.window.until));
+/// Says how another run can go on after this event.
+fn go_on(task: &Task<'_>, endpoint: &EndpointConfig, last: &Candidate) {
+    let cursor = Cursor::after(task.window.since, last).text(endpoint.provider.name);
+    let until = timestamp(task.window.until);
     note(&format!("go on with --resume {cursor} --until {until} and the other flags of this run"));
 }
 
@@ -224,22 +256,6 @@ fn go_on(task: &Task<'_>, endpoint: &EndpointConfig, next: SystemTime) {
 fn event(endpoint: &EndpointConfig, candidate: &Candidate) -> Option<Event> {
     let event = (endpoint.provider.recovered)(candidate.event_type, candidate.object.as_bytes());
     (matches!(event.kind, EventKind::Named { .. }) && event.subject.is_some()).then_some(event)
-}
-
-/// Returns where another run can go on: with the events of this time.
-fn cursor(provider: &str, at: SystemTime) -> String {
-    format!("{provider}/1/{}", timestamp(at))
-}
-
-/// Reads a [`cursor`], as milliseconds since the epoch, rounded down.
-fn resumed(cursor: &str, provider: &str) -> Result<i64, Failure> {
-    let time = cursor.strip_prefix(provider).and_then(|rest| rest.strip_prefix("/1/")).and_then(parse_time);
-    let milliseconds = time.and_then(|time| time.seconds.checked_mul(1000)?.checked_add(i64::from(time.nanos) / 1_000_000));
-    milliseconds.ok_or_else(|| {
-        Failure::Usage(format!(
-            "--resume takes what an earlier run has printed: {provider}/1/ and a time, such as {provider}/1/2026-11-22T10:00:00Z"
-        ))
-    })
 }
 
 /// Returns the endpoint that the webhooks should have come in on.
@@ -254,6 +270,3 @@ fn endpoint<'a>(config: &'a Config, arguments: &Arguments) -> Result<&'a Endpoin
         several => Err(Failure::Usage(format!("--endpoint is missing: {} has {}", provider.name, names(several)))),
     }
 }
-
-#[cfg(test)]
-mod tests;

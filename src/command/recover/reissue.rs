@@ -15,7 +15,7 @@ use crate::{
         CommandResult, EXIT_FAILED, Failure,
         missing::{self, TimeWindow, options::providers},
         note,
-        output::ReportFormat,
+        output::{Printout, ReportFormat},
         run::{can_ask, confirm, who},
         tail::watch,
     },
@@ -48,10 +48,16 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, config: &Con
     let client = api::client(&config.recover, environment)?;
     let mut api = Api::new(client, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);
     note(&format!("{} asks FileSpin to send webhooks again, {} requests", who(environment), windows.len()));
-    let (mut out, format) = (io::stdout().lock(), ReportFormat::of(arguments.format));
+    let (mut out, format) = (Printout::new(), ReportFormat::of(arguments.format));
     for (done, upload) in windows.iter().enumerate() {
         match filespin::reissue(&mut api, access, *upload) {
-            Ok(answer) => accepted(&mut out, format, *upload, &answer)?,
+            Ok(answer) => {
+                let printed = out.print(|out| accepted(out, format, *upload, &answer));
+                if printed.is_err() && done + 1 < windows.len() {
+                    go_on(done + 1, &windows, &ApiError::Stopped);
+                    return Ok(out.finish());
+                }
+            }
             Err(error) => {
                 go_on(done, &windows, &error);
                 return Err(match error {
@@ -62,7 +68,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, config: &Con
         }
     }
     note(&format!("FileSpin has accepted {} requests; it does not say when it has sent the webhooks", windows.len()));
-    Ok(true)
+    Ok(out.finish())
 }
 
 /// Splits a time into windows that FileSpin takes: in whole seconds, and none longer than 7 days. A window begins where the one before it ends,

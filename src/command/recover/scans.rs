@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Arguments;
-use crate::{command::Failure, event::subject};
+use crate::{command::Failure, event::subject, provider::filesafety::SCAN_COMPLETE};
 
 /// The most bytes of a list of ids.
 const BYTES_MAX: u64 = 64 << 20;
@@ -29,6 +29,20 @@ pub(super) fn named(arguments: &Arguments) -> Result<Vec<String>, Failure> {
     }
     if !named.is_empty() && arguments.provider != "filesafety" {
         return Err(Failure::Usage(format!("{} has no scans: ids are for filesafety only", arguments.provider)));
+    }
+    if arguments.all && arguments.provider == "filesafety" {
+        if named.is_empty() {
+            let text = "--all needs the ids of scans, on the command line or with --ids: FileSafety has no list of scans, and --all does not \
+                        look at the topics";
+            return Err(Failure::Usage(text.into()));
+        }
+        let types = &arguments.scope.types;
+        if !types.is_empty() && !types.iter().any(|it| it == SCAN_COMPLETE) {
+            let text = format!(
+                "--all publishes each scan as {SCAN_COMPLETE}, because it does not look at the topics; --types leaves that out"
+            );
+            return Err(Failure::Usage(text));
+        }
     }
     Ok(named)
 }

@@ -24,7 +24,7 @@ use self::{
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure, note,
     oldest::Oldest,
-    output::{self, ReportFormat},
+    output::{self, Printout, ReportFormat},
     run::{Publication, Run, confirm},
     scan,
     tail::watch,
@@ -241,14 +241,15 @@ impl Replay<'_> {
             self.arguments.publication.rate,
             Arc::clone(&self.stop),
         )?;
-        // Each line is written at once: with --rate a run may take hours.
         let records = events.iter().filter_map(|event| {
             let (verified, provider, read) = self.bench.judge(event).ok()?;
             Some(encode(verified, provider, read, &run.encoding))
         });
-        let mut out = io::stdout().lock();
-        let published =
-            run.publish(records, &mut |record, acknowledgement| output::published(&mut out, format, record, &acknowledgement));
+        let mut out = Printout::new();
+        let published = run.publish(records, &mut |record, acknowledgement| {
+            out.print(|out| output::published(out, format, record, &acknowledgement))
+        });
+        let printed = out.finish();
         if published.as_ref().map_or(true, |published| published.stopped) {
             note(&format!(
                 "run the same command again to go on{}: what was published is left out then",
@@ -257,6 +258,6 @@ impl Replay<'_> {
         }
         let published = published?;
         run.end(published);
-        if published.stopped { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
+        if published.stopped || !printed { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
     }
 }

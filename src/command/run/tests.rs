@@ -36,7 +36,7 @@ fn each_record_counts_once_it_is_acknowledged() {
     });
     let expected: Vec<String> = (0..3 * IN_FLIGHT_MAX).map(|number| format!("{number:08}")).collect();
     assert_eq!(keys, expected);
-    assert_eq!(published.expect("published"), Published { records: expected.len() as u64, stopped: false });
+    assert_eq!(published.expect("published"), Published { records: expected.len() as u64, ..Published::default() });
 }
 
 #[test]
@@ -49,7 +49,24 @@ fn a_stop_ends_the_run_after_what_is_under_way() {
         record(&run, number)
     });
     let published = run.publish(records, &mut |_, _| Ok(())).expect("published");
-    assert_eq!(published, Published { records: 10, stopped: true });
+    assert_eq!(published, Published { records: 10, stopped: true, unreported: false });
+}
+
+/// What Kafka has acknowledged is counted, although it could not be reported.
+#[test]
+fn a_report_that_fails_ends_the_run_after_what_is_under_way() {
+    let mock = Mock::start(&["hookgate.uploadcare.file.uploaded".to_owned()]).expect("a cluster");
+    let (config, stop) = (config(mock.brokers()), Arc::<AtomicBool>::default());
+    let run = begin(&config, &stop);
+    let records = (0..3 * IN_FLIGHT_MAX).map(|number| record(&run, number));
+    let mut reported = 0;
+    let published = run.publish(records, &mut |_, _| {
+        reported += 1;
+        if reported > 10 { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    });
+    let published = published.expect("published");
+    assert_eq!((published.stopped, published.unreported, published.records), (true, true, reported));
+    assert!((11..3 * IN_FLIGHT_MAX as u64).contains(&reported), "{reported}");
 }
 
 /// Nobody reads the output any more: the run ends as after a signal, and says how much it has published.
@@ -64,7 +81,7 @@ fn a_closed_output_stops_the_run() {
     assert!(run.publish(Vec::new(), &mut |_, _| Ok(())).is_ok_and(|it| !it.stopped), "nothing is left under way");
     let other = begin(&config, &Arc::default());
     let full = other.publish([record(&other, 0)], &mut |_, _| Err(io::ErrorKind::StorageFull.into()));
-    assert!(matches!(full, Err(Failure::Failed(_))), "{full:?}");
+    assert!(full.as_ref().is_ok_and(|full| full.unreported && full.records == 1), "{full:?}");
 }
 
 /// A stop while Kafka is not reached yet does not blame Kafka.
