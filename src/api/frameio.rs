@@ -40,6 +40,7 @@ const PAGE: usize = 100;
 const LIFETIME: u64 = 86_400;
 /// How long before its end a token is renewed.
 const EARLY: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
 /// What a service asks for.
 const SCOPE: &str = "openid AdobeID frame.s2s.all";
 
@@ -79,18 +80,15 @@ impl<'a, 'w> Frameio<'a, 'w> {
         Self { access, api, tokens, token: None }
     }
 
-    /// Reads the entries of the audit log from one day to another, and calls `visit` with each. Whether the last day is included, and the
-    /// zone of days, are not documented: ask for more days than are wanted. The order of entries is not documented either.
-    pub fn audit_log(
-        &mut self,
-        (first, last): (SystemTime, SystemTime),
-        visit: &mut dyn FnMut(&str) -> Result<(), ApiError>,
-    ) -> Result<(), ApiError> {
+    /// Reads the entries of the audit log of one day, and calls `visit` with each. Whether the last day of a question counts, and the zone of
+    /// days, are not documented: the question is about this day and the next one, and the answer may have entries of both. The order of
+    /// entries is not documented either.
+    pub fn audit_log(&mut self, of: SystemTime, visit: &mut dyn FnMut(&str) -> Result<(), ApiError>) -> Result<(), ApiError> {
         let account = utf8_percent_encode(&self.access.account, NON_ALPHANUMERIC).to_string();
         let base = format!(
             "/v4/accounts/{account}/audit_logs?filters%5Bfrom_date%5D={}&filters%5Bto_date%5D={}&page_size={PAGE}",
-            day(first),
-            day(last)
+            day(of),
+            day(of + DAY)
         );
         let (mut after, mut places) = (None::<String>, HashSet::new());
         loop {
@@ -166,7 +164,7 @@ fn headers(token: &str) -> Headers {
     vec![("authorization", format!("Bearer {token}")), ("api-version", "4.0".into()), ("accept", "application/json".into())]
 }
 
-/// Returns the day of a time, in UTC.
-fn day(time: SystemTime) -> String {
+/// Returns the day of a time, in UTC, as a question names it.
+pub fn day(time: SystemTime) -> String {
     timestamp(time).to_string().chars().take(10).collect()
 }

@@ -1,6 +1,9 @@
 //! `hookgate reconcile` and `hookgate recover` where the topics do not matter: what they refuse, and what providers do wrong.
 
-use hookgate_stubs::{Fault, Reply, time::SECOND};
+use hookgate_stubs::{
+    Fault, Reply,
+    time::{Micros, SECOND, write},
+};
 use serde_json::Value;
 
 use crate::recovery_world::{World, row};
@@ -149,4 +152,82 @@ fn what_cannot_be_meant_is_refused() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.err.contains("is no regular file"), "{finished:?}");
     assert_eq!(world.events(), Vec::<Value>::new());
+}
+
+/// Whether the last day of a question counts, and where days begin, is not documented.
+#[test]
+fn the_audit_log_is_read_day_by_day_whatever_a_day_is() {
+    const DAY: Micros = 86_400 * SECOND;
+    let world = World::mock();
+    let midnight = world.begin / DAY * DAY;
+    let since = midnight - 3 * DAY;
+    {
+        let account = &mut world.stub.books().frameio;
+        let at_borders = [since, midnight - 2 * DAY, midnight - DAY].map(|border| [border - 1, border, border, border + 1]);
+        for at in at_borders.into_iter().flatten().chain([midnight - 1, midnight]) {
+            account.log("comment_updated", ("comment", "c-1"), Some("u-1"), at);
+        }
+        // More than a page on one day, with equal ones on different pages.
+        for number in 0..250 {
+            account.log(
+                "project_updated",
+                ("project", &format!("p-{}", number % 60)),
+                Some("u-2"),
+                midnight - 36 * 3600 * SECOND,
+            );
+        }
+    }
+    let line = format!(
+        "reconcile frameio --types comment.updated,project.updated --since {} --until {}",
+        write(since, 0),
+        write(midnight, 0)
+    );
+    // Neither what is before the first day nor what is at the end of the last one.
+    let rows = [("comment.updated", 12), ("project.updated", 250)];
+    for (last_day_is_left_out, hours) in [(false, -14), (true, 12), (true, 0)] {
+        {
+            let account = &mut world.stub.books().frameio;
+            (account.last_day_is_left_out, account.days_begin_late) = (last_day_is_left_out, hours * 3600 * SECOND);
+        }
+        world.stub.asked();
+        let finished = world.run(&line);
+        assert_eq!(finished.code, Some(3), "{finished:?}");
+        let known = |line: &Value| (line["type"].as_str().expect("a type").to_owned(), line["known"].as_i64().expect("known"));
+        let found: Vec<_> = finished.json_lines().iter().map(known).collect();
+        assert_eq!(found, rows.map(|(name, known)| (name.to_owned(), known)), "{last_day_is_left_out} {hours}");
+    }
+    // A question is about a day and the next one, from the day before the window to the day after it.
+    let mut asked = world.stub.asked();
+    asked.retain(|line| line.contains("/audit_logs?") && !line.contains("&after="));
+    let day = |at: Micros| write(at, 0)[..10].to_owned();
+    let expected = (-1..=4).map(|number| {
+        let (from, to) = (day(since + number * DAY), day(since + (number + 1) * DAY));
+        let account = "a0000000%2D0000%2D4000%2D8000%2D000000000001";
+        format!("GET /v4/accounts/{account}/audit_logs?filters%5Bfrom_date%5D={from}&filters%5Bto_date%5D={to}&page_size=100")
+    });
+    assert_eq!(asked, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_day_that_frameio_does_not_answer_about_costs_no_other_day() {
+    const DAY: Micros = 86_400 * SECOND;
+    let world = World::mock();
+    let midnight = world.begin / DAY * DAY;
+    let no = Reply { status: 422, body: b"{\"errors\":[{\"detail\":\"no such day\"}]}".to_vec(), ..Reply::default() };
+    // A token and four days before it.
+    let mut faults = vec![None; 5];
+    faults.push(Some(Fault::Instead(Box::new(no))));
+    world.stub.books().faults = faults;
+    let finished =
+        world.run(&format!("reconcile frameio --since {} --until {}", write(midnight - 4 * DAY, 0), write(midnight, 0)));
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.err.contains("answered 422: no such day"), "{finished:?}");
+    let until = write(midnight - 3 * DAY, 0);
+    let said = format!("the audit log was read up to the day {}: with --until {until} only", &write(midnight - DAY, 0)[..10]);
+    assert!(finished.err.contains(&said), "{said} is not in {finished:?}");
+    world.stub.asked();
+    let shorter = world.run(&format!("reconcile frameio --since {} --until {until}", write(midnight - 4 * DAY, 0)));
+    assert_eq!(shorter.code, Some(0), "{shorter:?}");
+    let asked = world.stub.asked();
+    assert!(!asked.iter().any(|line| line.contains(&format!("from_date%5D={}", &write(midnight - DAY, 0)[..10]))), "{asked:?}");
 }

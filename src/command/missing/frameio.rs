@@ -1,11 +1,14 @@
 //! Frame.io: its webhooks carry no time and its audit log no ids, so an entry belongs to a delivery with the same type, resource and user
 //! that arrived soon after it. Each delivery is used once.
 
+mod log;
+
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     time::{Duration, SystemTime},
 };
 
+use self::log::Logged;
 use super::{Comparison, Occurrence, OnMissing, Task, topics};
 use crate::{
     api::{
@@ -16,14 +19,13 @@ use crate::{
     config::recover::FrameioLogin,
     event::instant,
     proto::{Event, Origin, event::Payload},
-    provider::frameio::{AuditEntry, Counterpart, PROVIDER, UNLOGGED},
+    provider::frameio::{PROVIDER, UNLOGGED},
 };
 
 /// How long after its entry a delivery may arrive: Frame.io's last attempt is after 4 minutes.
 const WITHIN: Duration = Duration::from_secs(600);
 /// How much earlier than its entry a delivery may seem to arrive: the clocks may differ.
 const SKEW: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(86_400);
 /// How long the log keeps entries, as far as that is documented.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
@@ -41,16 +43,6 @@ struct PublishedActivity {
     ids: HashSet<String>,
 }
 
-/// What the log has.
-#[derive(Default)]
-struct Logged {
-    /// The time of each entry, and its text if that is needed.
-    entries: BTreeMap<Likeness, Vec<(SystemTime, Box<str>)>>,
-    illegible: u64,
-    /// Entries that do not say of which type they are, or of which resources, for each type that they may be.
-    vague: BTreeMap<&'static str, (u64, u64)>,
-}
-
 pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
     let Some(access) = &task.config.recover.frameio else { return Ok(()) };
     let mut published = PublishedActivity::default();
@@ -62,13 +54,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     };
     let tokens = Api::new(client.clone(), token_url, TOKEN_MANNERS, secrets.clone(), &wait);
     let mut api = Frameio::new(access, Api::new(client, &access.base_url, MANNERS, secrets, &wait), tokens);
-    let mut logged = Logged::default();
-    // Days may be those of another zone, and the last one may be left out.
-    let days = (task.window.since - DAY, task.window.until + 2 * DAY);
-    api.audit_log(days, &mut |entry| {
-        logged.take(task, &access.workspaces, entry);
-        Ok(())
-    })?;
+    let mut logged = log::read(task, access, &mut api)?;
     for (name, row) in &mut comparison.rows {
         if UNLOGGED.contains(name) {
             row.unknown.push("Frame.io's audit log has no such entries".into());
@@ -174,39 +160,6 @@ fn unmatched(entries: &[(usize, SystemTime)], arrivals: &mut Vec<SystemTime>) ->
         }
     }
     open
-}
-
-/// Returns an entry without the address of the user, which is nobody's business on the topics.
-fn without_address(entry: &str) -> Box<str> {
-    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(entry).unwrap_or_default();
-    fields.remove("ip_address");
-    serde_json::Value::Object(fields).to_string().into()
-}
-
-impl Logged {
-    fn take(&mut self, task: &Task<'_>, workspaces: &[String], text: &str) {
-        let Ok(entry) = AuditEntry::of(text) else {
-            self.illegible += 1;
-            return;
-        };
-        // The log is that of the whole account, and a webhook is of one workspace.
-        let elsewhere = !entry.workspace_id.is_empty() && !workspaces.is_empty() && !workspaces.contains(&entry.workspace_id);
-        let near = entry.at + WITHIN + SKEW >= task.window.since && entry.at < task.window.until + WITHIN + SKEW;
-        if elsewhere || !near {
-            return;
-        }
-        let within = task.window.holds(entry.at);
-        match Counterpart::of(&entry.event_type, &entry.resource_type) {
-            Counterpart::Webhook(name) => {
-                let text = if task.objects { without_address(text) } else { Box::default() };
-                self.entries.entry((name, entry.resource_id, entry.user_id)).or_default().push((entry.at, text));
-            }
-            Counterpart::OneOf(_) | Counterpart::Several(_) if !within => {}
-            Counterpart::OneOf(types) => types.iter().for_each(|name| self.vague.entry(name).or_default().0 += 1),
-            Counterpart::Several(types) => types.iter().for_each(|name| self.vague.entry(name).or_default().1 += 1),
-            Counterpart::None => {}
-        }
-    }
 }
 
 #[cfg(test)]

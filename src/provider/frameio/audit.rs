@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::event::{instant, parse_time};
 
 /// One entry of the audit log. It has no id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditEntry {
     /// The name of what has happened, in the log's own words.
     pub event_type: String,

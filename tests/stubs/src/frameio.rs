@@ -84,6 +84,8 @@ pub struct Account {
     pub entries: Vec<Entry>,
     /// Whether the last day of a question is left out.
     pub last_day_is_left_out: bool,
+    /// How much later than in UTC a day of a question begins.
+    pub days_begin_late: Micros,
     /// Whether the next page is the same for ever.
     pub stuck: bool,
     /// The URL before the path of the next page.
@@ -111,6 +113,7 @@ impl Default for Account {
             issued: Vec::new(),
             entries: Vec::new(),
             last_day_is_left_out: false,
+            days_begin_late: 0,
             stuck: false,
             next_origin: String::new(),
             workspaces: vec!["a0000000-0000-4000-8000-000000000002".into()],
@@ -182,7 +185,7 @@ impl Account {
     }
 
     fn audit_log(&self, request: &Request) -> Reply {
-        let day = |name: &str| request.parameter(&format!("filters[{name}]")).and_then(read);
+        let day = |name: &str| Some(request.parameter(&format!("filters[{name}]")).and_then(read)? + self.days_begin_late);
         let size = request.parameter("page_size").map_or(Some(50), |text| text.parse::<usize>().ok());
         let Some(size) = size.filter(|size| (1..=100).contains(size)) else { return fault(422, "page_size must be at most 100") };
         let end = day("to_date").map(|day| if self.last_day_is_left_out { day } else { day + 86_400 * SECOND });

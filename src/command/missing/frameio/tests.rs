@@ -109,9 +109,3 @@ fn twins_are_counted_from_zero() {
     let times: Vec<SystemTime> = [1, 2, 2, 2, 3].into_iter().map(at).collect();
     assert_eq!((0..times.len()).map(|place| twin(&times, place)).collect::<Vec<_>>(), [0, 0, 1, 2, 0]);
 }
-
-#[test]
-fn nobodys_address_is_published() {
-    let entry = r#"{"event_type":"x","ip_address":"10.0.0.1","user":{"name":"J","id":1}}"#;
-    assert_eq!(&*without_address(entry), r#"{"event_type":"x","user":{"name":"J","id":1}}"#);
-}

@@ -1,0 +1,139 @@
+//! The audit log, read day by day: no question is about a long time, so no cursor has to last.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use super::{Likeness, SKEW, WITHIN};
+use crate::{
+    api::{
+        ApiError,
+        frameio::{Frameio, day},
+    },
+    command::{Failure, missing::Task, note},
+    config::recover::FrameioApi,
+    event::timestamp,
+    provider::frameio::{AuditEntry, Counterpart},
+};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What the log has.
+#[derive(Default)]
+pub(super) struct Logged {
+    /// The time of each entry, and its text if that is needed.
+    pub(super) entries: BTreeMap<Likeness, Vec<(SystemTime, Box<str>)>>,
+    pub(super) illegible: u64,
+    /// Entries that do not say of which type they are, or of which resources, for each type that they may be.
+    pub(super) vague: BTreeMap<&'static str, (u64, u64)>,
+    answers: Answers,
+}
+
+/// Reads what the log has of a task's window, and of the days beside it: days may be those of another zone, and the last one may be left
+/// out.
+pub(super) fn read(task: &Task<'_>, access: &FrameioApi, api: &mut Frameio<'_, '_>) -> Result<Logged, Failure> {
+    let mut logged = Logged::default();
+    for of in days(task.window.since - DAY, task.window.until + DAY) {
+        logged.answers.next();
+        let read = api.audit_log(of, &mut |entry| {
+            logged.take(task, &access.workspaces, entry);
+            Ok(())
+        });
+        if let Err(error) = read {
+            part(task, of, &error);
+            return Err(error.into());
+        }
+    }
+    Ok(logged)
+}
+
+/// Returns the beginning of each day from one time to another, both days included.
+fn days(from: SystemTime, to: SystemTime) -> impl Iterator<Item = SystemTime> {
+    let number = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / DAY.as_secs();
+    (number(from)..=number(to)).map(|number| UNIX_EPOCH + Duration::from_secs(number * DAY.as_secs()))
+}
+
+/// Says which part of the window needs only the days before one that Frame.io does not answer about.
+fn part(task: &Task<'_>, failed: SystemTime, error: &ApiError) {
+    // For a window that ends here, the last question is about the day before.
+    let until = failed - 2 * DAY;
+    if *error != ApiError::Stopped && until > task.window.since {
+        let (day, until) = (day(failed), timestamp(until));
+        note(&format!("the audit log was read up to the day {day}: with --until {until} only days before it are asked for"));
+    }
+}
+
+/// An entry, or the text of one that cannot be read.
+type LoggedLine = Result<AuditEntry, Box<str>>;
+
+/// Puts the answers about single days together. An entry may come with the question about its day and with the one before. Entries have no
+/// ids and may be equal, so they are counted: there are as many of them as one answer has, at most.
+#[derive(Default)]
+struct Answers {
+    /// How many equal entries the answer before has.
+    before: HashMap<LoggedLine, u32>,
+    /// How many equal entries this answer has so far.
+    now: HashMap<LoggedLine, u32>,
+}
+
+impl Answers {
+    /// Begins the next answer.
+    fn next(&mut self) {
+        self.before = std::mem::take(&mut self.now);
+    }
+
+    /// Returns whether an entry of this answer is not one of the answer before.
+    fn is_new(&mut self, line: &LoggedLine) -> bool {
+        let known = self.before.get(line).copied().unwrap_or_default();
+        let count = self.now.entry(line.clone()).or_default();
+        *count += 1;
+        *count > known
+    }
+}
+
+impl Logged {
+    fn take(&mut self, task: &Task<'_>, workspaces: &[String], text: &str) {
+        let line = AuditEntry::of(text).map_err(|_| Box::from(text));
+        let counts = line.as_ref().map_or(true, |entry| concerns(task, workspaces, entry));
+        if !counts || !self.answers.is_new(&line) {
+            return;
+        }
+        match line {
+            Ok(entry) => self.add(task, entry, text),
+            Err(_) => self.illegible += 1,
+        }
+    }
+
+    fn add(&mut self, task: &Task<'_>, entry: AuditEntry, text: &str) {
+        let within = task.window.holds(entry.at);
+        match Counterpart::of(&entry.event_type, &entry.resource_type) {
+            Counterpart::Webhook(name) => {
+                let text = if task.objects { without_address(text) } else { Box::default() };
+                self.entries.entry((name, entry.resource_id, entry.user_id)).or_default().push((entry.at, text));
+            }
+            Counterpart::OneOf(_) | Counterpart::Several(_) if !within => {}
+            Counterpart::OneOf(types) => types.iter().for_each(|name| self.vague.entry(name).or_default().0 += 1),
+            Counterpart::Several(types) => types.iter().for_each(|name| self.vague.entry(name).or_default().1 += 1),
+            Counterpart::None => {}
+        }
+    }
+}
+
+/// Returns whether an entry is within the window or so near that a delivery within it may be its own, and of the right workspace: the log is
+/// that of the whole account.
+fn concerns(task: &Task<'_>, workspaces: &[String], entry: &AuditEntry) -> bool {
+    let elsewhere = !entry.workspace_id.is_empty() && !workspaces.is_empty() && !workspaces.contains(&entry.workspace_id);
+    let near = entry.at + WITHIN + SKEW >= task.window.since && entry.at < task.window.until + WITHIN + SKEW;
+    near && !elsewhere
+}
+
+/// Returns an entry without the address of the user, which is nobody's business on the topics.
+fn without_address(entry: &str) -> Box<str> {
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(entry).unwrap_or_default();
+    fields.remove("ip_address");
+    serde_json::Value::Object(fields).to_string().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn entry(day: u64, kind: u64) -> String {
+    let at = timestamp(UNIX_EPOCH + (20_000 + u32::try_from(day).expect("few")) * DAY);
+    format!(
+        r#"{{"event_type":"e-{kind}","inserted_at":"{at}","resource_id":"r","resource_type":"t","ip_address":"10.0.0.1","user_id":null}}"#
+    )
+}
+
+/// Asks about each day and the one after it, in any order of entries, and returns what counts, in order.
+fn read(entries: &[(u64, u64)], days: u64, last_day_counts: bool, first_day_counts: bool) -> Vec<String> {
+    let (mut answers, mut counted) = (Answers::default(), Vec::new());
+    for of in 0..days {
+        answers.next();
+        let asked = |day: u64| first_day_counts && day == of || last_day_counts && day == of + 1;
+        let mut answer: Vec<String> =
+            entries.iter().filter(|(day, _)| asked(*day)).map(|(day, kind)| entry(*day, *kind)).collect();
+        // Every other answer is in another order.
+        if of % 2 == 0 {
+            answer.reverse();
+        }
+        counted.extend(answer.into_iter().filter(|text| answers.is_new(&AuditEntry::of(text).map_err(|_| text.as_str().into()))));
+    }
+    counted.sort();
+    counted
+}
+
+proptest! {
+    /// Whatever the first and the last day of a question mean, each entry counts once, and equal ones count as often as they are there.
+    #[test]
+    fn each_entry_of_the_days_counts_once(entries in prop::collection::vec((1_u64..6, 0_u64..3), 0..30)) {
+        let mut all: Vec<String> = entries.iter().map(|(day, kind)| entry(*day, *kind)).collect();
+        all.sort();
+        prop_assert_eq!(&read(&entries, 6, true, true), &all);
+        prop_assert_eq!(&read(&entries, 6, false, true), &all);
+        prop_assert_eq!(&read(&entries, 6, true, false), &all);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_counts_once_too() {
+    let mut answers = Answers::default();
+    let line = |text: &str| AuditEntry::of(text).map_err(|_| Box::from(text));
+    assert_eq!(["{}", "{}", "[]"].map(|text| answers.is_new(&line(text))), [true; 3]);
+    answers.next();
+    assert_eq!(["{}", "[]", "{}", "{}"].map(|text| answers.is_new(&line(text))), [false, false, false, true]);
+    // Two answers have nothing in common but the day between them.
+    answers.next();
+    answers.next();
+    assert!(answers.is_new(&line("{}")));
+}
+
+#[test]
+fn days_are_whole_and_both_ends_count() {
+    fn check(from: u64, to: u64, expected: &[u64]) {
+        let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
+        let found: Vec<_> = days(at(from), at(to)).collect();
+        assert_eq!(found, expected.iter().map(|day| at(day * 86_400)).collect::<Vec<_>>());
+    }
+    check(0, 0, &[0]);
+    check(86_399, 86_400, &[0, 1]);
+    check(86_400, 86_400, &[1]);
+    check(86_400, 3 * 86_400 - 1, &[1, 2]);
+}
+
+#[test]
+fn nobodys_address_is_published() {
+    let entry = r#"{"event_type":"x","ip_address":"10.0.0.1","user":{"name":"J","id":1}}"#;
+    assert_eq!(&*without_address(entry), r#"{"event_type":"x","user":{"name":"J","id":1}}"#);
+}
