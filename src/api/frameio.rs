@@ -1,4 +1,4 @@
-//! Frame.io's API, version 4: access tokens, and the audit log.
+//! Frame.io's API, version 4: access tokens, the audit log, and single files.
 
 use std::{
     collections::HashSet,
@@ -9,14 +9,15 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Api, ApiError, Headers, Manners};
+use super::{Api, ApiError, Headers, Manners, Wait};
 use crate::{
     config::recover::{FrameioApi, FrameioLogin},
     event::timestamp,
+    outbound::Client,
 };
 
 /// The audit log may be read 100 times a minute. Frame.io asks for a wait of 30 s after its own faults.
-pub const MANNERS: Manners = Manners {
+const MANNERS: Manners = Manners {
     title: "Frame.io",
     interval: Duration::from_millis(600),
     attempts: 5,
@@ -25,8 +26,11 @@ pub const MANNERS: Manners = Manners {
     throttles_mistakes: false,
 };
 
+/// Single files may be read 10 times a second.
+const FILE_MANNERS: Manners = Manners { interval: Duration::from_millis(100), ..MANNERS };
+
 /// Adobe's server of tokens.
-pub const TOKEN_MANNERS: Manners = Manners {
+const TOKEN_MANNERS: Manners = Manners {
     title: "Adobe",
     interval: Duration::ZERO,
     throttled: Duration::from_secs(5),
@@ -65,28 +69,79 @@ struct Links {
     next: Option<String>,
 }
 
+/// The answer about one file.
+#[derive(Deserialize)]
+struct FileAnswer<'a> {
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+/// What Frame.io says of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileFound {
+    /// The file, as JSON.
+    Here(String),
+    /// There is no such file, or not any more.
+    Gone,
+    /// The token may not read it.
+    Hidden,
+}
+
+/// Which of Frame.io's limits a request counts for.
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    AuditLog,
+    Files,
+}
+
 /// Frame.io's API with a token for it.
 pub struct Frameio<'a, 'w> {
     access: &'a FrameioApi,
-    api: Api<'w>,
+    log: Api<'w>,
+    files: Api<'w>,
     tokens: Api<'w>,
     /// The token, and when it should be renewed.
     token: Option<(String, Instant)>,
 }
 
 impl<'a, 'w> Frameio<'a, 'w> {
-    /// Returns the API without a token yet. `tokens` asks Adobe's server.
-    pub fn new(access: &'a FrameioApi, api: Api<'w>, tokens: Api<'w>) -> Self {
-        Self { access, api, tokens, token: None }
+    /// Returns the API without a token yet.
+    pub fn new(access: &'a FrameioApi, client: &Client, wait: Wait<'w>) -> Self {
+        let (secret, token_url) = match &access.login {
+            FrameioLogin::Token(token) => (token, ""),
+            FrameioLogin::Client { secret, token_url, .. } => (secret, token_url.as_str()),
+        };
+        let api = |url: &str, manners| Api::new(client.clone(), url, manners, vec![secret.clone()], wait);
+        let (log, files) = (api(&access.base_url, MANNERS), api(&access.base_url, FILE_MANNERS));
+        Self { access, log, files, tokens: api(token_url, TOKEN_MANNERS), token: None }
+    }
+
+    /// Reads one file. Frame.io allows ten a second.
+    pub fn file(&mut self, id: &str) -> Result<FileFound, ApiError> {
+        let path = format!("{}/files/{}", self.account(), utf8_percent_encode(id, NON_ALPHANUMERIC));
+        let answer = match self.get(Limit::Files, &path) {
+            Ok(answer) => answer,
+            Err(ApiError::Refused { status: 404, .. }) => return Ok(FileFound::Gone),
+            Err(ApiError::Refused { status: 403, .. }) => return Ok(FileFound::Hidden),
+            Err(other) => return Err(other),
+        };
+        let answer: FileAnswer<'_> =
+            serde_json::from_slice(&answer).map_err(|_| self.files.unusable(&path, "answered, but without a file"))?;
+        Ok(FileFound::Here(answer.data.get().to_owned()))
+    }
+
+    /// Returns the beginning of each path.
+    fn account(&self) -> String {
+        format!("/v4/accounts/{}", utf8_percent_encode(&self.access.account, NON_ALPHANUMERIC))
     }
 
     /// Reads the entries of the audit log of one day, and calls `visit` with each. Whether the last day of a question counts, and the zone of
     /// days, are not documented: the question is about this day and the next one, and the answer may have entries of both. The order of
     /// entries is not documented either.
     pub fn audit_log(&mut self, of: SystemTime, visit: &mut dyn FnMut(&str) -> Result<(), ApiError>) -> Result<(), ApiError> {
-        let account = utf8_percent_encode(&self.access.account, NON_ALPHANUMERIC).to_string();
         let base = format!(
-            "/v4/accounts/{account}/audit_logs?filters%5Bfrom_date%5D={}&filters%5Bto_date%5D={}&page_size={PAGE}",
+            "{}/audit_logs?filters%5Bfrom_date%5D={}&filters%5Bto_date%5D={}&page_size={PAGE}",
+            self.account(),
             day(of),
             day(of + DAY)
         );
@@ -94,14 +149,14 @@ impl<'a, 'w> Frameio<'a, 'w> {
         loop {
             // A link to the next page has nothing but its place: everything else is asked for again.
             let path = after.as_ref().map_or_else(|| base.clone(), |after| format!("{base}&after={after}"));
-            let answer = self.get(&path)?;
+            let answer = self.get(Limit::AuditLog, &path)?;
             let page: AuditPage<'_> =
-                serde_json::from_slice(&answer).map_err(|error| self.api.unusable(&path, &super::unreadable(&error)))?;
+                serde_json::from_slice(&answer).map_err(|error| self.log.unusable(&path, &super::unreadable(&error)))?;
             page.data.iter().try_for_each(|entry| visit(entry.get()))?;
             let Some(next) = page.links.next else { return Ok(()) };
             let place = self.place(&path, &next)?;
             if !places.insert(place.clone()) {
-                return Err(self.api.unusable(&path, "answers with the same page again and again"));
+                return Err(self.log.unusable(&path, "answers with the same page again and again"));
             }
             after = Some(place);
         }
@@ -109,24 +164,31 @@ impl<'a, 'w> Frameio<'a, 'w> {
 
     /// Returns the place of the next page in a link, as it stands in a query.
     fn place(&self, path: &str, next: &str) -> Result<String, ApiError> {
-        let query = self.api.next(path, next)?.split_once('?').map_or("", |(_, query)| query);
+        let query = self.log.next(path, next)?.split_once('?').map_or("", |(_, query)| query);
         let place = query.split('&').find_map(|part| part.strip_prefix("after="));
         // What is not part of a query would end it.
         let fits = |place: &&str| !place.is_empty() && place.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-        place.filter(fits).map(str::to_owned).ok_or_else(|| self.api.unusable(path, "names a next page, but not its place"))
+        place.filter(fits).map(str::to_owned).ok_or_else(|| self.log.unusable(path, "names a next page, but not its place"))
     }
 
     /// Reads a path. A token that is refused is renewed once.
-    fn get(&mut self, path: &str) -> Result<Vec<u8>, ApiError> {
+    fn get(&mut self, limit: Limit, path: &str) -> Result<Vec<u8>, ApiError> {
         let token = self.token()?;
-        let read = self.api.get(path, || headers(&token));
+        let read = self.api(limit).get(path, || headers(&token));
         match (&read, &self.access.login) {
             (Err(ApiError::Refused { status: 401, .. }), FrameioLogin::Client { .. }) => {
                 self.token = None;
                 let token = self.token()?;
-                self.api.get(path, || headers(&token))
+                self.api(limit).get(path, || headers(&token))
             }
             _ => read,
+        }
+    }
+
+    fn api(&mut self, limit: Limit) -> &mut Api<'w> {
+        match limit {
+            Limit::AuditLog => &mut self.log,
+            Limit::Files => &mut self.files,
         }
     }
 

@@ -47,6 +47,7 @@ mod outbound;
 mod overload;
 mod pages;
 mod properties;
+mod rebuild_ready;
 mod recovery;
 mod recovery_output;
 mod recovery_resume;

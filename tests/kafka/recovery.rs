@@ -162,6 +162,33 @@ fn what_frameios_audit_log_has_and_the_topics_do_not_is_published() {
 }
 
 #[test]
+fn a_file_that_is_ready_is_rebuilt_once() {
+    let world = world();
+    let at = |seconds: Micros| world.begin + seconds * SECOND;
+    let upload = |id: &str, uploaded: Micros| {
+        let account = &mut world.stub.books().frameio;
+        account.log("file_uploaded", ("asset", id), Some("u-1"), uploaded);
+        account.files.push((id.into(), "transcoded".into()));
+    };
+    let ready = |id: &str, at: Micros| {
+        let body = json!({ "type": "file.ready", "resource": { "id": id, "type": "file" }, "user": { "id": "u-1" } });
+        world.deliver("review", "frameio", &body, at);
+    };
+    for number in 0..3 {
+        upload(&format!("f-{number}"), at(number));
+        upload(&format!("f-before-{number}"), at(number) - 20 * 3600 * SECOND);
+    }
+    // One event within the window, one long before it, one long after it.
+    ready("f-0", at(100));
+    ready("f-before-0", at(100) - 20 * 3600 * SECOND);
+    ready("f-1", at(5 * 3600));
+    let line = "frameio --rebuild-ready --types file.ready";
+    let lost = ["f-2", "f-before-1", "f-before-2"].map(|id| ("frameio.file.ready".to_owned(), id.to_owned()));
+    assert_eq!(world.recover(line, 3), lost.into());
+    assert_eq!(world.recover(line, 3), BTreeSet::new());
+}
+
+#[test]
 fn what_filespins_search_has_and_the_topics_do_not_is_published() {
     let world = world();
     let at = |seconds: Micros| world.begin + seconds * SECOND;

@@ -54,6 +54,9 @@ const BACK: [(&str, &[&str]); 4] = [
     ("filesafety", &["scan.verdict_updated"]),
 ];
 
+/// How lost `file.ready` comes back.
+const READY: &str = "frameio --rebuild-ready --types file.ready";
+
 fn endpoint(provider: Provider) -> (&'static str, &'static str) {
     match provider {
         Provider::Uploadcare => ("photos", "uploadcare"),
@@ -156,6 +159,11 @@ fn all_that_can_be_got_back_comes_back_once() {
             assert_eq!(world.recover_all(&line, 3).len(), 0, "{provider}, seed {seed}");
             all += back;
         }
+        // What the log does not have comes back from the status of the files.
+        let ready = lost.iter().filter(|number| happened[**number].kind == "file.ready").count();
+        assert_eq!(world.recover_all(READY, 3).len(), ready, "seed {seed}");
+        assert_eq!(world.recover_all(READY, 3).len(), 0, "seed {seed}");
+        all += ready as u64;
     }
     println!("{all} events were lost and came back, with {seeds} seeds");
 }

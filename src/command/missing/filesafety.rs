@@ -24,7 +24,8 @@ struct LastVerdict {
 pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
     let Some(access) = &task.config.recover.filesafety else { return Ok(()) };
     let mut verdicts = BTreeMap::new();
-    let uncertain = topics::events(task, &PROVIDER, &mut |event| take(task, &mut verdicts, event))?;
+    // A scan that was published long ago may have another verdict since.
+    let uncertain = topics::events(task, &PROVIDER, task.looked_at_since(), &mut |event| take(task, &mut verdicts, event))?;
     let wait = |wait, why: &str| task.wait(wait, why);
     let mut api = Api::new(task.client()?, &access.base_url, filesafety::MANNERS, vec![access.api_key.clone()], &wait);
     let asked = if task.scans.is_empty() {

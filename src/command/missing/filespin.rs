@@ -46,7 +46,7 @@ impl PublishedAssets {
 pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
     let Some(access) = &task.config.recover.filespin else { return Ok(()) };
     let mut published = PublishedAssets::default();
-    let uncertain = topics::events(task, &PROVIDER, &mut |event| published.take(event))?;
+    let uncertain = topics::events(task, &PROVIDER, task.window.since, &mut |event| published.take(event))?;
     for (name, row) in &mut comparison.rows {
         // An asset whose state is on the topics may have had events before, which nobody knows of: no type is ever complete.
         if *name != FILE_DELETED {

@@ -2,6 +2,7 @@
 //! that arrived soon after it. Each delivery is used once.
 
 mod log;
+mod ready;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,15 +12,11 @@ use std::{
 use self::log::Logged;
 use super::{Comparison, Occurrence, OnMissing, Task, topics};
 use crate::{
-    api::{
-        Api,
-        frameio::{Frameio, MANNERS, TOKEN_MANNERS},
-    },
+    api::frameio::Frameio,
     command::Failure,
-    config::recover::FrameioLogin,
     event::instant,
     proto::{Event, Origin, event::Payload},
-    provider::frameio::{PROVIDER, UNLOGGED},
+    provider::frameio::{FILE_READY, PROVIDER, UNLOGGED},
 };
 
 /// How long after its entry a delivery may arrive: Frame.io's last attempt is after 4 minutes.
@@ -41,25 +38,34 @@ struct PublishedActivity {
     recovered: HashMap<(Likeness, SystemTime), u64>,
     /// The ids of both, because a topic may have an event twice.
     ids: HashSet<String>,
+    /// The files of which an event says that they are ready.
+    ready: HashSet<String>,
+}
+
+/// Returns the time from which uploads count as those of files that became ready within the window. The log is not asked for more than what
+/// is promised before the window.
+fn uploads_since(task: &Task<'_>) -> SystemTime {
+    let earliest = task.window.since.checked_sub(KEPT).unwrap_or(SystemTime::UNIX_EPOCH);
+    task.looked_at_since().max(earliest)
+}
+
+/// Returns the time from which the topics and the log are read: a file that was uploaded before the window may be ready since then.
+fn since(task: &Task<'_>) -> SystemTime {
+    if task.rebuild_ready { uploads_since(task) } else { task.window.since }
 }
 
 pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
     let Some(access) = &task.config.recover.frameio else { return Ok(()) };
     let mut published = PublishedActivity::default();
-    let uncertain = topics::events(task, &PROVIDER, &mut |event| published.take(event))?;
-    let (wait, client) = (|wait, why: &str| task.wait(wait, why), task.client()?);
-    let (secrets, token_url) = match &access.login {
-        FrameioLogin::Token(token) => (vec![token.clone()], ""),
-        FrameioLogin::Client { secret, token_url, .. } => (vec![secret.clone()], token_url.as_str()),
-    };
-    let tokens = Api::new(client.clone(), token_url, TOKEN_MANNERS, secrets.clone(), &wait);
-    let mut api = Frameio::new(access, Api::new(client, &access.base_url, MANNERS, secrets, &wait), tokens);
+    let uncertain = topics::events(task, &PROVIDER, since(task), &mut |event| published.take(event))?;
+    let wait = |wait, why: &str| task.wait(wait, why);
+    let mut api = Frameio::new(access, &task.client()?, &wait);
     let mut logged = log::read(task, access, &mut api)?;
     for (name, row) in &mut comparison.rows {
-        if UNLOGGED.contains(name) {
-            row.unknown.push("Frame.io's audit log has no such entries".into());
-        } else {
+        if !UNLOGGED.contains(name) {
             row.found = Some(0);
+        } else if !task.rebuild_ready || *name != FILE_READY {
+            row.unknown.push("Frame.io's audit log has no such entries".into());
         }
     }
     for (key, mut entries) in std::mem::take(&mut logged.entries) {
@@ -79,6 +85,9 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
         }
     }
     comparison.illegible = logged.illegible;
+    if task.rebuild_ready {
+        ready::compare(task, comparison, &mut api, (&logged.uploads, &published.ready), missing)?;
+    }
     doubt(task, comparison, &logged);
     comparison.doubt(uncertain);
     Ok(())
@@ -110,6 +119,9 @@ impl PublishedActivity {
         let Some(name) = PROVIDER.names().find(|name| *name == event.r#type) else { return };
         if !self.ids.insert(event.id) {
             return;
+        }
+        if name == FILE_READY {
+            self.ready.insert(payload.resource_id.clone());
         }
         let key = (name, payload.resource_id, payload.user_id);
         if event.origin == i32::from(Origin::Recovered) {

@@ -18,11 +18,12 @@ use crate::{
 /// How much earlier than an event its record may seem to be: the provider's clock may be ahead of ours.
 const CLOCKS: Duration = Duration::from_secs(3600);
 
-/// Calls `visit` with each event of a provider that was published since the window began, in no particular order over the partitions.
+/// Calls `visit` with each event of a provider that was published since a time, in no particular order over the partitions.
 /// Returns the types of which the topics may have lost records, with the reason.
 pub(super) fn events(
     task: &Task<'_>,
     provider: &'static Provider,
+    since: SystemTime,
     visit: &mut dyn FnMut(Event),
 ) -> Result<Vec<(&'static str, String)>, Failure> {
     if task.everything {
@@ -33,8 +34,6 @@ pub(super) fn events(
         .names()
         .map(|name| (name, table.topic(EventKind::Named { provider: provider.name, name }).to_string()))
         .collect();
-    // A scan that was published long ago may have another verdict since.
-    let since = if provider.name == "filesafety" { task.looked_at_since() } else { task.window.since };
     let start = Start::Time(milliseconds(since.checked_sub(CLOCKS).unwrap_or(SystemTime::UNIX_EPOCH)));
     let kafka = usable_brokers(&task.config.kafka)?;
     let topics: BTreeSet<String> = named.iter().map(|(_, topic)| topic.clone()).collect();

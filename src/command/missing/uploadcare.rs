@@ -52,7 +52,7 @@ struct Pass<'a, 't> {
 pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
     let Some(access) = &task.config.recover.uploadcare else { return Ok(()) };
     let mut known = HashMap::new();
-    let uncertain = topics::events(task, &PROVIDER, &mut |event| {
+    let uncertain = topics::events(task, &PROVIDER, task.window.since, &mut |event| {
         if let Some(at) = event.occurred_at.and_then(instant) {
             known.insert(mark(&event.r#type, &event.subject, at), Standing::Published);
         }

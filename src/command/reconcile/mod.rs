@@ -78,6 +78,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         types: &arguments.scope.types,
         endpoint: arguments.endpoint.as_deref(),
         scans: &[],
+        rebuild_ready: false,
         everything: false,
         objects: false,
         stop: watch(EXIT_FAILED)?,

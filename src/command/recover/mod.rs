@@ -31,7 +31,7 @@ use crate::{
     encode::encode_recovered,
     event::{Event, EventKind, milliseconds, timestamp},
     proto::Origin,
-    provider,
+    provider::{self, frameio::FILE_READY},
 };
 
 /// Publish events whose webhooks never arrived, from what the provider's own API says of them.
@@ -45,6 +45,7 @@ use crate::{
   hookgate recover uploadcare --since 2026-11-22T10:00:00Z --until 2026-11-22T14:00:00Z --dry-run
   hookgate recover uploadcare --since 2026-11-22T10:00:00Z --until 2026-11-22T14:00:00Z
   hookgate recover frameio --since 24h --types comment.created,file.versioned --yes
+  hookgate recover frameio --since 24h --types file.ready --rebuild-ready
   hookgate recover filesafety --since 7d --ids submitted.txt
   hookgate recover filespin --since 24h --endpoint media --rate 20
   hookgate recover filespin --since 2026-11-01 --until 2026-11-20 --reissue")]
@@ -79,9 +80,13 @@ pub(super) struct Arguments {
     /// Go on after the last event of another run, with the cursor that it has printed and its other flags.
     #[arg(long, value_name = "CURSOR", conflicts_with = "since")]
     resume: Option<String>,
+    /// Frame.io only: rebuild file.ready, which its audit log does not have, from the status of the files that were uploaded, without a time. It
+    /// asks for each file on its own, 10 a second.
+    #[arg(long)]
+    rebuild_ready: bool,
     /// FileSpin only: ask FileSpin to send its webhooks again, of all assets that were uploaded in the time, to every receiver of the account.
     /// Hookgate publishes nothing itself. A terminal is always asked, with --yes, too.
-    #[arg(long, conflicts_with_all = ["scans", "ids", "endpoint", "types", "lookback", "all", "list", "limit", "rate", "resume"])]
+    #[arg(long, conflicts_with_all = ["scans", "ids", "endpoint", "types", "lookback", "all", "list", "limit", "rate", "resume", "rebuild_ready"])]
     reissue: bool,
     /// By default pretty on a terminal, json elsewhere.
     #[arg(long, value_enum)]
@@ -99,6 +104,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let endpoint = endpoint(&config, arguments)?;
     providers(std::slice::from_ref(&arguments.provider), &config)?;
     known_types(&arguments.scope.types, &[endpoint.provider])?;
+    can_rebuild(arguments)?;
     let scans = scans::named(arguments)?;
     let task = Task {
         config: &config,
@@ -108,6 +114,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         types: &arguments.scope.types,
         endpoint: Some(&*endpoint.name),
         scans: &scans,
+        rebuild_ready: arguments.rebuild_ready,
         everything: arguments.all,
         objects: true,
         stop: watch(EXIT_FAILED)?,
@@ -256,6 +263,17 @@ fn go_on(task: &Task<'_>, endpoint: &EndpointConfig, last: &Candidate) {
 fn event(endpoint: &EndpointConfig, candidate: &Candidate) -> Option<Event> {
     let event = (endpoint.provider.recovered)(candidate.event_type, candidate.object.as_bytes());
     (matches!(event.kind, EventKind::Named { .. }) && event.subject.is_some()).then_some(event)
+}
+
+/// Refuses to rebuild what nobody has asked for.
+fn can_rebuild(arguments: &Arguments) -> Result<(), Failure> {
+    let types = &arguments.scope.types;
+    match &*arguments.provider {
+        _ if !arguments.rebuild_ready => Ok(()),
+        "frameio" if types.is_empty() || types.iter().any(|name| name == FILE_READY) => Ok(()),
+        "frameio" => Err(Failure::Usage(format!("--rebuild-ready is about {FILE_READY}, which --types leaves out"))),
+        other => Err(Failure::Usage(format!("--rebuild-ready is for frameio only: {other} has no {FILE_READY}"))),
+    }
 }
 
 /// Returns the endpoint that the webhooks should have come in on.

@@ -71,13 +71,13 @@ pub enum Counterpart {
 }
 
 /// Event types of webhooks that no entry of the audit log stands for.
-pub const UNLOGGED: [&str; 4] = ["file.ready", "collection.created", "collection.deleted", super::ACTION];
+pub const UNLOGGED: [&str; 4] = [super::FILE_READY, "collection.created", "collection.deleted", super::ACTION];
 
 /// Names of the log beside those of webhooks, where one stands for the other whatever the kind of the resource. The names are documented,
 /// that they belong together is inferred.
 const PAIRS: [(&str, &str); 22] = [
     ("asset_versioned", "file.versioned"),
-    ("file_uploaded", "file.upload.completed"),
+    ("file_uploaded", super::UPLOAD_COMPLETED),
     ("collection_updated", "collection.updated"),
     ("comment_created", "comment.created"),
     ("comment_updated", "comment.updated"),

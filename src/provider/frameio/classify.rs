@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    ACTION, AuditEntry, PROVIDER,
+    ACTION, AuditEntry, FILE_READY, FileState, PROVIDER,
     wire::{Body, Resource},
 };
 use crate::{
@@ -17,8 +17,39 @@ pub(super) fn classify(body: &[u8]) -> Event {
     json::classify(body, read)
 }
 
-/// Reads an entry of the audit log as an event of this type. It says when the event happened, which no webhook does.
-pub(super) fn recovered(event_type: &str, entry: &[u8]) -> Event {
+/// Reads what the API says as an event of this type: a file that is ready, or an entry of the audit log.
+pub(super) fn recovered(event_type: &str, object: &[u8]) -> Event {
+    if event_type == FILE_READY { ready(object) } else { logged(event_type, object) }
+}
+
+/// Reads a file as the event that it is ready. The file does not say since when.
+fn ready(file: &[u8]) -> Event {
+    let unready = |why: &str| Event {
+        event_type: FILE_READY.to_owned(),
+        ..Event::quarantined(Fault { reason: FaultReason::NotJson, detail: format!("file: {why}") })
+    };
+    let file = match str::from_utf8(file).map_err(|_| "it is not UTF-8").and_then(FileState::of) {
+        Ok(file) if file.ready => file,
+        Ok(_) => return unready("it is not ready"),
+        Err(why) => return unready(why),
+    };
+    match subject(Some(&file.id), "id") {
+        Ok(subject) => Event {
+            subject: Some(subject),
+            payload: Some(Payload::FrameioEvent(FrameioEvent {
+                project_id: file.project_id,
+                resource_id: file.id,
+                resource_type: "file".to_owned(),
+                ..FrameioEvent::default()
+            })),
+            ..Event::new(PROVIDER.kind(FILE_READY), FILE_READY)
+        },
+        Err(fault) => quarantined(fault, FILE_READY.to_owned()),
+    }
+}
+
+/// Reads an entry of the audit log. It says when the event happened, which no webhook does.
+fn logged(event_type: &str, entry: &[u8]) -> Event {
     let read = str::from_utf8(entry).map_err(|_| "it is not UTF-8").and_then(AuditEntry::of);
     let entry = match read {
         Ok(entry) => entry,

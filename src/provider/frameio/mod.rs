@@ -3,6 +3,7 @@
 
 mod audit;
 mod classify;
+mod file;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,10 @@ mod wire;
 
 use std::time::Duration;
 
-pub use self::audit::{AuditEntry, Counterpart, UNLOGGED};
+pub use self::{
+    audit::{AuditEntry, Counterpart, UNLOGGED},
+    file::FileState,
+};
 use crate::{
     proto::ProofScheme,
     provider::{CredentialSource, Provider, event_type},
@@ -19,6 +23,12 @@ use crate::{
 
 /// The kind of every custom action. It is a topic and not an event type: a webhook whose `type` happens to be this word is unclassified.
 pub const ACTION: &str = "action";
+
+/// The type of a file that is processed. Only the status of the file says so beside the webhook.
+pub const FILE_READY: &str = "file.ready";
+
+/// The type of a file whose upload is finished.
+pub const UPLOAD_COMPLETED: &str = "file.upload.completed";
 
 /// The provider Frame.io.
 pub static PROVIDER: Provider = Provider {
@@ -41,9 +51,9 @@ pub static PROVIDER: Provider = Provider {
     types: &[
         event_type("file.created", "A file was made; its upload is not finished yet."),
         event_type("file.deleted", "A file was deleted."),
-        event_type("file.ready", "A file is processed and can be played."),
+        event_type(FILE_READY, "A file is processed and can be played."),
         event_type("file.updated", "A file was changed."),
-        event_type("file.upload.completed", "A file's upload is finished."),
+        event_type(UPLOAD_COMPLETED, "A file's upload is finished."),
         event_type("file.versioned", "A version was added; whether the id is the file's or the stack's is not documented."),
         event_type("file.copied", "A file was copied."),
         event_type("folder.created", "A folder was made."),

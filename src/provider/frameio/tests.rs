@@ -2,7 +2,7 @@ mod proof;
 
 use serde_json::{Value, json};
 
-use super::{ACTION, PROVIDER, classify::classify, sample};
+use super::{ACTION, FILE_READY, PROVIDER, classify::classify, sample};
 use crate::{
     event::{Event, EventKind},
     proto::{FrameioAction, FrameioActionResource, FrameioEvent, event::Payload},
@@ -299,4 +299,23 @@ fn depth_and_unknown_fields_do_no_harm() {
         check(body, "frameio.file.ready | file.ready | r");
     }
     assert_eq!(classify(format!(r#"{{"data":{}"#, "[".repeat(100_000)).as_bytes()).kind, EventKind::Quarantine);
+}
+
+#[test]
+fn a_file_that_is_ready_says_so_without_a_time() {
+    let ready = |file: &str| (PROVIDER.recovered)(FILE_READY, file.as_bytes());
+    let event = ready(r#"{"id":"f-1","project_id":"p-1","status":"transcoded","created_at":"2026-11-22T10:00:00Z"}"#);
+    assert_eq!((event.subject.as_deref(), event.occurred_at, event.kind), (Some("f-1"), None, PROVIDER.kind(FILE_READY)));
+    let expected = FrameioEvent {
+        resource_id: "f-1".into(),
+        resource_type: "file".into(),
+        project_id: "p-1".into(),
+        ..FrameioEvent::default()
+    };
+    assert_eq!(event.payload, Some(Payload::FrameioEvent(expected)));
+    for wrong in
+        [r#"{"id":"f-1","status":"uploaded"}"#, r#"{"id":"f-1","status":"new"}"#, r#"{"id":"","status":"transcoded"}"#, "{}"]
+    {
+        assert!(!matches!(ready(wrong).kind, EventKind::Named { .. }), "{wrong}");
+    }
 }

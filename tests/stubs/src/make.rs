@@ -146,8 +146,10 @@ fn frameio(books: &mut Books, random: &mut Random, each: usize, window: (Micros,
             let user = (!anonymous).then(|| users[number / 2 % 2].clone());
             let workspace = (!webhook.starts_with("customfield.")).then(|| account.workspaces[0].clone());
             // A file that is ready was uploaded, which the log says.
-            if webhook == "file.ready" {
-                account.files.push((resource.clone(), "transcoded".into()));
+            match webhook {
+                "file.ready" => account.files.push((resource.clone(), "transcoded".into())),
+                "file.upload.completed" => account.files.push((resource.clone(), "uploaded".into())),
+                _ => {}
             }
             let entry = Entry {
                 event_type: audit.unwrap_or_default().into(),

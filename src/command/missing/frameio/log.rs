@@ -1,11 +1,11 @@
 //! The audit log, read day by day: no question is about a long time, so no cursor has to last.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{Likeness, SKEW, WITHIN};
+use super::{Likeness, SKEW, WITHIN, since, uploads_since};
 use crate::{
     api::{
         ApiError,
@@ -14,7 +14,7 @@ use crate::{
     command::{Failure, missing::Task, note},
     config::recover::FrameioApi,
     event::timestamp,
-    provider::frameio::{AuditEntry, Counterpart},
+    provider::frameio::{AuditEntry, Counterpart, UPLOAD_COMPLETED},
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -27,6 +27,8 @@ pub(super) struct Logged {
     pub(super) illegible: u64,
     /// Entries that do not say of which type they are, or of which resources, for each type that they may be.
     pub(super) vague: BTreeMap<&'static str, (u64, u64)>,
+    /// The files that were uploaded in the window or not long before it, if the task asks for them.
+    pub(super) uploads: BTreeSet<String>,
     answers: Answers,
 }
 
@@ -34,7 +36,7 @@ pub(super) struct Logged {
 /// out.
 pub(super) fn read(task: &Task<'_>, access: &FrameioApi, api: &mut Frameio<'_, '_>) -> Result<Logged, Failure> {
     let mut logged = Logged::default();
-    for of in days(task.window.since - DAY, task.window.until + DAY) {
+    for of in days(since(task) - DAY, task.window.until + DAY) {
         logged.answers.next();
         let read = api.audit_log(of, &mut |entry| {
             logged.take(task, &access.workspaces, entry);
@@ -95,8 +97,20 @@ impl Answers {
 impl Logged {
     fn take(&mut self, task: &Task<'_>, workspaces: &[String], text: &str) {
         let line = AuditEntry::of(text).map_err(|_| Box::from(text));
-        let counts = line.as_ref().map_or(true, |entry| concerns(task, workspaces, entry));
-        if !counts || !self.answers.is_new(&line) {
+        if let Ok(entry) = &line {
+            // The log is that of the whole account, and a webhook is of one workspace.
+            if !entry.workspace_id.is_empty() && !workspaces.is_empty() && !workspaces.contains(&entry.workspace_id) {
+                return;
+            }
+            if is_upload(task, entry) {
+                self.uploads.insert(entry.resource_id.clone());
+            }
+            // A delivery within the window may be that of an entry near it.
+            if entry.at + WITHIN + SKEW < task.window.since || entry.at >= task.window.until + WITHIN + SKEW {
+                return;
+            }
+        }
+        if !self.answers.is_new(&line) {
             return;
         }
         match line {
@@ -120,12 +134,12 @@ impl Logged {
     }
 }
 
-/// Returns whether an entry is within the window or so near that a delivery within it may be its own, and of the right workspace: the log is
-/// that of the whole account.
-fn concerns(task: &Task<'_>, workspaces: &[String], entry: &AuditEntry) -> bool {
-    let elsewhere = !entry.workspace_id.is_empty() && !workspaces.is_empty() && !workspaces.contains(&entry.workspace_id);
-    let near = entry.at + WITHIN + SKEW >= task.window.since && entry.at < task.window.until + WITHIN + SKEW;
-    near && !elsewhere
+/// Returns whether an entry says that a file was uploaded whose status the task wants to know.
+fn is_upload(task: &Task<'_>, entry: &AuditEntry) -> bool {
+    let counterpart = Counterpart::of(&entry.event_type, &entry.resource_type);
+    task.rebuild_ready
+        && counterpart == Counterpart::Webhook(UPLOAD_COMPLETED)
+        && (uploads_since(task)..task.window.until).contains(&entry.at)
 }
 
 /// Returns an entry without the address of the user, which is nobody's business on the topics.

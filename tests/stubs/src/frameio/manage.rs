@@ -73,7 +73,13 @@ impl Account {
             }
             ("GET", ["files", id]) => {
                 let file = self.files.iter().find(|(it, _)| it == id);
-                let object = |(id, status): &(String, String)| json!({ "data": { "id": id, "type": "file", "status": status } });
+                let object = |(id, status): &(String, String)| {
+                    json!({ "data": {
+                        "id": id, "type": "file", "status": status, "name": "sample.mov", "file_size": 8_836_363,
+                        "media_type": "video/quicktime", "project_id": self.project_id, "parent_id": self.project_id,
+                        "created_at": CREATED, "updated_at": CREATED, "view_url": format!("https://next.frame.io/project/p/view/{id}"),
+                    } })
+                };
                 file.map_or_else(|| fault(404, "Not found"), |file| Reply::json(200, &object(file)))
             }
             _ => fault(404, "Not found"),
