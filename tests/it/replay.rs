@@ -317,8 +317,10 @@ fn nothing_to_do_is_one_line() {
     past.photo("u1", 1, NOT_JSON);
     check("--all --dry-run", 3, &["1 event would be published"]);
     check("--all --yes", 0, &["replay 1 event", "1 published"]);
-    check("--all --yes", 0, &["nothing can be published"]);
-    check("--all --dry-run", 0, &["nothing can be published"]);
+    check("--all --yes", 0, &["there is nothing to replay"]);
+    check("--all --dry-run", 0, &["there is nothing to replay"]);
+    past.scan("s1", 2);
+    check("--all --yes", 3, &["nothing can be published"]);
 }
 
 #[test]

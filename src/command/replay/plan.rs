@@ -69,11 +69,12 @@ impl ReplayPlan {
 
     /// Returns whether a person should look, although the run itself works.
     pub(super) fn leaves_something(&self) -> bool {
-        let left = |(outcome, records): (&ReplayOutcome, &u64)| outcome.is_left() && *records > 0;
-        self.left() > 0
-            || !self.absent.is_empty()
-            || self.unmatched.iter().any(|it| it.is_finding)
-            || self.counts.values().flatten().any(left)
+        self.left() > 0 || !self.absent.is_empty() || self.unmatched.iter().any(|it| it.is_finding) || self.leaves_records()
+    }
+
+    /// Returns whether records are left that only a person can get further.
+    fn leaves_records(&self) -> bool {
+        self.counts.values().flatten().any(|(outcome, records)| outcome.is_left() && *records > 0)
     }
 
     /// Returns what to say beside the plan, a line each.
@@ -88,10 +89,10 @@ impl ReplayPlan {
             remarks.push(format!("{left} newer events are left for another run, because of {limit}"));
         }
         if self.events.is_empty() {
-            remarks.push(if self.counts.is_empty() {
-                "there is nothing to replay".into()
-            } else {
+            remarks.push(if self.leaves_records() {
                 "nothing can be published".into()
+            } else {
+                "there is nothing to replay".into()
             });
         } else if publication.dry_run {
             remarks.push(format!("{} would be published", output::events(self.events.len())));
