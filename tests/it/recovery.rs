@@ -231,3 +231,22 @@ fn a_day_that_frameio_does_not_answer_about_costs_no_other_day() {
     let asked = world.stub.asked();
     assert!(!asked.iter().any(|line| line.contains(&format!("from_date%5D={}", &write(midnight - DAY, 0)[..10]))), "{asked:?}");
 }
+
+/// A failed scan does not say when it has ended.
+#[test]
+fn a_cursor_of_events_without_a_time_can_be_used() {
+    let world = World::mock();
+    let ids: Vec<String> =
+        (0..3).map(|number| world.stub.books().filesafety.scan("clean", world.begin + number * SECOND)).collect();
+    world.stub.books().filesafety.of(&ids[1]).status = "failed".into();
+    world.stub.books().filesafety.of(&ids[2]).status = "failed".into();
+    world.stage.folder.write("ids", ids.join("\n"));
+    let first = world.run(&format!("recover filesafety --ids ids --limit 1 --yes {}", world.window()));
+    assert_eq!((first.code, first.json_lines().len()), (Some(3), 1), "{first:?}");
+    let (_, flags) = first.err.split_once("go on with ").expect("where to go on");
+    let (flags, _) = flags.split_once(" and the other flags").expect("flags");
+    assert!(flags.starts_with(&format!("--resume filesafety/1/{}/-/scan.complete/", write(world.begin, 0))), "{flags}");
+    let next = world.run(&format!("recover filesafety --ids ids --yes {flags}"));
+    // This cluster does not find what is there already, so the cursor alone leaves the first one out.
+    assert_eq!((next.code, next.json_lines().len()), (Some(0), 2), "{next:?}");
+}

@@ -63,12 +63,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let window = TimeWindow::of(arguments.since, arguments.scope.until, arguments.scope.grace, clock::system())?;
     let config = arguments.source.load(environment, Needs::Recovery)?;
-    let providers = match arguments.endpoint.as_deref().and_then(|name| config.endpoints.iter().find(|it| &*it.name == name)) {
-        Some(endpoint) if arguments.providers.is_empty() => providers(&[endpoint.provider.name.to_owned()], &config)?,
-        _ => providers(&arguments.providers, &config)?,
-    };
-    known_types(&arguments.scope.types, &providers)?;
-    known_endpoint(&config, &providers, arguments.endpoint.as_deref())?;
+    let providers = asked(arguments, &config)?;
     let format = ReportFormat::of(arguments.format);
     let task = Task {
         config: &config,
@@ -120,6 +115,17 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         return Err(Failure::Reported(EXIT_FINDINGS));
     }
     Ok(true)
+}
+
+/// Returns the providers that are asked: those that are named, that of the endpoint, or all.
+fn asked(arguments: &Arguments, config: &Config) -> Result<Vec<&'static Provider>, Failure> {
+    let providers = match arguments.endpoint.as_deref().and_then(|name| config.endpoints.iter().find(|it| &*it.name == name)) {
+        Some(endpoint) if arguments.providers.is_empty() => providers(&[endpoint.provider.name.to_owned()], config)?,
+        _ => providers(&arguments.providers, config)?,
+    };
+    known_types(&arguments.scope.types, &providers)?;
+    known_endpoint(config, &providers, arguments.endpoint.as_deref())?;
+    Ok(providers)
 }
 
 /// Refuses an endpoint that a provider does not have, and says where several endpoints are taken together.

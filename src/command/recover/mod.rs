@@ -69,12 +69,8 @@ pub(super) struct Arguments {
     since: Option<i64>,
     #[command(flatten)]
     scope: Scope,
-    /// Publish also what is on the topics already, without a look at them; consumers see the same events again.
-    #[arg(long)]
-    all: bool,
-    /// Print each event that would be published, too: on standard output with --dry-run, else on standard error before the question.
-    #[arg(long)]
-    list: bool,
+    #[command(flatten)]
+    planned: Planned,
     #[command(flatten)]
     publication: Publication,
     /// Go on after the last event of another run, with the cursor that it has printed and its other flags.
@@ -91,6 +87,17 @@ pub(super) struct Arguments {
     /// By default pretty on a terminal, json elsewhere.
     #[arg(long, value_enum)]
     format: Option<ReportFormat>,
+}
+
+/// What belongs to the plan, and how it is shown.
+#[derive(Debug, Args)]
+struct Planned {
+    /// Publish also what is on the topics already, without a look at them; consumers see the same events again.
+    #[arg(long)]
+    all: bool,
+    /// Print each event that would be published, too: on standard output with --dry-run, else on standard error before the question.
+    #[arg(long)]
+    list: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
@@ -115,7 +122,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         endpoint: Some(&*endpoint.name),
         scans: &scans,
         rebuild_ready: arguments.rebuild_ready,
-        everything: arguments.all,
+        everything: arguments.planned.all,
         objects: true,
         stop: watch(EXIT_FAILED)?,
         now: clock::system,
@@ -139,19 +146,11 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let (candidates, left) = candidates.into_sorted();
     let plan = Plan { candidates, passed, left, unusable, comparison };
     plan.say(arguments);
-    if arguments.list && !plan.list(arguments, endpoint) {
+    if arguments.planned.list && !plan.list(arguments, endpoint) {
         return Ok(false);
     }
     if !arguments.publication.dry_run && !plan.candidates.is_empty() {
-        let (events, title) = (output::events(plan.candidates.len()), endpoint.provider.title);
-        let question = format!("Publish {events} of {title} for the endpoint {}?", endpoint.name);
-        if !confirm(&question, arguments.publication.yes)? {
-            return Err(Failure::Failed("nothing was published".into()));
-        }
-        publish(&task, endpoint, &plan.candidates, arguments)?;
-        if let (true, Some(last)) = (plan.left > 0, plan.candidates.last()) {
-            go_on(&task, endpoint, last);
-        }
+        act(&task, endpoint, &plan, arguments)?;
     }
     if plan.leaves_something(arguments) { Err(Failure::Reported(EXIT_FINDINGS)) } else { Ok(true) }
 }
@@ -219,6 +218,20 @@ impl Plan {
             || not_done
             || self.comparison.rows.iter().any(unknown)
     }
+}
+
+/// Publishes what is planned, after a confirmation, and says how to go on with what is left.
+fn act(task: &Task<'_>, endpoint: &EndpointConfig, plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
+    let (events, title) = (output::events(plan.candidates.len()), endpoint.provider.title);
+    let question = format!("Publish {events} of {title} for the endpoint {}?", endpoint.name);
+    if !confirm(&question, arguments.publication.yes)? {
+        return Err(Failure::Failed("nothing was published".into()));
+    }
+    publish(task, endpoint, &plan.candidates, arguments)?;
+    if let (true, Some(last)) = (plan.left > 0, plan.candidates.last()) {
+        go_on(task, endpoint, last);
+    }
+    Ok(())
 }
 
 /// Publishes the events, and says where another run can go on if this one does not reach its end.

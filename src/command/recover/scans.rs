@@ -30,7 +30,7 @@ pub(super) fn named(arguments: &Arguments) -> Result<Vec<String>, Failure> {
     if !named.is_empty() && arguments.provider != "filesafety" {
         return Err(Failure::Usage(format!("{} has no scans: ids are for filesafety only", arguments.provider)));
     }
-    if arguments.all && arguments.provider == "filesafety" {
+    if arguments.planned.all && arguments.provider == "filesafety" {
         if named.is_empty() {
             let text = "--all needs the ids of scans, on the command line or with --ids: FileSafety has no list of scans, and --all does not \
                         look at the topics";
