@@ -14,7 +14,7 @@ use std::{
 
 use clap::Args;
 
-use super::{CommandResult, Failure, logging, send, serve, tail::Printer};
+use super::{CommandResult, Failure, fresh_secret, logging, send, serve, tail::Printer};
 use crate::{
     app::{self, Running, topic_table},
     clock,
@@ -105,14 +105,9 @@ fn show(
     Ok(complete)
 }
 
-/// Makes a secret per provider, of 32 characters, which is the most that Uploadcare accepts.
+/// Makes a secret per provider.
 fn make_secrets() -> Result<Vec<(&'static str, String)>, Failure> {
-    let make = |provider: &&'static Provider| {
-        let mut noise = [0; 16];
-        getrandom::fill(&mut noise).map_err(|error| Failure::Failed(format!("no random bytes: {error}")))?;
-        Ok((provider.name, hex::encode(noise)))
-    };
-    provider::ALL.iter().map(make).collect()
+    provider::ALL.iter().map(|provider| Ok((provider.name, fresh_secret()?))).collect()
 }
 
 fn variable(provider: &str) -> String {

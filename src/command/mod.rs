@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod dev;
 mod faults;
+mod init;
 mod logging;
 mod misfits;
 mod missing;
@@ -59,6 +60,7 @@ pub struct Cli {
 enum Command {
     Serve(serve::Arguments),
     Dev(dev::Arguments),
+    Init(init::Arguments),
     Send(send::Arguments),
     Tail(tail::Arguments),
     Verify(verify::Arguments),
@@ -151,6 +153,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(arguments) => serve::run(&arguments, environment),
         Command::Dev(arguments) => dev::run(&arguments, &environment),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Send(arguments) => send::run(&arguments, &environment),
         Command::Tail(arguments) => tail::run(&arguments, &environment),
         Command::Verify(arguments) => verify::run(&arguments, &environment),
@@ -186,6 +189,14 @@ fn complain(text: &str, warnings: &[String], code: u8) -> ExitCode {
 fn note(text: &str) {
     // Nobody is left to read it where stderr is closed.
     let _closed = writeln!(io::stderr(), "hookgate: {}", printable(text));
+}
+
+/// Returns a fresh secret that every provider takes: 32 hexadecimal digits, which is as long as Uploadcare allows, and nothing that a URL
+/// changes.
+fn fresh_secret() -> Result<String, Failure> {
+    let mut noise = [0; 16];
+    getrandom::fill(&mut noise).map_err(|error| Failure::Failed(format!("no random bytes: {error}")))?;
+    Ok(hex::encode(noise))
 }
 
 /// `[kafka]` with the addresses that lead to a broker; the others are said on stderr.

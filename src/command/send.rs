@@ -202,6 +202,6 @@ impl Request {
 }
 
 /// Quotes a word for a POSIX shell.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

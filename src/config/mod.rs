@@ -338,6 +338,12 @@ pub fn parse(text: &str, file_name: &str, environment: &Environment, overrides: 
     parse_with(reader::Reader::new(file_name, Needs::Everything), text, environment, overrides)
 }
 
+/// Checks the text of a file that is not in its place yet. The secrets and files that it names need not be there. The error holds all
+/// problems.
+pub fn check_draft(text: &str, file_name: &str) -> Result<(), Problems> {
+    parse_with(reader::Reader::new(file_name, Needs::Names), text, &Environment::default(), &[]).map(drop)
+}
+
 fn parse_with(
     reader: reader::Reader,
     text: &str,

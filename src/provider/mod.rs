@@ -37,6 +37,10 @@ pub struct Provider {
     pub attempts: Option<u32>,
     /// How many characters the provider's secrets have at most; none where its documentation gives no limit.
     pub secret_characters_max: Option<usize>,
+    /// Who makes the secret.
+    pub secret_maker: SecretMaker,
+    /// What a person does at the provider to register a URL: lines of at most 78 characters.
+    pub register: &'static str,
     /// Where the proof of the sender is, and how it is made.
     pub credential: CredentialSource,
     /// Every documented event type that has a topic of its own. `EventKind::Named` holds only these.
@@ -72,6 +76,15 @@ pub enum CredentialSource {
     UrlToken,
     /// An HMAC over the raw body, in request headers. Each of them must be there exactly once.
     Hmac(HmacScheme),
+}
+
+/// Who makes the secret of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretMaker {
+    /// Those who run Hookgate: they make one and enter it at the provider.
+    Operator,
+    /// The provider, which shows it once, when the webhook is created.
+    Provider,
 }
 
 impl fmt::Debug for Provider {

@@ -5,7 +5,7 @@ use std::{
     io::Read,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -90,7 +90,7 @@ pub struct Process {
     readers: Option<[JoinHandle<()>; 2]>,
     out: Arc<Mutex<Vec<u8>>>,
     err: Arc<Mutex<Vec<u8>>>,
-    /// Whether it was asked to print a token. Only a curl command may contain one.
+    /// Whether it was asked to print a secret, such as a curl command with a token.
     asked_for_token: bool,
 }
 
@@ -105,7 +105,26 @@ impl Process {
     }
 
     pub fn of(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
+        Self::start(command)
+    }
+
+    /// Starts a process that reads what the caller writes.
+    pub fn with_input(mut command: Command) -> (Self, ChildStdin) {
+        command.stdin(Stdio::piped());
+        let mut process = Self::start(command);
+        let input = process.child.stdin.take().unwrap();
+        (process, input)
+    }
+
+    /// Returns a process whose purpose is to print a secret.
+    pub fn prints_secrets(mut self) -> Self {
+        self.asked_for_token = true;
+        self
+    }
+
+    fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = forks::spawn(&mut command).unwrap();
         let (out, err) = (Arc::default(), Arc::default());
         let readers = [keep(child.stdout.take().unwrap(), &out), keep(child.stderr.take().unwrap(), &err)];

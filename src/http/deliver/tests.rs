@@ -6,7 +6,7 @@ use crate::{
     encode::{Framing, TopicTable},
     event::EventKind,
     proto::Origin,
-    provider::{CredentialSource, filesafety},
+    provider::{CredentialSource, SecretMaker, filesafety},
     signature::Secret,
 };
 
@@ -18,6 +18,8 @@ static BROKEN: Provider = Provider {
     gives_up_after: Duration::ZERO,
     attempts: None,
     secret_characters_max: None,
+    secret_maker: SecretMaker::Operator,
+    register: "",
     credential: CredentialSource::UrlToken,
     types: &[],
     subject: "scan_id",

@@ -11,7 +11,7 @@ mod wire;
 use std::time::Duration;
 
 pub use self::recovered::ScanState;
-use crate::provider::{CredentialSource, Provider, event_type};
+use crate::provider::{CredentialSource, Provider, SecretMaker, event_type};
 
 pub(crate) const SCAN_COMPLETE: &str = "scan.complete";
 pub(crate) const SCAN_VERDICT_UPDATED: &str = "scan.verdict_updated";
@@ -26,6 +26,8 @@ pub static PROVIDER: Provider = Provider {
     gives_up_after: Duration::from_secs(10 + 60 + 300),
     attempts: Some(4),
     secret_characters_max: None,
+    secret_maker: SecretMaker::Operator,
+    register: "Nothing is registered: pass the URL with each scan, as webhook_url.",
     credential: CredentialSource::UrlToken,
     types: &[
         event_type(SCAN_COMPLETE, "A scan has ended, also by failing; or the body names no event."),

@@ -11,7 +11,7 @@ mod wire;
 use std::time::Duration;
 
 pub use self::recovered::AssetState;
-use crate::provider::{CredentialSource, Provider, event_type};
+use crate::provider::{CredentialSource, Provider, SecretMaker, event_type};
 
 pub(crate) const FILE_SAVED: &str = "file-saved";
 pub(crate) const FILE_PROCESSED: &str = "file-processed";
@@ -33,6 +33,9 @@ pub static PROVIDER: Provider = Provider {
     gives_up_after: Duration::from_secs(8 * 3600),
     attempts: Some(8),
     secret_characters_max: None,
+    secret_maker: SecretMaker::Operator,
+    register: "Add the URL to web_urls in the webhook settings (at most three URLs, with\n\
+               commas between them), and switch on the events in callback_events.",
     credential: CredentialSource::UrlToken,
     types: &[
         event_type(FILE_SAVED, "An asset was stored; or inferred from status NOT_READY."),

@@ -17,7 +17,7 @@ pub use self::{
 };
 use crate::{
     proto::ProofScheme,
-    provider::{CredentialSource, Provider, event_type},
+    provider::{CredentialSource, Provider, SecretMaker, event_type},
     signature::HmacScheme,
 };
 
@@ -40,6 +40,9 @@ pub static PROVIDER: Provider = Provider {
     gives_up_after: Duration::from_secs(15 + 30 + 60 + 120),
     attempts: Some(5),
     secret_characters_max: None,
+    secret_maker: SecretMaker::Provider,
+    register: "Create a webhook with it through the V4 API, one for each workspace. The\n\
+               answer has the secret (data.secret), and nothing shows it again.",
     credential: CredentialSource::Hmac(HmacScheme {
         scheme: ProofScheme::FrameioV0,
         // "Currently only this one version", says the guide.

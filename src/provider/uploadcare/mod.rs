@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use self::recovered::FileHistory;
 use crate::{
     proto::ProofScheme,
-    provider::{CredentialSource, Provider, event_type},
+    provider::{CredentialSource, Provider, SecretMaker, event_type},
     signature::HmacScheme,
 };
 
@@ -34,6 +34,10 @@ pub static PROVIDER: Provider = Provider {
     attempts: None,
     // Its `OpenAPI` description, `webhook_signing_secret`.
     secret_characters_max: Some(32),
+    secret_maker: SecretMaker::Operator,
+    register: "Create a webhook for each event, with it as target_url, version 0.7 and a\n\
+               signing_secret. Without one Uploadcare signs nothing, and every delivery is\n\
+               refused.",
     credential: CredentialSource::Hmac(HmacScheme {
         scheme: ProofScheme::UploadcareV1,
         version: "v1=",

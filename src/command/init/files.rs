@@ -1,0 +1,100 @@
+//! The files of `hookgate init`: all of them or none, and never over another.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use crate::{command::Failure, logged::printable};
+
+/// A file that is about to be written.
+pub(super) struct NewFile {
+    pub(super) path: PathBuf,
+    pub(super) content: String,
+    /// Whether only its owner may read it.
+    pub(super) private: bool,
+    /// What it is, for people.
+    pub(super) what: &'static str,
+}
+
+impl NewFile {
+    fn name(&self) -> String {
+        printable(&self.path.display().to_string())
+    }
+}
+
+/// Refuses to go on if one of the files exists, also as a link that leads nowhere. The error names all that do.
+pub(super) fn assert_new(files: &[NewFile]) -> Result<(), Failure> {
+    let there = files.iter().filter(|file| fs::symlink_metadata(&file.path).is_ok());
+    let there: Vec<String> = there.map(NewFile::name).collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    let all = there.join(", ");
+    Err(Failure::Failed(format!("exists already: {all}; nothing was written; --directory names another folder")))
+}
+
+/// Writes the files. If one cannot be written, those before it are removed, so that another attempt finds none.
+pub(super) fn write(files: &[NewFile]) -> Result<(), Failure> {
+    for (at, file) in files.iter().enumerate() {
+        if let Err(error) = create(file) {
+            for written in &files[..at] {
+                // The error that counts is the one before.
+                let _stays = fs::remove_file(&written.path);
+            }
+            return Err(Failure::Failed(format!("cannot write {}: {error}; nothing was written", file.name())));
+        }
+    }
+    Ok(())
+}
+
+fn create(file: &NewFile) -> io::Result<()> {
+    if let Some(folder) = file.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_folder(folder, if file.private { 0o700 } else { 0o755 })?;
+    }
+    let mode = if file.private { 0o600 } else { 0o644 };
+    // A file that has appeared since the look at it is not overwritten either.
+    let mut opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(&file.path)?;
+    let written = opened.write_all(file.content.as_bytes()).and_then(|()| opened.sync_all());
+    if written.is_err() {
+        // The error that counts is the one before.
+        let _stays = fs::remove_file(&file.path);
+    }
+    written
+}
+
+/// Makes a folder of this mode. One that exists stays as it is, and those above it have the usual mode.
+fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    if let Some(above) = folder.parent() {
+        fs::create_dir_all(above)?;
+    }
+    match DirBuilder::new().mode(mode).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Prints what was written.
+pub(super) fn list(out: &mut impl Write, files: &[NewFile]) -> io::Result<()> {
+    writeln!(out, "Written:")?;
+    let width = files.iter().map(|file| file.name().chars().count()).max().unwrap_or_default();
+    for file in files {
+        writeln!(out, "  {:width$}  {}", file.name(), file.what)?;
+    }
+    Ok(())
+}
+
+/// Prints each file with its content. The caller has left the secrets out.
+pub(super) fn preview(out: &mut impl Write, files: &[NewFile]) -> io::Result<()> {
+    for file in files {
+        let mode = if file.private { ", mode 0600" } else { "" };
+        writeln!(out, "{}{mode}: {}", file.name(), file.what)?;
+        for line in file.content.lines() {
+            writeln!(out, "    {}", printable(line))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
