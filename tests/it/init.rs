@@ -3,16 +3,21 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::Write as _,
     os::unix::fs::{PermissionsExt as _, symlink},
+    path::Path,
+    process::Command,
 };
 
 use hookgate::provider::{self, SecretMaker};
 
 use crate::{
-    binary::{Folder, hookgate},
+    binary::{Folder, Process, hookgate},
     commands::check,
+    docs::{document, root},
     first_steps::{self, Newcomer, commands},
-    harness::keep_secret,
+    forks,
+    harness::{keep_secret, wait_until},
     lifecycle::mock,
     tls,
 };
@@ -263,6 +268,59 @@ fn the_replicas_follow_the_brokers() {
     assert_eq!(replicas("kafka:9092", &[]), "3");
     assert_eq!(replicas("localhost:9092", &["--replication", "3"]), "3");
     assert_eq!(replicas("kafka:9092", &["--replication", "2"]), "2");
+}
+
+/// The page on which a terminal shows the questions, the answers, and all that is printed.
+const PAGE: &str = "docs/quickstart.md";
+
+/// Returns the transcript of `hookgate init` on a terminal of 80 columns, with these answers to its questions.
+fn on_a_terminal(folder: &Folder, answers: &[(&str, &str)]) -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_hookgate"));
+    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var_os("PATH").unwrap().into_string().unwrap());
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", "stty cols 80 && hookgate init", "/dev/null"]);
+    terminal.current_dir(folder.path("")).env("PATH", path).env("SHELL", "/bin/sh");
+    let (process, mut input) = Process::with_input(terminal);
+    for (before, (question, answer)) in answers.iter().enumerate() {
+        let asked = |out: &str| out.matches("\r\n> ").count() == before + 1 && out.ends_with(&format!("{question}\r\n> "));
+        wait_until(question, || asked(&process.out()));
+        writeln!(input, "{answer}").unwrap();
+    }
+    let finished = process.finish();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    finished.out.replace("\r\n", "\n")
+}
+
+/// The answers of a person who errs once.
+const ANSWERS: [(&str, &str); 5] = [
+    ("Providers (filespin, filesafety, frameio, uploadcare)", "frameo, filesafety, uploadcare"),
+    ("Providers (filespin, filesafety, frameio, uploadcare)", "filesafety, frameio, uploadcare"),
+    ("Kafka's brokers (host:port,…)", "localhost:9092"),
+    ("Security of Kafka (plaintext, tls, mtls, scram, plain, oauth)", "plaintext"),
+    ("Public URL of Hookgate (https://…)", "hooks.example.com/"),
+];
+
+/// `make bless` writes the page, as it writes snapshots.
+#[test]
+fn the_quickstart_shows_what_a_terminal_shows() {
+    if forks::output(Command::new("script").arg("--version")).is_err() {
+        return;
+    }
+    let folder = Folder::new();
+    let shown = on_a_terminal(&folder, &ANSWERS);
+    check(&folder, &["check"], 0, &["is good"]);
+    for line in shown.lines() {
+        assert!(line.chars().count() <= 80, "a terminal of 80 columns breaks this line: {line}");
+    }
+    let page = document(PAGE);
+    let (before, rest) = page.split_once("```console\n$ hookgate init\n").expect("a transcript of init");
+    let (_, after) = rest.split_once("```\n").unwrap();
+    let is = format!("{before}```console\n$ hookgate init\n{shown}```\n{after}");
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
+        fs::write(root().join(PAGE), &is).unwrap();
+    } else {
+        assert_eq!(is, page, "{PAGE}: `make bless` writes what is shown");
+    }
 }
 
 #[test]
