@@ -7,6 +7,8 @@
 #[path = "../it/binary.rs"]
 #[allow(dead_code, reason = "the fast tests use more of it")]
 mod binary;
+#[path = "../it/first_steps.rs"]
+mod first_steps;
 #[path = "../it/forks.rs"]
 #[allow(dead_code, reason = "the fast tests use more of it")]
 mod forks;
@@ -37,6 +39,9 @@ mod support;
 
 /// `hookgate topics --apply`, missing topics, and `hookgate check --cluster`.
 mod topics;
+
+/// `hookgate init`, and all that it prints to do next.
+mod init;
 
 /// A real Kafka stores the same as the mock cluster.
 mod same_as_mock;
