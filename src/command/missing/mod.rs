@@ -83,6 +83,13 @@ pub(super) struct Occurrence<'a> {
     pub(super) object: &'a str,
 }
 
+impl<'a> Occurrence<'a> {
+    /// Returns the place of the event in the order of time; those without a time come first.
+    pub(super) fn order(self) -> (Option<SystemTime>, &'a str, &'a str, u32) {
+        (self.at, self.event_type, self.subject, self.twin)
+    }
+}
+
 /// What is known of the events of one type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Row {

@@ -1,6 +1,6 @@
 //! The events that a run may publish.
 
-use std::{cmp::Ordering, time::SystemTime};
+use std::time::SystemTime;
 
 use crate::command::{missing::Occurrence, oldest::Aged};
 
@@ -28,26 +28,13 @@ impl Candidate {
         let Self { at, event_type, subject, twin, object } = self;
         Occurrence { event_type, subject, at: *at, twin: *twin, object }
     }
-
-    /// Candidates are in the order of time; those without a time come first.
-    fn order(&self) -> (Option<SystemTime>, &str, &str, u32) {
-        (self.at, self.event_type, &self.subject, self.twin)
-    }
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.order().cmp(&other.order())
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 impl Aged for Candidate {
+    fn order(&self) -> impl Ord {
+        self.occurrence().order()
+    }
+
     fn bytes(&self) -> usize {
         self.object.len()
     }
@@ -58,24 +45,14 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::command::oldest::Oldest;
+    use crate::command::oldest::tests::check_order;
 
     #[test]
     fn the_oldest_are_kept_in_order() {
-        fn check(times: &[u64], number_max: usize, kept: &[u64], left: u64) {
-            let mut candidates = Oldest::new(number_max);
-            for time in times {
-                let at = Some(UNIX_EPOCH + Duration::from_secs(*time));
-                candidates.take(Candidate::of(Occurrence { event_type: "file.stored", subject: "u", at, twin: 0, object: "{}" }));
-            }
-            let (found, more) = candidates.into_sorted();
-            let found: Vec<u64> = found.iter().filter_map(|it| Some(it.at?.duration_since(UNIX_EPOCH).ok()?.as_secs())).collect();
-            assert_eq!((&*found, more), (kept, left));
-        }
-        check(&[], 2, &[], 0);
-        check(&[3, 1, 2], 3, &[1, 2, 3], 0);
-        check(&[3, 1, 2], 2, &[1, 2], 1);
-        check(&[1, 1, 1], 2, &[1, 1], 1);
-        check(&[5, 4, 3, 2, 1], 1, &[1], 4);
+        let make = |_, seconds| {
+            let at = Some(UNIX_EPOCH + Duration::from_secs(seconds));
+            Candidate::of(Occurrence { event_type: "file.stored", subject: "u", at, twin: 0, object: "{}" })
+        };
+        check_order(make, |it| it.at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap().as_secs());
     }
 }

@@ -37,7 +37,7 @@ impl Cursor {
 
     /// Returns whether an event comes after the last one of the run, in the order of candidates.
     pub(super) fn precedes(&self, event: &Occurrence<'_>) -> bool {
-        (self.at, &*self.event_type, &*self.subject, self.twin) < (event.at, event.event_type, event.subject, event.twin)
+        (self.at, &*self.event_type, &*self.subject, self.twin) < event.order()
     }
 
     /// Returns the text for `--resume`.

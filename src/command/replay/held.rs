@@ -1,7 +1,5 @@
 //! The events that a run may publish.
 
-use std::cmp::Ordering;
-
 use super::judge::ReplayOutcome;
 use crate::{command::oldest::Aged, kafka::read::StoredRecord, proto::Event};
 
@@ -27,27 +25,11 @@ pub(super) struct HeldEvent {
     pub(super) event: Event,
 }
 
-impl PartialEq for HeldEvent {
-    fn eq(&self, other: &Self) -> bool {
-        self.place == other.place
-    }
-}
-
-impl Eq for HeldEvent {}
-
-impl Ord for HeldEvent {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.place.cmp(&other.place)
-    }
-}
-
-impl PartialOrd for HeldEvent {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 impl Aged for HeldEvent {
+    fn order(&self) -> impl Ord {
+        &self.place
+    }
+
     fn bytes(&self) -> usize {
         self.event.body.len()
     }
@@ -58,7 +40,7 @@ mod tests {
     use prost_types::Timestamp;
 
     use super::*;
-    use crate::command::oldest::Oldest;
+    use crate::command::oldest::tests::{check_bytes, check_order};
 
     fn held(number: i64, seconds: i64, body: Vec<u8>) -> HeldEvent {
         let at = Timestamp { seconds, nanos: 0 };
@@ -71,20 +53,8 @@ mod tests {
 
     #[test]
     fn the_oldest_are_held_in_order() {
-        fn check(times: &[i64], number_max: usize, kept: &[i64], left: u64) {
-            let mut held = Oldest::new(number_max);
-            for (number, seconds) in times.iter().enumerate() {
-                held.take(self::held(i64::try_from(number).unwrap(), *seconds, Vec::new()));
-            }
-            let (found, more) = held.into_sorted();
-            let found: Vec<i64> = found.iter().filter_map(|it| Some(it.event.received_at?.seconds)).collect();
-            assert_eq!((&*found, more), (kept, left), "{times:?}");
-        }
-        check(&[], 2, &[], 0);
-        check(&[3, 1, 2], 3, &[1, 2, 3], 0);
-        check(&[3, 1, 2], 2, &[1, 2], 1);
-        check(&[1, 1, 1], 2, &[1, 1], 1);
-        check(&[5, 4, 3, 2, 1], 1, &[1], 4);
+        let make = |number: u32, seconds: u64| held(number.into(), seconds.try_into().unwrap(), Vec::new());
+        check_order(make, |it| it.event.received_at.unwrap().seconds.try_into().unwrap());
     }
 
     /// The same delivery is stored twice: a second look, which begins after the first one, must find the other.
@@ -95,11 +65,6 @@ mod tests {
 
     #[test]
     fn bodies_are_bounded_in_total() {
-        let mut held = Oldest::new(1000);
-        for number in 0..40 {
-            held.take(self::held(number, number, vec![0; 8 << 20]));
-        }
-        let (found, left) = held.into_sorted();
-        assert_eq!((found.len(), left), (32, 8));
+        check_bytes(|number| held(number.into(), number.into(), vec![0; 8 << 20]));
     }
 }
