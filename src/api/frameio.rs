@@ -44,7 +44,8 @@ const PAGE: usize = 100;
 const LIFETIME: u64 = 86_400;
 /// How long before its end a token is renewed.
 const EARLY: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(86_400);
+/// How long the questions for the audit log are.
+pub const DAY: Duration = Duration::from_secs(86_400);
 /// What a service asks for.
 const SCOPE: &str = "openid AdobeID frame.s2s.all";
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::SystemTime};
 
-use super::{Comparison, Occurrence, OnMissing, Task, topics};
+use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::{Api, filesafety},
     command::Failure,
@@ -65,7 +65,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
         }
     }
     let silent = "scans that no topic has in this time were not looked at: name them, or choose an earlier --lookback";
-    let doubts = [
+    let numbers = [
         (unknown, "scans are not known to FileSafety"),
         (open, "scans have not ended yet"),
         (left_out, "scans were not looked at, because their event is of a type that --types leaves out"),
@@ -73,7 +73,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     for (name, row) in &mut comparison.rows {
         if *name == SCAN_VERDICT_UPDATED || !task.scans.is_empty() {
             row.found = Some(row.found.unwrap_or_default());
-            row.unknown.extend(doubts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
+            row.unknown.extend(doubts(&numbers));
             row.unknown.extend(Some(silent.to_owned()).filter(|_| task.scans.is_empty()));
         }
     }

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Comparison, Occurrence, OnMissing, Task, topics};
+use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::{Api, ApiError, filespin},
     command::Failure,
@@ -80,9 +80,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     })
     .or_else(|error| failure.take().map_or(Err(Failure::from(error)), Err))?;
     for (_, row) in comparison.rows.iter_mut().filter(|(name, _)| STATES.contains(name)) {
-        if comparison.illegible > 0 {
-            row.unknown.push(format!("{} assets of the search cannot be read", comparison.illegible));
-        }
+        row.unknown.extend(doubts(&[(comparison.illegible, "assets of the search cannot be read")]));
         if task.lookback.is_some() {
             let from = timestamp(from);
             row.unknown.push(format!("assets uploaded before {from} were not looked at: --lookback all"));
@@ -119,10 +117,8 @@ fn deleted(
         }
         Err(other) => return Err(other.into()),
     }
-    if illegible > 0 {
-        row.unknown.push(format!("{illegible} assets of the search cannot be read"));
-        comparison.illegible += illegible;
-    }
+    row.unknown.extend(doubts(&[(illegible, "assets of the search cannot be read")]));
+    comparison.illegible += illegible;
     row.found = Some(gone.len() as u64);
     for id in gone.iter().filter(|id| !published.deleted.contains(*id)) {
         row.missing += 1;

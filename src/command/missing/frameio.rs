@@ -10,7 +10,7 @@ use std::{
 };
 
 use self::log::Logged;
-use super::{Comparison, Occurrence, OnMissing, Task, topics};
+use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::frameio::Frameio,
     command::Failure,
@@ -100,16 +100,12 @@ fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged) {
         if old {
             row.unknown.push("the audit log is only promised for 30 days".into());
         }
-        if logged.illegible > 0 {
-            row.unknown.push(format!("{} entries of the log cannot be read", logged.illegible));
-        }
         let (open, several) = logged.vague.get(name).copied().unwrap_or_default();
-        if open > 0 {
-            row.unknown.push(format!("{open} entries do not say whether they are about files or folders"));
-        }
-        if several > 0 {
-            row.unknown.push(format!("{several} entries stand for several files each, which they do not name"));
-        }
+        row.unknown.extend(doubts(&[
+            (logged.illegible, "entries of the log cannot be read"),
+            (open, "entries do not say whether they are about files or folders"),
+            (several, "entries stand for several files each, which they do not name"),
+        ]));
     }
 }
 

@@ -125,6 +125,11 @@ impl Comparison {
     }
 }
 
+/// Returns a doubt for each number that is not 0: the number, and what there are so many of.
+fn doubts(numbers: &[(u64, &str)]) -> impl Iterator<Item = String> {
+    numbers.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"))
+}
+
 /// Everything that a comparison needs.
 pub(super) struct Task<'a> {
     pub(super) config: &'a Config,

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Comparison, Occurrence, OnMissing, Task, topics};
+use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::{Api, uploadcare},
     command::Failure,
@@ -121,9 +121,7 @@ impl Pass<'_, '_> {
     fn doubt(&mut self, from: SystemTime) {
         let illegible = self.comparison.illegible;
         for (name, row) in self.comparison.rows.iter_mut().filter(|(_, row)| row.found.is_some()) {
-            if illegible > 0 {
-                row.unknown.push(format!("{illegible} files of the listing cannot be read"));
-            }
+            row.unknown.extend(doubts(&[(illegible, "files of the listing cannot be read")]));
             row.unknown.extend_from_slice(&self.contradictions);
             if *name == STORED && self.silent > 0 {
                 row.unknown.push(format!("{} removed files do not say any more when they were stored", self.silent));

@@ -9,15 +9,13 @@ use super::{Likeness, SKEW, WITHIN, since, uploads_since};
 use crate::{
     api::{
         ApiError,
-        frameio::{Frameio, day},
+        frameio::{DAY, Frameio, day},
     },
     command::{Failure, missing::Task, note},
     config::recover::FrameioApi,
     event::timestamp,
     provider::frameio::{AuditEntry, Counterpart, UPLOAD_COMPLETED},
 };
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// What the log has.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use crate::{
     api::frameio::{FileFound, Frameio},
     command::{
         Failure,
-        missing::{Comparison, Occurrence, OnMissing, Task},
+        missing::{Comparison, Occurrence, OnMissing, Task, doubts},
         note,
     },
     event::timestamp,
@@ -54,8 +54,10 @@ pub(super) fn compare(
     row.found = Some(found);
     row.unknown.push("rebuilt from the status of the files, time not known".into());
     row.unknown.push(format!("files uploaded before {} were not looked at", timestamp(uploads_since(task))));
-    let doubts =
-        [(unready, "files are not ready yet"), (gone, "files are not there any more"), (hidden, "files may not be read")];
-    row.unknown.extend(doubts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
+    row.unknown.extend(doubts(&[
+        (unready, "files are not ready yet"),
+        (gone, "files are not there any more"),
+        (hidden, "files may not be read"),
+    ]));
     Ok(())
 }
