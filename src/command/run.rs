@@ -16,7 +16,10 @@ use clap::Args;
 
 use crate::{
     app,
-    command::{Failure, note},
+    command::{
+        EXIT_FAILED, Failure, note,
+        output::{self, Printout, ReportFormat},
+    },
     config::{self, Config, Environment},
     encode::{Encoding, RUN_HEADER, Record},
     error::Error,
@@ -59,7 +62,7 @@ pub(super) struct Run {
     pub(super) id: String,
     publisher: Publisher,
     /// How events of this run are encoded.
-    pub(super) encoding: Encoding,
+    encoding: Encoding,
     wait: Duration,
     /// The shortest time between two records.
     interval: Duration,
@@ -69,13 +72,13 @@ pub(super) struct Run {
 
 /// What a run has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Published {
+struct Published {
     /// How many records Kafka has acknowledged.
-    pub(super) records: u64,
+    records: u64,
     /// Whether the user has stopped the run before its end, or the failure of a report has.
-    pub(super) stopped: bool,
+    stopped: bool,
     /// Whether a record could not be reported.
-    pub(super) unreported: bool,
+    unreported: bool,
 }
 
 impl Run {
@@ -120,9 +123,31 @@ impl Run {
         Ok(run)
     }
 
+    /// Publishes the records of all items in order, prints each, and ends the run. Before it says what it has done, `remark` gets how many
+    /// records were published, and whether the run has come to its end.
+    pub(super) fn carry_out<T>(
+        self,
+        items: &[T],
+        encode: impl Fn(&T, &Encoding) -> Option<Record>,
+        format: ReportFormat,
+        remark: impl FnOnce(usize, bool),
+    ) -> Result<(), Failure> {
+        let (mut out, mut done) = (Printout::new(), 0);
+        let records = items.iter().filter_map(|item| encode(item, &self.encoding));
+        let published = self.publish(records, &mut |record, acknowledgement| {
+            done += 1;
+            out.print(|out| output::published(out, format, record, &acknowledgement))
+        });
+        let printed = out.finish();
+        remark(done, published.as_ref().is_ok_and(|published| !published.stopped));
+        let published = published?;
+        self.end(published);
+        if published.stopped || !printed { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
+    }
+
     /// Publishes records in order. Each counts, and is reported to `acknowledged`, when Kafka has acknowledged it. A stop ends it after
     /// those that are under way, and so does a report that fails; a Kafka that stays away is an error that says how many were published.
-    pub(super) fn publish(
+    fn publish(
         &self,
         records: impl IntoIterator<Item = Record>,
         acknowledged: &mut dyn FnMut(&Record, Acknowledgement) -> io::Result<()>,
@@ -210,7 +235,7 @@ impl Run {
     }
 
     /// Ends the run and says what it has done.
-    pub(super) fn end(self, published: Published) {
+    fn end(self, published: Published) {
         let unflushed = self.publisher.close(FLUSH);
         let stopped = if published.stopped { ", stopped before its end" } else { "" };
         let rest = if unflushed > 0 { format!(", {unflushed} not acknowledged") } else { String::new() };

@@ -28,7 +28,7 @@ use crate::{
     clock,
     config::{Config, EndpointConfig, Environment, Needs},
     delivery::Recovered,
-    encode::encode_recovered,
+    encode::{Encoding, encode_recovered},
     event::{Event, EventKind, milliseconds, timestamp},
     proto::Origin,
     provider::{self, frameio::FILE_READY},
@@ -241,28 +241,19 @@ fn publish(task: &Task<'_>, endpoint: &EndpointConfig, candidates: &[Candidate],
     let what = format!("recover {} for {}, {events}", endpoint.provider.name, endpoint.name);
     let origin = (Origin::Recovered, &*what);
     let run = Run::begin(task.config, task.environment, origin, arguments.publication.rate, Arc::clone(&task.stop))?;
-    let records = candidates.iter().filter_map(|candidate| {
+    let encode = |candidate: &Candidate, encoding: &Encoding| {
         let found = Recovered {
             endpoint: Arc::clone(&endpoint.name),
             body: Bytes::copy_from_slice(candidate.object.as_bytes()),
             received_at: (task.now)(),
             twin: candidate.twin,
         };
-        Some(encode_recovered(found, endpoint.provider, event(endpoint, candidate)?, &run.encoding))
-    });
-    let (mut out, mut done) = (Printout::new(), 0);
-    let published = run.publish(records, &mut |record, acknowledgement| {
-        done += 1;
-        out.print(|out| output::published(out, format, record, &acknowledgement))
-    });
-    let printed = out.finish();
-    match candidates[..done].last() {
+        Some(encode_recovered(found, endpoint.provider, event(endpoint, candidate)?, encoding))
+    };
+    run.carry_out(candidates, encode, format, |done, _| match candidates[..done].last() {
         Some(last) if done < candidates.len() => go_on(task, endpoint, last),
         _ => {}
-    }
-    let published = published?;
-    run.end(published);
-    if published.stopped || !printed { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
+    })
 }
 
 /// Says how another run can go on after this event.

@@ -24,7 +24,7 @@ use self::{
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure, note,
     oldest::Oldest,
-    output::{self, Printout, ReportFormat},
+    output::{self, ReportFormat},
     run::{Publication, Run, confirm},
     scan,
     tail::watch,
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     config::{Config, Environment, Kafka, Needs},
-    encode::encode,
+    encode::{Encoding, encode},
     event::{EventKind, timestamp},
     kafka::read::{Start, TopicReader, matches},
     proto::{Event, Origin},
@@ -241,23 +241,17 @@ impl Replay<'_> {
             self.arguments.publication.rate,
             Arc::clone(&self.stop),
         )?;
-        let records = events.iter().filter_map(|event| {
+        let encode = |event: &Event, encoding: &Encoding| {
             let (verified, provider, read) = self.bench.judge(event).ok()?;
-            Some(encode(verified, provider, read, &run.encoding))
-        });
-        let mut out = Printout::new();
-        let published = run.publish(records, &mut |record, acknowledgement| {
-            out.print(|out| output::published(out, format, record, &acknowledgement))
-        });
-        let printed = out.finish();
-        if published.as_ref().map_or(true, |published| published.stopped) {
-            note(&format!(
-                "run the same command again to go on{}: what was published is left out then",
-                self.with_the_same_since()
-            ));
-        }
-        let published = published?;
-        run.end(published);
-        if published.stopped || !printed { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
+            Some(encode(verified, provider, read, encoding))
+        };
+        run.carry_out(events, encode, format, |_, complete| {
+            if !complete {
+                note(&format!(
+                    "run the same command again to go on{}: what was published is left out then",
+                    self.with_the_same_since()
+                ));
+            }
+        })
     }
 }
