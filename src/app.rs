@@ -157,7 +157,6 @@ pub(crate) fn metrics_of(config: &Config, topics: &[Arc<str>]) -> Result<Metrics
     let labels = config.endpoints.iter().map(|endpoint| EndpointLabels {
         endpoint: &endpoint.name,
         provider: endpoint.provider.name,
-        slots: endpoint.slots(),
         signs_time: endpoint.provider.signs_time(),
     });
     let limits = Limits {

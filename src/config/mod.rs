@@ -158,14 +158,6 @@ pub struct EndpointConfig {
     pub tolerance: Duration,
 }
 
-impl EndpointConfig {
-    /// Returns how many slots the configuration itself gives to secrets. Those of files in folders come after them.
-    pub fn slots(&self) -> u32 {
-        let single = self.secrets.iter().filter(|source| !matches!(source, SecretSource::Folder(_))).count();
-        u32::try_from(single).unwrap_or(u32::MAX)
-    }
-}
-
 impl fmt::Debug for EndpointConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointConfig")

@@ -102,9 +102,9 @@ impl SecretRing {
             provider: endpoint.provider,
             tolerance: endpoint.tolerance,
             environment,
+            next_slot: slots.last().map_or(1, |slot| slot.number + 1),
             slots,
             folders,
-            next_slot: endpoint.slots() + 1,
             unreported: Vec::new(),
         };
         ring.unreported = ring.read();

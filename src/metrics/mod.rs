@@ -74,8 +74,6 @@ pub struct EndpointLabels<'a> {
     pub endpoint: &'a Arc<str>,
     /// The name of the endpoint's provider.
     pub provider: &'static str,
-    /// The highest slot of a secret that the endpoint has.
-    pub slots: u32,
     /// Whether the endpoint's provider signs a time.
     pub signs_time: bool,
 }
@@ -123,7 +121,7 @@ struct EndpointSeries {
     /// The offset of the clocks, if the provider signs a time.
     clock_offset: Option<Gauge>,
     provider: &'static str,
-    /// The matches of each secret, by slot from 1. It grows where files come into a folder of secrets.
+    /// The matches of each secret, by slot from 1. It grows when secrets are read.
     secret_matches: ArcSwap<Vec<Counter>>,
 }
 
@@ -176,9 +174,8 @@ impl Metrics {
         let Some(series) = self.series.endpoints.get(endpoint) else { return };
         series.body_bytes.increment(proven.body_bytes as u64);
         series.last_verified.set(seconds_since_epoch(proven.received_at));
-        if let Some(counter) =
-            proven.slot.checked_sub(1).and_then(|index| series.secret_matches.load().get(index as usize).cloned())
-        {
+        let matches = series.secret_matches.load();
+        if let Some(counter) = proven.slot.checked_sub(1).and_then(|index| matches.get(index as usize)) {
             counter.increment(1);
         }
         if let Some(offset) = proven.clock_offset {
@@ -190,12 +187,14 @@ impl Metrics {
         }
     }
 
-    /// Makes the series of secrets that have come since, up to this slot, so that each is there before its first match.
+    /// Makes the series of an endpoint's secrets up to this slot, so that each is there before its first match.
     pub fn has_secrets(&self, endpoint: &str, slots: u32) {
         let Some(series) = self.series.endpoints.get(endpoint) else { return };
         let known = series.secret_matches.load();
         if known.len() < slots as usize {
-            let all = metrics::with_local_recorder(&self.recorder, || secret_matches(endpoint, series.provider, slots));
+            let of_slot = |slot: u32| table::SECRET_MATCHES.with([endpoint, series.provider, &slot.to_string()]);
+            // A series that is there already stays.
+            let all = metrics::with_local_recorder(&self.recorder, || (1..=slots).map(of_slot).collect());
             series.secret_matches.store(Arc::new(all));
         }
     }
@@ -305,7 +304,7 @@ impl Metrics {
 impl Series {
     fn new<'a>(endpoints: impl IntoIterator<Item = EndpointLabels<'a>>, topics: impl IntoIterator<Item = Arc<str>>) -> Self {
         let unmatched = Arc::from(UNMATCHED);
-        let unmatched = EndpointLabels { endpoint: &unmatched, provider: "", slots: 0, signs_time: false };
+        let unmatched = EndpointLabels { endpoint: &unmatched, provider: "", signs_time: false };
         Self {
             endpoints: endpoints
                 .into_iter()
@@ -341,13 +340,8 @@ fn seconds_since_epoch(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// Must be called within the recorder. A series that is there already stays.
-fn secret_matches(endpoint: &str, provider: &str, slots: u32) -> Vec<Counter> {
-    (1..=slots).map(|slot| table::SECRET_MATCHES.with([endpoint, provider, &slot.to_string()])).collect()
-}
-
 fn endpoint_series(labels: &EndpointLabels<'_>) -> (Arc<str>, EndpointSeries) {
-    let EndpointLabels { endpoint: name, provider, slots, signs_time } = *labels;
+    let EndpointLabels { endpoint: name, provider, signs_time } = *labels;
     let of_endpoint = [&**name, provider];
     let outcome = |outcome: DeliveryOutcome| table::DELIVERIES.with([name, provider, outcome.text()]);
     let series = EndpointSeries {
@@ -358,7 +352,7 @@ fn endpoint_series(labels: &EndpointLabels<'_>) -> (Arc<str>, EndpointSeries) {
         last_verified: table::LAST_VERIFIED_TIMESTAMP_SECONDS.with(of_endpoint),
         clock_offset: signs_time.then(|| table::CLOCK_OFFSET_SECONDS.with(of_endpoint)),
         provider,
-        secret_matches: ArcSwap::from_pointee(secret_matches(name, provider, slots)),
+        secret_matches: ArcSwap::default(),
     };
     (Arc::clone(name), series)
 }

@@ -152,8 +152,9 @@ fn the_status_table_is_that_of_the_code() {
 /// Renders an exposition with a series of each metric.
 pub fn every_metric() -> String {
     let (endpoint, topic): (Arc<str>, Arc<str>) = ("review".into(), "topic".into());
-    let labels = EndpointLabels { endpoint: &endpoint, provider: "frameio", slots: 1, signs_time: true };
+    let labels = EndpointLabels { endpoint: &endpoint, provider: "frameio", signs_time: true };
     let metrics = Metrics::new([labels], [topic], &Limits::default()).expect("metrics");
+    metrics.has_secrets(&endpoint, 1);
     metrics.delivery(&endpoint, DeliveryOutcome::Published, 0.1);
     metrics.publish(PublishResult::Acknowledged, 0.1);
     let proven = Proven { slot: 1, body_bytes: 1, received_at: SystemTime::UNIX_EPOCH, clock_offset: Some(0), age: Some(1.0) };
