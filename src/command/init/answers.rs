@@ -186,6 +186,16 @@ impl InitAnswers {
         Ok(())
     }
 
+    /// Returns the value of `[kafka] security`.
+    pub(super) fn security(&self) -> &'static str {
+        if self.access == Access::Plaintext { "plaintext" } else { "tls" }
+    }
+
+    /// Returns the brokers as TOML and YAML write a list, without its brackets.
+    pub(super) fn quoted_brokers(&self) -> String {
+        self.brokers.iter().map(|broker| quoted(broker)).collect::<Vec<_>>().join(", ")
+    }
+
     /// Returns the URL of an endpoint, without a token.
     pub(super) fn url(&self, provider: &Provider) -> String {
         format!("{}/webhooks/{}", self.host, provider.name)

@@ -35,13 +35,11 @@ pub(super) fn password_path(directory: &Path) -> PathBuf {
 
 /// Returns `hookgate.toml`.
 pub(super) fn configuration(answers: &InitAnswers, directory: &Path) -> Result<String, Failure> {
-    let brokers: Vec<String> = answers.brokers.iter().map(|broker| quoted(broker)).collect();
-    let security = if answers.access == Access::Plaintext { "plaintext" } else { "tls" };
+    let (brokers, security) = (answers.quoted_brokers(), answers.security());
     let mut text = format!(
         "# `hookgate init` made this file, and it is yours to change. `hookgate check` finds\n\
          # what is wrong with it. Keys that are not here have their default value.\n\n\
-         [kafka]\nbrokers = [{}]\nsecurity = \"{security}\"\n",
-        brokers.join(", ")
+         [kafka]\nbrokers = [{brokers}]\nsecurity = \"{security}\"\n"
     );
     text += &tls(answers)?;
     text += &sasl(answers, directory)?;

@@ -63,16 +63,14 @@ fn secrets(chosen: &[Chosen]) -> String {
 }
 
 fn values(answers: &InitAnswers) -> String {
-    let brokers: Vec<String> = answers.brokers.iter().map(|broker| quoted(broker)).collect();
-    let security = if answers.access == Access::Plaintext { "plaintext" } else { "tls" };
+    let (brokers, security) = (answers.quoted_brokers(), answers.security());
     let mut text = format!(
         "# `hookgate init` made this file, and it is yours to change. `config` is hookgate.toml\n\
          # as YAML; the chart's README.md describes the rest.\n\n\
          # image:\n#   repository: registry.example.com/hookgate    # where the cluster pulls it from\n\n\
          # This URL must lead to the Service, by `ingress` or `httpRoute`:\n# {}/webhooks\n\n\
-         config:\n  kafka:\n    brokers: [{}]\n    security: {security}\n",
-        answers.host,
-        brokers.join(", ")
+         config:\n  kafka:\n    brokers: [{brokers}]\n    security: {security}\n",
+        answers.host
     );
     text += &tls(answers);
     text += &sasl(answers);
