@@ -73,7 +73,7 @@ test-tools: ## run the tests of the fault driver, of the stand-ins for APIs and 
 	$(CARGO) test --locked --package hookgate-stubs --quiet
 	$(CARGO) test --locked --manifest-path examples/scan-gate/Cargo.toml --target-dir target --quiet
 
-##@ What CI runs: real Kafka, proxies, registry, PostgreSQL; Java, Maven, Go, Node.js, Python; under 25 minutes
+##@ What CI runs: real Kafka, proxies, registry, PostgreSQL; Java, Maven, Go, Node.js, Python; about half an hour
 
 # The tests come last, so that CI's log ends with their results.
 check-all: ## run the group before and all of this one
