@@ -110,6 +110,27 @@ impl Client {
         answer(with(self.0.post(url), headers)?.send(body), bytes_max)
     }
 
+    /// Puts a body at a URL and reads the answer, whose body may have at most `bytes_max` bytes.
+    pub fn put(&self, url: &str, headers: &[(&str, &str)], body: &[u8], bytes_max: u64) -> Result<OutboundAnswer, OutboundError> {
+        answer(with(self.0.put(url), headers)?.send(body), bytes_max)
+    }
+
+    /// Sends a change of what a URL has, and reads the answer, whose body may have at most `bytes_max` bytes.
+    pub fn patch(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        bytes_max: u64,
+    ) -> Result<OutboundAnswer, OutboundError> {
+        answer(with(self.0.patch(url), headers)?.send(body), bytes_max)
+    }
+
+    /// Removes what a URL has, and reads the answer, whose body may have at most `bytes_max` bytes.
+    pub fn delete(&self, url: &str, headers: &[(&str, &str)], bytes_max: u64) -> Result<OutboundAnswer, OutboundError> {
+        answer(with(self.0.delete(url), headers)?.call(), bytes_max)
+    }
+
     /// Reads what a URL has, whose body may have at most `bytes_max` bytes.
     pub fn get(&self, url: &str, headers: &[(&str, &str)], bytes_max: u64) -> Result<OutboundAnswer, OutboundError> {
         answer(with(self.0.get(url), headers)?.call(), bytes_max)

@@ -1,6 +1,9 @@
-//! FileSpin's API: the search of assets by the time of their upload, and the reissue of webhooks.
+//! FileSpin's API: the search of assets by the time of their upload, the reissue of webhooks, and the settings of webhooks.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -94,6 +97,53 @@ pub fn reissue(api: &mut Api<'_>, access: &KeyedApi, (start, end): (SystemTime, 
         }
         Err(other) => Err(other),
     }
+}
+
+/// The events that the settings switch on and off.
+pub const SWITCHES: [&str; 6] =
+    ["file-saved", "file-processed", "file-data-updated", "file-deleted", "file-undeleted", "addon-processed"];
+
+/// The most URLs that the settings hold.
+pub const URLS_MAX: usize = 3;
+
+/// What the settings of an account say about webhooks. The rest of the answer, which has the secrets of the account, is not kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WebhookSettings {
+    /// Where deliveries go: URLs with commas between them. They may hold secrets of somebody else.
+    web_urls: String,
+    callback_events: BTreeMap<String, serde_json::Value>,
+}
+
+impl WebhookSettings {
+    /// Returns where deliveries go.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.web_urls.split(',').map(str::trim).filter(|url| !url.is_empty())
+    }
+
+    /// Returns whether an event is switched on.
+    pub fn is_on(&self, event: &str) -> bool {
+        self.callback_events.get(event) == Some(&serde_json::Value::Bool(true))
+    }
+}
+
+#[derive(Deserialize)]
+struct SettingsAnswer {
+    data: SettingsData,
+}
+
+#[derive(Deserialize)]
+struct SettingsData {
+    webhook: WebhookSettings,
+}
+
+/// Reads what the settings of the account say about webhooks.
+pub fn webhook_settings(api: &mut Api<'_>, access: &KeyedApi) -> Result<WebhookSettings, ApiError> {
+    let path = "/api/v1/user/settings";
+    let answer = api.get(path, || headers(access))?;
+    let answer: SettingsAnswer =
+        serde_json::from_slice(&answer).map_err(|error| api.unusable(path, &super::unreadable(&error)))?;
+    Ok(answer.data.webhook)
 }
 
 /// Returns a time as FileSpin writes it, in whole seconds.

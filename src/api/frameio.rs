@@ -1,4 +1,6 @@
-//! Frame.io's API, version 4: access tokens, the audit log, and single files.
+//! Frame.io's API, version 4: access tokens, the audit log, single files, and webhooks.
+
+mod webhooks;
 
 use std::{
     collections::HashSet,
@@ -11,10 +13,14 @@ use serde_json::value::RawValue;
 
 use super::{Api, ApiError, Headers, Manners, Wait};
 use crate::{
-    config::recover::{FrameioApi, FrameioLogin},
+    config::{
+        SecretText,
+        recover::{FrameioApi, FrameioLogin},
+    },
     event::timestamp,
     outbound::Client,
 };
+pub use webhooks::{FrameioWebhook, NewWebhook};
 
 /// The audit log may be read 100 times a minute. Frame.io asks for a wait of 30 s after its own faults.
 const MANNERS: Manners = Manners {
@@ -55,9 +61,9 @@ struct TokenAnswer {
     expires_in: Option<u64>,
 }
 
-/// A page of the audit log.
+/// A page of a listing.
 #[derive(Deserialize)]
-struct AuditPage<'a> {
+struct Page<'a> {
     #[serde(borrow)]
     data: Vec<&'a RawValue>,
     links: Links,
@@ -91,6 +97,7 @@ pub enum FileFound {
 /// Which of Frame.io's limits a request counts for.
 #[derive(Clone, Copy, Debug)]
 enum Limit {
+    /// That of the audit log, which listings and webhooks keep, too.
     AuditLog,
     Files,
 }
@@ -106,13 +113,14 @@ pub struct Frameio<'a, 'w> {
 }
 
 impl<'a, 'w> Frameio<'a, 'w> {
-    /// Returns the API without a token yet.
-    pub fn new(access: &'a FrameioApi, client: &Client, wait: Wait<'w>) -> Self {
+    /// Returns the API without a token yet. `further` are secrets that Frame.io may repeat in its words, beside the credentials.
+    pub fn new(access: &'a FrameioApi, client: &Client, further: &[SecretText], wait: Wait<'w>) -> Self {
         let (secret, token_url) = match &access.login {
             FrameioLogin::Token(token) => (token, ""),
             FrameioLogin::Client { secret, token_url, .. } => (secret, token_url.as_str()),
         };
-        let api = |url: &str, manners| Api::new(client.clone(), url, manners, vec![secret.clone()], wait);
+        let secrets: Vec<SecretText> = std::iter::once(secret).chain(further).cloned().collect();
+        let api = |url: &str, manners| Api::new(client.clone(), url, manners, secrets.clone(), wait);
         let (log, files) = (api(&access.base_url, MANNERS), api(&access.base_url, FILE_MANNERS));
         Self { access, log, files, tokens: api(token_url, TOKEN_MANNERS), token: None }
     }
@@ -146,15 +154,29 @@ impl<'a, 'w> Frameio<'a, 'w> {
             day(of),
             day(of + DAY)
         );
+        self.pages(&base, usize::MAX, visit)
+    }
+
+    /// Reads a listing from its beginning, at most so many pages of it, and calls `visit` with each of its objects. `base` is the path with
+    /// a query.
+    fn pages(
+        &mut self,
+        base: &str,
+        pages_max: usize,
+        visit: &mut dyn FnMut(&str) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
         let (mut after, mut places) = (None::<String>, HashSet::new());
         loop {
             // A link to the next page has nothing but its place: everything else is asked for again.
-            let path = after.as_ref().map_or_else(|| base.clone(), |after| format!("{base}&after={after}"));
+            let path = after.as_ref().map_or_else(|| base.to_owned(), |after| format!("{base}&after={after}"));
             let answer = self.get(Limit::AuditLog, &path)?;
-            let page: AuditPage<'_> =
+            let page: Page<'_> =
                 serde_json::from_slice(&answer).map_err(|error| self.log.unusable(&path, &super::unreadable(&error)))?;
             page.data.iter().try_for_each(|entry| visit(entry.get()))?;
             let Some(next) = page.links.next else { return Ok(()) };
+            if places.len() + 1 >= pages_max {
+                return Err(self.log.unusable(&path, &format!("has more than {pages_max} pages, which are not read")));
+            }
             let place = self.place(&path, &next)?;
             if !places.insert(place.clone()) {
                 return Err(self.log.unusable(&path, "answers with the same page again and again"));
@@ -172,17 +194,26 @@ impl<'a, 'w> Frameio<'a, 'w> {
         place.filter(fits).map(str::to_owned).ok_or_else(|| self.log.unusable(path, "names a next page, but not its place"))
     }
 
-    /// Reads a path. A token that is refused is renewed once.
+    /// Reads a path.
     fn get(&mut self, limit: Limit, path: &str) -> Result<Vec<u8>, ApiError> {
+        self.with_token(limit, |api, token| api.get(path, || headers(token)))
+    }
+
+    /// Asks with a token. A token that is refused is renewed once: what a request with a refused token was to do has not happened.
+    fn with_token(
+        &mut self,
+        limit: Limit,
+        ask: impl Fn(&mut Api<'_>, &str) -> Result<Vec<u8>, ApiError>,
+    ) -> Result<Vec<u8>, ApiError> {
         let token = self.token()?;
-        let read = self.api(limit).get(path, || headers(&token));
-        match (&read, &self.access.login) {
+        let asked = ask(self.api(limit), &token);
+        match (&asked, &self.access.login) {
             (Err(ApiError::Refused { status: 401, .. }), FrameioLogin::Client { .. }) => {
                 self.token = None;
                 let token = self.token()?;
-                self.api(limit).get(path, || headers(&token))
+                ask(self.api(limit), &token)
             }
-            _ => read,
+            _ => asked,
         }
     }
 

@@ -48,12 +48,14 @@ enum Effect {
     Reads,
     /// It starts something, which must not be started twice.
     Starts,
+    /// It sets or removes something. A second time changes nothing more, so it may be sent again.
+    Sets,
 }
 
 impl Effect {
     /// Returns whether a status says that the request has worked.
     fn is_good(self, status: u16) -> bool {
-        status == 200 || self == Self::Starts && matches!(status, 201 | 202 | 204)
+        status == 200 || self != Self::Reads && matches!(status, 201 | 202 | 204)
     }
 }
 
@@ -121,6 +123,21 @@ impl<'a> Api<'a> {
     /// where there was no connection. Fails with [`ApiError::Unclear`] where it may have been accepted.
     pub fn start(&mut self, path: &str, headers: impl Fn() -> Headers, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         self.ask(path, Effect::Starts, |client, url| client.post(url, &borrowed(&headers()), body, ANSWER_BYTES_MAX))
+    }
+
+    /// Puts what a path should have. A second time changes nothing more, so the request may be repeated.
+    pub fn put(&mut self, path: &str, headers: impl Fn() -> Headers, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+        self.ask(path, Effect::Sets, |client, url| client.put(url, &borrowed(&headers()), body, ANSWER_BYTES_MAX))
+    }
+
+    /// Changes fields of what a path has. A second time changes nothing more, so the request may be repeated.
+    pub fn patch(&mut self, path: &str, headers: impl Fn() -> Headers, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+        self.ask(path, Effect::Sets, |client, url| client.patch(url, &borrowed(&headers()), body, ANSWER_BYTES_MAX))
+    }
+
+    /// Removes what a path has. The request may be repeated, so a 404 can mean that an attempt before it has worked.
+    pub fn delete(&mut self, path: &str, headers: impl Fn() -> Headers) -> Result<Vec<u8>, ApiError> {
+        self.ask(path, Effect::Sets, |client, url| client.delete(url, &borrowed(&headers()), ANSWER_BYTES_MAX))
     }
 
     fn ask(
@@ -274,8 +291,14 @@ fn message(body: &[u8]) -> String {
     let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let places =
         ["/detail", "/error_description", "/error", "/message", "/errors/0/detail", "/errors/0/title", "/non_field_errors/0"];
-    let text = json.as_str().or_else(|| places.iter().find_map(|place| json.pointer(place)?.as_str())).unwrap_or_default();
+    let text = json.as_str().or_else(|| places.iter().find_map(|place| json.pointer(place)?.as_str()));
+    let text = text.map(str::to_owned).or_else(|| of_a_field(&json)).unwrap_or_default();
     text.chars().take(WORDS_MAX).collect()
+}
+
+/// Returns the first text about a field of the request, with the name of the field: some APIs answer with a list of texts for each.
+fn of_a_field(json: &serde_json::Value) -> Option<String> {
+    json.as_object()?.iter().find_map(|(name, texts)| Some(format!("{name}: {}", texts.get(0)?.as_str()?)))
 }
 
 /// Returns the client for all APIs. Requests go through the proxy of the environment: `HTTPS_PROXY` or `ALL_PROXY`, in capitals or small

@@ -1,4 +1,6 @@
-//! Uploadcare's REST API, version 0.7: its files, existing and removed, in the order of their upload.
+//! Uploadcare's REST API, version 0.7: its files, existing and removed, in the order of their upload, and its webhooks.
+
+mod webhooks;
 
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +14,7 @@ use sha2::Digest as _;
 
 use super::{Api, ApiError, Headers, Manners};
 use crate::{config::recover::UploadcareApi, event::timestamp, provider::uploadcare::FileHistory};
+pub use webhooks::{Subscription, URL_MAX, reactivate, subscribe, subscriptions};
 
 /// Uploadcare publishes no rates. Its own libraries wait 15 s where a 429 names no time.
 pub const MANNERS: Manners = Manners {
@@ -63,7 +66,7 @@ pub fn files(
     let (mut after, mut offset, mut first_of_last) = (just_before(from), 0, String::new());
     loop {
         let path = listing(removed, after, offset);
-        let answer = api.get(&path, || headers(access, "GET", &path, now()))?;
+        let answer = api.get(&path, || headers(access, ("GET", &path), b"", now()))?;
         let page = page(api, &path, &answer)?;
         // The link itself is not followed, but one that leads elsewhere is none of Uploadcare's.
         page.next.as_deref().map(|next| api.next(&path, next)).transpose()?;
@@ -110,7 +113,7 @@ fn contradiction(
     now: fn() -> SystemTime,
 ) -> Result<Option<String>, ApiError> {
     let path = format!("/files/?limit=1&ordering=-datetime_uploaded&removed={removed}");
-    let answer = api.get(&path, || headers(access, "GET", &path, now()))?;
+    let answer = api.get(&path, || headers(access, ("GET", &path), b"", now()))?;
     let newest = page(api, &path, &answer)?.results.first().map(|file| FileHistory::of(file.get()).map(|it| it.uploaded));
     let kind = if removed { "removed" } else { "existing" };
     Ok(match newest {
@@ -135,11 +138,11 @@ fn listing(removed: bool, after: SystemTime, offset: usize) -> String {
     format!("/files/?from={after}&include=appdata&limit={PAGE}{offset}&ordering=datetime_uploaded&removed={removed}")
 }
 
-/// Returns the headers of a request without a body, signed with the secret key, which itself is not sent.
-fn headers(access: &UploadcareApi, method: &str, path: &str, now: SystemTime) -> Headers {
+/// Returns the headers of a request, signed with the secret key, which itself is not sent.
+fn headers(access: &UploadcareApi, (method, path): (&str, &str), body: &[u8], now: SystemTime) -> Headers {
     const JSON: &str = "application/json";
     let date = httpdate::fmt_http_date(now);
-    let digest = hex::encode(Md5::digest(b""));
+    let digest = hex::encode(Md5::digest(body));
     let text = format!("{method}\n{digest}\n{JSON}\n{date}\n{path}");
     vec![
         ("accept", "application/vnd.uploadcare-v0.7+json".into()),

@@ -12,7 +12,7 @@ fn requests_are_signed_as_documented() {
         secret_key: SecretText::new("demoprivatekey"),
     };
     let now = UNIX_EPOCH + Duration::from_secs(1_541_423_681);
-    let headers = headers(&access, "GET", "/files/?limit=1&stored=true", now);
+    let headers = headers(&access, ("GET", "/files/?limit=1&stored=true"), b"", now);
     let of = |name: &str| headers.iter().find(|(it, _)| *it == name).map(|(_, value)| value.as_str());
     assert_eq!(of("date"), Some("Mon, 05 Nov 2018 13:14:41 GMT"));
     assert_eq!(of("content-type"), Some("application/json"));

@@ -59,7 +59,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     let mut published = PublishedActivity::default();
     let uncertain = topics::events(task, &PROVIDER, since(task), &mut |event| published.take(event))?;
     let wait = |wait, why: &str| task.wait(wait, why);
-    let mut api = Frameio::new(access, &task.client()?, &wait);
+    let mut api = Frameio::new(access, &task.client()?, &[], &wait);
     let mut logged = log::read(task, access, &mut api)?;
     for (name, row) in &mut comparison.rows {
         if !UNLOGGED.contains(name) {
