@@ -19,8 +19,11 @@ mod schema;
 mod scripts;
 mod send;
 mod serve;
+mod subscribe;
+mod subscriptions;
 mod tail;
 mod target;
+mod textfile;
 mod topics;
 mod verify;
 
@@ -69,6 +72,8 @@ enum Command {
     Reconcile(reconcile::Arguments),
     Recover(recover::Arguments),
     Replay(replay::Arguments),
+    Subscribe(subscribe::Arguments),
+    Subscriptions(subscriptions::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     /// Print the version, as --version does.
@@ -162,6 +167,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Reconcile(arguments) => reconcile::run(&arguments, &environment),
         Command::Recover(arguments) => recover::run(&arguments, &environment),
         Command::Replay(arguments) => replay::run(&arguments, &environment),
+        Command::Subscribe(arguments) => subscribe::run(&arguments, &environment),
+        Command::Subscriptions(arguments) => subscriptions::run(&arguments, &environment),
         Command::Schema(arguments) => schema::run(&arguments, &environment),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Version => {

@@ -17,6 +17,7 @@ pub mod kafka;
 pub mod keys;
 pub mod log;
 mod mistaken;
+mod needs;
 pub mod problem;
 pub mod properties;
 pub mod proxies;
@@ -48,6 +49,7 @@ pub use self::{
     catalogue::all_keys,
     kafka::Kafka,
     log::{Log, LogFormat},
+    needs::Needs,
     problem::{Problem, Problems, ValueOrigin, suggestion},
     properties::{Properties, in_our_keys},
     proxies::TrustedProxies,
@@ -224,37 +226,6 @@ pub fn host_name() -> Option<String> {
 /// Returns what to type to run this program again: somebody who tries it out may not have it on the path yet.
 pub fn program() -> String {
     std::env::args_os().next().map_or_else(|| "hookgate".into(), |name| name.to_string_lossy().into_owned())
-}
-
-/// The parts of a configuration that a command uses. Secrets and files of tables that it does not use need not be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// Only what is written in the file.
-    Names,
-    /// The connection to Kafka.
-    Kafka,
-    /// The connections to Kafka and the schema registry.
-    Cluster,
-    /// The connections to Kafka, the schema registry and the providers' own APIs.
-    Recovery,
-    /// Everything that the daemon uses: all but the providers' own APIs.
-    Daemon,
-    /// Everything.
-    Everything,
-}
-
-impl Needs {
-    /// Returns whether the secrets and files of a top-level table are used.
-    fn include(self, table: &str) -> bool {
-        match self {
-            Self::Names => false,
-            Self::Kafka => table == "kafka",
-            Self::Cluster => matches!(table, "kafka" | "schema_registry"),
-            Self::Recovery => matches!(table, "kafka" | "schema_registry" | "recover"),
-            Self::Daemon => table != "recover",
-            Self::Everything => true,
-        }
-    }
 }
 
 /// What Kafka's client library is asked while a configuration is read. Each answer is why it refuses, if it does, and holds no value.

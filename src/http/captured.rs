@@ -34,6 +34,30 @@ pub fn has_token(url: &Uri) -> bool {
     in_query || gate::WebhookPath::of(url.path()).is_ok_and(|place| place.token.is_some())
 }
 
+/// A URL of the webhook port, as it is registered at a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredUrl {
+    /// Scheme, host and port, without a port that is the scheme's own.
+    pub origin: String,
+    /// The name of the endpoint, if the path is that of an endpoint of the provider.
+    pub endpoint: Option<String>,
+}
+
+/// Reads an absolute URL that is registered at a provider, by the same rules as on the wire. Returns `None` if it is none.
+pub fn registered_url(provider: &Provider, url: &str) -> Option<RegisteredUrl> {
+    let uri: Uri = url.parse().ok()?;
+    let place = gate::WebhookPath::of(uri.path()).ok().filter(|place| place.token(provider).is_ok());
+    Some(RegisteredUrl { origin: origin(&uri)?, endpoint: place.map(|place| place.endpoint.to_owned()) })
+}
+
+/// Returns scheme, host and port of an absolute URL, without a port that is the scheme's own, and without a user.
+pub fn origin(url: &Uri) -> Option<String> {
+    let (scheme, host) = (url.scheme_str()?.to_ascii_lowercase(), url.host()?.to_ascii_lowercase());
+    let own = if scheme == "https" { 443 } else { 80 };
+    let port = url.port_u16().filter(|port| *port != own).map_or_else(String::new, |port| format!(":{port}"));
+    Some(format!("{scheme}://{host}{port}"))
+}
+
 /// Builds the header map. Headers that HTTP does not allow are left out.
 fn header_map(headers: &[(String, String)]) -> HeaderMap {
     let each =

@@ -43,9 +43,7 @@ pub fn reconciled(providers: &[ReconciledProvider<'_>], before: &str, now: Syste
                     }
                 }
                 None => {
-                    for line in before.lines().filter(|line| is_of(line, name, provider)) {
-                        let _ = writeln!(text, "{line}");
-                    }
+                    keep(&mut text, before, (name, provider), "type");
                 }
             }
         }
@@ -53,16 +51,72 @@ pub fn reconciled(providers: &[ReconciledProvider<'_>], before: &str, now: Syste
     text
 }
 
-/// Returns whether a line is one that [`reconciled`] writes for this metric and this provider.
-fn is_of(line: &str, name: &str, provider: &str) -> bool {
+/// The metrics of `hookgate subscriptions`: name, and help.
+pub const SUBSCRIBED: [(&str, &str); 5] = [
+    ("hookgate_subscription_off", "Subscriptions for the endpoint that are switched off at the provider."),
+    (
+        "hookgate_subscription_refused",
+        "Subscriptions for the endpoint whose deliveries are refused: no secret, or a foreign one.",
+    ),
+    ("hookgate_subscription_missing", "Events that should be subscribed for the endpoint and are not."),
+    ("hookgate_subscription_timestamp_seconds", "When the subscriptions at the provider were last read."),
+    ("hookgate_subscription_failed", "1 if the last attempt to read the subscriptions at the provider has failed."),
+];
+
+/// What a run of `hookgate subscriptions` knows of a provider.
+#[derive(Clone, Debug)]
+pub struct SubscribedProvider<'a> {
+    /// The provider's name.
+    pub name: &'a str,
+    /// The endpoints: name, and how many subscriptions are off, how many are refused, and how many events are missing. None if the provider
+    /// could not be read.
+    pub endpoints: Option<Vec<(&'a str, [usize; 3])>>,
+}
+
+/// Returns the file. A provider that could not be read now keeps its lines of `before`, as [`reconciled`] does.
+pub fn subscribed(providers: &[SubscribedProvider<'_>], before: &str, now: SystemTime) -> String {
+    let [.., (time, _), (failed, _)] = SUBSCRIBED;
+    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut text = String::new();
+    for (place, (name, help)) in SUBSCRIBED.into_iter().enumerate() {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for SubscribedProvider { name: provider, endpoints } in providers {
+            match endpoints {
+                _ if name == failed => {
+                    let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {}", u64::from(endpoints.is_none()));
+                }
+                Some(_) if name == time => {
+                    let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {seconds}");
+                }
+                Some(endpoints) => {
+                    for (endpoint, counts) in endpoints {
+                        let _ = writeln!(text, "{name}{{provider=\"{provider}\",endpoint=\"{endpoint}\"}} {}", counts[place]);
+                    }
+                }
+                None => keep(&mut text, before, (name, provider), "endpoint"),
+            }
+        }
+    }
+    text
+}
+
+/// Adds the lines of an earlier file for this metric and this provider.
+fn keep(text: &mut String, before: &str, of: (&str, &str), label: &str) {
+    for line in before.lines().filter(|line| is_of(line, of, label)) {
+        let _ = writeln!(text, "{line}");
+    }
+}
+
+/// Returns whether a line is one that Hookgate writes for this metric and this provider, with this label beside it or none.
+fn is_of(line: &str, (name, provider): (&str, &str), label: &str) -> bool {
     let labels = line.strip_prefix(name).and_then(|rest| rest.strip_prefix('{')?.split_once("} "));
     let Some((labels, value)) = labels else { return false };
     let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     let of_provider = match labels.split_once(',') {
         None => labels == format!("provider=\"{provider}\""),
         Some((first, second)) => {
-            let event_type = second.strip_prefix("type=\"").and_then(|rest| rest.strip_suffix('"'));
-            first == format!("provider=\"{provider}\"") && event_type.is_some_and(plain)
+            let value = second.strip_prefix(label).and_then(|rest| rest.strip_prefix("=\"")?.strip_suffix('"'));
+            first == format!("provider=\"{provider}\"") && value.is_some_and(plain)
         }
     };
     of_provider && !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())
@@ -135,7 +189,7 @@ mod tests {
     #[test]
     fn nothing_is_kept_that_hookgate_has_not_written() {
         fn check(line: &str, kept: bool) {
-            assert_eq!(is_of(line, "hookgate_reconcile_missing", "uploadcare"), kept, "{line}");
+            assert_eq!(is_of(line, ("hookgate_reconcile_missing", "uploadcare"), "type"), kept, "{line}");
         }
         check("hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} 3", true);
         for line in [
@@ -154,5 +208,31 @@ mod tests {
         ] {
             check(line, false);
         }
+    }
+
+    #[test]
+    fn the_file_has_each_endpoint_and_keeps_what_cannot_be_read() {
+        let of = |name, endpoints: Option<&[(&'static str, [usize; 3])]>| SubscribedProvider {
+            name,
+            endpoints: endpoints.map(<[_]>::to_vec),
+        };
+        let first = subscribed(&[of("uploadcare", Some(&[("photos", [1, 2, 3])])), of("frameio", None)], "", at(7));
+        assert_eq!(first.matches("# TYPE hookgate_subscription_").count(), SUBSCRIBED.len());
+        assert_eq!(
+            values(&first),
+            [
+                "hookgate_subscription_off{provider=\"uploadcare\",endpoint=\"photos\"} 1",
+                "hookgate_subscription_refused{provider=\"uploadcare\",endpoint=\"photos\"} 2",
+                "hookgate_subscription_missing{provider=\"uploadcare\",endpoint=\"photos\"} 3",
+                "hookgate_subscription_timestamp_seconds{provider=\"uploadcare\"} 7",
+                "hookgate_subscription_failed{provider=\"uploadcare\"} 0",
+                "hookgate_subscription_failed{provider=\"frameio\"} 1",
+            ]
+        );
+        let second = subscribed(&[of("uploadcare", None)], &first, at(8));
+        let mut kept = values(&first);
+        kept.truncate(4);
+        kept.push("hookgate_subscription_failed{provider=\"uploadcare\"} 1");
+        assert_eq!(values(&second), kept);
     }
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use hookgate::{
     closed::Closed as _,
-    metrics::{DeliveryOutcome, textfile::RECONCILED},
+    metrics::{
+        DeliveryOutcome,
+        textfile::{RECONCILED, SUBSCRIBED},
+    },
 };
 
 use crate::docs::every_metric;
@@ -50,8 +53,8 @@ fn every_alert_has_a_runbook_and_a_test() {
 #[test]
 fn rules_runbooks_and_dashboard_name_metrics_and_outcomes_that_exist() {
     let exposition = every_metric();
-    let of_reconcile = RECONCILED.iter().map(|(name, _)| *name);
-    let known: BTreeSet<&str> = after(&exposition, "# TYPE ").into_iter().chain(of_reconcile).collect();
+    let of_commands = RECONCILED.iter().chain(&SUBSCRIBED).map(|(name, _)| *name);
+    let known: BTreeSet<&str> = after(&exposition, "# TYPE ").into_iter().chain(of_commands).collect();
     let outcomes: BTreeSet<&str> = DeliveryOutcome::all().map(DeliveryOutcome::text).collect();
     let runbooks =
         after(&read(RULES), "- alert: ").iter().map(|alert| read(&format!("docs/runbooks/{alert}.md"))).collect::<String>();

@@ -12,7 +12,8 @@ use crate::{
     providers::PROVIDERS,
 };
 
-const COMMANDS: [&str; 10] = ["serve", "dev", "init", "send", "tail", "verify", "check", "topics", "schema", "completions"];
+const COMMANDS: [&str; 12] =
+    ["serve", "dev", "init", "send", "tail", "verify", "check", "topics", "subscribe", "subscriptions", "schema", "completions"];
 
 /// Returns a folder with a good configuration. A daemon with it listens on free ports.
 pub fn configured(brokers: &str) -> Folder {

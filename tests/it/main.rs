@@ -64,6 +64,8 @@ mod replay;
 mod replay_world;
 #[allow(dead_code, reason = "the tests against a real Kafka use more of it")]
 mod stage;
+mod subscribe;
+mod subscriptions;
 mod schema;
 mod secrets;
 mod smuggle;

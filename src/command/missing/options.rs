@@ -73,14 +73,14 @@ pub(in crate::command) fn providers(names: &[String], config: &Config) -> Result
 }
 
 /// Refuses a type that none of the providers has: nothing would be compared, which would look like "complete".
-pub(in crate::command) fn known_types(types: &[String], providers: &[&'static Provider]) -> Result<(), Failure> {
+pub(in crate::command) fn known_types(flag: &str, types: &[String], providers: &[&'static Provider]) -> Result<(), Failure> {
     for name in types {
         let mut known = providers.iter().flat_map(|provider| provider.names());
         if !known.any(|it| it == name) {
             let names: Vec<&str> = providers.iter().flat_map(|provider| provider.names()).collect();
             let hint = suggestion(name, names.iter().copied())
                 .map_or_else(|| format!("there are {}", names.join(", ")), |close| format!("did you mean {close}?"));
-            return Err(Failure::Usage(format!("--types {name}: no such type; {hint}")));
+            return Err(Failure::Usage(format!("{flag} {name}: no such type; {hint}")));
         }
     }
     Ok(())

@@ -123,7 +123,7 @@ fn asked(arguments: &Arguments, config: &Config) -> Result<Vec<&'static Provider
         Some(endpoint) if arguments.providers.is_empty() => providers(&[endpoint.provider.name.to_owned()], config)?,
         _ => providers(&arguments.providers, config)?,
     };
-    known_types(&arguments.scope.types, &providers)?;
+    known_types("--types", &arguments.scope.types, &providers)?;
     known_endpoint(config, &providers, arguments.endpoint.as_deref())?;
     Ok(providers)
 }

@@ -98,7 +98,7 @@ fn the_report_says_what_is_known() {
 #[test]
 fn a_type_that_nobody_has_is_refused() {
     let providers = [provider::by_name("uploadcare").expect("known")];
-    assert!(known_types(&["file.deleted".into()], &providers).is_ok());
-    let Err(Failure::Usage(text)) = known_types(&["file.delete".into()], &providers) else { panic!("accepted") };
+    assert!(known_types("--types", &["file.deleted".into()], &providers).is_ok());
+    let Err(Failure::Usage(text)) = known_types("--types", &["file.delete".into()], &providers) else { panic!("accepted") };
     assert!(text.contains("did you mean file.deleted?"), "{text}");
 }

@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     }
     let endpoint = endpoint(&config, arguments)?;
     providers(std::slice::from_ref(&arguments.provider), &config)?;
-    known_types(&arguments.scope.types, &[endpoint.provider])?;
+    known_types("--types", &arguments.scope.types, &[endpoint.provider])?;
     can_rebuild(arguments)?;
     let scans = scans::named(arguments)?;
     let task = Task {

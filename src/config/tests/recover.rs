@@ -81,7 +81,7 @@ fn the_daemon_needs_none_of_it() {
     for needs in [Needs::Names, Needs::Kafka, Needs::Cluster, Needs::Daemon] {
         check(needs, true);
     }
-    for needs in [Needs::Recovery, Needs::Everything] {
+    for needs in [Needs::Recovery, Needs::Subscriptions, Needs::Everything] {
         check(needs, false);
     }
 }

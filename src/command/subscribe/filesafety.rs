@@ -1,0 +1,32 @@
+//! FileSafety: nothing is registered, because each request names its own webhook URL.
+
+use std::io::{self, Write as _};
+
+use super::{Destination, in_shell};
+use crate::{command::CommandResult, config::Recover};
+
+/// Where FileSafety's API is, if the configuration does not say so.
+const BASE_URL: &str = "https://api.filesafety.dev";
+
+/// Prints the URL to submit, and a request with it. A shell puts the secrets in.
+pub(super) fn print(recover: &Recover, target: &Destination<'_>) -> CommandResult {
+    let source = target
+        .endpoint
+        .secrets
+        .first()
+        .and_then(|source| source.first().ok())
+        .map(|source| source.to_string())
+        .unwrap_or_default();
+    let url = format!("{}?token={}", target.url, in_shell(&source));
+    let (base_url, key) = match &recover.filesafety {
+        Some(access) => (access.base_url.as_str(), in_shell(access.api_key.source())),
+        None => (BASE_URL, in_shell("env:FILESAFETY_API_KEY")),
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "webhook_url=\"{url}\"")?;
+    writeln!(
+        out,
+        "curl -sS {base_url}/v1/scan/async -H \"x-api-key: {key}\" -F file=@sample.jpg -F \"webhook_url=$webhook_url\""
+    )?;
+    Ok(true)
+}

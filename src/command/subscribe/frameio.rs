@@ -1,0 +1,167 @@
+//! Frame.io: one webhook for all events. Its secret is shown once, so a webhook that is there is changed and not made again.
+
+use std::io::{self, Write as _};
+
+use super::{
+    Arguments, Destination, agreed, failure,
+    secret_file::{self, SecretPlace},
+    show,
+};
+use crate::{
+    api::{
+        ApiError,
+        frameio::{Frameio, FrameioWebhook},
+    },
+    command::{CommandResult, EXIT_FINDINGS, Failure, note, subscriptions::Asking},
+    config::{SecretSource, SecretText, recover::FrameioApi},
+    provider::frameio::PROVIDER,
+};
+
+pub(super) fn subscribe(
+    arguments: &Arguments,
+    asking: &Asking<'_>,
+    access: &FrameioApi,
+    target: &Destination<'_>,
+) -> CommandResult {
+    let wait = |time, why: &str| asking.wait(time, why);
+    let mut api = asking.frameio(access, &wait);
+    let workspace = workspace(arguments, access, &mut api)?;
+    let found = read(&mut api, asking, &workspace, target).map_err(failure)?;
+    if found.is_empty() {
+        create(arguments, asking, &mut api, &workspace, target)
+    } else {
+        extend(arguments, &mut api, &found, target)
+    }
+}
+
+/// Returns the workspace that the webhook should be in.
+fn workspace(arguments: &Arguments, access: &FrameioApi, api: &mut Frameio<'_, '_>) -> Result<String, Failure> {
+    if let Some(workspace) = &arguments.workspace {
+        return Ok(workspace.clone());
+    }
+    let known = if access.workspaces.is_empty() { api.workspaces().map_err(failure)? } else { access.workspaces.clone() };
+    match known.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Failure::Failed("the account has no workspace".into())),
+        several => {
+            let some = several.iter().take(20).map(|id| crate::logged::printable(id)).collect::<Vec<_>>();
+            Err(Failure::Usage(format!("--workspace is missing: there are {}", some.join(", "))))
+        }
+    }
+}
+
+/// Reads the webhooks that lead to the endpoint.
+fn read(
+    api: &mut Frameio<'_, '_>,
+    asking: &Asking<'_>,
+    workspace: &str,
+    target: &Destination<'_>,
+) -> Result<Vec<FrameioWebhook>, ApiError> {
+    let own = |it: &FrameioWebhook| asking.owner(&PROVIDER, &it.url).is_ok_and(|owner| owner.name == target.endpoint.name);
+    Ok(api.webhooks(workspace)?.into_iter().filter(own).collect())
+}
+
+/// Adds the missing events to the first webhook that is there. Its secret stays.
+fn extend(arguments: &Arguments, api: &mut Frameio<'_, '_>, found: &[FrameioWebhook], target: &Destination<'_>) -> CommandResult {
+    let has = |event: &str| found.iter().any(|webhook| webhook.events.iter().any(|it| it == event));
+    let missing: Vec<&str> = target.events.iter().copied().filter(|event| !has(event)).collect();
+    let mut plan: Vec<String> =
+        found.iter().map(|webhook| format!("there  {}  {} events{}", webhook.id, webhook.events.len(), off(webhook))).collect();
+    plan.extend(missing.iter().map(|event| format!("add    {event}")));
+    show(&plan)?;
+    if arguments.secret_file.is_some() || arguments.kubernetes_secret.is_some() {
+        note("the webhook is there, and Frame.io does not show its secret again: none is written");
+    }
+    if missing.is_empty() {
+        note("nothing to change: Frame.io has these events");
+    } else {
+        let Some(first) = found.first() else { return Ok(true) };
+        if !agreed(arguments, &format!("Add {} events to the webhook {}?", missing.len(), first.id))? {
+            return Ok(true);
+        }
+        let events: Vec<&str> = first.events.iter().map(String::as_str).chain(missing).collect();
+        api.set_events(&first.id, &events).map_err(failure)?;
+        writeln!(io::stdout(), "changed  {}  {}", crate::logged::printable(&first.id), target.url)?;
+    }
+    if found.iter().all(|webhook| webhook.active) { Ok(true) } else { Err(Failure::Reported(EXIT_FINDINGS)) }
+}
+
+fn off(webhook: &FrameioWebhook) -> &'static str {
+    if webhook.active { "" } else { ": switched off: hookgate subscriptions frameio --reenable" }
+}
+
+/// Makes a webhook. The place for its secret is there before, and if the secret cannot be kept, the webhook is deleted again.
+fn create(
+    arguments: &Arguments,
+    asking: &Asking<'_>,
+    api: &mut Frameio<'_, '_>,
+    workspace: &str,
+    target: &Destination<'_>,
+) -> CommandResult {
+    show(&[format!("create  {}, with {} events", target.url, target.events.len())])?;
+    if !arguments.dry_run {
+        secret_file::check(arguments)?;
+    }
+    if !agreed(arguments, "Make this webhook at Frame.io?")? {
+        return Ok(true);
+    }
+    let name = &target.endpoint.name;
+    let mut place = SecretPlace::open(arguments, name)?;
+    let made = match api.create_webhook(workspace, (&format!("Hookgate {name}"), &target.url), &target.events) {
+        Ok(made) => made,
+        Err(error) => {
+            place.discard();
+            return Err(unclear(api, asking, workspace, target, error));
+        }
+    };
+    if let Err(why) = kept(&mut place, made.secret.as_ref()) {
+        place.discard();
+        let id = crate::logged::printable(&made.id);
+        return Err(Failure::Failed(match api.delete_webhook(&made.id) {
+            Ok(()) => format!("the secret could not be kept: {why}; the webhook {id} was deleted again"),
+            Err(error) => format!("the secret could not be kept: {why}; delete the webhook {id} at Frame.io: {error}"),
+        }));
+    }
+    if let Some(path) = &arguments.secret_file {
+        writeln!(io::stdout(), "created  {}  {}", crate::logged::printable(&made.id), target.url)?;
+        let named = target.endpoint.secrets.iter().any(|source| match source {
+            SecretSource::File(it) => it == path,
+            SecretSource::Folder(folder) => path.parent() == Some(folder),
+            SecretSource::Env(_) | SecretSource::Literal(_) => false,
+        });
+        if !named {
+            note(&format!("now add \"file:{}\" to the secrets of [endpoints.{name}]", path.display()));
+        }
+    } else {
+        note(&format!("created the webhook {}; its secret is the key {name} of the Secret", made.id));
+    }
+    Ok(true)
+}
+
+fn kept(place: &mut SecretPlace, secret: Option<&SecretText>) -> Result<(), String> {
+    let secret = secret.ok_or("Frame.io's answer has none")?;
+    place.keep(secret.reveal()).map_err(|error| error.to_string())
+}
+
+/// Returns the failure of a creation. Where the webhook may have been made, it says which one it is: its secret is lost.
+fn unclear(
+    api: &mut Frameio<'_, '_>,
+    asking: &Asking<'_>,
+    workspace: &str,
+    target: &Destination<'_>,
+    error: ApiError,
+) -> Failure {
+    let ApiError::Unclear(why) = error else { return failure(error) };
+    match read(api, asking, workspace, target) {
+        Ok(found) => Failure::Failed(match found.first() {
+            Some(webhook) => {
+                format!(
+                    "{why}; the webhook {} was made, and its secret is lost: delete it at Frame.io, and run the command again",
+                    webhook.id
+                )
+            }
+            None => format!("{why}; there is no such webhook: run the command again"),
+        }),
+        Err(error) => Failure::Failed(format!("{why}; look whether there is a webhook for {} now ({error})", target.url)),
+    }
+}

@@ -1,0 +1,192 @@
+//! `hookgate subscribe`: registers an endpoint at its provider. It looks before it makes anything, and takes what is there already.
+
+mod filesafety;
+mod filespin;
+mod frameio;
+mod secret_file;
+mod uploadcare;
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use clap::Args;
+
+use super::{
+    CommandResult, ConfigSource, EXIT_FAILED, Failure,
+    missing::options::{known_types, providers},
+    note,
+    run::confirm,
+    subscriptions::{Asking, Wanted, public_host},
+};
+use crate::{
+    api::ApiError,
+    config::{EndpointConfig, Environment, Needs, suggestion},
+    logged::printable,
+};
+
+/// Register an endpoint at its provider, or say what to enter there.
+///
+/// Looks first at what is registered, shows the difference, and asks. At Uploadcare it makes a subscription for each missing event, signed with
+/// the first secret of the endpoint. At Frame.io it makes a webhook and keeps its secret, which Frame.io shows once, or adds the missing events
+/// to the webhook that is there. At FileSpin it only reads, and prints what to enter. FileSafety has nothing to register: it prints what to
+/// send. It shows no secret. Exits with 0 if all is as it should be then, with 3 if something is left for a person, and with 1 if the provider
+/// refuses or cannot be asked.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  hookgate subscribe photos --host https://hooks.example.com --dry-run
+  hookgate subscribe photos --host https://hooks.example.com --events file.uploaded,file.deleted
+  hookgate subscribe review --host https://hooks.example.com --events file.ready --secret-file secrets/frameio
+  hookgate subscribe review --host https://hooks.example.com --yes --kubernetes-secret hookgate-frameio > secret.yaml")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: ConfigSource,
+    /// The name of the endpoint in the configuration.
+    #[arg(value_name = "ENDPOINT")]
+    endpoint: String,
+    /// The public address of Hookgate: https:// and a host.
+    #[arg(long, value_name = "URL", value_parser = public_host)]
+    host: String,
+    /// The events to subscribe to, such as file.uploaded; by default all of the provider's.
+    #[arg(long, value_name = "EVENT", value_delimiter = ',')]
+    events: Vec<String>,
+    /// Frame.io only: the workspace; needed where there are several.
+    #[arg(long, value_name = "ID")]
+    workspace: Option<String>,
+    /// Only say what would be made.
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on without asking.
+    #[arg(long)]
+    yes: bool,
+    /// Frame.io only: a new file for the secret of the webhook, which Frame.io shows once.
+    #[arg(long, value_name = "FILE", conflicts_with = "kubernetes_secret")]
+    secret_file: Option<PathBuf>,
+    /// Frame.io only: print the secret of the webhook as the manifest of a Secret of this name. Not on a terminal.
+    #[arg(long, value_name = "NAME", value_parser = secret_name)]
+    kubernetes_secret: Option<String>,
+}
+
+/// Reads the name of a Secret: what Kubernetes takes, so that the manifest works.
+fn secret_name(text: &str) -> Result<String, String> {
+    let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let bytes = text.as_bytes();
+    let good = bytes.len() <= 253 && bytes.iter().all(|b| inside(*b)) && edge(bytes.first()) && edge(bytes.last());
+    if good { Ok(text.to_owned()) } else { Err("the name of a Secret is lower-case letters, digits, '-' and '.'".into()) }
+}
+
+/// What should be registered.
+struct Destination<'a> {
+    endpoint: &'a EndpointConfig,
+    /// The URL, without a token.
+    url: String,
+    events: Vec<&'static str>,
+}
+
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
+    let config = arguments.source.load(environment, Needs::Subscriptions)?;
+    let Some(endpoint) = config.endpoints.iter().find(|it| *it.name == *arguments.endpoint) else {
+        let names: Vec<&str> = config.endpoints.iter().map(|it| &*it.name).collect();
+        let hint = suggestion(&arguments.endpoint, names.iter().copied())
+            .map_or_else(|| format!("there are {}", names.join(", ")), |close| format!("did you mean {close}?"));
+        return Err(Failure::Usage(format!("{}: no such endpoint; {hint}", arguments.endpoint)));
+    };
+    let provider = endpoint.provider;
+    known_types("--events", &arguments.events, &[provider])?;
+    if provider.name != "frameio" {
+        for (flag, given) in [
+            ("--workspace", arguments.workspace.is_some()),
+            ("--secret-file", arguments.secret_file.is_some()),
+            ("--kubernetes-secret", arguments.kubernetes_secret.is_some()),
+        ] {
+            if given {
+                return Err(Failure::Usage(format!("{flag} is for frameio only: {} is of {}", endpoint.name, provider.name)));
+            }
+        }
+    }
+    let target = Destination {
+        endpoint,
+        url: format!("{}/webhooks/{}", arguments.host, endpoint.name),
+        events: Wanted(&arguments.events).of(provider, &provider.names().collect::<Vec<_>>()),
+    };
+    if provider.name == "filesafety" {
+        return filesafety::print(&config.recover, &target);
+    }
+    providers(&[provider.name.to_owned()], &config)?;
+    let asking = Asking::new(&config, environment, Some(&arguments.host))?;
+    let recover = &config.recover;
+    match (provider.name, &recover.uploadcare, &recover.frameio, &recover.filespin) {
+        ("uploadcare", Some(access), ..) => uploadcare::subscribe(arguments, &asking, access, &target),
+        ("frameio", _, Some(access), _) => frameio::subscribe(arguments, &asking, access, &target),
+        ("filespin", .., Some(access)) => filespin::print(&asking, access, &target, &arguments.events),
+        (name, ..) => Err(Failure::Failed(format!("Hookgate knows no API of {name}"))),
+    }
+}
+
+/// Says what is there and what would be made.
+fn show(plan: &[String]) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    plan.iter().try_for_each(|line| writeln!(err, "  {}", printable(line)))
+}
+
+/// Asks whether to go on. Returns false where it was only to be said.
+fn agreed(arguments: &Arguments, question: &str) -> Result<bool, Failure> {
+    if arguments.dry_run {
+        note("nothing was changed");
+        return Ok(false);
+    }
+    if !confirm(question, arguments.yes)? {
+        return Err(Failure::Failed("nothing was changed".into()));
+    }
+    Ok(true)
+}
+
+/// Returns the failure of a command whose request has failed.
+fn failure(error: ApiError) -> Failure {
+    match error {
+        ApiError::Stopped => Failure::Reported(EXIT_FAILED),
+        other => other.into(),
+    }
+}
+
+/// Returns how a shell reads the secret with this source, `env:NAME` or `file:PATH`, so that a printed command works and shows none.
+fn in_shell(source: &str) -> String {
+    match source.split_once(':') {
+        Some(("env", name)) => format!("${{{name}}}"),
+        Some(("file", path)) => format!("$(cat '{}')", path.replace('\'', r"'\''")),
+        _ => "…".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_the_secret_where_it_is() {
+        #[track_caller]
+        fn check(source: &str, expected: &str) {
+            assert_eq!(in_shell(source), expected);
+        }
+        check("env:FILESAFETY_TOKEN", "${FILESAFETY_TOKEN}");
+        check("file:/etc/hookgate/a b", "$(cat '/etc/hookgate/a b')");
+        check("file:it's", r"$(cat 'it'\''s')");
+        check("literal", "…");
+    }
+
+    #[test]
+    fn the_name_of_a_secret_is_one_of_kubernetes() {
+        #[track_caller]
+        fn check(text: &str, good: bool) {
+            assert_eq!(secret_name(text).is_ok(), good, "{text:?}");
+        }
+        for good in ["hookgate", "hookgate-frame.io2", &"a".repeat(253)] {
+            check(good, true);
+        }
+        for bad in ["", "Hookgate", "-a", "a-", "a_b", "a\nkind: Pod", "a: b", &"a".repeat(254)] {
+            check(bad, false);
+        }
+    }
+}

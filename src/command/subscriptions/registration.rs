@@ -1,0 +1,167 @@
+//! What is registered at a provider, as the table, the metrics and the exit code have it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::provider::Provider;
+
+/// Whether a provider sends what is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::command) enum RegistrationState {
+    Active,
+    /// The provider sends nothing.
+    Off,
+    /// Nothing is registered.
+    Missing,
+}
+
+/// What proves the deliveries of a registration to its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::command) enum RegisteredProof {
+    /// They are signed with a secret of the endpoint.
+    Signed,
+    /// The URL has a token of the endpoint.
+    Token,
+    /// Nothing: all of them are refused.
+    Absent,
+    /// A secret or a token that the endpoint does not have: all of them are refused.
+    Foreign,
+    /// The provider does not show the secret.
+    Hidden,
+    /// A secret of the endpoint cannot be read, so there is nothing to compare with.
+    Incomparable,
+    /// Nothing is registered.
+    NotRegistered,
+}
+
+/// What is registered for one endpoint under one id, or is not.
+#[derive(Clone, Debug)]
+pub(in crate::command) struct Registration {
+    pub(in crate::command) id: Option<String>,
+    /// The events, in the provider's words.
+    pub(in crate::command) events: Vec<String>,
+    pub(in crate::command) state: RegistrationState,
+    pub(in crate::command) proof: RegisteredProof,
+    pub(in crate::command) endpoint: Arc<str>,
+    /// What a person should know and do, a sentence or a command each.
+    pub(in crate::command) notes: Vec<String>,
+}
+
+/// What is registered at one provider.
+#[derive(Debug)]
+pub(in crate::command) struct Registered {
+    pub(in crate::command) provider: &'static Provider,
+    pub(in crate::command) rows: Vec<Registration>,
+    /// How many registrations lead elsewhere.
+    pub(in crate::command) elsewhere: usize,
+    /// Where these lead: no more of their URLs than the host.
+    pub(in crate::command) hosts: BTreeSet<String>,
+    /// What there is to say about all of it.
+    pub(in crate::command) notes: Vec<String>,
+}
+
+impl RegistrationState {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Off => "OFF",
+            Self::Missing => "–",
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Off => "off",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+impl RegisteredProof {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Signed => "yes",
+            Self::Token => "token",
+            Self::Absent => "NO",
+            Self::Foreign => "FOREIGN",
+            Self::Hidden | Self::NotRegistered => "–",
+            Self::Incomparable => "?",
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::Token => "token",
+            Self::Absent => "absent",
+            Self::Foreign => "foreign",
+            Self::Hidden => "hidden",
+            Self::Incomparable => "incomparable",
+            Self::NotRegistered => "missing",
+        }
+    }
+
+    /// Returns whether deliveries are refused, as far as is known.
+    pub(super) fn is_refused(self) -> bool {
+        matches!(self, Self::Absent | Self::Foreign | Self::Incomparable)
+    }
+
+    /// Returns what a person should know of it.
+    pub(in crate::command) fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Absent => {
+                Some("every delivery is refused with 401 missing_signature: nothing at the provider proves the sender")
+            }
+            Self::Foreign => Some("every delivery is refused with 401: the secret at the provider is none of the endpoint's"),
+            Self::Incomparable => Some("a secret of the endpoint cannot be read: hookgate check says why"),
+            Self::Signed | Self::Token | Self::Hidden | Self::NotRegistered => None,
+        }
+    }
+}
+
+impl Registration {
+    /// Returns whether a person should look.
+    pub(in crate::command) fn is_finding(&self) -> bool {
+        self.state != RegistrationState::Active || self.proof.is_refused()
+    }
+}
+
+impl Registered {
+    /// Returns that nothing is registered so far.
+    pub(super) fn none(provider: &'static Provider) -> Self {
+        Self { provider, rows: Vec::new(), elsewhere: 0, hosts: BTreeSet::new(), notes: Vec::new() }
+    }
+
+    /// Adds a registration, which leads to an endpoint or elsewhere.
+    pub(super) fn leads_elsewhere(&mut self, place: String) {
+        self.elsewhere += 1;
+        self.hosts.insert(place);
+    }
+
+    /// Adds a row for the events of an endpoint that should be registered and are not, and sorts the rows.
+    pub(super) fn complete<'e>(&mut self, endpoints: impl Iterator<Item = &'e Arc<str>>, wanted: &[&'static str]) {
+        for endpoint in endpoints {
+            let there =
+                |event: &str| self.rows.iter().any(|row| row.endpoint == *endpoint && row.events.iter().any(|it| it == event));
+            let events: Vec<String> = wanted.iter().filter(|event| !there(event)).map(|event| (*event).to_owned()).collect();
+            // Without any wanted event, there should still be something.
+            if !events.is_empty() || !self.rows.iter().any(|row| row.endpoint == *endpoint) {
+                self.rows.push(Registration {
+                    id: None,
+                    notes: vec![format!("not subscribed{}: hookgate subscribe {endpoint} --host https://…", list_of(&events))],
+                    events,
+                    state: RegistrationState::Missing,
+                    proof: RegisteredProof::NotRegistered,
+                    endpoint: Arc::clone(endpoint),
+                });
+            }
+        }
+        let place = |row: &Registration| (Arc::clone(&row.endpoint), row.state == RegistrationState::Missing);
+        self.rows.sort_by_key(place);
+    }
+}
+
+/// Returns names after a colon, or nothing where there are none.
+fn list_of(names: &[String]) -> String {
+    if names.len() < 2 { String::new() } else { format!(" to {}", names.join(", ")) }
+}
