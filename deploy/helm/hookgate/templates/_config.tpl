@@ -120,12 +120,18 @@ on IPv6 too where the Services have it. */}}
 
 {{/*
 The Secrets and ConfigMaps of all references, by their folder. The daemon does not use `recover`, so its pods do not get
-those credentials. With `recovery` in the context these are the ones that `hookgate reconcile` uses. Each is one volume, so that a missing Secret does not delay the changes of the others.
+those credentials. With `command` in the context these are the ones that this command uses. Each is one volume, so that a missing Secret does not delay the changes of the others.
 They are mounted as whole folders, because a file that is mounted by subPath never changes.
 */}}
 {{- define "hookgate.mounts" -}}
 {{- $mounts := dict -}}
-{{- range include "hookgate.references" (ternary (pick .Values.config "kafka" "schema_registry" "recover") (omit .Values.config "recover") (eq "yes" (default "" .recovery))) | trim | splitList "\n" | uniq | compact -}}
+{{- $config := omit .Values.config "recover" -}}
+{{- if eq "reconcile" (default "" .command) -}}
+{{- $config = pick .Values.config "kafka" "schema_registry" "recover" -}}
+{{- else if eq "subscriptions" (default "" .command) -}}
+{{- $config = pick .Values.config "endpoints" "recover" -}}
+{{- end -}}
+{{- range include "hookgate.references" $config | trim | splitList "\n" | uniq | compact -}}
 {{- with fromJson . -}}
 {{- $path := include "hookgate.mountPath" . -}}
 {{- $mount := get $mounts $path | default (dict "secret" .secretName "configMap" .configMapName "needed" list "optional" list) -}}
