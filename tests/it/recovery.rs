@@ -6,7 +6,11 @@ use hookgate_stubs::{
 };
 use serde_json::Value;
 
-use crate::recovery_world::{World, row};
+use crate::{
+    binary::Process,
+    recovery_world::{World, row},
+    waits::wait_until,
+};
 
 #[test]
 fn a_page_may_end_between_files_of_one_instant() {
@@ -132,6 +136,8 @@ fn what_cannot_be_meant_is_refused() {
     check("recover uploadcare --since soon", 2, "a time is like");
     check("recover uploadcare --since 1h --until 2h", 2, "--since must be before --until");
     check("recover uploadcare --since 1h --until +1h", 2, "--until is in the future");
+    check("recover uploadcare --since 1h --wait 10m", 2, "--wait is for filesafety only: uploadcare has no scans");
+    check("recover filesafety --since 1h --wait soon", 2, "a time span is like");
     check("recover uploadcare --since 1h --types file.delete", 2, "did you mean file.deleted?");
     check(
         "recover uploadcare --since 1h --endpoint scans",
@@ -249,4 +255,56 @@ fn a_cursor_of_events_without_a_time_can_be_used() {
     let next = world.run(&format!("recover filesafety --ids ids --yes {flags}"));
     // This cluster does not find what is there already, so the cursor alone leaves the first one out.
     assert_eq!((next.code, next.json_lines().len()), (Some(0), 2), "{next:?}");
+}
+
+#[test]
+fn scans_that_are_not_complete_are_waited_for() {
+    let world = World::mock();
+    let states = ["pending", "scanning", "awaiting_upload", "complete"];
+    let ids = states.map(|state| {
+        let id = world.stub.books().filesafety.scan("clean", world.begin);
+        world.stub.books().filesafety.of(&id).status = state.into();
+        id
+    });
+    world.stage.folder.write("ids", ids.join("\n"));
+    let line = format!("recover filesafety --ids ids --yes --types scan.complete {}", world.window());
+    let asked = |id: &String| world.stub.books().log.iter().filter(|line| line.replace("%5F", "_").ends_with(id)).count();
+
+    // Without the flag each is asked for once.
+    let at_once = world.run(&format!("{line} --dry-run"));
+    assert!(at_once.err.contains("3 scans are not complete yet") && !at_once.err.contains("again"), "{at_once:?}");
+    assert_eq!(ids.each_ref().map(asked), [1; 4]);
+
+    // All come to an end, one of them by failing, long before the time is over.
+    world.stub.asked();
+    let process = Process::spawn(&world.stage.folder, &format!("{line} --wait 1h").split_whitespace().collect::<Vec<_>>());
+    wait_until("all asked for", || ids.each_ref().map(asked).iter().all(|times| *times > 0));
+    for (id, state) in ids.iter().zip(["complete", "failed", "complete"]) {
+        world.stub.books().filesafety.of(id).status = state.into();
+    }
+    let waited = process.finish();
+    assert_eq!((waited.code, waited.json_lines().len()), (Some(0), 4), "{waited:?}");
+    assert!(!waited.err.contains("scans are not complete yet;"), "{waited:?}");
+    assert_eq!(asked(&ids[3]), 1, "what is complete is not asked for again");
+
+    // One that takes longer is counted.
+    world.stub.books().filesafety.of(&ids[0]).status = "pending".into();
+    world.stub.asked();
+    let over = world.run(&format!("{line} --wait 3s"));
+    assert_eq!((over.code, over.json_lines().len()), (Some(3), 3), "{over:?}");
+    assert!(over.err.contains("3 missing: 1 scans are not complete yet"), "{over:?}");
+    assert!(asked(&ids[0]) > 1 && ids[1..].iter().all(|id| asked(id) == 1), "{over:?}");
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_scans() {
+    let world = World::mock();
+    let id = world.stub.books().filesafety.scan("clean", world.begin);
+    world.stub.books().filesafety.of(&id).status = "pending".into();
+    let line = format!("recover filesafety {id} --yes --wait 1h {}", world.window());
+    let process = Process::spawn(&world.stage.folder, &line.split_whitespace().collect::<Vec<_>>());
+    wait_until("asked for", || world.stub.books().log.iter().any(|line| line.contains("/v1/scan/")));
+    process.signal("INT");
+    let stopped = process.finish();
+    assert_eq!((stopped.code, stopped.out.as_str()), (Some(1), ""), "{stopped:?}");
 }

@@ -91,8 +91,17 @@ fn a_reissue_is_only_filespins_and_takes_no_flag_without_meaning() {
     for provider in ["uploadcare", "frameio", "filesafety"] {
         check(provider, &format!("--reissue is for filespin only: {provider} has no such call"));
     }
-    let flags =
-        ["--rate 5", "--limit 5", "--all", "--types file-saved", "--lookback 1h", "--endpoint assets", "--ids f", "scn_1"];
+    let flags = [
+        "--rate 5",
+        "--limit 5",
+        "--all",
+        "--types file-saved",
+        "--lookback 1h",
+        "--endpoint assets",
+        "--ids f",
+        "scn_1",
+        "--wait 5s",
+    ];
     for flag in flags {
         check(&format!("filespin {flag}"), "cannot be used with");
     }

@@ -1,15 +1,22 @@
 //! FileSafety keeps no list of scans. A scan that is on the topics can be asked for again: another verdict is a revision that never came.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime},
+};
 
 use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
-    api::{Api, filesafety},
+    api::{Api, ApiError, filesafety},
     command::Failure,
+    config::recover::KeyedApi,
     event::instant,
     proto::{Event, event::Payload},
     provider::filesafety::{PROVIDER, SCAN_COMPLETE, SCAN_VERDICT_UPDATED, ScanState},
 };
+
+/// The pause before scans that are not complete are asked for again; a scan takes 10 to 25 s.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// The last verdict of a scan that the topics have.
 #[derive(Clone)]
@@ -28,7 +35,7 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     let uncertain = topics::events(task, &PROVIDER, task.looked_at_since(), &mut |event| take(task, &mut verdicts, event))?;
     let wait = |wait, why: &str| task.wait(wait, why);
     let mut api = Api::new(task.client()?, &access.base_url, filesafety::MANNERS, vec![access.api_key.clone()], &wait);
-    let asked = if task.scans.is_empty() {
+    let mut asked: Vec<String> = if task.scans.is_empty() {
         verdicts.retain(|_, verdict| verdict.within);
         verdicts.keys().cloned().collect()
     } else {
@@ -43,31 +50,25 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
             verdicts.len()
         ));
     }
-    let (mut open, mut unknown, mut left_out) = (0_u64, 0_u64, 0_u64);
-    for scan_id in &asked {
-        // A scan that no topic has can only be one that was named.
-        let published = verdicts.get(scan_id);
-        let event_type = if published.is_some() { SCAN_VERDICT_UPDATED } else { SCAN_COMPLETE };
-        let Some(row) = comparison.rows.get_mut(event_type) else {
-            left_out += u64::from(!task.scans.is_empty());
-            continue;
-        };
-        match filesafety::scan(&mut api, access, scan_id)? {
-            None => unknown += 1,
-            Some((ScanState::Open, _)) => open += 1,
-            Some((ScanState::Ended { verdict, at }, object)) => {
-                row.found = Some(row.found.unwrap_or_default() + 1);
-                if published.is_none_or(|published| published.text != verdict) {
-                    row.missing += 1;
-                    missing(Occurrence { event_type, subject: scan_id, at, twin: 0, object: &object })?;
-                }
-            }
+    // A scan that no topic has can only be one that was named.
+    let event_type = |id: &String| if verdicts.contains_key(id) { SCAN_VERDICT_UPDATED } else { SCAN_COMPLETE };
+    let all = asked.len();
+    asked.retain(|id| comparison.rows.contains_key(event_type(id)));
+    let left_out = if task.scans.is_empty() { 0 } else { (all - asked.len()) as u64 };
+    let (open, unknown) = ask(task, (&mut api, access), asked, &mut |id, verdict, at, object| {
+        let event_type = event_type(id);
+        let Some(row) = comparison.rows.get_mut(event_type) else { return Ok(()) };
+        row.found = Some(row.found.unwrap_or_default() + 1);
+        if verdicts.get(id).is_none_or(|published| published.text != verdict) {
+            row.missing += 1;
+            missing(Occurrence { event_type, subject: id, at, twin: 0, object })?;
         }
-    }
+        Ok(())
+    })?;
     let silent = "scans that no topic has in this time were not looked at: name them, or choose an earlier --lookback";
     let numbers = [
         (unknown, "scans are not known to FileSafety"),
-        (open, "scans have not ended yet"),
+        (open, "scans are not complete yet"),
         (left_out, "scans were not looked at, because their event is of a type that --types leaves out"),
     ];
     for (name, row) in &mut comparison.rows {
@@ -79,6 +80,41 @@ pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnM
     }
     comparison.doubt(uncertain);
     Ok(())
+}
+
+/// What is called for each scan that is complete or has failed: with its id, its verdict, when it ended, and the whole answer.
+type OnEnded<'a> = &'a mut dyn FnMut(&String, &str, Option<SystemTime>, &str) -> Result<(), Failure>;
+
+/// Asks for scans, and again for those that are not complete, as long as the task waits for them. Returns how many are not complete, and how
+/// many FileSafety does not know.
+fn ask(
+    task: &Task<'_>,
+    (api, access): (&mut Api<'_>, &KeyedApi),
+    mut scans: Vec<String>,
+    ended: OnEnded<'_>,
+) -> Result<(u64, u64), Failure> {
+    let (begin, mut unknown, mut waiting) = (Instant::now(), 0, false);
+    loop {
+        let mut open = Vec::new();
+        for id in scans {
+            match filesafety::scan(api, access, &id)? {
+                None => unknown += 1,
+                Some((ScanState::Open, _)) => open.push(id),
+                Some((ScanState::Ended { verdict, at }, object)) => ended(&id, &verdict, at, &object)?,
+            }
+        }
+        let left = task.patience.saturating_sub(begin.elapsed());
+        if open.is_empty() || left.is_zero() {
+            return Ok((open.len() as u64, unknown));
+        }
+        // Said once, not before each round.
+        let why = format!("{} scans are not complete yet, and are asked for again for {} s at most", open.len(), left.as_secs());
+        if !task.wait(AGAIN_AFTER.min(left), if waiting { "" } else { &why }) {
+            return Err(ApiError::Stopped.into());
+        }
+        waiting = true;
+        scans = open;
+    }
 }
 
 /// Takes an event of the topics, which come in no particular order. A scan counts if it ended, or one of its events arrived, within the

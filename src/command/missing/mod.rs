@@ -143,6 +143,8 @@ pub(super) struct Task<'a> {
     pub(super) endpoint: Option<&'a str>,
     /// The scans to look at; an empty list means those that the topics have.
     pub(super) scans: &'a [String],
+    /// How long scans that are not complete are asked for again.
+    pub(super) patience: Duration,
     /// Whether `file.ready` of Frame.io is rebuilt from the status of files.
     pub(super) rebuild_ready: bool,
     /// Whether what is on the topics counts as missing, too.

@@ -36,7 +36,7 @@ pub(in crate::command) struct Scope {
 }
 
 /// Reads a time span, such as `15m`.
-fn length(text: &str) -> Result<Duration, String> {
+pub(in crate::command) fn length(text: &str) -> Result<Duration, String> {
     let milliseconds = span(text.trim()).and_then(|it| u64::try_from(it).ok());
     milliseconds.map(Duration::from_millis).ok_or_else(|| "a time span is like 15m, 1h30m or 7d".into())
 }

@@ -2,7 +2,7 @@
 
 mod metrics;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, builder::PossibleValuesParser};
 
@@ -73,6 +73,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         types: &arguments.scope.types,
         endpoint: arguments.endpoint.as_deref(),
         scans: &[],
+        patience: Duration::ZERO,
         rebuild_ready: false,
         everything: false,
         objects: false,

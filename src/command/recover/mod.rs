@@ -5,7 +5,7 @@ mod cursor;
 mod reissue;
 mod scans;
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use clap::{Args, builder::PossibleValuesParser};
@@ -15,7 +15,7 @@ use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::{
         Comparison, Row, Task, TimeWindow,
-        options::{Scope, endpoints, known_types, names, providers},
+        options::{Scope, endpoints, known_types, length, names, providers},
         report,
     },
     note,
@@ -46,7 +46,7 @@ use crate::{
   hookgate recover uploadcare --since 2026-11-22T10:00:00Z --until 2026-11-22T14:00:00Z
   hookgate recover frameio --since 24h --types comment.created,file.versioned --yes
   hookgate recover frameio --since 24h --types file.ready --rebuild-ready
-  hookgate recover filesafety --since 7d --ids submitted.txt
+  hookgate recover filesafety --since 7d --ids submitted.txt --wait 10m
   hookgate recover filespin --since 24h --endpoint media --rate 20
   hookgate recover filespin --since 2026-11-01 --until 2026-11-20 --reissue")]
 pub(super) struct Arguments {
@@ -61,6 +61,9 @@ pub(super) struct Arguments {
     /// FileSafety only: a file with ids of scans, one a line; - is standard input.
     #[arg(long, value_name = "FILE")]
     ids: Option<PathBuf>,
+    /// FileSafety only: ask again for scans that are not complete yet, for at most this long.
+    #[arg(long, value_name = "TIME SPAN", value_parser = length)]
+    wait: Option<Duration>,
     /// The endpoint that the webhooks should have come in on; needed where the provider has several.
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
@@ -82,7 +85,7 @@ pub(super) struct Arguments {
     rebuild_ready: bool,
     /// FileSpin only: ask FileSpin to send its webhooks again, of all assets that were uploaded in the time, to every receiver of the account.
     /// Hookgate publishes nothing itself. A terminal is always asked, with --yes, too.
-    #[arg(long, conflicts_with_all = ["scans", "ids", "endpoint", "types", "lookback", "all", "list", "limit", "rate", "resume", "rebuild_ready"])]
+    #[arg(long, conflicts_with_all = ["scans", "ids", "endpoint", "types", "lookback", "all", "list", "limit", "rate", "resume", "rebuild_ready", "wait"])]
     reissue: bool,
     /// By default pretty on a terminal, json elsewhere.
     #[arg(long, value_enum)]
@@ -111,7 +114,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let endpoint = endpoint(&config, arguments)?;
     providers(std::slice::from_ref(&arguments.provider), &config)?;
     known_types("--types", &arguments.scope.types, &[endpoint.provider])?;
-    can_rebuild(arguments)?;
+    suits(arguments)?;
     let scans = scans::named(arguments)?;
     let task = Task {
         config: &config,
@@ -121,6 +124,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         types: &arguments.scope.types,
         endpoint: Some(&*endpoint.name),
         scans: &scans,
+        patience: arguments.wait.unwrap_or_default(),
         rebuild_ready: arguments.rebuild_ready,
         everything: arguments.planned.all,
         objects: true,
@@ -269,9 +273,12 @@ fn event(endpoint: &EndpointConfig, candidate: &Candidate) -> Option<Event> {
     (matches!(event.kind, EventKind::Named { .. }) && event.subject.is_some()).then_some(event)
 }
 
-/// Refuses to rebuild what nobody has asked for.
-fn can_rebuild(arguments: &Arguments) -> Result<(), Failure> {
+/// Refuses flags that mean nothing for this provider or these types.
+fn suits(arguments: &Arguments) -> Result<(), Failure> {
     let types = &arguments.scope.types;
+    if arguments.wait.is_some() && arguments.provider != "filesafety" {
+        return Err(Failure::Usage(format!("--wait is for filesafety only: {} has no scans", arguments.provider)));
+    }
     match &*arguments.provider {
         _ if !arguments.rebuild_ready => Ok(()),
         "frameio" if types.is_empty() || types.iter().any(|name| name == FILE_READY) => Ok(()),
