@@ -26,8 +26,10 @@ use super::{
 };
 use crate::config::Config;
 
-/// How long one request to the cluster may take.
+/// How long the first request to the cluster may take. A wrong address must not keep a person waiting.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a cluster that has answered may take to do its work. A busy one creates twenty topics slowly.
+const WORK_TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause before a request is repeated.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// The largest size limit of a topic that is probed. The probe must be larger than the limit.
@@ -228,7 +230,7 @@ fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<V
 }
 
 /// Waits until clients can see a leader of every partition of these topics, because a cluster confirms that it has created a topic before
-/// its brokers know the topic. Returns the topics that are not visible after ten seconds.
+/// its brokers know the topic. Returns the topics that are not visible after [`WORK_TIMEOUT`].
 pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<String>, String> {
     let consumer: BaseConsumer =
         client_config(config.kafka.connection_properties()).create().map_err(|error| meanings::explain(&config.kafka, &error))?;
@@ -241,7 +243,7 @@ pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<Stri
     let (begin, mut missing) = (Instant::now(), topics.to_vec());
     loop {
         missing.retain(|name| visible(name).is_none());
-        if missing.is_empty() || begin.elapsed() > 2 * TIMEOUT {
+        if missing.is_empty() || begin.elapsed() > WORK_TIMEOUT {
             return Ok(missing);
         }
         thread::sleep(AGAIN_AFTER);
@@ -261,7 +263,7 @@ pub fn any_broker_answers(config: &Config) -> Result<(), String> {
     for broker in metadata.brokers().iter().take(ANY) {
         // A request about a broker's own settings goes only to that broker. It does not matter whether the broker returns them.
         let itself = [ResourceSpecifier::Broker(broker.id())];
-        let answer = run_administrative(config, async |admin, options| admin.describe_configs(&itself, &options).await)?;
+        let answer = run_administrative(config, TIMEOUT, async |admin, options| admin.describe_configs(&itself, &options).await)?;
         match answer {
             // The error is an answer too: librdkafka knows it only after the broker has listed the requests that it supports.
             Ok(_) | Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature)) => return Ok(()),
@@ -271,22 +273,23 @@ pub fn any_broker_answers(config: &Config) -> Result<(), String> {
     Err(causes::sentence(&config.kafka, &unreachable))
 }
 
-/// Runs one administrative call to its end, and returns the cluster's error as a text.
+/// Runs one administrative call on a cluster that has answered to its end, and returns the cluster's error as a text.
 fn administer<T>(
     config: &Config,
     call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> KafkaResult<T>,
 ) -> Result<T, String> {
-    run_administrative(config, call)?.map_err(|error| error.to_string())
+    run_administrative(config, WORK_TIMEOUT, call)?.map_err(|error| error.to_string())
 }
 
 /// Runs one administrative call to its end, and returns the cluster's error as it is. The outer error says why no client could be made.
 fn run_administrative<T>(
     config: &Config,
+    timeout: Duration,
     call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> KafkaResult<T>,
 ) -> Result<KafkaResult<T>, String> {
     let admin: AdminClient<_> =
         client_config(config.kafka.connection_properties()).create().map_err(|error| meanings::explain(&config.kafka, &error))?;
-    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+    let options = AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     Ok(runtime.block_on(call(&admin, options)))
 }
