@@ -131,8 +131,8 @@ fuzz: ## search each fuzz target for FUZZ_SECONDS (60), one on each core; needs 
 faults: build ## run every fault scenario, and prove that nothing is lost (three real brokers, Linux); SCENARIOS picks some
 	$(CARGO) run --locked --quiet --package hookgate-faults -- $(SCENARIOS)
 
-recovery-model: ## lose ten thousand made events, for ten seeds, and get back all that can be got back (a real Kafka); half an hour
-	HOOKGATE_TEST_SEEDS=10 HOOKGATE_TEST_EACH=64 tests/kafka/run recovery_model
+recovery-model: ## get back ten thousand lost events, for ten seeds, and reconcile 100,000 files (a real Kafka); half an hour
+	HOOKGATE_TEST_SEEDS=10 HOOKGATE_TEST_EACH=64 HOOKGATE_TEST_FILES=100000 tests/kafka/run recovery_model recovery_memory
 
 SOAK_SECONDS ?= 1800
 soak: release ## watch two daemons at a steady rate for SOAK_SECONDS (1800): nothing may grow (a real Kafka, Linux)

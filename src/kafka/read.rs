@@ -26,6 +26,11 @@ const SEARCH_TIMEOUT: Duration = Duration::from_secs(1);
 /// An outage counts as over after this long without an error: librdkafka reports the same outage several times, with records in between.
 const CALM: Duration = Duration::from_secs(5);
 
+/// How much librdkafka may fetch ahead, in KiB, and the size of one answer of a broker, in bytes. Its own limits are 64 MiB and 50 MiB. A
+/// larger record still comes: both are limits for the second record.
+const QUEUED_KIB: &str = "8192";
+const FETCHED_BYTES: &str = "4194304";
+
 /// By this factor more offsets are read where too few of them were records.
 const WIDER: u64 = 8;
 
@@ -117,6 +122,7 @@ impl TopicReader {
         let mut client = client_config(kafka.connection_properties());
         client.set("group.id", "hookgate-tail").set("enable.auto.commit", "false").set("enable.partition.eof", "false");
         client.set("isolation.level", "read_committed").set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", "100");
+        client.set("queued.max.messages.kbytes", QUEUED_KIB).set("fetch.max.bytes", FETCHED_BYTES);
         let listener = Listener::new(kafka);
         let consumer = listener.clone().consumer(client)?;
         let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &error))?;

@@ -155,10 +155,10 @@ impl Process {
         assert!(sent.status.success());
     }
 
-    /// Returns the most memory that the process has had so far, in KiB.
-    pub fn peak_kib(&self) -> usize {
+    /// Returns the most memory that the process has had so far, in KiB. One that has ended has no such number any more.
+    pub fn peak_kib(&self) -> Option<usize> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse().ok()).unwrap()
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse().ok())
     }
 
     /// Waits until the process ends.

@@ -82,6 +82,9 @@ mod recovery;
 /// The same with thousands of made events.
 mod recovery_model;
 
+/// The memory that a large project takes.
+mod recovery_memory;
+
 /// Quarantined deliveries, published after all.
 mod replay;
 
