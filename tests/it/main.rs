@@ -67,6 +67,7 @@ mod stage;
 mod subscribe;
 mod subscriptions;
 mod schema;
+mod rotation;
 mod secrets;
 mod smuggle;
 mod spans;

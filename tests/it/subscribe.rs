@@ -188,6 +188,31 @@ fn a_webhook_that_is_there_gets_the_missing_events_and_keeps_the_rest() {
     said(&run(&world, &format!("{line} --workspace w")), 3, &["nothing to change"]);
 }
 
+/// This replaces a secret: for a while there are two webhooks, and the endpoint has both secrets.
+#[test]
+fn another_webhook_is_made_beside_one_that_is_there() {
+    let (world, line) = reviewing();
+    world.stub.books().frameio.webhooks = vec![webhook("h", REVIEW, &["file.ready"])];
+    let line = format!("{line} --another");
+    said(&run(&world, &line), 2, &["--secret-file FILE"]);
+    said(&run(&world, &format!("{line} --dry-run")), 0, &["there   h  1 events", "create  https://"]);
+    assert_eq!(changes(&world), Vec::<String>::new());
+    let path = world.stage.folder.path("new");
+    let made = run(&world, &format!("{line} --secret-file {path}"));
+    said(&made, 0, &["created  b0000000-", "when no delivery has the secret of h any more, delete it at Frame.io"]);
+    let kept = fs::read_to_string(&path).expect("written");
+    let webhooks = world.stub.books().frameio.webhooks.clone();
+    assert_eq!(webhooks.iter().map(|it| &*it.secret).collect::<Vec<_>>(), ["another-secret-of-length", &*kept]);
+    // Where the answer is lost, the new one is named, and not the one that was there.
+    fs::remove_file(&path).expect("there");
+    world.stub.books().frameio.tokens = vec!["token".into()];
+    world.stub.books().faults = vec![None, None, Some(Fault::CutOff)];
+    let lost = run(&world, &format!("{line} --secret-file {path}"));
+    said(&lost, 1, &["was made, and its secret is lost: delete it at Frame.io"]);
+    let new = world.stub.books().frameio.webhooks[2].id.clone();
+    assert!(lost.err.contains(&format!("the webhook {new} was made")), "{lost:?}");
+}
+
 /// Runs the command in a shell, which prepares it. What the shell does with standard output is not looked at.
 fn in_shell(world: &World, before: &str, line: &str, after: &str) -> Finished {
     let config = world.stage.folder.path("hookgate.toml");
@@ -292,7 +317,7 @@ fn wrong_flags_are_refused_before_anything_is_asked() {
     check("photos", "--host");
     check("photos --host hooks.example.com", "the public address is https:// and a host");
     check(&format!("photos {HOST} --events file.ready"), "--events file.ready: no such type");
-    for flag in ["--workspace w", "--secret-file f", "--kubernetes-secret s"] {
+    for flag in ["--another", "--workspace w", "--secret-file f", "--kubernetes-secret s"] {
         check(&format!("photos {HOST} {flag}"), "is for frameio only: photos is of uploadcare");
     }
     assert_eq!(world.stub.asked(), Vec::<String>::new());

@@ -27,8 +27,8 @@ pub(super) fn subscribe(
     let mut api = asking.frameio(access, &wait);
     let workspace = workspace(arguments, access, &mut api)?;
     let found = read(&mut api, asking, &workspace, target).map_err(failure)?;
-    if found.is_empty() {
-        create(arguments, asking, &mut api, &workspace, target)
+    if found.is_empty() || arguments.another {
+        create(arguments, asking, &mut api, (&workspace, &found), target)
     } else {
         extend(arguments, &mut api, &found, target)
     }
@@ -90,14 +90,16 @@ fn off(webhook: &FrameioWebhook) -> &'static str {
     if webhook.active { "" } else { ": switched off: hookgate subscriptions frameio --reenable" }
 }
 
-/// Makes a webhook. The place for its secret is there before, and if the secret cannot be kept, the webhook is deleted again.
+/// Makes a webhook beside those that are there. The place for its secret is there before, and if the secret cannot be kept, the webhook is
+/// deleted again.
 fn create(
     arguments: &Arguments,
     asking: &Asking<'_>,
     api: &mut Frameio<'_, '_>,
-    workspace: &str,
+    (workspace, there): (&str, &[FrameioWebhook]),
     target: &Destination<'_>,
 ) -> CommandResult {
+    show(&there.iter().map(|it| format!("there   {}  {} events{}", it.id, it.events.len(), off(it))).collect::<Vec<_>>())?;
     show(&[format!("create  {}, with {} events", target.url, target.events.len())])?;
     if !arguments.dry_run {
         secret_file::check(arguments)?;
@@ -111,7 +113,7 @@ fn create(
         Ok(made) => made,
         Err(error) => {
             place.discard();
-            return Err(unclear(api, asking, workspace, target, error));
+            return Err(unclear(api, asking, (workspace, there), target, error));
         }
     };
     if let Err(why) = kept(&mut place, made.secret.as_ref()) {
@@ -135,6 +137,12 @@ fn create(
     } else {
         note(&format!("created the webhook {}; its secret is the key {name} of the Secret", made.id));
     }
+    for old in there {
+        note(&format!(
+            "when no delivery has the secret of {} any more, delete it at Frame.io",
+            crate::logged::printable(&old.id)
+        ));
+    }
     Ok(true)
 }
 
@@ -147,13 +155,13 @@ fn kept(place: &mut SecretPlace, secret: Option<&SecretText>) -> Result<(), Stri
 fn unclear(
     api: &mut Frameio<'_, '_>,
     asking: &Asking<'_>,
-    workspace: &str,
+    (workspace, there): (&str, &[FrameioWebhook]),
     target: &Destination<'_>,
     error: ApiError,
 ) -> Failure {
     let ApiError::Unclear(why) = error else { return failure(error) };
     match read(api, asking, workspace, target) {
-        Ok(found) => Failure::Failed(match found.first() {
+        Ok(found) => Failure::Failed(match found.iter().find(|it| there.iter().all(|before| before.id != it.id)) {
             Some(webhook) => {
                 format!(
                     "{why}; the webhook {} was made, and its secret is lost: delete it at Frame.io, and run the command again",

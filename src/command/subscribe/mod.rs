@@ -54,6 +54,9 @@ pub(super) struct Arguments {
     /// Frame.io only: the workspace; needed where there are several.
     #[arg(long, value_name = "ID")]
     workspace: Option<String>,
+    /// Frame.io only: make a webhook although one is there, to replace its secret.
+    #[arg(long)]
+    another: bool,
     /// Only say what would be made.
     #[arg(long)]
     dry_run: bool,
@@ -98,6 +101,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     if provider.name != "frameio" {
         for (flag, given) in [
             ("--workspace", arguments.workspace.is_some()),
+            ("--another", arguments.another),
             ("--secret-file", arguments.secret_file.is_some()),
             ("--kubernetes-secret", arguments.kubernetes_secret.is_some()),
         ] {
