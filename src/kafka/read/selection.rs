@@ -165,15 +165,53 @@ fn offsets(consumer: &BaseConsumer<Listener>, places: &[Partition], at: Offset) 
     }
 }
 
-/// Returns whether an error will pass, because the cluster is still finding out who leads the partition.
+/// Returns whether an error will pass, because the cluster is still finding out who leads the partition, and up to where. A broker that has
+/// just started reports each of these.
 fn passes(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownTopicOrPartition};
-    matches!(error.rdkafka_error_code(), Some(LeaderNotAvailable | NotLeaderForPartition | UnknownTopicOrPartition))
+    use RDKafkaErrorCode::{
+        FencedLeaderEpoch, LeaderNotAvailable, NotLeaderForPartition, OffsetNotAvailable, ReplicaNotAvailable,
+        UnknownLeaderEpoch, UnknownTopicOrPartition,
+    };
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            LeaderNotAvailable
+                | NotLeaderForPartition
+                | ReplicaNotAvailable
+                | UnknownTopicOrPartition
+                | FencedLeaderEpoch
+                | UnknownLeaderEpoch
+                | OffsetNotAvailable
+        )
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+    use super::{matches, passes};
+
+    #[test]
+    fn what_a_broker_reports_while_a_leader_is_found_passes() {
+        #[track_caller]
+        fn check(code: RDKafkaErrorCode, expected: bool) {
+            assert_eq!(passes(&KafkaError::OffsetFetch(code)), expected, "{code:?}");
+        }
+        for code in [
+            RDKafkaErrorCode::LeaderNotAvailable,
+            RDKafkaErrorCode::NotLeaderForPartition,
+            RDKafkaErrorCode::ReplicaNotAvailable,
+            RDKafkaErrorCode::UnknownTopicOrPartition,
+            RDKafkaErrorCode::FencedLeaderEpoch,
+            RDKafkaErrorCode::UnknownLeaderEpoch,
+            RDKafkaErrorCode::OffsetNotAvailable,
+        ] {
+            check(code, true);
+        }
+        check(RDKafkaErrorCode::TopicAuthorizationFailed, false);
+        check(RDKafkaErrorCode::BrokerTransportFailure, false);
+    }
 
     #[test]
     fn a_star_stands_for_anything() {
