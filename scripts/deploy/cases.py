@@ -141,7 +141,7 @@ def without_values(helm):
 def secrets(schema, path=()):
     """Yields the path of every secret in the schema of `config`, and whether it is an item of a list."""
     for name, part in [*schema.get("properties", {}).items(), *(("a", it) for it in schema.get("patternProperties", {}).values())]:
-        if part.get("items", part) == {"$ref": "#/definitions/secret"}:
+        if part.get("items", part) in ({"$ref": "#/definitions/secret"}, {"$ref": "#/definitions/listedSecret"}):
             yield (*path, name), "items" in part
         yield from secrets(part, (*path, name))
 

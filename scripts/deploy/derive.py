@@ -40,6 +40,8 @@ def config_schema(printed):
             return {"$ref": "#/definitions/configFile"}
         case {"$ref": "#/definitions/reference"}:
             return {"$ref": "#/definitions/secret"}
+        case {"type": "array", "items": {"$ref": "#/definitions/reference"}}:
+            return {**printed, "items": {"$ref": "#/definitions/listedSecret"}}
         case {"type": "array", "items": {"$ref": _} as item}:
             return {**printed, "items": config_schema(item)}
         case {"type": "object"}:

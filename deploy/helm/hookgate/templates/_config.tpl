@@ -78,6 +78,8 @@ on IPv6 too where the Services have it. */}}
 {{- $items = append $items (include "hookgate.tomlValue" (dict "key" $key "value" .)) -}}
 {{- end -}}
 [{{ join ", " $items }}]
+{{- else if and (kindIs "map" $value) $value.folder -}}
+{{ toJson (printf "dir:%s" (include "hookgate.mountPath" $value)) }}
 {{- else if kindIs "map" $value -}}
 {{- $path := printf "%s/%s" (include "hookgate.mountPath" $value) $value.key -}}
 {{ toJson (ternary $path (printf "file:%s" $path) (hasSuffix "_file" $key)) }}
@@ -88,13 +90,16 @@ on IPv6 too where the Services have it. */}}
 {{- end -}}
 {{- end }}
 
-{{/* Whether a map is a reference to a file: {secretName: …, key: …}. */}}
+{{/* Whether a map is a reference to a file or, in a list of secrets, to a folder: {secretName: …, key: …} or {secretName: …, folder: true}. */}}
 {{- define "hookgate.isReference" -}}
 {{ if or (hasKey . "secretName") (hasKey . "configMapName") }}yes{{ end }}
 {{- end }}
 
 {{/* The mount folder of a Secret or a ConfigMap of a reference. The message does not repeat a wrong key, because it may be the secret itself. */}}
 {{- define "hookgate.mountPath" -}}
+{{- if .folder -}}
+/etc/hookgate/folders/{{ .secretName }}
+{{- else -}}
 {{- if not (regexMatch "^[-._a-zA-Z0-9]+$" .key) -}}
 {{- fail (printf "config: a key of %s is the name of a file: letters, digits, '-', '_' and '.'" (.secretName | default .configMapName)) -}}
 {{- end -}}
@@ -102,6 +107,7 @@ on IPv6 too where the Services have it. */}}
 /etc/hookgate/secrets/{{ .secretName }}
 {{- else -}}
 /etc/hookgate/configmaps/{{ .configMapName }}
+{{- end -}}
 {{- end -}}
 {{- end }}
 
@@ -136,7 +142,8 @@ They are mounted as whole folders, because a file that is mounted by subPath nev
 {{- $path := include "hookgate.mountPath" . -}}
 {{- $mount := get $mounts $path | default (dict "secret" .secretName "configMap" .configMapName "needed" list "optional" list) -}}
 {{- $list := ternary "optional" "needed" (.optional | default false) -}}
-{{- $_ := set $mount $list (append (get $mount $list) .key | uniq | sortAlpha) -}}
+{{- $_ := set $mount $list (append (get $mount $list) (.key | default "all keys") | uniq | sortAlpha) -}}
+{{- $_ := set $mount "folder" .folder -}}
 {{- $_ := set $mounts $path $mount -}}
 {{- end -}}
 {{- end -}}

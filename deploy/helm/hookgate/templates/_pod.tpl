@@ -93,7 +93,7 @@ mount-{{ sha256sum . | trunc 8 }}
   {{- /* A key that one reference needs is not optional, whatever other references say. */}}
   {{- $optional := $mount.optional }}
   {{- range $mount.needed }}{{ $optional = without $optional . }}{{ end }}
-  {{- if and $mount.needed $optional }}
+  {{- if and $mount.needed $optional (not $mount.folder) }}
   # Two sources, because `optional` applies to all keys of a source.
   projected:
     {{- if $mount.secret }}
@@ -122,8 +122,10 @@ mount-{{ sha256sum . | trunc 8 }}
     {{- if $optional }}
     optional: true
     {{- end }}
+    {{- if not $mount.folder }}
     items:
       {{- include "hookgate.items" ($mount.needed | default $optional) | trim | nindent 6 }}
+    {{- end }}
   {{- end }}
 {{- end }}
 {{- with .root.Values.extraVolumes }}
