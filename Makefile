@@ -9,7 +9,7 @@ APART := fuzz/Cargo.toml examples/scan-gate/Cargo.toml
 
 .PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly package test-tools test-kafka test-proxy examples \
 	proto asyncapi codegen deps msrv fuzz-check faults-short deploy-check faults soak drill otel fuzz e2e e2e-where-it-can release image bench sbom \
-	fuzz-corpus deploy-bless stubs outage recovery-model
+	fuzz-corpus deploy-bless stubs outage recovery-model compatibility
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,7 +120,7 @@ test-kafka: ## start real Kafka brokers, test against them, stop them (Java, Mav
 ##@ Every night: long runs
 
 nightly: ## run all of this group
-	FUZZ_SECONDS=600 scripts/check msrv fuzz faults recovery-model drill otel soak e2e-where-it-can
+	FUZZ_SECONDS=600 scripts/check msrv fuzz faults compatibility recovery-model drill otel soak e2e-where-it-can
 
 msrv: ## build with the oldest Rust that Cargo.toml names (rustup)
 	scripts/tools/msrv
@@ -130,6 +130,11 @@ fuzz: ## search each fuzz target for FUZZ_SECONDS (60), one on each core; needs 
 
 faults: build ## run every fault scenario, and prove that nothing is lost (three real brokers, Linux); SCENARIOS picks some
 	$(CARGO) run --locked --quiet --package hookgate-faults -- $(SCENARIOS)
+
+# The versions stand in docs/upgrading.md too.
+compatibility: ## run the main path on older versions of Kafka, Maven Central has them; five minutes
+	for version in 3.3.2 3.9.1; do HOOKGATE_TEST_KAFKA_VERSION=$$version tests/kafka/run \
+		topics:: same_as_mock partitions:: load:: contract:: tail:: init:: dev:: cloudevents recovery::what || exit 1; done
 
 recovery-model: ## get back ten thousand lost events, for ten seeds, and reconcile 100,000 files (a real Kafka); half an hour
 	HOOKGATE_TEST_SEEDS=10 HOOKGATE_TEST_EACH=64 HOOKGATE_TEST_FILES=100000 tests/kafka/run recovery_model recovery_memory

@@ -36,17 +36,18 @@ end_in_order() {
     done
 }
 
-# Fetches the broker if it is not there yet, and sets `lib` to the folder of its jars.
+# Fetches the broker if it is not there yet, and sets `lib` to the folder of its jars. KAFKA_VERSION asks for another version than the pinned one.
 fetch_jars() {
-    local pom=$root/scripts/kafka/pom.xml cache=$root/.work/kafka temporary
+    local pom=$root/scripts/kafka/pom.xml cache=$root/.work/kafka version=${KAFKA_VERSION:-} temporary
     # The name has a checksum of the pinned versions, so that a changed version is fetched.
-    lib=$cache/lib-$(cksum <"$pom" | cut -d' ' -f1)
+    lib=$cache/lib-$(cksum <"$pom" | cut -d' ' -f1)${version:+-$version}
     [ ! -d "$lib" ] || return 0
     need mvn 'Apache Maven fetches the broker'
     echo 'fetching Apache Kafka from Maven Central ...' >&2
     mkdir -p "$cache"
     temporary=$(mktemp -d "$cache/fetch.XXXXXX")
-    mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$temporary" >&2 || {
+    # Older versions bring a binding of slf4j that would win over the one of the list, and without its configuration nothing would be logged.
+    mvn -q -B -f "$pom" ${version:+-Dkafka.version="$version"} dependency:copy-dependencies -DexcludeArtifactIds=slf4j-reload4j -DoutputDirectory="$temporary" >&2 || {
         rm -rf "$temporary"
         die 'Maven could not fetch the broker (see above)'
     }

@@ -132,8 +132,8 @@ fn least(topic: &Topic) -> usize {
     topic.settings.as_ref().ok().and_then(|settings| settings.min_insync_replicas).unwrap_or(1) as usize
 }
 
-/// Returns whether fewer replicas are in sync than every broker needs. Since Kafka 4 a broker needs no more than there are replicas, whatever
-/// `min.insync.replicas` is. An older one may need more, which only a probe shows.
+/// Returns whether fewer replicas are in sync than every broker needs. New brokers need no more than there are replicas, whatever
+/// `min.insync.replicas` is. Kafka 3.3 may need more, which only a probe shows.
 pub(super) fn lacks_in_sync(topic: &Topic) -> bool {
     topic.in_sync < least(topic).min(topic.replicas)
 }

@@ -177,7 +177,7 @@ pub(super) mod tests {
             }
         };
         let few = topic(1, Ok(Settings { min_insync_replicas: Some(2), ..Settings::default() }));
-        // Kafka 4 needs no more replicas than there are, older brokers do.
+        // New brokers need no more replicas than there are, Kafka 3.3 does.
         check(&few, &names[..1], &WritePermission::Granted, &[]);
         check(
             &few,

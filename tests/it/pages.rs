@@ -124,7 +124,9 @@ fn the_tested_versions_are_those_of_the_scripts() {
         let row = text.lines().find(|line| line.starts_with(&format!("| {what} |"))).unwrap_or_else(|| panic!("no row {what}"));
         assert!(row.contains(version), "docs/upgrading.md has another version of {what} than {file}, {version}: {row}");
     };
-    check("Apache Kafka", "scripts/kafka/pom.xml", "<artifactId>kafka_2.13</artifactId>\n      <version>");
+    check("Apache Kafka", "scripts/kafka/pom.xml", "<kafka.version>");
+    check("Apache Kafka, older", "Makefile", "for version in 3.3.2 ");
+    check("Apache Kafka, older", "Makefile", "for version in ");
     check("schema registry", "scripts/kafka/schema-registry", "version=");
     check("Rust", "Cargo.toml", "rust-version = \"");
     check("Kubernetes", "docs/kubernetes.md", "on one node of Kubernetes ");

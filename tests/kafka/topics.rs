@@ -139,6 +139,30 @@ fn partitions(prefix: &str) -> BTreeMap<String, usize> {
     ours.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
 }
 
+/// New versions of Kafka use the smaller number. Old ones refuse every record, and `check --cluster` must find that.
+#[test]
+fn more_in_sync_replicas_than_there_are_refuse_records_only_on_old_versions() {
+    let version = hookgate::config::Environment::process().get("HOOKGATE_TEST_KAFKA_VERSION").unwrap_or_default().to_owned();
+    let refuses = version.starts_with("3.3");
+    let prefix = prefix("");
+    let map = one_topic_per_provider(&prefix);
+    let site = Site::new(&format!(
+        "[kafka]\nbrokers = [\"{}\"]\n[topics]\nprefix = \"{prefix}\"\npartitions = 1\nreplication = 1\n{map}",
+        plain()
+    ));
+    site.create_topics();
+    let topic = format!("{prefix}uploadcare");
+    set_topic(&topic, "min.insync.replicas", "2");
+    let daemon = site.serve();
+    daemon.wait_until_ready();
+    let answer = daemon.deliver("uploadcare", b"{}");
+    assert_eq!(answer.status, if refuses { 503 } else { 200 }, "{version}: {answer:?}");
+    let checked = site.run(&["check", "--cluster"]);
+    assert_eq!(checked.code, Some(if refuses { 3 } else { 0 }), "{version}: {checked:?}");
+    let problem = checked.stdout.lines().any(|line| line.starts_with("problem: ") && line.contains(&topic));
+    assert_eq!(problem, refuses, "{version}: {checked:?}");
+}
+
 #[test]
 fn deliveries_of_missing_topics_are_503_until_the_topics_exist() {
     let prefix = prefix("");
@@ -167,9 +191,6 @@ fn deliveries_of_missing_topics_are_503_until_the_topics_exist() {
     assert!(after.stdout.contains("cluster: fits the configuration"), "{after:?}");
 
     set_topic(&format!("{prefix}filesafety"), "max.message.bytes", "500000");
-    // This is more than there are replicas. Kafka 4 uses the smaller number, so records are stored, and no problem is reported.
-    set_topic(&format!("{prefix}uploadcare"), "min.insync.replicas", "2");
-    assert_eq!(daemon.deliver("uploadcare", b"{}").status, 200);
     // A daemon logs the problem, too, when it starts the next time.
     site.serve().wait_for_line(&["WARN", "topics take smaller records", &format!("{prefix}filesafety")]);
     let altered = check();
