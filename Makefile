@@ -85,8 +85,9 @@ proto: ## lint the schema, and compare it with the last release for breaking cha
 asyncapi: ## validate docs/asyncapi.json with AsyncAPI's own parser (Node.js)
 	scripts/schema/asyncapi
 
-codegen: ## generate code from the schema in five languages, and read a record with it (Java, Maven, Go, Node.js, Python)
+codegen: ## generate code from the schema in five languages, and read a record with it; make signed URLs (Java, Maven, Go, Node.js, Python)
 	scripts/schema/codegen
+	tests/codegen/mint.py
 
 deps: ## check the licences, versions and sources of the dependencies, and known vulnerabilities if their database can be reached
 	scripts/tools/deps

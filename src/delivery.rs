@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
+use crate::signed_url::SignedUrl;
+
 /// One webhook as received. Nothing in it is trusted. Only [`crate::signature`] turns it into a [`crate::signature::Verified`].
 #[derive(Clone)]
 pub struct Delivery {
@@ -24,6 +26,8 @@ pub struct Delivery {
 pub enum Credential {
     /// The secret token from the URL's path or query, percent-decoded.
     Token(String),
+    /// The signature in the URL, and what it signs.
+    SignedUrl(SignedUrl),
     /// The values of the provider's signature headers, in the order in which its `Provider::credential` names them.
     Headers(Vec<String>),
 }
@@ -32,6 +36,7 @@ impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token(_) => "Token(…)",
+            Self::SignedUrl(_) => "SignedUrl(…)",
             Self::Headers(_) => "Headers(…)",
         })
     }

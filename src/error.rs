@@ -18,6 +18,12 @@ pub enum Error {
         /// By how many seconds Hookgate's clock is ahead of the signed time.
         offset: i64,
     },
+    /// The signature of the URL is right, and the URL has expired.
+    #[error("the signed URL has expired")]
+    Expired {
+        /// By how many seconds.
+        ago: i64,
+    },
     /// The token is wrong or given twice.
     #[error("the token does not match")]
     BadToken,
@@ -74,6 +80,8 @@ closed! {
         BadSignature = "bad_signature",
         /// The signature is right but its timestamp lies outside the window.
         Stale = "stale",
+        /// The signature of the URL is right, and the URL has expired.
+        Expired = "expired",
         /// The token is wrong or given twice.
         BadToken = "bad_token",
         /// The request has no `Host`, two or an invalid one, or a transfer coding that is not `chunked`.
@@ -135,6 +143,7 @@ impl Error {
                     offset.unsigned_abs()
                 ))
             }
+            Self::Expired { ago } => Some(format!("the URL has expired {ago} s ago by the clock here; is it right?")),
             _ => None,
         }
     }
@@ -146,6 +155,7 @@ impl Error {
             Self::MissingSignature => (401, Refusal::MissingSignature),
             Self::BadSignature => (401, Refusal::BadSignature),
             Self::Stale { .. } => (401, Refusal::Stale),
+            Self::Expired { .. } => (401, Refusal::Expired),
             Self::BadToken => (401, Refusal::BadToken),
             Self::BadRequest => (400, Refusal::BadRequest),
             Self::MalformedBody => (400, Refusal::MalformedBody),

@@ -10,6 +10,7 @@ pub mod http;
 pub mod delivery;
 pub mod provider;
 pub mod signature;
+pub mod signed_url;
 pub mod event;
 pub mod encode;
 pub mod kafka;

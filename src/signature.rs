@@ -1,6 +1,8 @@
 //! Proof of the sender. Only this module turns a [`Delivery`] into a [`Verified`], always from the raw bytes and always before anything is
 //! parsed.
 
+mod signed;
+
 use std::{
     fmt,
     time::{Duration, SystemTime},
@@ -10,16 +12,18 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+pub use self::signed::{sign_url, signed_url_matches, verify_signed_url};
 use crate::{
     delivery::{Credential, Delivery},
     error::Error,
     event::timestamp as timestamp_of,
     proto::{Proof, ProofScheme, SignatureHeader},
+    signed_url::SignedUrls,
 };
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// One shared secret. It is never printed. The keys of both schemes are derived once, when the secret is read.
+/// One shared secret. It is never printed. The keys of all schemes are derived once, when the secret is read.
 #[derive(Clone)]
 pub struct Secret {
     hmac: HmacSha256,
@@ -55,7 +59,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secrets of an endpoint, any of which may match, and the window for signed timestamps.
+/// The secrets of an endpoint, any of which may match, and what it demands of a proof.
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// The secrets that could be read, each with its slot: its position in the configuration, counted from 1.
@@ -64,6 +68,8 @@ pub struct Keys {
     pub secret_missing: bool,
     /// How far a signed timestamp may be from the time of arrival, in both directions, inclusive.
     pub tolerance: Duration,
+    /// Whether a plain token in the URL is no proof.
+    pub signed_urls: SignedUrls,
 }
 
 impl Keys {
@@ -114,13 +120,16 @@ pub fn verify_token(delivery: Delivery, keys: &Keys) -> Result<Verified, Error> 
     let Credential::Token(token) = &delivery.credential else {
         return Err(Error::MissingSignature);
     };
+    if keys.signed_urls == SignedUrls::Required {
+        return Err(Error::MissingSignature);
+    }
     let slot = token_matches(token, keys).ok_or_else(|| keys.mismatch(Error::BadToken))?;
     Ok(Verified { proof: proof(ProofScheme::UrlToken, slot, Vec::new()), delivery, timestamp_text: String::new() })
 }
 
 /// Takes a stored delivery as proven by the proof that it was stored with. Nothing is checked here.
 ///
-/// This may exist because only a proven delivery reaches a topic: the daemon has checked it when it arrived. A token in the URL is never
+/// This may exist because only a proven delivery reaches a topic: the daemon has checked it when it arrived. A URL is never
 /// stored, and a secret may have been replaced since, so some of these proofs cannot be checked again. The caller may publish the result only
 /// if a person says (`--trust`) that nobody else can write to the topic. Without that, the caller may only report how it would be read.
 /// `timestamp_text` is what the timestamp header said, empty where none is signed.

@@ -21,6 +21,7 @@ use hookgate::{
     proto::{self, Origin, event_to_json},
     provider::{self, CredentialSource, Provider},
     signature::{Keys, Secret, Verified},
+    signed_url::{SignedUrl, SignedUrls},
 };
 use prost::Message as _;
 
@@ -39,7 +40,7 @@ const NOW: Duration = Duration::from_secs(1_760_000_000);
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let secrets = Secret::new(SECRET.as_bytes()).into_iter().map(|secret| (1, secret)).collect();
-    Keys { secrets, secret_missing: false, tolerance: Duration::from_secs(300) }
+    Keys { secrets, secret_missing: false, tolerance: Duration::from_secs(300), signed_urls: SignedUrls::Optional }
 });
 
 static ENCODING: LazyLock<Encoding> = LazyLock::new(|| {
@@ -123,7 +124,8 @@ pub fn verify(data: &[u8]) {
         values.push(String::from_utf8_lossy(&rest[..at]).into_owned());
         rest = &rest[at + 1..];
     }
-    for credential in [Credential::Token(values.concat()), Credential::Headers(values)] {
+    let signed = SignedUrl::parse(&values.concat()).map(Credential::SignedUrl);
+    for credential in [Credential::Token(values.concat()), Credential::Headers(values)].into_iter().chain(signed) {
         assert!(provider.verify(delivery(credential, rest), &KEYS).is_err(), "a forgery");
     }
 }
@@ -148,7 +150,7 @@ pub fn gate(data: &[u8]) {
     let parent = traceparent(&head.headers);
     assert!(parent.as_ref().is_none_or(is_trace), "{parent:?}");
     let Ok(token) = WebhookPath::of(head.uri.path()).and_then(|place| place.token(provider)) else { return };
-    if let Ok(offered) = gate::pass(&head, (provider, token), &KEYS, 1 << 20, false) {
+    if let Ok(offered) = gate::pass(&head, gate::Asked { endpoint: "a", provider, path_token: token }, &KEYS, 1 << 20, false) {
         assert!(offered.content_type.len() <= 256, "a content type of {} bytes", offered.content_type.len());
         assert!(matches!(offered.credential, Credential::Headers(_)), "a forged token");
         assert!(provider.verify(delivery(offered.credential, b""), &KEYS).is_err(), "a forgery");

@@ -60,6 +60,7 @@ fn forged(scheme: &HmacScheme) -> Vec<String> {
 fn proofs() -> Vec<Vec<u8>> {
     let of = |(first, provider): (u8, &&'static Provider)| {
         let proof = match &provider.credential {
+            CredentialSource::UrlToken if provider.takes_signed_urls => vec![format!("v1.never.dXBsXzQ1Ng.{}", "5a".repeat(32))],
             CredentialSource::UrlToken => vec!["token".to_owned()],
             CredentialSource::Hmac(scheme) => forged(scheme),
         };
@@ -73,17 +74,18 @@ fn heads() -> Vec<Vec<u8>> {
     let of = |(first, provider): (u8, &&'static Provider)| {
         let heads = match &provider.credential {
             CredentialSource::UrlToken => {
-                ["/webhooks/a?x=1&token=to%6ben", "https://hooks.example/webhooks/a/to%2Fken?x"].map(str::to_owned)
+                let signed = format!("/webhooks/a?signed=v1.1790000000.dXBsXzQ1Ng.{}", "5a".repeat(32));
+                ["/webhooks/a?x=1&token=to%6ben".to_owned(), "https://hooks.example/webhooks/a/to%2Fken?x".to_owned(), signed].to_vec()
             }
             CredentialSource::Hmac(scheme) => {
                 let lines = scheme.headers.iter().zip(forged(scheme)).map(|(name, value)| format!("\n{name}: {value}"));
                 let (signed, digits) = (format!("/webhooks/a{}", lines.collect::<String>()), "5a".repeat(24));
                 let more =
                     format!("{signed}\nContent-Type: application/json\ntraceparent: 00-{}-{}-01", &digits[..32], &digits[32..]);
-                [signed, more]
+                vec![signed, more]
             }
         };
-        heads.map(|head| [&[first], head.as_bytes()].concat())
+        heads.into_iter().map(move |head| [&[first], head.as_bytes()].concat())
     };
     (0..).zip(provider::ALL).flat_map(of).collect()
 }

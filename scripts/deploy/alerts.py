@@ -102,7 +102,7 @@ DELIVERIES = {
 STORED = {"published", "unclassified", "quarantined"}
 PROVEN = STORED | {"publish_timeout", "cancelled"}
 # Outcomes that are at zero all week.
-NEVER = "unclassified quarantined publish_failed internal no_secret too_large encoded_body".split()
+NEVER = "unclassified quarantined publish_failed internal no_secret too_large encoded_body expired".split()
 # The broken connections of each day, by step: a burst of scanners without TLS, an idle connection that makes room, the probes of a load balancer.
 FAULTS = {"tls": [480] * 6, "bad_request": [520, 525], "header_timeout": [530], "headers_too_large": [], "limit": [580, 582], "cut_off": range(2, DAY, 5)}
 CONSTANT = {

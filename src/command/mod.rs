@@ -5,6 +5,7 @@ mod completions;
 mod dev;
 mod faults;
 mod init;
+mod list_file;
 mod logging;
 mod misfits;
 mod missing;
@@ -25,6 +26,7 @@ mod tail;
 mod target;
 mod textfile;
 mod topics;
+mod url;
 mod verify;
 
 use std::{
@@ -74,6 +76,7 @@ enum Command {
     Replay(replay::Arguments),
     Subscribe(subscribe::Arguments),
     Subscriptions(subscriptions::Arguments),
+    Url(url::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     /// Print the version, as --version does.
@@ -169,6 +172,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments, &environment),
         Command::Subscribe(arguments) => subscribe::run(&arguments, &environment),
         Command::Subscriptions(arguments) => subscriptions::run(&arguments, &environment),
+        Command::Url(arguments) => url::run(&arguments, &environment),
         Command::Schema(arguments) => schema::run(&arguments, &environment),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Version => {

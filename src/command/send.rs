@@ -15,16 +15,19 @@ use serde_json::json;
 use super::{CommandResult, ConfigSource, Failure, target};
 use crate::{
     clock,
-    config::{Environment, suggestion},
+    config::{EndpointConfig, Environment, suggestion},
     http,
     logged::printable,
     outbound::{Client, OutboundError},
     provider::{CredentialSource, Provider},
-    signature::Secret,
+    signature::{Secret, sign_url},
+    signed_url::{CallerReference, PARAMETER, SignedUrls},
 };
 
 /// How long a request and its answer may take by default, in seconds: longer than any Hookgate daemon takes.
 pub(super) const TIMEOUT_SECONDS: u64 = 30;
+/// The reference in a signed URL of a sample.
+const SAMPLE_REFERENCE: &str = "hookgate-send";
 /// The longest answer that is read, in bytes; a Hookgate daemon's has less than a kilobyte.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
@@ -95,6 +98,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         Some(file) => Some(fs::read(file).map_err(|error| format!("--ca-file {}: {error}", file.display()))?),
         None => None,
     };
+    let url =
+        if target.endpoint.signed_urls == SignedUrls::Required { signed_url(&target.endpoint, &url, text.reveal()) } else { url };
     let request = Request::signed(provider, &url, text.reveal(), body)?;
     if arguments.curl {
         writeln!(out, "{}", request.curl(arguments.file.as_deref()))?;
@@ -139,6 +144,20 @@ fn local(listen: Option<SocketAddr>) -> SocketAddr {
     address
 }
 
+/// Returns the URL with a signature, for an endpoint that takes no token. A URL that has a proof stays as it is.
+fn signed_url(endpoint: &EndpointConfig, url: &str, secret: &str) -> String {
+    let has_proof = url.parse().is_ok_and(|url| http::has_proof(endpoint.provider, &url));
+    let parts = (Secret::new(secret.as_bytes()), CallerReference::new(SAMPLE_REFERENCE.to_owned()));
+    let (Some(secret), Some(reference), false) = (parts.0, parts.1, has_proof) else { return url.to_owned() };
+    let name = http::endpoint_of(url).unwrap_or_else(|| endpoint.name.to_string());
+    with_parameter(url, PARAMETER, &sign_url(&secret, &name, reference, None).text())
+}
+
+fn with_parameter(url: &str, name: &str, value: &str) -> String {
+    let sign = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{sign}{name}={value}")
+}
+
 /// One delivery, as its provider would send it.
 pub(super) struct Request {
     url: String,
@@ -152,10 +171,9 @@ impl Request {
         let key = Secret::new(secret.as_bytes()).ok_or_else(|| "the secret is empty".to_owned())?;
         let mut url = url.to_owned();
         // A URL as it was registered has the token already, and a second token would be refused.
-        let has_token = url.parse().is_ok_and(|url| http::has_token(&url));
-        if provider.credential == CredentialSource::UrlToken && !has_token {
-            let sign = if url.contains('?') { '&' } else { '?' };
-            url = format!("{url}{sign}token={}", utf8_percent_encode(secret, NON_ALPHANUMERIC));
+        let has_proof = url.parse().is_ok_and(|url| http::has_proof(provider, &url));
+        if provider.credential == CredentialSource::UrlToken && !has_proof {
+            url = with_parameter(&url, "token", &utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
         }
         let headers = provider.sign(&body, &key, clock::system());
         Ok(Self { url, headers, body })

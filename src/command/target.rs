@@ -8,6 +8,7 @@ use super::{ConfigSource, Failure};
 use crate::{
     config::{EndpointConfig, Environment, Needs, SecretRing, SecretSource, suggestion},
     provider::{self, Provider},
+    signed_url::SignedUrls,
 };
 
 /// The flags that name a target. They have no group, because its name would be that of the command's own group.
@@ -80,6 +81,16 @@ pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment:
     Ok(Target { endpoint, is_configured, ring, missing, listen })
 }
 
+/// Finds a configured endpoint by its name.
+pub(super) fn configured<'a>(endpoints: &'a [EndpointConfig], name: &str) -> Result<&'a EndpointConfig, Failure> {
+    endpoints.iter().find(|it| *it.name == *name).ok_or_else(|| {
+        let names: Vec<&str> = endpoints.iter().map(|it| &*it.name).collect();
+        let hint = suggestion(name, names.iter().copied())
+            .map_or_else(|| format!("there are {}", names.join(", ")), |close| format!("did you mean {close}?"));
+        Failure::Usage(format!("{name}: no such endpoint; {hint}"))
+    })
+}
+
 /// Finds only the target's provider, which needs no secret.
 pub(super) fn provider(
     arguments: &Arguments,
@@ -92,7 +103,7 @@ pub(super) fn provider(
 
 fn bare_endpoint(provider: &'static Provider) -> EndpointConfig {
     let tolerance = std::time::Duration::from_secs(300);
-    EndpointConfig { name: Arc::from(provider.name), provider, secrets: Vec::new(), tolerance }
+    EndpointConfig { name: Arc::from(provider.name), provider, secrets: Vec::new(), tolerance, signed_urls: SignedUrls::Optional }
 }
 
 fn unknown(target: &str, source: &ConfigSource, endpoints: &[EndpointConfig]) -> Failure {

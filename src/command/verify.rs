@@ -1,6 +1,7 @@
 //! `hookgate verify`: explains offline why a captured delivery passes or fails. It never prints a secret.
 
 mod explain;
+mod signed;
 
 use std::{
     fs,
@@ -83,8 +84,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let slots: Vec<u32> = keys.secrets.iter().map(|(slot, _)| *slot).collect();
 
     let body = Bytes::from(body);
+    let endpoint = called(&target, arguments.url.as_deref());
     let deliver = |credential| Delivery {
-        endpoint: Arc::clone(&target.endpoint.name),
+        endpoint: Arc::clone(&endpoint),
         credential,
         content_type: String::new(),
         body: body.clone(),
@@ -100,7 +102,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         Err(error) => {
             let label = error.answer().label();
             writeln!(explanation, "refused before the body is read: {label} ({error})")?;
-            explain::proof(&mut explanation, provider, &headers, &error)?;
+            if !signed::url(&mut explanation, provider, arguments.url.as_deref(), &keys)? {
+                explain::proof(&mut explanation, provider, &headers, &error)?;
+            }
             Err(label)
         }
     };
@@ -115,11 +119,11 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let explanation = String::from_utf8_lossy(&explanation);
     let mut out = io::stdout().lock();
     if arguments.json {
-        let report = report(&target, &slots, &verdict, &explanation);
+        let report = report((&target, &endpoint), &slots, &verdict, &explanation);
         writeln!(out, "{}", printable(&report.to_string()))?;
     } else {
         let slots = slots.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        writeln!(out, "provider: {}, endpoint {}, secrets tried by slot: {slots}", provider.title, target.endpoint.name)?;
+        writeln!(out, "provider: {}, endpoint {}, secrets tried by slot: {slots}", provider.title, endpoint)?;
         for missing in &target.missing {
             writeln!(out, "not tried: {missing}")?;
         }
@@ -129,6 +133,13 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         }
     }
     Ok(verdict.is_ok())
+}
+
+/// Returns the name of the endpoint that was called. Without a configuration, only the URL says it. It is signed in a signed URL, and a part
+/// of the id.
+fn called(target: &Target, url: Option<&str>) -> Arc<str> {
+    let named = url.filter(|_| !target.is_configured).and_then(http::endpoint_of);
+    named.map_or_else(|| Arc::clone(&target.endpoint.name), Arc::from)
 }
 
 /// What to write as `--url`, where the daemon has nothing at that path. `endpoint` is the name of a configured one.
@@ -164,10 +175,10 @@ fn judge(
 }
 
 /// Returns the same verdict as JSON, for programs.
-fn report(target: &Target, slots: &[u32], verdict: &Verdict, explanation: &str) -> Value {
+fn report((target, endpoint): (&Target, &str), slots: &[u32], verdict: &Verdict, explanation: &str) -> Value {
     json!({
         "provider": target.endpoint.provider.name,
-        "endpoint": &*target.endpoint.name,
+        "endpoint": endpoint,
         "slots_tried": slots,
         "not_tried": target.missing,
         "refused": verdict.as_ref().err(),

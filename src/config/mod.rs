@@ -63,7 +63,7 @@ pub use self::{
     topics::Topics,
     tracing::Tracing,
 };
-use crate::provider::Provider;
+use crate::{provider::Provider, signed_url::SignedUrls};
 
 /// The largest configuration file in bytes; a larger file is something else.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -158,6 +158,8 @@ pub struct EndpointConfig {
     pub secrets: Vec<SecretSource>,
     /// How far a signed timestamp may lie from the arrival, either way; without effect where the provider signs none.
     pub tolerance: Duration,
+    /// Whether the endpoint demands signed URLs; without effect where the provider takes none.
+    pub signed_urls: SignedUrls,
 }
 
 impl fmt::Debug for EndpointConfig {
@@ -167,6 +169,7 @@ impl fmt::Debug for EndpointConfig {
             .field("provider", &self.provider.name)
             .field("secrets", &self.secrets)
             .field("tolerance", &self.tolerance)
+            .field("signed_urls", &self.signed_urls)
             .finish()
     }
 }

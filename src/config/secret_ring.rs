@@ -10,6 +10,7 @@ use super::{
 use crate::{
     provider::Provider,
     signature::{Keys, Secret},
+    signed_url::SignedUrls,
 };
 
 /// The result of reading one secret. Slots count from 1: first the references of the configuration, in their order, and then the files of
@@ -62,6 +63,7 @@ pub struct SecretRing {
     endpoint: Arc<str>,
     provider: &'static Provider,
     tolerance: Duration,
+    signed_urls: SignedUrls,
     environment: Environment,
     slots: Vec<Slot>,
     folders: Vec<SecretFolder>,
@@ -101,6 +103,7 @@ impl SecretRing {
             endpoint: endpoint.name.clone(),
             provider: endpoint.provider,
             tolerance: endpoint.tolerance,
+            signed_urls: endpoint.signed_urls,
             environment,
             next_slot: slots.last().map_or(1, |slot| slot.number + 1),
             slots,
@@ -132,7 +135,7 @@ impl SecretRing {
     pub fn keys(&self) -> Keys {
         let secrets: Vec<_> = self.slots.iter().filter_map(|slot| Some((slot.number, slot.in_force.clone()?))).collect();
         let secret_missing = secrets.len() < self.slots.len() || self.folders.iter().any(|folder| !folder.is_known());
-        Keys { secret_missing, secrets, tolerance: self.tolerance }
+        Keys { secret_missing, secrets, tolerance: self.tolerance, signed_urls: self.signed_urls }
     }
 
     /// Returns the highest number that a slot has.
@@ -196,7 +199,7 @@ impl SecretRing {
             let mistaken = mistaken::look(&slot.source.bytes(&self.environment).ok()?)?;
             let candidates = mistaken.candidates();
             let secrets = candidates.iter().filter_map(|it| Some((slot.number, Secret::new(it)?))).collect();
-            let keys = Keys { secret_missing: false, secrets, tolerance: self.tolerance };
+            let keys = Keys { secret_missing: false, secrets, tolerance: self.tolerance, signed_urls: self.signed_urls };
             Some((format!("{} {}", slot.source, mistaken.remarks()), keys))
         };
         self.slots.iter().filter_map(cleaned).collect()

@@ -16,7 +16,7 @@ use super::{
     secrets, tls, topics, tracing,
     units::{show_duration, show_size},
 };
-use crate::provider;
+use crate::{provider, signed_url::SignedUrls};
 
 /// The longest endpoint name, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -191,8 +191,24 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
             table.complain("tolerance", origin, &format!("has no effect: {} signs no timestamp", provider.title));
         }
     }
+    let signed_urls = signed_urls(&mut table, provider);
     table.finish();
-    Some(EndpointConfig { name: name.into(), provider: provider?, secrets, tolerance })
+    Some(EndpointConfig { name: name.into(), provider: provider?, secrets, tolerance, signed_urls })
+}
+
+fn signed_urls(table: &mut Section<'_>, provider: Option<&provider::Provider>) -> SignedUrls {
+    let written = table.written("signed_urls");
+    let choices = [("optional", SignedUrls::Optional), ("required", SignedUrls::Required)];
+    let signed_urls = table.choice("signed_urls", &choices, SignedUrls::Optional);
+    if let Some(provider) = provider.filter(|provider| !provider.takes_signed_urls) {
+        table.hide("signed_urls");
+        if let Some(origin) = written {
+            let takers = provider::ALL.iter().filter(|it| it.takes_signed_urls).map(|it| it.title).collect::<Vec<_>>().join(", ");
+            let fault = format!("is only for {takers}: {} calls the same URL for every delivery", provider.title);
+            table.complain("signed_urls", origin, &fault);
+        }
+    }
+    signed_urls
 }
 
 fn endpoint_provider(table: &mut Section<'_>) -> Option<&'static provider::Provider> {

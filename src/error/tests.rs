@@ -7,6 +7,7 @@ fn the_status_table_stands() {
         (Error::MissingSignature, 401, "missing_signature"),
         (Error::BadSignature, 401, "bad_signature"),
         (Error::Stale { offset: 301 }, 401, "stale"),
+        (Error::Expired { ago: 1 }, 401, "expired"),
         (Error::BadToken, 401, "bad_token"),
         (Error::BadRequest, 400, "bad_request"),
         (Error::MalformedBody, 400, "malformed_body"),
@@ -39,6 +40,7 @@ fn the_log_says_more_than_the_sender_hears() {
     let sentence = |apart: &str| format!("the clock here is {apart} the signed time; is it right, and is it a new delivery?");
     check(Error::Stale { offset: 400 }, Some(&sentence("400 s ahead of")));
     check(Error::Stale { offset: -301 }, Some(&sentence("301 s behind")));
+    check(Error::Expired { ago: 1 }, Some("the URL has expired 1 s ago by the clock here; is it right?"));
     check(Error::PublishFailed("why".into()), Some("why"));
     check(Error::BadSignature, None);
 }

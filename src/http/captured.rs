@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::{Endpoint, Endpoints, gate};
-use crate::{delivery::Credential, error::Error, provider::Provider, signature::Keys};
+use crate::{delivery::Credential, error::Error, provider::Provider, signature::Keys, signed_url::PARAMETER};
 
 /// Returns what a captured request to an endpoint offers as proof, by the same rules as on the wire. `endpoint` is the name of a configured
 /// endpoint; without it, the URL may name any. Header names must be lower case. Fails with [`Error::UnknownEndpoint`] if the URL is not that
@@ -16,22 +16,30 @@ pub fn offered_proof(
     keys: &Keys,
 ) -> Result<Credential, Error> {
     let uri = url.map(str::parse::<Uri>).transpose().map_err(|_| Error::UnknownEndpoint)?;
-    let path_token = match &uri {
-        Some(uri) => {
-            let place = gate::WebhookPath::of(uri.path())?;
-            let name = endpoint.unwrap_or(place.endpoint);
-            // The daemon's own look-up, in a daemon with this endpoint alone.
-            Endpoints::from_iter([Endpoint::new(name.into(), provider, keys.clone())]).find(uri.path())?.1
-        }
-        None => None,
-    };
-    gate::credential(provider, &header_map(headers), uri.as_ref().and_then(Uri::query), path_token, keys)
+    let (mut name, mut path_token) = (endpoint.unwrap_or_default(), None);
+    if let Some(uri) = &uri {
+        let place = gate::WebhookPath::of(uri.path())?;
+        name = endpoint.unwrap_or(place.endpoint);
+        // The daemon's own look-up, in a daemon with this endpoint alone.
+        path_token = Endpoints::from_iter([Endpoint::new(name.into(), provider, keys.clone())]).find(uri.path())?.1;
+    }
+    let asked = gate::Asked { endpoint: name, provider, path_token };
+    gate::credential(asked, &header_map(headers), uri.as_ref().and_then(Uri::query), keys)
 }
 
-/// Returns whether a URL has a token: in its query, or in the path of an endpoint, by the same rules as on the wire.
-pub fn has_token(url: &Uri) -> bool {
-    let in_query = url.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("token="));
-    in_query || gate::WebhookPath::of(url.path()).is_ok_and(|place| place.token.is_some())
+/// Returns the name of the endpoint that a URL is for, if it is the URL of one.
+pub fn endpoint_of(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    gate::WebhookPath::of(uri.path()).ok().map(|place| place.endpoint.to_owned())
+}
+
+/// Returns whether a URL has a token or a signature of this provider's: in its query, or in the path of an endpoint, by the same rules as on
+/// the wire.
+pub fn has_proof(provider: &Provider, url: &Uri) -> bool {
+    let has = |name: &str| gate::values(url.query(), name).next().is_some();
+    has("token")
+        || provider.takes_signed_urls && has(PARAMETER)
+        || gate::WebhookPath::of(url.path()).is_ok_and(|place| place.token.is_some())
 }
 
 /// A URL of the webhook port, as it is registered at a provider.

@@ -65,7 +65,7 @@ async fn deliver<'a>(
     outcome.is_for(endpoint, &head.headers);
     let keys = endpoint.keys();
     let gate::Offered { credential, content_type } =
-        gate::pass(head, (endpoint.provider, path_token), &keys, webhooks.limits.max_body_bytes, webhooks.draining())?;
+        gate::pass(head, endpoint.asked(path_token), &keys, webhooks.limits.max_body_bytes, webhooks.draining())?;
     let mut admitted = admit(webhooks, endpoint, outcome).await?;
     // The head keeps the whole buffer that it came in. Nobody needs the head during the waits for the body and for Kafka, so it is dropped
     // here.

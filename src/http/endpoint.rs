@@ -7,7 +7,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{gate::WebhookPath, intake::Held};
+use super::{
+    gate::{Asked, WebhookPath},
+    intake::Held,
+};
 use crate::{error::Error, provider::Provider, signature::Keys};
 
 /// The configured endpoints by their names.
@@ -56,6 +59,11 @@ impl Endpoint {
     /// Returns an endpoint with its first keys.
     pub fn new(name: Arc<str>, provider: &'static Provider, keys: Keys) -> Self {
         Self { name, provider, keys: ArcSwap::from_pointee(keys), held: Arc::default(), begun: AtomicU32::new(0) }
+    }
+
+    /// Returns what a path with this token asks for.
+    pub(super) fn asked<'a>(&'a self, path_token: Option<&'a str>) -> Asked<'a> {
+        Asked { endpoint: &self.name, provider: self.provider, path_token }
     }
 
     /// Returns the current keys.

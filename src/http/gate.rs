@@ -12,7 +12,8 @@ use crate::{
     delivery::Credential,
     error::Error,
     provider::{CredentialSource, Provider},
-    signature::{Keys, token_matches},
+    signature::{Keys, signed_url_matches, token_matches},
+    signed_url::{PARAMETER, SignedUrl, SignedUrls},
 };
 
 /// The longest Content-Type that is kept, in bytes. It goes into the event, and no signature covers it.
@@ -70,6 +71,17 @@ impl<'a> WebhookPath<'a> {
     }
 }
 
+/// What a path asks for.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The name of the endpoint.
+    pub endpoint: &'a str,
+    /// The provider that sends to the endpoint.
+    pub provider: &'a Provider,
+    /// The token in the path, as it is written.
+    pub path_token: Option<&'a str>,
+}
+
 /// What a request offers before its body is read.
 pub struct Offered {
     /// What the sender offers as proof.
@@ -78,15 +90,9 @@ pub struct Offered {
     pub content_type: String,
 }
 
-/// Decides on a request to an endpoint of this provider, only by its head. Returns what the request offers as proof, or the error to
+/// Decides on a request to an endpoint, only by its head. Returns what the request offers as proof, or the error to
 /// answer.
-pub fn pass(
-    head: &Parts,
-    (provider, path_token): (&Provider, Option<&str>),
-    keys: &Keys,
-    body_bytes_max: usize,
-    draining: bool,
-) -> Result<Offered, Error> {
+pub fn pass(head: &Parts, asked: Asked<'_>, keys: &Keys, body_bytes_max: usize, draining: bool) -> Result<Offered, Error> {
     if head.method != Method::POST {
         return Err(Error::Method);
     }
@@ -103,7 +109,7 @@ pub fn pass(
     if length.is_some_and(|length| length > body_bytes_max as u64) {
         return Err(Error::TooLarge);
     }
-    let credential = credential(provider, &head.headers, head.uri.query(), path_token, keys)?;
+    let credential = credential(asked, &head.headers, head.uri.query(), keys)?;
     Ok(Offered { credential, content_type: content_type(&head.headers) })
 }
 
@@ -114,15 +120,9 @@ fn codes(content_encoding: &[u8]) -> bool {
 }
 
 /// Returns what the sender offers as proof. It must be there once and well-formed.
-pub(super) fn credential(
-    provider: &Provider,
-    headers: &HeaderMap,
-    query: Option<&str>,
-    path_token: Option<&str>,
-    keys: &Keys,
-) -> Result<Credential, Error> {
-    match provider.credential {
-        CredentialSource::UrlToken => token(query, path_token, keys),
+pub(super) fn credential(asked: Asked<'_>, headers: &HeaderMap, query: Option<&str>, keys: &Keys) -> Result<Credential, Error> {
+    match asked.provider.credential {
+        CredentialSource::UrlToken => in_url(asked, query, keys),
         CredentialSource::Hmac(scheme) => {
             let values = scheme.headers.iter().map(|name| signature_header(headers, name)).collect::<Result<Vec<_>, _>>()?;
             scheme.parts(&values)?;
@@ -145,10 +145,45 @@ fn signature_header(headers: &HeaderMap, name: &'static str) -> Result<String, E
     }
 }
 
+/// Returns the proof in the URL. A signed URL and a plain token together are refused, because it would be open which one was meant.
+fn in_url(asked: Asked<'_>, query: Option<&str>, keys: &Keys) -> Result<Credential, Error> {
+    if asked.provider.takes_signed_urls
+        && let Some(url) = signed_url(asked, query, keys)?
+    {
+        return Ok(Credential::SignedUrl(url));
+    }
+    if keys.signed_urls == SignedUrls::Required {
+        return Err(Error::MissingSignature);
+    }
+    token(query, asked.path_token, keys)
+}
+
+/// Returns the signed URL, if the query has the parameter. A wrong signature is refused right here. Whether it has expired is decided by the
+/// time of arrival, when the body is there.
+fn signed_url(asked: Asked<'_>, query: Option<&str>, keys: &Keys) -> Result<Option<SignedUrl>, Error> {
+    let mut all = values(query, PARAMETER);
+    let Some(text) = all.next() else { return Ok(None) };
+    if all.next().is_some() || asked.path_token.is_some() || values(query, "token").next().is_some() {
+        return Err(Error::BadSignature);
+    }
+    if text.is_empty() {
+        return Err(Error::MissingSignature);
+    }
+    let url = SignedUrl::parse(text)?;
+    match signed_url_matches(&url, asked.endpoint, keys) {
+        Some(_) => Ok(Some(url)),
+        None => Err(keys.mismatch(Error::BadSignature)),
+    }
+}
+
+/// Returns each value of a query parameter, as it is written.
+pub fn values<'a>(query: Option<&'a str>, name: &str) -> impl Iterator<Item = &'a str> {
+    query.unwrap_or_default().split('&').filter_map(move |pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
 /// Returns the one token of the URL. The token is the whole proof, so a wrong one is refused right here.
 fn token(query: Option<&str>, in_path: Option<&str>, keys: &Keys) -> Result<Credential, Error> {
-    let in_query = query.unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("token="));
-    let mut tokens = in_query.map(decode).chain(in_path.map(decode));
+    let mut tokens = values(query, "token").map(decode).chain(in_path.map(decode));
     let token = tokens.next().ok_or(Error::MissingSignature)??;
     if tokens.next().is_some() {
         return Err(Error::BadToken);

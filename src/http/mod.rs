@@ -28,7 +28,7 @@ mod waiting;
 mod webhooks;
 
 pub use accept::{FailedAccepts, serve};
-pub use captured::{RegisteredUrl, has_token, offered_proof, origin, registered_url};
+pub use captured::{RegisteredUrl, endpoint_of, has_proof, offered_proof, origin, registered_url};
 pub use deliver::classify;
 pub use endpoint::{Endpoint, Endpoints};
 pub use intake::InFlight;

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     event::{Event, EventKind},
     proto::Proof,
-    signature::{HmacScheme, Keys, Secret, Verified, trusted, verify_token},
+    signature::{HmacScheme, Keys, Secret, Verified, trusted, verify_signed_url, verify_token},
 };
 
 /// Every provider, in the order of the documents.
@@ -43,6 +43,8 @@ pub struct Provider {
     pub register: &'static str,
     /// Where the proof of the sender is, and how it is made.
     pub credential: CredentialSource,
+    /// Whether a signed URL of Hookgate's proves a delivery too: the caller chooses the URL of each delivery.
+    pub takes_signed_urls: bool,
     /// Every documented event type that has a topic of its own. `EventKind::Named` holds only these.
     pub types: &'static [EventType],
     /// The place of the subject, and so of the record key, in a body: the names of fields, with dots between them.
@@ -97,7 +99,10 @@ impl Provider {
     /// Proves the sender of a delivery by its raw bytes.
     pub fn verify(&self, delivery: Delivery, keys: &Keys) -> Result<Verified, Error> {
         match &self.credential {
-            CredentialSource::UrlToken => verify_token(delivery, keys),
+            CredentialSource::UrlToken => match &delivery.credential {
+                Credential::SignedUrl(_) if self.takes_signed_urls => verify_signed_url(delivery, keys),
+                _ => verify_token(delivery, keys),
+            },
             CredentialSource::Hmac(scheme) => scheme.verify(delivery, keys),
         }
     }

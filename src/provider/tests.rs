@@ -11,6 +11,7 @@ use crate::{
     event::{Event, EventKind},
     provider::{CredentialSource, Provider},
     signature::{Keys, Secret},
+    signed_url::SignedUrls,
 };
 
 /// Returns a delivery that arrived in autumn 2025.
@@ -27,7 +28,7 @@ pub(crate) fn delivery(credential: Credential, body: &[u8]) -> Delivery {
 /// Returns keys with these secrets in slots from 1 on, and the usual window.
 pub(crate) fn keys(secrets: &[&str]) -> Keys {
     let secrets = (1..).zip(secrets).map(|(slot, secret)| (slot, Secret::new(secret.as_bytes()).unwrap())).collect();
-    Keys { secrets, secret_missing: false, tolerance: Duration::from_secs(300) }
+    Keys { secrets, secret_missing: false, tolerance: Duration::from_secs(300), signed_urls: SignedUrls::Optional }
 }
 
 /// Proves a body and returns what the provider reads in it.

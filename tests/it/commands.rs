@@ -12,8 +12,21 @@ use crate::{
     providers::PROVIDERS,
 };
 
-const COMMANDS: [&str; 12] =
-    ["serve", "dev", "init", "send", "tail", "verify", "check", "topics", "subscribe", "subscriptions", "schema", "completions"];
+const COMMANDS: [&str; 13] = [
+    "serve",
+    "dev",
+    "init",
+    "send",
+    "tail",
+    "verify",
+    "check",
+    "topics",
+    "subscribe",
+    "subscriptions",
+    "url",
+    "schema",
+    "completions",
+];
 
 /// Returns a folder with a good configuration. A daemon with it listens on free ports.
 pub fn configured(brokers: &str) -> Folder {

@@ -33,7 +33,7 @@ pub fn parse(text: &str, variables: &[(&str, &str)]) -> Config {
 }
 
 /// Returns the first fenced block of a language.
-fn block<'a>(text: &'a str, language: &str) -> &'a str {
+pub fn block<'a>(text: &'a str, language: &str) -> &'a str {
     let (_, after) = text.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no {language} block"));
     after.split_once("```").expect("the block ends").0
 }
@@ -84,13 +84,14 @@ fn documented_configurations_are_accepted() {
 /// Returns one error of each variant. A new variant does not compile until the match below lists it.
 fn errors() -> Vec<Error> {
     use Error::{
-        BadRequest, BadSignature, BadToken, Draining, EncodedBody, Internal, MalformedBody, Method, MissingSignature, NoSecret,
-        Overloaded, PublishFailed, PublishTimeout, SlowBody, SourceLimited, Stale, TooLarge, UnknownEndpoint,
+        BadRequest, BadSignature, BadToken, Draining, EncodedBody, Expired, Internal, MalformedBody, Method, MissingSignature,
+        NoSecret, Overloaded, PublishFailed, PublishTimeout, SlowBody, SourceLimited, Stale, TooLarge, UnknownEndpoint,
     };
     let listed = vec![
         MissingSignature,
         BadSignature,
         Stale { offset: 0 },
+        Expired { ago: 1 },
         BadToken,
         BadRequest,
         MalformedBody,
@@ -112,6 +113,7 @@ fn errors() -> Vec<Error> {
             MissingSignature
             | BadSignature
             | Stale { .. }
+            | Expired { .. }
             | BadToken
             | BadRequest
             | MalformedBody

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tidy::{is_test, rust};
 
 /// The modules of the library from the top to the bottom. Each may name those that follow it, and none before it.
-const LAYERS: [&str; 24] = [
+const LAYERS: [&str; 25] = [
     "main",
     "command",
     "app",
@@ -23,6 +23,7 @@ const LAYERS: [&str; 24] = [
     "provider",
     "signature",
     "delivery",
+    "signed_url",
     "metrics",
     "error",
     "clock",

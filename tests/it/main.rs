@@ -43,6 +43,7 @@ mod logs;
 #[cfg(target_os = "linux")]
 mod memory;
 mod metrics;
+mod mint;
 mod mistakes;
 mod mistakes_commands;
 mod outbound;
@@ -69,6 +70,7 @@ mod subscriptions;
 mod schema;
 mod rotation;
 mod secrets;
+mod signed_urls;
 mod smuggle;
 mod spans;
 mod tail;

@@ -12,6 +12,7 @@ use hookgate::{
     proto::{self, Origin, event_to_json},
     provider::{self, Provider},
     signature::{Keys, Secret, Verified},
+    signed_url::SignedUrls,
 };
 use proptest::{
     collection::vec,
@@ -59,7 +60,12 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn keys(secret: &[u8]) -> Keys {
-    Keys { secrets: vec![(1, Secret::new(secret).unwrap())], secret_missing: false, tolerance: Duration::from_secs(300) }
+    Keys {
+        secrets: vec![(1, Secret::new(secret).unwrap())],
+        secret_missing: false,
+        tolerance: Duration::from_secs(300),
+        signed_urls: SignedUrls::Optional,
+    }
 }
 
 fn key_of(provider: &Provider) -> &'static str {

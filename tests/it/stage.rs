@@ -13,6 +13,7 @@ use hookgate::{
     proto::Origin,
     provider::{Provider, by_name},
     signature::{Keys, Secret, Verified},
+    signed_url::SignedUrls,
 };
 use rdkafka::{
     ClientConfig,
@@ -127,6 +128,11 @@ pub fn proven(endpoint: &str, provider: &str, secret: &str, body: &[u8], at: Sys
     let credential = if signed.is_empty() { Credential::Token(secret.into()) } else { Credential::Headers(signed) };
     let (content_type, body) = ("application/json".into(), body.to_vec().into());
     let delivery = Delivery { endpoint: endpoint.into(), credential, content_type, body, received_at: at };
-    let keys = Keys { secrets: vec![(1, key)], secret_missing: false, tolerance: Duration::from_secs(300) };
+    let keys = Keys {
+        secrets: vec![(1, key)],
+        secret_missing: false,
+        tolerance: Duration::from_secs(300),
+        signed_urls: SignedUrls::Optional,
+    };
     (provider.verify(delivery, &keys).expect("proven"), provider)
 }

@@ -168,7 +168,7 @@ fn modules_keep_to_themselves() {
     let readers = [
         "src/config/",
         "src/command/init/files.rs",
-        "src/command/recover/scans.rs",
+        "src/command/list_file.rs",
         "src/command/schema/",
         "src/command/send.rs",
         "src/command/subscribe/secret_file.rs",

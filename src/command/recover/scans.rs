@@ -1,28 +1,18 @@
 //! The ids of scans that the user names.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-};
-
 use super::Arguments;
-use crate::{command::Failure, event::subject, provider::filesafety::SCAN_COMPLETE};
-
-/// The most bytes of a list of ids.
-const BYTES_MAX: u64 = 64 << 20;
+use crate::{
+    command::{Failure, list_file},
+    event::subject,
+    provider::filesafety::SCAN_COMPLETE,
+};
 
 /// Returns the ids on the command line and in the file, each once, in order.
 pub(super) fn named(arguments: &Arguments) -> Result<Vec<String>, Failure> {
-    let mut text = String::new();
-    if let Some(path) = &arguments.ids {
-        let failed = |error: io::Error| Failure::Failed(format!("--ids {:?}: {error}", path.display().to_string()));
-        let source: Box<dyn Read> =
-            if path.as_os_str() == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(failed)?) };
-        source.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
-        if text.len() as u64 > BYTES_MAX {
-            return Err(Failure::Failed(format!("--ids {:?}: is larger than {BYTES_MAX} bytes", path.display().to_string())));
-        }
-    }
+    let text = match &arguments.ids {
+        Some(path) => list_file::read("--ids", path)?,
+        None => String::new(),
+    };
     let named = ids(arguments.scans.iter().map(String::as_str).chain(text.lines()))?;
     if arguments.ids.is_some() && named.is_empty() {
         return Err(Failure::Failed("--ids: there is no id in it".into()));

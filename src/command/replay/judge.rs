@@ -20,7 +20,7 @@ pub(super) enum ReplayOutcome {
     Passes,
     /// Its body can still not be mapped, or its type is still unknown, also if it were proven.
     StillFails,
-    /// Its proof was a token, which is not stored.
+    /// Its proof was in the URL, which is not stored.
     NoProof,
     /// Its signature fits none of the secrets of today.
     OtherProof,

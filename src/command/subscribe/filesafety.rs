@@ -3,13 +3,13 @@
 use std::io::{self, Write as _};
 
 use super::{Destination, in_shell};
-use crate::{command::CommandResult, config::Recover};
+use crate::{command::CommandResult, config::Recover, signed_url::SignedUrls};
 
 /// Where FileSafety's API is, if the configuration does not say so.
 const BASE_URL: &str = "https://api.filesafety.dev";
 
 /// Prints the URL to submit, and a request with it. A shell puts the secrets in.
-pub(super) fn print(recover: &Recover, target: &Destination<'_>) -> CommandResult {
+pub(super) fn print(recover: &Recover, target: &Destination<'_>, host: &str) -> CommandResult {
     let source = target
         .endpoint
         .secrets
@@ -17,7 +17,14 @@ pub(super) fn print(recover: &Recover, target: &Destination<'_>) -> CommandResul
         .and_then(|source| source.first().ok())
         .map(|source| source.to_string())
         .unwrap_or_default();
-    let url = format!("{}?token={}", target.url, in_shell(&source));
+    let url = match target.endpoint.signed_urls {
+        SignedUrls::Optional => format!("{}?token={}", target.url, in_shell(&source)),
+        // Each scan has a URL of its own there.
+        SignedUrls::Required => {
+            let name = &target.endpoint.name;
+            format!("$(hookgate url filesafety --endpoint {name} --host {host} --reference your-reference)")
+        }
+    };
     let (base_url, key) = match &recover.filesafety {
         Some(access) => (access.base_url.as_str(), in_shell(access.api_key.source())),
         None => (BASE_URL, in_shell("env:FILESAFETY_API_KEY")),

@@ -19,10 +19,11 @@ use super::{
     note,
     run::confirm,
     subscriptions::{Asking, Wanted, public_host},
+    target,
 };
 use crate::{
     api::ApiError,
-    config::{EndpointConfig, Environment, Needs, suggestion},
+    config::{EndpointConfig, Environment, Needs},
     logged::printable,
 };
 
@@ -90,12 +91,7 @@ struct Destination<'a> {
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let config = arguments.source.load(environment, Needs::Subscriptions)?;
-    let Some(endpoint) = config.endpoints.iter().find(|it| *it.name == *arguments.endpoint) else {
-        let names: Vec<&str> = config.endpoints.iter().map(|it| &*it.name).collect();
-        let hint = suggestion(&arguments.endpoint, names.iter().copied())
-            .map_or_else(|| format!("there are {}", names.join(", ")), |close| format!("did you mean {close}?"));
-        return Err(Failure::Usage(format!("{}: no such endpoint; {hint}", arguments.endpoint)));
-    };
+    let endpoint = target::configured(&config.endpoints, &arguments.endpoint)?;
     let provider = endpoint.provider;
     known_types("--events", &arguments.events, &[provider])?;
     if provider.name != "frameio" {
@@ -110,21 +106,21 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
             }
         }
     }
-    let target = Destination {
+    let destination = Destination {
         endpoint,
         url: format!("{}/webhooks/{}", arguments.host, endpoint.name),
         events: Wanted(&arguments.events).of(provider, &provider.names().collect::<Vec<_>>()),
     };
     if provider.name == "filesafety" {
-        return filesafety::print(&config.recover, &target);
+        return filesafety::print(&config.recover, &destination, &arguments.host);
     }
     providers(&[provider.name.to_owned()], &config)?;
     let asking = Asking::new(&config, environment, Some(&arguments.host))?;
     let recover = &config.recover;
     match (provider.name, &recover.uploadcare, &recover.frameio, &recover.filespin) {
-        ("uploadcare", Some(access), ..) => uploadcare::subscribe(arguments, &asking, access, &target),
-        ("frameio", _, Some(access), _) => frameio::subscribe(arguments, &asking, access, &target),
-        ("filespin", .., Some(access)) => filespin::print(&asking, access, &target, &arguments.events),
+        ("uploadcare", Some(access), ..) => uploadcare::subscribe(arguments, &asking, access, &destination),
+        ("frameio", _, Some(access), _) => frameio::subscribe(arguments, &asking, access, &destination),
+        ("filespin", .., Some(access)) => filespin::print(&asking, access, &destination, &arguments.events),
         (name, ..) => Err(Failure::Failed(format!("Hookgate knows no API of {name}"))),
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Delivery, Failure, Provider};
+use super::{Delivery, Failure, Provider, signed};
 use crate::{
     delivery::Credential,
     error::Error,
@@ -96,7 +96,10 @@ fn signature_remarks(value: &str) -> Vec<&'static str> {
 /// Explains which bytes the signature covers.
 pub(super) fn signed_bytes(out: &mut impl Write, provider: &Provider, delivery: &Delivery) -> Result<(), Failure> {
     let Some((scheme, timestamp)) = hmac(provider, delivery) else {
-        writeln!(out, "signed: nothing, the token is the whole proof")?;
+        match &delivery.credential {
+            Credential::SignedUrl(url) => signed::fields(out, url)?,
+            _ => writeln!(out, "signed: nothing, the token is the whole proof")?,
+        }
         return Ok(());
     };
     let prefix = scheme.prefix(timestamp);
@@ -116,6 +119,10 @@ pub(super) fn refusal(
 ) -> Result<(), Failure> {
     match error {
         Error::Stale { .. } => stale(out, provider, delivery, keys),
+        Error::Expired { .. } => {
+            writeln!(out, "the signature is right, but the URL has expired; give the time of a captured delivery with --at")?;
+            Ok(())
+        }
         Error::BadSignature => bad_signature(out, provider, delivery, keys),
         _ => Ok(()),
     }

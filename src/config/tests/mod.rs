@@ -107,7 +107,7 @@ fn defaults() {
         "tracing": null,
         "recover": null,
         "endpoints": {
-            "avatars": {"provider": "filesafety", "secrets": ["env:AVATARS_TOKEN"]},
+            "avatars": {"provider": "filesafety", "secrets": ["env:AVATARS_TOKEN"], "signed_urls": "optional"},
             "uploadcare": {"provider": "uploadcare", "secrets": ["env:UPLOADCARE_SECRET"]},
         },
     });

@@ -307,3 +307,20 @@ fn secret_files_are_read_again() {
     assert!(holds(&ring, 2, &long[..32]));
     fs::remove_dir_all(path.parent().unwrap()).unwrap();
 }
+
+/// Where the URL cannot differ from delivery to delivery, a signed URL cannot be demanded.
+#[test]
+fn signed_urls_are_for_filesafety() {
+    let check = |more: &str, expected: &str| {
+        let text = format!("{MINIMAL}\n[endpoints.it]\n{more}");
+        let report = read(&text, &[("OTHER", "another-secret-of-some-length")], &[]).expect_err("accepted").to_string();
+        assert_eq!(report, format!("hookgate.toml:16: [endpoints.it] signed_urls: {expected}"));
+    };
+    let of = |provider: &str, value: &str| format!("provider = \"{provider}\"\nsecrets = [\"env:OTHER\"]\nsigned_urls = {value}");
+    for provider in crate::provider::ALL.iter().filter(|provider| provider.name != "filesafety") {
+        let expected = format!("is only for FileSafety: {} calls the same URL for every delivery", provider.title);
+        check(&of(provider.name, "\"required\""), &expected);
+        check(&of(provider.name, "\"optional\""), &expected);
+    }
+    check(&of("filesafety", "true"), "a string was expected, a boolean was found");
+}

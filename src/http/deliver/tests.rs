@@ -8,6 +8,7 @@ use crate::{
     proto::Origin,
     provider::{CredentialSource, SecretMaker, filesafety},
     signature::Secret,
+    signed_url::SignedUrls,
 };
 
 /// A provider whose classifier has a defect.
@@ -21,6 +22,7 @@ static BROKEN: Provider = Provider {
     secret_maker: SecretMaker::Operator,
     register: "",
     credential: CredentialSource::UrlToken,
+    takes_signed_urls: false,
     types: &[],
     subject: "scan_id",
     classify: |_| panic!("a defect"),
@@ -31,7 +33,8 @@ static BROKEN: Provider = Provider {
 #[test]
 fn a_body_that_trips_a_defect_is_quarantined_once_its_sender_is_proven() {
     let secret = Secret::new(b"token-of-sixteen-characters").unwrap();
-    let keys = Keys { secrets: vec![(1, secret)], secret_missing: false, tolerance: Duration::ZERO };
+    let keys =
+        Keys { secrets: vec![(1, secret)], secret_missing: false, tolerance: Duration::ZERO, signed_urls: SignedUrls::Optional };
     let topics = TopicTable::new([&filesafety::PROVIDER], |kind| kind.name().into_owned());
     let encoding = Encoding { topics, framing: Framing::default(), record_bytes_max: 1_000_000, origin: Origin::Webhook };
     let prepare_with = |token: &str| {

@@ -29,6 +29,7 @@ pub static PROVIDER: Provider = Provider {
     secret_maker: SecretMaker::Operator,
     register: "Nothing is registered: pass the URL with each scan, as webhook_url.",
     credential: CredentialSource::UrlToken,
+    takes_signed_urls: true,
     types: &[
         event_type(SCAN_COMPLETE, "A scan has ended, also by failing; or the body names no event."),
         event_type(SCAN_VERDICT_UPDATED, "The verdict of a scan was revised later."),

@@ -37,6 +37,7 @@ pub static PROVIDER: Provider = Provider {
     register: "Add the URL to web_urls in the webhook settings (at most three URLs, with\n\
                commas between them), and switch on the events in callback_events.",
     credential: CredentialSource::UrlToken,
+    takes_signed_urls: false,
     types: &[
         event_type(FILE_SAVED, "An asset was stored; or inferred from status NOT_READY."),
         event_type(FILE_PROCESSED, "An asset's conversions are done; or inferred from status OK."),

@@ -51,6 +51,7 @@ pub static PROVIDER: Provider = Provider {
         around_timestamp: Some(("v0:", ":")),
     }),
     // The event types of V4's subscription API, and the kind of the custom actions.
+    takes_signed_urls: false,
     types: &[
         event_type("file.created", "A file was made; its upload is not finished yet."),
         event_type("file.deleted", "A file was deleted."),

@@ -44,6 +44,7 @@ pub static PROVIDER: Provider = Provider {
         headers: &["x-uc-signature"],
         around_timestamp: None,
     }),
+    takes_signed_urls: false,
     types: &[
         event_type(UPLOADED, "A file was uploaded."),
         event_type(INFECTED, "Malware was found in a file."),
