@@ -9,6 +9,7 @@ use super::{
     secrets::SecretText,
     url::{authorities, ca_file, service},
 };
+use crate::provider::Provider;
 
 /// The values of the table `[recover]`.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,20 @@ pub struct Recover {
     pub frameio: Option<FrameioApi>,
     /// `[recover.uploadcare]`.
     pub uploadcare: Option<UploadcareApi>,
+}
+
+/// How the commands reach the API of one provider. What they do with it is a match over this enum, so a new API does not compile until each
+/// command has its part.
+#[derive(Clone, Copy, Debug)]
+pub enum ProviderAccess<'a> {
+    /// `[recover.filespin]`.
+    Filespin(&'a KeyedApi),
+    /// `[recover.filesafety]`.
+    Filesafety(&'a KeyedApi),
+    /// `[recover.frameio]`.
+    Frameio(&'a FrameioApi),
+    /// `[recover.uploadcare]`.
+    Uploadcare(&'a UploadcareApi),
 }
 
 /// An API that takes one key.
@@ -75,6 +90,18 @@ pub enum FrameioLogin {
 }
 
 impl Recover {
+    /// Returns how to reach the API of a provider, if the configuration says it. There is nothing for a provider whose API Hookgate does not
+    /// know: its `Provider::recovered` is `None`.
+    pub fn access(&self, provider: &Provider) -> Option<ProviderAccess<'_>> {
+        match provider.name {
+            "filespin" => self.filespin.as_ref().map(ProviderAccess::Filespin),
+            "filesafety" => self.filesafety.as_ref().map(ProviderAccess::Filesafety),
+            "frameio" => self.frameio.as_ref().map(ProviderAccess::Frameio),
+            "uploadcare" => self.uploadcare.as_ref().map(ProviderAccess::Uploadcare),
+            _ => None,
+        }
+    }
+
     /// Returns the current contents of `ca_file`. Blocks on the file system.
     pub fn authorities(&self) -> Result<Option<Vec<u8>>, String> {
         self.ca_file.as_deref().map(authorities).transpose()

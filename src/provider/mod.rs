@@ -51,8 +51,9 @@ pub struct Provider {
     pub subject: &'static str,
     /// Reads any proven delivery: an unknown type becomes unclassified, and an unreadable body is quarantined.
     pub classify: fn(&Verified) -> Event,
-    /// Reads what the provider's own API says of an event that did not arrive: the type, and the object of the API's answer.
-    pub recovered: fn(event_type: &str, object: &[u8]) -> Event,
+    /// Reads what the provider's own API says of an event that did not arrive: the type, and the object of the API's answer. None where
+    /// Hookgate knows no API of the provider.
+    pub recovered: Option<fn(event_type: &str, object: &[u8]) -> Event>,
     /// Returns a sample body: one for every type in `types`, and one for each other shape that has a payload of its own.
     pub sample: fn(event_type: &str) -> Option<String>,
 }

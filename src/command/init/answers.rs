@@ -35,8 +35,7 @@ pub(super) enum Access {
 /// The flags that answer questions.
 #[derive(Debug, Args)]
 pub(super) struct Given {
-    /// The providers whose webhooks to take: filespin, filesafety, frameio, uploadcare.
-    #[arg(long, value_name = "NAME,…")]
+    #[arg(long, value_name = "NAME,…", help = format!("The providers whose webhooks to take: {}", provider::all_names()))]
     providers: Option<String>,
     /// Kafka's bootstrap servers.
     #[arg(long, value_name = "HOST:PORT,…")]

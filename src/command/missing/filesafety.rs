@@ -28,8 +28,12 @@ struct LastVerdict {
     within: bool,
 }
 
-pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
-    let Some(access) = &task.config.recover.filesafety else { return Ok(()) };
+pub(super) fn compare(
+    task: &Task<'_>,
+    access: &KeyedApi,
+    comparison: &mut Comparison,
+    missing: OnMissing<'_>,
+) -> Result<(), Failure> {
     let mut verdicts = BTreeMap::new();
     // A scan that was published long ago may have another verdict since.
     let uncertain = topics::events(task, &PROVIDER, task.looked_at_since(), &mut |event| take(task, &mut verdicts, event))?;

@@ -10,6 +10,7 @@ use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::{Api, ApiError, filespin},
     command::Failure,
+    config::recover::KeyedApi,
     event::{instant, timestamp},
     proto::{Event, event::Payload},
     provider::filespin::{AssetState, FILE_ARCHIVED, FILE_DELETED, FILE_ERROR, FILE_PROCESSED, FILE_SAVED, PROVIDER},
@@ -43,8 +44,12 @@ impl PublishedAssets {
     }
 }
 
-pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
-    let Some(access) = &task.config.recover.filespin else { return Ok(()) };
+pub(super) fn compare(
+    task: &Task<'_>,
+    access: &KeyedApi,
+    comparison: &mut Comparison,
+    missing: OnMissing<'_>,
+) -> Result<(), Failure> {
     let mut published = PublishedAssets::default();
     let uncertain = topics::events(task, &PROVIDER, task.window.since, &mut |event| published.take(event))?;
     for (name, row) in &mut comparison.rows {

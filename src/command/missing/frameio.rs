@@ -14,6 +14,7 @@ use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::frameio::Frameio,
     command::Failure,
+    config::recover::FrameioApi,
     event::instant,
     proto::{Event, Origin, event::Payload},
     provider::frameio::{FILE_READY, PROVIDER, UNLOGGED},
@@ -54,8 +55,12 @@ fn since(task: &Task<'_>) -> SystemTime {
     if task.rebuild_ready { uploads_since(task) } else { task.window.since }
 }
 
-pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
-    let Some(access) = &task.config.recover.frameio else { return Ok(()) };
+pub(super) fn compare(
+    task: &Task<'_>,
+    access: &FrameioApi,
+    comparison: &mut Comparison,
+    missing: OnMissing<'_>,
+) -> Result<(), Failure> {
     let mut published = PublishedActivity::default();
     let uncertain = topics::events(task, &PROVIDER, since(task), &mut |event| published.take(event))?;
     let wait = |wait, why: &str| task.wait(wait, why);

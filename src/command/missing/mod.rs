@@ -18,9 +18,9 @@ use std::{
 use crate::{
     api::{self, ApiError},
     command::Failure,
-    config::{Config, Environment},
+    config::{Config, Environment, recover::ProviderAccess},
     outbound::Client,
-    provider::{self, Provider},
+    provider::Provider,
 };
 
 pub(super) use waiting::wait;
@@ -162,12 +162,11 @@ impl Task<'_> {
     /// Compares the books of a provider with the topics.
     pub(super) fn compare(&self, provider: &'static Provider, missing: OnMissing<'_>) -> Result<Comparison, Failure> {
         let mut comparison = Comparison { provider, rows: self.rows(provider), illegible: 0, compared: !self.everything };
-        match provider.name {
-            "filespin" => filespin::compare(self, &mut comparison, missing)?,
-            "filesafety" => filesafety::compare(self, &mut comparison, missing)?,
-            "frameio" => frameio::compare(self, &mut comparison, missing)?,
-            "uploadcare" => uploadcare::compare(self, &mut comparison, missing)?,
-            name => return Err(Failure::Failed(format!("Hookgate knows no API of {name}"))),
+        match options::access(self.config, provider)? {
+            ProviderAccess::Filespin(access) => filespin::compare(self, access, &mut comparison, missing)?,
+            ProviderAccess::Filesafety(access) => filesafety::compare(self, access, &mut comparison, missing)?,
+            ProviderAccess::Frameio(access) => frameio::compare(self, access, &mut comparison, missing)?,
+            ProviderAccess::Uploadcare(access) => uploadcare::compare(self, access, &mut comparison, missing)?,
         }
         Ok(comparison)
     }
@@ -201,17 +200,4 @@ impl From<ApiError> for Failure {
             other => Self::Failed(other.to_string()),
         }
     }
-}
-
-/// Returns the providers whose API the configuration names.
-pub(super) fn configured(config: &Config) -> Vec<&'static Provider> {
-    let recover = &config.recover;
-    let named = |provider: &&Provider| match provider.name {
-        "filespin" => recover.filespin.is_some(),
-        "filesafety" => recover.filesafety.is_some(),
-        "frameio" => recover.frameio.is_some(),
-        "uploadcare" => recover.uploadcare.is_some(),
-        _ => false,
-    };
-    provider::ALL.iter().copied().filter(named).collect()
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Comparison, configured};
+use super::Comparison;
 use crate::{
     command::{
         Failure,
         tail::{moment, span},
     },
-    config::{Config, EndpointConfig, suggestion},
+    config::{Config, EndpointConfig, recover::ProviderAccess, suggestion},
     provider::{self, Provider},
 };
 
@@ -48,8 +48,8 @@ fn lookback(text: &str) -> Result<Lookback, String> {
 
 /// Returns the providers of these names, or all that the configuration has an API of.
 pub(in crate::command) fn providers(names: &[String], config: &Config) -> Result<Vec<&'static Provider>, Failure> {
-    let configured = configured(config);
     if names.is_empty() {
+        let configured: Vec<_> = provider::ALL.iter().copied().filter(|it| config.recover.access(it).is_some()).collect();
         if configured.is_empty() {
             let text = "the configuration names no API of a provider; for example [recover.uploadcare] with public_key and \
                         secret_key = \"env:UPLOADCARE_SECRET_KEY\"";
@@ -59,10 +59,7 @@ pub(in crate::command) fn providers(names: &[String], config: &Config) -> Result
     }
     let mut providers = Vec::new();
     for provider in names.iter().filter_map(|name| provider::by_name(name)) {
-        if !configured.iter().any(|it| it.name == provider.name) {
-            let text = format!("[recover.{}] is missing: it says how to ask {}", provider.name, provider.title);
-            return Err(Failure::configuration(text));
-        }
+        access(config, provider)?;
         if !config.endpoints.iter().any(|endpoint| endpoint.provider.name == provider.name) {
             let text = format!("no endpoint of {} is configured, so there are no topics to compare with", provider.title);
             return Err(Failure::configuration(text));
@@ -70,6 +67,16 @@ pub(in crate::command) fn providers(names: &[String], config: &Config) -> Result
         providers.push(provider);
     }
     Ok(providers)
+}
+
+/// Returns how to reach the API of a provider. Fails if the configuration does not say it, and if Hookgate knows no API of the provider.
+pub(in crate::command) fn access<'a>(config: &'a Config, provider: &Provider) -> Result<ProviderAccess<'a>, Failure> {
+    if provider.recovered.is_none() {
+        return Err(Failure::Usage(format!("Hookgate knows no API of {}, so it cannot ask it anything", provider.title)));
+    }
+    config.recover.access(provider).ok_or_else(|| {
+        Failure::configuration(format!("[recover.{}] is missing: it says how to ask {}", provider.name, provider.title))
+    })
 }
 
 /// Refuses a type that none of the providers has: nothing would be compared, which would look like "complete".
@@ -117,4 +124,26 @@ pub(in crate::command) fn endpoints<'a>(
 /// Returns the names of endpoints, with commas between them.
 pub(in crate::command) fn names(endpoints: &[&EndpointConfig]) -> String {
     endpoints.iter().map(|it| &*it.name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config, provider::uploadcare};
+
+    #[test]
+    fn a_provider_without_an_api_is_refused_in_other_words_than_one_without_a_table() {
+        #[track_caller]
+        fn check(provider: &Provider, expected: &str) {
+            let text = "[kafka]\nbrokers = [\"kafka:9092\"]\n[endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:SECRET\"]\n";
+            let environment = [("SECRET", "0123456789abcdef")].into_iter().collect();
+            let config = config::parse(text, "hookgate.toml", &environment, &[]).expect("accepted");
+            let refused = access(&config, provider).expect_err("refused");
+            let text = refused.unsaid().map_or("", |(text, _)| text);
+            assert!(text.contains(expected), "{text:?}");
+        }
+        check(&uploadcare::PROVIDER, "[recover.uploadcare] is missing: it says how to ask Uploadcare");
+        let without = Provider { name: "acme", title: "Acme", recovered: None, ..uploadcare::PROVIDER };
+        check(&without, "Hookgate knows no API of Acme, so it cannot ask it anything");
+    }
 }

@@ -9,6 +9,7 @@ use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::{Api, uploadcare},
     command::Failure,
+    config::recover::UploadcareApi,
     encode::digest_of_parts,
     event::{instant, timestamp},
     provider::uploadcare::{FileHistory, INFO_UPDATED, PROVIDER, STORED, UPLOADED},
@@ -49,8 +50,12 @@ struct Pass<'a, 't> {
     failure: Option<Failure>,
 }
 
-pub(super) fn compare(task: &Task<'_>, comparison: &mut Comparison, missing: OnMissing<'_>) -> Result<(), Failure> {
-    let Some(access) = &task.config.recover.uploadcare else { return Ok(()) };
+pub(super) fn compare(
+    task: &Task<'_>,
+    access: &UploadcareApi,
+    comparison: &mut Comparison,
+    missing: OnMissing<'_>,
+) -> Result<(), Failure> {
     let mut known = HashMap::new();
     let uncertain = topics::events(task, &PROVIDER, task.window.since, &mut |event| {
         if let Some(at) = event.occurred_at.and_then(instant) {

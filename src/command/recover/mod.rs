@@ -269,7 +269,7 @@ fn go_on(task: &Task<'_>, endpoint: &EndpointConfig, last: &Candidate) {
 
 /// Returns the event of a candidate, if what the API says is enough for one.
 fn event(endpoint: &EndpointConfig, candidate: &Candidate) -> Option<Event> {
-    let event = (endpoint.provider.recovered)(candidate.event_type, candidate.object.as_bytes());
+    let event = (endpoint.provider.recovered?)(candidate.event_type, candidate.object.as_bytes());
     (matches!(event.kind, EventKind::Named { .. }) && event.subject.is_some()).then_some(event)
 }
 

@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, Failure,
-    missing::options::{known_types, providers},
+    missing::options::{access, known_types},
     note,
     run::confirm,
     subscriptions::{Asking, Wanted, public_host},
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::ApiError,
-    config::{EndpointConfig, Environment, Needs},
+    config::{EndpointConfig, Environment, Needs, recover::ProviderAccess},
     logged::printable,
 };
 
@@ -112,16 +112,16 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         events: Wanted(&arguments.events).of(provider, &provider.names().collect::<Vec<_>>()),
     };
     if provider.name == "filesafety" {
+        // It needs no key, because it asks nothing.
         return filesafety::print(&config.recover, &destination, &arguments.host);
     }
-    providers(&[provider.name.to_owned()], &config)?;
+    let access = access(&config, provider)?;
     let asking = Asking::new(&config, environment, Some(&arguments.host))?;
-    let recover = &config.recover;
-    match (provider.name, &recover.uploadcare, &recover.frameio, &recover.filespin) {
-        ("uploadcare", Some(access), ..) => uploadcare::subscribe(arguments, &asking, access, &destination),
-        ("frameio", _, Some(access), _) => frameio::subscribe(arguments, &asking, access, &destination),
-        ("filespin", .., Some(access)) => filespin::print(&asking, access, &destination, &arguments.events),
-        (name, ..) => Err(Failure::Failed(format!("Hookgate knows no API of {name}"))),
+    match access {
+        ProviderAccess::Uploadcare(access) => uploadcare::subscribe(arguments, &asking, access, &destination),
+        ProviderAccess::Frameio(access) => frameio::subscribe(arguments, &asking, access, &destination),
+        ProviderAccess::Filespin(access) => filespin::print(&asking, access, &destination, &arguments.events),
+        ProviderAccess::Filesafety(_) => filesafety::print(&config.recover, &destination, &arguments.host),
     }
 }
 

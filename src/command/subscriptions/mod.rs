@@ -25,7 +25,7 @@ pub(super) use self::{
 };
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
-    missing::options::{known_types, providers},
+    missing::options::{access, known_types, providers},
     note,
     output::ReportFormat,
     textfile,
@@ -33,7 +33,7 @@ use super::{
 use crate::{
     api::ApiError,
     clock,
-    config::{Environment, Needs},
+    config::{Environment, Needs, recover::ProviderAccess},
     http::origin,
     metrics::textfile::{SubscribedProvider, subscribed},
     provider::{self, Provider},
@@ -105,7 +105,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     table::head(&mut out, format)?;
     let mut all = Vec::new();
     for provider in providers {
-        match registered(&asking, provider, &wanted, arguments.reenable) {
+        match registered(&asking, access(&config, provider)?, provider, &wanted, arguments.reenable) {
             Ok(registered) => {
                 table::show(&mut out, format, &registered)?;
                 all.push((provider, Some(registered)));
@@ -138,24 +138,20 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
 /// Reads what is registered at a provider.
 fn registered(
     asking: &Asking<'_>,
+    access: ProviderAccess<'_>,
     provider: &'static Provider,
     wanted: &Wanted<'_>,
     reenable: bool,
 ) -> Result<Registered, ApiError> {
-    let recover = &asking.config.recover;
-    let mut none = Registered::none(provider);
-    match provider.name {
-        "uploadcare" => recover.uploadcare.as_ref().map(|access| uploadcare::registered(asking, access, wanted, reenable)),
-        "frameio" => recover.frameio.as_ref().map(|access| frameio::registered(asking, access, wanted, reenable)),
-        "filespin" => recover.filespin.as_ref().map(|access| filespin::registered(asking, access, wanted)),
-        _ => {
-            none.notes.push(
-                "nothing is registered there: each request names its own webhook URL, which hookgate subscribe prints".into(),
-            );
-            None
+    match access {
+        ProviderAccess::Uploadcare(access) => uploadcare::registered(asking, access, wanted, reenable),
+        ProviderAccess::Frameio(access) => frameio::registered(asking, access, wanted, reenable),
+        ProviderAccess::Filespin(access) => filespin::registered(asking, access, wanted),
+        ProviderAccess::Filesafety(_) => {
+            let note = "nothing is registered there: each request names its own webhook URL, which hookgate subscribe prints";
+            Ok(Registered { notes: vec![note.into()], ..Registered::none(provider) })
         }
     }
-    .unwrap_or(Ok(none))
 }
 
 /// Writes the result as metrics. A provider that could not be read keeps its numbers of the file before.

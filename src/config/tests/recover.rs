@@ -1,9 +1,18 @@
 //! `[recover]`: what it refuses, where credentials may go, and that the daemon needs none of it.
 
 use super::*;
-use crate::config::recover::FrameioLogin;
+use crate::{
+    config::{all_keys, recover::FrameioLogin},
+    provider::{self, Provider},
+};
 
 const VARIABLES: [(&str, &str); 3] = [("KEY", "key-1"), ("BEYOND", "t\u{f6}k"), ("TWO", "a b")];
+
+/// A table of each API.
+const ALL_TABLES: &str = "[recover.filespin]\napi_key = \"env:KEY\"\nbase_url = \"https://media.example.com/\"\n\
+     [recover.filesafety]\napi_key = \"env:KEY\"\nbase_url = \"http://127.0.0.1:9000\"\n\
+     [recover.frameio]\naccount = \"a-1\"\nclient_id = \"c\"\nclient_secret = \"env:KEY\"\n\
+     [recover.uploadcare]\npublic_key = \"demo\"\nsecret_key = \"env:KEY\"\n";
 
 fn with(lines: &str) -> Result<Config, Problems> {
     read(&format!("{MINIMAL}\n{lines}"), &VARIABLES, &[])
@@ -48,13 +57,7 @@ fn what_cannot_work_is_refused() {
 
 #[test]
 fn what_is_written_is_read() {
-    let config = with(
-        "[recover.filespin]\napi_key = \"env:KEY\"\nbase_url = \"https://media.example.com/\"\n\
-         [recover.filesafety]\napi_key = \"env:KEY\"\nbase_url = \"http://127.0.0.1:9000\"\n\
-         [recover.frameio]\naccount = \"a-1\"\nclient_id = \"c\"\nclient_secret = \"env:KEY\"\n\
-         [recover.uploadcare]\npublic_key = \"demo\"\nsecret_key = \"env:KEY\"\n",
-    )
-    .expect("accepted");
+    let config = with(ALL_TABLES).expect("accepted");
     let recover = &config.recover;
     assert_eq!(recover.filespin.as_ref().expect("there").base_url, "https://media.example.com");
     assert_eq!(recover.filesafety.as_ref().expect("there").base_url, "http://127.0.0.1:9000");
@@ -66,6 +69,23 @@ fn what_is_written_is_read() {
     assert_eq!((&*uploadcare.public_key, uploadcare.secret_key.reveal()), ("demo", "key-1"));
     assert!(!config.redacted().to_string().contains("key-1"));
     assert!(with("").expect("accepted").recover.uploadcare.is_none());
+}
+
+/// What reads an API's answers, its table and what opens the table belong together: a provider has all of them, or Hookgate knows no API of it.
+#[test]
+fn an_api_has_its_reader_its_table_and_its_access() {
+    let mut tables: Vec<String> = all_keys().into_iter().map(|key| key.path).collect();
+    tables.retain(|path| path.strip_prefix("recover.").is_some_and(|name| provider::by_name(name).is_some()));
+    let known = |provider: &&&Provider| provider.recovered.is_some();
+    let mut expected: Vec<String> = provider::ALL.iter().filter(known).map(|it| format!("recover.{}", it.name)).collect();
+    tables.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(tables, expected, "a provider whose `recovered` is Some has a table, and the others have none");
+    let opened = with(ALL_TABLES).expect("accepted").recover;
+    for provider in provider::ALL {
+        let (known, opens) = (provider.recovered.is_some(), opened.access(provider).is_some());
+        assert_eq!(opens, known, "Recover::access lacks {}, or ALL_TABLES here does", provider.name);
+    }
 }
 
 /// A pod of the daemon has no credentials of the APIs, though its configuration names them.

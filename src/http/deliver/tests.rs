@@ -26,7 +26,7 @@ static BROKEN: Provider = Provider {
     types: &[],
     subject: "scan_id",
     classify: |_| panic!("a defect"),
-    recovered: |_, _| unreachable!(),
+    recovered: None,
     sample: |_| None,
 };
 

@@ -36,6 +36,6 @@ pub static PROVIDER: Provider = Provider {
     ],
     subject: "scan_id",
     classify: |verified| classify::classify(&verified.delivery().body),
-    recovered: classify::recovered,
+    recovered: Some(classify::recovered),
     sample: sample::sample,
 };

@@ -53,6 +53,6 @@ pub static PROVIDER: Provider = Provider {
     ],
     subject: "id",
     classify: |verified| classify::classify(&verified.delivery().body),
-    recovered: classify::recovered,
+    recovered: Some(classify::recovered),
     sample: sample::sample,
 };

@@ -90,6 +90,6 @@ pub static PROVIDER: Provider = Provider {
     ],
     subject: "resource.id",
     classify: |verified| classify::classify(&verified.delivery().body),
-    recovered: classify::recovered,
+    recovered: Some(classify::recovered),
     sample: sample::sample,
 };

@@ -303,7 +303,7 @@ fn depth_and_unknown_fields_do_no_harm() {
 
 #[test]
 fn a_file_that_is_ready_says_so_without_a_time() {
-    let ready = |file: &str| (PROVIDER.recovered)(FILE_READY, file.as_bytes());
+    let ready = |file: &str| (PROVIDER.recovered.expect("there"))(FILE_READY, file.as_bytes());
     let event = ready(r#"{"id":"f-1","project_id":"p-1","status":"transcoded","created_at":"2026-11-22T10:00:00Z"}"#);
     assert_eq!((event.subject.as_deref(), event.occurred_at, event.kind), (Some("f-1"), None, PROVIDER.kind(FILE_READY)));
     let expected = FrameioEvent {

@@ -54,6 +54,6 @@ pub static PROVIDER: Provider = Provider {
     ],
     subject: "data.uuid",
     classify: |verified| classify::classify(&verified.delivery().body),
-    recovered: classify::recovered,
+    recovered: Some(classify::recovered),
     sample: sample::sample,
 };
