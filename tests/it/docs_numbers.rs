@@ -78,14 +78,6 @@ fn the_patience_of_each_provider_is_one_number() {
         let outage = chapter(&document("docs/providers.md"), title);
         let outage = outage.split("**After an outage**").nth(1).unwrap_or_else(|| panic!("providers.md: {title}"));
         assert!(outage.contains(&long(provider)), "providers.md: {title}: {outage}");
-        check(
-            "docs/runbooks/HookgateNoneReady.md",
-            "providers send again",
-            &match title {
-                "FileSafety" => "FileSafety for six,".to_owned(),
-                _ => format!("{title} for {about}{}", in_words(provider)),
-            },
-        );
     }
     for provider in provider::ALL.iter().filter(|provider| is_short(provider)) {
         let (title, lost) = (provider.title, format!("An outage of more than about {} loses webhooks for good", long(provider)));
@@ -101,10 +93,38 @@ fn the_patience_of_each_provider_is_one_number() {
     check("deploy/prometheus/rules.yaml", "gives a delivery up", &lost);
 }
 
+/// Pages other than the tables say in a sentence how long each provider sends again.
+#[test]
+fn every_sentence_on_the_patience_names_each_provider() {
+    for provider in provider::ALL {
+        let (title, long) = (provider.title, long(provider));
+        let about = if is_short(provider) { "about " } else { "" };
+        let words = match title {
+            "FileSafety" => "FileSafety for six,".to_owned(),
+            _ => format!("{title} for {about}{}", in_words(provider)),
+        };
+        check("docs/recovery.md", "and gives up: ", &format!("{title} after {long}"));
+        check("docs/disaster-recovery.md", "the providers try again for", &format!("{long} ({title})"));
+        for (page, begin) in [
+            ("docs/runbooks/HookgateNoneReady.md", "providers send again"),
+            ("docs/runbooks/HookgateDeliveriesNotStored.md", "the providers send again"),
+        ] {
+            check(page, begin, &words);
+        }
+    }
+}
+
 /// The tables say how long each provider waits for an answer, and how many event types it has.
 #[test]
 fn the_table_of_providers_is_that_of_the_code() {
     let (readme, answers) = (document("README.md"), document("docs/http.md"));
+    let shortest = provider::ALL.iter().map(|it| it.timeout).min().unwrap_or_default();
+    let longer = provider::ALL.iter().filter(|it| it.timeout != shortest).map(|it| it.title).collect::<Vec<_>>().join(" and ");
+    check(
+        "docs/configuration.md",
+        "the shortest timeout among the configured providers",
+        &format!("({}s for all but {longer})", shortest.as_secs()),
+    );
     for provider in provider::ALL {
         let of = |text: &str, cells: usize| rows(text).find(|row| row.len() == cells && row[0] == provider.title).unwrap();
         // The page lists custom actions separately from events.

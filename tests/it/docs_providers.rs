@@ -2,7 +2,11 @@
 
 use hookgate::provider::{self, CredentialSource, Provider};
 
-use crate::{docs::document, providers::PROVIDERS};
+use crate::{
+    docs::document,
+    providers::PROVIDERS,
+    tidy::{extension, sources},
+};
 
 /// Returns the lines of a file from the first one that contains `begin` up to the next empty line.
 fn paragraph(file: &str, begin: &str) -> String {
@@ -80,7 +84,7 @@ fn places_that_name_the_providers_name_all() {
     let events = line("docs/consumers.md", "- The events of ");
     check_those("docs/consumers.md", &events, every, |it| format!("[{}](", it.title));
     // The fault driver has nothing in common with Hookgate, and so its own list.
-    check_those("faults", &document("faults/src/delivery.rs"), every, |it| format!("\"{}\"", it.name));
+    check_those("faults", &document("faults/src/delivery.rs"), every, |it| format!("=> \"{}\",", it.name));
 }
 
 /// What a token proves and what a signature proves is written of each provider.
@@ -100,4 +104,56 @@ fn places_that_distinguish_tokens_from_signatures_name_all() {
     check_those("docs/configuration.md", &tolerance, Provider::signs_time, title);
     let notes = line("deploy/helm/hookgate/templates/NOTES.txt", "?token=");
     check_those("NOTES.txt", &notes, is_token, |it| format!("\"{}\"", it.name));
+}
+
+/// Paragraphs that leave a provider out on purpose: the file, a part of the paragraph, and why.
+const LEFT_OUT: &[(&str, &str, &str)] = &[
+    ("deploy/kubernetes/deployment.yaml", "kind: Deployment", "the endpoint of FileSafety is called avatars"),
+    ("deploy/prometheus/rules.test.yaml", "an endpoint whose webhook is off", "nothing is registered at FileSafety"),
+    ("docs/kubernetes.md", "for name in filespin avatars", "the endpoint of FileSafety is called avatars"),
+    ("docs/subscriptions.md", "$ hookgate subscriptions --host", "nothing is registered at FileSafety"),
+    ("docs/subscriptions.md", "names the events that must be there", "nothing is registered at FileSafety"),
+    ("docs/subscriptions.md", "switches on what is off", "nothing is registered at FileSafety"),
+];
+
+/// Returns whether a text in small letters names a provider, by its title or by its name. `DEV_SECRET_FRAMEIO` does so, too.
+fn names(text: &str, provider: &Provider) -> bool {
+    let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    [provider.title.to_lowercase(), provider.name.to_owned()].iter().any(|word| {
+        text.match_indices(word)
+            .any(|(at, _)| !inside(text[..at].chars().next_back()) && !inside(text[at + word.len()..].chars().next()))
+    })
+}
+
+/// A sentence, a list or a table that names all providers but one has left that one out. Whoever adds a provider finds its places here.
+#[test]
+fn no_paragraph_leaves_one_provider_out() {
+    let is_read = |name: &str| match name {
+        "README.md" | "SECURITY.md" | "scripts/deploy/check" => true,
+        _ => {
+            ["docs/", "deploy/", "proto/"].iter().any(|folder| name.starts_with(folder))
+                && matches!(extension(name), "md" | "proto" | "toml" | "txt" | "yaml")
+        }
+    };
+    let (mut found, mut used) = (Vec::new(), vec![false; LEFT_OUT.len()]);
+    let (mut files, mut whole) = (0, 0);
+    for (file, text) in sources().iter().filter(|(name, _)| is_read(name)) {
+        files += 1;
+        for paragraph in text.split("\n\n") {
+            let small = paragraph.to_lowercase();
+            let left_out: Vec<_> = provider::ALL.iter().filter(|provider| !names(&small, provider)).collect();
+            whole += usize::from(left_out.is_empty());
+            let reason = LEFT_OUT.iter().position(|(page, part, _)| page == file && paragraph.contains(part));
+            match (&left_out[..], reason) {
+                ([], _) => {}
+                (_, Some(place)) => used[place] = true,
+                ([one], None) => found.push(format!("{file} leaves {} out here: {}", one.title, paragraph.trim())),
+                _ => {}
+            }
+        }
+    }
+    assert!(files > 40 && whole > 20, "the search finds too little: {files} files, {whole} paragraphs with all");
+    assert!(found.is_empty(), "{}\n\nIf one is right without the provider, say why in LEFT_OUT.", found.join("\n\n"));
+    let unused = LEFT_OUT.iter().zip(&used).filter(|(_, used)| !**used).map(|(place, _)| place);
+    assert_eq!(unused.collect::<Vec<_>>(), Vec::<&(&str, &str, &str)>::new(), "these name all providers, or are no longer there");
 }
