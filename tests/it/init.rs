@@ -291,15 +291,6 @@ fn on_a_terminal(folder: &Folder, answers: &[(&str, &str)]) -> String {
     finished.out.replace("\r\n", "\n")
 }
 
-/// The answers of a person who errs once.
-const ANSWERS: [(&str, &str); 5] = [
-    ("Providers (filespin, filesafety, frameio, uploadcare)", "frameo, filesafety, uploadcare"),
-    ("Providers (filespin, filesafety, frameio, uploadcare)", "filesafety, frameio, uploadcare"),
-    ("Kafka's brokers (host:port,…)", "localhost:9092"),
-    ("Security of Kafka (plaintext, tls, mtls, scram, plain, oauth)", "plaintext"),
-    ("Public URL of Hookgate (https://…)", "hooks.example.com/"),
-];
-
 /// `make bless` writes the page, as it writes snapshots.
 #[test]
 fn the_quickstart_shows_what_a_terminal_shows() {
@@ -307,7 +298,16 @@ fn the_quickstart_shows_what_a_terminal_shows() {
         return;
     }
     let folder = Folder::new();
-    let shown = on_a_terminal(&folder, &ANSWERS);
+    let providers = format!("Providers ({})", provider::all_names());
+    // The answers of a person who errs once.
+    let answers = [
+        (&*providers, "frameo, filesafety, uploadcare"),
+        (&*providers, "filesafety, frameio, uploadcare"),
+        ("Kafka's brokers (host:port,…)", "localhost:9092"),
+        ("Security of Kafka (plaintext, tls, mtls, scram, plain, oauth)", "plaintext"),
+        ("Public URL of Hookgate (https://…)", "hooks.example.com/"),
+    ];
+    let shown = on_a_terminal(&folder, &answers);
     check(&folder, &["check"], 0, &["is good"]);
     for line in shown.lines() {
         assert!(line.chars().count() <= 80, "a terminal of 80 columns breaks this line: {line}");
