@@ -123,7 +123,7 @@ impl<'a> Section<'a> {
 
     /// Returns whether the command that reads the configuration uses the secrets and files that this table names.
     pub(super) fn is_needed(&self) -> bool {
-        self.reader.needs.include(self.path.split('.').next().unwrap_or_default())
+        self.reader.needs.include(&self.path)
     }
 
     /// Takes a key out without reading it. Returns where it was written, if it was.

@@ -9,10 +9,10 @@ pub enum Needs {
     Kafka,
     /// The connections to Kafka and the schema registry.
     Cluster,
-    /// The connections to Kafka, the schema registry and the providers' own APIs.
-    Recovery,
-    /// The providers' own APIs, and the secrets of the endpoints.
-    Subscriptions,
+    /// The connections to Kafka, the schema registry and the providers' own APIs, or only that of the provider with this name.
+    Recovery(Option<&'static str>),
+    /// The providers' own APIs, or only that of the provider with this name, and the secrets of the endpoints.
+    Subscriptions(Option<&'static str>),
     /// Everything that the daemon uses: all but the providers' own APIs.
     Daemon,
     /// Everything.
@@ -20,14 +20,16 @@ pub enum Needs {
 }
 
 impl Needs {
-    /// Returns whether the secrets and files of a top-level table are used.
-    pub(super) fn include(self, table: &str) -> bool {
+    /// Returns whether the secrets and files of a table are used. `path` is the name of the table, with the names of the tables around it.
+    pub(super) fn include(self, path: &str) -> bool {
+        let (table, inner) = path.split_once('.').unwrap_or((path, ""));
+        let asked = |only: Option<&str>| table == "recover" && only.is_none_or(|name| inner.is_empty() || inner == name);
         match self {
             Self::Names => false,
             Self::Kafka => table == "kafka",
             Self::Cluster => matches!(table, "kafka" | "schema_registry"),
-            Self::Recovery => matches!(table, "kafka" | "schema_registry" | "recover"),
-            Self::Subscriptions => matches!(table, "recover" | "endpoints"),
+            Self::Recovery(only) => matches!(table, "kafka" | "schema_registry") || asked(only),
+            Self::Subscriptions(only) => table == "endpoints" || asked(only),
             Self::Daemon => table != "recover",
             Self::Everything => true,
         }

@@ -308,3 +308,27 @@ fn a_stop_ends_the_wait_for_scans() {
     let stopped = process.finish();
     assert_eq!((stopped.code, stopped.out.as_str()), (Some(1), ""), "{stopped:?}");
 }
+
+/// The credentials of one provider are enough to recover it.
+#[test]
+fn the_credentials_of_other_providers_need_not_be_there() {
+    let world = World::mock();
+    let configuration = std::fs::read_to_string(world.stage.folder.path("hookgate.toml")).expect("there");
+    let broken = configuration.replace("file:filespin.key", "env:NOT_THERE").replace("file:frameio.key", "file:not-there");
+    assert_eq!(broken.matches("NOT_THERE").count() + broken.matches("not-there").count(), 2);
+    world.stage.folder.write("hookgate.toml", broken);
+    let recover = format!("recover uploadcare --all --dry-run {}", world.window());
+    let reconcile = format!("reconcile uploadcare {}", world.window());
+    let subscribe = "subscribe photos --host https://hooks.example.com --dry-run";
+    for line in [&*recover, &reconcile, "subscriptions uploadcare", subscribe] {
+        let ran = world.run(line);
+        assert!(!matches!(ran.code, Some(1 | 2 | 64)), "{line}: {ran:?}");
+    }
+    // Where they are needed, all of them are named at once.
+    let window = world.window();
+    for line in [format!("reconcile {window}"), format!("reconcile filespin frameio {window}"), "subscriptions".into()] {
+        let ran = world.run(&line);
+        assert_eq!(ran.code, Some(64), "{line}: {ran:?}");
+        assert!(ran.err.contains("NOT_THERE") && ran.err.contains("not-there"), "{line}: {ran:?}");
+    }
+}

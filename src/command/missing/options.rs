@@ -46,6 +46,12 @@ fn lookback(text: &str) -> Result<Lookback, String> {
     if text == "all" { Ok(Lookback(None)) } else { length(text).map(|it| Lookback(Some(it))) }
 }
 
+/// Returns the name of the provider if only one is asked: the credentials of the others need not be there then.
+pub(in crate::command) fn only(names: &[String]) -> Option<&'static str> {
+    let [name] = names else { return None };
+    provider::by_name(name).map(|provider| provider.name)
+}
+
 /// Returns the providers of these names, or all that the configuration has an API of.
 pub(in crate::command) fn providers(names: &[String], config: &Config) -> Result<Vec<&'static Provider>, Failure> {
     if names.is_empty() {

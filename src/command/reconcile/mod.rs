@@ -10,7 +10,7 @@ use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::{
         Occurrence, Task, TimeWindow,
-        options::{Scope, endpoints, is_finding, known_types, names, providers},
+        options::{Scope, endpoints, is_finding, known_types, names, only, providers},
         report,
     },
     note,
@@ -62,7 +62,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let window = TimeWindow::of(arguments.since, arguments.scope.until, arguments.scope.grace, clock::system())?;
-    let config = arguments.source.load(environment, Needs::Recovery)?;
+    let config = arguments.source.load(environment, Needs::Recovery(only(&arguments.providers)))?;
     let providers = asked(arguments, &config)?;
     let format = ReportFormat::of(arguments.format);
     let task = Task {

@@ -15,7 +15,7 @@ use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::{
         Comparison, Row, Task, TimeWindow,
-        options::{Scope, endpoints, known_types, length, names, providers},
+        options::{Scope, endpoints, known_types, length, names, only, providers},
         report,
     },
     note,
@@ -107,7 +107,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let cursor = arguments.resume.as_deref().map(|text| Cursor::read(text, &arguments.provider)).transpose()?;
     let since = cursor.as_ref().map_or(arguments.since.unwrap_or_default(), |cursor| milliseconds(cursor.since));
     let window = TimeWindow::of(since, arguments.scope.until, arguments.scope.grace, clock::system())?;
-    let config = arguments.source.load(environment, Needs::Recovery)?;
+    let config = arguments.source.load(environment, Needs::Recovery(only(std::slice::from_ref(&arguments.provider))))?;
     if arguments.reissue {
         return reissue::run(arguments, environment, &config, window);
     }

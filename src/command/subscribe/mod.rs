@@ -90,9 +90,10 @@ struct Destination<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
-    let config = arguments.source.load(environment, Needs::Subscriptions)?;
+    let named = arguments.source.load(environment, Needs::Names)?;
+    let provider = target::configured(&named.endpoints, &arguments.endpoint)?.provider;
+    let config = arguments.source.load(environment, Needs::Subscriptions(Some(provider.name)))?;
     let endpoint = target::configured(&config.endpoints, &arguments.endpoint)?;
-    let provider = endpoint.provider;
     known_types("--events", &arguments.events, &[provider])?;
     if provider.name != "frameio" {
         for (flag, given) in [

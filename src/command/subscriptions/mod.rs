@@ -25,7 +25,7 @@ pub(super) use self::{
 };
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
-    missing::options::{access, known_types, providers},
+    missing::options::{access, known_types, only, providers},
     note,
     output::ReportFormat,
     textfile,
@@ -96,7 +96,7 @@ impl Wanted<'_> {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
-    let config = arguments.source.load(environment, Needs::Subscriptions)?;
+    let config = arguments.source.load(environment, Needs::Subscriptions(only(&arguments.providers)))?;
     let providers = providers(&arguments.providers, &config)?;
     known_types("--events", &arguments.events, &providers)?;
     let asking = Asking::new(&config, environment, arguments.host.as_deref())?;
