@@ -2,7 +2,11 @@
 //! and by `hookgate send`. The peer may be hostile or broken, so an answer is bounded in size and time, is never unpacked, and never leads
 //! to another address.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 pub use ureq::Proxy;
 use ureq::{
@@ -11,7 +15,7 @@ use ureq::{
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
-use crate::logged::printable;
+use crate::{clock::Clock, logged::printable};
 
 /// The largest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -25,7 +29,17 @@ const IDLE_MAX: Duration = Duration::from_secs(4);
 
 /// Sends only to the URL that the configuration or an argument names: it follows no redirects and reads no environment.
 #[derive(Clone)]
-pub struct Client(Agent);
+pub struct Client {
+    agent: Agent,
+    comparison: Option<ClockComparison>,
+}
+
+/// By how many seconds a clock is ahead of the `Date` of each host.
+#[derive(Clone)]
+struct ClockComparison {
+    clock: Clock,
+    ahead: Arc<Mutex<BTreeMap<String, i64>>>,
+}
 
 /// A peer's answer, with any status except a redirect.
 pub struct OutboundAnswer {
@@ -96,7 +110,38 @@ impl Client {
             .max_idle_age(IDLE_MAX)
             .user_agent(concat!("hookgate/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self(config.into()))
+        Ok(Self { agent: config.into(), comparison: None })
+    }
+
+    /// Returns this client as one that compares a clock with the `Date` of every answer.
+    #[must_use]
+    pub fn comparing(self, clock: Clock) -> Self {
+        Self { comparison: Some(ClockComparison { clock, ahead: Arc::default() }), ..self }
+    }
+
+    /// Returns for each host that has answered with a `Date` by how many seconds the clock of [`Client::comparing`] is ahead of it. What
+    /// the request itself may explain is left out.
+    pub fn seconds_ahead(&self) -> BTreeMap<String, i64> {
+        let lock = |it: &ClockComparison| it.ahead.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.comparison.as_ref().map(lock).unwrap_or_default()
+    }
+
+    /// Sends a request and reads the answer.
+    fn ask(
+        &self,
+        url: &str,
+        bytes_max: u64,
+        send: impl FnOnce() -> Result<Result<Response<Body>, Error>, OutboundError>,
+    ) -> Result<OutboundAnswer, OutboundError> {
+        let Some(comparison) = &self.comparison else { return answer(send()?, bytes_max) };
+        let begun = (comparison.clock)();
+        let response = send()?;
+        let ahead = response.as_ref().ok().and_then(|response| ahead(response.headers(), begun, (comparison.clock)()));
+        let host = url.parse::<Uri>().ok().and_then(|url| url.host().map(str::to_owned));
+        if let (Some(host), Some(ahead)) = (host, ahead) {
+            comparison.ahead.lock().unwrap_or_else(PoisonError::into_inner).insert(host, ahead);
+        }
+        answer(response, bytes_max)
     }
 
     /// Posts a body and reads the answer, whose body may have at most `bytes_max` bytes.
@@ -107,12 +152,12 @@ impl Client {
         body: &[u8],
         bytes_max: u64,
     ) -> Result<OutboundAnswer, OutboundError> {
-        answer(with(self.0.post(url), headers)?.send(body), bytes_max)
+        self.ask(url, bytes_max, || Ok(with(self.agent.post(url), headers)?.send(body)))
     }
 
     /// Puts a body at a URL and reads the answer, whose body may have at most `bytes_max` bytes.
     pub fn put(&self, url: &str, headers: &[(&str, &str)], body: &[u8], bytes_max: u64) -> Result<OutboundAnswer, OutboundError> {
-        answer(with(self.0.put(url), headers)?.send(body), bytes_max)
+        self.ask(url, bytes_max, || Ok(with(self.agent.put(url), headers)?.send(body)))
     }
 
     /// Sends a change of what a URL has, and reads the answer, whose body may have at most `bytes_max` bytes.
@@ -123,17 +168,17 @@ impl Client {
         body: &[u8],
         bytes_max: u64,
     ) -> Result<OutboundAnswer, OutboundError> {
-        answer(with(self.0.patch(url), headers)?.send(body), bytes_max)
+        self.ask(url, bytes_max, || Ok(with(self.agent.patch(url), headers)?.send(body)))
     }
 
     /// Removes what a URL has, and reads the answer, whose body may have at most `bytes_max` bytes.
     pub fn delete(&self, url: &str, headers: &[(&str, &str)], bytes_max: u64) -> Result<OutboundAnswer, OutboundError> {
-        answer(with(self.0.delete(url), headers)?.call(), bytes_max)
+        self.ask(url, bytes_max, || Ok(with(self.agent.delete(url), headers)?.call()))
     }
 
     /// Reads what a URL has, whose body may have at most `bytes_max` bytes.
     pub fn get(&self, url: &str, headers: &[(&str, &str)], bytes_max: u64) -> Result<OutboundAnswer, OutboundError> {
-        answer(with(self.0.get(url), headers)?.call(), bytes_max)
+        self.ask(url, bytes_max, || Ok(with(self.agent.get(url), headers)?.call()))
     }
 }
 
@@ -146,6 +191,17 @@ fn with<B>(mut request: RequestBuilder<B>, headers: &[(&str, &str)]) -> Result<R
         request = request.header(*name, value);
     }
     Ok(request)
+}
+
+/// Returns by how many seconds a clock is ahead of the `Date` of an answer that was made between two times of this clock.
+fn ahead(headers: &HeaderMap, begun: SystemTime, ended: SystemTime) -> Option<i64> {
+    let date = httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()?;
+    // The header has whole seconds: the peer's clock may have shown almost one more.
+    let latest = date + Duration::from_secs(1);
+    let seconds = |later: SystemTime, earlier: SystemTime| {
+        later.duration_since(earlier).ok().map(|it| i64::try_from(it.as_secs()).unwrap_or(i64::MAX)).filter(|it| *it > 0)
+    };
+    Some(seconds(begun, latest).or_else(|| seconds(date, ended).map(|it| -it)).unwrap_or_default())
 }
 
 fn answer(response: Result<Response<Body>, Error>, bytes_max: u64) -> Result<OutboundAnswer, OutboundError> {

@@ -304,7 +304,13 @@ fn of_a_field(json: &serde_json::Value) -> Option<String> {
 /// Returns the client for all APIs. Requests go through the proxy of the environment: `HTTPS_PROXY` or `ALL_PROXY`, in capitals or small
 /// letters, except to the hosts in `NO_PROXY`. Fails if the authorities or the proxy cannot be used.
 pub fn client(recover: &Recover, environment: &Environment) -> Result<Client, String> {
-    Client::through(proxy(environment)?, TIMEOUT, recover.authorities()?.as_deref())
+    outward(environment, TIMEOUT, recover.authorities()?.as_deref())
+}
+
+/// Returns a client whose requests go through the proxy of the environment, as those of [`client`] do. It trusts these authorities, as PEM,
+/// or the built-in ones.
+pub fn outward(environment: &Environment, timeout: Duration, authorities: Option<&[u8]>) -> Result<Client, String> {
+    Client::through(proxy(environment)?, timeout, authorities)
 }
 
 fn proxy(environment: &Environment) -> Result<Option<Proxy>, String> {

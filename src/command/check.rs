@@ -52,13 +52,13 @@ pub(super) struct Arguments {
 
 /// What the cluster and the schema registry have answered.
 #[derive(Default)]
-struct ClusterReport {
-    brokers: Vec<String>,
+pub(super) struct ClusterReport {
+    pub(super) brokers: Vec<String>,
     schema_ids: BTreeMap<String, Option<u32>>,
     /// What does not fit the configuration.
-    findings: Vec<String>,
+    pub(super) findings: Vec<String>,
     /// Why the cluster or the registry could not be asked.
-    unreachable: Vec<String>,
+    pub(super) unreachable: Vec<String>,
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
@@ -162,7 +162,7 @@ fn show(
 }
 
 /// Adds the brokers, and everything in the cluster that does not fit the configuration, to the report.
-fn inspect(config: &Config, cluster_report: &mut ClusterReport, warnings: &mut Vec<String>) {
+pub(super) fn inspect(config: &Config, cluster_report: &mut ClusterReport, warnings: &mut Vec<String>) {
     let topics: Vec<String> = topic_table(config).by_topic().into_keys().map(|topic: Arc<str>| topic.to_string()).collect();
     let (kafka, unusable) = match bootstrap::usable(&config.kafka) {
         Ok(usable) => usable,
@@ -186,7 +186,7 @@ fn inspect(config: &Config, cluster_report: &mut ClusterReport, warnings: &mut V
 
 /// Adds the id of each subject that has one or will have one to the report, and everything that prevents an id as a finding. Registers
 /// nothing.
-fn inspect_schemas(config: &Config, cluster_report: &mut ClusterReport) {
+pub(super) fn inspect_schemas(config: &Config, cluster_report: &mut ClusterReport) {
     let Some(schema_registry) = &config.schema_registry else { return };
     let topics = topic_table(config).by_topic();
     let topics: Vec<&str> = topics.keys().map(|topic| &**topic).collect();

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod dev;
+mod doctor;
 mod faults;
 mod init;
 mod list_file;
@@ -70,6 +71,7 @@ enum Command {
     Tail(tail::Arguments),
     Verify(verify::Arguments),
     Check(check::Arguments),
+    Doctor(doctor::Arguments),
     Topics(topics::Arguments),
     Reconcile(reconcile::Arguments),
     Recover(recover::Arguments),
@@ -166,6 +168,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Tail(arguments) => tail::run(&arguments, &environment),
         Command::Verify(arguments) => verify::run(&arguments, &environment),
         Command::Check(arguments) => check::run(&arguments, &environment),
+        Command::Doctor(arguments) => doctor::run(&arguments, &environment),
         Command::Topics(arguments) => topics::run(&arguments, &environment),
         Command::Reconcile(arguments) => reconcile::run(&arguments, &environment),
         Command::Recover(arguments) => recover::run(&arguments, &environment),

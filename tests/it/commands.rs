@@ -12,7 +12,7 @@ use crate::{
     providers::PROVIDERS,
 };
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "serve",
     "dev",
     "init",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 13] = [
     "tail",
     "verify",
     "check",
+    "doctor",
     "topics",
     "subscribe",
     "subscriptions",

@@ -91,7 +91,9 @@ pub fn head(stream: &mut TcpStream) -> Option<String> {
         bytes.extend_from_slice(&chunk[..length]);
         let Some(end) = bytes.windows(4).position(|it| it == b"\r\n\r\n") else { continue };
         let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-        let body: usize = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())?;
+        // A request without a body has no length.
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let body: usize = length.map_or(Some(0), |length| length.parse().ok())?;
         if bytes.len() >= end + 4 + body {
             return Some(head);
         }

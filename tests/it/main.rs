@@ -24,6 +24,8 @@ mod commands;
 mod contract;
 mod credentials;
 mod dev;
+mod doctor;
+mod doctor_public;
 mod first_steps;
 mod docs;
 mod docs_configuration;

@@ -9,7 +9,7 @@ use crate::{binary::Finished, recovery_world::World, secret_search::assert_discr
 
 const PHOTOS: &str = "https://hooks.example.com/webhooks/photos";
 /// What is nobody's business: in foreign URLs, and in what providers answer.
-const FOREIGN: [&str; 4] = ["hunter2-of-somebody", "dropbox-secret", "another-secret-of-length", "user-of-somebody"];
+pub const FOREIGN: [&str; 4] = ["hunter2-of-somebody", "dropbox-secret", "another-secret-of-length", "user-of-somebody"];
 const EVENTS: [&str; 5] = ["file.uploaded", "file.infected", "file.stored", "file.deleted", "file.info_updated"];
 
 /// The place of `file.stored` in these.

@@ -38,7 +38,7 @@ pub fn pair() -> Pair {
     pair_until(2040)
 }
 
-fn pair_until(year: i32) -> Pair {
+pub fn pair_until(year: i32) -> Pair {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
     parameters.not_after = date_time_ymd(year, 1, 1);

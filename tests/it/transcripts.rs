@@ -64,6 +64,11 @@ fn check(page: &str, least: usize) {
 }
 
 #[test]
+fn doctor_prints_what_its_page_shows() {
+    check("docs/doctor.md", 3);
+}
+
+#[test]
 fn verify_prints_what_its_page_shows() {
     check("docs/verify.md", 20);
 }

@@ -1,6 +1,7 @@
 //! What the commands about subscriptions ask the providers with, and how they find out which registered URL is Hookgate's.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
@@ -29,6 +30,8 @@ pub(in crate::command) struct Asking<'a> {
     secrets: Vec<SecretText>,
     keys: BTreeMap<Arc<str>, Keys>,
     stop: Arc<AtomicBool>,
+    /// Set where no request is repeated: why the last one would have been.
+    hurry: Option<RefCell<String>>,
 }
 
 impl<'a> Asking<'a> {
@@ -47,11 +50,26 @@ impl<'a> Asking<'a> {
             secrets: sources.filter_map(|source| source.text(environment).ok()).collect(),
             keys: config.endpoints.iter().map(|it| (it.name.clone(), SecretRing::new(it, environment).keys())).collect(),
             stop: watch(EXIT_FAILED)?,
+            hurry: None,
         })
+    }
+
+    /// Returns a way on which each request is sent once, with this client: what would be asked again later ends the question.
+    pub(in crate::command) fn once(self, client: Client) -> Self {
+        Self { client, hurry: Some(RefCell::default()), ..self }
+    }
+
+    /// Returns why the last request would have been sent again, if it was not because of [`Self::once`].
+    pub(in crate::command) fn not_repeated(&self) -> Option<String> {
+        self.hurry.as_ref().map(|why| why.borrow().clone()).filter(|why| !why.is_empty())
     }
 
     /// Waits, and returns whether to go on.
     pub(in crate::command) fn wait(&self, time: Duration, why: &str) -> bool {
+        if let Some(hurry) = self.hurry.as_ref().filter(|_| !why.is_empty()) {
+            why.clone_into(&mut hurry.borrow_mut());
+            return false;
+        }
         missing::wait(&self.stop, time, why)
     }
 

@@ -17,11 +17,10 @@ use std::{
 
 use clap::{Args, builder::PossibleValuesParser};
 
-use self::registration::{Registered, Registration, RegistrationState};
 pub(super) use self::{
     asking::{Asking, signed_with},
     filespin::token_of,
-    registration::RegisteredProof,
+    registration::{Registered, RegisteredProof, Registration, RegistrationState},
 };
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
@@ -136,7 +135,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
 }
 
 /// Reads what is registered at a provider.
-fn registered(
+pub(super) fn registered(
     asking: &Asking<'_>,
     access: ProviderAccess<'_>,
     provider: &'static Provider,

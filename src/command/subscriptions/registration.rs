@@ -102,7 +102,7 @@ impl RegisteredProof {
     }
 
     /// Returns whether deliveries are refused, as far as is known.
-    pub(super) fn is_refused(self) -> bool {
+    pub(in crate::command) fn is_refused(self) -> bool {
         matches!(self, Self::Absent | Self::Foreign | Self::Incomparable)
     }
 

@@ -1,0 +1,97 @@
+//! The configuration as `hookgate check` sees it, and the secrets of each endpoint.
+
+use std::io::{self, Write};
+
+use super::{CONFIGURATION_FIRST, DoctorLine, DoctorReport, Failure, Patient};
+use crate::{
+    config::{EndpointConfig, Needs, SecretRing, shared_secrets},
+    provider::SecretMaker,
+};
+
+const CONFIGURATION: &str = "configuration";
+const SECRETS: &str = "secrets";
+
+/// Looks at the configuration, and at the secrets of each endpoint.
+pub(super) fn look(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>) -> Result<(), Failure> {
+    let (mut problems, mut warnings) = match patient.arguments.source.load(patient.environment, Needs::Everything) {
+        Ok(config) => (Vec::new(), config.warnings),
+        Err(Failure::Configuration { text, warnings }) => (text.lines().map(str::to_owned).collect(), warnings),
+        Err(other) => return Err(other),
+    };
+    let is_refused = !problems.is_empty();
+    let endpoints = patient.config.as_ref().map_or(&[][..], |config| &config.endpoints);
+    let mut of_endpoints = Vec::new();
+    for endpoint in endpoints {
+        let key = format!("[endpoints.{}] secrets: ", endpoint.name);
+        let taken =
+            problems.extract_if(.., |text| text.contains(&key)).chain(warnings.extract_if(.., |text| text.contains(&key)));
+        let texts: Vec<String> =
+            taken.map(|text| text.split_once(&key).map_or(text.clone(), |(_, text)| text.to_owned())).collect();
+        of_endpoints.push(texts);
+    }
+    // These are said of both endpoints, below.
+    problems.retain(|text| !text.contains("[endpoints]: secret "));
+    configured(patient, is_refused, problems, warnings, report)?;
+    if patient.config.is_none() {
+        return Ok(report.add(DoctorLine::not_tried(SECRETS, "the configuration cannot be used", CONFIGURATION_FIRST))?);
+    }
+    let rings: Vec<SecretRing> = endpoints.iter().map(|endpoint| SecretRing::new(endpoint, patient.environment)).collect();
+    for ((endpoint, texts), ring) in endpoints.iter().zip(of_endpoints).zip(&rings) {
+        report.add(secrets(patient, endpoint, texts, ring))?;
+    }
+    for shared in shared_secrets(&rings) {
+        report.add(DoctorLine::bad(SECRETS, shared, "make a new one for one of them: openssl rand -hex 16"))?;
+    }
+    Ok(())
+}
+
+fn configured(
+    patient: &Patient<'_>,
+    is_refused: bool,
+    problems: Vec<String>,
+    warnings: Vec<String>,
+    report: &mut DoctorReport<impl Write>,
+) -> io::Result<()> {
+    let file = patient.arguments.source.config.display().to_string();
+    let warnings = warnings.into_iter().map(|warning| format!("warning: {warning}"));
+    let mut problems = problems.into_iter();
+    let line = match problems.next() {
+        Some(first) => {
+            DoctorLine::bad(CONFIGURATION, first, "change what is named; `hookgate check` looks again at this part only")
+                .also(problems.chain(warnings))
+        }
+        None if is_refused => {
+            let text = format!("{file} cannot be used, only because of its secrets");
+            DoctorLine::bad(CONFIGURATION, text, "do what the lines about secrets say").also(warnings)
+        }
+        None => DoctorLine::good(CONFIGURATION, format!("{file} can be used")).also(warnings),
+    };
+    report.add(line)
+}
+
+fn secrets(patient: &Patient<'_>, endpoint: &EndpointConfig, texts: Vec<String>, ring: &SecretRing) -> DoctorLine {
+    let keys = ring.keys();
+    let (number, title, name) = (keys.secrets.len(), endpoint.provider.title, &endpoint.name);
+    if number == 0 && endpoint.provider.secret_maker == SecretMaker::Provider {
+        let host = patient.public_host().unwrap_or("https://…");
+        let text = format!("there is no secret yet, and every delivery is answered 503 no_secret; {title} makes the secret");
+        return DoctorLine::bad(SECRETS, text, format!("hookgate subscribe {name} --host {host}"))
+            .remedy(format!("or write the secret that {title} has shown into the file"))
+            .of(&**name)
+            .also(texts);
+    }
+    let mut texts = texts.into_iter();
+    match texts.next() {
+        Some(first) => {
+            let remedy =
+                "change the secret where it is; the daemon reads files again within seconds, variables only at its start";
+            DoctorLine::bad(SECRETS, first, remedy).also(texts)
+        }
+        None if number == 0 || keys.secret_missing => DoctorLine::bad(SECRETS, "a secret cannot be read", "hookgate check"),
+        None => {
+            let plural = if number == 1 { "secret" } else { "secrets" };
+            DoctorLine::good(SECRETS, format!("{number} {plural} of a shape that {title} takes"))
+        }
+    }
+    .of(&**name)
+}

@@ -1,0 +1,93 @@
+//! What is registered at the providers, as numbers. `hookgate subscriptions` has the rest.
+
+use std::io::Write;
+
+use super::{CONFIGURATION_FIRST, DoctorLine, DoctorReport, Failure, Patient};
+use crate::{
+    api::{self, ApiError},
+    clock,
+    command::{
+        EXIT_FAILED,
+        subscriptions::{Asking, Registered, RegisteredProof, RegistrationState, Wanted, registered},
+    },
+    config::{Config, Needs},
+    outbound::Client,
+    provider::{self, Provider},
+};
+
+const SUBSCRIPTIONS: &str = "subscriptions";
+
+/// Looks at the subscriptions of each provider that has an endpoint. Returns the client that has asked.
+pub(super) fn look(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>) -> Result<Option<Client>, Failure> {
+    let Some(config) = patient.load(Needs::Subscriptions) else {
+        report.add(DoctorLine::not_tried(SUBSCRIPTIONS, "the configuration cannot be used", CONFIGURATION_FIRST))?;
+        return Ok(None);
+    };
+    let client = api::outward(patient.environment, patient.timeout(), config.recover.authorities()?.as_deref())?;
+    let client = client.comparing(clock::system);
+    let asking = Asking::new(&config, patient.environment, patient.arguments.host.as_deref())?.once(client.clone());
+    for provider in provider::ALL {
+        let Some(endpoint) = asking.endpoints(provider).next() else { continue };
+        let line = if let Some(line) = untried(&config, provider, &endpoint.name) {
+            line
+        } else {
+            let found = registered(&asking, provider, &Wanted(&patient.arguments.events), false);
+            asked(patient, provider, found, asking.not_repeated())?
+        };
+        report.add(line.of(provider.name))?;
+    }
+    Ok(Some(client))
+}
+
+/// Returns the line of a provider that is not asked.
+fn untried(config: &Config, provider: &Provider, endpoint: &str) -> Option<DoctorLine> {
+    let recover = &config.recover;
+    let has_credentials = match provider.name {
+        "uploadcare" => recover.uploadcare.is_some(),
+        "frameio" => recover.frameio.is_some(),
+        "filespin" => recover.filespin.is_some(),
+        _ => {
+            let why = "nothing is registered there: each request names its own webhook URL, and this prints it:";
+            return Some(DoctorLine::not_tried(SUBSCRIPTIONS, why, format!("hookgate subscribe {endpoint} --host https://…")));
+        }
+    };
+    let remedy = format!("give them in [recover.{}] (docs/configuration.md)", provider.name);
+    (!has_credentials).then(|| DoctorLine::not_tried(SUBSCRIPTIONS, "there are no credentials for its API", remedy))
+}
+
+fn asked(
+    patient: &Patient<'_>,
+    provider: &Provider,
+    found: Result<Registered, ApiError>,
+    not_repeated: Option<String>,
+) -> Result<DoctorLine, Failure> {
+    let host = patient.public_host().map_or_else(String::new, |host| format!(" --host {host}"));
+    let command = format!("hookgate subscriptions {}{host}", provider.name);
+    match (found, not_repeated) {
+        (Ok(registered), _) => Ok(counted(&registered, command)),
+        (Err(ApiError::Stopped), Some(why)) => Ok(DoctorLine::bad(SUBSCRIPTIONS, why, command)),
+        (Err(ApiError::Stopped), None) => Err(Failure::Reported(EXIT_FAILED)),
+        (Err(error), _) => Ok(DoctorLine::bad(SUBSCRIPTIONS, error.to_string(), command)),
+    }
+}
+
+fn counted(registered: &Registered, command: String) -> DoctorLine {
+    let count = |holds: &dyn Fn(RegistrationState, RegisteredProof) -> bool| {
+        registered.rows.iter().filter(|row| holds(row.state, row.proof)).count()
+    };
+    let off = count(&|state, _| state == RegistrationState::Off);
+    let refused = count(&|_, proof| proof.is_refused());
+    let missing: usize =
+        registered.rows.iter().filter(|it| it.state == RegistrationState::Missing).map(|it| it.events.len().max(1)).sum();
+    let elsewhere = match registered.elsewhere {
+        0 => String::new(),
+        number => format!("; {number} more are not ours"),
+    };
+    if !registered.rows.iter().any(super::super::subscriptions::Registration::is_finding) {
+        let hidden = count(&|_, proof| proof == RegisteredProof::Hidden);
+        let secrets = if hidden > 0 { "on; their secrets cannot be read back" } else { "on, with a proof that is accepted" };
+        return DoctorLine::good(SUBSCRIPTIONS, format!("{} registered, {secrets}{elsewhere}", registered.rows.len()));
+    }
+    let text = format!("{off} off, {refused} that are refused, {missing} missing{elsewhere}");
+    DoctorLine::bad(SUBSCRIPTIONS, text, command)
+}
