@@ -51,7 +51,7 @@ fn compared(host: &str, ahead: i64, narrowest: Option<&EndpointConfig>) -> Docto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{command::doctor::report::State, provider::frameio};
+    use crate::{command::doctor::report::State, provider::frameio, signed_url::SignedUrls};
 
     #[test]
     fn half_of_the_tolerance_is_the_measure() {
@@ -60,6 +60,7 @@ mod tests {
             provider: &frameio::PROVIDER,
             secrets: Vec::new(),
             tolerance: Duration::from_secs(seconds),
+            signed_urls: SignedUrls::Optional,
         };
         let check = |ahead: i64, tolerance: Option<u64>, state: State, part: &str| {
             let endpoint = tolerance.map(endpoint);

@@ -123,7 +123,7 @@ fn conceal(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>) {
             report.conceal(secret.reveal());
         }
     }
-    let Some(config) = patient.load(Needs::Recovery).or_else(|| patient.load(Needs::Subscriptions)) else { return };
+    let Some(config) = patient.load(Needs::Recovery(None)).or_else(|| patient.load(Needs::Subscriptions(None))) else { return };
     let recover = &config.recover;
     let keyed = [&recover.filespin, &recover.filesafety].into_iter().flatten().map(|access| &access.api_key);
     let frameio = recover.frameio.as_ref().map(|access| match &access.login {

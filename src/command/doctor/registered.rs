@@ -10,7 +10,7 @@ use crate::{
         EXIT_FAILED,
         subscriptions::{Asking, Registered, RegisteredProof, RegistrationState, Wanted, registered},
     },
-    config::{Config, Needs},
+    config::Needs,
     outbound::Client,
     provider::{self, Provider},
 };
@@ -19,7 +19,7 @@ const SUBSCRIPTIONS: &str = "subscriptions";
 
 /// Looks at the subscriptions of each provider that has an endpoint. Returns the client that has asked.
 pub(super) fn look(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>) -> Result<Option<Client>, Failure> {
-    let Some(config) = patient.load(Needs::Subscriptions) else {
+    let Some(config) = patient.load(Needs::Subscriptions(None)) else {
         report.add(DoctorLine::not_tried(SUBSCRIPTIONS, "the configuration cannot be used", CONFIGURATION_FIRST))?;
         return Ok(None);
     };
@@ -28,31 +28,24 @@ pub(super) fn look(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>)
     let asking = Asking::new(&config, patient.environment, patient.arguments.host.as_deref())?.once(client.clone());
     for provider in provider::ALL {
         let Some(endpoint) = asking.endpoints(provider).next() else { continue };
-        let line = if let Some(line) = untried(&config, provider, &endpoint.name) {
-            line
-        } else {
-            let found = registered(&asking, provider, &Wanted(&patient.arguments.events), false);
-            asked(patient, provider, found, asking.not_repeated())?
+        let line = match config.recover.access(provider) {
+            // It has an API, but nothing is registered there.
+            _ if provider.name == "filesafety" => {
+                let why = "nothing is registered there: each request names its own webhook URL, and this prints it:";
+                DoctorLine::not_tried(SUBSCRIPTIONS, why, format!("hookgate subscribe {} --host https://…", endpoint.name))
+            }
+            Some(access) => {
+                let found = registered(&asking, access, provider, &Wanted(&patient.arguments.events), false);
+                asked(patient, provider, found, asking.not_repeated())?
+            }
+            None => {
+                let remedy = format!("give them in [recover.{}] (docs/configuration.md)", provider.name);
+                DoctorLine::not_tried(SUBSCRIPTIONS, "there are no credentials for its API", remedy)
+            }
         };
         report.add(line.of(provider.name))?;
     }
     Ok(Some(client))
-}
-
-/// Returns the line of a provider that is not asked.
-fn untried(config: &Config, provider: &Provider, endpoint: &str) -> Option<DoctorLine> {
-    let recover = &config.recover;
-    let has_credentials = match provider.name {
-        "uploadcare" => recover.uploadcare.is_some(),
-        "frameio" => recover.frameio.is_some(),
-        "filespin" => recover.filespin.is_some(),
-        _ => {
-            let why = "nothing is registered there: each request names its own webhook URL, and this prints it:";
-            return Some(DoctorLine::not_tried(SUBSCRIPTIONS, why, format!("hookgate subscribe {endpoint} --host https://…")));
-        }
-    };
-    let remedy = format!("give them in [recover.{}] (docs/configuration.md)", provider.name);
-    (!has_credentials).then(|| DoctorLine::not_tried(SUBSCRIPTIONS, "there are no credentials for its API", remedy))
 }
 
 fn asked(

@@ -98,10 +98,11 @@ fn the_daemon_needs_none_of_it() {
         assert_eq!(read.is_ok(), accepted, "{needs:?}: {read:?}");
         std::fs::remove_file(path).expect("removed");
     }
-    for needs in [Needs::Names, Needs::Kafka, Needs::Cluster, Needs::Daemon] {
+    let of = |provider| [Needs::Recovery(provider), Needs::Subscriptions(provider)];
+    for needs in [Needs::Names, Needs::Kafka, Needs::Cluster, Needs::Daemon].into_iter().chain(of(Some("uploadcare"))) {
         check(needs, true);
     }
-    for needs in [Needs::Recovery, Needs::Subscriptions, Needs::Everything] {
+    for needs in of(None).into_iter().chain(of(Some("filespin"))).chain([Needs::Everything]) {
         check(needs, false);
     }
 }
