@@ -113,6 +113,11 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("docs/kubernetes.md", "for name in filespin avatars", "the endpoint of FileSafety is called avatars"),
     ("docs/subscriptions.md", "$ hookgate subscriptions --host", "nothing is registered at FileSafety"),
     ("docs/subscriptions.md", "names the events that must be there", "nothing is registered at FileSafety"),
+    (
+        "proto/hookgate/v1/event.proto",
+        "enum ProofScheme",
+        "FileSpin's proof is a token in the URL, which has no name of a provider",
+    ),
     ("docs/subscriptions.md", "switches on what is off", "nothing is registered at FileSafety"),
 ];
 
