@@ -58,6 +58,47 @@ fn a_run_that_goes_on_looks_at_the_same_time() {
     assert!(second.out.contains(&old) && go_on(&second).is_none(), "{second:?}");
 }
 
+/// What the first run could not know yet may stand before its last event. Only `--all` depends on the cursor for what is there already.
+#[test]
+fn a_run_that_goes_on_leaves_out_nothing_that_is_missing() {
+    let check = |line: &str, prepare: &dyn Fn(&World), late: &dyn Fn(&World) -> String| {
+        for all in ["", "--all"] {
+            let world = World::mock();
+            prepare(&world);
+            let first = world.run(&format!("recover {line} {all} --yes --limit 1 {}", world.window()));
+            assert_eq!((first.code, first.json_lines().len()), (Some(3), 1), "{first:?}");
+            let late = late(&world);
+            let next = world.run(&format!("recover {line} {all} --yes {}", go_on(&first).expect("a cursor")));
+            assert_eq!(next.out.contains(&late), all.is_empty(), "{late}: {next:?}");
+            let said = "left out because of --resume, up to the last event of the run before: 2 events; without --all";
+            assert_eq!(next.err.contains(said), !all.is_empty(), "{next:?}");
+        }
+    };
+    // A failed scan has no time, so it comes first.
+    let scans = |world: &World| {
+        let mut ids = Vec::new();
+        for (second, status) in [(1, "scanning"), (2, "complete"), (3, "complete")] {
+            let id = world.stub.books().filesafety.scan("clean", world.begin + second * SECOND);
+            world.stub.books().filesafety.of(&id).status = status.into();
+            ids.push(id);
+        }
+        world.stage.folder.write("ids", ids.join("\n"));
+    };
+    check("filesafety --ids ids", &scans, &|world| {
+        let id = world.stub.books().filesafety.scans[0].scan_id.clone();
+        world.stub.books().filesafety.of(&id).status = "failed".into();
+        id
+    });
+    let files = |world: &World| {
+        for second in [5, 6, 7] {
+            world.stub.books().uploadcare.upload(world.begin + second * SECOND);
+        }
+    };
+    check("uploadcare --types file.uploaded", &files, &|world| {
+        world.stub.books().uploadcare.upload(world.begin + SECOND)
+    });
+}
+
 /// Deleted assets, whose time FileSpin does not know, cannot be published and must not stand before those that can.
 #[test]
 fn what_cannot_be_published_leaves_the_limit_to_others() {

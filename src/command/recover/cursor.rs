@@ -16,8 +16,8 @@ const NO_TIME: &str = "-";
 /// What a shell or the text of a cursor would take for something else. The ids of providers come through as they are.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// How far a run has come. The next one looks at the same time, because what it finds there depends on its beginning, and leaves out everything
-/// up to the last event of this one. A time alone would not do: several events may have the same one, and some have none.
+/// How far a run has come. The next one looks at the same time, because what it finds there depends on its beginning. With `--all` it leaves out
+/// everything up to the last event of this one. A time alone would not do: several events may have the same one, and some have none.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// The beginning of the first run's time.

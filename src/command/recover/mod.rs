@@ -76,7 +76,8 @@ pub(super) struct Arguments {
     planned: Planned,
     #[command(flatten)]
     publication: Publication,
-    /// Go on after the last event of another run, with the cursor that it has printed and its other flags.
+    /// Go on where another run has ended, with the cursor that it has printed and its other flags: for the same time, and with --all only
+    /// with what comes after its last event.
     #[arg(long, value_name = "CURSOR", conflicts_with = "since")]
     resume: Option<String>,
     /// Frame.io only: rebuild file.ready, which its audit log does not have, from the status of the files that were uploaded, without a time. It
@@ -135,7 +136,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let (mut passed, mut unusable) = (0_u64, 0_u64);
     let comparison = task.compare(endpoint.provider, &mut |found| {
         let candidate = Candidate::of(found);
-        if cursor.as_ref().is_some_and(|cursor| !cursor.precedes(&found)) {
+        // Only with --all does nothing else say what the run before has published. What the topics do not have is missing, wherever it stands.
+        if task.everything && cursor.as_ref().is_some_and(|cursor| !cursor.precedes(&found)) {
             passed += 1;
         } else if event(endpoint, &candidate).is_none() {
             // It must not take the place of one that can be published.
@@ -162,7 +164,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
 /// What a run would publish, and what it would leave.
 struct Plan {
     candidates: Vec<Candidate>,
-    /// Older events, which are those of an earlier run.
+    /// With `--all`: the events up to the last one of an earlier run.
     passed: u64,
     /// Newer events beyond the limit.
     left: u64,
@@ -174,7 +176,10 @@ struct Plan {
 impl Plan {
     fn say(&self, arguments: &Arguments) {
         if self.passed > 0 {
-            note(&format!("{} older events are those of the run before, because of --resume", self.passed));
+            note(&format!(
+                "left out because of --resume, up to the last event of the run before: {}; without --all, the topics say whether each is there",
+                output::events(usize::try_from(self.passed).unwrap_or(usize::MAX))
+            ));
         }
         if self.unusable > 0 {
             note(&format!("{} events cannot be made from what the API says", self.unusable));
