@@ -5,8 +5,9 @@ use std::{
     collections::VecDeque,
     io::{self, BufRead as _, IsTerminal as _, Write as _},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread,
     time::{Duration, Instant},
@@ -38,6 +39,11 @@ const PATIENCE_MISSING: Duration = Duration::from_secs(5);
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How long the last records may take at the end.
 const FLUSH: Duration = Duration::from_secs(5);
+/// How often a question looks whether the command should stop.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What a run has done so far, for a process that ends at once.
+static SO_FAR: Mutex<String> = Mutex::new(String::new());
 
 /// The flags of every command that publishes.
 #[derive(Debug, Args)]
@@ -123,23 +129,27 @@ impl Run {
         Ok(run)
     }
 
-    /// Publishes the records of all items in order, prints each, and ends the run. Before it says what it has done, `remark` gets how many
-    /// records were published, and whether the run has come to its end.
+    /// Publishes the records of all items in order, prints each, and ends the run. `remark` returns how to go on after this many published
+    /// records; the flag says whether the run has come to its end.
     pub(super) fn carry_out<T>(
         self,
         items: &[T],
         encode: impl Fn(&T, &Encoding) -> Option<Record>,
         format: ReportFormat,
-        remark: impl FnOnce(usize, bool),
+        remark: impl Fn(usize, bool) -> Option<String>,
     ) -> Result<(), Failure> {
         let (mut out, mut done) = (Printout::new(), 0);
+        self.remember(0, remark(0, false));
         let records = items.iter().filter_map(|item| encode(item, &self.encoding));
         let published = self.publish(records, &mut |record, acknowledgement| {
             done += 1;
+            self.remember(done, remark(done, false));
             out.print(|out| output::published(out, format, record, &acknowledgement))
         });
         let printed = out.finish();
-        remark(done, published.as_ref().is_ok_and(|published| !published.stopped));
+        if let Some(remark) = remark(done, published.as_ref().is_ok_and(|published| !published.stopped)) {
+            note(&remark);
+        }
         let published = published?;
         self.end(published);
         if published.stopped || !printed { Err(Failure::Reported(EXIT_FAILED)) } else { Ok(()) }
@@ -230,6 +240,17 @@ impl Run {
         Err(Failure::Failed(format!("run {}: {why}; {} were published before", self.id, published.records)))
     }
 
+    /// Keeps what [`so_far`] says.
+    fn remember(&self, done: usize, remark: Option<String>) {
+        let remark = remark.map(|remark| format!("; {remark}")).unwrap_or_default();
+        if let Ok(mut so_far) = SO_FAR.lock() {
+            *so_far = format!(
+                "run {}: ended at once; {done} were published, and what was under way may be there, too{remark}",
+                self.id
+            );
+        }
+    }
+
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -243,13 +264,18 @@ impl Run {
     }
 }
 
+/// Returns what the run of this process has done so far; nothing where it has not begun. It does not wait.
+pub(super) fn so_far() -> Option<String> {
+    SO_FAR.try_lock().ok().map(|so_far| so_far.clone()).filter(|so_far| !so_far.is_empty())
+}
+
 /// Returns whether there is a terminal to ask on.
 pub(super) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks on the terminal whether to go on. Where there is none to ask on, the flag must have said so.
-pub(super) fn confirm(question: &str, yes: bool) -> Result<bool, Failure> {
+/// Asks on the terminal whether to go on. A stop means no. Where there is no terminal to ask on, the flag must have said so.
+pub(super) fn confirm(question: &str, yes: bool, stop: &AtomicBool) -> Result<bool, Failure> {
     if yes {
         return Ok(true);
     }
@@ -258,9 +284,30 @@ pub(super) fn confirm(question: &str, yes: bool) -> Result<bool, Failure> {
     }
     write!(io::stderr(), "{question} [y/N] ")?;
     io::stderr().flush()?;
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    let (sender, answers) = mpsc::channel();
+    // The read does not end at a signal. The thread ends with the process.
+    thread::Builder::new().name("answer".into()).spawn(move || {
+        let mut line = String::new();
+        let read = io::stdin().lock().read_line(&mut line).map(|_| line);
+        let _nobody_asks_any_more = sender.send(read);
+    })?;
+    answer(&answers, stop)
+}
+
+/// Waits for the answer to a question, and returns whether it is yes. A stop means no.
+fn answer(answers: &Receiver<io::Result<String>>, stop: &AtomicBool) -> Result<bool, Failure> {
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            // The question has no end of line yet.
+            writeln!(io::stderr())?;
+            return Ok(false);
+        }
+        match answers.recv_timeout(LOOK_EVERY) {
+            Ok(line) => return Ok(matches!(line?.trim().to_ascii_lowercase().as_str(), "y" | "yes")),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+        }
+    }
 }
 
 /// Returns a random UUID.

@@ -94,9 +94,7 @@ fn a_run_that_goes_on_leaves_out_nothing_that_is_missing() {
             world.stub.books().uploadcare.upload(world.begin + second * SECOND);
         }
     };
-    check("uploadcare --types file.uploaded", &files, &|world| {
-        world.stub.books().uploadcare.upload(world.begin + SECOND)
-    });
+    check("uploadcare --types file.uploaded", &files, &|world| world.stub.books().uploadcare.upload(world.begin + SECOND));
 }
 
 /// Deleted assets, whose time FileSpin does not know, cannot be published and must not stand before those that can.

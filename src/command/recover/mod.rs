@@ -233,12 +233,12 @@ impl Plan {
 fn act(task: &Task<'_>, endpoint: &EndpointConfig, plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
     let (events, title) = (output::events(plan.candidates.len()), endpoint.provider.title);
     let question = format!("Publish {events} of {title} for the endpoint {}?", endpoint.name);
-    if !confirm(&question, arguments.publication.yes)? {
+    if !confirm(&question, arguments.publication.yes, &task.stop)? {
         return Err(Failure::Failed("nothing was published".into()));
     }
     publish(task, endpoint, &plan.candidates, arguments)?;
     if let (true, Some(last)) = (plan.left > 0, plan.candidates.last()) {
-        go_on(task, endpoint, last);
+        note(&go_on(task, endpoint, last));
     }
     Ok(())
 }
@@ -260,16 +260,16 @@ fn publish(task: &Task<'_>, endpoint: &EndpointConfig, candidates: &[Candidate],
         Some(encode_recovered(found, endpoint.provider, event(endpoint, candidate)?, encoding))
     };
     run.carry_out(candidates, encode, format, |done, _| match candidates[..done].last() {
-        Some(last) if done < candidates.len() => go_on(task, endpoint, last),
-        _ => {}
+        Some(last) if done < candidates.len() => Some(go_on(task, endpoint, last)),
+        _ => None,
     })
 }
 
-/// Says how another run can go on after this event.
-fn go_on(task: &Task<'_>, endpoint: &EndpointConfig, last: &Candidate) {
+/// Returns how another run can go on after this event.
+fn go_on(task: &Task<'_>, endpoint: &EndpointConfig, last: &Candidate) -> String {
     let cursor = Cursor::after(task.window.since, last).text(endpoint.provider.name);
     let until = timestamp(task.window.until);
-    note(&format!("go on with --resume {cursor} --until {until} and the other flags of this run"));
+    format!("go on with --resume {cursor} --until {until} and the other flags of this run")
 }
 
 /// Returns the event of a candidate, if what the API says is enough for one.

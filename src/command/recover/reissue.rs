@@ -39,11 +39,11 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, config: &Con
         return Ok(true);
     }
     let question = format!("Ask FileSpin in {} requests to send these webhooks again to every receiver?", windows.len());
+    let stop = watch(EXIT_FAILED)?;
     // The answer of a person who reads this is worth more than a flag of an old script.
-    if !confirm(&question, arguments.publication.yes && !can_ask())? {
+    if !confirm(&question, arguments.publication.yes && !can_ask(), &stop)? {
         return Err(Failure::Failed("nothing was asked for".into()));
     }
-    let stop = watch(EXIT_FAILED)?;
     let wait = |time, why: &str| missing::wait(&stop, time, why);
     let client = api::client(&config.recover, environment)?;
     let mut api = Api::new(client, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);

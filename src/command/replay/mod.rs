@@ -101,7 +101,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     }
     if acts {
         let question = format!("Publish {} again?", output::events(plan.events.len()));
-        if !confirm(&question, arguments.publication.yes)? {
+        if !confirm(&question, arguments.publication.yes, &replay.stop)? {
             return Err(Failure::Failed("nothing was published".into()));
         }
         replay.publish(&plan.events, format)?;
@@ -246,12 +246,9 @@ impl Replay<'_> {
             Some(encode(verified, provider, read, encoding))
         };
         run.carry_out(events, encode, format, |_, complete| {
-            if !complete {
-                note(&format!(
-                    "run the same command again to go on{}: what was published is left out then",
-                    self.with_the_same_since()
-                ));
-            }
+            let since = self.with_the_same_since();
+            let again = || format!("run the same command again to go on{since}: what was published is left out then");
+            (!complete).then(again)
         })
     }
 }

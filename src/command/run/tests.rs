@@ -92,3 +92,45 @@ fn a_stop_before_the_first_contact_says_so() {
     let Err(Failure::Failed(text)) = begun.map(drop) else { panic!("begun") };
     assert_eq!(text, "stopped; nothing was published");
 }
+
+/// A stop is noticed although the terminal gives no line, and it comes before an answer.
+#[test]
+fn a_question_ends_at_an_answer_or_a_stop() {
+    fn check(line: Option<&str>, stop: bool, expected: bool) {
+        let (sender, answers) = mpsc::channel();
+        if let Some(line) = line {
+            sender.send(Ok(line.to_owned())).expect("open");
+        }
+        let yes = answer(&answers, &AtomicBool::new(stop)).expect("an answer");
+        assert_eq!(yes, expected, "{line:?} {stop}");
+        drop(sender);
+    }
+    check(Some("y\n"), false, true);
+    check(Some(" YES \n"), false, true);
+    check(Some("n\n"), false, false);
+    check(Some("\n"), false, false);
+    // The end of the input.
+    check(Some(""), false, false);
+    check(None, true, false);
+    check(Some("y\n"), true, false);
+    let (sender, answers) = mpsc::channel::<io::Result<String>>();
+    let stop = Arc::new(AtomicBool::new(false));
+    let later = Arc::clone(&stop);
+    let asked = thread::spawn(move || answer(&answers, &later).expect("an answer"));
+    stop.store(true, Ordering::Relaxed);
+    assert!(!asked.join().expect("ended"));
+    drop(sender);
+}
+
+/// A process that ends at once says what it knows.
+#[test]
+fn what_a_run_has_done_so_far_is_kept() {
+    let mock = Mock::start(&["hookgate.uploadcare.file.uploaded".to_owned()]).expect("a cluster");
+    let config = config(mock.brokers());
+    let run = begin(&config, &Arc::default());
+    let id = run.id.clone();
+    run.remember(7, Some("go on with --resume x".into()));
+    let expected =
+        format!("run {id}: ended at once; 7 were published, and what was under way may be there, too; go on with --resume x");
+    assert_eq!(so_far(), Some(expected));
+}

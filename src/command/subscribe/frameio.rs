@@ -30,7 +30,7 @@ pub(super) fn subscribe(
     if found.is_empty() || arguments.another {
         create(arguments, asking, &mut api, (&workspace, &found), target)
     } else {
-        extend(arguments, &mut api, &found, target)
+        extend(arguments, asking, &mut api, &found, target)
     }
 }
 
@@ -62,7 +62,13 @@ fn read(
 }
 
 /// Adds the missing events to the first webhook that is there. Its secret stays.
-fn extend(arguments: &Arguments, api: &mut Frameio<'_, '_>, found: &[FrameioWebhook], target: &Destination<'_>) -> CommandResult {
+fn extend(
+    arguments: &Arguments,
+    asking: &Asking<'_>,
+    api: &mut Frameio<'_, '_>,
+    found: &[FrameioWebhook],
+    target: &Destination<'_>,
+) -> CommandResult {
     let has = |event: &str| found.iter().any(|webhook| webhook.events.iter().any(|it| it == event));
     let missing: Vec<&str> = target.events.iter().copied().filter(|event| !has(event)).collect();
     let mut plan: Vec<String> =
@@ -76,7 +82,7 @@ fn extend(arguments: &Arguments, api: &mut Frameio<'_, '_>, found: &[FrameioWebh
         note("nothing to change: Frame.io has these events");
     } else {
         let Some(first) = found.first() else { return Ok(true) };
-        if !agreed(arguments, &format!("Add {} events to the webhook {}?", missing.len(), first.id))? {
+        if !agreed(arguments, asking, &format!("Add {} events to the webhook {}?", missing.len(), first.id))? {
             return Ok(true);
         }
         let events: Vec<&str> = first.events.iter().map(String::as_str).chain(missing).collect();
@@ -104,7 +110,7 @@ fn create(
     if !arguments.dry_run {
         secret_file::check(arguments)?;
     }
-    if !agreed(arguments, "Make this webhook at Frame.io?")? {
+    if !agreed(arguments, asking, "Make this webhook at Frame.io?")? {
         return Ok(true);
     }
     let name = &target.endpoint.name;

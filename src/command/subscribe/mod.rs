@@ -133,12 +133,12 @@ fn show(plan: &[String]) -> io::Result<()> {
 }
 
 /// Asks whether to go on. Returns false where it was only to be said.
-fn agreed(arguments: &Arguments, question: &str) -> Result<bool, Failure> {
+fn agreed(arguments: &Arguments, asking: &Asking<'_>, question: &str) -> Result<bool, Failure> {
     if arguments.dry_run {
         note("nothing was changed");
         return Ok(false);
     }
-    if !confirm(question, arguments.yes)? {
+    if !confirm(question, arguments.yes, &asking.stop)? {
         return Err(Failure::Failed("nothing was changed".into()));
     }
     Ok(true)

@@ -44,7 +44,7 @@ pub(super) fn subscribe(
         note("nothing to make: Uploadcare has these subscriptions");
         return verdict(&found, target);
     }
-    if !agreed(arguments, &format!("Make {} subscriptions at Uploadcare?", missing.len()))? {
+    if !agreed(arguments, asking, &format!("Make {} subscriptions at Uploadcare?", missing.len()))? {
         return Ok(true);
     }
     for event in missing {

@@ -29,7 +29,8 @@ pub(in crate::command) struct Asking<'a> {
     /// The secrets of the endpoints: a provider may repeat one in its words about an error.
     secrets: Vec<SecretText>,
     keys: BTreeMap<Arc<str>, Keys>,
-    stop: Arc<AtomicBool>,
+    /// Set when the user stops the command.
+    pub(in crate::command) stop: Arc<AtomicBool>,
     /// Set where no request is repeated: why the last one would have been.
     hurry: Option<RefCell<String>>,
 }

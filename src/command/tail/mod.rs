@@ -19,7 +19,7 @@ use clap::Args;
 use tokio::{io::Interest, net::unix::pipe};
 
 use self::{format::Output, order::Backlog, select::Filters, select::Range};
-use super::{CommandResult, ConfigSource, Failure, note, serve, usable_brokers};
+use super::{CommandResult, ConfigSource, Failure, note, run::so_far, serve, usable_brokers};
 use crate::{
     config::{Environment, Kafka, Needs, kafka_alone},
     kafka::read::{Read, StoredRecord, TopicReader},
@@ -195,7 +195,8 @@ impl<W: Write> Tail<'_, W> {
 }
 
 /// Returns a flag that is set by Ctrl-C, by SIGTERM, and when nobody reads the output any more, which a command with nothing to write would
-/// not notice. A second signal ends the process at once with `code`: at the first one, the process may be writing to a pager that does not read.
+/// not notice. A second signal ends the process at once with `code`, and says what a run has done so far: at the first one, the process may be
+/// writing to a pager that does not read.
 pub(super) fn watch(code: u8) -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let noticed = Arc::clone(&stop);
@@ -213,6 +214,11 @@ pub(super) fn watch(code: u8) -> Result<Arc<AtomicBool>, Failure> {
         }
         noticed.store(true, Ordering::Relaxed);
         signals.next().await;
+        if let Some(so_far) = so_far() {
+            // Standard error may lead to the pager, too, so nobody waits for it.
+            let said = tokio::task::spawn_blocking(move || note(&so_far));
+            let _not_read = tokio::time::timeout(WAIT, said).await;
+        }
         std::process::exit(code.into());
     };
     thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(watch))?;
