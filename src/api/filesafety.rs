@@ -27,16 +27,35 @@ pub struct ScanUsage {
     pub period_ends: String,
 }
 
-/// Returns the state of a scan and the whole answer, or `None` if FileSafety does not know the scan.
-pub fn scan(api: &mut Api<'_>, access: &KeyedApi, scan_id: &str) -> Result<Option<(ScanState, String)>, ApiError> {
+/// What FileSafety answers about one scan.
+#[derive(Debug)]
+pub enum ScanFound {
+    /// Its state, and the whole answer.
+    Here(ScanState, String),
+    /// FileSafety does not know it.
+    Unknown,
+    /// FileSafety refuses this question, or its answer cannot be used; the text stands alone.
+    Unusable(String),
+    /// FileSafety answers with a fault of its own (5xx), also when it is asked again; the text stands alone.
+    Faulty(String),
+}
+
+/// Asks for a scan. Fails where the reason does not lie in this scan.
+pub fn scan(api: &mut Api<'_>, access: &KeyedApi, scan_id: &str) -> Result<ScanFound, ApiError> {
     let path = format!("/v1/scan/{}", utf8_percent_encode(scan_id, NON_ALPHANUMERIC));
     match api.get(&path, || headers(access)) {
         Ok(answer) => {
-            let state = ScanState::of(&answer, scan_id).map_err(|why| api.unusable(&path, &format!("answered, but it {why}")))?;
-            let answer = String::from_utf8(answer).map_err(|_| api.unusable(&path, "answered with text that is not UTF-8"))?;
-            Ok(Some((state, answer)))
+            let unusable = |why: &str| Ok(ScanFound::Unusable(api.unusable(&path, why).to_string()));
+            match (ScanState::of(&answer, scan_id), String::from_utf8(answer)) {
+                (Ok(state), Ok(answer)) => Ok(ScanFound::Here(state, answer)),
+                (Err(why), _) => unusable(&format!("answered, but it {why}")),
+                (_, Err(_)) => unusable("answered with text that is not UTF-8"),
+            }
         }
-        Err(ApiError::Refused { status: 404, .. }) => Ok(None),
+        Err(ApiError::Refused { status: 404, .. }) => Ok(ScanFound::Unknown),
+        // The others are about the key, the account or a proxy.
+        Err(ApiError::Refused { status, text }) if !matches!(status, 401 | 402 | 403 | 407) => Ok(ScanFound::Unusable(text)),
+        Err(ApiError::Faulty(text)) => Ok(ScanFound::Faulty(text)),
         Err(other) => Err(other),
     }
 }

@@ -70,9 +70,12 @@ pub enum ApiError {
         /// What happened, and what to do.
         text: String,
     },
-    /// The provider cannot be reached, or it stays faulty: later may be better.
+    /// The provider cannot be reached, or wants to be left alone: later may be better.
     #[error("{0}")]
     Away(String),
+    /// The provider answers this request with a fault of its own (5xx), also when it is asked again.
+    #[error("{0}")]
+    Faulty(String),
     /// What the provider answers cannot be read.
     #[error("{0}")]
     Unusable(String),
@@ -196,7 +199,7 @@ impl<'a> Api<'a> {
                 let text = if wait > WAIT_MAX { text + &too_long } else { text };
                 Ok((wait, ApiError::Away(text)))
             }
-            500..=599 => Ok((doubled(self.manners.faulty, attempt), ApiError::Away(text))),
+            500..=599 => Ok((doubled(self.manners.faulty, attempt), ApiError::Faulty(text))),
             _ => {
                 self.refused = true;
                 Err(ApiError::Refused { status, text })

@@ -56,6 +56,7 @@ mod rebuild_ready;
 mod recovery;
 mod recovery_output;
 mod recovery_resume;
+mod recovery_scans;
 #[allow(dead_code, reason = "the tests against a real Kafka use more of it")]
 mod recovery_world;
 mod refusal_limit;

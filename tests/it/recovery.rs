@@ -271,7 +271,10 @@ fn scans_that_are_not_complete_are_waited_for() {
 
     // Without the flag each is asked for once.
     let at_once = world.run(&format!("{line} --dry-run"));
-    assert!(at_once.err.contains("3 scans are not complete yet") && !at_once.err.contains("again"), "{at_once:?}");
+    assert!(
+        at_once.err.contains(&format!("3 scans are not complete yet: {}", ids[..3].join(", "))) && !at_once.err.contains("again"),
+        "{at_once:?}"
+    );
     assert_eq!(ids.each_ref().map(asked), [1; 4]);
 
     // All come to an end, one of them by failing, long before the time is over.
@@ -283,7 +286,7 @@ fn scans_that_are_not_complete_are_waited_for() {
     }
     let waited = process.finish();
     assert_eq!((waited.code, waited.json_lines().len()), (Some(0), 4), "{waited:?}");
-    assert!(!waited.err.contains("scans are not complete yet;"), "{waited:?}");
+    assert!(waited.err.contains("scans that are not complete yet: 3") && !waited.err.contains("are not complete"), "{waited:?}");
     assert_eq!(asked(&ids[3]), 1, "what is complete is not asked for again");
 
     // One that takes longer is counted.
@@ -291,7 +294,7 @@ fn scans_that_are_not_complete_are_waited_for() {
     world.stub.asked();
     let over = world.run(&format!("{line} --wait 3s"));
     assert_eq!((over.code, over.json_lines().len()), (Some(3), 3), "{over:?}");
-    assert!(over.err.contains("3 missing: 1 scans are not complete yet"), "{over:?}");
+    assert!(over.err.contains(&format!("3 missing: 1 scan is not complete yet: {}", ids[0])), "{over:?}");
     assert!(asked(&ids[0]) > 1 && ids[1..].iter().all(|id| asked(id) == 1), "{over:?}");
 }
 

@@ -5,10 +5,16 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
+use super::{
+    Comparison, Occurrence, OnMissing, Task, doubts, topics,
+    undecided::{Undecided, Why, summary},
+};
 use crate::{
-    api::{Api, ApiError, filesafety},
-    command::Failure,
+    api::{
+        Api, ApiError,
+        filesafety::{self, ScanFound},
+    },
+    command::{Failure, note},
     config::recover::KeyedApi,
     event::instant,
     proto::{Event, event::Payload},
@@ -17,6 +23,10 @@ use crate::{
 
 /// The pause before scans that are not complete are asked for again; a scan takes 10 to 25 s.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// After faults about this many scans in a row FileSafety itself counts as faulty: each of them is asked for several times.
+const FAULTS_MAX: u32 = 3;
+/// How many answers that cannot be used are said at once.
+const SAID_MAX: usize = 10;
 
 /// The last verdict of a scan that the topics have.
 #[derive(Clone)]
@@ -59,7 +69,7 @@ pub(super) fn compare(
     let all = asked.len();
     asked.retain(|id| comparison.rows.contains_key(event_type(id)));
     let left_out = if task.scans.is_empty() { 0 } else { (all - asked.len()) as u64 };
-    let (open, unknown) = ask(task, (&mut api, access), asked, &mut |id, verdict, at, object| {
+    let undecided = ask(task, (&mut api, access), asked, &mut |id, verdict, at, object| {
         let event_type = event_type(id);
         let Some(row) = comparison.rows.get_mut(event_type) else { return Ok(()) };
         row.found = Some(row.found.unwrap_or_default() + 1);
@@ -70,18 +80,16 @@ pub(super) fn compare(
         Ok(())
     })?;
     let silent = "scans that no topic has in this time were not looked at: name them, or choose an earlier --lookback";
-    let numbers = [
-        (unknown, "scans are not known to FileSafety"),
-        (open, "scans are not complete yet"),
-        (left_out, "scans were not looked at, because their event is of a type that --types leaves out"),
-    ];
+    let left_out = [(left_out, "scans were not looked at, because their event is of a type that --types leaves out")];
     for (name, row) in &mut comparison.rows {
         if *name == SCAN_VERDICT_UPDATED || !task.scans.is_empty() {
             row.found = Some(row.found.unwrap_or_default());
-            row.unknown.extend(doubts(&numbers));
+            row.unknown.extend(summary(&undecided).into_iter().chain(doubts(&left_out)));
             row.unknown.extend(Some(silent.to_owned()).filter(|_| task.scans.is_empty()));
         }
     }
+    comparison.illegible += undecided.iter().filter(|it| it.why == Why::NoAnswer).count() as u64;
+    comparison.undecided = undecided;
     comparison.doubt(uncertain);
     Ok(())
 }
@@ -89,30 +97,43 @@ pub(super) fn compare(
 /// What is called for each scan that is complete or has failed: with its id, its verdict, when it ended, and the whole answer.
 type OnEnded<'a> = &'a mut dyn FnMut(&String, &str, Option<SystemTime>, &str) -> Result<(), Failure>;
 
-/// Asks for scans, and again for those that are not complete, as long as the task waits for them. Returns how many are not complete, and how
-/// many FileSafety does not know.
+/// Asks for scans, and again for those that are not complete, as long as the task waits for them. Returns those of which it is not known what
+/// should be on the topics. One odd scan does not hide the others; what concerns all of them is an error.
 fn ask(
     task: &Task<'_>,
     (api, access): (&mut Api<'_>, &KeyedApi),
     mut scans: Vec<String>,
     ended: OnEnded<'_>,
-) -> Result<(u64, u64), Failure> {
-    let (begin, mut unknown, mut waiting) = (Instant::now(), 0, false);
+) -> Result<Vec<Undecided>, Failure> {
+    let (begin, mut undecided, mut waiting, mut faults) = (Instant::now(), Vec::new(), false, 0);
+    let of = |subject, why, cause| Undecided { subject, why, cause };
     loop {
         let mut open = Vec::new();
         for id in scans {
-            match filesafety::scan(api, access, &id)? {
-                None => unknown += 1,
-                Some((ScanState::Open, _)) => open.push(id),
-                Some((ScanState::Ended { verdict, at }, object)) => ended(&id, &verdict, at, &object)?,
+            let found = filesafety::scan(api, access, &id)?;
+            faults = if matches!(found, ScanFound::Faulty(_)) { faults + 1 } else { 0 };
+            match found {
+                ScanFound::Here(ScanState::Open, _) => open.push(id),
+                ScanFound::Here(ScanState::Ended { verdict, at }, object) => ended(&id, &verdict, at, &object)?,
+                ScanFound::Unknown => undecided.push(of(id, Why::NotKnown, None)),
+                ScanFound::Faulty(text) if faults >= FAULTS_MAX => {
+                    return Err(Failure::Failed(format!("{text}; so it did about the {} scans before", faults - 1)));
+                }
+                ScanFound::Faulty(text) | ScanFound::Unusable(text) => {
+                    if undecided.iter().filter(|it| it.why == Why::NoAnswer).count() < SAID_MAX {
+                        note(&format!("{id} is left out: {text}"));
+                    }
+                    undecided.push(of(id, Why::NoAnswer, Some(text)));
+                }
             }
         }
         let left = task.patience.saturating_sub(begin.elapsed());
         if open.is_empty() || left.is_zero() {
-            return Ok((open.len() as u64, unknown));
+            undecided.extend(open.into_iter().map(|id| of(id, Why::NotComplete, None)));
+            return Ok(undecided);
         }
         // Said once, not before each round.
-        let why = format!("{} scans are not complete yet, and are asked for again for {} s at most", open.len(), left.as_secs());
+        let why = format!("scans that are not complete yet: {}; asked for again for {} s at most", open.len(), left.as_secs());
         if !task.wait(AGAIN_AFTER.min(left), if waiting { "" } else { &why }) {
             return Err(ApiError::Stopped.into());
         }

@@ -6,6 +6,7 @@ mod frameio;
 pub(super) mod options;
 pub(super) mod report;
 mod topics;
+mod undecided;
 mod uploadcare;
 mod waiting;
 
@@ -23,6 +24,7 @@ use crate::{
     provider::Provider,
 };
 
+use undecided::Undecided;
 pub(super) use waiting::wait;
 
 /// How far before a window something is looked at: the topics for clocks that differ, days for other zones.
@@ -110,6 +112,8 @@ pub(super) struct Comparison {
     pub(super) rows: BTreeMap<&'static str, Row>,
     /// How many objects of the API's answers cannot be read.
     pub(super) illegible: u64,
+    /// What was asked for by its id and can neither count as there nor as missing.
+    pub(super) undecided: Vec<Undecided>,
     /// Whether the topics were looked at; if not, every event of the books counts as missing.
     pub(super) compared: bool,
 }
@@ -161,7 +165,8 @@ pub(super) type OnMissing<'a> = &'a mut dyn FnMut(Occurrence<'_>) -> Result<(), 
 impl Task<'_> {
     /// Compares the books of a provider with the topics.
     pub(super) fn compare(&self, provider: &'static Provider, missing: OnMissing<'_>) -> Result<Comparison, Failure> {
-        let mut comparison = Comparison { provider, rows: self.rows(provider), illegible: 0, compared: !self.everything };
+        let mut comparison =
+            Comparison { provider, rows: self.rows(provider), illegible: 0, undecided: Vec::new(), compared: !self.everything };
         match options::access(self.config, provider)? {
             ProviderAccess::Filespin(access) => filespin::compare(self, access, &mut comparison, missing)?,
             ProviderAccess::Filesafety(access) => filesafety::compare(self, access, &mut comparison, missing)?,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use super::{Comparison, Occurrence, Row, TimeWindow};
+use super::{Comparison, Occurrence, Row, TimeWindow, Undecided};
 use crate::{command::output::ReportFormat, event::timestamp, logged::printable, provider::Provider};
 
 /// What can be said of a type, for people and for programs.
@@ -36,6 +36,11 @@ pub(in crate::command) fn event(
     }
 }
 
+/// Prints for people what can neither count as there nor as missing, a line each. Programs have it in the rows.
+pub(in crate::command) fn undecided(out: &mut impl Write, comparison: &Comparison) -> io::Result<()> {
+    comparison.undecided.iter().try_for_each(|it| writeln!(out, "undecided  {}  {}", comparison.provider.name, it.text()))
+}
+
 /// Prints the table of a provider.
 pub(in crate::command) fn show(
     out: &mut impl Write,
@@ -50,6 +55,7 @@ pub(in crate::command) fn show(
             let line = json!({
                 "provider": name, "type": event_type, "since": since, "until": until, "state": state(row), "known": row.found,
                 "on_topics": row.found.map(|found| found - row.missing), "missing": row.found.map(|_| row.missing), "unknown": row.unknown,
+                "undecided": row.found.map_or_else(Vec::new, |_| comparison.undecided.iter().map(Undecided::json).collect()),
             });
             writeln!(out, "{line}")?;
         }

@@ -92,6 +92,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         let compared = if stopped { Err(Failure::Stopped) } else { task.compare(provider, &mut list) };
         match &compared {
             Ok(comparison) => {
+                if arguments.list && format == ReportFormat::Pretty {
+                    let _reported_at_the_end = out.print(|out| report::undecided(out, comparison));
+                }
                 let _reported_at_the_end = out.print(|out| report::show(out, format, &task.window, comparison));
             }
             Err(Failure::Stopped) if stopped => {}

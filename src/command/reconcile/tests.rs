@@ -49,7 +49,8 @@ fn the_window_ends_before_what_is_under_way() {
 fn a_finding_is_what_a_person_should_see() {
     fn check(row: Row, named: &[&str], finding: bool) {
         let provider = provider::by_name("uploadcare").expect("known");
-        let comparison = Comparison { provider, rows: [("file.deleted", row)].into(), illegible: 0, compared: true };
+        let comparison =
+            Comparison { provider, rows: [("file.deleted", row)].into(), illegible: 0, undecided: Vec::new(), compared: true };
         let named: Vec<String> = named.iter().map(ToString::to_string).collect();
         assert_eq!(is_finding(&comparison, &named), finding);
     }
@@ -72,7 +73,7 @@ fn the_report_says_what_is_known() {
         ("file.stored", row(Some(988), 18, &[])),
         ("file.uploaded", row(Some(1204), 0, &[])),
     ];
-    let comparison = Comparison { provider, rows: rows.into(), illegible: 0, compared: true };
+    let comparison = Comparison { provider, rows: rows.into(), illegible: 0, undecided: Vec::new(), compared: true };
     let window = TimeWindow { since: UNIX_EPOCH + Duration::from_secs(10), until: UNIX_EPOCH + Duration::from_secs(3610) };
     let shown = |format| {
         let mut out = Vec::new();

@@ -203,11 +203,17 @@ impl Plan {
         let (provider, format) = (endpoint.provider, ReportFormat::of(arguments.format));
         if !arguments.publication.dry_run {
             let mut out = io::stderr().lock();
+            if report::undecided(&mut out, &self.comparison).is_err() {
+                return false;
+            }
             let mut print =
                 |event: &Candidate| report::event(&mut out, ReportFormat::Pretty, "planned", provider, &event.occurrence());
             return self.candidates.iter().try_for_each(&mut print).is_ok();
         }
         let mut out = Printout::new();
+        if format == ReportFormat::Pretty {
+            let _reported_at_the_end = out.print(|out| report::undecided(out, &self.comparison));
+        }
         for event in &self.candidates {
             let _reported_at_the_end = out.print(|out| report::event(out, format, "planned", provider, &event.occurrence()));
         }

@@ -1,0 +1,92 @@
+//! `hookgate recover filesafety` and scans about which FileSafety gives no usable answer.
+
+use hookgate_stubs::{Fault, Reply, time::SECOND};
+
+use crate::{binary::Finished, recovery_world::World};
+
+fn scans(world: &World, number: usize) -> Vec<String> {
+    let number = i64::try_from(number).expect("fits");
+    (0..number).map(|second| world.stub.books().filesafety.scan("clean", world.begin + second * SECOND)).collect()
+}
+
+/// Answers instead of FileSafety: the same status and body this many times.
+fn instead(world: &World, times: usize, status: u16, body: &str) {
+    let reply = Reply { status, headers: Vec::new(), body: body.as_bytes().to_vec(), fault: None };
+    world.stub.books().faults = (0..times).map(|_| Some(Fault::Instead(Box::new(reply.clone())))).collect();
+}
+
+fn recover(world: &World, ids: &[String], flags: &str) -> Finished {
+    world.run(&format!("recover filesafety {} --yes {flags} {}", ids.join(" "), world.window()))
+}
+
+/// The scan after it is published, and the odd one is named.
+#[track_caller]
+fn check_odd(times: usize, status: u16, body: &str, said: &str) {
+    let world = World::mock();
+    let ids = scans(&world, 2);
+    instead(&world, times, status, body);
+    let finished = recover(&world, &ids, "");
+    assert_eq!((finished.code, finished.json_lines().len()), (Some(3), 1), "{finished:?}");
+    assert!(finished.out.contains(&ids[1]), "{finished:?}");
+    for text in
+        [format!("{} is left out: FileSafety (", ids[0]), said.to_owned(), format!("1 scan has no usable answer: {}", ids[0])]
+    {
+        assert!(finished.err.contains(&text), "{text} is not in {finished:?}");
+    }
+}
+
+#[test]
+fn one_odd_scan_does_not_hide_the_others() {
+    check_odd(1, 400, "{\"error\":\"no such form of an id\"}", "answered 400: no such form of an id");
+    check_odd(1, 200, "[]", "answered, but it is no JSON, or a field is missing or of the wrong type");
+    check_odd(1, 200, "{\"scan_id\":\"scn_00000001\",\"status\":\"moved\"}", "has an unknown status");
+    check_odd(1, 200, "{\"scan_id\":\"scn_00000001\",\"status\":\"complete\"}", "is complete without a verdict");
+    check_odd(1, 200, "{\"scan_id\":\"scn_other\",\"status\":\"complete\",\"verdict\":\"clean\"}", "is about another scan");
+}
+
+#[test]
+fn a_fault_about_one_scan_does_not_hide_the_others() {
+    check_odd(4, 502, "", "answered 502");
+}
+
+#[test]
+fn faults_about_three_scans_in_a_row_end_the_run() {
+    let world = World::mock();
+    let ids = scans(&world, 4);
+    instead(&world, 12, 503, "");
+    let finished = recover(&world, &ids, "");
+    assert_eq!((finished.code, finished.out.as_str()), (Some(1), ""), "{finished:?}");
+    assert!(finished.err.contains("answered 503; so it did about the 2 scans before"), "{finished:?}");
+}
+
+#[test]
+fn what_concerns_all_scans_ends_the_run() {
+    for status in [401, 403] {
+        let world = World::mock();
+        let ids = scans(&world, 2);
+        instead(&world, 1, status, "{\"error\":\"no\"}");
+        let finished = recover(&world, &ids, "");
+        assert_eq!((finished.code, finished.out.as_str()), (Some(1), ""), "{finished:?}");
+        assert!(finished.err.contains(&format!("answered {status}: no")), "{finished:?}");
+    }
+}
+
+#[test]
+fn scans_that_are_left_out_are_named() {
+    let world = World::mock();
+    let ids = scans(&world, 2);
+    world.stub.books().filesafety.of(&ids[1]).status = "pending".into();
+    let unknown: Vec<String> = (10..22).map(|number| format!("scn_{number}")).collect();
+    let all = [ids.clone(), unknown.clone()].concat();
+    let table = recover(&world, &all, "");
+    let named = format!("12 scans are not known to FileSafety: {} and 2 more (--list names all)", unknown[..10].join(", "));
+    assert!(table.err.contains(&named), "{table:?}");
+    assert!(table.err.contains(&format!("1 scan is not complete yet: {}", ids[1])), "{table:?}");
+    assert_eq!((table.code, table.json_lines().len()), (Some(3), 1), "{table:?}");
+    let list = recover(&world, &all, "--list");
+    let lines = list.err.lines().filter(|line| line.starts_with("undecided  filesafety  scn_"));
+    assert_eq!(lines.count(), 13, "{list:?}");
+    assert!(list.err.contains(&format!("undecided  filesafety  {}  scan is not complete yet", ids[1])), "{list:?}");
+    let plan = recover(&world, &all, "--list --dry-run --format pretty");
+    assert!(plan.out.contains("undecided  filesafety  scn_21  scan is not known to FileSafety"), "{plan:?}");
+}
