@@ -22,5 +22,9 @@ pub(super) fn read(flag: &str, path: &Path) -> Result<String, Failure> {
     if text.len() as u64 > BYTES_MAX {
         return Err(Failure::Failed(format!("{flag} {name:?}: is larger than {BYTES_MAX} bytes")));
     }
+    // Some editors begin a file with a byte order mark.
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
     Ok(text)
 }

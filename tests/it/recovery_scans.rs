@@ -2,7 +2,10 @@
 
 use hookgate_stubs::{Fault, Reply, time::SECOND};
 
-use crate::{binary::Finished, recovery_world::World};
+use crate::{
+    binary::{Finished, Process},
+    recovery_world::World,
+};
 
 fn scans(world: &World, number: usize) -> Vec<String> {
     let number = i64::try_from(number).expect("fits");
@@ -89,4 +92,35 @@ fn scans_that_are_left_out_are_named() {
     assert!(list.err.contains(&format!("undecided  filesafety  {}  scan is not complete yet", ids[1])), "{list:?}");
     let plan = recover(&world, &all, "--list --dry-run --format pretty");
     assert!(plan.out.contains("undecided  filesafety  scn_21  scan is not known to FileSafety"), "{plan:?}");
+}
+
+/// An id that is none would be asked for and reported as not known, and none at all means "all scans of the topics".
+#[test]
+fn what_is_no_id_is_refused_with_its_place() {
+    let world = World::mock();
+    let ids = scans(&world, 2);
+    let write = |content: &str| world.stage.folder.write("ids", content);
+    let run = |flags: &[&str]| {
+        let since = [&["recover"], flags, &["--since", "24h", "--yes"]].concat();
+        Process::spawn(&world.stage.folder, &since).finish()
+    };
+    let check = |content: &str, flags: &[&str], code: i32, said: &str| {
+        write(content);
+        let finished = run(flags);
+        assert_eq!((finished.code, finished.out.as_str()), (Some(code), ""), "{finished:?}");
+        assert!(finished.err.contains(said), "{said} is not in {finished:?}");
+    };
+    let file = ["filesafety", "--ids", "ids"];
+    check("scn_1\nscn 2\n", &file, 2, "--ids \"ids\", line 2: \"scn 2\" is no id of a scan");
+    check("scn_1,scn_2", &file, 2, "line 1: \"scn_1,scn_2\" looks like several ids");
+    check("# nothing\n", &file, 1, "--ids \"ids\": there is no id in it");
+    check("", &["filesafety", ""], 2, "the id \"\" on the command line is empty: is a variable not set?");
+    check("", &["filesafety", &ids[0], " "], 2, "the id \" \" on the command line is empty");
+    check("", &["uploadcare", "--ids", "ids"], 2, "uploadcare has no scans: ids are for filesafety only");
+    check("", &["uploadcare", ""], 2, "uploadcare has no scans: ids are for filesafety only");
+    assert_eq!(world.stub.asked(), Vec::<String>::new());
+    // A byte order mark, and references beside the ids.
+    write(&format!("\u{feff}{}\tupl_1\n{}\tupl_2\n", ids[0], ids[1]));
+    let finished = world.run(&format!("recover filesafety --ids ids --yes {}", world.window()));
+    assert_eq!((finished.code, finished.json_lines().len()), (Some(0), 2), "{finished:?}");
 }

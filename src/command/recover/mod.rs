@@ -58,7 +58,7 @@ pub(super) struct Arguments {
     /// FileSafety only: the ids of scans, which it has no list of. By default those that the topics have, to find revised verdicts.
     #[arg(value_name = "SCAN")]
     scans: Vec<String>,
-    /// FileSafety only: a file with ids of scans, one a line; - is standard input.
+    /// FileSafety only: a file with ids of scans, one a line; - is standard input. What stands after a tab is not read.
     #[arg(long, value_name = "FILE")]
     ids: Option<PathBuf>,
     /// FileSafety only: ask again for scans that are not complete yet, for at most this long.
