@@ -151,7 +151,7 @@ fn what_cannot_be_meant_is_refused() {
     check("recover uploadcare --resume frameio/1/2026-11-22T10:00:00Z", 2, "--resume takes what an earlier run has printed");
     world.stub.books().uploadcare.upload(world.begin);
     check(&format!("recover uploadcare {}", world.window()), 2, "There is no terminal to ask on: add --yes, or --dry-run");
-    check(&format!("recover uploadcare {} --dry-run", world.window()), 3, "1 event would be published");
+    check(&format!("recover uploadcare {} --dry-run --format pretty", world.window()), 3, "1 event would be published");
     // A device would be replaced by the file, and a folder cannot be.
     let metrics = format!("reconcile uploadcare {} --format pretty --metrics {}", world.window(), world.stage.folder.path(""));
     let finished = world.run(&metrics);

@@ -1,6 +1,7 @@
 //! `hookgate recover filesafety` and scans about which FileSafety gives no usable answer.
 
 use hookgate_stubs::{Fault, Reply, time::SECOND};
+use serde_json::{Value, json};
 
 use crate::{
     binary::{Finished, Process},
@@ -92,6 +93,23 @@ fn scans_that_are_left_out_are_named() {
     assert!(list.err.contains(&format!("undecided  filesafety  {}  scan is not complete yet", ids[1])), "{list:?}");
     let plan = recover(&world, &all, "--list --dry-run --format pretty");
     assert!(plan.out.contains("undecided  filesafety  scn_21  scan is not known to FileSafety"), "{plan:?}");
+}
+
+/// Each scan has its reason in the JSON.
+#[test]
+fn programs_get_each_scan_with_its_reason() {
+    let world = World::mock();
+    let ids = scans(&world, 2);
+    world.stub.books().filesafety.of(&ids[1]).status = "pending".into();
+    instead(&world, 1, 400, "{\"error\":\"odd\"}");
+    let plan = recover(&world, &[ids.clone(), vec!["scn_10".to_owned()]].concat(), "--dry-run --format json");
+    let lines = plan.json_lines();
+    let row = lines.iter().map(|line| &line["plan"]).find(|row| row["type"] == "scan.complete").expect("a row");
+    let mut undecided: Vec<Value> = row["undecided"].as_array().expect("a list").clone();
+    let cause = undecided[0]["cause"].take();
+    assert!(cause.as_str().is_some_and(|cause| cause.ends_with("answered 400: odd")), "{plan:?}");
+    let of = |subject: &str, why: &str| json!({ "subject": subject, "why": why, "cause": null });
+    assert_eq!(undecided, [of(&ids[0], "no_answer"), of("scn_10", "not_known"), of(&ids[1], "not_complete")]);
 }
 
 /// An id that is none would be asked for and reported as not known, and none at all means "all scans of the topics".

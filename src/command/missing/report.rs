@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Comparison, Occurrence, Row, TimeWindow, Undecided};
 use crate::{command::output::ReportFormat, event::timestamp, logged::printable, provider::Provider};
@@ -41,6 +41,20 @@ pub(in crate::command) fn undecided(out: &mut impl Write, comparison: &Compariso
     comparison.undecided.iter().try_for_each(|it| writeln!(out, "undecided  {}  {}", comparison.provider.name, it.text()))
 }
 
+/// Returns the rows of a provider for programs.
+pub(in crate::command) fn rows(window: &TimeWindow, comparison: &Comparison) -> Vec<Value> {
+    let [since, until] = [window.since, window.until].map(|time| timestamp(time).to_string());
+    let row = |(event_type, row): (&&str, &Row)| {
+        let undecided = row.found.map_or_else(Vec::new, |_| comparison.undecided.iter().map(Undecided::json).collect());
+        json!({
+            "provider": comparison.provider.name, "type": event_type, "since": since, "until": until, "state": state(row),
+            "known": row.found, "on_topics": row.found.map(|found| found - row.missing), "missing": row.found.map(|_| row.missing),
+            "unknown": row.unknown, "undecided": undecided,
+        })
+    };
+    comparison.rows.iter().map(row).collect()
+}
+
 /// Prints the table of a provider.
 pub(in crate::command) fn show(
     out: &mut impl Write,
@@ -48,19 +62,14 @@ pub(in crate::command) fn show(
     window: &TimeWindow,
     comparison: &Comparison,
 ) -> io::Result<()> {
-    let name = comparison.provider.name;
-    let [since, until] = [window.since, window.until].map(|time| timestamp(time).to_string());
     if format == ReportFormat::Json {
-        for (event_type, row) in &comparison.rows {
-            let line = json!({
-                "provider": name, "type": event_type, "since": since, "until": until, "state": state(row), "known": row.found,
-                "on_topics": row.found.map(|found| found - row.missing), "missing": row.found.map(|_| row.missing), "unknown": row.unknown,
-                "undecided": row.found.map_or_else(Vec::new, |_| comparison.undecided.iter().map(Undecided::json).collect()),
-            });
-            writeln!(out, "{line}")?;
+        for row in rows(window, comparison) {
+            writeln!(out, "{row}")?;
         }
         return out.flush();
     }
+    let name = comparison.provider.name;
+    let [since, until] = [window.since, window.until].map(|time| timestamp(time).to_string());
     let how = if comparison.compared { "" } else { ", without a look at the topics (--all)" };
     writeln!(out, "{name}, from {since} to {until}{how}")?;
     let width = comparison.rows.keys().map(|it| it.len()).max().unwrap_or_default();

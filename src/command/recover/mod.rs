@@ -5,10 +5,16 @@ mod cursor;
 mod reissue;
 mod scans;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use clap::{Args, builder::PossibleValuesParser};
+use serde_json::json;
 
 use self::{candidates::Candidate, cursor::Cursor};
 use super::{
@@ -152,7 +158,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let (candidates, left) = candidates.into_sorted();
     let plan = Plan { candidates, passed, left, unusable, comparison };
     plan.say(arguments);
-    if arguments.planned.list && !plan.list(arguments, endpoint) {
+    if !plan.print(arguments, endpoint, &window) {
         return Ok(false);
     }
     if !arguments.publication.dry_run && !plan.candidates.is_empty() {
@@ -197,24 +203,31 @@ impl Plan {
         }
     }
 
-    /// Prints each event that would be published: where the run only looks, the list is the result, and else it is for the person who decides.
-    /// Returns whether it could be printed.
-    fn list(&self, arguments: &Arguments, endpoint: &EndpointConfig) -> bool {
-        let (provider, format) = (endpoint.provider, ReportFormat::of(arguments.format));
+    /// Prints the plan, and with `--list` each event that would be published: where the run only looks, that is the result, and else it is for
+    /// the person who decides. Returns whether it could be printed.
+    fn print(&self, arguments: &Arguments, endpoint: &EndpointConfig, window: &TimeWindow) -> bool {
+        let (provider, format, list) = (endpoint.provider, ReportFormat::of(arguments.format), arguments.planned.list);
         if !arguments.publication.dry_run {
             let mut out = io::stderr().lock();
-            if report::undecided(&mut out, &self.comparison).is_err() {
-                return false;
-            }
             let mut print =
                 |event: &Candidate| report::event(&mut out, ReportFormat::Pretty, "planned", provider, &event.occurrence());
-            return self.candidates.iter().try_for_each(&mut print).is_ok();
+            return !list
+                || self
+                    .candidates
+                    .iter()
+                    .try_for_each(&mut print)
+                    .and_then(|()| report::undecided(&mut out, &self.comparison))
+                    .is_ok();
         }
         let mut out = Printout::new();
-        if format == ReportFormat::Pretty {
+        if format == ReportFormat::Json {
+            for row in report::rows(window, &self.comparison) {
+                let _reported_at_the_end = out.print(|out| writeln!(out, "{}", json!({ "plan": row })));
+            }
+        } else if list {
             let _reported_at_the_end = out.print(|out| report::undecided(out, &self.comparison));
         }
-        for event in &self.candidates {
+        for event in self.candidates.iter().filter(|_| list) {
             let _reported_at_the_end = out.print(|out| report::event(out, format, "planned", provider, &event.occurrence()));
         }
         out.finish()
