@@ -26,7 +26,12 @@ impl ReportFormat {
 
 /// Returns a number of events in words: `1 event`, `2 events`.
 pub(super) fn events(number: usize) -> String {
-    format!("{number} event{}", if number == 1 { "" } else { "s" })
+    counted(number as u64, "event")
+}
+
+/// Returns a number of things in words, of which several end in `s`.
+pub(super) fn counted(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Standard output of a command that must come to its end also where nothing can be printed any more. Each line is written at once: a run may take

@@ -55,10 +55,10 @@ pub(super) struct Publication {
     #[arg(long)]
     pub(super) yes: bool,
     /// Publish at most this many events, the oldest ones; the rest is counted.
-    #[arg(long, value_name = "EVENTS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "EVENTS", default_value_t = 10_000, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) limit: u32,
     /// Publish at most this many events a second.
-    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "EVENTS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) rate: Option<u32>,
 }
 

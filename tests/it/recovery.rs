@@ -138,6 +138,13 @@ fn what_cannot_be_meant_is_refused() {
     check("recover uploadcare --since 1h --until +1h", 2, "--until is in the future");
     check("recover uploadcare --since 1h --wait 10m", 2, "--wait is for filesafety only: uploadcare has no scans");
     check("recover filesafety --since 1h --wait soon", 2, "a time span is like");
+    // clap alone would say how to make it a positional argument.
+    check("recover uploadcare --since 1h --limit -1", 2, "-1 is not in 1..=1000000");
+    check("recover uploadcare --since 1h --rate -5", 2, "-5 is not in 1..=100000");
+    check("recover uploadcare --since 1h --grace -15m", 2, "a time span is like 15m, 1h30m or 7d");
+    check("recover filesafety --since 1h --wait -10m", 2, "a time span is like");
+    check("reconcile uploadcare --since 1h --lookback -24h", 2, "a time span is like");
+    check("replay --all --limit -1", 2, "-1 is not in 1..=1000000");
     check("recover uploadcare --since 1h --types file.delete", 2, "did you mean file.deleted?");
     check(
         "recover uploadcare --since 1h --endpoint scans",

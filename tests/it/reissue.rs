@@ -122,7 +122,7 @@ fn a_request_that_is_refused_or_may_be_accepted_is_the_last() {
             assert!(finished.err.contains(said), "{said} is not in {finished:?}");
         }
         let next = write(world.begin - 20 * DAY + Micros::try_from(accepted).expect("few") * 7 * DAY, 0);
-        let go_on = format!("{accepted} of 3 requests were accepted; go on with --reissue --since {next} --until");
+        let go_on = format!("accepted: {accepted} of 3 requests; go on with --reissue --since {next} --until");
         assert!(finished.err.contains(&go_on), "{go_on} is not in {finished:?}");
         assert_eq!((finished.json_lines().len(), world.stub.asked().len()), (accepted, asked), "{finished:?}");
     };
@@ -168,7 +168,7 @@ fn a_filespin_that_is_away_has_accepted_nothing() {
     let finished = world.run("recover filespin --reissue --since 2d --yes");
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(!finished.err.contains("may have accepted"), "{finished:?}");
-    assert!(finished.err.contains("0 of 1 requests were accepted; go on with --reissue"), "{finished:?}");
+    assert!(finished.err.contains("accepted: 0 of 1 request; go on with --reissue"), "{finished:?}");
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn filters_choose() {
     // The limit takes the oldest, and says what is left.
     let finished = past.run("replay --all --endpoint photos --limit 2 --yes --format json");
     assert_eq!(finished.code, Some(3), "{finished:?}");
-    assert!(finished.err.contains("1 newer events are left for another run, because of --limit 2"), "{finished:?}");
+    assert!(finished.err.contains("left for another run, because of --limit 2: 1 newer event"), "{finished:?}");
     assert_eq!(past.replay("--all --endpoint photos --limit 2", 0).len(), 1);
 }
 

@@ -98,7 +98,7 @@ fn an_outage_loses_nothing() {
     broker.start(&["--keep"]);
     let finished = process.finish();
     assert_eq!((finished.code, published(&finished.out).len()), (Some(3), 100), "{finished:?}");
-    assert!(finished.err.contains("100 newer events are left"), "{finished:?}");
+    assert!(finished.err.contains("--limit 100: 100 newer events"), "{finished:?}");
 
     let process = begun("--all --rate 10");
     let finished = process.finish();

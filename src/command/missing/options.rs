@@ -25,13 +25,13 @@ pub(in crate::command) struct Scope {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
     pub(in crate::command) until: Option<i64>,
     /// How long a webhook may be under way before it counts as missing.
-    #[arg(long, value_name = "TIME SPAN", default_value = "15m", value_parser = length)]
+    #[arg(long, value_name = "TIME SPAN", default_value = "15m", allow_hyphen_values = true, value_parser = length)]
     pub(in crate::command) grace: Duration,
     /// Look only at these types, such as file.deleted.
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     pub(in crate::command) types: Vec<String>,
     /// How much earlier a file may have been uploaded that was stored, scanned or deleted since; `all` looks at every file.
-    #[arg(long, value_name = "TIME SPAN", default_value = "24h", value_parser = lookback)]
+    #[arg(long, value_name = "TIME SPAN", default_value = "24h", allow_hyphen_values = true, value_parser = lookback)]
     pub(in crate::command) lookback: Lookback,
 }
 

@@ -68,7 +68,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     ids: Option<PathBuf>,
     /// FileSafety only: ask again for scans that are not complete yet, for at most this long.
-    #[arg(long, value_name = "TIME SPAN", value_parser = length)]
+    #[arg(long, value_name = "TIME SPAN", allow_hyphen_values = true, value_parser = length)]
     wait: Option<Duration>,
     /// The endpoint that the webhooks should have come in on; needed where the provider has several.
     #[arg(long, value_name = "NAME")]
@@ -184,16 +184,17 @@ impl Plan {
         if self.passed > 0 {
             note(&format!(
                 "left out because of --resume, up to the last event of the run before: {}; without --all, the topics say whether each is there",
-                output::events(usize::try_from(self.passed).unwrap_or(usize::MAX))
+                output::counted(self.passed, "event")
             ));
         }
         if self.unusable > 0 {
-            note(&format!("{} events cannot be made from what the API says", self.unusable));
+            note(&format!("{} cannot be made from what the API says", output::counted(self.unusable, "event")));
         }
         if self.left > 0 {
             note(&format!(
-                "{} newer events are left for another run, because of --limit {}",
-                self.left, arguments.publication.limit
+                "left for another run, because of --limit {}: {}",
+                arguments.publication.limit,
+                output::counted(self.left, "newer event")
             ));
         }
         if self.candidates.is_empty() {

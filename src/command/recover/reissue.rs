@@ -15,7 +15,7 @@ use crate::{
         CommandResult, EXIT_FAILED, Failure,
         missing::{self, TimeWindow, options::providers},
         note,
-        output::{Printout, ReportFormat},
+        output::{Printout, ReportFormat, counted},
         run::{can_ask, confirm, who},
         tail::watch,
     },
@@ -35,10 +35,10 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, config: &Con
     let windows = windows(window);
     plan(&mut io::stderr().lock(), &windows)?;
     if arguments.publication.dry_run {
-        note(&format!("{} requests would be sent", windows.len()));
+        note(&format!("{} would be sent", requests(windows.len())));
         return Ok(true);
     }
-    let question = format!("Ask FileSpin in {} requests to send these webhooks again to every receiver?", windows.len());
+    let question = format!("Ask FileSpin in {} to send these webhooks again to every receiver?", requests(windows.len()));
     let stop = watch(EXIT_FAILED)?;
     // The answer of a person who reads this is worth more than a flag of an old script.
     if !confirm(&question, arguments.publication.yes && !can_ask(), &stop)? {
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, config: &Con
     let wait = |time, why: &str| missing::wait(&stop, time, why);
     let client = api::client(&config.recover, environment)?;
     let mut api = Api::new(client, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);
-    note(&format!("{} asks FileSpin to send webhooks again, {} requests", who(environment), windows.len()));
+    note(&format!("{} asks FileSpin to send webhooks again, {}", who(environment), requests(windows.len())));
     let (mut out, format) = (Printout::new(), ReportFormat::of(arguments.format));
     for (done, upload) in windows.iter().enumerate() {
         match filespin::reissue(&mut api, access, *upload) {
@@ -67,8 +67,12 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, config: &Con
             }
         }
     }
-    note(&format!("FileSpin has accepted {} requests; it does not say when it has sent the webhooks", windows.len()));
+    note(&format!("FileSpin has accepted {}; it does not say when it has sent the webhooks", requests(windows.len())));
     Ok(out.finish())
+}
+
+fn requests(number: usize) -> String {
+    counted(number as u64, "request")
 }
 
 /// Splits a time into windows that FileSpin takes: in whole seconds, and none longer than 7 days. A window begins where the one before it ends,
@@ -122,7 +126,7 @@ fn go_on(done: usize, windows: &[Upload], error: &ApiError) {
         );
     }
     let (next, until) = (timestamp(*next), timestamp(*until));
-    note(&format!("{done} of {} requests were accepted; go on with --reissue --since {next} --until {until}", windows.len()));
+    note(&format!("accepted: {done} of {}; go on with --reissue --since {next} --until {until}", requests(windows.len())));
 }
 
 #[cfg(test)]

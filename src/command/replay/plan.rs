@@ -86,7 +86,7 @@ impl ReplayPlan {
         if left > 0 {
             let full = self.bytes >= BYTES_MAX;
             let limit = if full { "the size of the bodies".to_owned() } else { format!("--limit {}", publication.limit) };
-            remarks.push(format!("{left} newer events are left for another run, because of {limit}"));
+            remarks.push(format!("left for another run, because of {limit}: {}", output::counted(left, "newer event")));
         }
         if self.events.is_empty() {
             remarks.push(if self.leaves_records() {
