@@ -119,7 +119,7 @@ fn what_is_no_id_is_refused_with_its_place() {
     let ids = scans(&world, 2);
     let write = |content: &str| world.stage.folder.write("ids", content);
     let run = |flags: &[&str]| {
-        let since = [&["recover"], flags, &["--since", "24h", "--yes"]].concat();
+        let since = [&["recover"][..], flags, &["--since", "24h", "--yes"]].concat();
         Process::spawn(&world.stage.folder, &since).finish()
     };
     let check = |content: &str, flags: &[&str], code: i32, said: &str| {
