@@ -12,6 +12,7 @@ mod misfits;
 mod missing;
 mod oldest;
 mod output;
+mod progress;
 mod reconcile;
 mod recover;
 mod replay;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    command::{Failure, note},
+    command::{Failure, note, progress::Progress},
     config::Kafka,
     kafka::read::{Read, Selection, Start, StoredRecord, TopicReader},
     proto::{self, Event},
@@ -49,7 +49,7 @@ pub(super) fn records(
     stop: &AtomicBool,
     visit: &mut dyn FnMut(&StoredRecord, Option<Event>),
 ) -> Result<(), Failure> {
-    let mut arrived = Instant::now();
+    let (mut arrived, mut progress) = (Instant::now(), Progress::new("records of the topics"));
     loop {
         if stop.load(Ordering::Relaxed) {
             return Err(Failure::Stopped);
@@ -67,6 +67,7 @@ pub(super) fn records(
             }
             Read::Record(stored) => {
                 arrived = Instant::now();
+                progress.count();
                 let value = proto::unframe(stored.value_bytes()).map_or(stored.value_bytes(), |(_, event)| event);
                 visit(&stored, proto::read_event(value));
             }

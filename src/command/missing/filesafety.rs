@@ -14,7 +14,7 @@ use crate::{
         Api, ApiError,
         filesafety::{self, ScanFound},
     },
-    command::{Failure, note},
+    command::{Failure, note, progress::Progress},
     config::recover::KeyedApi,
     event::instant,
     proto::{Event, event::Payload},
@@ -106,11 +106,13 @@ fn ask(
     ended: OnEnded<'_>,
 ) -> Result<Vec<Undecided>, Failure> {
     let (begin, mut undecided, mut waiting, mut faults) = (Instant::now(), Vec::new(), false, 0);
+    let mut progress = Progress::new("answers about scans");
     let of = |subject, why, cause| Undecided { subject, why, cause };
     loop {
         let mut open = Vec::new();
         for id in scans {
             let found = filesafety::scan(api, access, &id)?;
+            progress.count();
             faults = if matches!(found, ScanFound::Faulty(_)) { faults + 1 } else { 0 };
             match found {
                 ScanFound::Here(ScanState::Open, _) => open.push(id),

@@ -9,7 +9,7 @@ use std::{
 use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::{Api, ApiError, filespin},
-    command::Failure,
+    command::{Failure, progress::Progress},
     config::recover::KeyedApi,
     event::{instant, timestamp},
     proto::{Event, event::Payload},
@@ -65,8 +65,9 @@ pub(super) fn compare(
     let mut api = Api::new(task.client()?, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);
     let from = task.looked_at_since();
     let range = (from, task.window.until);
-    let mut failure = None;
+    let (mut failure, mut progress) = (None, Progress::new("assets of the search"));
     filespin::assets(&mut api, access, range, false, &mut |text| {
+        progress.count();
         let Ok(asset) = AssetState::of(text) else {
             comparison.illegible += 1;
             return Ok(());

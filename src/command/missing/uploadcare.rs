@@ -8,7 +8,7 @@ use std::{
 use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::{Api, uploadcare},
-    command::Failure,
+    command::{Failure, progress::Progress},
     config::recover::UploadcareApi,
     encode::digest_of_parts,
     event::{instant, timestamp},
@@ -73,8 +73,12 @@ pub(super) fn compare(
     let from = task.looked_at_since();
     let mut pass = Pass { task, comparison, known, missing, silent: 0, contradictions: Vec::new(), failure: None };
     // A file that is removed between the two listings is in both, and in the other order it would be in neither.
+    let mut progress = Progress::new("files of the listings");
     for removed in [false, true] {
-        let doubt = uploadcare::files(&mut api, access, (removed, from), task.now, &mut |file| Ok(pass.take(file)))?;
+        let doubt = uploadcare::files(&mut api, access, (removed, from), task.now, &mut |file| {
+            progress.count();
+            Ok(pass.take(file))
+        })?;
         pass.contradictions.extend(doubt);
         if let Some(failure) = pass.failure.take() {
             return Err(failure);

@@ -11,7 +11,7 @@ use crate::{
         ApiError,
         frameio::{DAY, Frameio, day},
     },
-    command::{Failure, missing::Task, note},
+    command::{Failure, missing::Task, note, progress::Progress},
     config::recover::FrameioApi,
     event::timestamp,
     provider::frameio::{AuditEntry, Counterpart, UPLOAD_COMPLETED},
@@ -33,7 +33,7 @@ pub(super) struct Logged {
 /// Reads what the log has of a task's window, and of the days beside it: days may be those of another zone, and the last one may be left
 /// out.
 pub(super) fn read(task: &Task<'_>, access: &FrameioApi, api: &mut Frameio<'_, '_>) -> Result<Logged, Failure> {
-    let mut logged = Logged::default();
+    let (mut logged, mut progress) = (Logged::default(), Progress::new("days of the audit log"));
     for of in days(since(task) - DAY, task.window.until + DAY) {
         logged.answers.next();
         let read = api.audit_log(of, &mut |entry| {
@@ -44,6 +44,7 @@ pub(super) fn read(task: &Task<'_>, access: &FrameioApi, api: &mut Frameio<'_, '
             part(task, of, &error);
             return Err(error.into());
         }
+        progress.count();
     }
     Ok(logged)
 }
