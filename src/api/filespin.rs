@@ -91,7 +91,7 @@ pub fn assets(
 pub fn reissue(api: &mut Api<'_>, access: &KeyedApi, (start, end): (SystemTime, SystemTime)) -> Result<String, ApiError> {
     let body = json!({ "start_date": seconds(start), "end_date": seconds(end) }).to_string();
     match api.start("/api/v1/callbacks/reissue", || headers(access), body.as_bytes()) {
-        Ok(answer) => Ok(super::message(&answer)),
+        Ok(answer) => Ok(api.message(&answer)),
         Err(ApiError::Refused { status: 403, text }) => {
             Err(ApiError::Refused { status: 403, text: format!("{text}; the key needs the permission ASSET_ADMIN") })
         }

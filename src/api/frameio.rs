@@ -120,7 +120,7 @@ impl<'a, 'w> Frameio<'a, 'w> {
             FrameioLogin::Client { secret, token_url, .. } => (secret, token_url.as_str()),
         };
         let secrets: Vec<SecretText> = std::iter::once(secret).chain(further).cloned().collect();
-        let api = |url: &str, manners| Api::new(client.clone(), url, manners, secrets.clone(), wait);
+        let api = |url: &str, manners| Api::new(client.clone(), url, manners, &secrets, wait);
         let (log, files) = (api(&access.base_url, MANNERS), api(&access.base_url, FILE_MANNERS));
         Self { access, log, files, tokens: api(token_url, TOKEN_MANNERS), token: None }
     }
@@ -248,6 +248,8 @@ impl<'a, 'w> Frameio<'a, 'w> {
         if !answer.access_token.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(self.tokens.unusable("", "answered with a token that cannot stand in a header"));
         }
+        let secret = SecretText::new(answer.access_token.clone());
+        [&mut self.log, &mut self.files, &mut self.tokens].into_iter().for_each(|api| api.hide(&secret));
         let lifetime = Duration::from_secs(answer.expires_in.unwrap_or(LIFETIME).min(LIFETIME));
         self.token = Some((answer.access_token.clone(), Instant::now() + lifetime.saturating_sub(EARLY)));
         Ok(answer.access_token)

@@ -5,10 +5,12 @@
 pub mod filesafety;
 pub mod filespin;
 pub mod frameio;
+mod hidden;
 pub mod uploadcare;
 
 use std::time::{Duration, Instant};
 
+use self::hidden::Hidden;
 use crate::{
     config::{Environment, Recover, SecretText},
     logged::printable,
@@ -96,7 +98,7 @@ pub struct Api<'a> {
     base_url: String,
     manners: Manners,
     /// What must not appear in a message.
-    secrets: Vec<SecretText>,
+    hidden: Hidden,
     wait: Wait<'a>,
     asked: Option<Instant>,
     /// Whether the provider has refused a request for another reason than its rate.
@@ -107,9 +109,15 @@ pub struct Api<'a> {
 pub type Headers = Vec<(&'static str, String)>;
 
 impl<'a> Api<'a> {
-    /// Returns a client of the API under `base_url`.
-    pub fn new(client: Client, base_url: &str, manners: Manners, secrets: Vec<SecretText>, wait: Wait<'a>) -> Self {
-        Self { client, base_url: base_url.to_owned(), manners, secrets, wait, asked: None, refused: false }
+    /// Returns a client of the API under `base_url`. No message shows any of the `secrets`.
+    pub fn new(client: Client, base_url: &str, manners: Manners, secrets: &[SecretText], wait: Wait<'a>) -> Self {
+        let hidden = Hidden::new(secrets);
+        Self { client, base_url: base_url.to_owned(), manners, hidden, wait, asked: None, refused: false }
+    }
+
+    /// Shows a further secret in no message from now on.
+    pub fn hide(&mut self, secret: &SecretText) {
+        self.hidden.add(secret);
     }
 
     /// Reads what a path has. `headers` are made anew for each attempt, because a signed time does not last.
@@ -182,7 +190,7 @@ impl<'a> Api<'a> {
         let status = answer.status;
         let text = self.answered(path, answer);
         // The provider's own words say which of its two limits this is, also where another run has made the mistakes.
-        let of_mistakes = self.refused || words(&answer.body).to_lowercase().contains("invalid");
+        let of_mistakes = self.refused || message(&answer.body).to_lowercase().contains("invalid");
         match status {
             429 if self.manners.throttles_mistakes && of_mistakes => Err(ApiError::Refused {
                 status,
@@ -209,17 +217,24 @@ impl<'a> Api<'a> {
 
     /// Returns a text about an answer that is not the wanted one.
     fn answered(&self, path: &str, answer: &OutboundAnswer) -> String {
-        self.say(path, &format!("answered {}{}", answer.status, words(&answer.body)))
+        self.say(path, &format!("answered {}{}", answer.status, self.words(&answer.body)))
+    }
+
+    /// Returns what a provider says of an error, after a colon, or nothing.
+    fn words(&self, body: &[u8]) -> String {
+        let text = self.message(body);
+        if text.is_empty() { text } else { format!(": {text}") }
+    }
+
+    /// Returns the text in the JSON of a provider's answer, without any credential, cut where it is too long, or nothing.
+    fn message(&self, body: &[u8]) -> String {
+        self.hidden.hide(&message(body), WORDS_MAX)
     }
 
     /// Returns a text about a request, with what is asked and without any credential. What follows the path in a URL is not shown.
     fn say(&self, path: &str, text: &str) -> String {
         let path = path.split('?').next().unwrap_or_default();
-        let mut text = format!("{} ({}{path}) {}", self.manners.title, self.base_url, printable(text));
-        for secret in &self.secrets {
-            text = text.replace(secret.reveal(), "…");
-        }
-        text
+        self.hidden.hide(&format!("{} ({}{path}) {}", self.manners.title, self.base_url, printable(text)), usize::MAX)
     }
 
     /// Returns the error for an answer of another form than the API's.
@@ -257,7 +272,7 @@ impl<'a> Api<'a> {
             _ if url.trim().is_empty() => Err(self.unusable(path, "names a next page, but its address is empty")),
             _ if has_host || has_scheme => {
                 let end = url.match_indices(['/', '\\']).nth(2).map_or(place.len(), |(end, _)| end.min(place.len()));
-                let host: String = url[..end].chars().take(WORDS_MAX).collect();
+                let host = self.hidden.hide(&url[..end], WORDS_MAX);
                 Err(self.unusable(path, &format!("names a next page at another address, which is not asked: {host}")))
             }
             relative => Ok(relative),
@@ -283,20 +298,13 @@ fn unreadable(error: &serde_json::Error) -> String {
     format!("answered with something that {what} (line {}, column {})", error.line(), error.column())
 }
 
-/// Returns what a provider says of an error, after a colon, or nothing.
-fn words(body: &[u8]) -> String {
-    let text = message(body);
-    if text.is_empty() { text } else { format!(": {text}") }
-}
-
-/// Returns the text in the JSON of a provider's answer, cut where it is too long, or nothing.
+/// Returns the text in the JSON of a provider's answer, or nothing. It may hold credentials.
 fn message(body: &[u8]) -> String {
     let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let places =
         ["/detail", "/error_description", "/error", "/message", "/errors/0/detail", "/errors/0/title", "/non_field_errors/0"];
     let text = json.as_str().or_else(|| places.iter().find_map(|place| json.pointer(place)?.as_str()));
-    let text = text.map(str::to_owned).or_else(|| of_a_field(&json)).unwrap_or_default();
-    text.chars().take(WORDS_MAX).collect()
+    text.map(str::to_owned).or_else(|| of_a_field(&json)).unwrap_or_default()
 }
 
 /// Returns the first text about a field of the request, with the name of the field: some APIs answer with a list of texts for each.

@@ -50,7 +50,7 @@ fn ask(manners: Manners, answers: Vec<String>) -> (Result<String, ApiError>, Vec
         true
     };
     let client = Client::new(Duration::from_secs(30), None).expect("a client");
-    let mut api = Api::new(client, &url, manners, vec![SecretText::new("hunter2")], &wait);
+    let mut api = Api::new(client, &url, manners, &[SecretText::new("hunter2")], &wait);
     let came = api.get("/list/?token=abc", || vec![("x-api-key", "hunter2".into())]);
     let came = came.map(|body| String::from_utf8(body).expect("text"));
     (came, waits.into_inner(), served.join().expect("served"))
@@ -107,7 +107,7 @@ fn a_limit_that_counts_mistakes_is_not_waited_for() {
     let (url, served) = server(vec![answer(403, "", ""), answer(429, "", "")]);
     let wait = |_, _: &str| true;
     let client = Client::new(Duration::from_secs(30), None).expect("a client");
-    let mut api = Api::new(client, &url, manners, Vec::new(), &wait);
+    let mut api = Api::new(client, &url, manners, &[], &wait);
     let refused = |error: ApiError| matches!(error, ApiError::Refused { .. });
     assert!(refused(api.get("/a", Headers::new).expect_err("refused")));
     assert!(refused(api.get("/b", Headers::new).expect_err("refused")));
@@ -127,7 +127,7 @@ fn what_may_have_been_started_is_not_started_again() {
         let (count, (url, served)) = (answers.len(), server(answers));
         let client = Client::new(Duration::from_secs(30), None).expect("a client");
         let wait = |_, _: &str| true;
-        let mut api = Api::new(client, &url, MANNERS, Vec::new(), &wait);
+        let mut api = Api::new(client, &url, MANNERS, &[], &wait);
         let came = api.start("/start", Headers::new, b"");
         assert!(expected(&came), "{came:?}");
         assert_eq!(served.join().expect("served").len(), count);
@@ -156,7 +156,7 @@ fn what_has_no_connection_is_tried_again() {
         true
     };
     let client = Client::new(Duration::from_secs(30), None).expect("a client");
-    let mut api = Api::new(client, "http://127.0.0.1:1", MANNERS, Vec::new(), &wait);
+    let mut api = Api::new(client, "http://127.0.0.1:1", MANNERS, &[], &wait);
     assert!(matches!(api.start("/start", Headers::new, b""), Err(ApiError::Away(_))));
     // Before each attempt for the pace, and between them.
     assert_eq!(waits.into_inner(), 3 + 2);
@@ -177,7 +177,7 @@ fn a_stop_ends_the_waiting() {
     let (url, served) = server(vec![answer(503, "", "")]);
     let wait = |wait: Duration, _: &str| wait.is_zero();
     let client = Client::new(Duration::from_secs(30), None).expect("a client");
-    let mut api = Api::new(client, &url, MANNERS, Vec::new(), &wait);
+    let mut api = Api::new(client, &url, MANNERS, &[], &wait);
     assert_eq!(api.get("/", Headers::new), Err(ApiError::Stopped));
     served.join().expect("served");
 }
@@ -188,7 +188,7 @@ fn a_next_page_stays_within_the_api() {
     fn check(base: &str, url: &str, expected: Result<&str, &str>) {
         let client = Client::new(Duration::from_secs(1), None).expect("a client");
         let wait = |_, _: &str| true;
-        let api = Api::new(client, base, MANNERS, Vec::new(), &wait);
+        let api = Api::new(client, base, MANNERS, &[], &wait);
         match (api.next("/files/", url), expected) {
             (Ok(next), Ok(expected)) => assert_eq!(next, expected, "{base} {url}"),
             (Err(error), Err(expected)) => assert!(error.to_string().ends_with(expected), "{base} {url}: {error}"),
@@ -246,7 +246,9 @@ fn the_proxy_is_that_of_the_environment() {
 #[test]
 fn the_words_of_a_provider_are_found() {
     fn check(body: &str, words: &str) {
-        assert_eq!(super::words(body.as_bytes()), words, "{body}");
+        let client = Client::new(Duration::from_secs(1), None).expect("a client");
+        let wait = |_, _: &str| true;
+        assert_eq!(Api::new(client, "", MANNERS, &[], &wait).words(body.as_bytes()), words, "{body}");
     }
     check("{\"detail\":\"Not found.\"}", ": Not found.");
     check("{\"error\":\"ScanNotFound\"}", ": ScanNotFound");

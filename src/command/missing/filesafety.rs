@@ -48,7 +48,7 @@ pub(super) fn compare(
     // A scan that was published long ago may have another verdict since.
     let uncertain = topics::events(task, &PROVIDER, task.looked_at_since(), &mut |event| take(task, &mut verdicts, event))?;
     let wait = |wait, why: &str| task.wait(wait, why);
-    let mut api = Api::new(task.client()?, &access.base_url, filesafety::MANNERS, vec![access.api_key.clone()], &wait);
+    let mut api = Api::new(task.client()?, &access.base_url, filesafety::MANNERS, std::slice::from_ref(&access.api_key), &wait);
     let mut asked: Vec<String> = if task.scans.is_empty() {
         verdicts.retain(|_, verdict| verdict.within);
         verdicts.keys().cloned().collect()

@@ -62,7 +62,7 @@ pub(super) fn compare(
         }
     }
     let wait = |wait, why: &str| task.wait(wait, why);
-    let mut api = Api::new(task.client()?, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);
+    let mut api = Api::new(task.client()?, &access.base_url, filespin::MANNERS, std::slice::from_ref(&access.api_key), &wait);
     let from = task.looked_at_since();
     let range = (from, task.window.until);
     let (mut failure, mut progress) = (None, Progress::new("assets of the search"));

@@ -69,7 +69,8 @@ pub(super) fn compare(
         }
     }
     let wait = |wait, why: &str| task.wait(wait, why);
-    let mut api = Api::new(task.client()?, &access.base_url, uploadcare::MANNERS, vec![access.secret_key.clone()], &wait);
+    let mut api =
+        Api::new(task.client()?, &access.base_url, uploadcare::MANNERS, std::slice::from_ref(&access.secret_key), &wait);
     let from = task.looked_at_since();
     let mut pass = Pass { task, comparison, known, missing, silent: 0, contradictions: Vec::new(), failure: None };
     // A file that is removed between the two listings is in both, and in the other order it would be in neither.

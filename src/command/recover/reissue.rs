@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, config: &Con
     }
     let wait = |time, why: &str| missing::wait(&stop, time, why);
     let client = api::client(&config.recover, environment)?;
-    let mut api = Api::new(client, &access.base_url, filespin::MANNERS, vec![access.api_key.clone()], &wait);
+    let mut api = Api::new(client, &access.base_url, filespin::MANNERS, std::slice::from_ref(&access.api_key), &wait);
     note(&format!("{} asks FileSpin to send webhooks again, {}", who(environment), requests(windows.len())));
     let (mut out, format) = (Printout::new(), ReportFormat::of(arguments.format));
     for (done, upload) in windows.iter().enumerate() {

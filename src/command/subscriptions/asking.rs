@@ -82,8 +82,8 @@ impl<'a> Asking<'a> {
         own: Vec<SecretText>,
         wait: api::Wait<'w>,
     ) -> Api<'w> {
-        let secrets = own.into_iter().chain(self.secrets.iter().cloned()).collect();
-        Api::new(self.client.clone(), base_url, manners, secrets, wait)
+        let secrets: Vec<SecretText> = own.into_iter().chain(self.secrets.iter().cloned()).collect();
+        Api::new(self.client.clone(), base_url, manners, &secrets, wait)
     }
 
     /// Returns Frame.io's API.
