@@ -197,7 +197,7 @@ impl<'a> Api<'a> {
                 text: format!("{text}; this limit counts refused requests and does not end by itself: ask its support"),
             }),
             429 => {
-                let asked = answer.header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+                let asked = answer.header("retry-after").and_then(seconds);
                 let wait = asked.map_or_else(
                     || doubled(self.manners.throttled, attempt),
                     |asked| asked.saturating_add(Duration::from_secs(1)),
@@ -249,12 +249,12 @@ impl<'a> Api<'a> {
         Ok(())
     }
 
-    /// Waits, with up to a tenth more, so that several programs do not come back in step.
+    /// Waits, with up to a tenth more, so that several programs do not come back in step, but never longer than the longest wait.
     fn pause(&self, wait: Duration, why: &str) -> Result<(), ApiError> {
         let mut random = [0; 1];
         // Without randomness the wait is as long as it was asked to be.
         let _unavailable = getrandom::fill(&mut random);
-        let wait = wait + wait / 10 * u32::from(random[0]) / 255;
+        let wait = (wait + wait / 10 * u32::from(random[0]) / 255).min(WAIT_MAX);
         if (self.wait)(wait, why) { Ok(()) } else { Err(ApiError::Stopped) }
     }
 
@@ -282,6 +282,12 @@ impl<'a> Api<'a> {
 
 fn borrowed(headers: &Headers) -> Vec<(&str, &str)> {
     headers.iter().map(|(name, value)| (*name, &**value)).collect()
+}
+
+/// Returns the time in a header that names it in seconds. One that is too large to be read is the longest that there is.
+fn seconds(text: &str) -> Option<Duration> {
+    let digits = Some(text.trim()).filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    Some(Duration::from_secs(digits.parse().unwrap_or(u64::MAX)))
 }
 
 fn doubled(first: Duration, attempt: u32) -> Duration {
