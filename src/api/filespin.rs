@@ -90,8 +90,12 @@ pub fn assets(
 /// FileSpin answers. It only accepts the task, and never says how far it is. A task that may have been accepted is not asked for again.
 pub fn reissue(api: &mut Api<'_>, access: &KeyedApi, (start, end): (SystemTime, SystemTime)) -> Result<String, ApiError> {
     let body = json!({ "start_date": seconds(start), "end_date": seconds(end) }).to_string();
-    match api.start("/api/v1/callbacks/reissue", || headers(access), body.as_bytes()) {
-        Ok(answer) => Ok(api.message(&answer)),
+    let path = "/api/v1/callbacks/reissue";
+    match api.queue(path, || headers(access), body.as_bytes()) {
+        Ok(answer) if serde_json::from_slice::<String>(&answer).is_ok() => Ok(api.message(&answer)),
+        Ok(_) => {
+            Err(ApiError::Unclear(api.say(path, "answered 202, but not with the text that FileSpin accepts a request with")))
+        }
         Err(ApiError::Refused { status: 403, text }) => {
             Err(ApiError::Refused { status: 403, text: format!("{text}; the key needs the permission ASSET_ADMIN") })
         }

@@ -50,6 +50,8 @@ enum Effect {
     Reads,
     /// It starts something, which must not be started twice.
     Starts,
+    /// It puts a task into a queue, which must not be there twice.
+    Queues,
     /// It sets or removes something. A second time changes nothing more, so it may be sent again.
     Sets,
 }
@@ -57,7 +59,21 @@ enum Effect {
 impl Effect {
     /// Returns whether a status says that the request has worked.
     fn is_good(self, status: u16) -> bool {
-        status == 200 || self != Self::Reads && matches!(status, 201 | 202 | 204)
+        match self {
+            Self::Reads => status == 200,
+            Self::Starts | Self::Sets => matches!(status, 200 | 201 | 202 | 204),
+            Self::Queues => status == 202,
+        }
+    }
+
+    /// Returns whether the request must not be sent again where it may have been accepted.
+    fn is_once(self) -> bool {
+        matches!(self, Self::Starts | Self::Queues)
+    }
+
+    /// Returns whether a status, which is not a good one, leaves open whether the request was accepted.
+    fn is_unclear(self, status: u16) -> bool {
+        self.is_once() && (status >= 500 || status < 300)
     }
 }
 
@@ -136,6 +152,12 @@ impl<'a> Api<'a> {
         self.ask(path, Effect::Starts, |client, url| client.post(url, &borrowed(&headers()), body, ANSWER_BYTES_MAX))
     }
 
+    /// Posts a request that puts a task into a queue, as [`Api::start`] does. Only 202 says that the task is there: 200 may be the page of a
+    /// proxy.
+    pub fn queue(&mut self, path: &str, headers: impl Fn() -> Headers, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+        self.ask(path, Effect::Queues, |client, url| client.post(url, &borrowed(&headers()), body, ANSWER_BYTES_MAX))
+    }
+
     /// Puts what a path should have. A second time changes nothing more, so the request may be repeated.
     pub fn put(&mut self, path: &str, headers: impl Fn() -> Headers, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         self.ask(path, Effect::Sets, |client, url| client.put(url, &borrowed(&headers()), body, ANSWER_BYTES_MAX))
@@ -163,11 +185,11 @@ impl<'a> Api<'a> {
             self.keep_the_pace()?;
             let (wait, error) = match send(&self.client, &url) {
                 Ok(answer) if effect.is_good(answer.status) => return Ok(answer.body),
-                Ok(answer) if effect == Effect::Starts && answer.status >= 500 => {
+                Ok(answer) if effect.is_unclear(answer.status) => {
                     return Err(ApiError::Unclear(self.answered(path, &answer)));
                 }
                 Ok(answer) => self.judge(path, &answer, attempt)?,
-                Err(OutboundError::Unreachable(text) | OutboundError::Unusable(text)) if effect == Effect::Starts => {
+                Err(OutboundError::Unreachable(text) | OutboundError::Unusable(text)) if effect.is_once() => {
                     return Err(ApiError::Unclear(self.say(path, &text)));
                 }
                 Err(OutboundError::Unusable(text) | OutboundError::Insecure(text)) => {

@@ -135,6 +135,18 @@ fn a_request_that_is_refused_or_may_be_accepted_is_the_last() {
     for status in [500, 502, 503] {
         check(&[good, good, (status, no)], 2, 3, &["FileSpin may have accepted the last request"]);
     }
+    // What is no answer of FileSpin's says nothing: 202 with a text is the only one that accepts a request.
+    for other in [
+        (200, "<html>login</html>"),
+        (200, "\"started\""),
+        (201, "\"started\""),
+        (204, ""),
+        (202, ""),
+        (202, "{}"),
+        (202, "<html>"),
+    ] {
+        check(&[good, other], 1, 2, &["FileSpin may have accepted the last request", &format!("answered {}", other.0)]);
+    }
     world.stub.books().filespin.assets.clear();
     world.stub.books().faults = vec![Some(Fault::CutOff)];
     check_cut_off(&world);
