@@ -53,9 +53,9 @@ impl FilePage<'_> {
     }
 }
 
-/// Reads the files that were uploaded at `from` or later, in the order of their upload, and calls `visit` with each until it returns false.
-/// A file may come twice. Existing and removed files are two listings, which cannot be had together. Returns why the listing may lack files,
-/// if something in the answers speaks for that.
+/// Reads the files that were uploaded at `from` or later, in the order of their upload, and calls `visit` with each. It reads no further page
+/// after one for which `visit` has returned false, unless the files are out of order. A file may come twice. Existing and removed files are two
+/// listings, which cannot be had together. Returns why the listing may lack files, if something in the answers speaks for that.
 pub fn files(
     api: &mut Api<'_>,
     access: &UploadcareApi,
@@ -64,18 +64,23 @@ pub fn files(
     visit: &mut dyn FnMut(&str) -> Result<bool, ApiError>,
 ) -> Result<Option<String>, ApiError> {
     let (mut after, mut offset, mut first_of_last) = (just_before(from), 0, String::new());
+    let mut order = Order::default();
     loop {
         let path = listing(removed, after, offset);
         let answer = api.get(&path, || headers(access, ("GET", &path), b"", now()))?;
         let page = page(api, &path, &answer)?;
         // The link itself is not followed, but one that leads elsewhere is none of Uploadcare's.
         page.next.as_deref().map(|next| api.next(&path, next)).transpose()?;
+        let mut ended = false;
         for file in &page.results {
-            if !visit(file.get())? {
-                return Ok(None);
-            }
+            order.take(file.get());
+            ended |= !visit(file.get())?;
         }
-        if page.next.is_none() {
+        if page.next.is_none() || ended && !order.broken {
+            if order.broken {
+                let kind = if removed { "removed" } else { "existing" };
+                return Ok(Some(format!("Uploadcare does not list the {kind} files in the order of their upload")));
+            }
             let counted = page.counted(removed);
             let nothing = first_of_last.is_empty() && page.results.is_empty();
             return if nothing && counted > 0 { contradiction(api, access, (removed, from), counted, now) } else { Ok(None) };
@@ -97,6 +102,24 @@ pub fn files(
             return Err(api.unusable(&path, "answers with the same page again and again"));
         }
         first.get().clone_into(&mut first_of_last);
+    }
+}
+
+/// The order of a listing.
+#[derive(Default)]
+struct Order {
+    /// The latest time of upload so far.
+    latest: Option<SystemTime>,
+    /// Whether a file was uploaded before one that is listed before it.
+    broken: bool,
+}
+
+impl Order {
+    fn take(&mut self, file: &str) {
+        // A file without a time says nothing of the order.
+        let Ok(history) = FileHistory::of(file) else { return };
+        self.broken |= self.latest.is_some_and(|latest| history.uploaded < latest);
+        self.latest = self.latest.max(Some(history.uploaded));
     }
 }
 

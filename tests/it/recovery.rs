@@ -30,6 +30,28 @@ fn a_page_may_end_between_files_of_one_instant() {
     }
 }
 
+/// A file after the window ends a listing only where the files are in order.
+#[test]
+fn a_listing_in_another_order_is_never_complete() {
+    let world = World::mock();
+    let upload = |seconds| world.stub.books().uploadcare.upload(world.begin + seconds * SECOND);
+    let check = |newest_first: bool, state: &str, known: u64| {
+        world.stub.books().uploadcare.newest_first = newest_first;
+        let code = if state == "complete" { 0 } else { 3 };
+        let line = "uploadcare --types file.uploaded";
+        assert_eq!(world.reconcile(line, code), [row("file.uploaded", state, known, known)], "{newest_first}");
+        let said = world.run(&format!("reconcile {line} --format pretty {}", world.window())).out;
+        assert_eq!(said.contains("does not list the existing files in the order of their upload"), newest_first, "{said}");
+    };
+    upload(-2);
+    upload(2 * 3600);
+    check(false, "complete", 0);
+    check(true, "unknown", 0);
+    upload(1);
+    check(false, "missing", 1);
+    check(true, "missing", 1);
+}
+
 /// A listing without files is believed unless Uploadcare itself says otherwise: `total` alone is a hint, which was seen to be 0 beside files.
 #[test]
 fn an_empty_listing_that_contradicts_itself_is_never_complete() {

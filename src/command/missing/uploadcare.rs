@@ -94,6 +94,7 @@ impl Pass<'_, '_> {
     /// Takes a file of a listing. Returns whether to go on: nothing has happened within the window to files that were uploaded after it.
     fn take(&mut self, file: &str) -> bool {
         match FileHistory::of(file) {
+            _ if self.failure.is_some() => false,
             Ok(history) if history.uploaded >= self.task.window.until => false,
             Ok(history) => {
                 self.failure = self.count(&history, file).err();

@@ -49,6 +49,8 @@ pub struct Project {
     pub next_repeats_all: bool,
     /// The host that `next` names instead of the project's own.
     pub next_host: Option<String>,
+    /// Whether each page is in the wrong order.
+    pub newest_first: bool,
     /// Whether `next` leads to the same page for ever.
     pub stuck: bool,
     /// Whether `total` is 0 whatever there is, which was seen.
@@ -72,6 +74,7 @@ impl Default for Project {
             now: None,
             next_repeats_all: false,
             next_host: None,
+            newest_first: false,
             stuck: false,
             total_is_zero: false,
             hidden_until: None,
@@ -186,7 +189,10 @@ impl Project {
         let page: Vec<&File> = found.into_iter().skip(offset).take(limit).collect();
         let more = offset + page.len() < total;
         let next = page.last().filter(|_| more || self.stuck).map(|last| self.next(request, host, limit, last.uploaded));
-        let results: Vec<Value> = page.iter().map(|file| object(file, with_appdata(request))).collect();
+        let mut results: Vec<Value> = page.iter().map(|file| object(file, with_appdata(request))).collect();
+        if self.newest_first {
+            results.reverse();
+        }
         // Both counts are of the project's files, whenever they were uploaded.
         let counted = if self.total_is_zero { 0 } else { counted };
         let is =
