@@ -67,6 +67,8 @@ struct Page<'a> {
     #[serde(borrow)]
     data: Vec<&'a RawValue>,
     links: Links,
+    #[serde(default)]
+    errors: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -172,6 +174,10 @@ impl<'a, 'w> Frameio<'a, 'w> {
             let answer = self.get(Limit::AuditLog, &path)?;
             let page: Page<'_> =
                 serde_json::from_slice(&answer).map_err(|error| self.log.unusable(&path, &super::unreadable(&error)))?;
+            // Beside errors, what is listed may be less than there is.
+            if !matches!(&page.errors, serde_json::Value::Null) && page.errors != serde_json::json!([]) {
+                return Err(self.log.unusable(&path, &format!("answered 200, but with errors{}", self.log.words(&answer))));
+            }
             page.data.iter().try_for_each(|entry| visit(entry.get()))?;
             let Some(next) = page.links.next else { return Ok(()) };
             if places.len() + 1 >= pages_max {

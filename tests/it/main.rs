@@ -19,6 +19,7 @@ mod accept;
 mod admin;
 mod advertised_listener;
 mod alerts;
+mod audit_log;
 mod broker;
 mod commands;
 mod contract;

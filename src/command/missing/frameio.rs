@@ -5,7 +5,7 @@ mod log;
 mod ready;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     time::{Duration, SystemTime},
 };
 
@@ -17,7 +17,7 @@ use crate::{
     config::recover::FrameioApi,
     event::instant,
     proto::{Event, Origin, event::Payload},
-    provider::frameio::{FILE_READY, PROVIDER, UNLOGGED},
+    provider::frameio::{FILE_READY, PROVIDER, UNLOGGED, could_be},
 };
 
 /// How long after its entry a delivery may arrive: Frame.io's last attempt is after 4 minutes.
@@ -26,6 +26,10 @@ const WITHIN: Duration = Duration::from_secs(600);
 const SKEW: Duration = Duration::from_secs(60);
 /// How long the log keeps entries, as far as that is documented.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// How many types that Hookgate does not know are named.
+const NAMED: usize = 5;
+/// How much of the name of such a type is shown, in characters.
+const NAME_MAX: usize = 60;
 
 /// What distinguishes an event: type, resource and user.
 type Likeness = (&'static str, String, String);
@@ -111,7 +115,18 @@ fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged) {
             (open, "entries do not say whether they are about files or folders"),
             (several, "entries stand for several files each, which they do not name"),
         ]));
+        row.unknown.extend(strange(&logged.strange, name));
     }
+}
+
+/// Returns the doubt about entries of types that Hookgate does not know, as far as they may be webhooks of this type.
+fn strange(types: &BTreeMap<String, u64>, webhook: &str) -> Option<String> {
+    let (names, counts): (Vec<&String>, Vec<u64>) = types.iter().filter(|(name, _)| could_be(name, webhook)).unzip();
+    let count: u64 = counts.iter().sum();
+    let named =
+        names.iter().take(NAMED).map(|name| name.chars().take(NAME_MAX).collect::<String>()).collect::<Vec<_>>().join(", ");
+    let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+    (count > 0).then(|| format!("{count} entries of types that Hookgate does not know: {named}{more}"))
 }
 
 impl PublishedActivity {

@@ -66,8 +66,10 @@ pub enum Counterpart {
     OneOf(&'static [&'static str]),
     /// Several events of these types, whose resources the entry does not name.
     Several(&'static [&'static str]),
-    /// No webhook that is known.
+    /// No webhook.
     None,
+    /// Hookgate does not know the entry's type: [`could_be`] says what it may be.
+    Unknown,
 }
 
 /// Event types of webhooks that no entry of the audit log stands for.
@@ -108,6 +110,107 @@ const ASSETS: [(&str, [&str; 2]); 4] = [
     ("asset_copied", ["file.copied", "folder.copied"]),
 ];
 
+/// Names of the log that no webhook stands for, although they are about what webhooks are about.
+const WITHOUT: [&str; 31] = [
+    "asset_assignee_changed",
+    "asset_metadata_created",
+    "asset_moved",
+    "asset_restored",
+    "asset_status_changed",
+    "assets_unversioned",
+    "bulk_account_deletion_started",
+    "bulk_assets_restored",
+    "bulk_assets_retranscoded",
+    "bulk_emails_updated",
+    "bulk_projects_activated",
+    "bulk_projects_deactivated",
+    "bulk_users_removed",
+    "comment_liked",
+    "project_activated",
+    "project_archive_completed",
+    "project_archived",
+    "project_deactivated",
+    "project_invite_link_created",
+    "project_invite_link_revoked",
+    "project_moved",
+    "project_permissions_granted_to_account_user_group",
+    "project_permissions_granted_to_user",
+    "project_restored",
+    "project_unarchive_completed",
+    "project_unarchived",
+    "share_activity_tracking_consent_changed",
+    "share_branding_preset_updated",
+    "share_invites_sent",
+    "share_reviewers_added",
+    "share_reviewers_removed",
+];
+
+/// How the names of the log begin that are about something without webhooks: accounts, people, rights, plans and Frame.io's older features.
+const OTHER_MATTERS: [&str; 38] = [
+    "access_request_",
+    "account_",
+    "action_",
+    "admin_",
+    "allowed_domain_",
+    "anonymous_user_",
+    "collaborator_",
+    "email_",
+    "google_auth_",
+    "high_risk_",
+    "join_",
+    "label_",
+    "login_",
+    "media_",
+    "new_device_",
+    "new_user_",
+    "oauth_app_",
+    "password_",
+    "pending_",
+    "plan_",
+    "preference_",
+    "presentation_",
+    "push_tokens_",
+    "resource_",
+    "review_link_",
+    "reviewer_",
+    "role_",
+    "sbwm_template_",
+    "session_",
+    "subscription_",
+    "team_",
+    "transcript_",
+    "transfer_",
+    "user_",
+    "v4_",
+    "webhook_",
+    "workfront_",
+    "workspace_",
+];
+
+/// How the names of the log begin that are about what webhooks are about, with how the names of those webhooks begin.
+const MATTERS: [(&str, &[&str]); 10] = [
+    ("account_field", &["customfield."]),
+    ("project_field", &["customfield."]),
+    ("project", &["project."]),
+    ("asset", &["file.", "folder."]),
+    ("file", &["file.", "folder."]),
+    ("folder", &["file.", "folder."]),
+    ("comment", &["comment."]),
+    ("share", &["share."]),
+    ("collection", &["collection."]),
+    ("metadata", &["metadata."]),
+];
+
+/// Returns whether an entry of a type that Hookgate does not know may be a webhook of this type. Frame.io may add names, or write them in
+/// another way, so capitals do not count, and a name that is like no other may be any webhook.
+pub fn could_be(event_type: &str, webhook: &str) -> bool {
+    let name = event_type.to_lowercase();
+    match MATTERS.iter().find(|(begin, _)| name.starts_with(begin)) {
+        Some((_, webhooks)) => webhooks.iter().any(|begin| webhook.starts_with(begin)),
+        None => true,
+    }
+}
+
 impl Counterpart {
     /// Returns what an entry of this type about a resource of this kind is as a webhook.
     pub fn of(event_type: &str, resource_type: &str) -> Self {
@@ -122,8 +225,13 @@ impl Counterpart {
                 _ => Self::Webhook(types[0]),
             };
         }
-        let pair = PAIRS.iter().find(|(name, _)| *name == event_type);
-        pair.map_or(Self::None, |(_, webhook)| Self::Webhook(webhook))
+        if let Some((_, webhook)) = PAIRS.iter().find(|(name, _)| *name == event_type) {
+            return Self::Webhook(webhook);
+        }
+        let name = event_type.to_lowercase();
+        let is_field = name.starts_with("account_field");
+        let is_other = !is_field && OTHER_MATTERS.iter().any(|begin| name.starts_with(begin));
+        if is_other || WITHOUT.contains(&event_type) { Self::None } else { Self::Unknown }
     }
 }
 

@@ -12,7 +12,7 @@ mod wire;
 use std::time::Duration;
 
 pub use self::{
-    audit::{AuditEntry, Counterpart, UNLOGGED},
+    audit::{AuditEntry, Counterpart, UNLOGGED, could_be},
     file::FileState,
 };
 use crate::{

@@ -27,6 +27,8 @@ pub(super) struct Logged {
     pub(super) vague: BTreeMap<&'static str, (u64, u64)>,
     /// The files that were uploaded in the window or not long before it, if the task asks for them.
     pub(super) uploads: BTreeSet<String>,
+    /// How many entries have a type that Hookgate does not know, for each such type.
+    pub(super) strange: BTreeMap<String, u64>,
     answers: Answers,
 }
 
@@ -125,9 +127,10 @@ impl Logged {
                 let text = if task.objects { without_address(text) } else { Box::default() };
                 self.entries.entry((name, entry.resource_id, entry.user_id)).or_default().push((entry.at, text));
             }
-            Counterpart::OneOf(_) | Counterpart::Several(_) if !within => {}
+            Counterpart::OneOf(_) | Counterpart::Several(_) | Counterpart::Unknown if !within => {}
             Counterpart::OneOf(types) => types.iter().for_each(|name| self.vague.entry(name).or_default().0 += 1),
             Counterpart::Several(types) => types.iter().for_each(|name| self.vague.entry(name).or_default().1 += 1),
+            Counterpart::Unknown => *self.strange.entry(entry.event_type).or_default() += 1,
             Counterpart::None => {}
         }
     }

@@ -5,7 +5,7 @@ fn an_entry_stands_for_a_webhook_or_for_none() {
     fn check(event_type: &str, resource_type: &str, expected: Counterpart) {
         assert_eq!(Counterpart::of(event_type, resource_type), expected, "{event_type} {resource_type}");
     }
-    use Counterpart::{None, OneOf, Several, Webhook};
+    use Counterpart::{None, OneOf, Several, Unknown, Webhook};
     check("comment_created", "comment", Webhook("comment.created"));
     check("share_viewed", "share", Webhook("share.viewed"));
     check("project_field_deleted", "project_field_definition", Webhook("customfield.deleted"));
@@ -14,9 +14,31 @@ fn an_entry_stands_for_a_webhook_or_for_none() {
     check("asset_created", "version_stack", Webhook("file.created"));
     check("asset_deleted", "asset", OneOf(&["file.deleted", "folder.deleted"]));
     check("bulk_assets_deleted", "asset", Several(&["file.deleted", "folder.deleted"]));
-    for unknown in ["bulk_assets_restored", "project_archived", "action_created", "comment.created", "collection_created", ""] {
-        check(unknown, "project", None);
+    for other in ["bulk_assets_restored", "project_archived", "action_created", "account_locked", "webhook_created", "USER_LOGIN"]
+    {
+        check(other, "project", None);
     }
+    for unknown in
+        ["comment.created", "COMMENT_CREATED", "collection_created", "account_field_moved", "bulk_comments_deleted", "x", ""]
+    {
+        check(unknown, "project", Unknown);
+    }
+}
+
+#[test]
+fn an_unknown_type_could_be_what_it_is_about() {
+    fn check(event_type: &str, webhooks: &[&str], others: &[&str]) {
+        for (expected, names) in [(true, webhooks), (false, others)] {
+            assert!(names.iter().all(|name| could_be(event_type, name) == expected), "{event_type} {names:?}");
+        }
+    }
+    check("COMMENT_CREATED", &["comment.created", "comment.updated"], &["file.created", "project.created"]);
+    check("asset_reviewed", &["file.updated", "folder.updated"], &["comment.created"]);
+    check("FileUploaded", &["file.upload.completed"], &["share.viewed"]);
+    check("project_field_moved", &["customfield.updated"], &["project.updated"]);
+    check("project_renamed", &["project.updated"], &["customfield.updated"]);
+    check("bulk_comments_deleted", &["comment.deleted", "file.deleted"], &[]);
+    check("", &["comment.deleted", "share.viewed"], &[]);
 }
 
 /// Each type that a webhook can have is in the log, or named as one that is not.
