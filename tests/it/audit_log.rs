@@ -55,3 +55,32 @@ fn an_answer_with_errors_is_an_error() {
     check(json!([]), 0, "");
     check(json!(null), 0, "");
 }
+
+/// A workspace that is written down wrongly has no entries, as one in which nothing has happened.
+#[test]
+fn entries_of_other_workspaces_alone_are_no_proof() {
+    let world = World::mock();
+    let log = |workspace: Option<&str>| {
+        let account = &mut world.stub.books().frameio;
+        account.log("project_updated", ("project", "p-1"), Some("u-1"), world.begin + SECOND);
+        account.entries.last_mut().expect("logged").workspace_id = workspace.map(str::to_owned);
+    };
+    let check = |code: i32, state: &str, said: Option<&str>| {
+        let line = "frameio --types comment.created";
+        assert_eq!(world.reconcile(line, code), [row("comment.created", state, 0, 0)], "{said:?}");
+        let shown = world.run(&format!("reconcile {line} --format pretty {}", world.window()));
+        assert!(said.is_none_or(|said| shown.err.contains(said)), "{said:?} is not in {shown:?}");
+        assert_eq!(shown.err.contains("of other workspaces"), said.is_some(), "{shown:?}");
+        let doubted =
+            shown.out.contains("cannot know: 2 entries are of other workspaces, and none is of those in the configuration");
+        assert_eq!(doubted, state == "unknown", "{shown:?}");
+    };
+    check(0, "complete", None);
+    // An entry of the account alone is of no workspace.
+    log(None);
+    check(0, "complete", None);
+    ["x", "y"].into_iter().for_each(|other| log(Some(other)));
+    check(3, "unknown", Some("2 entries of Frame.io's audit log are of other workspaces"));
+    log(Some("w"));
+    check(0, "complete", Some("2 entries of Frame.io's audit log are of other workspaces"));
+}

@@ -13,7 +13,7 @@ use self::log::Logged;
 use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::frameio::Frameio,
-    command::Failure,
+    command::{Failure, note},
     config::recover::FrameioApi,
     event::instant,
     proto::{Event, Origin, event::Payload},
@@ -104,10 +104,22 @@ pub(super) fn compare(
 
 /// Says what the log does not show.
 fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged) {
+    if logged.foreign > 0 {
+        note(&format!(
+            "{} entries of Frame.io's audit log are of other workspaces than those in [recover.frameio] workspaces, and do not count",
+            logged.foreign
+        ));
+    }
+    // The account is in use and the workspaces are not, so their ids may be wrong.
+    let misnamed = logged.foreign > 0 && logged.own == 0;
     let old = (task.now)().duration_since(task.window.since).is_ok_and(|age| age > KEPT);
     for (name, row) in comparison.rows.iter_mut().filter(|(_, row)| row.found.is_some()) {
         if old {
             row.unknown.push("the audit log is only promised for 30 days".into());
+        }
+        if misnamed {
+            row.unknown
+                .push(format!("{} entries are of other workspaces, and none is of those in the configuration", logged.foreign));
         }
         let (open, several) = logged.vague.get(name).copied().unwrap_or_default();
         row.unknown.extend(doubts(&[

@@ -29,6 +29,10 @@ pub(super) struct Logged {
     pub(super) uploads: BTreeSet<String>,
     /// How many entries have a type that Hookgate does not know, for each such type.
     pub(super) strange: BTreeMap<String, u64>,
+    /// How many entries of the window are of the configured workspaces.
+    pub(super) own: u64,
+    /// How many are of other workspaces.
+    pub(super) foreign: u64,
     answers: Answers,
 }
 
@@ -98,12 +102,12 @@ impl Answers {
 impl Logged {
     fn take(&mut self, task: &Task<'_>, workspaces: &[String], text: &str) {
         let line = AuditEntry::of(text).map_err(|_| Box::from(text));
+        // The log is that of the whole account, and a webhook is of one workspace.
+        let is_foreign = |entry: &AuditEntry| {
+            !entry.workspace_id.is_empty() && !workspaces.is_empty() && !workspaces.contains(&entry.workspace_id)
+        };
         if let Ok(entry) = &line {
-            // The log is that of the whole account, and a webhook is of one workspace.
-            if !entry.workspace_id.is_empty() && !workspaces.is_empty() && !workspaces.contains(&entry.workspace_id) {
-                return;
-            }
-            if is_upload(task, entry) {
+            if !is_foreign(entry) && is_upload(task, entry) {
                 self.uploads.insert(entry.resource_id.clone());
             }
             // A delivery within the window may be that of an entry near it.
@@ -115,7 +119,12 @@ impl Logged {
             return;
         }
         match line {
-            Ok(entry) => self.add(task, entry, text),
+            Ok(entry) if is_foreign(&entry) => self.foreign += u64::from(task.window.holds(entry.at)),
+            Ok(entry) => {
+                // Some entries are of the account alone, which says nothing of the workspaces.
+                self.own += u64::from(task.window.holds(entry.at) && !entry.workspace_id.is_empty());
+                self.add(task, entry, text);
+            }
             Err(_) => self.illegible += 1,
         }
     }
