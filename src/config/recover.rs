@@ -139,7 +139,8 @@ fn uploadcare(mut table: Section<'_>, environment: &Environment) -> Option<Uploa
 fn frameio(mut table: Section<'_>, environment: &Environment) -> Option<FrameioApi> {
     let base_url = url(&mut table, "base_url", "https://api.frame.io");
     let account = public(&mut table, "account", "is missing; it is the id of the account, a UUID or adobe: and an organization");
-    let workspaces = table.list("workspaces").into_iter().map(|(id, _)| id).collect();
+    let workspaces = table.list("workspaces");
+    let workspaces = workspaces.into_iter().filter_map(|(id, origin)| workspace(&table, &id, origin)).collect();
     let token_written = table.written("token");
     let token = table.secret("token", environment).and_then(|(token, origin)| visible(&table, "token", token, origin));
     let id = table.text("client_id");
@@ -165,6 +166,16 @@ fn frameio(mut table: Section<'_>, environment: &Environment) -> Option<FrameioA
     };
     table.finish();
     Some(FrameioApi { base_url: base_url?, account: account?, workspaces, login: login? })
+}
+
+/// Reads the id of a workspace. One that is no UUID would stand for nothing, and leave out everything.
+fn workspace(table: &Section<'_>, id: &str, origin: ValueOrigin) -> Option<String> {
+    let groups = id.split('-').map(|group| group.bytes().all(|b| b.is_ascii_hexdigit()).then_some(group.len()));
+    if groups.eq([8, 4, 4, 4, 12].map(Some)) {
+        return Some(id.to_ascii_lowercase());
+    }
+    table.complain("workspaces", origin, &format!("{id:?} is no id of a workspace, which is a UUID"));
+    None
 }
 
 /// Reads the URL of an API. Credentials go there, so it must be encrypted, except on this machine.

@@ -1,6 +1,6 @@
 //! What Frame.io's audit log does not show is never "complete".
 
-use hookgate_stubs::{Fault, Reply, time::SECOND};
+use hookgate_stubs::{Fault, Reply, frameio::WORKSPACE, time::SECOND};
 use serde_json::json;
 
 use crate::recovery_world::{World, row};
@@ -81,6 +81,6 @@ fn entries_of_other_workspaces_alone_are_no_proof() {
     check(0, "complete", None);
     ["x", "y"].into_iter().for_each(|other| log(Some(other)));
     check(3, "unknown", Some("2 entries of Frame.io's audit log are of other workspaces"));
-    log(Some("w"));
+    log(Some(WORKSPACE));
     check(0, "complete", Some("2 entries of Frame.io's audit log are of other workspaces"));
 }

@@ -44,7 +44,7 @@ api_key = "file:filesafety.key"
 base_url = "{url}"
 token_url = "{url}/ims/token/v3"
 account = "a0000000-0000-4000-8000-000000000001"
-workspaces = ["w"]
+workspaces = ["a0000000-0000-4000-8000-000000000002"]
 client_id = "client"
 client_secret = "file:frameio.key"
 [recover.filespin]

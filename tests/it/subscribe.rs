@@ -2,7 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
-use hookgate_stubs::{Fault, Reply, frameio, uploadcare::Webhook};
+use hookgate_stubs::{
+    Fault, Reply,
+    frameio::{self, WORKSPACE},
+    uploadcare::Webhook,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -117,7 +121,7 @@ fn a_request_that_uploadcare_may_have_accepted_is_not_sent_again() {
 /// A world with one workspace, and a command for it.
 fn reviewing() -> (World, String) {
     let world = World::mock();
-    world.stub.books().frameio.workspaces = vec!["w".into()];
+    world.stub.books().frameio.workspaces = vec![WORKSPACE.into()];
     (world, format!("subscribe review {HOST} --yes --events file.ready,comment.created"))
 }
 
@@ -125,7 +129,7 @@ fn webhook(id: &str, url: &str, events: &[&str]) -> frameio::Webhook {
     let text = |text: &&str| (*text).to_owned();
     frameio::Webhook {
         id: id.into(),
-        workspace_id: "w".into(),
+        workspace_id: WORKSPACE.into(),
         name: "by hand".into(),
         url: url.into(),
         events: events.iter().map(text).collect(),
@@ -182,10 +186,10 @@ fn a_webhook_that_is_there_gets_the_missing_events_and_keeps_the_rest() {
     said(&run(&world, &line), 3, &["hookgate subscriptions frameio --reenable", "nothing to change"]);
     // Which workspace, must be said where there are several.
     let configuration = fs::read_to_string(world.stage.folder.path("hookgate.toml")).expect("there");
-    world.stage.folder.write("hookgate.toml", configuration.replace("workspaces = [\"w\"]\n", ""));
-    world.stub.books().frameio.workspaces = vec!["v".into(), "w".into()];
-    said(&run(&world, &line), 2, &["--workspace is missing: there are v, w"]);
-    said(&run(&world, &format!("{line} --workspace w")), 3, &["nothing to change"]);
+    world.stage.folder.write("hookgate.toml", configuration.replace(&format!("workspaces = [\"{WORKSPACE}\"]\n"), ""));
+    world.stub.books().frameio.workspaces = vec!["v".into(), WORKSPACE.into()];
+    said(&run(&world, &line), 2, &[&format!("--workspace is missing: there are v, {WORKSPACE}")]);
+    said(&run(&world, &format!("{line} --workspace {WORKSPACE}")), 3, &["nothing to change"]);
 }
 
 /// This replaces a secret: for a while there are two webhooks, and the endpoint has both secrets.

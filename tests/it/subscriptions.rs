@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use hookgate_stubs::{Fault, Reply, frameio, uploadcare::Webhook};
+use hookgate_stubs::{
+    Fault, Reply,
+    frameio::{self, WORKSPACE},
+    uploadcare::Webhook,
+};
 use serde_json::{Value, json};
 
 use crate::{binary::Finished, recovery_world::World, secret_search::assert_discreet};
@@ -45,7 +49,7 @@ pub fn all_photos() -> Vec<Webhook> {
 fn review(number: usize, url: &str, events: &[&str], active: bool) -> frameio::Webhook {
     frameio::Webhook {
         id: format!("b0000000-0000-4000-8000-{number:012x}"),
-        workspace_id: "w".into(),
+        workspace_id: WORKSPACE.into(),
         name: "n".into(),
         url: url.into(),
         events: events.iter().map(|event| (*event).to_owned()).collect(),
@@ -206,7 +210,7 @@ fn frameio_has_webhooks_in_each_workspace() {
     let world = World::mock();
     let url = "https://hooks.example.com/webhooks/review";
     let line = "subscriptions frameio --host https://hooks.example.com";
-    world.stub.books().frameio.workspaces = vec!["w".into()];
+    world.stub.books().frameio.workspaces = vec![WORKSPACE.into()];
     check(&world, line, 3, &[["review", "", "missing", "missing"]]);
     // More than a page, of which one is ours.
     let mut webhooks: Vec<_> = (0..150)
@@ -227,8 +231,8 @@ fn frameio_has_webhooks_in_each_workspace() {
     assert_eq!(kept, [review(150, url, &["file.ready", "comment.created"], true)]);
     // Without a list of workspaces all are looked at.
     let configuration = fs::read_to_string(world.stage.folder.path("hookgate.toml")).expect("there");
-    world.stage.folder.write("hookgate.toml", configuration.replace("workspaces = [\"w\"]\n", ""));
-    world.stub.books().frameio.workspaces = vec!["v".into(), "w".into()];
+    world.stage.folder.write("hookgate.toml", configuration.replace(&format!("workspaces = [\"{WORKSPACE}\"]\n"), ""));
+    world.stub.books().frameio.workspaces = vec!["v".into(), WORKSPACE.into()];
     check(&world, line, 0, &[["review", "file.ready", "active", "hidden"]]);
     world.stub.books().frameio.workspaces = vec!["v".into()];
     check(&world, line, 3, &[["review", "", "missing", "missing"]]);
@@ -327,7 +331,7 @@ fn a_provider_that_cannot_be_read_does_not_hide_the_others() {
     {
         let mut books = world.stub.books();
         books.uploadcare.no_webhooks = Some("You can't use webhooks".into());
-        books.frameio.workspaces = vec!["w".into()];
+        books.frameio.workspaces = vec![WORKSPACE.into()];
         books.filespin.callback_events["addon-processed"] = true.into();
     }
     let metrics = world.stage.folder.path("hookgate.prom");

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hookgate_stubs::{
     Provider,
+    frameio::WORKSPACE,
     make::{Happened, make},
     time::{Micros, SECOND, read},
 };
@@ -134,7 +135,7 @@ fn all_that_can_be_got_back_comes_back_once() {
     for seed in 1..=seeds {
         let world = world();
         let window = (world.begin, world.begin + 3600 * SECOND);
-        world.stub.books().frameio.workspaces = vec!["w".into()];
+        world.stub.books().frameio.workspaces = vec![WORKSPACE.into()];
         let happened = make(&mut world.stub.books(), seed, usize::try_from(each).expect("fits"), window);
         let lost: BTreeSet<usize> =
             (0..happened.len()).filter(|number| happened[*number].body.is_none() || is_lost(seed, *number)).collect();

@@ -12,6 +12,7 @@ const VARIABLES: [(&str, &str); 3] = [("KEY", "key-1"), ("BEYOND", "t\u{f6}k"), 
 const ALL_TABLES: &str = "[recover.filespin]\napi_key = \"env:KEY\"\nbase_url = \"https://media.example.com/\"\n\
      [recover.filesafety]\napi_key = \"env:KEY\"\nbase_url = \"http://127.0.0.1:9000\"\n\
      [recover.frameio]\naccount = \"a-1\"\nclient_id = \"c\"\nclient_secret = \"env:KEY\"\n\
+     workspaces = [\"A0000000-0000-4000-8000-00000000000F\"]\n\
      [recover.uploadcare]\npublic_key = \"demo\"\nsecret_key = \"env:KEY\"\n";
 
 fn with(lines: &str) -> Result<Config, Problems> {
@@ -46,6 +47,16 @@ fn what_cannot_work_is_refused() {
     check("frameio", &format!("{account}client_secret = \"env:KEY\""), &["client_id: is missing beside client_secret"]);
     check("frameio", &format!("{account}client_id = \"a\"\ntoken = \"env:KEY\""), &["token: stands beside"]);
     check("frameio", "account = \"../x\"\ntoken = \"env:KEY\"", &["account: must be letters"]);
+    for id in [
+        "nonsense",
+        "",
+        "A0000000-0000-4000-8000-00000000000",
+        "a0000000-0000-4000-8000-00000000000g",
+        "a0000000000040008000000000000002",
+    ] {
+        let lines = format!("{account}token = \"env:KEY\"\nworkspaces = [\"{id}\"]");
+        check("frameio", &lines, &[&format!("workspaces: {id:?} is no id of a workspace, which is a UUID")]);
+    }
     let refused = "base_url: must be https:// with a host";
     for url in ["api", "ftp://api", "https://", "https://u:p@api", "https://api?a=b", "https://api#a", "https://api:80810"] {
         check("filespin", &format!("api_key = \"env:KEY\"\nbase_url = \"{url}\""), &[refused]);
@@ -63,6 +74,7 @@ fn what_is_written_is_read() {
     assert_eq!(recover.filesafety.as_ref().expect("there").base_url, "http://127.0.0.1:9000");
     let frameio = recover.frameio.as_ref().expect("there");
     assert_eq!((&*frameio.base_url, &*frameio.account), ("https://api.frame.io", "a-1"));
+    assert_eq!(frameio.workspaces, ["a0000000-0000-4000-8000-00000000000f"]);
     let FrameioLogin::Client { id, secret, token_url } = &frameio.login else { panic!("{frameio:?}") };
     assert_eq!((&**id, secret.reveal(), &**token_url), ("c", "key-1", "https://ims-na1.adobelogin.com/ims/token/v3"));
     let uploadcare = recover.uploadcare.as_ref().expect("there");

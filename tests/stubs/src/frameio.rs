@@ -48,6 +48,9 @@ pub const EVENTS: [(&str, Option<&str>, &str); 30] = [
     ("share.viewed", Some("share_viewed"), "share"),
 ];
 
+/// The workspace of each entry, and the only one of a new account.
+pub const WORKSPACE: &str = "a0000000-0000-4000-8000-000000000002";
+
 /// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -116,7 +119,7 @@ impl Default for Account {
             days_begin_late: 0,
             stuck: false,
             next_origin: String::new(),
-            workspaces: vec!["a0000000-0000-4000-8000-000000000002".into()],
+            workspaces: vec![WORKSPACE.into()],
             project_id: "a0000000-0000-4000-8000-000000000003".into(),
             webhooks: Vec::new(),
             webhooks_made: 0,
@@ -138,7 +141,7 @@ impl Account {
             resource_id: resource_id.into(),
             resource_type: resource_type.into(),
             user_id: user_id.map(str::to_owned),
-            workspace_id: Some("w".into()),
+            workspace_id: Some(WORKSPACE.into()),
         });
     }
 
