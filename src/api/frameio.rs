@@ -255,7 +255,9 @@ impl<'a, 'w> Frameio<'a, 'w> {
             return Err(self.tokens.unusable("", "answered with a token that cannot stand in a header"));
         }
         let secret = SecretText::new(answer.access_token.clone());
-        [&mut self.log, &mut self.files, &mut self.tokens].into_iter().for_each(|api| api.hide(&secret));
+        for api in [&mut self.log, &mut self.files, &mut self.tokens] {
+            api.hide(&secret);
+        }
         let lifetime = Duration::from_secs(answer.expires_in.unwrap_or(LIFETIME).min(LIFETIME));
         self.token = Some((answer.access_token.clone(), Instant::now() + lifetime.saturating_sub(EARLY)));
         Ok(answer.access_token)

@@ -21,7 +21,9 @@ struct Written(Vec<(char, Vec<String>)>);
 impl Hidden {
     pub(super) fn new(secrets: &[SecretText]) -> Self {
         let mut hidden = Self(Vec::new());
-        secrets.iter().for_each(|secret| hidden.add(secret));
+        for secret in secrets {
+            hidden.add(secret);
+        }
         hidden
     }
 
@@ -40,16 +42,9 @@ impl Hidden {
         let (mut shown, mut rest) = (String::new(), text);
         for _ in 0..characters_max {
             let Some(first) = rest.chars().next() else { break };
-            match self.0.iter().filter_map(|secret| secret.begins(rest)).max() {
-                Some(length) => {
-                    shown.push(HIDDEN);
-                    rest = &rest[length..];
-                }
-                None => {
-                    shown.push(first);
-                    rest = &rest[first.len_utf8()..];
-                }
-            }
+            let hidden = self.0.iter().filter_map(|secret| secret.begins(rest)).max();
+            shown.push(hidden.map_or(first, |_| HIDDEN));
+            rest = &rest[hidden.unwrap_or(first.len_utf8())..];
         }
         shown
     }
@@ -82,8 +77,8 @@ fn without_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
 /// Returns how URLs, forms and JSON write a character.
 fn escapes(c: char) -> Vec<String> {
     let (mut utf8, mut utf16) = ([0; 4], [0; 2]);
-    let percent = c.encode_utf8(&mut utf8).bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let unicode = c.encode_utf16(&mut utf16).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+    let percent = c.encode_utf8(&mut utf8).bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
+    let unicode = c.encode_utf16(&mut utf16).iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat();
     let short = match c {
         ' ' => "+",
         '"' => "\\\"",

@@ -73,7 +73,7 @@ impl Effect {
 
     /// Returns whether a status, which is not a good one, leaves open whether the request was accepted.
     fn is_unclear(self, status: u16) -> bool {
-        self.is_once() && (status >= 500 || status < 300)
+        self.is_once() && !(300..500).contains(&status)
     }
 }
 

@@ -79,7 +79,8 @@ fn entries_of_other_workspaces_alone_are_no_proof() {
     // An entry of the account alone is of no workspace.
     log(None);
     check(0, "complete", None);
-    ["x", "y"].into_iter().for_each(|other| log(Some(other)));
+    log(Some("x"));
+    log(Some("y"));
     check(3, "unknown", Some("2 entries of Frame.io's audit log are of other workspaces"));
     log(Some(WORKSPACE));
     check(0, "complete", Some("2 entries of Frame.io's audit log are of other workspaces"));

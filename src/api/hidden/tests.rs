@@ -41,7 +41,7 @@ const FORMS: [fn(&str) -> String; 8] = [
     |text| form_urlencoded(text, b"*-._", "+"),
     |text| form_urlencoded(text, b"-_.!~*'()", "%20"),
     |text| json!(text).to_string(),
-    |text| text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect(),
+    |text| text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect::<Vec<_>>().concat(),
     |text| BASE64_STANDARD.encode(text),
 ];
 
@@ -103,9 +103,10 @@ fn server(text: String, gives_tokens: bool) -> String {
             let head = String::from_utf8_lossy(&head).to_lowercase();
             let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.split("\r\n").next()?.parse().ok());
             stream.read_exact(&mut vec![0; length.unwrap_or(0)]).expect("a body");
-            let (status, body) = match head.starts_with("post /token") && gives_tokens {
-                true => (200, json!({ "access_token": token() })),
-                false => (403, json!({ "detail": text })),
+            let (status, body) = if head.starts_with("post /token") && gives_tokens {
+                (200, json!({ "access_token": token() }))
+            } else {
+                (403, json!({ "detail": text }))
             };
             let body = body.to_string();
             let answer = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
@@ -123,7 +124,7 @@ fn refused(provider: &str, text: String) -> String {
     let (key, secret) = (SecretText::new(KEY), SecretText::new(SECRET));
     let keyed = KeyedApi { base_url: url.clone(), api_key: key.clone() };
     let time = UNIX_EPOCH + Duration::from_secs(1_541_423_681);
-    let mut api = |manners, secret: &SecretText| Api::new(client.clone(), &url, manners, std::slice::from_ref(secret), &wait);
+    let api = |manners, secret: &SecretText| Api::new(client.clone(), &url, manners, std::slice::from_ref(secret), &wait);
     let error: ApiError = match provider {
         "filespin" => filespin::reissue(&mut api(filespin::MANNERS, &key), &keyed, (time, time)).expect_err("refused"),
         "filesafety" => filesafety::scan(&mut api(filesafety::MANNERS, &key), &keyed, "scan").expect_err("refused"),

@@ -135,10 +135,10 @@ fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged) {
 fn strange(types: &BTreeMap<String, u64>, webhook: &str) -> Option<String> {
     let (names, counts): (Vec<&String>, Vec<u64>) = types.iter().filter(|(name, _)| could_be(name, webhook)).unzip();
     let count: u64 = counts.iter().sum();
-    let named =
+    let some =
         names.iter().take(NAMED).map(|name| name.chars().take(NAME_MAX).collect::<String>()).collect::<Vec<_>>().join(", ");
     let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
-    (count > 0).then(|| format!("{count} entries of types that Hookgate does not know: {named}{more}"))
+    (count > 0).then(|| format!("{count} entries of types that Hookgate does not know: {some}{more}"))
 }
 
 impl PublishedActivity {
