@@ -3,6 +3,7 @@
 use hookgate_stubs::{
     Fault, Reply,
     time::{Micros, SECOND, write},
+    uploadcare::PageOrder,
 };
 use serde_json::Value;
 
@@ -36,7 +37,8 @@ fn a_listing_in_another_order_is_never_complete() {
     let world = World::mock();
     let upload = |seconds| world.stub.books().uploadcare.upload(world.begin + seconds * SECOND);
     let check = |newest_first: bool, state: &str, known: u64| {
-        world.stub.books().uploadcare.newest_first = newest_first;
+        let order = if newest_first { PageOrder::NewestFirst } else { PageOrder::Documented };
+        world.stub.books().uploadcare.order = order;
         let code = if state == "complete" { 0 } else { 3 };
         let line = "uploadcare --types file.uploaded";
         assert_eq!(world.reconcile(line, code), [row("file.uploaded", state, known, known)], "{newest_first}");

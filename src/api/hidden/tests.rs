@@ -32,20 +32,21 @@ const FORMS: [fn(&str) -> String; 8] = [
     str::to_owned,
     |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string(),
     |text| {
-        utf8_percent_encode(text, NON_ALPHANUMERIC)
-            .to_string()
-            .to_lowercase()
-            .replace("eyjhbgcioijsuzi1nij9", "eyJhbGciOiJSUzI1NiJ9")
+        url_encoded(text, b"", "%20")
+            .replace("%2F", "%2f")
+            .replace("%2B", "%2b")
+            .replace("%5C", "%5c")
+            .replace("%C3%BC", "%c3%bc")
     },
     // What forms encode, and what encodeURIComponent leaves.
-    |text| form_urlencoded(text, b"*-._", "+"),
-    |text| form_urlencoded(text, b"-_.!~*'()", "%20"),
+    |text| url_encoded(text, b"*-._", "+"),
+    |text| url_encoded(text, b"-_.!~*'()", "%20"),
     |text| json!(text).to_string(),
     |text| text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect::<Vec<_>>().concat(),
     |text| BASE64_STANDARD.encode(text),
 ];
 
-fn form_urlencoded(text: &str, kept: &[u8], blank: &str) -> String {
+fn url_encoded(text: &str, kept: &[u8], blank: &str) -> String {
     let encode = |byte: u8| match byte {
         b' ' => blank.to_owned(),
         byte if byte.is_ascii_alphanumeric() || kept.contains(&byte) => char::from(byte).to_string(),
@@ -103,11 +104,9 @@ fn server(text: String, gives_tokens: bool) -> String {
             let head = String::from_utf8_lossy(&head).to_lowercase();
             let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.split("\r\n").next()?.parse().ok());
             stream.read_exact(&mut vec![0; length.unwrap_or(0)]).expect("a body");
-            let (status, body) = if head.starts_with("post /token") && gives_tokens {
-                (200, json!({ "access_token": token() }))
-            } else {
-                (403, json!({ "detail": text }))
-            };
+            let gives_one = gives_tokens && head.starts_with("post /token");
+            let (status, body) =
+                if gives_one { (200, json!({ "access_token": token() })) } else { (403, json!({ "detail": text })) };
             let body = body.to_string();
             let answer = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
             stream.write_all(answer.as_bytes()).expect("answered");

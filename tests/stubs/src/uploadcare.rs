@@ -34,6 +34,15 @@ pub struct File {
     pub infected: Option<Micros>,
 }
 
+/// The order of the files on a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageOrder {
+    /// The one that was asked for.
+    Documented,
+    /// The other way round.
+    NewestFirst,
+}
+
 /// A project.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that the API was seen to do, and any may come together")]
@@ -50,8 +59,8 @@ pub struct Project {
     pub next_repeats_all: bool,
     /// The host that `next` names instead of the project's own.
     pub next_host: Option<String>,
-    /// Whether each page is in the wrong order.
-    pub newest_first: bool,
+    /// The order of the files on each page.
+    pub order: PageOrder,
     /// Whether `next` leads to the same page for ever.
     pub stuck: bool,
     /// Whether `total` is 0 whatever there is, which was seen.
@@ -75,7 +84,7 @@ impl Default for Project {
             now: None,
             next_repeats_all: false,
             next_host: None,
-            newest_first: false,
+            order: PageOrder::Documented,
             stuck: false,
             total_is_zero: false,
             hidden_until: None,
@@ -191,7 +200,7 @@ impl Project {
         let more = offset + page.len() < total;
         let next = page.last().filter(|_| more || self.stuck).map(|last| self.next(request, host, limit, last.uploaded));
         let mut results: Vec<Value> = page.iter().map(|file| object(file, with_appdata(request))).collect();
-        if self.newest_first {
+        if self.order == PageOrder::NewestFirst {
             results.reverse();
         }
         // Both counts are of the project's files, whenever they were uploaded.
