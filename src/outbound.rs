@@ -10,7 +10,7 @@ use std::{
 
 pub use ureq::Proxy;
 use ureq::{
-    Agent, Body, Error, RequestBuilder, Timeout,
+    Agent, Body, Error, ProxyProtocol, RequestBuilder, Timeout,
     http::{HeaderMap, HeaderValue, Response, Uri, header},
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
 };
@@ -31,6 +31,7 @@ const IDLE_MAX: Duration = Duration::from_secs(4);
 #[derive(Clone)]
 pub struct Client {
     agent: Agent,
+    proxy: Option<Proxy>,
     comparison: Option<ClockComparison>,
 }
 
@@ -74,6 +75,23 @@ pub enum OutboundError {
     Unusable(String),
 }
 
+impl OutboundError {
+    /// Returns this error with the proxy that was asked, without a password.
+    fn through(self, proxy: &Proxy) -> Self {
+        let is_tls = proxy.protocol() == ProxyProtocol::Https;
+        let scheme = if is_tls { "https" } else { "http" };
+        let place = format!("through the proxy {scheme}://{}:{}", proxy.host(), proxy.port());
+        let add = |text: String| format!("{text}, {place}");
+        match self {
+            Self::Unconnected(text) => Self::Unconnected(add(text)),
+            Self::Unreachable(text) => Self::Unreachable(add(text)),
+            Self::Insecure(text) if is_tls => Self::Insecure(add(text) + ", whose own URL may have to begin with http://"),
+            Self::Insecure(text) => Self::Insecure(add(text)),
+            Self::Unusable(text) => Self::Unusable(add(text)),
+        }
+    }
+}
+
 impl Client {
     /// Returns a client whose requests take at most `timeout`, from the look-up of the name to the last byte of the answer. It trusts the
     /// `authorities`, as PEM, and without them the built-in ones. Fails if there is no certificate among them.
@@ -100,7 +118,7 @@ impl Client {
             .http_status_as_error(false)
             .tls_config(tls.build())
             // Only the configuration reads the environment, and credentials go only to the URLs that it names.
-            .proxy(proxy)
+            .proxy(proxy.clone())
             .max_redirects(0)
             // No compression is offered, and a compressed answer is refused: unpacked, it may be a thousand times as long as what came.
             .accept_encoding("")
@@ -110,7 +128,7 @@ impl Client {
             .max_idle_age(IDLE_MAX)
             .user_agent(concat!("hookgate/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self { agent: config.into(), comparison: None })
+        Ok(Self { agent: config.into(), proxy, comparison: None })
     }
 
     /// Returns this client as one that compares a clock with the `Date` of every answer.
@@ -126,8 +144,24 @@ impl Client {
         self.comparison.as_ref().map(lock).unwrap_or_default()
     }
 
-    /// Sends a request and reads the answer.
+    /// Sends a request and reads the answer. An error names the proxy, because it may be the proxy's.
     fn ask(
+        &self,
+        url: &str,
+        bytes_max: u64,
+        send: impl FnOnce() -> Result<Result<Response<Body>, Error>, OutboundError>,
+    ) -> Result<OutboundAnswer, OutboundError> {
+        self.ask_somebody(url, bytes_max, send).map_err(|error| {
+            let asked = url.parse::<Uri>().ok().and_then(|url| self.proxy.as_ref().filter(|proxy| !proxy.is_no_proxy(&url)));
+            match asked {
+                Some(proxy) => error.through(proxy),
+                None => error,
+            }
+        })
+    }
+
+    /// Sends a request to the host of the URL or to the proxy, and reads the answer.
+    fn ask_somebody(
         &self,
         url: &str,
         bytes_max: u64,

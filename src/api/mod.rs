@@ -6,15 +6,16 @@ pub mod filesafety;
 pub mod filespin;
 pub mod frameio;
 mod hidden;
+mod proxy;
 pub mod uploadcare;
 
 use std::time::{Duration, Instant};
 
-use self::hidden::Hidden;
+use self::{hidden::Hidden, proxy::proxy};
 use crate::{
     config::{Environment, Recover, SecretText},
     logged::printable,
-    outbound::{Client, OutboundAnswer, OutboundError, Proxy},
+    outbound::{Client, OutboundAnswer, OutboundError},
 };
 
 /// The largest answer that is read, in bytes.
@@ -350,31 +351,6 @@ pub fn client(recover: &Recover, environment: &Environment) -> Result<Client, St
 /// or the built-in ones.
 pub fn outward(environment: &Environment, timeout: Duration, authorities: Option<&[u8]>) -> Result<Client, String> {
     Client::through(proxy(environment)?, timeout, authorities)
-}
-
-fn proxy(environment: &Environment) -> Result<Option<Proxy>, String> {
-    let variable = |names: &[&'static str]| {
-        names.iter().find_map(|name| Some((*name, environment.get(name).map(str::trim).filter(|value| !value.is_empty())?)))
-    };
-    let Some((name, url)) = variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) else { return Ok(None) };
-    // The value may hold a password.
-    let unusable = |_| format!("the variable {name} is no URL of a proxy, such as http://proxy:3128");
-    let parsed = Proxy::new(url).map_err(unusable)?;
-    let mut builder = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
-    if let Some(user) = parsed.username() {
-        builder = builder.username(user);
-    }
-    if let Some(password) = parsed.password() {
-        builder = builder.password(password);
-    }
-    // The APIs of this machine are never asked through a proxy.
-    let spared = ["localhost", "127.0.0.1", "::1"].into_iter();
-    let spared =
-        spared.chain(variable(&["NO_PROXY", "no_proxy"]).into_iter().flat_map(|(_, hosts)| hosts.split(',').map(str::trim)));
-    for host in spared.filter(|host| !host.is_empty()) {
-        builder = builder.no_proxy(host);
-    }
-    builder.build().map(Some).map_err(unusable)
 }
 
 #[cfg(test)]

@@ -247,6 +247,19 @@ fn the_proxy_is_that_of_the_environment() {
     check(&[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", "example.com, .uploadcare.com")], api, None);
     check(&[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", "example.com")], api, Some("proxy:3128"));
     check(&[("HTTPS_PROXY", "http://proxy:3128")], "http://127.0.0.1:1", None);
+    check(&[("HTTPS_PROXY", "proxy:3128")], api, Some("proxy:3128"));
+    for (name, url, said) in [
+        ("HTTPS_PROXY", "socks5://user:hunter2@proxy:1080", "names a SOCKS proxy"),
+        ("ALL_PROXY", "SOCKS5H://proxy", "names a SOCKS proxy"),
+        ("https_proxy", "socks://proxy", "names a SOCKS proxy"),
+        ("HTTPS_PROXY", "hunter2", "is no URL of a proxy"),
+        ("HTTPS_PROXY", "ftp://hunter2:21", "is no URL of a proxy"),
+        ("HTTPS_PROXY", "://proxy:3128", "is no URL of a proxy"),
+        ("HTTPS_PROXY", "proxy:hunter2", "is no URL of a proxy"),
+    ] {
+        let error = proxy(&[(name, url)].into_iter().collect()).expect_err(url);
+        assert!(error.contains(&format!("the variable {name} {said}")) && !error.contains("hunter2"), "{error}");
+    }
     let error = proxy(&[("HTTPS_PROXY", "http://user:hunter2@")].into_iter().collect()).expect_err("no host");
     assert!(error.contains("HTTPS_PROXY") && !error.contains("hunter2"), "{error}");
 }
@@ -268,4 +281,29 @@ fn the_words_of_a_provider_are_found() {
         check(nothing, "");
     }
     check(&format!("\"{}\"", "x".repeat(1000)), &format!(": {}", "x".repeat(WORDS_MAX)));
+}
+
+#[test]
+fn an_error_names_the_proxy_that_was_asked() {
+    #[track_caller]
+    fn check(variables: &[(&str, &str)], url: &str, said: Option<&str>) {
+        let environment = variables.iter().copied().collect();
+        let client = outward(&environment, Duration::from_secs(30), None).expect("a client");
+        let wait = |_, _: &str| true;
+        let mut api = Api::new(client, url, Manners { attempts: 1, ..MANNERS }, &[], &wait);
+        let error = api.get("/", Headers::new).expect_err("nobody is there").to_string();
+        assert!(said.is_none_or(|said| error.contains(said)) && error.contains("proxy") == said.is_some(), "{error}");
+    }
+    let dead = ("HTTPS_PROXY", "http://user:secret@127.0.0.1:1");
+    check(&[dead], "https://api.example", Some("through the proxy http://127.0.0.1:1"));
+    // This machine is never asked through one.
+    check(&[dead], "http://127.0.0.1:1", None);
+    check(&[], "http://127.0.0.1:1", None);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let plain = format!("https://{}", listener.local_addr().expect("bound"));
+    // It answers what a port without TLS may answer.
+    let served = thread::spawn(move || listener.accept().expect("a request").0.write_all(answer(400, "", "").as_bytes()));
+    let said = format!("through the proxy {plain}, whose own URL may have to begin with http://");
+    check(&[("HTTPS_PROXY", &plain)], "https://api.example", Some(&said));
+    served.join().expect("served").expect("answered");
 }
