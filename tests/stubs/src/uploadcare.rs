@@ -45,7 +45,6 @@ pub enum PageOrder {
 
 /// A project.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one thing that the API was seen to do, and any may come together")]
 pub struct Project {
     /// The public key.
     pub public_key: String,
