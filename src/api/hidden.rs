@@ -13,10 +13,10 @@ const HIDDEN: char = '…';
 const BASE64_MIN: usize = 8;
 
 /// What must not appear in a message.
-pub(super) struct Hidden(Vec<Written>);
+pub(super) struct Hidden(Vec<SecretForms>);
 
 /// A text, as each of its characters may be written: as it is, or as one of the escapes, which are compared without regard to case.
-struct Written(Vec<(char, Vec<String>)>);
+struct SecretForms(Vec<(char, Vec<String>)>);
 
 impl Hidden {
     pub(super) fn new(secrets: &[SecretText]) -> Self {
@@ -32,8 +32,8 @@ impl Hidden {
         if secret.reveal().is_empty() {
             return;
         }
-        self.0.push(Written::of(secret.reveal()));
-        self.0.extend(base64(secret.reveal()).iter().map(|text| Written::of(text)));
+        self.0.push(SecretForms::of(secret.reveal()));
+        self.0.extend(base64(secret.reveal()).iter().map(|text| SecretForms::of(text)));
     }
 
     /// Returns the beginning of a text, at most so many characters of it, without any secret. A secret is never cut, because the part of it
@@ -50,7 +50,7 @@ impl Hidden {
     }
 }
 
-impl Written {
+impl SecretForms {
     fn of(text: &str) -> Self {
         Self(text.chars().map(|c| (c, escapes(c))).collect())
     }

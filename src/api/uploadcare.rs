@@ -64,7 +64,7 @@ pub fn files(
     visit: &mut dyn FnMut(&str) -> Result<bool, ApiError>,
 ) -> Result<Option<String>, ApiError> {
     let (mut after, mut offset, mut first_of_last) = (just_before(from), 0, String::new());
-    let mut order = Order::default();
+    let mut order = ListingOrder::default();
     loop {
         let path = listing(removed, after, offset);
         let answer = api.get(&path, || headers(access, ("GET", &path), b"", now()))?;
@@ -107,14 +107,14 @@ pub fn files(
 
 /// The order of a listing.
 #[derive(Default)]
-struct Order {
+struct ListingOrder {
     /// The latest time of upload so far.
     latest: Option<SystemTime>,
     /// Whether a file was uploaded before one that is listed before it.
     broken: bool,
 }
 
-impl Order {
+impl ListingOrder {
     fn take(&mut self, file: &str) {
         // A file without a time says nothing of the order.
         let Ok(history) = FileHistory::of(file) else { return };
