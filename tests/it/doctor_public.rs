@@ -214,6 +214,7 @@ fn a_hostile_server_shows_nothing_and_breaks_nothing() {
         "hookgate.toml",
         "[kafka]\nbrokers = [\"127.0.0.1:1\"]\n[endpoints.frameio]\nprovider = \"frameio\"\nsecrets = [\"file:frameio\"]\n",
     );
+    without_kafka(&folder);
     let check = |area: &str, part: &str, script: Script| {
         let hostile = Hostile::start(trap.local_addr().unwrap(), script);
         let host = format!("http://{}", hostile.address);
