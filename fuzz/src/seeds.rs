@@ -75,7 +75,8 @@ fn heads() -> Vec<Vec<u8>> {
         let heads = match &provider.credential {
             CredentialSource::UrlToken => {
                 let signed = format!("/webhooks/a?signed=v1.1790000000.dXBsXzQ1Ng.{}", "5a".repeat(32));
-                ["/webhooks/a?x=1&token=to%6ben".to_owned(), "https://hooks.example/webhooks/a/to%2Fken?x".to_owned(), signed].to_vec()
+                ["/webhooks/a?x=1&token=to%6ben".to_owned(), "https://hooks.example/webhooks/a/to%2Fken?x".to_owned(), signed]
+                    .to_vec()
             }
             CredentialSource::Hmac(scheme) => {
                 let lines = scheme.headers.iter().zip(forged(scheme)).map(|(name, value)| format!("\n{name}: {value}"));
