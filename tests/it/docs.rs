@@ -75,7 +75,8 @@ fn documented_configurations_are_accepted() {
 
     let deployed = parse(&document("deploy/hookgate.toml"), &[("KAFKA_PASSWORD", "p")]);
     let providers: BTreeSet<&str> = deployed.endpoints.iter().map(|endpoint| endpoint.provider.name).collect();
-    assert_eq!(providers.len(), provider::ALL.len());
+    let all = provider::ALL.iter().map(|provider| provider.name).collect();
+    assert_eq!(providers, all, "deploy/hookgate.toml has an endpoint of each provider");
 
     let map = block(chapter(&document("docs/configuration.md"), "topics.map"), "toml").to_owned();
     parse(&format!("{map}\n{}", block(&readme, "toml")), &secrets);
