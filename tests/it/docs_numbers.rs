@@ -194,4 +194,7 @@ fn defaults_that_are_repeated_are_those_of_the_code() {
     let partitions: usize = default("topics.partitions").parse().unwrap();
     let each = format!("{partitions} for each of up to {topics} topics are {}", partitions * topics);
     assert!(document("docs/kafka.md").contains(&each), "docs/kafka.md does not say {each:?}");
+    // A topic for each provider, and the quarantine.
+    let few = format!("one topic per provider makes that {}.", partitions * (provider::ALL.len() + 1));
+    assert!(document("docs/kafka.md").contains(&few), "docs/kafka.md does not say {few:?}");
 }
