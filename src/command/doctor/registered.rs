@@ -38,14 +38,21 @@ pub(super) fn look(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>)
                 let found = registered(&asking, access, provider, &Wanted(&patient.arguments.events), false);
                 asked(patient, provider, found, asking.not_repeated())?
             }
-            None => {
-                let remedy = format!("give them in [recover.{}] (docs/configuration.md)", provider.name);
-                DoctorLine::not_tried(SUBSCRIPTIONS, "there are no credentials for its API", remedy)
-            }
+            None => not_asked(provider),
         };
         report.add(line.of(provider.name))?;
     }
     Ok(Some(client))
+}
+
+/// Says why a provider is not asked: there are no credentials for its API, or Hookgate knows none.
+fn not_asked(provider: &Provider) -> DoctorLine {
+    if provider.recovered.is_none() {
+        let remedy = format!("look at {} itself whether the webhook is on", provider.title);
+        return DoctorLine::not_tried(SUBSCRIPTIONS, "Hookgate knows no API of it", remedy);
+    }
+    let remedy = format!("give them in [recover.{}] (docs/configuration.md)", provider.name);
+    DoctorLine::not_tried(SUBSCRIPTIONS, "there are no credentials for its API", remedy)
 }
 
 fn asked(
@@ -83,4 +90,23 @@ fn counted(registered: &Registered, command: String) -> DoctorLine {
     }
     let text = format!("{off} off, {refused} that are refused, {missing} missing{elsewhere}");
     DoctorLine::bad(SUBSCRIPTIONS, text, command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::uploadcare;
+
+    #[test]
+    fn a_table_is_named_only_where_there_is_one() {
+        #[track_caller]
+        fn check(provider: &Provider, text: &str, remedy: &str) {
+            let line = not_asked(provider);
+            assert_eq!((&*line.texts.concat(), &*line.remedies.concat()), (text, remedy));
+        }
+        let remedy = "give them in [recover.uploadcare] (docs/configuration.md)";
+        check(&uploadcare::PROVIDER, "not tried: there are no credentials for its API", remedy);
+        let without = Provider { name: "acme", title: "Acme", recovered: None, ..uploadcare::PROVIDER };
+        check(&without, "not tried: Hookgate knows no API of it", "look at Acme itself whether the webhook is on");
+    }
 }
