@@ -50,8 +50,8 @@ pub static PROVIDER: Provider = Provider {
         headers: &["x-frameio-signature", "x-frameio-request-timestamp"],
         around_timestamp: Some(("v0:", ":")),
     }),
-    // The event types of V4's subscription API, and the kind of the custom actions.
     takes_signed_urls: false,
+    // The event types of V4's subscription API, and the kind of the custom actions.
     types: &[
         event_type("file.created", "A file was made; its upload is not finished yet."),
         event_type("file.deleted", "A file was deleted."),
