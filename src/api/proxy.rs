@@ -9,7 +9,7 @@ pub(super) fn proxy(environment: &Environment) -> Result<Option<Proxy>, String> 
     };
     let Some((name, url)) = variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) else { return Ok(None) };
     // The value may hold a password.
-    let unusable = |()| format!("the variable {name} is no URL of a proxy, such as http://proxy:3128");
+    let unusable = || format!("the variable {name} is no URL of a proxy, such as http://proxy:3128");
     match url.split_once("://") {
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") => {}
         Some((scheme, _)) if scheme.to_ascii_lowercase().starts_with("socks") => {
@@ -19,9 +19,9 @@ pub(super) fn proxy(environment: &Environment) -> Result<Option<Proxy>, String> 
         }
         // Without a scheme, a word alone may be anything.
         None if url.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {}
-        _ => return Err(unusable(())),
+        _ => return Err(unusable()),
     }
-    let parsed = Proxy::new(url).map_err(|_| unusable(()))?;
+    let parsed = Proxy::new(url).map_err(|_| unusable())?;
     let mut builder = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
     if let Some(user) = parsed.username() {
         builder = builder.username(user);
@@ -36,5 +36,5 @@ pub(super) fn proxy(environment: &Environment) -> Result<Option<Proxy>, String> 
     for host in spared.filter(|host| !host.is_empty()) {
         builder = builder.no_proxy(host);
     }
-    builder.build().map(Some).map_err(|_| unusable(()))
+    builder.build().map(Some).map_err(|_| unusable())
 }
