@@ -21,34 +21,10 @@ pub struct ReconciledProvider<'a> {
 
 /// Returns the file. A provider that could not be compared now keeps its lines of `before`, the file of an earlier run, with the old time: an
 /// alert on what is missing must not end because nobody could look.
-pub fn reconciled(providers: &[ReconciledProvider<'_>], before: &str, now: SystemTime) -> String {
-    let [missing, unknown, time, failed] = RECONCILED.map(|(name, _)| name);
-    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut text = String::new();
-    for (name, help) in RECONCILED {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-        for ReconciledProvider { name: provider, types } in providers {
-            match types {
-                _ if name == failed => {
-                    let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {}", u64::from(types.is_none()));
-                }
-                Some(_) if name == time => {
-                    let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {seconds}");
-                }
-                Some(types) => {
-                    for (event_type, number, open) in types {
-                        let value = if name == missing { *number } else { u64::from(*open) };
-                        debug_assert!(name == missing || name == unknown, "{name} has a value for each type");
-                        let _ = writeln!(text, "{name}{{provider=\"{provider}\",type=\"{event_type}\"}} {value}");
-                    }
-                }
-                None => {
-                    keep(&mut text, before, (name, provider), "type");
-                }
-            }
-        }
-    }
-    text
+pub fn reconciled<'a>(providers: &[ReconciledProvider<'a>], before: &str, now: SystemTime) -> String {
+    let values = |(name, number, open): &(_, u64, bool)| (*name, vec![*number, u64::from(*open)]);
+    let rows = |it: &ReconciledProvider<'a>| (it.name, it.types.as_ref().map(|types| types.iter().map(values).collect()));
+    file(&RECONCILED, "type", &providers.iter().map(rows).collect::<Vec<_>>(), before, now)
 }
 
 /// The metrics of `hookgate subscriptions`: name, and help.
@@ -74,26 +50,36 @@ pub struct SubscribedProvider<'a> {
 }
 
 /// Returns the file. A provider that could not be read now keeps its lines of `before`, as [`reconciled`] does.
-pub fn subscribed(providers: &[SubscribedProvider<'_>], before: &str, now: SystemTime) -> String {
-    let [.., (time, _), (failed, _)] = SUBSCRIBED;
+pub fn subscribed<'a>(providers: &[SubscribedProvider<'a>], before: &str, now: SystemTime) -> String {
+    let values = |(name, counts): &(_, [usize; 3])| (*name, counts.iter().map(|count| *count as u64).collect());
+    let rows = |it: &SubscribedProvider<'a>| (it.name, it.endpoints.as_ref().map(|all| all.iter().map(values).collect()));
+    file(&SUBSCRIBED, "endpoint", &providers.iter().map(rows).collect::<Vec<_>>(), before, now)
+}
+
+/// What is known of a provider: its name, and for each value of the label one number for each metric. None if it could not be asked.
+type ProviderRows<'a> = (&'a str, Option<Vec<(&'a str, Vec<u64>)>>);
+
+/// Returns the file. The last two metrics are when a provider was last asked, and whether that has failed now; the others have the label.
+fn file(metrics: &[(&str, &str)], label: &str, providers: &[ProviderRows<'_>], before: &str, now: SystemTime) -> String {
+    let (time, failed) = (metrics.len() - 2, metrics.len() - 1);
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut text = String::new();
-    for (place, (name, help)) in SUBSCRIBED.into_iter().enumerate() {
+    for (place, (name, help)) in metrics.iter().enumerate() {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-        for SubscribedProvider { name: provider, endpoints } in providers {
-            match endpoints {
-                _ if name == failed => {
-                    let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {}", u64::from(endpoints.is_none()));
+        for (provider, rows) in providers {
+            match rows {
+                _ if place == failed => {
+                    let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {}", u64::from(rows.is_none()));
                 }
-                Some(_) if name == time => {
+                Some(_) if place == time => {
                     let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {seconds}");
                 }
-                Some(endpoints) => {
-                    for (endpoint, counts) in endpoints {
-                        let _ = writeln!(text, "{name}{{provider=\"{provider}\",endpoint=\"{endpoint}\"}} {}", counts[place]);
+                Some(rows) => {
+                    for (row, numbers) in rows {
+                        let _ = writeln!(text, "{name}{{provider=\"{provider}\",{label}=\"{row}\"}} {}", numbers[place]);
                     }
                 }
-                None => keep(&mut text, before, (name, provider), "endpoint"),
+                None => keep(&mut text, before, (name, provider), label),
             }
         }
     }
