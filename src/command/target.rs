@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{ConfigSource, Failure};
 use crate::{
-    config::{EndpointConfig, Environment, Needs, SecretRing, SecretSource, suggestion},
+    config::{EndpointConfig, Environment, Needs, SecretRing, SecretSource, SecretText, suggestion},
     provider::{self, Provider},
     signed_url::SignedUrls,
 };
@@ -89,6 +89,13 @@ pub(super) fn configured<'a>(endpoints: &'a [EndpointConfig], name: &str) -> Res
             .map_or_else(|| format!("there are {}", names.join(", ")), |close| format!("did you mean {close}?"));
         Failure::Usage(format!("{name}: no such endpoint; {hint}"))
     })
+}
+
+/// Returns the secret that an endpoint names first, as text.
+pub(super) fn first_secret(endpoint: &EndpointConfig, environment: &Environment) -> Result<SecretText, Failure> {
+    let source = endpoint.secrets.first();
+    let read = source.map_or(Err("has no secret".into()), |source| source.first()?.text(environment));
+    read.map_err(|why| Failure::Failed(format!("[endpoints.{}] secrets: {why}", endpoint.name)))
 }
 
 /// Finds only the target's provider, which needs no secret.

@@ -11,7 +11,7 @@ use clap::{ArgGroup, Args, builder::PossibleValuesParser};
 use super::{CommandResult, ConfigSource, Failure, list_file, subscriptions::public_host, target};
 use crate::{
     clock,
-    config::{EndpointConfig, Environment, Needs, units::parse_duration},
+    config::{Environment, Needs, units::parse_duration},
     event::timestamp,
     provider,
     signature::{Secret, sign_url},
@@ -83,7 +83,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     if endpoint.provider.name != arguments.provider {
         return Err(Failure::Usage(format!("{} is of {}, not of {}", endpoint.name, endpoint.provider.name, arguments.provider)));
     }
-    let secret = first_secret(endpoint, environment)?;
+    let text = target::first_secret(endpoint, environment)?;
+    let secret = Secret::new(text.reveal().as_bytes())
+        .ok_or_else(|| Failure::Failed(format!("[endpoints.{}] secrets: is empty", endpoint.name)))?;
     let now = u64::try_from(timestamp(clock::system()).seconds).unwrap_or_default();
     // The URL is accepted for at least as long as was asked for.
     let expires = arguments.expires.map(|lifetime| now + lifetime.as_secs() + u64::from(lifetime.subsec_nanos() > 0));
@@ -94,14 +96,6 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     }
     out.flush()?;
     Ok(true)
-}
-
-/// Returns the secret that the endpoint names first.
-fn first_secret(endpoint: &EndpointConfig, environment: &Environment) -> Result<Secret, Failure> {
-    let source = endpoint.secrets.first().ok_or_else(|| "has no secret".to_owned());
-    let read = source.and_then(|source| source.first()?.text(environment));
-    let secret = read.and_then(|text| Secret::new(text.reveal().as_bytes()).ok_or_else(|| "is empty".into()));
-    secret.map_err(|why| Failure::Failed(format!("[endpoints.{}] secrets: {why}", endpoint.name)))
 }
 
 /// Returns the references to sign, all of them or an error.

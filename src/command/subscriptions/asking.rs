@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     api::{self, Api, Manners, frameio},
-    command::{EXIT_FAILED, Failure, missing, tail::watch},
+    command::{EXIT_FAILED, Failure, missing, tail::watch, target},
     config::{Config, EndpointConfig, Environment, SecretRing, SecretText, recover::FrameioApi},
     http::registered_url,
     outbound::Client,
@@ -113,9 +113,7 @@ impl<'a> Asking<'a> {
 
     /// Returns the secret that an endpoint names first, as text.
     pub(in crate::command) fn first_secret(&self, endpoint: &EndpointConfig) -> Result<SecretText, Failure> {
-        let source = endpoint.secrets.first();
-        let read = source.map_or(Err("has no secret".into()), |source| source.first()?.text(self.environment));
-        read.map_err(|why| Failure::Failed(format!("[endpoints.{}] secrets: {why}", endpoint.name)))
+        target::first_secret(endpoint, self.environment)
     }
 }
 
