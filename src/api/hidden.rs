@@ -13,13 +13,14 @@ const HIDDEN: char = '…';
 const BASE64_MIN: usize = 8;
 
 /// What must not appear in a message.
-pub(super) struct Hidden(Vec<SecretForms>);
+pub struct Hidden(Vec<SecretForms>);
 
 /// A text, as each of its characters may be written: as it is, or as one of the escapes, which are compared without regard to case.
 struct SecretForms(Vec<(char, Vec<String>)>);
 
 impl Hidden {
-    pub(super) fn new(secrets: &[SecretText]) -> Self {
+    /// Returns what hides these secrets.
+    pub fn new(secrets: &[SecretText]) -> Self {
         let mut hidden = Self(Vec::new());
         for secret in secrets {
             hidden.add(secret);
@@ -28,7 +29,7 @@ impl Hidden {
     }
 
     /// Hides a further secret from now on.
-    pub(super) fn add(&mut self, secret: &SecretText) {
+    pub fn add(&mut self, secret: &SecretText) {
         if secret.reveal().is_empty() {
             return;
         }
@@ -38,7 +39,7 @@ impl Hidden {
 
     /// Returns the beginning of a text, at most so many characters of it, without any secret. A secret is never cut, because the part of it
     /// that is left would not be recognized.
-    pub(super) fn hide(&self, text: &str, characters_max: usize) -> String {
+    pub fn hide(&self, text: &str, characters_max: usize) -> String {
         let (mut shown, mut rest) = (String::new(), text);
         for _ in 0..characters_max {
             let Some(first) = rest.chars().next() else { break };

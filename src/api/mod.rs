@@ -11,7 +11,8 @@ pub mod uploadcare;
 
 use std::time::{Duration, Instant};
 
-use self::{hidden::Hidden, proxy::proxy};
+pub use self::hidden::Hidden;
+use self::proxy::proxy;
 use crate::{
     config::{Environment, Recover, SecretText},
     logged::printable,

@@ -34,6 +34,27 @@ pub(super) fn counted(number: u64, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
+/// Prints a text in lines of at most so many characters. The first line and those after it begin with these texts. A command stays on one
+/// line, to be copied.
+pub(super) fn wrapped(out: &mut impl Write, width: usize, (first, next): (&str, &str), text: &str) -> io::Result<()> {
+    let mut line = first.to_owned();
+    let mut is_empty = true;
+    for word in text.split(' ') {
+        let fits = line.chars().count() + 1 + word.chars().count() <= width;
+        if !is_empty && !fits && !text.starts_with("hookgate ") {
+            writeln!(out, "{}", line.trim_end())?;
+            next.clone_into(&mut line);
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line += word;
+        is_empty = false;
+    }
+    writeln!(out, "{}", line.trim_end())
+}
+
 /// Standard output of a command that must come to its end also where nothing can be printed any more. Each line is written at once: a run may take
 /// hours.
 pub(super) struct Printout {

@@ -120,7 +120,7 @@ fn public_client(patient: &Patient<'_>) -> Result<Client, Failure> {
 fn conceal(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>) {
     for source in patient.config.iter().flat_map(|config| &config.endpoints).flat_map(|endpoint| &endpoint.secrets) {
         if let Ok(secret) = source.first().and_then(|source| source.text(patient.environment)) {
-            report.conceal(secret.reveal());
+            report.conceal(&secret);
         }
     }
     let Some(config) = patient.load(Needs::Recovery(None)).or_else(|| patient.load(Needs::Subscriptions(None))) else { return };
@@ -131,7 +131,7 @@ fn conceal(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>) {
         FrameioLogin::Client { secret, .. } => secret,
     });
     let uploadcare = recover.uploadcare.as_ref().map(|access| &access.secret_key);
-    keyed.chain(frameio).chain(uploadcare).for_each(|secret| report.conceal(secret.reveal()));
+    keyed.chain(frameio).chain(uploadcare).for_each(|secret| report.conceal(secret));
 }
 
 #[cfg(test)]

@@ -1,14 +1,10 @@
 //! The report of `hookgate doctor`: a line for each thing that was looked at, with the remedy, and no secret in it.
 
-use std::{
-    collections::BTreeSet,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::logged::printable;
+use crate::{api::Hidden, command::output::wrapped, config::SecretText, logged::printable};
 
 /// The longest line of a text, in characters.
 const LINE: usize = 79;
@@ -104,20 +100,19 @@ impl DoctorLine {
 pub(super) struct DoctorReport<W> {
     out: W,
     json: bool,
-    secrets: BTreeSet<String>,
+    hidden: Hidden,
     lines: Vec<DoctorLine>,
 }
 
 impl<W: Write> DoctorReport<W> {
     pub(super) fn new(out: W, json: bool) -> Self {
-        Self { out, json, secrets: BTreeSet::new(), lines: Vec::new() }
+        Self { out, json, hidden: Hidden::new(&[]), lines: Vec::new() }
     }
 
-    /// Adds a secret that no line may show, also percent-encoded.
-    pub(super) fn conceal(&mut self, secret: &str) {
-        if secret.len() >= SECRET_MIN {
-            self.secrets.insert(secret.to_owned());
-            self.secrets.insert(utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
+    /// Adds a secret that no line may show, however it is written.
+    pub(super) fn conceal(&mut self, secret: &SecretText) {
+        if secret.reveal().len() >= SECRET_MIN {
+            self.hidden.add(secret);
         }
     }
 
@@ -135,11 +130,7 @@ impl<W: Write> DoctorReport<W> {
     }
 
     fn shown(&self, text: &str) -> String {
-        // The longest first: one secret may be the beginning of another one.
-        let mut secrets: Vec<&String> = self.secrets.iter().collect();
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        let concealed = secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "…"));
-        let text = printable(&concealed);
+        let text = printable(&self.hidden.hide(text, usize::MAX));
         if text.chars().count() <= TEXT_MAX { text } else { text.chars().take(TEXT_MAX).chain(['…']).collect() }
     }
 
@@ -169,30 +160,10 @@ fn print(out: &mut impl Write, line: &DoctorLine) -> io::Result<()> {
     let subject = line.subject.as_ref().map_or_else(String::new, |subject| format!(" {subject}"));
     for (index, text) in line.texts.iter().enumerate() {
         let first = format!("{} {}{subject}: ", line.state.mark(), line.area);
-        wrapped(out, if index == 0 { &first } else { "  " }, "  ", text)?;
+        wrapped(out, LINE, (if index == 0 { &first } else { "  " }, "  "), text)?;
     }
-    line.remedies.iter().try_for_each(|remedy| wrapped(out, "  → ", "    ", remedy))?;
+    line.remedies.iter().try_for_each(|remedy| wrapped(out, LINE, ("  → ", "    "), remedy))?;
     out.flush()
-}
-
-/// Prints a text in lines that a terminal of 80 columns has room for. A command stays on one line, to be copied.
-fn wrapped(out: &mut impl Write, first: &str, next: &str, text: &str) -> io::Result<()> {
-    let mut line = first.to_owned();
-    let mut is_empty = true;
-    for word in text.split(' ') {
-        let fits = line.chars().count() + 1 + word.chars().count() <= LINE;
-        if !is_empty && !fits && !text.starts_with("hookgate ") {
-            writeln!(out, "{}", line.trim_end())?;
-            next.clone_into(&mut line);
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line += word;
-        is_empty = false;
-    }
-    writeln!(out, "{}", line.trim_end())
 }
 
 #[cfg(test)]
@@ -202,8 +173,8 @@ mod tests {
     fn shown(json: bool, lines: &[DoctorLine]) -> (String, bool) {
         let mut out = Vec::new();
         let mut report = DoctorReport::new(&mut out, json);
-        report.conceal("a-secret/of some length");
-        report.conceal("a-secret");
+        report.conceal(&SecretText::new("a-secret/of some length"));
+        report.conceal(&SecretText::new("a-secret"));
         for line in lines {
             report.add(line.clone()).expect("written");
         }

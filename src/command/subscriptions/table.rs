@@ -5,13 +5,16 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use super::registration::{Registered, Registration};
-use crate::{command::output::ReportFormat, logged::printable};
+use crate::{
+    command::output::{ReportFormat, wrapped},
+    logged::printable,
+};
 
 /// The widths of the columns before the last.
 const WIDTHS: [usize; 5] = [10, 10, 21, 6, 7];
 const TITLES: [&str; 6] = ["PROVIDER", "ID", "EVENTS", "STATE", "SIGNED", "ENDPOINT"];
 /// The longest line of a note, in characters.
-const LINE: usize = 76;
+const LINE: usize = 80;
 /// How many hosts are named, and how much of each is shown, in characters.
 const HOSTS: usize = 3;
 const HOST: usize = 50;
@@ -34,14 +37,14 @@ pub(super) fn show(out: &mut impl Write, format: ReportFormat, registered: &Regi
         ReportFormat::Pretty => {
             for row in &registered.rows {
                 line(out, &cells(provider, row))?;
-                row.notes.iter().try_for_each(|note| wrapped(out, note))?;
+                row.notes.iter().try_for_each(|note| noted(out, note))?;
             }
             let mut notes = registered.notes.clone();
             if registered.elsewhere > 0 {
                 let more = if registered.hosts.len() > HOSTS { ", …" } else { "" };
                 notes.push(format!("{} not ours: {}{more}", registered.elsewhere, hosts.join(", ")));
             }
-            notes.iter().try_for_each(|note| wrapped(out, &format!("{provider}: {note}")))?;
+            notes.iter().try_for_each(|note| noted(out, &format!("{provider}: {note}")))?;
         }
         ReportFormat::Json => {
             for row in &registered.rows {
@@ -80,24 +83,9 @@ fn line(out: &mut impl Write, cells: &[String; 6]) -> io::Result<()> {
     writeln!(out, "{}", padded.collect::<Vec<_>>().join("  "))
 }
 
-/// Prints a note below a row, in lines that a terminal of 80 columns has room for. A command stays on one line, to be copied.
-fn wrapped(out: &mut impl Write, note: &str) -> io::Result<()> {
-    let note = printable(note);
-    if note.starts_with("hookgate ") {
-        return writeln!(out, "    {note}");
-    }
-    let mut text = String::new();
-    for word in note.split(' ') {
-        if !text.is_empty() && text.chars().count() + 1 + word.chars().count() > LINE {
-            writeln!(out, "    {text}")?;
-            text.clear();
-        }
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text += word;
-    }
-    writeln!(out, "    {text}")
+/// Prints a note below a row.
+fn noted(out: &mut impl Write, note: &str) -> io::Result<()> {
+    wrapped(out, LINE, ("    ", "    "), &printable(note))
 }
 
 /// Returns text from outside for a terminal, at most so many characters of it.
