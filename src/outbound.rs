@@ -325,6 +325,10 @@ fn fault(error: Error) -> OutboundError {
             OutboundError::Unusable(format!("the head of its answer is longer than {HEAD_BYTES_MAX} bytes"))
         }
         Error::BodyExceedsLimit(limit) => OutboundError::Unusable(format!("its answer is longer than {limit} bytes")),
+        Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+            OutboundError::Unconnected("it cannot be connected to in time".into())
+        }
+        Error::Timeout(_) => OutboundError::Unreachable("no whole answer has come in time".into()),
         other => match insecure(&other.to_string()) {
             Some(why) => OutboundError::Insecure(format!("{why} ({other})")),
             None if is_before_the_request(&other) => OutboundError::Unconnected(other.to_string()),

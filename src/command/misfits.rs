@@ -14,6 +14,9 @@ use crate::{
 
 pub(super) use super::faults::misfits;
 
+/// How many missing topics a finding names: what to do must not be lost among fifty names.
+const NAMED_MAX: usize = 10;
+
 /// Returns the findings on topics that are missing or not visible. It asks the cluster whether it would create them. The answer shows which
 /// are hidden and which this client may not create.
 pub(super) fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> Vec<String> {
@@ -26,7 +29,10 @@ pub(super) fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> 
     } else {
         "create them with `hookgate topics --apply`, or grant Describe on them"
     };
-    let mut findings = vec![format!("{} topics are missing or not visible: {}; {fix}", missing.len(), missing.join(" "))];
+    let more = missing.len().saturating_sub(NAMED_MAX);
+    let more = if more > 0 { format!(" and {more} more, which `hookgate topics` lists") } else { String::new() };
+    let named = missing.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(" ");
+    let mut findings = vec![format!("{} topics are missing or not visible: {named}{more}; {fix}", missing.len())];
     let answers = match admin::may_create(config, &missing) {
         Ok(answers) => answers,
         Err(error) => {

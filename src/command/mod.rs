@@ -39,12 +39,16 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
+use self::output::shell_word;
 use crate::{
     config::{self, Config, Environment, Needs},
     kafka::CLIENT_LIBRARY,
     logged::printable,
     provider,
 };
+
+/// Where the configuration is, if no flag says it.
+const DEFAULT_FILE: &str = "hookgate.toml";
 
 /// The configuration cannot be used.
 const EXIT_CONFIGURATION: u8 = 64;
@@ -227,7 +231,7 @@ fn usable_brokers(kafka: &config::Kafka) -> Result<config::Kafka, Failure> {
 #[derive(Debug, Args)]
 struct ConfigSource {
     /// The configuration file.
-    #[arg(long, value_name = "FILE", default_value = "hookgate.toml")]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
     config: PathBuf,
     /// Kafka's bootstrap servers, over the configuration's.
     #[arg(long, value_name = "HOST:PORT,…")]
@@ -252,6 +256,14 @@ impl ConfigSource {
 
     fn exists(&self) -> bool {
         Path::new(&self.config).exists()
+    }
+
+    /// Returns a command of this program for a person to copy, with the same configuration file.
+    fn command(&self, words: &str) -> String {
+        if self.config == Path::new(DEFAULT_FILE) {
+            return format!("hookgate {words}");
+        }
+        format!("hookgate {words} --config {}", shell_word(&self.config.display().to_string()))
     }
 }
 

@@ -55,6 +55,17 @@ pub(super) fn wrapped(out: &mut impl Write, width: usize, (first, next): (&str, 
     writeln!(out, "{}", line.trim_end())
 }
 
+/// Quotes a word for a POSIX shell.
+pub(super) fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Returns a word for a POSIX shell, quoted only where that is needed.
+pub(super) fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '+' | '@' | ':' | ',');
+    if text.chars().all(plain) { text.to_owned() } else { quote(text) }
+}
+
 /// Standard output of a command that must come to its end also where nothing can be printed any more. Each line is written at once: a run may take
 /// hours.
 pub(super) struct Printout {

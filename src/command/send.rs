@@ -12,7 +12,7 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use super::{CommandResult, ConfigSource, Failure, target};
+use super::{CommandResult, ConfigSource, Failure, output::quote, target};
 use crate::{
     clock,
     config::{EndpointConfig, Environment, suggestion},
@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         (None, None) => return Err(Failure::Usage(no_type(provider))),
     };
     let source = target.endpoint.secrets.first().ok_or_else(|| "the endpoint has no secret".to_owned())?;
-    let text = source.first()?.text(environment)?;
+    let text = source.newest()?.text(environment)?;
     let url = match &arguments.url {
         Some(url) => url.clone(),
         None => format!("http://{}/webhooks/{}", local(target.listen), target.endpoint.name),
@@ -217,9 +217,4 @@ impl Request {
         let body = quote(&body);
         format!("curl -sS {} -H {} --data-binary {body}", quote(&self.url), headers.join(" -H "))
     }
-}
-
-/// Quotes a word for a POSIX shell.
-pub(super) fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

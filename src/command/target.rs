@@ -91,11 +91,17 @@ pub(super) fn configured<'a>(endpoints: &'a [EndpointConfig], name: &str) -> Res
     })
 }
 
-/// Returns the secret that an endpoint names first, as text.
-pub(super) fn first_secret(endpoint: &EndpointConfig, environment: &Environment) -> Result<SecretText, Failure> {
+/// Returns the secret that new URLs and subscriptions of an endpoint have, as text: that of the source which the endpoint names first.
+pub(super) fn newest_secret(endpoint: &EndpointConfig, environment: &Environment) -> Result<SecretText, Failure> {
     let source = endpoint.secrets.first();
-    let read = source.map_or(Err("has no secret".into()), |source| source.first()?.text(environment));
+    let read = source.map_or(Err("has no secret".into()), |source| source.newest()?.text(environment));
     read.map_err(|why| Failure::Failed(format!("[endpoints.{}] secrets: {why}", endpoint.name)))
+}
+
+/// Returns all secrets of an endpoint that can be read, as text: what a command shows must have none of them in it.
+pub(super) fn readable_secrets(endpoint: &EndpointConfig, environment: &Environment) -> Vec<SecretText> {
+    let sources = endpoint.secrets.iter().filter_map(|source| source.each().ok()).flatten();
+    sources.filter_map(|source| source.text(environment).ok()).collect()
 }
 
 /// Finds only the target's provider, which needs no secret.

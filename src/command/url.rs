@@ -8,10 +8,10 @@ use std::{
 
 use clap::{ArgGroup, Args, builder::PossibleValuesParser};
 
-use super::{CommandResult, ConfigSource, Failure, list_file, subscriptions::public_host, target};
+use super::{CommandResult, ConfigSource, Failure, list_file, note, subscriptions::public_host, target};
 use crate::{
     clock,
-    config::{Environment, Needs, units::parse_duration},
+    config::{Environment, Needs, SecretSource, units::parse_duration},
     event::timestamp,
     provider,
     signature::{Secret, sign_url},
@@ -25,7 +25,7 @@ const EXPIRES_DAYS_MAX: u64 = 36_500;
 
 /// Make signed URLs: one for each reference of yours, to pass with a scan.
 ///
-/// Each URL carries a reference, and a signature with the first secret of the endpoint. The event that comes in on it has the reference in
+/// Each URL carries a reference, and a signature with the first secret of the endpoint; where that is a folder, with its last file by name. The event that comes in on it has the reference in
 /// `proof.reference`. Nothing is stored, and nothing is asked. The URLs are secrets: everybody who knows one can send events with its
 /// reference.
 #[derive(Debug, Args)]
@@ -83,7 +83,10 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     if endpoint.provider.name != arguments.provider {
         return Err(Failure::Usage(format!("{} is of {}, not of {}", endpoint.name, endpoint.provider.name, arguments.provider)));
     }
-    let text = target::first_secret(endpoint, environment)?;
+    let text = target::newest_secret(endpoint, environment)?;
+    if let Some(SecretSource::Folder(_)) = endpoint.secrets.first() {
+        note(&format!("signed with {}", text.source()));
+    }
     let secret = Secret::new(text.reveal().as_bytes())
         .ok_or_else(|| Failure::Failed(format!("[endpoints.{}] secrets: is empty", endpoint.name)))?;
     let now = u64::try_from(timestamp(clock::system()).seconds).unwrap_or_default();

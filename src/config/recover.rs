@@ -102,6 +102,19 @@ impl Recover {
         }
     }
 
+    /// Returns what to write into the table of a provider, for a message.
+    pub fn example(provider: &Provider) -> &'static str {
+        match provider.name {
+            "filespin" => "api_key = \"env:FILESPIN_API_KEY\"",
+            "filesafety" => "api_key = \"env:FILESAFETY_API_KEY\"",
+            "frameio" => {
+                "account = \"the account's id\" and token = \"env:FRAMEIO_TOKEN\", or client_id and client_secret instead of token"
+            }
+            "uploadcare" => "public_key = \"the project's key\" and secret_key = \"env:UPLOADCARE_SECRET_KEY\"",
+            _ => "",
+        }
+    }
+
     /// Returns the current contents of `ca_file`. Blocks on the file system.
     pub fn authorities(&self) -> Result<Option<Vec<u8>>, String> {
         self.ca_file.as_deref().map(authorities).transpose()

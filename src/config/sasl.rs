@@ -184,7 +184,7 @@ fn token_source(table: &mut Section<'_>, environment: &Environment) -> Option<To
     let extensions = extensions(table);
     let ca_file = readable_file(table, "token_ca_file", "the system's");
     if let Some((url, origin)) = &url
-        && let Some(fault) = url_fault(url)
+        && let Some(fault) = token_url_fault(url)
     {
         table.complain("token_url", origin.clone(), fault);
     }
@@ -202,7 +202,7 @@ fn token_source(table: &mut Section<'_>, environment: &Environment) -> Option<To
 
 /// Returns what is wrong with the URL of a token endpoint, which may have any path and query. The URL is not quoted, because it may hold a
 /// secret.
-fn url_fault(url: &str) -> Option<&'static str> {
+pub fn token_url_fault(url: &str) -> Option<&'static str> {
     const SHAPE: &str = "is not a URL such as \"https://issuer.example/oauth2/token\"";
     let Some((scheme, rest)) = url.split_once("://") else { return Some(SHAPE) };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -186,7 +186,8 @@ impl SecretRing {
             let first = self.slots[..at].iter().find(|other| other.in_force.as_ref().is_some_and(|it| it.same(secret)))?;
             Some(format!(
                 "secret {} is the same as secret {}; in a rotation they are the new and the old one",
-                slot.number, first.number
+                slot.name(),
+                first.name()
             ))
         };
         self.slots.iter().enumerate().filter_map(same).collect()
@@ -209,6 +210,11 @@ impl SecretRing {
 impl Slot {
     fn new(number: u32, source: SecretSource, folder: Option<usize>) -> Self {
         Self { number, source, folder, read: None, in_force: None, held_back: false, trouble: None }
+    }
+
+    /// Returns the number of the slot, and of a file in a folder also the path: nobody has written its number.
+    fn name(&self) -> String {
+        if self.folder.is_some() { format!("{} ({})", self.number, self.source) } else { self.number.to_string() }
     }
 
     fn is_one_of(&self, files: &[PathBuf]) -> bool {
@@ -333,8 +339,8 @@ fn shared<'a>(rings: &'a [SecretRing], secret: impl Fn(Place) -> Option<&'a Secr
 }
 
 fn sentence(rings: &[SecretRing], places: [Place; 2]) -> String {
-    let [(number, endpoint), (twin, other)] = places.map(|(ring, slot)| (rings[ring].slots[slot].number, &rings[ring].endpoint));
+    let [(one, endpoint), (twin, other)] = places.map(|(ring, slot)| (rings[ring].slots[slot].name(), &rings[ring].endpoint));
     format!(
-        "secret {number} of endpoint {endpoint} is also secret {twin} of endpoint {other}: give each its own, because a signature does not bind the URL"
+        "secret {one} of endpoint {endpoint} is also secret {twin} of endpoint {other}: give each its own, because a signature does not bind the URL"
     )
 }

@@ -1,6 +1,6 @@
 //! Secrets: references in the configuration, values in memory, and the files that are read again. No value is ever printed.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, fs, io, path::PathBuf};
 
 use super::{Environment, files::read_file, getters::Section, mistaken, secret_folder::SecretFolder};
 use crate::provider::{CredentialSource, Provider};
@@ -145,10 +145,28 @@ impl SecretSource {
         if let Self::Folder(path) = self { Some(SecretFolder::new(path.clone())) } else { None }
     }
 
-    /// Returns the source of one secret: of a folder that of its first file.
-    pub fn first(&self) -> Result<Self, String> {
-        let Some(mut folder) = self.folder() else { return Ok(self.clone()) };
-        folder.list()?.into_iter().next().map(Self::File).ok_or_else(|| format!("{self} has no file yet"))
+    /// Returns the source of each secret: of a folder those of its files, by name.
+    pub fn each(&self) -> Result<Vec<Self>, String> {
+        let Some(mut folder) = self.folder() else { return Ok(vec![self.clone()]) };
+        Ok(folder.list()?.into_iter().map(Self::File).collect())
+    }
+
+    /// Returns the source of the secret that new URLs and subscriptions have: of a folder that of its last file by name, because the new file
+    /// of a rotation has the later date in its name.
+    pub fn newest(&self) -> Result<Self, String> {
+        self.each()?.pop().ok_or_else(|| format!("{self} has no file yet"))
+    }
+
+    /// Returns whether the place of the secret is there or can come, and holds nothing yet. What cannot be read is not that.
+    pub fn is_to_come(&self) -> bool {
+        match self {
+            Self::File(path) => match fs::metadata(path) {
+                Ok(file) => file.is_file() && file.len() == 0,
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            },
+            Self::Folder(path) => self.each().map_or_else(|_| !path.exists(), |files| files.iter().all(Self::is_to_come)),
+            Self::Env(_) | Self::Literal(_) => false,
+        }
     }
 
     /// Returns what about a secret is probably not meant, a sentence each. They hold no part of the secret.

@@ -65,11 +65,18 @@ pub struct EventType {
     pub name: &'static str,
     /// What makes the provider send it: one sentence.
     pub trigger: &'static str,
+    /// Whether a webhook subscribes to it by this name.
+    pub is_subscribed: bool,
 }
 
 /// Returns a row of a provider's table of types.
 const fn event_type(name: &'static str, trigger: &'static str) -> EventType {
-    EventType { name, trigger }
+    EventType { name, trigger, is_subscribed: true }
+}
+
+/// Returns a row for what the provider sends without a subscription of this name.
+const fn unsubscribed_type(name: &'static str, trigger: &'static str) -> EventType {
+    EventType { name, trigger, is_subscribed: false }
 }
 
 /// Where a provider puts the proof of the sender.
@@ -135,6 +142,11 @@ impl Provider {
     /// Returns the names in `types`.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.types.iter().map(|it| it.name)
+    }
+
+    /// Returns the names in `types` that a webhook subscribes to.
+    pub fn events(&self) -> impl Iterator<Item = &'static str> {
+        self.types.iter().filter(|it| it.is_subscribed).map(|it| it.name)
     }
 
     /// Returns every kind that a delivery of this provider can be, except quarantine.

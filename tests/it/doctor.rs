@@ -127,6 +127,7 @@ fn every_problem_of_the_configuration_and_of_the_secrets_has_a_line() {
     ] {
         folder.write(name, text);
     }
+    fs::create_dir(folder.path("folder")).expect("created");
     let file = ("configuration", "");
     let secrets = |name: &'static str| ("secrets", name);
     let photos = endpoint("photos", "uploadcare", "file:photos");
@@ -156,7 +157,11 @@ fn every_problem_of_the_configuration_and_of_the_secrets_has_a_line() {
     for (name, provider, secret, part) in [
         ("late", "uploadcare", "file:missing", "no such file"),
         ("late", "uploadcare", "env:NOT_SET", "the variable NOT_SET is not set"),
-        ("review", "frameio", "file:empty", "hookgate subscribe review --host https://…"),
+        ("review", "frameio", "file:empty", "hookgate subscribe review --secret-file empty --host https://…"),
+        ("review", "frameio", "file:missing", "hookgate subscribe review --secret-file missing --host https://…"),
+        ("review", "frameio", "dir:folder", "hookgate subscribe review --secret-file folder/1 --host https://…"),
+        // What cannot be read may be there already, and a second webhook would not help.
+        ("review", "frameio", "file:folder", "\nchange the secret where it is"),
         ("photos", "uploadcare", "file:short", "is shorter than"),
         ("photos", "uploadcare", "file:blank", "ends with a blank"),
         ("photos", "uploadcare", "file:long", "is longer than 32 characters"),
@@ -239,6 +244,10 @@ fn subscriptions_are_counted() {
         });
         found.has(uploadcare, "bad", part);
     }
+    // An address of this machine is nobody's webhook URL, so it says nothing about which of them are ours.
+    world.stub.books().uploadcare.webhooks = all_photos();
+    let here = diagnose(&world.stage.folder, &["--host", "http://127.0.0.1:1"]);
+    here.has(uploadcare, "good", "5 registered, on, with a proof that is accepted");
     // Only what is wanted must be there.
     world.stub.books().uploadcare.webhooks = vec![photo(1, "file.stored")];
     diagnose(&world.stage.folder, &["--events", "file.stored"]).has(uploadcare, "good", "1 registered");

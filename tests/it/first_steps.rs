@@ -72,7 +72,8 @@ impl Newcomer {
     pub fn secrets(&self) -> Vec<(String, String)> {
         let Ok(folder) = fs::read_dir(self.folder.path("secrets")) else { return Vec::new() };
         let names = folder.map(|entry| format!("secrets/{}", entry.unwrap().file_name().to_str().unwrap()));
-        names.map(|name| (name.clone(), fs::read_to_string(self.folder.path(&name)).unwrap())).collect()
+        let files = names.filter(|name| fs::metadata(self.folder.path(name)).unwrap().is_file());
+        files.map(|name| (name.clone(), fs::read_to_string(self.folder.path(&name)).unwrap())).collect()
     }
 }
 
@@ -89,12 +90,18 @@ pub fn commands(printed: &str, chapter: &str) -> Vec<String> {
     commands
 }
 
-/// Goes the whole way with a Kafka: each provider sends one delivery, which is read back.
-pub fn walk(brokers: &str, prefix: &str) {
+/// Goes the whole way with a Kafka: each provider sends one delivery, which is read back. Returns what `hookgate doctor` says before the topics are
+/// made, and at the end.
+pub fn walk(brokers: &str, prefix: &str) -> [Value; 2] {
     let newcomer = Newcomer::new(prefix);
     let printed = newcomer
         .init(&format!("--providers {} --brokers {brokers} --security plaintext", provider::all_names().replace(' ', "")));
     let [check, topics, serve] = commands(&printed, "Next:").try_into().unwrap();
+    let doctor = |flags: &str| {
+        let ran = newcomer.paste(&format!("{} doctor --json {flags}", env!("CARGO_BIN_EXE_hookgate")));
+        ran.json_lines().remove(0)
+    };
+    let before = doctor("");
     for command in [check, topics] {
         let ran = newcomer.paste(&command);
         assert_eq!(ran.code, Some(0), "{command}: {ran:?}");
@@ -124,13 +131,14 @@ pub fn walk(brokers: &str, prefix: &str) {
         let [event] = events.as_slice() else { panic!("{topic}: {events:?}") };
         assert_eq!((&event["event"]["origin"], &event["event"]["body_text"]), (&"ORIGIN_WEBHOOK".into(), &body.into()));
     }
+    [before, doctor(&format!("--host http://{webhooks}"))]
 }
 
 /// Returns the secret that both sides have once a person has followed the printed command: it prints the secret for the provider, or it
 /// takes that of the provider.
 fn enter(newcomer: &Newcomer, command: &str, name: &str, webhooks: SocketAddr, body: &[u8]) -> String {
     let file = newcomer.folder.path(&format!("secrets/{name}"));
-    if fs::metadata(Path::new(&file)).unwrap().len() > 0 {
+    if fs::metadata(Path::new(&file)).unwrap().is_file() {
         return newcomer.reveal(command);
     }
     let secret = "6b1d4f0c2e9a8375b1d4f0c2e9a83756";

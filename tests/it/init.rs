@@ -78,7 +78,7 @@ fn every_combination_passes_check() {
             let warnings: Vec<&str> = report["warnings"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
             if names.contains(&"frameio") {
                 assert!(
-                    warnings.len() == 2 && warnings[0].ends_with("/secrets/frameio\" is empty"),
+                    warnings.len() == 2 && warnings[0].ends_with("/secrets/frameio has no file yet"),
                     "{security} {all}: {report}"
                 );
                 assert!(warnings[1].starts_with("endpoint frameio has no readable secret yet"), "{security} {all}: {report}");
@@ -115,16 +115,27 @@ fn secrets_are_fresh_and_fit_their_providers() {
         let names = provider::all_names().replace(' ', "");
         newcomer.init(&format!("--providers {names} --brokers kafka:9092 --security plaintext"));
         let secrets = newcomer.secrets();
-        assert_eq!(secrets.len(), provider::ALL.len());
+        let private = |path: &str| {
+            let mode = fs::metadata(newcomer.folder.path(path)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "nobody else sees the folder {path}");
+        };
         for provider in provider::ALL {
-            let (_, text) = secrets.iter().find(|(path, _)| *path == format!("secrets/{}", provider.name)).unwrap();
-            let is_made = provider.secret_maker == SecretMaker::Operator;
-            let fits = text.ends_with('\n') && text.len() == 33 && text.trim_end().bytes().all(|b| b.is_ascii_alphanumeric());
-            assert_eq!((fits, text.is_empty()), (is_made, !is_made), "{}", provider.name);
-            assert!(!is_made || all.insert(text.clone()), "a secret twice");
+            let path = format!("secrets/{}", provider.name);
+            let made = secrets.iter().find(|(it, _)| *it == path);
+            match provider.secret_maker {
+                SecretMaker::Provider => {
+                    assert_eq!(fs::read_dir(newcomer.folder.path(&path)).unwrap().count(), 0, "{path}");
+                    private(&path);
+                }
+                SecretMaker::Operator => {
+                    let (_, text) = made.unwrap();
+                    assert!(text.ends_with('\n') && text.len() == 33, "{path}");
+                    assert!(text.trim_end().bytes().all(|b| b.is_ascii_alphanumeric()), "{path}");
+                    assert!(all.insert(text.clone()), "a secret twice");
+                }
+            }
         }
-        let mode = fs::metadata(newcomer.folder.path("secrets")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700, "nobody else sees the folder");
+        private("secrets");
     }
 }
 
@@ -180,7 +191,7 @@ fn all_files_or_none() {
     let far = folder.path("a folder/of/its own");
     let ran = check(&folder, &[&["init"], &GOOD[..], &["--directory", &far]].concat(), 0, &[]);
     assert!(ran.out.contains(&format!("check --config '{far}/hookgate.toml'\n")), "{ran:?}");
-    check(&folder, &["check", "--config", &format!("{far}/hookgate.toml")], 0, &["is good", "secrets/frameio\" is empty"]);
+    check(&folder, &["check", "--config", &format!("{far}/hookgate.toml")], 0, &["is good", "secrets/frameio has no file yet"]);
 }
 
 #[test]
@@ -192,8 +203,14 @@ fn a_preview_writes_nothing_and_shows_no_secret() {
         let written = Folder::new();
         let ran = check(&written, &[&["init"], &GOOD[..], more].concat(), 0, &[]);
         for path in paths(&written).iter().filter(|path| path.contains('.') || path.contains('/')) {
+            let metadata = fs::metadata(written.path(path)).unwrap();
+            if metadata.is_dir() {
+                let heading = format!("{path}, mode 0700: ");
+                assert!(preview.out.contains(&heading), "{heading} in {preview:?}");
+                continue;
+            }
             let text = fs::read_to_string(written.path(path)).unwrap();
-            let is_private = fs::metadata(written.path(path)).unwrap().permissions().mode() & 0o777 == 0o600;
+            let is_private = metadata.permissions().mode() & 0o777 == 0o600;
             assert_eq!(is_private, path.contains("secrets"), "{path}");
             let heading = format!("{path}{}: ", if is_private { ", mode 0600" } else { "" });
             assert!(preview.out.contains(&heading), "{heading} in {preview:?}");
@@ -236,6 +253,9 @@ fn flags_that_do_not_fit_are_refused() {
     {
         refused(&["--host", host], 2, "--host: is not https:// and a name");
     }
+    for host in ["localhost", "https://localhost:8443", "127.0.0.1", "[::1]", "[::1]:8443"] {
+        refused(&["--host", host], 2, "--host: is this machine, which no provider reaches");
+    }
     for (security, missing) in [("mtls", "--certificate-file"), ("scram", "--username"), ("oauth", "--token-url")] {
         refused(&["--security", security], 2, &format!("{missing} is missing"));
     }
@@ -247,8 +267,11 @@ fn flags_that_do_not_fit_are_refused() {
     refused(&[&scram[..], &["--password", "dir:secrets"]].concat(), 2, "--password: one password cannot be a folder");
     refused(&[&scram[..], &["--password", "env:KAFKA", "--kubernetes"]].concat(), 2, "cannot be used with");
     refused(&["--replication", "0"], 2, "--replication");
+    let oauth = ["--security", "oauth", "--username", "hookgate", "--token-url"];
+    refused(&[&oauth[..], &["http://far/token"]].concat(), 2, "--token-url: would send client_secret unencrypted");
     // What no flag checks by itself, the configuration does.
-    refused(&["--security", "oauth", "--username", "hookgate", "--token-url", "http://far/token"], 64, "token_url");
+    let colon = ["--security", "oauth", "--username", "a:b", "--token-url", "https://issuer.example/token"];
+    refused(&colon, 64, "client_id");
 }
 
 /// One broker on this machine cannot keep three copies.
@@ -291,6 +314,35 @@ fn on_a_terminal(folder: &Folder, answers: &[(&str, &str)]) -> String {
     finished.out.replace("\r\n", "\n")
 }
 
+/// Each answer is checked at once, and nobody is asked for nothing.
+#[test]
+fn a_wrong_answer_is_asked_for_again() {
+    if forks::output(Command::new("script").arg("--version")).is_err() {
+        return;
+    }
+    let folder = Folder::new();
+    let providers = format!("Providers ({})", provider::all_names());
+    let security = "Security of Kafka (plaintext, tls, mtls, scram, plain, oauth)";
+    let issuer = "Token endpoint of the issuer (a URL)";
+    let host = "Public URL of Hookgate (https://…)";
+    let answers = [
+        (&*providers, "filespin"),
+        ("Kafka's brokers (host:port,…)", "localhost:9092"),
+        (security, "SSL"),
+        (security, "OAUTH"),
+        (issuer, "http://far.example/token"),
+        (issuer, "https://far.example/token"),
+        ("Id of the client at the issuer", "hookgate"),
+        (host, "localhost"),
+        (host, "hooks.example.com"),
+    ];
+    let shown = on_a_terminal(&folder, &answers);
+    for part in ["there is no \"SSL\"; there are: plaintext, tls", "would send client_secret unencrypted", "is this machine"] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+    check(&folder, &["init"], 1, &["exists already: hookgate.toml; nothing was written"]);
+}
+
 /// `make bless` writes the page, as it writes snapshots.
 #[test]
 fn the_quickstart_shows_what_a_terminal_shows() {
@@ -326,5 +378,5 @@ fn the_quickstart_shows_what_a_terminal_shows() {
 #[test]
 fn the_whole_way_leads_from_nothing_to_events() {
     let mock = mock();
-    first_steps::walk(mock.brokers(), "hookgate.");
+    let _the_mock_has_no_settings = first_steps::walk(mock.brokers(), "hookgate.");
 }

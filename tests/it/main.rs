@@ -70,6 +70,7 @@ mod replay_world;
 #[allow(dead_code, reason = "the tests against a real Kafka use more of it")]
 mod stage;
 mod subscribe;
+mod subscribe_frameio;
 mod subscriptions;
 mod schema;
 mod rotation;

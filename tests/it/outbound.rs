@@ -50,7 +50,7 @@ const ENCODED: &str = "encoded as";
 const REDIRECT: &str = "a redirect to http://127.0.0.1:";
 const LONG_HEAD: &str = "the head of its answer is longer than";
 const LONG: &str = "its answer is longer than";
-const LATE: &str = "timeout";
+const LATE: &str = "in time";
 
 const CASES: &[Case] = &[
     unusable("a bomb", ENCODED, |wire| coded(wire, "gzip", bomb())),

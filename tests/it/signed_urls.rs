@@ -130,7 +130,7 @@ fn an_endpoint_may_demand_signed_urls() {
 fn avatars() -> Folder {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("secrets")).unwrap();
-    for (name, text) in [("a", "avatars-new-0123456789"), ("b", "avatars-old-0123456789")] {
+    for (name, text) in [("2026-11", "avatars-old-0123456789"), ("2026-12", "avatars-new-0123456789")] {
         keep_secret(text);
         folder.write(&format!("secrets/{name}"), format!("{text}\n"));
     }
@@ -149,14 +149,14 @@ fn a_folder_of_secrets_makes_and_takes_signed_urls() {
         "https://hooks.example.com/webhooks/avatars?signed={}",
         mint("avatars-new-0123456789", "avatars", "upl_456", "never")
     );
-    assert_eq!((&*made.out, &*made.err), (&*format!("{url}\n"), ""));
+    assert_eq!((&*made.out, &*made.err), (&*format!("{url}\n"), "hookgate: signed with file:secrets/2026-12\n"));
     folder.write("body", BODY);
     let verify = |url: &str, code: i32, expected: &[&str]| {
         commands::check(&folder, &["verify", "avatars", "--body", "body", "--url", url], code, expected);
     };
-    verify(&url, 0, &["the reference \"upl_456\" and does not expire", "verified: the secret in slot 1 matches"]);
+    verify(&url, 0, &["the reference \"upl_456\" and does not expire", "verified: the secret in slot 2 matches"]);
     let old = mint("avatars-old-0123456789", "avatars", "upl_456", "never");
-    verify(&format!("https://hooks.example.com/webhooks/avatars?signed={old}"), 0, &["slot 2"]);
+    verify(&format!("https://hooks.example.com/webhooks/avatars?signed={old}"), 0, &["slot 1"]);
     let token = "https://hooks.example.com/webhooks/avatars?token=avatars-new-0123456789";
     verify(token, 1, &["missing_signature", "signed_urls = \"required\""]);
     verify(&url.replace("/avatars?", "/avatars/avatars-new-0123456789?"), 1, &["bad_signature", "a token in its path"]);

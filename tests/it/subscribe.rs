@@ -1,34 +1,28 @@
 //! `hookgate subscribe`: registers an endpoint at its provider, against stand-ins of the APIs.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{fs, process::Command};
 
-use hookgate_stubs::{
-    Fault, Reply,
-    frameio::{self, WORKSPACE},
-    uploadcare::Webhook,
-};
+use hookgate_stubs::{Fault, Reply, uploadcare::Webhook};
 use serde_json::{Value, json};
 
 use crate::{
     binary::Finished,
     recovery_world::World,
-    secret_search::assert_discreet,
     subscriptions::{all_photos, photo, run},
 };
 
-const HOST: &str = "--host https://hooks.example.com";
-const REVIEW: &str = "https://hooks.example.com/webhooks/review";
+pub const HOST: &str = "--host https://hooks.example.com";
 
-fn instead(status: u16, body: &Value) -> Fault {
+pub fn instead(status: u16, body: &Value) -> Fault {
     Fault::Instead(Box::new(Reply::json(status, body)))
 }
 
 /// The requests so far that change something.
-fn changes(world: &World) -> Vec<String> {
+pub fn changes(world: &World) -> Vec<String> {
     world.stub.asked().into_iter().filter(|asked| !asked.starts_with("GET") && !asked.contains("/ims/token/")).collect()
 }
 
-fn said(finished: &Finished, code: i32, texts: &[&str]) {
+pub fn said(finished: &Finished, code: i32, texts: &[&str]) {
     assert_eq!(finished.code, Some(code), "{finished:?}");
     for text in texts {
         assert!(finished.both().contains(text), "{text:?} is not in {finished:?}");
@@ -118,160 +112,25 @@ fn a_request_that_uploadcare_may_have_accepted_is_not_sent_again() {
     check(403, &json!({ "detail": "Not for this target" }), "answered 403: Not for this target");
 }
 
-/// A world with one workspace, and a command for it.
-fn reviewing() -> (World, String) {
+/// The last file by name is the new one of a rotation.
+#[test]
+fn a_subscription_is_signed_with_the_last_secret_of_a_folder() {
     let world = World::mock();
-    world.stub.books().frameio.workspaces = vec![WORKSPACE.into()];
-    (world, format!("subscribe review {HOST} --yes --events file.ready,comment.created"))
-}
-
-fn webhook(id: &str, url: &str, events: &[&str]) -> frameio::Webhook {
-    let text = |text: &&str| (*text).to_owned();
-    frameio::Webhook {
-        id: id.into(),
-        workspace_id: WORKSPACE.into(),
-        name: "by hand".into(),
-        url: url.into(),
-        events: events.iter().map(text).collect(),
-        active: true,
-        secret: "another-secret-of-length".into(),
+    fs::create_dir(world.stage.folder.path("keys")).expect("created");
+    for (name, text) in [("2026-11", "photos-old-0123456789"), ("2026-12", "photos-new-0123456789")] {
+        crate::secret_search::keep_secret(text);
+        world.stage.folder.write(&format!("keys/{name}"), text);
     }
-}
-
-#[test]
-fn the_secret_of_a_new_webhook_is_in_a_file_that_only_its_owner_reads() {
-    let (world, line) = reviewing();
-    said(&run(&world, &line), 2, &["--secret-file FILE or --kubernetes-secret NAME"]);
-    said(&run(&world, &format!("{line} --dry-run")), 0, &["create  https://hooks.example.com/webhooks/review, with 2 events"]);
-    let path = world.stage.folder.path("new");
-    let into = format!("{line} --secret-file {path}");
-    // The file is there before the webhook, so one that cannot be made costs none.
-    world.stage.folder.write("new", "kept");
-    said(&run(&world, &into), 1, &["cannot create the file"]);
-    said(&run(&world, &format!("{line} --secret-file {path}/below")), 1, &["cannot create the file"]);
-    assert_eq!((changes(&world), fs::read_to_string(&path).expect("there")), (Vec::new(), "kept".into()));
-    fs::remove_file(&path).expect("there");
-    // A refusal leaves no file.
-    world.stub.books().frameio.tokens = vec!["token".into()];
-    world.stub.books().faults = vec![None, None, Some(instead(422, &json!({ "errors": [{ "detail": "no" }] })))];
-    said(&run(&world, &into), 1, &["answered 422: no"]);
-    assert!(fs::metadata(&path).is_err());
-
-    world.stub.asked();
-    let made = run(&world, &into);
-    said(&made, 0, &["created  b0000000-0000-4000-8000-000000000001", "to the secrets of [endpoints.review]"]);
-    assert!(!made.both().contains("webhook-secret"), "{made:?}");
-    assert_eq!(fs::read_to_string(&path).expect("written"), "webhook-secret-1");
-    assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-    let webhooks = world.stub.books().frameio.webhooks.clone();
-    assert_eq!((webhooks.len(), webhooks[0].url.as_str(), webhooks[0].events.len()), (1, REVIEW, 2));
-    // A second run finds it, and writes no other file.
-    let again = run(&world, &format!("{line} --secret-file {path}.2"));
-    said(&again, 0, &["nothing to change", "does not show its secret again"]);
-    assert!(fs::metadata(format!("{path}.2")).is_err());
-}
-
-#[test]
-fn a_webhook_that_is_there_gets_the_missing_events_and_keeps_the_rest() {
-    let (world, line) = reviewing();
-    let elsewhere = webhook("e", "https://elsewhere.example.com/webhooks/review", &["file.ready"]);
-    let there = webhook("h", REVIEW, &["file.ready", "share.viewed"]);
-    world.stub.books().frameio.webhooks = vec![elsewhere.clone(), there.clone()];
-    said(&run(&world, &format!("{line} --dry-run")), 0, &["there  h  2 events", "add    comment.created"]);
-    assert_eq!(changes(&world), Vec::<String>::new());
-    said(&run(&world, &line), 0, &["changed  h"]);
-    let changed = webhook("h", REVIEW, &["file.ready", "share.viewed", "comment.created"]);
-    assert_eq!(world.stub.books().frameio.webhooks, [elsewhere, changed.clone()]);
-    world.stub.books().frameio.webhooks[1].active = false;
-    said(&run(&world, &line), 3, &["hookgate subscriptions frameio --reenable", "nothing to change"]);
-    // Which workspace, must be said where there are several.
     let configuration = fs::read_to_string(world.stage.folder.path("hookgate.toml")).expect("there");
-    world.stage.folder.write("hookgate.toml", configuration.replace(&format!("workspaces = [\"{WORKSPACE}\"]\n"), ""));
-    world.stub.books().frameio.workspaces = vec!["v".into(), WORKSPACE.into()];
-    said(&run(&world, &line), 2, &[&format!("--workspace is missing: there are v, {WORKSPACE}")]);
-    said(&run(&world, &format!("{line} --workspace {WORKSPACE}")), 3, &["nothing to change"]);
-}
-
-/// This replaces a secret: for a while there are two webhooks, and the endpoint has both secrets.
-#[test]
-fn another_webhook_is_made_beside_one_that_is_there() {
-    let (world, line) = reviewing();
-    world.stub.books().frameio.webhooks = vec![webhook("h", REVIEW, &["file.ready"])];
-    let line = format!("{line} --another");
-    said(&run(&world, &line), 2, &["--secret-file FILE"]);
-    said(&run(&world, &format!("{line} --dry-run")), 0, &["there   h  1 events", "create  https://"]);
-    assert_eq!(changes(&world), Vec::<String>::new());
-    let path = world.stage.folder.path("new");
-    let made = run(&world, &format!("{line} --secret-file {path}"));
-    said(&made, 0, &["created  b0000000-", "when no delivery has the secret of h any more, delete it at Frame.io"]);
-    let kept = fs::read_to_string(&path).expect("written");
-    let webhooks = world.stub.books().frameio.webhooks.clone();
-    assert_eq!(webhooks.iter().map(|it| &*it.secret).collect::<Vec<_>>(), ["another-secret-of-length", &*kept]);
-    // Where the answer is lost, the new one is named, and not the one that was there.
-    fs::remove_file(&path).expect("there");
-    world.stub.books().frameio.tokens = vec!["token".into()];
-    world.stub.books().faults = vec![None, None, Some(Fault::CutOff)];
-    let lost = run(&world, &format!("{line} --secret-file {path}"));
-    said(&lost, 1, &["was made, and its secret is lost: delete it at Frame.io"]);
-    let new = world.stub.books().frameio.webhooks[2].id.clone();
-    assert!(lost.err.contains(&format!("the webhook {new} was made")), "{lost:?}");
-}
-
-/// Runs the command in a shell, which prepares it. What the shell does with standard output is not looked at.
-fn in_shell(world: &World, before: &str, line: &str, after: &str) -> Finished {
-    let config = world.stage.folder.path("hookgate.toml");
-    let script = format!("{before} \"$0\" {line} --config '{config}' {after}");
-    let folder = std::path::Path::new(&config).parent().expect("a folder");
-    let finished =
-        Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_hookgate")]).current_dir(folder).output().expect("run");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Finished { code: finished.status.code(), out: text(finished.stdout), err: text(finished.stderr) }
-}
-
-#[test]
-fn a_webhook_whose_secret_cannot_be_kept_is_deleted_again() {
-    let (world, line) = reviewing();
-    let check = |finished: &Finished, text: &str| {
-        said(finished, 1, &["the secret could not be kept: ", text]);
-        assert!(!finished.both().contains("webhook-secret"), "{finished:?}");
-        let asked: Vec<String> = changes(&world).iter().map(|it| it.split(' ').next().unwrap_or_default().to_owned()).collect();
-        assert_eq!(asked, ["POST", "DELETE"], "{finished:?}");
-    };
-    let path = world.stage.folder.path("new");
-    // No file may grow.
-    let before = "trap '' XFSZ; ulimit -f 0;";
-    check(&in_shell(&world, before, &format!("{line} --secret-file {path}"), ""), "was deleted again");
-    assert!(fs::metadata(&path).is_err());
-    check(&in_shell(&world, "", &format!("{line} --kubernetes-secret s"), "> /dev/full"), "was deleted again");
-    assert_eq!(world.stub.books().frameio.webhooks, []);
-    // An answer without a secret.
-    world.stub.books().frameio.tokens = vec!["token".into()];
-    world.stub.books().faults = vec![None, None, Some(instead(201, &json!({ "data": { "id": "x" } })))];
-    check(&run(&world, &format!("{line} --secret-file {path}")), "Frame.io's answer has none");
-    // And where that fails, too, a person gets the id.
+    world.stage.folder.write("hookgate.toml", configuration.replace("file:photos", "dir:keys"));
+    let line = format!("subscribe photos {HOST} --yes --events file.stored");
+    said(&run(&world, &line), 0, &["signed with the secret in file:keys/2026-12"]);
+    let made = world.stub.books().uploadcare.webhooks[0].signing_secret.clone();
+    assert_eq!(made.as_deref(), Some("photos-new-0123456789"));
+    // A provider that repeats a secret of the folder in an error shows it to nobody.
     world.stub.books().faults =
-        vec![None, None, Some(instead(201, &json!({ "data": { "id": "x" } }))), Some(instead(403, &json!({})))];
-    check(&run(&world, &format!("{line} --secret-file {path}")), "delete the webhook x at Frame.io");
-    // An answer that is lost is not asked for again.
-    world.stub.books().faults = vec![None, None, Some(Fault::CutOff)];
-    let lost = run(&world, &format!("{line} --secret-file {path}"));
-    said(&lost, 1, &["was made, and its secret is lost: delete it at Frame.io"]);
-    assert_eq!(changes(&world).len(), 1, "{lost:?}");
-    assert!(fs::metadata(&path).is_err());
-}
-
-#[test]
-fn a_manifest_has_the_secret_and_nothing_else_has_it() {
-    let (world, line) = reviewing();
-    let made = in_shell(&world, "", &format!("{line} --kubernetes-secret hookgate-frameio"), "");
-    said(&made, 0, &["created the webhook"]);
-    assert_discreet("the messages", &made.err);
-    assert!(!made.err.contains("webhook-secret"), "{made:?}");
-    let expected = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: \"hookgate-frameio\"\ntype: Opaque\nstringData:\n  \"review\": \"webhook-secret-1\"\n";
-    assert_eq!(made.out, expected);
-    let both = run(&world, &format!("{line} --kubernetes-secret s --secret-file f"));
-    said(&both, 2, &["cannot be used with"]);
-    said(&run(&world, &format!("{line} --kubernetes-secret Not_One")), 2, &["lower-case letters"]);
+        vec![Some(instead(400, &json!({ "detail": "not photos-old-0123456789 or photos-new-0123456789" })))];
+    said(&run(&world, &line), 1, &["400"]);
 }
 
 #[test]
@@ -320,14 +179,14 @@ fn wrong_flags_are_refused_before_anything_is_asked() {
     check("photo --host https://hooks.example.com", "photo: no such endpoint; did you mean photos?");
     check("photos", "--host");
     check("photos --host hooks.example.com", "the public address is https:// and a host");
-    check(&format!("photos {HOST} --events file.ready"), "--events file.ready: no such type");
+    check(&format!("photos {HOST} --events file.ready"), "--events file.ready: no such event");
     for flag in ["--another", "--workspace w", "--secret-file f", "--kubernetes-secret s"] {
         check(&format!("photos {HOST} {flag}"), "is for frameio only: photos is of uploadcare");
     }
     assert_eq!(world.stub.asked(), Vec::<String>::new());
     let configuration = fs::read_to_string(world.stage.folder.path("hookgate.toml")).expect("there");
     world.stage.folder.write("hookgate.toml", configuration.split("[recover.uploadcare]").next().expect("a beginning"));
-    said(&run(&world, &format!("subscribe photos {HOST}")), 64, &["[recover.uploadcare] is missing"]);
+    said(&run(&world, &format!("subscribe photos {HOST}")), 64, &["[recover.uploadcare] is missing", "Write public_key = "]);
     said(
         &run(&world, &format!("subscribe scans {HOST}")),
         0,

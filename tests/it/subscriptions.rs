@@ -114,7 +114,7 @@ fn what_uploadcare_does_not_send_or_hookgate_refuses_is_a_finding() {
     check(&world, &format!("{line} --events file.uploaded,file.deleted"), 0, &rest[..4]);
     let mistaken = run(&world, &format!("{line} --events file.delete"));
     assert_eq!(mistaken.code, Some(2), "{mistaken:?}");
-    assert!(mistaken.err.contains("--events file.delete: no such type; did you mean file.deleted?"), "{mistaken:?}");
+    assert!(mistaken.err.contains("--events file.delete: no such event; did you mean file.deleted?"), "{mistaken:?}");
     with(&|all| all.clear());
     check(&world, line, 3, &[["photos", "file.uploaded", "missing", "missing"]]);
     // A secret that cannot be read can be any.

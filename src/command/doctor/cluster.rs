@@ -20,7 +20,8 @@ pub(super) fn look(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>)
     check::inspect_schemas(&config, &mut found);
     for why in &found.unreachable {
         report.add(
-            DoctorLine::bad(KAFKA, why, "hookgate check --cluster").remedy("asks again; docs/troubleshooting.md has the causes"),
+            DoctorLine::bad(KAFKA, why, patient.command("check --cluster"))
+                .remedy("asks again; docs/troubleshooting.md has the causes"),
         )?;
     }
     for warning in warnings {
@@ -28,7 +29,8 @@ pub(super) fn look(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>)
     }
     for finding in &found.findings {
         report.add(
-            DoctorLine::bad(KAFKA, finding, "hookgate check --cluster").remedy("prints it on one line, with its command to copy"),
+            DoctorLine::bad(KAFKA, finding, patient.command("check --cluster"))
+                .remedy("prints it on one line, with its command to copy"),
         )?;
     }
     if found.unreachable.is_empty() && found.findings.is_empty() {

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use super::{CONFIGURATION_FIRST, DoctorLine, DoctorReport, Failure, Patient};
 use crate::{
-    config::{EndpointConfig, Needs, SecretRing, shared_secrets},
+    command::subscriptions::secret_file,
+    config::{EndpointConfig, Needs, SecretRing, SecretSource, shared_secrets},
     provider::SecretMaker,
 };
 
@@ -56,10 +57,12 @@ fn configured(
     let warnings = warnings.into_iter().map(|warning| format!("warning: {warning}"));
     let mut problems = problems.into_iter();
     let line = match problems.next() {
-        Some(first) => {
-            DoctorLine::bad(CONFIGURATION, first, "change what is named; `hookgate check` looks again at this part only")
-                .also(problems.chain(warnings))
-        }
+        Some(first) => DoctorLine::bad(
+            CONFIGURATION,
+            first,
+            format!("change what is named; `{}` looks again at this part only", patient.command("check")),
+        )
+        .also(problems.chain(warnings)),
         None if is_refused => {
             let text = format!("{file} cannot be used, only because of its secrets");
             DoctorLine::bad(CONFIGURATION, text, "do what the lines about secrets say").also(warnings)
@@ -72,11 +75,14 @@ fn configured(
 fn secrets(patient: &Patient<'_>, endpoint: &EndpointConfig, texts: Vec<String>, ring: &SecretRing) -> DoctorLine {
     let keys = ring.keys();
     let (number, title, name) = (keys.secrets.len(), endpoint.provider.title, &endpoint.name);
-    if number == 0 && endpoint.provider.secret_maker == SecretMaker::Provider {
-        let host = patient.public_host().unwrap_or("https://…");
+    if number == 0
+        && endpoint.provider.secret_maker == SecretMaker::Provider
+        && endpoint.secrets.iter().all(SecretSource::is_to_come)
+    {
+        let file = secret_file(endpoint);
         let text = format!("there is no secret yet, and every delivery is answered 503 no_secret; {title} makes the secret");
-        return DoctorLine::bad(SECRETS, text, format!("hookgate subscribe {name} --host {host}"))
-            .remedy(format!("or write the secret that {title} has shown into the file"))
+        return DoctorLine::bad(SECRETS, text, patient.command_with_host(&format!("subscribe {name} --secret-file {file}")))
+            .remedy(format!("or write the secret that {title} has shown into {file}"))
             .of(&**name)
             .also(texts);
     }
@@ -87,7 +93,9 @@ fn secrets(patient: &Patient<'_>, endpoint: &EndpointConfig, texts: Vec<String>,
                 "change the secret where it is; the daemon reads files again within seconds, variables only at its start";
             DoctorLine::bad(SECRETS, first, remedy).also(texts)
         }
-        None if number == 0 || keys.secret_missing => DoctorLine::bad(SECRETS, "a secret cannot be read", "hookgate check"),
+        None if number == 0 || keys.secret_missing => {
+            DoctorLine::bad(SECRETS, "a secret cannot be read", patient.command("check"))
+        }
         None => {
             let plural = if number == 1 { "secret" } else { "secrets" };
             DoctorLine::good(SECRETS, format!("{number} {plural} of a shape that {title} takes"))

@@ -16,7 +16,9 @@ use std::{
 use clap::Args;
 
 use self::report::{DoctorLine, DoctorReport};
-use super::{CommandResult, ConfigSource, EXIT_FINDINGS, Failure, missing::options::known_types, subscriptions::public_host};
+use super::{
+    CommandResult, ConfigSource, EXIT_FINDINGS, Failure, missing::options::known_events, subscriptions::public_host, target,
+};
 use crate::{
     api, clock,
     config::{Config, Environment, Needs, Recover, recover::FrameioLogin},
@@ -90,13 +92,23 @@ impl Patient<'_> {
         self.arguments.host.as_deref().filter(|host| host.starts_with("https:"))
     }
 
+    /// Returns a command for a person to copy.
+    fn command(&self, words: &str) -> String {
+        self.arguments.source.command(words)
+    }
+
+    /// Returns a command for a person to copy that takes the public address.
+    fn command_with_host(&self, words: &str) -> String {
+        self.command(&format!("{words} --host {}", self.public_host().unwrap_or("https://…")))
+    }
+
     fn timeout(&self) -> Duration {
         Duration::from_secs(self.arguments.timeout)
     }
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
-    known_types("--events", &arguments.events, provider::ALL)?;
+    known_events(&arguments.events, provider::ALL)?;
     let patient = Patient { arguments, environment, config: arguments.source.load(environment, Needs::Names).ok() };
     let public = public_client(&patient)?;
     let mut report = DoctorReport::new(io::stdout().lock(), arguments.json);
@@ -118,8 +130,8 @@ fn public_client(patient: &Patient<'_>) -> Result<Client, Failure> {
 
 /// Has every secret concealed that can be read: a peer may repeat one in its answer.
 fn conceal(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>) {
-    for source in patient.config.iter().flat_map(|config| &config.endpoints).flat_map(|endpoint| &endpoint.secrets) {
-        if let Ok(secret) = source.first().and_then(|source| source.text(patient.environment)) {
+    for endpoint in patient.config.iter().flat_map(|config| &config.endpoints) {
+        for secret in target::readable_secrets(endpoint, patient.environment) {
             report.conceal(&secret);
         }
     }

@@ -31,8 +31,8 @@ const LINE_ABOVE: &str = "first do what the line above says";
 /// Tries the public address, and on it each endpoint.
 pub(super) fn look(patient: &Patient<'_>, client: &Client, report: &mut DoctorReport<impl Write>) -> io::Result<()> {
     let Some(origin) = &patient.arguments.host else {
-        let remedy = "give the public address: hookgate doctor --host https://hooks.example.com";
-        return report.add(DoctorLine::not_tried(ADDRESS, "the public address is not known", remedy));
+        let remedy = patient.command("doctor --host https://hooks.example.com");
+        return report.add(DoctorLine::not_tried(ADDRESS, "the public address is not known; give it:", remedy));
     };
     let endpoints = patient.config.as_ref().map_or(&[][..], |config| &config.endpoints);
     let url = |name: &str| format!("{origin}/webhooks/{name}");
@@ -85,9 +85,7 @@ fn address(origin: &str, answer: &Result<OutboundAnswer, OutboundError>) -> Doct
             "look at the name in the DNS, the firewall and the load balancer; some networks do not reach their own public address, so try \
              it from outside too",
         ),
-        Err(OutboundError::Unreachable(text)) => {
-            (text, "no whole answer of HTTP comes in time: look at the port and the firewall, and at the proxy and its log")
-        }
+        Err(OutboundError::Unreachable(text)) => (text, "look at the port and the firewall, and at the proxy and its log"),
     };
     DoctorLine::bad(ADDRESS, text, remedy)
 }
@@ -160,11 +158,11 @@ fn body(patient: &Patient<'_>, client: &Client, endpoint: &EndpointConfig, url: 
         let why = format!("{title} signs no time, so a signed delivery would be accepted");
         return DoctorLine::not_tried(BODY, &why, "hookgate verify --help").remedy("explains a delivery that you have captured");
     }
-    let text = endpoint.secrets.first().map(|source| source.first()?.text(patient.environment));
+    let text = endpoint.secrets.first().map(|source| source.newest()?.text(patient.environment));
     let Some(secret) = text.and_then(|text| Secret::new(text.ok()?.reveal().as_bytes())) else {
         return DoctorLine::not_tried(
             BODY,
-            "the first secret of the endpoint cannot be read here",
+            "the secret of the endpoint cannot be read here",
             "do what the line about its secrets says",
         );
     };

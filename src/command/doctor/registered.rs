@@ -10,7 +10,7 @@ use crate::{
         EXIT_FAILED,
         subscriptions::{Asking, Registered, RegisteredProof, RegistrationState, Wanted, registered},
     },
-    config::Needs,
+    config::{Needs, Recover},
     outbound::Client,
     provider::{self, Provider},
 };
@@ -25,14 +25,15 @@ pub(super) fn look(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>)
     };
     let client = api::outward(patient.environment, patient.timeout(), config.recover.authorities()?.as_deref())?;
     let client = client.comparing(clock::system);
-    let asking = Asking::new(&config, patient.environment, patient.arguments.host.as_deref())?.once(client.clone());
+    let asking =
+        Asking::new((&config, &patient.arguments.source), patient.environment, patient.public_host())?.once(client.clone());
     for provider in provider::ALL {
         let Some(endpoint) = asking.endpoints(provider).next() else { continue };
         let line = match config.recover.access(provider) {
             // It has an API, but nothing is registered there.
             _ if provider.name == "filesafety" => {
                 let why = "nothing is registered there: each request names its own webhook URL, and this prints it:";
-                DoctorLine::not_tried(SUBSCRIPTIONS, why, format!("hookgate subscribe {} --host https://…", endpoint.name))
+                DoctorLine::not_tried(SUBSCRIPTIONS, why, patient.command_with_host(&format!("subscribe {}", endpoint.name)))
             }
             Some(access) => {
                 let found = registered(&asking, access, provider, &Wanted(&patient.arguments.events), false);
@@ -51,7 +52,7 @@ fn not_asked(provider: &Provider) -> DoctorLine {
         let remedy = format!("look at {} itself whether the webhook is on", provider.title);
         return DoctorLine::not_tried(SUBSCRIPTIONS, "Hookgate knows no API of it", remedy);
     }
-    let remedy = format!("give them in [recover.{}] (docs/configuration.md)", provider.name);
+    let remedy = format!("write {} into [recover.{}]", Recover::example(provider), provider.name);
     DoctorLine::not_tried(SUBSCRIPTIONS, "there are no credentials for its API", remedy)
 }
 
@@ -62,7 +63,7 @@ fn asked(
     not_repeated: Option<String>,
 ) -> Result<DoctorLine, Failure> {
     let host = patient.public_host().map_or_else(String::new, |host| format!(" --host {host}"));
-    let command = format!("hookgate subscriptions {}{host}", provider.name);
+    let command = patient.command(&format!("subscriptions {}{host}", provider.name));
     match (found, not_repeated) {
         (Ok(registered), _) => Ok(counted(&registered, command)),
         (Err(ApiError::Stopped), Some(why)) => Ok(DoctorLine::bad(SUBSCRIPTIONS, why, command)),
@@ -104,7 +105,8 @@ mod tests {
             let line = not_asked(provider);
             assert_eq!((&*line.texts.concat(), &*line.remedies.concat()), (text, remedy));
         }
-        let remedy = "give them in [recover.uploadcare] (docs/configuration.md)";
+        let remedy =
+            "write public_key = \"the project's key\" and secret_key = \"env:UPLOADCARE_SECRET_KEY\" into [recover.uploadcare]";
         check(&uploadcare::PROVIDER, "not tried: there are no credentials for its API", remedy);
         let without = Provider { name: "acme", title: "Acme", recovered: None, ..uploadcare::PROVIDER };
         check(&without, "not tried: Hookgate knows no API of it", "look at Acme itself whether the webhook is on");

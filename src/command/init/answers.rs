@@ -1,7 +1,7 @@
 //! What `hookgate init` must know: from flags, and on a terminal from questions.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, BufRead as _, Write as _},
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     command::{Failure, run::can_ask},
-    config::{self, Environment, SecretSource, suggestion},
+    config::{self, Environment, SecretSource, suggestion, token_url_fault},
     logged::printable,
     provider::{self, Provider},
 };
@@ -106,7 +106,7 @@ impl Given {
         let question = format!("Security of Kafka ({})", words.join(", "));
         let access = match self.security {
             Some(access) => access,
-            None => answer(&question, "--security", None, |line| Access::from_str(line, true))?,
+            None => answer(&question, "--security", None, |line| security(line, &words))?,
         };
         self.assert_fitting(access)?;
         let certificate = if access == Access::Mtls {
@@ -118,7 +118,7 @@ impl Given {
             None
         };
         let token_url = if access == Access::Oauth {
-            Some(answer("Token endpoint of the issuer (a URL)", "--token-url", self.token_url.as_deref(), filled)?)
+            Some(answer("Token endpoint of the issuer (a URL)", "--token-url", self.token_url.as_deref(), token_url)?)
         } else {
             None
         };
@@ -134,15 +134,20 @@ impl Given {
         Ok(InitAnswers { providers, brokers, access, host, replication, ca_file, certificate, user, token_url })
     }
 
-    /// Names all flags that are missing, where there is no terminal to ask on.
-    fn assert_complete_or_asked(&self) -> Result<(), Failure> {
+    /// Returns the flags that every configuration needs and that are missing.
+    pub(super) fn missing(&self) -> Vec<&'static str> {
         let always = [
             ("--providers", self.providers.is_none()),
             ("--brokers", self.brokers.is_none()),
             ("--security", self.security.is_none()),
             ("--host", self.host.is_none()),
         ];
-        let missing: Vec<&str> = always.into_iter().filter_map(|(flag, missing)| missing.then_some(flag)).collect();
+        always.into_iter().filter_map(|(flag, missing)| missing.then_some(flag)).collect()
+    }
+
+    /// Names all flags that are missing, where there is no terminal to ask on.
+    fn assert_complete_or_asked(&self) -> Result<(), Failure> {
+        let missing = self.missing();
         if missing.is_empty() || can_ask() {
             return Ok(());
         }
@@ -212,15 +217,24 @@ fn answer<T>(question: &str, flag: &str, given: Option<&str>, read: impl Fn(&str
     loop {
         write!(io::stderr(), "{question}\n> ")?;
         io::stderr().flush()?;
-        let mut line = String::new();
-        if io::stdin().read_line(&mut line)? == 0 {
+        let mut line = Vec::new();
+        if io::stdin().lock().read_until(b'\n', &mut line)? == 0 {
             return Err(Failure::Usage(format!("the input has ended before the answer; {flag} gives it, too")));
         }
-        match read(line.trim()) {
+        let text = String::from_utf8(line).map_err(|_| "this is not UTF-8".to_owned());
+        match text.and_then(|text| read(text.trim())) {
             Ok(answer) => return Ok(answer),
             Err(why) => writeln!(io::stderr(), "{}", printable(&why))?,
         }
     }
+}
+
+fn security(text: &str, words: &[String]) -> Result<Access, String> {
+    Access::from_str(text, true).map_err(|_| format!("there is no {text:?}; there are: {}", words.join(", ")))
+}
+
+fn token_url(text: &str) -> Result<String, String> {
+    token_url_fault(text).map_or_else(|| Ok(text.to_owned()), |fault| Err(fault.to_owned()))
 }
 
 fn filled(text: &str) -> Result<String, String> {
@@ -261,13 +275,17 @@ fn host(text: &str) -> Result<String, String> {
     if !is_host || format!("https://{name}").parse::<ureq::http::Uri>().is_err() {
         return Err("is not https:// and a name, such as https://hooks.example.com; providers send to nothing else".into());
     }
+    if is_here(name) {
+        return Err("is this machine, which no provider reaches; name the proxy, the ingress or the tunnel before it".into());
+    }
     Ok(format!("https://{name}"))
 }
 
-/// Returns whether a broker is on this machine: then it is most likely the only one.
-fn is_here(broker: &str) -> bool {
-    let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host).trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// Returns whether a host, with its port or without, is this machine. Brokers that are there are most likely the only ones.
+fn is_here(host: &str) -> bool {
+    let name = if host.ends_with(']') { host } else { host.rsplit_once(':').map_or(host, |(name, _)| name) };
+    let name = name.trim_matches(['[', ']']);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Returns a text as TOML, JSON and YAML write it.

@@ -9,10 +9,11 @@ use std::{
 
 use crate::{command::Failure, logged::printable};
 
-/// A file that is about to be written.
+/// A file or a folder that is about to be written.
 pub(super) struct NewFile {
     pub(super) path: PathBuf,
-    pub(super) content: String,
+    /// What it holds. Without, it is a folder, and empty.
+    pub(super) content: Option<String>,
     /// Whether only its owner may read it.
     pub(super) private: bool,
     /// What it is, for people.
@@ -26,9 +27,9 @@ impl NewFile {
 }
 
 /// Refuses to go on if one of the files exists, also as a link that leads nowhere. The error names all that do.
-pub(super) fn assert_new(files: &[NewFile]) -> Result<(), Failure> {
-    let there = files.iter().filter(|file| fs::symlink_metadata(&file.path).is_ok());
-    let there: Vec<String> = there.map(NewFile::name).collect();
+pub(super) fn assert_none<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<(), Failure> {
+    let there = paths.into_iter().filter(|path| fs::symlink_metadata(path).is_ok());
+    let there: Vec<String> = there.map(|path| printable(&path.display().to_string())).collect();
     if there.is_empty() {
         return Ok(());
     }
@@ -42,7 +43,8 @@ pub(super) fn write(files: &[NewFile]) -> Result<(), Failure> {
         if let Err(error) = create(file) {
             for written in &files[..at] {
                 // The error that counts is the one before.
-                let _stays = fs::remove_file(&written.path);
+                let _stays =
+                    if written.content.is_some() { fs::remove_file(&written.path) } else { fs::remove_dir(&written.path) };
             }
             return Err(Failure::Failed(format!("cannot write {}: {error}; nothing was written", file.name())));
         }
@@ -54,10 +56,11 @@ fn create(file: &NewFile) -> io::Result<()> {
     if let Some(folder) = file.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder, if file.private { 0o700 } else { 0o755 })?;
     }
+    let Some(content) = &file.content else { return DirBuilder::new().mode(0o700).create(&file.path) };
     let mode = if file.private { 0o600 } else { 0o644 };
     // A file that has appeared since the look at it is not overwritten either.
     let mut opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(&file.path)?;
-    let written = opened.write_all(file.content.as_bytes()).and_then(|()| opened.sync_all());
+    let written = opened.write_all(content.as_bytes()).and_then(|()| opened.sync_all());
     if written.is_err() {
         // The error that counts is the one before.
         let _stays = fs::remove_file(&file.path);
@@ -89,9 +92,13 @@ pub(super) fn list(out: &mut impl Write, files: &[NewFile]) -> io::Result<()> {
 /// Prints each file with its content. The caller has left the secrets out.
 pub(super) fn preview(out: &mut impl Write, files: &[NewFile]) -> io::Result<()> {
     for file in files {
-        let mode = if file.private { ", mode 0600" } else { "" };
+        let mode = match file.content {
+            None => ", mode 0700",
+            Some(_) if file.private => ", mode 0600",
+            Some(_) => "",
+        };
         writeln!(out, "{}{mode}: {}", file.name(), file.what)?;
-        for line in file.content.lines() {
+        for line in file.content.iter().flat_map(|content| content.lines()) {
             writeln!(out, "    {}", printable(line))?;
         }
         writeln!(out)?;

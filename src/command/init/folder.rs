@@ -17,13 +17,18 @@ use crate::{
 
 /// What a file is that its reader must fill.
 const UNFILLED: &str = "empty: fill it as shown below";
+/// What a folder is that its reader must put a secret into.
+const EMPTY: &str = "a folder for the secrets that it makes";
+/// The name of the first secret of a provider that makes them, in its folder or its Secret.
+pub(super) const FIRST: &str = "1";
 
 /// Returns the path of the configuration.
 pub(super) fn configuration_path(directory: &Path) -> PathBuf {
     directory.join("hookgate.toml")
 }
 
-/// Returns the path of the file with a provider's secret.
+/// Returns the path of the file with a provider's secret, or of the folder with its secrets where the provider makes them: another one may come
+/// at any time.
 pub(super) fn secret_path(directory: &Path, provider: &Provider) -> PathBuf {
     directory.join("secrets").join(provider.name)
 }
@@ -49,11 +54,12 @@ pub(super) fn configuration(answers: &InitAnswers, directory: &Path) -> Result<S
         answers.replication
     );
     for provider in &answers.providers {
-        let reference = quoted(&format!("file:{}", path_text(&secret_path(directory, provider))?));
+        let kind = if provider.secret_maker == SecretMaker::Provider { "dir" } else { "file" };
+        let reference = quoted(&format!("{kind}:{}", path_text(&secret_path(directory, provider))?));
         let token = if provider.credential == CredentialSource::UrlToken { "?token=<the secret>" } else { "" };
         let (name, url) = (provider.name, answers.url(provider));
         let remark = match provider.secret_maker {
-            SecretMaker::Provider => format!("# {} makes the secret. Write it into the file.\n", provider.title),
+            SecretMaker::Provider => format!("# {} makes the secrets. Each file of the folder is one.\n", provider.title),
             SecretMaker::Operator => String::new(),
         };
         let _infallible =
@@ -95,15 +101,15 @@ fn sasl(answers: &InitAnswers, directory: &Path) -> Result<String, Failure> {
 pub(super) fn files(answers: &InitAnswers, chosen: &[Chosen], directory: &Path, configuration: String) -> Vec<NewFile> {
     let secret = |(provider, secret): &Chosen| NewFile {
         path: secret_path(directory, provider),
-        content: secret.as_ref().map_or_else(String::new, |secret| format!("{}\n", secret.reveal())),
+        content: secret.as_ref().map(|secret| format!("{}\n", secret.reveal())),
         private: true,
-        what: if secret.is_some() { "a new secret" } else { UNFILLED },
+        what: if secret.is_some() { "a new secret" } else { EMPTY },
     };
     let mut files: Vec<NewFile> = chosen.iter().map(secret).collect();
     if matches!(answers.user, Some((_, None))) {
-        files.push(NewFile { path: password_path(directory), content: String::new(), private: true, what: UNFILLED });
+        files.push(NewFile { path: password_path(directory), content: Some(String::new()), private: true, what: UNFILLED });
     }
     let what = "the configuration, yours to change";
-    files.push(NewFile { path: configuration_path(directory), content: configuration, private: false, what });
+    files.push(NewFile { path: configuration_path(directory), content: Some(configuration), private: false, what });
     files
 }

@@ -24,7 +24,7 @@ pub(super) const CERTIFICATE: &str = "hookgate-kafka-client";
 /// The `ConfigMap` with the authorities of Kafka's certificates, under the key `ca.crt`.
 pub(super) const AUTHORITIES: &str = "hookgate-kafka-ca";
 
-/// Returns the name of the Secret of an endpoint. It has the key `current`.
+/// Returns the name of the Secret of an endpoint.
 pub(super) fn secret_name(provider: &Provider) -> String {
     format!("hookgate-{}", provider.name)
 }
@@ -41,12 +41,12 @@ pub(super) fn secrets_path(directory: &Path) -> PathBuf {
 
 /// Returns the files; `secrets.yaml` only where there is a secret.
 pub(super) fn files(answers: &InitAnswers, chosen: &[Chosen], directory: &Path) -> Vec<NewFile> {
-    let content = secrets(chosen);
     let what = "the new secrets, as Secrets";
-    let secrets = NewFile { path: secrets_path(directory), content, private: true, what };
+    let path = secrets_path(directory);
+    let secrets = has_secrets(answers).then(|| NewFile { path, content: Some(secrets(chosen)), private: true, what });
     let what = "the values of the chart, yours to change";
-    let values = NewFile { path: values_path(directory), content: values(answers), private: false, what };
-    if secrets.content.is_empty() { vec![values] } else { vec![secrets, values] }
+    let values = NewFile { path: values_path(directory), content: Some(values(answers)), private: false, what };
+    secrets.into_iter().chain([values]).collect()
 }
 
 /// Returns whether there is a secret for `secrets.yaml`.
@@ -76,13 +76,14 @@ fn values(answers: &InitAnswers) -> String {
     text += &sasl(answers);
     let _infallible = write!(text, "  topics:\n    replication: {}\n  endpoints:\n", answers.replication);
     for provider in &answers.providers {
-        // The pods start without the secret of a provider that makes it later. Only its endpoint waits for it.
-        let optional = if provider.secret_maker == SecretMaker::Provider { ", optional: true" } else { "" };
+        // A provider that makes the secrets may make another one at any time. The pods start without any: only the endpoint waits for it.
+        let keys = match provider.secret_maker {
+            SecretMaker::Provider => "folder: true, optional: true",
+            SecretMaker::Operator => "key: current",
+        };
         let (name, secret) = (provider.name, secret_name(provider));
-        let _infallible = write!(
-            text,
-            "    {name}:\n      provider: {name}\n      secrets: [{{secretName: {secret}, key: current{optional}}}]\n"
-        );
+        let _infallible =
+            write!(text, "    {name}:\n      provider: {name}\n      secrets: [{{secretName: {secret}, {keys}}}]\n");
     }
     text + "\n# A Job creates the topics that are missing. Kafka's user needs the right to do that.\ntopicsJob:\n  enabled: true\n"
 }

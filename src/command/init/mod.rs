@@ -54,10 +54,15 @@ pub(super) struct Arguments {
 type Chosen = (&'static Provider, Option<SecretText>);
 
 pub(super) fn run(arguments: &Arguments) -> CommandResult {
+    let directory = arguments.directory.as_ref().map_or_else(|| Ok(PathBuf::new()), std::path::absolute)?;
+    if !arguments.given.missing().is_empty() {
+        // Nobody answers questions for nothing.
+        let first =
+            if arguments.kubernetes { kubernetes::values_path(&directory) } else { folder::configuration_path(&directory) };
+        files::assert_none([&*first])?;
+    }
     let mut answers = arguments.given.complete()?;
-    let mut directory = PathBuf::new();
-    if let Some(given) = &arguments.directory {
-        directory = std::path::absolute(given)?;
+    if arguments.directory.is_some() {
         answers.make_paths_absolute()?;
     }
     let chosen = choose(&answers.providers, arguments.dry_run)?;
@@ -69,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> CommandResult {
     } else {
         (folder::files(&answers, &chosen, &directory, configuration), Home::Folder(directory))
     };
-    files::assert_new(&files)?;
+    files::assert_none(files.iter().map(|file| &*file.path))?;
     let mut out = io::stdout().lock();
     if arguments.dry_run {
         files::preview(&mut out, &files)?;

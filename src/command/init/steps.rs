@@ -8,7 +8,7 @@ use std::{
 
 use super::{answers::InitAnswers, folder, kubernetes};
 use crate::{
-    command::send::quote,
+    command::output::shell_word,
     config,
     provider::{CredentialSource, Provider, SecretMaker},
 };
@@ -46,7 +46,8 @@ fn register(out: &mut impl Write, provider: &Provider, url: &str, home: &Home) -
             writeln!(out, "  The URL is {url}")?;
             say(out)?;
             writeln!(out, "  Put the secret into its place. Hookgate takes it without a restart.")?;
-            writeln!(out, "    {}{PASTE}", home.fill(provider))
+            writeln!(out, "    {}{PASTE}", home.fill(provider))?;
+            writeln!(out, "  Or have Hookgate do both: hookgate subscribe --help")
         }
         (SecretMaker::Operator, CredentialSource::UrlToken) => {
             say(out)?;
@@ -78,8 +79,8 @@ impl Home {
     /// Returns the command that takes a secret from its input.
     fn fill(&self, provider: &Provider) -> String {
         match self {
-            Self::Folder(directory) => format!("cat >{}", word(&folder::secret_path(directory, provider))),
-            Self::Cluster(_) => create_secret(&kubernetes::secret_name(provider), "current"),
+            Self::Folder(directory) => format!("cat >{}", word(&folder::secret_path(directory, provider).join(folder::FIRST))),
+            Self::Cluster(_) => create_secret(&kubernetes::secret_name(provider), folder::FIRST),
         }
     }
 }
@@ -133,9 +134,7 @@ fn in_cluster(answers: &InitAnswers, directory: &Path) -> Vec<String> {
     commands
 }
 
-/// Returns a path as a word for a shell, quoted only where that is needed.
+/// Returns a path as a word for a shell.
 fn word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '+' | '@' | ':' | ',');
-    if text.chars().all(plain) { text } else { quote(&text) }
+    shell_word(&path.display().to_string())
 }

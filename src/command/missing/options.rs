@@ -10,7 +10,7 @@ use crate::{
         Failure,
         tail::{moment, span},
     },
-    config::{Config, EndpointConfig, recover::ProviderAccess, suggestion},
+    config::{Config, EndpointConfig, Recover, recover::ProviderAccess, suggestion},
     provider::{self, Provider},
 };
 
@@ -57,9 +57,9 @@ pub(in crate::command) fn providers(names: &[String], config: &Config) -> Result
     if names.is_empty() {
         let configured: Vec<_> = provider::ALL.iter().copied().filter(|it| config.recover.access(it).is_some()).collect();
         if configured.is_empty() {
-            let text = "the configuration names no API of a provider; for example [recover.uploadcare] with public_key and \
-                        secret_key = \"env:UPLOADCARE_SECRET_KEY\"";
-            return Err(Failure::configuration(text.into()));
+            let example = Recover::example(&provider::uploadcare::PROVIDER);
+            let text = format!("the configuration names no API of a provider; for example [recover.uploadcare] with {example}");
+            return Err(Failure::configuration(text));
         }
         return Ok(configured);
     }
@@ -81,22 +81,26 @@ pub(in crate::command) fn access<'a>(config: &'a Config, provider: &Provider) ->
         return Err(Failure::Usage(format!("Hookgate knows no API of {}, so it cannot ask it anything", provider.title)));
     }
     config.recover.access(provider).ok_or_else(|| {
-        Failure::configuration(format!("[recover.{}] is missing: it says how to ask {}", provider.name, provider.title))
+        let (name, title, example) = (provider.name, provider.title, Recover::example(provider));
+        Failure::configuration(format!("[recover.{name}] is missing: it says how to ask {title}. Write {example} there"))
     })
 }
 
 /// Refuses a type that none of the providers has: nothing would be compared, which would look like "complete".
 pub(in crate::command) fn known_types(flag: &str, types: &[String], providers: &[&'static Provider]) -> Result<(), Failure> {
-    for name in types {
-        let mut known = providers.iter().flat_map(|provider| provider.names());
-        if !known.any(|it| it == name) {
-            let names: Vec<&str> = providers.iter().flat_map(|provider| provider.names()).collect();
-            let hint = suggestion(name, names.iter().copied())
-                .map_or_else(|| format!("there are {}", names.join(", ")), |close| format!("did you mean {close}?"));
-            return Err(Failure::Usage(format!("{flag} {name}: no such type; {hint}")));
-        }
-    }
-    Ok(())
+    known(flag, types, "type", &providers.iter().flat_map(|provider| provider.names()).collect::<Vec<_>>())
+}
+
+/// Refuses an event that a webhook of none of the providers subscribes to.
+pub(in crate::command) fn known_events(events: &[String], providers: &[&'static Provider]) -> Result<(), Failure> {
+    known("--events", events, "event", &providers.iter().flat_map(|provider| provider.events()).collect::<Vec<_>>())
+}
+
+fn known(flag: &str, given: &[String], what: &str, names: &[&str]) -> Result<(), Failure> {
+    let Some(unknown) = given.iter().find(|it| !names.contains(&it.as_str())) else { return Ok(()) };
+    let hint = suggestion(unknown, names.iter().copied())
+        .map_or_else(|| format!("there are {}", names.join(", ")), |close| format!("did you mean {close}?"));
+    Err(Failure::Usage(format!("{flag} {unknown}: no such {what}; {hint}")))
 }
 
 /// Returns whether a person should look: events are missing, or a type that was named cannot be known.

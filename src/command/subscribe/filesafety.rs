@@ -2,27 +2,29 @@
 
 use std::io::{self, Write as _};
 
-use super::{Destination, in_shell};
-use crate::{command::CommandResult, config::Recover, signed_url::SignedUrls};
+use super::{Arguments, Destination, in_shell};
+use crate::{
+    command::{CommandResult, Failure},
+    config::{Recover, SecretSource},
+    signed_url::SignedUrls,
+};
 
 /// Where FileSafety's API is, if the configuration does not say so.
 const BASE_URL: &str = "https://api.filesafety.dev";
 
 /// Prints the URL to submit, and a request with it. A shell puts the secrets in.
-pub(super) fn print(recover: &Recover, target: &Destination<'_>, host: &str) -> CommandResult {
-    let source = target
-        .endpoint
-        .secrets
-        .first()
-        .and_then(|source| source.first().ok())
-        .map(|source| source.to_string())
-        .unwrap_or_default();
+pub(super) fn print(arguments: &Arguments, recover: &Recover, target: &Destination<'_>) -> CommandResult {
+    let token = target.endpoint.secrets.first().map_or(Err("there is no secret".into()), SecretSource::newest);
+    let token = token.map_err(|why| Failure::Failed(format!("[endpoints.{}] secrets: {why}", target.endpoint.name)))?;
     let url = match target.endpoint.signed_urls {
-        SignedUrls::Optional => format!("{}?token={}", target.url, in_shell(&source)),
+        SignedUrls::Optional => format!("{}?token={}", target.url, in_shell(&token.to_string())),
         // Each scan has a URL of its own there.
         SignedUrls::Required => {
-            let name = &target.endpoint.name;
-            format!("$(hookgate url filesafety --endpoint {name} --host {host} --reference your-reference)")
+            let words = format!(
+                "url filesafety --endpoint {} --host {} --reference your-reference",
+                target.endpoint.name, arguments.host
+            );
+            format!("$({})", arguments.source.command(&words))
         }
     };
     let (base_url, key) = match &recover.filesafety {

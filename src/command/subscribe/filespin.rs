@@ -15,7 +15,7 @@ use crate::{
 
 /// Reads the settings, and prints what to enter.
 pub(super) fn print(asking: &Asking<'_>, access: &KeyedApi, target: &Destination<'_>, events: &[String]) -> CommandResult {
-    let secret = asking.first_secret(target.endpoint)?;
+    let secret = asking.newest_secret(target.endpoint)?;
     let wait = |time, why: &str| asking.wait(time, why);
     let mut api = asking.api(&access.base_url, MANNERS, vec![access.api_key.clone()], &wait);
     let settings = webhook_settings(&mut api, access).map_err(failure)?;

@@ -10,10 +10,14 @@ use super::{
 use crate::{
     api::{
         ApiError,
-        frameio::{Frameio, FrameioWebhook},
+        frameio::{Frameio, FrameioWebhook, NewWebhook},
     },
-    command::{CommandResult, EXIT_FINDINGS, Failure, note, subscriptions::Asking},
-    config::{SecretSource, SecretText, recover::FrameioApi},
+    command::{
+        CommandResult, EXIT_FINDINGS, Failure, note,
+        output::events,
+        subscriptions::{Asking, RegisteredProof, another, hidden},
+    },
+    config::{SecretSource, recover::FrameioApi},
     provider::frameio::PROVIDER,
 };
 
@@ -71,29 +75,36 @@ fn extend(
 ) -> CommandResult {
     let has = |event: &str| found.iter().any(|webhook| webhook.events.iter().any(|it| it == event));
     let missing: Vec<&str> = target.events.iter().copied().filter(|event| !has(event)).collect();
-    let mut plan: Vec<String> =
-        found.iter().map(|webhook| format!("there  {}  {} events{}", webhook.id, webhook.events.len(), off(webhook))).collect();
+    let mut plan: Vec<String> = found
+        .iter()
+        .map(|webhook| format!("there  {}  {}{}", webhook.id, events(webhook.events.len()), off(asking, webhook)))
+        .collect();
     plan.extend(missing.iter().map(|event| format!("add    {event}")));
     show(&plan)?;
     if arguments.secret_file.is_some() || arguments.kubernetes_secret.is_some() {
         note("the webhook is there, and Frame.io does not show its secret again: none is written");
     }
+    let is_lost = hidden(asking, target.endpoint) == RegisteredProof::Lost;
+    if let Some(why) = is_lost.then_some(RegisteredProof::Lost).and_then(RegisteredProof::note) {
+        note(why);
+        note(&another(asking, target.endpoint));
+    }
     if missing.is_empty() {
         note("nothing to change: Frame.io has these events");
     } else {
         let Some(first) = found.first() else { return Ok(true) };
-        if !agreed(arguments, asking, &format!("Add {} events to the webhook {}?", missing.len(), first.id))? {
+        if !agreed(arguments, asking, &format!("Add {} to the webhook {}?", events(missing.len()), first.id))? {
             return Ok(true);
         }
         let events: Vec<&str> = first.events.iter().map(String::as_str).chain(missing).collect();
         api.set_events(&first.id, &events).map_err(failure)?;
         writeln!(io::stdout(), "changed  {}  {}", crate::logged::printable(&first.id), target.url)?;
     }
-    if found.iter().all(|webhook| webhook.active) { Ok(true) } else { Err(Failure::Reported(EXIT_FINDINGS)) }
+    if !is_lost && found.iter().all(|webhook| webhook.active) { Ok(true) } else { Err(Failure::Reported(EXIT_FINDINGS)) }
 }
 
-fn off(webhook: &FrameioWebhook) -> &'static str {
-    if webhook.active { "" } else { ": switched off: hookgate subscriptions frameio --reenable" }
+fn off(asking: &Asking<'_>, webhook: &FrameioWebhook) -> String {
+    if webhook.active { String::new() } else { format!(": switched off: {}", asking.command("subscriptions frameio --reenable")) }
 }
 
 /// Makes a webhook beside those that are there. The place for its secret is there before, and if the secret cannot be kept, the webhook is
@@ -105,8 +116,10 @@ fn create(
     (workspace, there): (&str, &[FrameioWebhook]),
     target: &Destination<'_>,
 ) -> CommandResult {
-    show(&there.iter().map(|it| format!("there   {}  {} events{}", it.id, it.events.len(), off(it))).collect::<Vec<_>>())?;
-    show(&[format!("create  {}, with {} events", target.url, target.events.len())])?;
+    show(
+        &there.iter().map(|it| format!("there   {}  {}{}", it.id, events(it.events.len()), off(asking, it))).collect::<Vec<_>>(),
+    )?;
+    show(&[format!("create  {}, with {}", target.url, events(target.events.len()))])?;
     if !arguments.dry_run {
         secret_file::check(arguments)?;
     }
@@ -114,7 +127,7 @@ fn create(
         return Ok(true);
     }
     let name = &target.endpoint.name;
-    let mut place = SecretPlace::open(arguments, name)?;
+    let mut place = SecretPlace::open(arguments)?;
     let made = match api.create_webhook(workspace, (&format!("Hookgate {name}"), &target.url), &target.events) {
         Ok(made) => made,
         Err(error) => {
@@ -122,7 +135,7 @@ fn create(
             return Err(unclear(api, asking, (workspace, there), target, error));
         }
     };
-    if let Err(why) = kept(&mut place, made.secret.as_ref()) {
+    if let Err(why) = kept(&mut place, &made) {
         place.discard();
         let id = crate::logged::printable(&made.id);
         return Err(Failure::Failed(match api.delete_webhook(&made.id) {
@@ -141,7 +154,9 @@ fn create(
             note(&format!("now add \"file:{}\" to the secrets of [endpoints.{name}]", path.display()));
         }
     } else {
-        note(&format!("created the webhook {}; its secret is the key {name} of the Secret", made.id));
+        let id = crate::logged::printable(&made.id);
+        note(&format!("created the webhook {id}; its secret is the key {id} of the Secret"));
+        note("the chart mounts all keys of a Secret where the endpoint has secrets: [{secretName: NAME, folder: true}]");
     }
     for old in there {
         note(&format!(
@@ -152,9 +167,9 @@ fn create(
     Ok(true)
 }
 
-fn kept(place: &mut SecretPlace, secret: Option<&SecretText>) -> Result<(), String> {
-    let secret = secret.ok_or("Frame.io's answer has none")?;
-    place.keep(secret.reveal()).map_err(|error| error.to_string())
+fn kept(place: &mut SecretPlace, made: &NewWebhook) -> Result<(), String> {
+    let secret = made.secret.as_ref().ok_or("Frame.io's answer has none")?;
+    place.keep(&made.id, secret.reveal()).map_err(|error| error.to_string())
 }
 
 /// Returns the failure of a creation. Where the webhook may have been made, it says which one it is: its secret is lost.

@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, Failure,
-    missing::options::{access, known_types},
+    missing::options::{access, known_events},
     note,
     run::confirm,
     subscriptions::{Asking, Wanted, public_host},
@@ -30,7 +30,7 @@ use crate::{
 /// Register an endpoint at its provider, or say what to enter there.
 ///
 /// Looks first at what is registered, shows the difference, and asks. At Uploadcare it makes a subscription for each missing event, signed with
-/// the first secret of the endpoint. At Frame.io it makes a webhook and keeps its secret, which Frame.io shows once, or adds the missing events
+/// the first secret of the endpoint (of a folder, the last by name). At Frame.io it makes a webhook and keeps its secret, which Frame.io shows once, or adds the missing events
 /// to the webhook that is there. At FileSpin it only reads, and prints what to enter. FileSafety has nothing to register: it prints what to
 /// send. It shows no secret. Exits with 0 if all is as it should be then, with 3 if something is left for a person, and with 1 if the provider
 /// refuses or cannot be asked.
@@ -38,7 +38,7 @@ use crate::{
 #[command(after_help = "Examples:
   hookgate subscribe photos --host https://hooks.example.com --dry-run
   hookgate subscribe photos --host https://hooks.example.com --events file.uploaded,file.deleted
-  hookgate subscribe review --host https://hooks.example.com --events file.ready --secret-file secrets/frameio
+  hookgate subscribe review --host https://hooks.example.com --events file.ready --secret-file secrets/frameio/1
   hookgate subscribe review --host https://hooks.example.com --yes --kubernetes-secret hookgate-frameio > secret.yaml")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -64,10 +64,10 @@ pub(super) struct Arguments {
     /// Go on without asking.
     #[arg(long)]
     yes: bool,
-    /// Frame.io only: a new file for the secret of the webhook, which Frame.io shows once.
+    /// Frame.io only: a new or empty file for the secret of the webhook, which Frame.io shows once.
     #[arg(long, value_name = "FILE", conflicts_with = "kubernetes_secret")]
     secret_file: Option<PathBuf>,
-    /// Frame.io only: print the secret of the webhook as the manifest of a Secret of this name. Not on a terminal.
+    /// Frame.io only: print the secret of the webhook as the manifest of a Secret of this name; its key is the webhook's id. Not on a terminal.
     #[arg(long, value_name = "NAME", value_parser = secret_name)]
     kubernetes_secret: Option<String>,
 }
@@ -94,7 +94,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let provider = target::configured(&named.endpoints, &arguments.endpoint)?.provider;
     let config = arguments.source.load(environment, Needs::Subscriptions(Some(provider.name)))?;
     let endpoint = target::configured(&config.endpoints, &arguments.endpoint)?;
-    known_types("--events", &arguments.events, &[provider])?;
+    known_events(&arguments.events, &[provider])?;
     if provider.name != "frameio" {
         for (flag, given) in [
             ("--workspace", arguments.workspace.is_some()),
@@ -110,19 +110,19 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let destination = Destination {
         endpoint,
         url: format!("{}/webhooks/{}", arguments.host, endpoint.name),
-        events: Wanted(&arguments.events).of(provider, &provider.names().collect::<Vec<_>>()),
+        events: Wanted(&arguments.events).of(provider, &provider.events().collect::<Vec<_>>()),
     };
     if provider.name == "filesafety" {
         // It needs no key, because it asks nothing.
-        return filesafety::print(&config.recover, &destination, &arguments.host);
+        return filesafety::print(arguments, &config.recover, &destination);
     }
     let access = access(&config, provider)?;
-    let asking = Asking::new(&config, environment, Some(&arguments.host))?;
+    let asking = Asking::new((&config, &arguments.source), environment, Some(&arguments.host))?;
     match access {
         ProviderAccess::Uploadcare(access) => uploadcare::subscribe(arguments, &asking, access, &destination),
         ProviderAccess::Frameio(access) => frameio::subscribe(arguments, &asking, access, &destination),
         ProviderAccess::Filespin(access) => filespin::print(&asking, access, &destination, &arguments.events),
-        ProviderAccess::Filesafety(_) => filesafety::print(&config.recover, &destination, &arguments.host),
+        ProviderAccess::Filesafety(_) => filesafety::print(arguments, &config.recover, &destination),
     }
 }
 

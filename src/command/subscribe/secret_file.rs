@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, IsTerminal as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -14,53 +14,76 @@ use crate::command::Failure;
 
 /// The place for a secret.
 pub(super) enum SecretPlace {
-    /// A new file that only its owner can read.
-    File(File, PathBuf),
-    /// Standard output, as a manifest with these names of a Secret and of its key.
-    Manifest(String, String),
+    /// A file that only its owner can read, and whether it is new.
+    File(File, PathBuf, bool),
+    /// Standard output, as a manifest with this name of a Secret.
+    Manifest(String),
 }
 
 impl SecretPlace {
-    /// Returns the place that the arguments name. A file is created, and must not have been there.
-    pub(super) fn open(arguments: &Arguments, key: &str) -> Result<Self, Failure> {
+    /// Returns the place that the arguments name. A file may be there only if it is empty and nobody else may read it, as `hookgate init` makes
+    /// it.
+    pub(super) fn open(arguments: &Arguments) -> Result<Self, Failure> {
         match (&arguments.secret_file, &arguments.kubernetes_secret) {
             (Some(path), _) => {
-                let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-                let failed = |error| Failure::Failed(format!("cannot create the file {:?}: {error}", path.display().to_string()));
-                Ok(Self::File(file.map_err(failed)?, path.clone()))
+                let failed = |why: String| Failure::Failed(format!("the file {:?} {why}", path.display().to_string()));
+                let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+                match created {
+                    Ok(file) => Ok(Self::File(file, path.clone(), true)),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        Ok(Self::File(empty(path).map_err(failed)?, path.clone(), false))
+                    }
+                    Err(error) => Err(failed(format!("cannot be created: {error}"))),
+                }
             }
-            (None, Some(name)) => Ok(Self::Manifest(name.clone(), key.to_owned())),
+            (None, Some(name)) => Ok(Self::Manifest(name.clone())),
             (None, None) => Err(Failure::Usage(NO_PLACE.into())),
         }
     }
 
-    /// Keeps the secret. When this returns, a file is on the disk.
-    pub(super) fn keep(&mut self, secret: &str) -> io::Result<()> {
+    /// Keeps the secret of the webhook with this id. When this returns, a file is on the disk. In a Secret the id is the key, so that another
+    /// webhook's secret has another.
+    pub(super) fn keep(&mut self, id: &str, secret: &str) -> io::Result<()> {
         match self {
-            Self::File(file, path) => {
+            Self::File(file, path, _) => {
                 file.write_all(secret.as_bytes())?;
                 file.sync_all()?;
                 let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
                 // The entry of the folder must be on the disk, too.
                 File::open(folder)?.sync_all()
             }
-            Self::Manifest(name, key) => {
+            Self::Manifest(name) => {
+                let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+                if id.is_empty() || id.len() > 253 || !id.bytes().all(fits) {
+                    return Err(io::Error::other("the id of the webhook cannot be the key of a Secret"));
+                }
                 let mut out = io::stdout().lock();
                 writeln!(out, "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {}\ntype: Opaque", json!(name))?;
-                writeln!(out, "stringData:\n  {}: {}", json!(key), json!(secret))?;
+                writeln!(out, "stringData:\n  {}: {}", json!(id), json!(secret))?;
                 out.flush()
             }
         }
     }
 
-    /// Removes a file that was created and holds no secret that works.
+    /// Leaves no secret that does not work: removes a file that was created, and empties one that was there.
     pub(super) fn discard(self) {
-        if let Self::File(file, path) = self {
-            drop(file);
-            // There is nothing else to do: an empty or useless file stays.
-            let _stays = fs::remove_file(path);
+        if let Self::File(file, path, is_new) = self {
+            // There is nothing else to do: a useless file stays.
+            let _stays = if is_new { fs::remove_file(path) } else { file.set_len(0) };
         }
     }
+}
+
+/// Opens a file that is there, if it is empty and only its owner can read it. The error says why not.
+fn empty(path: &Path) -> Result<File, String> {
+    let there = fs::metadata(path).map_err(|error| error.to_string())?;
+    if !there.is_file() || there.len() > 0 {
+        return Err("exists already; a secret that is there is not overwritten".into());
+    }
+    if there.permissions().mode() & 0o077 != 0 {
+        return Err("is there, and others than its owner may read it: chmod 600".into());
+    }
+    OpenOptions::new().write(true).open(path).map_err(|error| format!("cannot be written: {error}"))
 }
 
 const NO_PLACE: &str =

@@ -11,6 +11,7 @@ use crate::{
     clock,
     command::{
         CommandResult, EXIT_FINDINGS, Failure, note,
+        output::counted,
         subscriptions::{Asking, signed_with},
     },
     config::{SecretText, recover::UploadcareApi},
@@ -29,7 +30,7 @@ pub(super) fn subscribe(
     if target.url.len() > URL_MAX {
         return Err(Failure::Failed(format!("the URL is longer than {URL_MAX} characters, the most that Uploadcare takes")));
     }
-    let secret = asking.first_secret(target.endpoint)?;
+    let secret = asking.newest_secret(target.endpoint)?;
     let wait = |time, why: &str| asking.wait(time, why);
     let mut api = asking.api(&access.base_url, MANNERS, vec![access.secret_key.clone()], &wait);
     let found = read(&mut api, asking, access, target).map_err(failure)?;
@@ -44,7 +45,7 @@ pub(super) fn subscribe(
         note("nothing to make: Uploadcare has these subscriptions");
         return verdict(&found, target);
     }
-    if !agreed(arguments, asking, &format!("Make {} subscriptions at Uploadcare?", missing.len()))? {
+    if !agreed(arguments, asking, &format!("Make {} at Uploadcare?", counted(missing.len() as u64, "subscription")))? {
         return Ok(true);
     }
     for event in missing {
@@ -71,8 +72,9 @@ fn read(
     let own = |it: &Subscription| asking.owner(&PROVIDER, &it.target_url).is_ok_and(|owner| owner.name == target.endpoint.name);
     let found = subscriptions(api, access, clock::system)?.into_iter().filter(own).map(|subscription| {
         let proof = signed_with(subscription.signing_secret.as_ref(), keys);
-        let off = (!subscription.is_active).then_some("switched off: hookgate subscriptions uploadcare --reenable");
-        let trouble = proof.note().or(off).map(str::to_owned);
+        let off =
+            (!subscription.is_active).then(|| format!("switched off: {}", asking.command("subscriptions uploadcare --reenable")));
+        let trouble = proof.note().map(str::to_owned).or(off);
         (subscription, trouble)
     });
     Ok(found.collect())

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     api::{self, Api, Manners, frameio},
-    command::{EXIT_FAILED, Failure, missing, tail::watch, target},
+    command::{ConfigSource, EXIT_FAILED, Failure, missing, tail::watch, target},
     config::{Config, EndpointConfig, Environment, SecretRing, SecretText, recover::FrameioApi},
     http::registered_url,
     outbound::Client,
@@ -22,6 +22,7 @@ use super::registration::RegisteredProof;
 /// A way to the providers' APIs, and what their answers are compared with.
 pub(in crate::command) struct Asking<'a> {
     pub(in crate::command) config: &'a Config,
+    source: &'a ConfigSource,
     environment: &'a Environment,
     /// The origin of Hookgate's own URLs; without it, every URL with the path of an endpoint counts as one.
     pub(in crate::command) host: Option<&'a str>,
@@ -37,18 +38,18 @@ pub(in crate::command) struct Asking<'a> {
 
 impl<'a> Asking<'a> {
     pub(in crate::command) fn new(
-        config: &'a Config,
+        (config, source): (&'a Config, &'a ConfigSource),
         environment: &'a Environment,
         host: Option<&'a str>,
     ) -> Result<Self, Failure> {
-        let sources = config.endpoints.iter().flat_map(|endpoint| &endpoint.secrets);
         Ok(Self {
             config,
+            source,
             environment,
             host,
             client: api::client(&config.recover, environment)?,
             // One that cannot be read cannot be repeated either.
-            secrets: sources.filter_map(|source| source.text(environment).ok()).collect(),
+            secrets: config.endpoints.iter().flat_map(|it| target::readable_secrets(it, environment)).collect(),
             keys: config.endpoints.iter().map(|it| (it.name.clone(), SecretRing::new(it, environment).keys())).collect(),
             stop: watch(EXIT_FAILED)?,
             hurry: None,
@@ -111,9 +112,19 @@ impl<'a> Asking<'a> {
         self.keys.get(&endpoint.name)
     }
 
-    /// Returns the secret that an endpoint names first, as text.
-    pub(in crate::command) fn first_secret(&self, endpoint: &EndpointConfig) -> Result<SecretText, Failure> {
-        target::first_secret(endpoint, self.environment)
+    /// Returns the secret that a new subscription of an endpoint has, as text.
+    pub(in crate::command) fn newest_secret(&self, endpoint: &EndpointConfig) -> Result<SecretText, Failure> {
+        target::newest_secret(endpoint, self.environment)
+    }
+
+    /// Returns a command for a person to copy.
+    pub(in crate::command) fn command(&self, words: &str) -> String {
+        self.source.command(words)
+    }
+
+    /// Returns a command for a person to copy that takes the public address.
+    pub(in crate::command) fn command_with_host(&self, words: &str) -> String {
+        self.source.command(&format!("{words} --host {}", self.host.unwrap_or("https://…")))
     }
 }
 

@@ -41,8 +41,7 @@ pub(super) fn registered(asking: &Asking<'_>, access: &KeyedApi, wanted: &Wanted
         }
     }
     registered.notes.push(format!("{} of {URLS_MAX} URLs used", settings.urls().count()));
-    let names: Vec<_> = asking.endpoints(&PROVIDER).map(|endpoint| &endpoint.name).collect();
-    registered.complete(names.into_iter(), &wanted.of(&PROVIDER, &SWITCHES));
+    registered.complete(asking, &wanted.of(&PROVIDER, &SWITCHES));
     Ok(registered)
 }
 

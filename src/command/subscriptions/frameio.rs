@@ -4,7 +4,12 @@ use super::{
     Asking, Wanted,
     registration::{Registered, RegisteredProof, Registration, RegistrationState},
 };
-use crate::{api::ApiError, config::recover::FrameioApi, provider::frameio::PROVIDER};
+use crate::{
+    api::ApiError,
+    command::output::shell_word,
+    config::{EndpointConfig, FOLDER_FILES_MAX, SecretSource, recover::FrameioApi},
+    provider::frameio::PROVIDER,
+};
 
 /// Reads the webhooks of the configured workspaces, or of all. With `reenable`, those that are off are switched on first.
 pub(super) fn registered(
@@ -35,19 +40,23 @@ pub(super) fn registered(
                     continue;
                 }
             };
-            let mut notes = Vec::new();
+            let proof = hidden(asking, endpoint);
+            let mut notes: Vec<String> = proof.note().into_iter().map(str::to_owned).collect();
+            if proof == RegisteredProof::Lost {
+                notes.push(another(asking, endpoint));
+            }
             if !webhook.active {
                 notes.push("switched off; Frame.io does not say since when. What happened since is in its audit log:".into());
-                notes.push(format!("hookgate recover frameio --endpoint {} --since …", endpoint.name));
+                notes.push(asking.command(&format!("recover frameio --endpoint {} --since …", endpoint.name)));
             } else if reenable && off.contains(&webhook.id) {
                 notes.push("this run has switched it on again; what happened before is in Frame.io's audit log:".into());
-                notes.push(format!("hookgate recover frameio --endpoint {} --since …", endpoint.name));
+                notes.push(asking.command(&format!("recover frameio --endpoint {} --since …", endpoint.name)));
             }
             registered.rows.push(Registration {
                 id: Some(webhook.id),
                 events: webhook.events,
                 state: if webhook.active { RegistrationState::Active } else { RegistrationState::Off },
-                proof: RegisteredProof::Hidden,
+                proof,
                 endpoint: endpoint.name.clone(),
                 notes,
             });
@@ -56,8 +65,33 @@ pub(super) fn registered(
     if !registered.rows.is_empty() {
         registered.notes.push("secrets cannot be read back, so they were not compared".into());
     }
-    let names: Vec<_> = asking.endpoints(&PROVIDER).map(|endpoint| &endpoint.name).collect();
     // Frame.io has events for 30 things, and nobody wants all: only those that were asked for must be there.
-    registered.complete(names.into_iter(), &wanted.of(&PROVIDER, &[]));
+    registered.complete(asking, &wanted.of(&PROVIDER, &[]));
     Ok(registered)
+}
+
+/// Returns what is known of a webhook's secret: nothing, or that the endpoint cannot have it.
+pub(in crate::command) fn hidden(asking: &Asking<'_>, endpoint: &EndpointConfig) -> RegisteredProof {
+    match asking.keys(endpoint) {
+        Some(keys) if keys.secrets.is_empty() => RegisteredProof::Lost,
+        _ => RegisteredProof::Hidden,
+    }
+}
+
+/// Returns the command that makes another webhook for an endpoint, with a secret that is kept.
+pub(in crate::command) fn another(asking: &Asking<'_>, endpoint: &EndpointConfig) -> String {
+    asking.command_with_host(&format!("subscribe {} --another --secret-file {}", endpoint.name, secret_file(endpoint)))
+}
+
+/// Returns the file for a new secret of an endpoint, as a word for a shell: in a folder, the first number that no file has.
+pub(in crate::command) fn secret_file(endpoint: &EndpointConfig) -> String {
+    let path = match endpoint.secrets.first() {
+        Some(SecretSource::File(path)) => path.clone(),
+        Some(SecretSource::Folder(folder)) => {
+            let numbered = (1..=FOLDER_FILES_MAX).map(|number| folder.join(number.to_string()));
+            numbered.into_iter().find(|path| !path.exists()).unwrap_or_else(|| folder.join("FILE"))
+        }
+        _ => "FILE".into(),
+    };
+    shell_word(&path.display().to_string())
 }

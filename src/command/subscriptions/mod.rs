@@ -20,11 +20,12 @@ use clap::{Args, builder::PossibleValuesParser};
 pub(super) use self::{
     asking::{Asking, signed_with},
     filespin::token_of,
+    frameio::{another, hidden, secret_file},
     registration::{Registered, RegisteredProof, Registration, RegistrationState},
 };
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
-    missing::options::{access, known_types, only, providers},
+    missing::options::{access, known_events, only, providers},
     note,
     output::ReportFormat,
     textfile,
@@ -89,7 +90,7 @@ pub(super) struct Wanted<'a>(pub(super) &'a [String]);
 impl Wanted<'_> {
     /// Returns the events of a provider that were named, or the usual ones where none was.
     pub(super) fn of(&self, provider: &Provider, usual: &[&'static str]) -> Vec<&'static str> {
-        let named: Vec<_> = provider.names().filter(|name| self.0.iter().any(|it| it == name)).collect();
+        let named: Vec<_> = provider.events().filter(|name| self.0.iter().any(|it| it == name)).collect();
         if named.is_empty() { usual.to_vec() } else { named }
     }
 }
@@ -97,8 +98,8 @@ impl Wanted<'_> {
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let config = arguments.source.load(environment, Needs::Subscriptions(only(&arguments.providers)))?;
     let providers = providers(&arguments.providers, &config)?;
-    known_types("--events", &arguments.events, &providers)?;
-    let asking = Asking::new(&config, environment, arguments.host.as_deref())?;
+    known_events(&arguments.events, &providers)?;
+    let asking = Asking::new((&config, &arguments.source), environment, arguments.host.as_deref())?;
     let (format, wanted) = (ReportFormat::of(arguments.format), Wanted(&arguments.events));
     let mut out = BufWriter::new(io::stdout().lock());
     table::head(&mut out, format)?;

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use super::Asking;
 use crate::provider::Provider;
 
 /// Whether a provider sends what is registered.
@@ -27,6 +28,8 @@ pub(in crate::command) enum RegisteredProof {
     Foreign,
     /// The provider does not show the secret.
     Hidden,
+    /// The provider does not show the secret, and the endpoint has none: all deliveries are answered 503.
+    Lost,
     /// A secret of the endpoint cannot be read, so there is nothing to compare with.
     Incomparable,
     /// Nothing is registered.
@@ -84,6 +87,7 @@ impl RegisteredProof {
             Self::Token => "token",
             Self::Absent => "NO",
             Self::Foreign => "FOREIGN",
+            Self::Lost => "LOST",
             Self::Hidden | Self::NotRegistered => "–",
             Self::Incomparable => "?",
         }
@@ -96,6 +100,7 @@ impl RegisteredProof {
             Self::Absent => "absent",
             Self::Foreign => "foreign",
             Self::Hidden => "hidden",
+            Self::Lost => "lost",
             Self::Incomparable => "incomparable",
             Self::NotRegistered => "missing",
         }
@@ -103,7 +108,7 @@ impl RegisteredProof {
 
     /// Returns whether deliveries are refused, as far as is known.
     pub(in crate::command) fn is_refused(self) -> bool {
-        matches!(self, Self::Absent | Self::Foreign | Self::Incomparable)
+        matches!(self, Self::Absent | Self::Foreign | Self::Lost | Self::Incomparable)
     }
 
     /// Returns what a person should know of it.
@@ -113,6 +118,10 @@ impl RegisteredProof {
                 Some("every delivery is refused with 401 missing_signature: nothing at the provider proves the sender")
             }
             Self::Foreign => Some("every delivery is refused with 401: the secret at the provider is none of the endpoint's"),
+            Self::Lost => Some(
+                "every delivery is answered 503 no_secret: the endpoint has no secret, and Frame.io does not show one again; if it is lost, \
+                 make another webhook:",
+            ),
             Self::Incomparable => Some("a secret of the endpoint cannot be read: hookgate check says why"),
             Self::Signed | Self::Token | Self::Hidden | Self::NotRegistered => None,
         }
@@ -139,8 +148,8 @@ impl Registered {
     }
 
     /// Adds a row for the events of an endpoint that should be registered and are not, and sorts the rows.
-    pub(super) fn complete<'e>(&mut self, endpoints: impl Iterator<Item = &'e Arc<str>>, wanted: &[&'static str]) {
-        for endpoint in endpoints {
+    pub(super) fn complete(&mut self, asking: &Asking<'_>, wanted: &[&'static str]) {
+        for endpoint in asking.endpoints(self.provider).map(|it| &it.name) {
             let there =
                 |event: &str| self.rows.iter().any(|row| row.endpoint == *endpoint && row.events.iter().any(|it| it == event));
             let events: Vec<String> = wanted.iter().filter(|event| !there(event)).map(|event| (*event).to_owned()).collect();
@@ -148,7 +157,10 @@ impl Registered {
             if !events.is_empty() || !self.rows.iter().any(|row| row.endpoint == *endpoint) {
                 self.rows.push(Registration {
                     id: None,
-                    notes: vec![format!("not subscribed{}: hookgate subscribe {endpoint} --host https://…", list_of(&events))],
+                    notes: vec![
+                        format!("not subscribed{}:", list_of(&events)),
+                        asking.command_with_host(&format!("subscribe {endpoint}")),
+                    ],
                     events,
                     state: RegistrationState::Missing,
                     proof: RegisteredProof::NotRegistered,

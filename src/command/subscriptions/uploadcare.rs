@@ -42,7 +42,7 @@ pub(super) fn registered(
                 continue;
             }
             reactivate(&mut api, access, subscription.id, clock::system)?;
-            switched.insert(subscription.id, switched_off(subscription, endpoint));
+            switched.insert(subscription.id, switched_off(asking, subscription, endpoint));
         }
         if !switched.is_empty() {
             read = subscriptions(&mut api, access, clock::system)?;
@@ -61,8 +61,7 @@ pub(super) fn registered(
     for id in switched.keys() {
         registered.notes.push(format!("subscription {id} was switched on, and is not in the list any more"));
     }
-    let names: Vec<_> = asking.endpoints(&PROVIDER).map(|endpoint| &endpoint.name).collect();
-    registered.complete(names.into_iter(), &wanted.of(&PROVIDER, &PROVIDER.names().collect::<Vec<_>>()));
+    registered.complete(asking, &wanted.of(&PROVIDER, &PROVIDER.events().collect::<Vec<_>>()));
     Ok(registered)
 }
 
@@ -89,9 +88,9 @@ fn row(
             notes.extend(before);
         }
         (None, RegistrationState::Off) => {
-            notes.extend(switched_off(subscription, endpoint));
+            notes.extend(switched_off(asking, subscription, endpoint));
             if proof == RegisteredProof::Signed {
-                notes.push("hookgate subscriptions uploadcare --reenable".into());
+                notes.push(asking.command("subscriptions uploadcare --reenable"));
             }
         }
         (None, _) => {}
@@ -108,7 +107,7 @@ fn row(
 
 /// Says when a subscription can have been switched off, and how to get back what is lost. Uploadcare keeps no such time: it keeps when the
 /// subscription was changed last, which is the switching off or something later.
-fn switched_off(subscription: &Subscription, endpoint: &EndpointConfig) -> Vec<String> {
+fn switched_off(asking: &Asking<'_>, subscription: &Subscription, endpoint: &EndpointConfig) -> Vec<String> {
     let time = |text: &Option<String>| text.as_deref().and_then(parse_time).and_then(instant);
     let (created, updated) = (time(&subscription.created), time(&subscription.updated));
     let earliest = created
@@ -126,7 +125,7 @@ fn switched_off(subscription: &Subscription, endpoint: &EndpointConfig) -> Vec<S
             seconds(latest),
             PROVIDER.gives_up_after.as_secs() / 3600
         ),
-        format!("hookgate recover uploadcare --endpoint {} --since {}", endpoint.name, seconds(since)),
+        asking.command(&format!("recover uploadcare --endpoint {} --since {}", endpoint.name, seconds(since))),
     ]
 }
 

@@ -144,7 +144,8 @@ fn a_secret_of_another_endpoint_is_not_used() {
     fs::write(folder.join("a"), super::AVATARS).unwrap();
     fs::write(folder.join("b"), "the-secret-of-b-0123").unwrap();
     let config = with_folder(&folder, "");
-    let sentence = "secret 1 of endpoint avatars is also secret 1 of endpoint uploadcare";
+    let file = folder.join("a").display().to_string();
+    let sentence = &format!("secret 1 of endpoint avatars is also secret 1 (file:{file}) of endpoint uploadcare");
     assert!(config.warnings.iter().any(|it| it.contains(sentence) && it.ends_with("; it is not used")), "{:?}", config.warnings);
     let (rings, clashes) = read_all(&config.endpoints, &environment(&[]));
     assert!(clashes.len() == 1 && clashes[0].starts_with(sentence), "{clashes:?}");

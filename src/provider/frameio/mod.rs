@@ -17,7 +17,7 @@ pub use self::{
 };
 use crate::{
     proto::ProofScheme,
-    provider::{CredentialSource, Provider, SecretMaker, event_type},
+    provider::{CredentialSource, Provider, SecretMaker, event_type, unsubscribed_type},
     signature::HmacScheme,
 };
 
@@ -83,7 +83,7 @@ pub static PROVIDER: Provider = Provider {
         event_type("share.updated", "A share was changed."),
         event_type("share.deleted", "A share was deleted."),
         event_type("share.viewed", "Somebody looked at a share, maybe without an account: then `user_id` is empty."),
-        event_type(
+        unsubscribed_type(
             ACTION,
             "A custom action was started, on one asset or several (then the first is the key); its form, which names no asset, has `interaction_id` for a key.",
         ),
