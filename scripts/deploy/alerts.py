@@ -218,6 +218,7 @@ def week(days=7):
         last = [bad.start - hour if step in bad else step // hour * hour for step in steps]
         series.add("hookgate_reconcile_timestamp_seconds", of, day * DAY, [step * STEP_MINUTES * 60 for step in last])
         series.add("hookgate_reconcile_failed", of, day * DAY, [int(step in bad) for step in steps])
+        series.add("hookgate_subscription_timestamp_seconds", of, day * DAY, [step * STEP_MINUTES * 60 for step in last])
         node = {"namespace": "quiet", "job": "node", "instance": "node", "provider": "uploadcare", "endpoint": "quiet"}
         for name in "off", "refused", "missing":
             series.add(f"hookgate_subscription_{name}", node, day * DAY, [0] * (DAY + longer))
