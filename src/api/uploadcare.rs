@@ -89,10 +89,10 @@ pub fn files(
             return Err(api.unusable(&path, "answers with an empty page, and names a next one"));
         };
         // The time of a page's last file may be that of the next page's first one too, and `from` leaves its own instant out: so the next
-        // request begins just before it, and not where Uploadcare's own link does.
+        // request begins just before it, and not where Uploadcare's own link does. Where files are out of order, the last one is not the latest.
         let border =
             FileHistory::of(last.get()).map_err(|_| api.unusable(&path, "lists a file without the time of its upload"))?;
-        let further = just_before(border.uploaded);
+        let further = just_before(order.latest.unwrap_or(border.uploaded));
         if further > after {
             (after, offset) = (further, 0);
         } else if first.get() != first_of_last {

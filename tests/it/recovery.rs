@@ -35,7 +35,7 @@ fn a_page_may_end_between_files_of_one_instant() {
 #[test]
 fn a_listing_in_another_order_is_never_complete() {
     let world = World::mock();
-    let upload = |seconds| world.stub.books().uploadcare.upload(world.begin + seconds * SECOND);
+    let upload = |seconds| drop(world.stub.books().uploadcare.upload(world.begin + seconds * SECOND));
     let check = |newest_first: bool, state: &str, known: u64| {
         let order = if newest_first { PageOrder::NewestFirst } else { PageOrder::Documented };
         world.stub.books().uploadcare.order = order;
@@ -52,6 +52,10 @@ fn a_listing_in_another_order_is_never_complete() {
     upload(1);
     check(false, "missing", 1);
     check(true, "missing", 1);
+    // More than a page of them, which has 500 files.
+    (2..1300).for_each(upload);
+    check(false, "missing", 1299);
+    check(true, "missing", 1299);
 }
 
 /// A listing without files is believed unless Uploadcare itself says otherwise: `total` alone is a hint, which was seen to be 0 beside files.
