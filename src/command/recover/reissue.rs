@@ -12,7 +12,7 @@ use super::Arguments;
 use crate::{
     api::{self, Api, ApiError, filespin},
     command::{
-        CommandResult, EXIT_FAILED, Failure,
+        CommandResult, EXIT_FAILED, EXIT_FINDINGS, Failure,
         missing::{self, TimeWindow, options::providers},
         note,
         output::{Printout, ReportFormat, counted},
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, config: &Con
     plan(&mut io::stderr().lock(), &windows)?;
     if arguments.publication.dry_run {
         note(&format!("{} would be sent", requests(windows.len())));
-        return Ok(true);
+        return Err(Failure::Reported(EXIT_FINDINGS));
     }
     let question = format!("Ask FileSpin in {} to send these webhooks again to every receiver?", requests(windows.len()));
     let stop = watch(EXIT_FAILED)?;
