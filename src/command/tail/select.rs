@@ -123,9 +123,22 @@ fn now() -> i64 {
 
 /// Reads a time on the command line, in milliseconds since the epoch.
 pub(in crate::command) fn moment(text: &str) -> Result<i64, String> {
-    time(text, now()).ok_or_else(|| {
-        "a time is like 2026-11-22T10:00:00Z, 2026-11-22, now, -15m, '1h30m ago', +5m, or milliseconds since 1970".into()
+    let now = now();
+    time(text, now).ok_or_else(|| {
+        let hint = meant(text, now).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        format!(
+            "a time is like 2026-11-22T10:00:00Z, 2026-11-22T11:00+01:00, 2026-11-22, now, -15m, '1h30m ago', +5m, or milliseconds since 1970{hint}"
+        )
     })
+}
+
+/// Returns a time that a text without one may mean: people write other signs between the parts of a date, only hours, and units as words.
+fn meant(text: &str, now: i64) -> Option<String> {
+    let (text, mut short) = (text.trim(), text.trim().to_lowercase().replace([' ', '-'], "").replace("ago", ""));
+    for (word, unit) in [("day", "d"), ("hour", "h"), ("minute", "m"), ("min", "m"), ("second", "s"), ("sec", "s")] {
+        short = short.replace(&format!("{word}s"), unit).replace(word, unit);
+    }
+    [text.replace('/', "-"), format!("{text}:00"), short].into_iter().find(|it| time(it, now).is_some())
 }
 
 /// Reads a time, in milliseconds since the epoch. A time without a zone is UTC, so that it means the same for everybody who reads the
@@ -151,9 +164,15 @@ fn time(text: &str, now: i64) -> Option<i64> {
     if let Some(span) = span(earlier) {
         return now.checked_sub(span);
     }
-    // People leave the seconds out.
-    let time = text.parse::<prost_types::Timestamp>().or_else(|_| format!("{text}:00").parse()).ok()?;
+    let time: prost_types::Timestamp = with_seconds(text).as_deref().unwrap_or(text).parse().ok()?;
     time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)
+}
+
+/// Returns a time with the seconds, which people leave out; nothing where they are there, or the text is none of these times.
+fn with_seconds(text: &str) -> Option<String> {
+    let (date, rest) = text.split_once(['T', ' '])?;
+    let (clock, zone) = rest.split_at(rest.find(|c: char| c != ':' && !c.is_ascii_digit()).unwrap_or(rest.len()));
+    (clock.len() == "10:00".len()).then(|| format!("{date}T{clock}:00{zone}"))
 }
 
 /// Reads a span such as "15m", "1h30m" or "2d 12h", in milliseconds.

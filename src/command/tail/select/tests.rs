@@ -30,7 +30,14 @@ fn times_are_read_as_people_write_them() {
     check("2026-11-22 10:00:00Z", Some(NOW));
     check("2026-11-22T10:00", Some(NOW));
     check("2026-11-22 10:01", Some(NOW + 60_000));
+    check("2026-11-22T10:00Z", Some(NOW));
+    check("2026-11-22T12:00+02:00", Some(NOW));
+    check("2026-11-22T12:00+0200", Some(NOW));
+    check("2026-11-22 05:00-05:00", Some(NOW));
+    check("2026-11-22T12:00:00+02:00", Some(NOW));
     check("2026-11-22T10:0", None);
+    check("2026-11-22T10:0Z", None);
+    check("2026-11-22T10Z", None);
     check("2026-11-22", Some(NOW - 10 * 3_600_000));
     check("1969-12-31T23:59:59.9Z", Some(-100));
     check("1795341600", Some(NOW));
@@ -49,6 +56,23 @@ fn times_are_read_as_people_write_them() {
     }
     for wrong in ["2026-13-01", "2026-11-22T25:00:00Z", "yesterday", "179534160012", "١٥m"] {
         check(wrong, None);
+    }
+}
+
+#[test]
+fn a_time_that_is_nearly_one_has_a_suggestion() {
+    #[track_caller]
+    fn check(text: &str, expected: Option<&str>) {
+        assert_eq!(meant(text, 1_795_341_600_000).as_deref(), expected, "{text:?}");
+    }
+    check("2026/11/22", Some("2026-11-22"));
+    check("2026/11/22 10:00", Some("2026-11-22 10:00"));
+    check("2026-11-22T10", Some("2026-11-22T10:00"));
+    check("24 hours", Some("24h"));
+    check("1 day", Some("1d"));
+    check("90 min ago", Some("90m"));
+    for hopeless in ["", "yesterday", "22.11.2026", "2026-13-01", "hours"] {
+        check(hopeless, None);
     }
 }
 
