@@ -178,7 +178,7 @@ impl Task<'_> {
 
     /// Returns an empty row for each type of a provider that was asked for.
     fn rows(&self, provider: &'static Provider) -> BTreeMap<&'static str, Row> {
-        let wanted = |name: &&str| self.types.is_empty() || self.types.iter().any(|it| it == name);
+        let wanted = |name: &&str| self.types.is_empty() || self.types.iter().any(|it| options::means(it, provider, name));
         provider.names().filter(wanted).map(|name| (name, Row::default())).collect()
     }
 

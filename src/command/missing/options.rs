@@ -27,7 +27,7 @@ pub(in crate::command) struct Scope {
     /// How long a webhook may be under way before it counts as missing.
     #[arg(long, value_name = "TIME SPAN", default_value = "15m", allow_hyphen_values = true, value_parser = length)]
     pub(in crate::command) grace: Duration,
-    /// Look only at these types, such as file.deleted.
+    /// Look only at these types, such as file.deleted or uploadcare.file.deleted.
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     pub(in crate::command) types: Vec<String>,
     /// How much earlier a file may have been uploaded that was stored, scanned or deleted since; `all` looks at every file.
@@ -86,26 +86,48 @@ pub(in crate::command) fn access<'a>(config: &'a Config, provider: &Provider) ->
     })
 }
 
+/// Returns a type as a user has written it, without what the topics and `ce_type` have in front of it.
+fn short(name: &str) -> &str {
+    name.strip_prefix("hookgate.").unwrap_or(name)
+}
+
+/// Returns whether a user has named this type of a provider: as the provider calls it, with the provider in front, or as `ce_type` has it.
+pub(in crate::command) fn means(text: &str, provider: &Provider, name: &str) -> bool {
+    let text = short(text);
+    text == name || text.strip_prefix(provider.name).and_then(|rest| rest.strip_prefix('.')) == Some(name)
+}
+
 /// Refuses a type that none of the providers has: nothing would be compared, which would look like "complete".
 pub(in crate::command) fn known_types(flag: &str, types: &[String], providers: &[&'static Provider]) -> Result<(), Failure> {
-    known(flag, types, "type", &providers.iter().flat_map(|provider| provider.names()).collect::<Vec<_>>())
+    known((flag, "type"), types, providers, |provider| provider.names().collect())
 }
 
 /// Refuses an event that a webhook of none of the providers subscribes to.
 pub(in crate::command) fn known_events(events: &[String], providers: &[&'static Provider]) -> Result<(), Failure> {
-    known("--events", events, "event", &providers.iter().flat_map(|provider| provider.events()).collect::<Vec<_>>())
+    known(("--events", "event"), events, providers, |provider| provider.events().collect())
 }
 
-fn known(flag: &str, given: &[String], what: &str, names: &[&str]) -> Result<(), Failure> {
-    let Some(unknown) = given.iter().find(|it| !names.contains(&it.as_str())) else { return Ok(()) };
-    let hint = suggestion(unknown, names.iter().copied())
-        .map_or_else(|| format!("there are {}", names.join(", ")), |close| format!("did you mean {close}?"));
+fn known(
+    (flag, what): (&str, &str),
+    given: &[String],
+    providers: &[&'static Provider],
+    names: impl Fn(&'static Provider) -> Vec<&'static str>,
+) -> Result<(), Failure> {
+    let all: Vec<(&Provider, &str)> =
+        providers.iter().flat_map(|provider| names(provider).into_iter().map(|name| (*provider, name))).collect();
+    let Some(unknown) = given.iter().find(|text| !all.iter().any(|(provider, name)| means(text, provider, name))) else {
+        return Ok(());
+    };
+    let full: Vec<String> = all.iter().map(|(provider, name)| format!("{}.{name}", provider.name)).collect();
+    let bare: Vec<&str> = all.iter().map(|(_, name)| *name).collect();
+    let close = suggestion(short(unknown), bare.iter().copied().chain(full.iter().map(String::as_str)));
+    let hint = close.map_or_else(|| format!("there are {}", bare.join(", ")), |close| format!("did you mean {close}?"));
     Err(Failure::Usage(format!("{flag} {unknown}: no such {what}; {hint}")))
 }
 
 /// Returns whether a person should look: events are missing, or a type that was named cannot be known.
 pub(in crate::command) fn is_finding(comparison: &Comparison, named: &[String]) -> bool {
-    let asked_for = |name: &str| named.iter().any(|it| it == name);
+    let asked_for = |name: &str| named.iter().any(|it| means(it, comparison.provider, name));
     comparison.illegible > 0
         || comparison.rows.iter().any(|(name, row)| row.missing > 0 || asked_for(name) && !row.unknown.is_empty())
 }

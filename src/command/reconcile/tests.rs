@@ -75,6 +75,8 @@ fn the_report_says_what_is_known() {
     ];
     let comparison = Comparison { provider, rows: rows.into(), illegible: 0, undecided: Vec::new(), compared: true };
     let window = TimeWindow { since: UNIX_EPOCH + Duration::from_secs(10), until: UNIX_EPOCH + Duration::from_secs(3610) };
+    check(Row { unknown: unknown(), ..Row::default() }, &["uploadcare.file.deleted"], true);
+    check(Row { unknown: unknown(), ..Row::default() }, &["frameio.file.deleted"], false);
     let shown = |format| {
         let mut out = Vec::new();
         report::show(&mut out, format, &window, &comparison).expect("written");
@@ -99,7 +101,16 @@ fn the_report_says_what_is_known() {
 #[test]
 fn a_type_that_nobody_has_is_refused() {
     let providers = [provider::by_name("uploadcare").expect("known")];
-    assert!(known_types("--types", &["file.deleted".into()], &providers).is_ok());
-    let Err(Failure::Usage(text)) = known_types("--types", &["file.delete".into()], &providers) else { panic!("accepted") };
-    assert!(text.contains("did you mean file.deleted?"), "{text}");
+    for name in ["file.deleted", "uploadcare.file.deleted", "hookgate.uploadcare.file.deleted"] {
+        assert!(known_types("--types", &[name.into()], &providers).is_ok(), "{name}");
+    }
+    let refused = |name: &str, said: &str| {
+        let Err(Failure::Usage(text)) = known_types("--types", &[name.into()], &providers) else { panic!("accepted") };
+        assert!(text.contains(said), "{text}");
+    };
+    refused("file.delete", "did you mean file.deleted?");
+    refused("uploadcare.file.delete", "did you mean uploadcare.file.deleted?");
+    refused("hookgate.uploadcare.file.delete", "did you mean uploadcare.file.deleted?");
+    refused("frameio.file.deleted", "no such type; there are file.uploaded");
+    refused("uploadcarefile.deleted", "no such type");
 }

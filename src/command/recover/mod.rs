@@ -21,7 +21,7 @@ use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::{
         Comparison, Row, Task, TimeWindow,
-        options::{Scope, endpoints, known_types, length, names, only, providers},
+        options::{Scope, endpoints, known_types, length, means, names, only, providers},
         report,
     },
     note,
@@ -37,7 +37,10 @@ use crate::{
     encode::{Encoding, encode_recovered},
     event::{Event, EventKind, milliseconds, timestamp},
     proto::Origin,
-    provider::{self, frameio::FILE_READY},
+    provider::{
+        self,
+        frameio::{self, FILE_READY},
+    },
 };
 
 /// Publish events whose webhooks never arrived, from what the provider's own API says of them.
@@ -238,7 +241,8 @@ impl Plan {
     fn leaves_something(&self, arguments: &Arguments) -> bool {
         // A type or a scan that was named must be known.
         let scans_are_named = arguments.ids.is_some() || !arguments.scans.is_empty();
-        let named = |name: &str| scans_are_named || arguments.scope.types.iter().any(|it| it == name);
+        let named =
+            |name: &str| scans_are_named || arguments.scope.types.iter().any(|it| means(it, self.comparison.provider, name));
         let unknown = |(name, row): (&&str, &Row)| named(name) && !row.unknown.is_empty();
         let not_done = arguments.publication.dry_run && !self.candidates.is_empty();
         self.left > 0
@@ -306,7 +310,7 @@ fn suits(arguments: &Arguments) -> Result<(), Failure> {
     }
     match &*arguments.provider {
         _ if !arguments.rebuild_ready => Ok(()),
-        "frameio" if types.is_empty() || types.iter().any(|name| name == FILE_READY) => Ok(()),
+        "frameio" if types.is_empty() || types.iter().any(|name| means(name, &frameio::PROVIDER, FILE_READY)) => Ok(()),
         "frameio" => Err(Failure::Usage(format!("--rebuild-ready is about {FILE_READY}, which --types leaves out"))),
         other => Err(Failure::Usage(format!("--rebuild-ready is for frameio only: {other} has no {FILE_READY}"))),
     }

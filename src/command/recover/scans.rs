@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::Arguments;
 use crate::{
-    command::{Failure, list_file},
+    command::{Failure, list_file, missing::options::means},
     event::subject,
-    provider::filesafety::SCAN_COMPLETE,
+    provider::filesafety::{PROVIDER, SCAN_COMPLETE},
 };
 
 /// The longest id of a scan.
@@ -47,7 +47,7 @@ fn checked(arguments: &Arguments, named: Vec<String>) -> Result<Vec<String>, Fai
             return Err(Failure::Usage(text.into()));
         }
         let types = &arguments.scope.types;
-        if !types.is_empty() && !types.iter().any(|it| it == SCAN_COMPLETE) {
+        if !types.is_empty() && !types.iter().any(|it| means(it, &PROVIDER, SCAN_COMPLETE)) {
             let text = format!(
                 "--all publishes each scan as {SCAN_COMPLETE}, because it does not look at the topics; --types leaves that out"
             );

@@ -81,7 +81,7 @@ impl Sorted {
                 Self {
                     reason,
                     endpoint: event.endpoint.clone(),
-                    types: vec![event.r#type.clone(), format!("{}.{}", event.provider, event.r#type)],
+                    types: spellings(&event.provider, &event.r#type).into(),
                     id: event.id.clone(),
                     at: at.seconds.saturating_mul(1000).saturating_add(i64::from(at.nanos) / 1_000_000),
                     // Samples and recovered events have no delivery.
@@ -195,13 +195,15 @@ impl<'a> Search<'a> {
     pub(super) fn unmatched(&self, config: &Config) -> Vec<Unmatched> {
         let Choice { id, types, endpoint, reason, .. } = self.choice;
         let endpoints: Vec<&str> = config.endpoints.iter().map(|it| &*it.name).collect();
-        let known: Vec<String> = provider::ALL.iter().copied().flat_map(full_types).collect();
-        let known: Vec<&str> =
-            known.iter().flat_map(|full| [Some(full.as_str()), full.split_once('.').map(|it| it.1)]).flatten().collect();
+        let of = |provider: &&'static Provider| {
+            let provider = *provider;
+            provider.names().flat_map(|name| spellings(provider.name, name))
+        };
+        let known: Vec<String> = provider::ALL.iter().flat_map(of).collect();
+        let known = || known.iter().map(String::as_str);
         let no_type = |name: &str| {
-            let hint =
-                suggestion(name, known.iter().copied()).map_or_else(String::new, |close| format!("; did you mean {close}?"));
-            (!known.iter().any(|known| matches(name, known))).then_some(("Hookgate knows no such type, and ", hint))
+            let hint = suggestion(name, known()).map_or_else(String::new, |close| format!("; did you mean {close}?"));
+            (!known().any(|known| matches(name, known))).then_some(("Hookgate knows no such type, and ", hint))
         };
         let no_endpoint = |name: &str| {
             let hint = format!("; there are {}", endpoints.join(", "));
@@ -230,9 +232,9 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Returns the types of a provider, each with the provider's name in front.
-fn full_types(provider: &'static Provider) -> impl Iterator<Item = String> {
-    provider.names().map(|name| format!("{}.{name}", provider.name))
+/// Returns how a type may be written: as the provider calls it, with the provider in front, and as `ce_type` has it.
+fn spellings(provider: &str, name: &str) -> [String; 3] {
+    [name.to_owned(), format!("{provider}.{name}"), format!("hookgate.{provider}.{name}")]
 }
 
 #[cfg(test)]

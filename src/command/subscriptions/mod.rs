@@ -25,7 +25,7 @@ pub(super) use self::{
 };
 use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
-    missing::options::{access, known_events, only, providers},
+    missing::options::{access, known_events, means, only, providers},
     note,
     output::ReportFormat,
     textfile,
@@ -90,7 +90,7 @@ pub(super) struct Wanted<'a>(pub(super) &'a [String]);
 impl Wanted<'_> {
     /// Returns the events of a provider that were named, or the usual ones where none was.
     pub(super) fn of(&self, provider: &Provider, usual: &[&'static str]) -> Vec<&'static str> {
-        let named: Vec<_> = provider.events().filter(|name| self.0.iter().any(|it| it == name)).collect();
+        let named: Vec<_> = provider.events().filter(|name| self.0.iter().any(|it| means(it, provider, name))).collect();
         if named.is_empty() { usual.to_vec() } else { named }
     }
 }
