@@ -91,8 +91,8 @@ pub struct TopicReader {
     missing: Vec<String>,
     /// All topics of the cluster.
     known: BTreeSet<String>,
-    /// The topics that have deleted records which may be of the time to begin with.
-    begins_later: BTreeSet<String>,
+    /// The partitions that are read from a time, have deleted records, and are read from the oldest one that they have.
+    begin_later: BTreeSet<Partition>,
     /// A failure that may pass, until [`TopicReader::take_trouble`] returns it.
     trouble: Option<String>,
     /// The last error of an outage that is not over.
@@ -150,7 +150,7 @@ impl TopicReader {
             owed,
             missing,
             known: metadata.topics().iter().map(|topic| topic.name().to_owned()).collect(),
-            begins_later: BTreeSet::new(),
+            begin_later: BTreeSet::new(),
             trouble: None,
             troubled: None,
         };
@@ -162,7 +162,7 @@ impl TopicReader {
                 reader.owed.insert(place.clone(), records);
             }
             if matches!(reader.selection.start, Start::Time(_)) && low > 0 && start == low {
-                reader.begins_later.insert(place.0.clone());
+                reader.begin_later.insert(place.clone());
             }
             if start < end {
                 reader.pending.insert(place.clone());
@@ -188,10 +188,10 @@ impl TopicReader {
         &self.missing
     }
 
-    /// Returns the topics that are read from a time and begin after it, because older records were deleted. Some of the deleted ones may be
-    /// of this time.
-    pub fn begins_later(&self) -> &BTreeSet<String> {
-        &self.begins_later
+    /// Returns the partitions that are read from a time and begin with a later record, or have none, because older ones were deleted. Some of
+    /// the deleted ones may be of this time.
+    pub fn begin_later(&self) -> &BTreeSet<Partition> {
+        &self.begin_later
     }
 
     /// Returns the partitions with records that were there when reading began and have not been read yet.

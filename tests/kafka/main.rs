@@ -79,6 +79,9 @@ mod dev;
 /// What an outage has cost, and how it is got back.
 mod recovery;
 
+/// The same where topics have deleted records.
+mod retention;
+
 /// The same with thousands of made events.
 mod recovery_model;
 

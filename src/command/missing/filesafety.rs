@@ -18,7 +18,7 @@ use crate::{
     config::recover::KeyedApi,
     event::instant,
     proto::{Event, event::Payload},
-    provider::filesafety::{PROVIDER, SCAN_COMPLETE, SCAN_VERDICT_UPDATED, ScanState},
+    provider::filesafety::{SCAN_COMPLETE, SCAN_VERDICT_UPDATED, ScanState},
 };
 
 /// The pause before scans that are not complete are asked for again; a scan takes 10 to 25 s.
@@ -46,7 +46,7 @@ pub(super) fn compare(
 ) -> Result<(), Failure> {
     let mut verdicts = BTreeMap::new();
     // A scan that was published long ago may have another verdict since.
-    let uncertain = topics::events(task, &PROVIDER, task.looked_at_since(), &mut |event| take(task, &mut verdicts, event))?;
+    topics::events(task, comparison, task.looked_at_since(), &mut |event| take(task, &mut verdicts, event))?;
     let wait = |wait, why: &str| task.wait(wait, why);
     let mut api = Api::new(task.client()?, &access.base_url, filesafety::MANNERS, std::slice::from_ref(&access.api_key), &wait);
     let mut asked: Vec<String> = if task.scans.is_empty() {
@@ -74,8 +74,7 @@ pub(super) fn compare(
         let Some(row) = comparison.rows.get_mut(event_type) else { return Ok(()) };
         row.found = Some(row.found.unwrap_or_default() + 1);
         if verdicts.get(id).is_none_or(|published| published.text != verdict) {
-            row.missing += 1;
-            missing(Occurrence { event_type, subject: id, at, twin: 0, object })?;
+            comparison.absent(Occurrence { event_type, subject: id, at, twin: 0, object }, missing)?;
         }
         Ok(())
     })?;
@@ -90,7 +89,7 @@ pub(super) fn compare(
     }
     comparison.illegible += undecided.iter().filter(|it| it.why == Why::NoAnswer).count() as u64;
     comparison.undecided = undecided;
-    comparison.doubt(uncertain);
+    comparison.doubt();
     Ok(())
 }
 

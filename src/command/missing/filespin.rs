@@ -13,7 +13,7 @@ use crate::{
     config::recover::KeyedApi,
     event::{instant, timestamp},
     proto::{Event, event::Payload},
-    provider::filespin::{AssetState, FILE_ARCHIVED, FILE_DELETED, FILE_ERROR, FILE_PROCESSED, FILE_SAVED, PROVIDER},
+    provider::filespin::{AssetState, FILE_ARCHIVED, FILE_DELETED, FILE_ERROR, FILE_PROCESSED, FILE_SAVED},
 };
 
 /// The types that a status stands for.
@@ -51,7 +51,7 @@ pub(super) fn compare(
     missing: OnMissing<'_>,
 ) -> Result<(), Failure> {
     let mut published = PublishedAssets::default();
-    let uncertain = topics::events(task, &PROVIDER, task.window.since, &mut |event| published.take(event))?;
+    topics::events(task, comparison, task.window.since, &mut |event| published.take(event))?;
     for (name, row) in &mut comparison.rows {
         // An asset whose state is on the topics may have had events before, which nobody knows of: no type is ever complete.
         if *name != FILE_DELETED {
@@ -77,10 +77,9 @@ pub(super) fn compare(
         };
         row.found = row.found.map(|found| found + 1);
         if published.newest.get(&asset.id).is_none_or(|newest| *newest < asset.changed) {
-            row.missing += 1;
             let event =
                 Occurrence { event_type: asset.event_type, subject: &asset.id, at: Some(asset.changed), twin: 0, object: text };
-            failure = missing(event).err();
+            failure = comparison.absent(event, missing).err();
         }
         if failure.is_some() { Err(ApiError::Stopped) } else { Ok(()) }
     })
@@ -92,8 +91,9 @@ pub(super) fn compare(
             row.unknown.push(format!("assets uploaded before {from} were not looked at: --lookback all"));
         }
     }
-    comparison.doubt(uncertain);
-    deleted(comparison, &mut api, access, (task.window.since, task.window.until), &published, missing)
+    deleted(comparison, &mut api, access, (task.window.since, task.window.until), &published, missing)?;
+    comparison.doubt();
+    Ok(())
 }
 
 /// Compares the assets that are deleted now. When they were deleted is not known, so only those that were uploaded in the time are counted.
@@ -127,8 +127,7 @@ fn deleted(
     comparison.illegible += illegible;
     row.found = Some(gone.len() as u64);
     for id in gone.iter().filter(|id| !published.deleted.contains(*id)) {
-        row.missing += 1;
-        missing(Occurrence { event_type: FILE_DELETED, subject: id, at: None, twin: 0, object: "" })?;
+        comparison.absent(Occurrence { event_type: FILE_DELETED, subject: id, at: None, twin: 0, object: "" }, missing)?;
     }
     Ok(())
 }

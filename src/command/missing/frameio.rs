@@ -66,7 +66,7 @@ pub(super) fn compare(
     missing: OnMissing<'_>,
 ) -> Result<(), Failure> {
     let mut published = PublishedActivity::default();
-    let uncertain = topics::events(task, &PROVIDER, since(task), &mut |event| published.take(event))?;
+    topics::events(task, comparison, since(task), &mut |event| published.take(event))?;
     let wait = |wait, why: &str| task.wait(wait, why);
     let mut api = Frameio::new(access, &task.client()?, &[], &wait);
     let mut logged = log::read(task, access, &mut api)?;
@@ -89,8 +89,8 @@ pub(super) fn compare(
             if !task.window.holds(*at) {
                 continue;
             }
-            row.missing += 1;
-            missing(Occurrence { event_type: key.0, subject: &key.1, at: Some(*at), twin: twin(&times, place), object })?;
+            let event = Occurrence { event_type: key.0, subject: &key.1, at: Some(*at), twin: twin(&times, place), object };
+            comparison.absent(event, missing)?;
         }
     }
     comparison.illegible = logged.illegible;
@@ -98,7 +98,7 @@ pub(super) fn compare(
         ready::compare(task, comparison, &mut api, (&logged.uploads, &published.ready), missing)?;
     }
     doubt(task, comparison, &logged);
-    comparison.doubt(uncertain);
+    comparison.doubt();
     Ok(())
 }
 

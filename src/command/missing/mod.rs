@@ -5,7 +5,7 @@ mod filespin;
 mod frameio;
 pub(super) mod options;
 pub(super) mod report;
-mod topics;
+pub(super) mod topics;
 mod undecided;
 mod uploadcare;
 mod waiting;
@@ -24,6 +24,7 @@ use crate::{
     provider::Provider,
 };
 
+use topics::Gaps;
 use undecided::Undecided;
 pub(super) use waiting::wait;
 
@@ -99,8 +100,17 @@ pub(super) struct Row {
     pub(super) found: Option<u64>,
     /// How many of these the topics do not have.
     pub(super) missing: u64,
+    /// How many more of these the topics do not have any more, or never had: they are of a time of which the topics have deleted records.
+    pub(super) forgotten: u64,
     /// What cannot be known, and why.
     pub(super) unknown: Vec<String>,
+}
+
+impl Row {
+    /// Returns how many of those that the provider knows are on the topics.
+    fn on_topics(&self, found: u64) -> u64 {
+        found - self.missing - self.forgotten
+    }
 }
 
 /// A provider's books beside the topics.
@@ -116,15 +126,26 @@ pub(super) struct Comparison {
     pub(super) undecided: Vec<Undecided>,
     /// Whether the topics were looked at; if not, every event of the books counts as missing.
     pub(super) compared: bool,
+    /// What the topics cannot say.
+    pub(super) gaps: Gaps,
 }
 
 impl Comparison {
-    /// Says of the types that the provider has books of what the topics may have lost.
-    fn doubt(&mut self, uncertain: Vec<(&'static str, String)>) {
-        for (name, why) in uncertain {
-            if let Some(row) = self.rows.get_mut(name).filter(|row| row.found.is_some()) {
-                row.unknown.push(why);
-            }
+    /// Counts an event that the topics do not have, and passes it on if they would have it.
+    fn absent(&mut self, event: Occurrence<'_>, missing: OnMissing<'_>) -> Result<(), Failure> {
+        let Some(row) = self.rows.get_mut(event.event_type) else { return Ok(()) };
+        if self.gaps.may_have_held(event.event_type, event.at) {
+            row.forgotten += 1;
+            return Ok(());
+        }
+        row.missing += 1;
+        missing(event)
+    }
+
+    /// Says of the types that the provider has books of what the topics cannot say.
+    fn doubt(&mut self) {
+        for (name, row) in self.rows.iter_mut().filter(|(_, row)| row.found.is_some()) {
+            row.unknown.extend(self.gaps.text(name, row.forgotten));
         }
     }
 }
@@ -165,8 +186,14 @@ pub(super) type OnMissing<'a> = &'a mut dyn FnMut(Occurrence<'_>) -> Result<(), 
 impl Task<'_> {
     /// Compares the books of a provider with the topics.
     pub(super) fn compare(&self, provider: &'static Provider, missing: OnMissing<'_>) -> Result<Comparison, Failure> {
-        let mut comparison =
-            Comparison { provider, rows: self.rows(provider), illegible: 0, undecided: Vec::new(), compared: !self.everything };
+        let mut comparison = Comparison {
+            provider,
+            rows: self.rows(provider),
+            illegible: 0,
+            undecided: Vec::new(),
+            compared: !self.everything,
+            gaps: Gaps::default(),
+        };
         match options::access(self.config, provider)? {
             ProviderAccess::Filespin(access) => filespin::compare(self, access, &mut comparison, missing)?,
             ProviderAccess::Filesafety(access) => filesafety::compare(self, access, &mut comparison, missing)?,

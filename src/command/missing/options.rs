@@ -125,11 +125,11 @@ fn known(
     Err(Failure::Usage(format!("{flag} {unknown}: no such {what}; {hint}")))
 }
 
-/// Returns whether a person should look: events are missing, or a type that was named cannot be known.
+/// Returns whether a person should look: events are missing or may be, or a type that was named cannot be known.
 pub(in crate::command) fn is_finding(comparison: &Comparison, named: &[String]) -> bool {
     let asked_for = |name: &str| named.iter().any(|it| means(it, comparison.provider, name));
     comparison.illegible > 0
-        || comparison.rows.iter().any(|(name, row)| row.missing > 0 || asked_for(name) && !row.unknown.is_empty())
+        || comparison.rows.iter().any(|(name, row)| row.missing + row.forgotten > 0 || asked_for(name) && !row.unknown.is_empty())
 }
 
 /// Returns the endpoints of a provider, and only the one of this name where there is a name. Fails if the provider has none of this name.

@@ -48,8 +48,8 @@ pub(in crate::command) fn rows(window: &TimeWindow, comparison: &Comparison) -> 
         let undecided = row.found.map_or_else(Vec::new, |_| comparison.undecided.iter().map(Undecided::json).collect());
         json!({
             "provider": comparison.provider.name, "type": event_type, "since": since, "until": until, "state": state(row),
-            "known": row.found, "on_topics": row.found.map(|found| found - row.missing), "missing": row.found.map(|_| row.missing),
-            "unknown": row.unknown, "undecided": undecided,
+            "known": row.found, "on_topics": row.found.map(|found| row.on_topics(found)), "missing": row.found.map(|_| row.missing),
+            "forgotten": row.found.map(|_| row.forgotten), "unknown": row.unknown, "undecided": undecided,
         })
     };
     comparison.rows.iter().map(row).collect()
@@ -88,7 +88,7 @@ pub(in crate::command) fn show(
             out,
             "  {event_type:width$}  {:>9}  {:>9}  {:>9}  {said}{}",
             number(|found, _| found),
-            compared(|found, row| found - row.missing),
+            compared(|found, row| row.on_topics(found)),
             compared(|_, row| row.missing),
             printable(&why),
         )?;

@@ -12,7 +12,7 @@ use crate::{
     config::recover::UploadcareApi,
     encode::digest_of_parts,
     event::{instant, timestamp},
-    provider::uploadcare::{FileHistory, INFO_UPDATED, PROVIDER, STORED, UPLOADED},
+    provider::uploadcare::{FileHistory, INFO_UPDATED, STORED, UPLOADED},
 };
 
 /// How long Uploadcare keeps a file that nobody stores.
@@ -57,7 +57,7 @@ pub(super) fn compare(
     missing: OnMissing<'_>,
 ) -> Result<(), Failure> {
     let mut known = HashMap::new();
-    let uncertain = topics::events(task, &PROVIDER, task.window.since, &mut |event| {
+    topics::events(task, comparison, task.window.since, &mut |event| {
         if let Some(at) = event.occurred_at.and_then(instant) {
             known.insert(mark(&event.r#type, &event.subject, at), Standing::Published);
         }
@@ -86,7 +86,7 @@ pub(super) fn compare(
         }
     }
     pass.doubt(from);
-    comparison.doubt(uncertain);
+    comparison.doubt();
     Ok(())
 }
 
@@ -121,8 +121,8 @@ impl Pass<'_, '_> {
             }
             row.found = row.found.map(|found| found + 1);
             if before.is_none() {
-                row.missing += 1;
-                (self.missing)(Occurrence { event_type, subject: &history.uuid, at: Some(at), twin: 0, object: file })?;
+                let event = Occurrence { event_type, subject: &history.uuid, at: Some(at), twin: 0, object: file };
+                self.comparison.absent(event, self.missing)?;
             }
         }
         Ok(())

@@ -1,9 +1,12 @@
 use clap::Parser as _;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use super::{
-    super::missing::{Comparison, Row},
+    super::missing::{Comparison, Row, topics::Gaps},
     *,
 };
 use crate::command::Failure;
@@ -45,38 +48,45 @@ fn the_window_ends_before_what_is_under_way() {
     check(now, &["--since", &at(60), "--until", "1800000001000"], Err("in the future"));
 }
 
+fn comparison(rows: BTreeMap<&'static str, Row>) -> Comparison {
+    let provider = provider::by_name("uploadcare").expect("known");
+    Comparison { provider, rows, illegible: 0, undecided: Vec::new(), compared: true, gaps: Gaps::default() }
+}
+
 #[test]
 fn a_finding_is_what_a_person_should_see() {
     fn check(row: Row, named: &[&str], finding: bool) {
-        let provider = provider::by_name("uploadcare").expect("known");
-        let comparison =
-            Comparison { provider, rows: [("file.deleted", row)].into(), illegible: 0, undecided: Vec::new(), compared: true };
+        let comparison = comparison([("file.deleted", row)].into());
         let named: Vec<String> = named.iter().map(ToString::to_string).collect();
         assert_eq!(is_finding(&comparison, &named), finding);
     }
     let unknown = || vec!["why".to_owned()];
     check(Row { found: Some(1), ..Row::default() }, &["file.deleted"], false);
     check(Row { found: Some(1), missing: 1, ..Row::default() }, &[], true);
+    check(Row { found: Some(1), forgotten: 1, ..Row::default() }, &[], true);
     check(Row { unknown: unknown(), ..Row::default() }, &[], false);
     check(Row { unknown: unknown(), ..Row::default() }, &["file.stored"], false);
     check(Row { unknown: unknown(), ..Row::default() }, &["file.deleted"], true);
+    check(Row { unknown: unknown(), ..Row::default() }, &["uploadcare.file.deleted"], true);
+    check(Row { unknown: unknown(), ..Row::default() }, &["frameio.file.deleted"], false);
 }
 
 #[test]
 fn the_report_says_what_is_known() {
-    let provider = provider::by_name("uploadcare").expect("known");
-    let row =
-        |found, missing, unknown: &[&str]| Row { found, missing, unknown: unknown.iter().map(ToString::to_string).collect() };
+    let row = |found, missing, unknown: &[&str]| Row {
+        found,
+        missing,
+        forgotten: if missing == 18 { 7 } else { 0 },
+        unknown: unknown.iter().map(ToString::to_string).collect(),
+    };
     let rows = [
         ("file.deleted", row(Some(12), 0, &["old files"])),
         ("file.info_updated", row(None, 0, &["no time"])),
-        ("file.stored", row(Some(988), 18, &[])),
+        ("file.stored", row(Some(995), 18, &["7 may be"])),
         ("file.uploaded", row(Some(1204), 0, &[])),
     ];
-    let comparison = Comparison { provider, rows: rows.into(), illegible: 0, undecided: Vec::new(), compared: true };
+    let comparison = comparison(rows.into());
     let window = TimeWindow { since: UNIX_EPOCH + Duration::from_secs(10), until: UNIX_EPOCH + Duration::from_secs(3610) };
-    check(Row { unknown: unknown(), ..Row::default() }, &["uploadcare.file.deleted"], true);
-    check(Row { unknown: unknown(), ..Row::default() }, &["frameio.file.deleted"], false);
     let shown = |format| {
         let mut out = Vec::new();
         report::show(&mut out, format, &window, &comparison).expect("written");
@@ -88,14 +98,15 @@ fn the_report_says_what_is_known() {
          \x20 type                   known  on topics    missing\n\
          \x20 file.deleted              12         12          0  cannot know: old files\n\
          \x20 file.info_updated          –          –          –  cannot know: no time\n\
-         \x20 file.stored              988        970         18  18 missing\n\
+         \x20 file.stored              995        970         18  18 missing: 7 may be\n\
          \x20 file.uploaded           1204       1204          0  complete\n"
     );
     let lines: Vec<serde_json::Value> =
         shown(ReportFormat::Json).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let states: Vec<&str> = lines.iter().filter_map(|line| line["state"].as_str()).collect();
     assert_eq!(states, ["unknown", "unknown", "missing", "complete"]);
-    assert_eq!((&lines[2]["on_topics"], &lines[1]["missing"]), (&970.into(), &serde_json::Value::Null));
+    assert_eq!((&lines[2]["on_topics"], &lines[2]["forgotten"]), (&970.into(), &7.into()));
+    assert_eq!((&lines[1]["missing"], &lines[1]["forgotten"]), (&serde_json::Value::Null, &serde_json::Value::Null));
 }
 
 #[test]

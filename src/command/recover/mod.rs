@@ -193,6 +193,13 @@ impl Plan {
         if self.unusable > 0 {
             note(&format!("{} cannot be made from what the API says", output::counted(self.unusable, "event")));
         }
+        let forgotten = self.forgotten();
+        if forgotten > 0 {
+            note(&format!(
+                "left out, because the topics have deleted records of their time and may have had them: {}; --all publishes them, and all others, too",
+                output::counted(forgotten, "event")
+            ));
+        }
         if self.left > 0 {
             note(&format!(
                 "left for another run, because of --limit {}: {}",
@@ -205,6 +212,11 @@ impl Plan {
         } else if arguments.publication.dry_run {
             note(&format!("{} would be published", output::events(self.candidates.len())));
         }
+    }
+
+    /// Returns how many events may have been on the topics, of whose time they have deleted records.
+    fn forgotten(&self) -> u64 {
+        self.comparison.rows.values().map(|row| row.forgotten).sum()
     }
 
     /// Prints the plan, and with `--list` each event that would be published: where the run only looks, that is the result, and else it is for
@@ -246,6 +258,7 @@ impl Plan {
         let unknown = |(name, row): (&&str, &Row)| named(name) && !row.unknown.is_empty();
         let not_done = arguments.publication.dry_run && !self.candidates.is_empty();
         self.left > 0
+            || self.forgotten() > 0
             || self.unusable > 0
             || self.comparison.illegible > 0
             || not_done

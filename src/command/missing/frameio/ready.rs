@@ -22,7 +22,9 @@ pub(super) fn compare(
     (uploads, published): (&BTreeSet<String>, &HashSet<String>),
     missing: OnMissing<'_>,
 ) -> Result<(), Failure> {
-    let Some(row) = comparison.rows.get_mut(FILE_READY) else { return Ok(()) };
+    if !comparison.rows.contains_key(FILE_READY) {
+        return Ok(());
+    }
     let (known, open): (Vec<_>, Vec<_>) = uploads.iter().partition(|id| published.contains(*id));
     let mut found = known.len() as u64;
     if !open.is_empty() {
@@ -45,12 +47,14 @@ pub(super) fn compare(
             Ok(file) if file.id != *id => comparison.illegible += 1,
             Ok(file) if !file.ready => unready += 1,
             Ok(_) => {
-                (found, row.missing) = (found + 1, row.missing + 1);
-                missing(Occurrence { event_type: FILE_READY, subject: id, at: None, twin: 0, object: &object })?;
+                found += 1;
+                let event = Occurrence { event_type: FILE_READY, subject: id, at: None, twin: 0, object: &object };
+                comparison.absent(event, missing)?;
             }
             Err(_) => comparison.illegible += 1,
         }
     }
+    let Some(row) = comparison.rows.get_mut(FILE_READY) else { return Ok(()) };
     row.found = Some(found);
     row.unknown.push("rebuilt from the status of the files, time not known".into());
     row.unknown.push(format!("files uploaded before {} were not looked at", timestamp(uploads_since(task))));
