@@ -235,17 +235,17 @@ fn a_verdict_that_was_revised_is_published() {
     let revised =
         |missing: u64, known: u64| row("scan.verdict_updated", if missing > 0 { "missing" } else { "unknown" }, known, missing);
     let types = "--types scan.verdict_updated";
-    assert_eq!(world.reconcile(&format!("filesafety {types}"), 3), [revised(0, 3)]);
+    assert_eq!(world.reconcile(&format!("filesafety {types}"), 3), [revised(0, 0)]);
     {
         let account = &mut world.stub.books().filesafety;
         let scan = account.of(&ids[0]);
         (scan.verdict, scan.completed) = ("infected".into(), at(100));
         account.of(&ids[1]).status = "scanning".into();
     }
-    assert_eq!(world.reconcile(&format!("filesafety {types}"), 3), [revised(1, 2)]);
+    assert_eq!(world.reconcile(&format!("filesafety {types}"), 3), [revised(1, 1)]);
     let published = world.recover(&format!("filesafety {types}"), 3);
     assert_eq!(published, BTreeSet::from([("filesafety.scan.verdict_updated".to_owned(), ids[0].clone())]));
-    assert_eq!(world.reconcile(&format!("filesafety {types}"), 3), [revised(0, 2)]);
+    assert_eq!(world.reconcile(&format!("filesafety {types}"), 3), [revised(0, 1)]);
     let verdict = |it: &Value| it["headers"]["hookgate-verdict"] == "infected" && it["event"]["subject"] == *ids[0];
     assert!(world.events().iter().any(verdict), "{:?}", world.events());
     world.stub.books().filesafety.scans.remove(2);

@@ -36,6 +36,8 @@ struct LastVerdict {
     order: (Option<SystemTime>, Option<SystemTime>),
     /// Whether the scan ended within the window, or an event of it arrived then.
     within: bool,
+    /// Whether one of its events says that the verdict was revised.
+    revised: bool,
 }
 
 pub(super) fn compare(
@@ -70,10 +72,12 @@ pub(super) fn compare(
     asked.retain(|id| comparison.rows.contains_key(event_type(id)));
     let left_out = if task.scans.is_empty() { 0 } else { (all - asked.len()) as u64 };
     let undecided = ask(task, (&mut api, access), asked, &mut |id, verdict, at, object| {
-        let event_type = event_type(id);
-        let Some(row) = comparison.rows.get_mut(event_type) else { return Ok(()) };
-        row.found = Some(row.found.unwrap_or_default() + 1);
-        if verdicts.get(id).is_none_or(|published| published.text != verdict) {
+        let (event_type, is_missing) = event_of(verdicts.get(id), verdict);
+        let listed = event_type == SCAN_VERDICT_UPDATED || !task.scans.is_empty();
+        if let Some(row) = comparison.rows.get_mut(event_type).filter(|_| listed) {
+            row.found = Some(row.found.unwrap_or_default() + 1);
+        }
+        if is_missing {
             comparison.absent(Occurrence { event_type, subject: id, at, twin: 0, object }, missing)?;
         }
         Ok(())
@@ -91,6 +95,15 @@ pub(super) fn compare(
     comparison.undecided = undecided;
     comparison.doubt();
     Ok(())
+}
+
+/// Returns the type of the event that a verdict of now stands for, and whether the topics do not have it. What came before, nobody knows.
+fn event_of(published: Option<&LastVerdict>, verdict: &str) -> (&'static str, bool) {
+    match published {
+        None => (SCAN_COMPLETE, true),
+        Some(published) if published.text != verdict => (SCAN_VERDICT_UPDATED, true),
+        Some(published) => (if published.revised { SCAN_VERDICT_UPDATED } else { SCAN_COMPLETE }, false),
+    }
 }
 
 /// What is called for each scan that is complete or has failed: with its id, its verdict, when it ended, and the whole answer.
@@ -148,14 +161,34 @@ fn ask(
 fn take(task: &Task<'_>, verdicts: &mut BTreeMap<String, LastVerdict>, event: Event) {
     let (ended, received) = (event.occurred_at.and_then(instant), event.received_at.and_then(instant));
     let Some(Payload::FilesafetyScan(scan)) = event.payload else { return };
+    let revised = event.r#type == SCAN_VERDICT_UPDATED;
     let since = task.looked_at_since();
     // The webhook of a scan that ended at the end of the window arrives after it.
     let within = [ended, received].into_iter().flatten().any(|time| (since..task.window.until).contains(&time));
-    let newer = LastVerdict { text: scan.verdict_text, order: (ended.or(received), received), within };
+    let newer = LastVerdict { text: scan.verdict_text, order: (ended.or(received), received), within, revised };
     let known = verdicts.entry(event.subject).or_insert_with(|| newer.clone());
-    let within = known.within || within;
+    let (within, revised) = (known.within || within, known.revised || revised);
     if known.order < newer.order {
         *known = newer;
     }
-    known.within = within;
+    (known.within, known.revised) = (within, revised);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A verdict that was never revised is no known event of the type that says so.
+    #[test]
+    fn a_verdict_stands_for_one_event() {
+        let published = |text: &str, revised| Some(LastVerdict { text: text.into(), order: (None, None), within: true, revised });
+        let check = |published: Option<LastVerdict>, verdict: &str, expected: (&str, bool)| {
+            assert_eq!(event_of(published.as_ref(), verdict), expected);
+        };
+        check(None, "clean", (SCAN_COMPLETE, true));
+        check(published("clean", false), "clean", (SCAN_COMPLETE, false));
+        check(published("clean", false), "infected", (SCAN_VERDICT_UPDATED, true));
+        check(published("infected", true), "infected", (SCAN_VERDICT_UPDATED, false));
+        check(published("infected", true), "clean", (SCAN_VERDICT_UPDATED, true));
+    }
 }
