@@ -29,9 +29,13 @@ pub(super) fn events(number: usize) -> String {
     counted(number as u64, "event")
 }
 
-/// Returns a number of things in words, of which several end in `s`.
+/// Returns a number of things in words: `1 entry`, `2 entries`. `one` ends in the noun.
 pub(super) fn counted(number: u64, one: &str) -> String {
-    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+    match one.strip_suffix('y') {
+        _ if number == 1 => format!("1 {one}"),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{number} {stem}ies"),
+        _ => format!("{number} {one}s"),
+    }
 }
 
 /// Prints a text in lines of at most so many characters. The first line and those after it begin with these texts. A command stays on one

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use hookgate::encode::encode;
+use hookgate::{
+    encode::encode,
+    event::{Event, Fault, FaultReason},
+};
 use hookgate_stubs::{
     Stub,
     time::{Micros, SECOND, shortest},
@@ -104,6 +107,14 @@ impl World {
             encode(verified, provider, event, &self.stage.encoding)
         };
         self.stage.store(&webhooks.iter().map(record).collect::<Vec<_>>());
+    }
+
+    /// Publishes a webhook as an older version would have done that could not read it.
+    pub fn quarantine(&self, endpoint: &str, provider: &str, body: &Value, at: Micros) {
+        let at = UNIX_EPOCH + Duration::from_micros(at.unsigned_abs());
+        let (verified, provider) = proven(endpoint, provider, self.stage.secret(endpoint), body.to_string().as_bytes(), at);
+        let fault = Fault { reason: FaultReason::NotJson, detail: "an older rule".into() };
+        self.stage.store(&[encode(verified, provider, Event::quarantined(fault), &self.stage.encoding)]);
     }
 
     pub fn run(&self, line: &str) -> Finished {

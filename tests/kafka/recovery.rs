@@ -79,6 +79,41 @@ fn what_uploadcare_knows_and_the_topics_do_not_is_published() {
     }
 }
 
+/// What is recovered first and replayed later comes twice.
+#[test]
+fn what_lies_in_quarantine_is_mentioned_before_anything_is_published() {
+    let world = world();
+    let at = |seconds: Micros| world.begin + seconds * SECOND;
+    let webhook = |uuid: &str| {
+        let data = json!({ "uuid": uuid, "datetime_uploaded": shortest(at(0)) });
+        json!({ "hook": { "event": "file.uploaded" }, "data": data })
+    };
+    let uuid = world.stub.books().uploadcare.upload(at(0));
+    world.quarantine("photos", "uploadcare", &webhook("before"), at(-3600));
+    world.quarantine("scans", "filesafety", &json!({ "event": "scan.complete", "scan_id": "s" }), at(1));
+    let plan = || {
+        let finished = world.run(&format!("recover uploadcare --types file.uploaded --dry-run {}", world.window()));
+        (finished.code, finished.err)
+    };
+    let (code, said) = plan();
+    assert_eq!((code, said.contains("quarantine")), (Some(3), false), "{said}");
+    world.quarantine("photos", "uploadcare", &webhook(&uuid), at(2));
+    world.quarantine("photos", "uploadcare", &webhook("other"), at(3));
+    let (code, said) = plan();
+    let since = shortest(at(0));
+    let mention = format!("since {since}, the endpoint photos has 2 quarantined or unclassified deliveries");
+    let command = format!("hookgate replay --since {since} --endpoint photos --dry-run");
+    assert!(code == Some(3) && said.contains(&mention) && said.contains(&command), "{mention}, {command}: {said}");
+    // What was replayed is on its topic.
+    let replayed = world.run(&format!("replay --since {since} --endpoint photos --yes"));
+    assert_eq!(replayed.code, Some(0), "{replayed:?}");
+    assert_eq!(world.recover("uploadcare --types file.uploaded", 0), BTreeSet::new());
+    let lost = world.stub.books().uploadcare.upload(at(9));
+    let (code, said) = plan();
+    assert_eq!((code, said.contains("quarantined")), (Some(3), false), "{said}");
+    assert_eq!(world.recover("uploadcare --types file.uploaded", 0).len(), 1, "{lost}");
+}
+
 #[test]
 fn a_limit_leaves_the_newer_ones_for_another_run() {
     let world = world();

@@ -11,7 +11,7 @@ mod uploadcare;
 mod waiting;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, atomic::AtomicBool},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -128,6 +128,8 @@ pub(super) struct Comparison {
     pub(super) compared: bool,
     /// What the topics cannot say.
     pub(super) gaps: Gaps,
+    /// The ids of the events that a replay has published.
+    pub(super) replayed: HashSet<String>,
 }
 
 impl Comparison {
@@ -193,6 +195,7 @@ impl Task<'_> {
             undecided: Vec::new(),
             compared: !self.everything,
             gaps: Gaps::default(),
+            replayed: HashSet::new(),
         };
         match options::access(self.config, provider)? {
             ProviderAccess::Filespin(access) => filespin::compare(self, access, &mut comparison, missing)?,

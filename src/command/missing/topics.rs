@@ -72,9 +72,9 @@ pub(super) fn events(
     let mut oldest = BTreeMap::new();
     let reader = scan::each(&kafka, topics.into_iter().collect(), start, &task.stop, &mut |stored, event| {
         // A replayed record has the time of its delivery, which may be long before the records beside it.
-        if event.origin() != Origin::Replayed
-            && let Some(time) = stored.timestamp_ms.and_then(|time| u64::try_from(time).ok())
-        {
+        if event.origin() == Origin::Replayed {
+            comparison.replayed.insert(event.id.clone());
+        } else if let Some(time) = stored.timestamp_ms.and_then(|time| u64::try_from(time).ok()) {
             let place = (stored.topic.clone(), stored.partition);
             oldest.entry(place).or_insert(UNIX_EPOCH + Duration::from_millis(time));
         }

@@ -1,7 +1,7 @@
 use clap::Parser as _;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -50,7 +50,15 @@ fn the_window_ends_before_what_is_under_way() {
 
 fn comparison(rows: BTreeMap<&'static str, Row>) -> Comparison {
     let provider = provider::by_name("uploadcare").expect("known");
-    Comparison { provider, rows, illegible: 0, undecided: Vec::new(), compared: true, gaps: Gaps::default() }
+    Comparison {
+        provider,
+        rows,
+        illegible: 0,
+        undecided: Vec::new(),
+        compared: true,
+        gaps: Gaps::default(),
+        replayed: HashSet::new(),
+    }
 }
 
 #[test]

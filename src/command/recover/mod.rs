@@ -2,6 +2,7 @@
 
 mod candidates;
 mod cursor;
+mod quarantine;
 mod reissue;
 mod scans;
 
@@ -160,6 +161,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     report::show(&mut io::stderr().lock(), ReportFormat::Pretty, &window, &comparison)?;
     let (candidates, left) = candidates.into_sorted();
     let plan = Plan { candidates, passed, left, unusable, comparison };
+    if !plan.candidates.is_empty() && !task.everything {
+        quarantine::mention(&task, endpoint, &plan.comparison.replayed)?;
+    }
     plan.say(arguments);
     if !plan.print(arguments, endpoint, &window) {
         return Ok(false);

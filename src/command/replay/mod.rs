@@ -34,7 +34,7 @@ use crate::{
     config::{Config, Environment, Kafka, Needs},
     encode::{Encoding, encode},
     event::{EventKind, timestamp},
-    kafka::read::{Start, TopicReader, matches},
+    kafka::read::{Start, StoredRecord, TopicReader, matches},
     proto::{Event, Origin},
     provider,
 };
@@ -108,6 +108,11 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     }
     let undone = !acts && !plan.events.is_empty();
     if undone || plan.leaves_something() { Err(Failure::Reported(EXIT_FINDINGS)) } else { Ok(true) }
+}
+
+/// Returns the delivery of a record that is in quarantine or unclassified; none for all other records.
+pub(super) fn held_back(stored: &StoredRecord, event: Event) -> Option<Event> {
+    Sorted::of(stored, Some(event))?.delivery.ok()
 }
 
 /// One call of the command.
