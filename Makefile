@@ -89,7 +89,7 @@ codegen: ## generate code from the schema in five languages, and read a record w
 	scripts/schema/codegen
 	tests/codegen/mint.py
 
-deps: ## check the licences, versions and sources of the dependencies, and known vulnerabilities if their database can be reached
+deps: ## check the licences, their texts, versions and sources of the dependencies, and known vulnerabilities if their database can be reached
 	scripts/tools/deps
 
 deploy-check: build ## check the chart, the manifests, compose.yaml and the image's build file (Go, Python; no cluster)

@@ -6,6 +6,7 @@ mod dev;
 mod doctor;
 mod faults;
 mod init;
+mod licenses;
 mod list_file;
 mod logging;
 mod misfits;
@@ -86,6 +87,7 @@ enum Command {
     Url(url::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
+    Licenses(licenses::Arguments),
     /// Print the version, as --version does.
     #[command(hide = true)]
     Version,
@@ -183,6 +185,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Url(arguments) => url::run(&arguments, &environment),
         Command::Schema(arguments) => schema::run(&arguments, &environment),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Licenses(arguments) => licenses::run(&arguments),
         Command::Version => {
             writeln!(io::stdout(), "hookgate {}", env!("CARGO_PKG_VERSION")).map(|()| true).map_err(Failure::from)
         }

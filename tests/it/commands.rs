@@ -12,7 +12,7 @@ use crate::{
     providers::PROVIDERS,
 };
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "serve",
     "dev",
     "init",
@@ -27,6 +27,7 @@ const COMMANDS: [&str; 14] = [
     "url",
     "schema",
     "completions",
+    "licenses",
 ];
 
 /// Returns a folder with a good configuration. A daemon with it listens on free ports.
@@ -187,6 +188,19 @@ fn every_command_has_help_with_an_example_and_every_shell_its_completions() {
         assert!(script.err.is_empty() && COMMANDS.iter().all(|command| script.out.contains(command)), "{shell}");
     }
     check(&folder, &["completions", "tcsh"], 2, &["bash", "fish", "zsh"]);
+}
+
+/// What the file holds is the matter of `scripts/tools/licenses`.
+#[test]
+fn the_licences_of_crates_and_c_libraries_are_in_the_binary() {
+    let texts = ["Apache License", "Redistributions in binary form", "\nmusl, ", "parts of BoringSSL"];
+    let printed = check(&Folder::new(), &["licenses"], 0, &texts);
+    for library in ["librdkafka", "libcurl", "OpenSSL", "mimalloc", "zstd", "zlib"] {
+        assert!(printed.out.contains(&format!(", with {library} ")), "{library}");
+    }
+    assert!(["tokio", "rdkafka", "serde"].iter().all(|name| printed.out.contains(&format!("\n{name} "))));
+    // A crate that only builds, one that only tests.
+    assert!(!printed.out.contains("\nprost-build ") && !printed.out.contains("\nproptest "));
 }
 
 #[test]

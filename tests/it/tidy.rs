@@ -15,8 +15,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns the path of every text file of the repository, with its text. The rules do not apply to fixtures, to inputs of the fuzz targets and
-/// to files that tools write, so these are left out.
+/// Returns the path of every text file of the repository, with its text. The rules do not apply to fixtures, to inputs of the fuzz targets, to
+/// licences of others and to files that tools write, so these are left out.
 pub fn sources() -> Vec<(String, String)> {
     let listed =
         forks::output(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()));
@@ -25,7 +25,7 @@ pub fn sources() -> Vec<(String, String)> {
         // An archive of a release has no git history.
         _ => walk(),
     };
-    let given = ["tests/fixtures/", "fuzz/corpus/", "fuzz/regressions/"];
+    let given = ["tests/fixtures/", "fuzz/corpus/", "fuzz/regressions/", "scripts/tools/texts/", "THIRD-PARTY.txt"];
     names.retain(|name| !given.iter().any(|folder| name.starts_with(folder)) && !matches!(extension(name), "snap" | "lock"));
     names.sort();
     // Files that are not text, or that have been deleted, are skipped.
