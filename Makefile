@@ -168,7 +168,7 @@ image: ## build the container image and print its size (docker, podman or builda
 bench: ## measure the cost of a delivery (release builds and a real Kafka)
 	bench/run
 
-sbom: ## write the bill of materials: hookgate.cdx.json, CycloneDX
+sbom: ## write the bill of materials of crates and C libraries: hookgate.cdx.json, CycloneDX (Python)
 	scripts/tools/sbom
 
 fuzz-corpus: ## add inputs for the code that `make fuzz` has reached to fuzz/corpus, as few and as short as possible
