@@ -9,7 +9,7 @@ APART := fuzz/Cargo.toml examples/scan-gate/Cargo.toml
 
 .PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly package test-tools test-kafka test-proxy examples \
 	proto asyncapi codegen deps msrv fuzz-check faults-short deploy-check faults soak drill otel fuzz e2e e2e-where-it-can release image bench sbom \
-	fuzz-corpus deploy-bless stubs outage recovery-model compatibility
+	fuzz-corpus deploy-bless stubs outage recovery-model compatibility dist dist-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,7 +121,7 @@ test-kafka: ## start real Kafka brokers, test against them, stop them (Java, Mav
 ##@ Every night: long runs
 
 nightly: ## run all of this group
-	FUZZ_SECONDS=600 scripts/check msrv fuzz faults compatibility recovery-model drill otel soak e2e-where-it-can
+	FUZZ_SECONDS=600 scripts/check msrv fuzz faults compatibility dist-check recovery-model drill otel soak e2e-where-it-can
 
 msrv: ## build with the oldest Rust that Cargo.toml names (rustup)
 	scripts/tools/msrv
@@ -136,6 +136,9 @@ faults: build ## run every fault scenario, and prove that nothing is lost (three
 compatibility: ## run the main path on older versions of Kafka, Maven Central has them; five minutes
 	for version in 3.3.2 3.9.1; do HOOKGATE_TEST_KAFKA_VERSION=$$version tests/kafka/run \
 		topics:: same_as_mock partitions:: load:: contract:: tail:: init:: dev:: cloudevents recovery::what || exit 1; done
+
+dist-check: dist ## run both binaries of `make dist`: vectors, samples, a real Kafka; the other architecture's under qemu (Debian)
+	scripts/deploy/dist-check
 
 recovery-model: ## get back ten thousand lost events, for ten seeds, and reconcile 100,000 files (a real Kafka); half an hour
 	HOOKGATE_TEST_SEEDS=10 HOOKGATE_TEST_EACH=64 HOOKGATE_TEST_FILES=100000 tests/kafka/run recovery_model recovery_memory
@@ -162,7 +165,10 @@ e2e-where-it-can:
 release: ## build the release binary: target/release/hookgate
 	$(CARGO) build --locked --release
 
-image: ## build the container image and print its size (docker, podman or buildah)
+dist: ## build the static binaries for Linux on amd64 and arm64, with checksums, into target/dist (Python; rustup)
+	scripts/deploy/dist
+
+image: dist ## build the image for both architectures from `make dist`, and print sizes and digest (buildah)
 	scripts/deploy/image
 
 bench: ## measure the cost of a delivery (release builds and a real Kafka)
