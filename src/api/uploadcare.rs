@@ -145,7 +145,7 @@ fn contradiction(
             let (newest, from) = (timestamp(newest), timestamp(from));
             Some(format!("Uploadcare lists no {kind} file since {from}, but has one that was uploaded at {newest}"))
         }
-        None | Some(Err(_)) => Some(format!("Uploadcare counts {counted} {kind} files and lists none")),
+        None | Some(Err(_)) => Some(format!("Uploadcare lists no {kind} file, and counts {counted}")),
     })
 }
 

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use super::scripts::{alter, some};
+use super::{
+    output::counted,
+    scripts::{alter, some},
+};
 use crate::{
     config::{Config, units::show_duration},
     kafka::{
@@ -73,8 +76,9 @@ fn faults(config: &Config, topic: &Topic) -> Vec<Misfit> {
         Guarantee::Kept | Guarantee::Unknown => {}
         Guarantee::FewReplicas(replicas) => add(
             format!(
-                "{replicas} replicas where {wanted} must be in sync, so an acknowledged event can be lost with a broker; add replicas with \
-                 `kafka-reassign-partitions.sh`, then run"
+                "{} where {wanted} must be in sync, so an acknowledged event can be lost with a broker; add replicas with \
+                 `kafka-reassign-partitions.sh`, then run",
+                counted(replicas as u64, "replica"),
             ),
             setting(),
         ),
@@ -116,7 +120,10 @@ pub(super) fn few_in_sync(topic: &Topic) -> Misfit {
     let text = format!("records are refused (NotEnoughReplicas): {in_sync} of {least} replicas that must be in sync are;");
     if replicas < least {
         Misfit {
-            text: format!("{text} it has {replicas} replicas: add some with `kafka-reassign-partitions.sh`, or run"),
+            text: format!(
+                "{text} it has {}: add some with `kafka-reassign-partitions.sh`, or run",
+                counted(replicas as u64, "replica")
+            ),
             setting: Some(format!("min.insync.replicas={}", replicas.max(1))),
         }
     } else {
@@ -193,8 +200,8 @@ mod tests {
             check(topics, 3, None, &[]);
             check(topics, 3, Some(1), &[&alter(2)]);
             check(topics, 2, Some(1), &[&alter(2)]);
-            check(topics, 1, Some(1), &["1 replicas where 2 must be in sync"]);
-            check(topics, 1, None, &["1 replicas where 2 must be in sync"]);
+            check(topics, 1, Some(1), &["1 replica where 2 must be in sync"]);
+            check(topics, 1, None, &["1 replica where 2 must be in sync"]);
         }
         check("min_insync_replicas = 3", 3, Some(2), &[&alter(3)]);
         check("min_insync_replicas = 3", 3, Some(3), &[]);
@@ -203,7 +210,7 @@ mod tests {
         check("replication = 1", 1, Some(1), &[]);
         check("replication = 2", 2, Some(1), &[]);
         // The number of replicas may be known although the settings are not.
-        check_with("", 1, 1, Err(Unread::Denied), &["1 replicas where 2 must be in sync"]);
+        check_with("", 1, 1, Err(Unread::Denied), &["1 replica where 2 must be in sync"]);
     }
 
     #[test]

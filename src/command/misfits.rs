@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     faults::{few_in_sync, lacks_in_sync, sentences},
+    output::counted,
     scripts::{grant, some},
 };
 use crate::{
@@ -32,7 +33,7 @@ pub(super) fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> 
     let more = missing.len().saturating_sub(NAMED_MAX);
     let more = if more > 0 { format!(" and {more} more, which `hookgate topics` lists") } else { String::new() };
     let named = missing.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(" ");
-    let mut findings = vec![format!("{} topics are missing or not visible: {named}{more}; {fix}", missing.len())];
+    let mut findings = vec![format!("{} missing or not visible: {named}{more}; {fix}", counted(missing.len() as u64, "topic"))];
     let answers = match admin::may_create(config, &missing) {
         Ok(answers) => answers,
         Err(error) => {
@@ -74,9 +75,10 @@ pub(super) fn refusals<'a>(config: &Config, brokers: usize, refused: impl Iterat
             topics.len(),
             match why {
                 "InvalidReplicationFactor" => format!(
-                    "[topics] replication is {}, and the cluster has {brokers} brokers: start more of them, or write replication = {brokers} \
+                    "[topics] replication is {}, and the cluster has {}: start more of them, or write replication = {brokers} \
                  under [topics]",
-                    config.topics.replication
+                    config.topics.replication,
+                    counted(brokers as u64, "broker"),
                 ),
                 "InvalidTopic" => {
                     "the names are not legal, or collide with topics that have '.' instead of '_': change [topics] prefix \
@@ -95,7 +97,8 @@ pub(super) fn refusals<'a>(config: &Config, brokers: usize, refused: impl Iterat
                 _ => "the brokers' logs say more".into(),
             },
         );
-        format!("{number} topics cannot be created with the settings of [topics] ({why}): {fix}: {}", some(&topics))
+        let number = counted(number as u64, "topic");
+        format!("{number} cannot be created with the settings of [topics] ({why}): {fix}: {}", some(&topics))
     };
     reasons.into_iter().map(sentence).collect()
 }
@@ -189,7 +192,7 @@ pub(super) mod tests {
             &few,
             &names[..1],
             &WritePermission::FewInSync,
-            &[&["records are refused", "1 of 2 replicas", "it has 1 replicas"]],
+            &[&["records are refused", "1 of 2 replicas", "it has 1 replica:"]],
         );
         let good = topic(3, Ok(Settings { min_insync_replicas: Some(2), ..Settings::default() }));
         let one = ["to write to hookgate.a", "\"User:writer\"", "--operation Describe --operation Write --topic hookgate.a`"];

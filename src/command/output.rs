@@ -117,3 +117,21 @@ pub(super) fn published(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_noun_agrees_with_its_number() {
+        let check = |number: u64, one: &str, expected: &str| assert_eq!(counted(number, one), expected);
+        check(0, "event", "0 events");
+        check(1, "event", "1 event");
+        check(2, "event", "2 events");
+        check(1, "entry", "1 entry");
+        check(3, "entry", "3 entries");
+        check(3, "unclassified delivery", "3 unclassified deliveries");
+        check(2, "key", "2 keys");
+        check(2, "day", "2 days");
+    }
+}

@@ -33,7 +33,7 @@ fn entries_of_an_unknown_type_are_counted() {
     );
     // One that is like no other may be anything.
     log("x\u{1b}[2J");
-    check("unknown", "unknown", "cannot know: 1 entries of types that Hookgate does not know: x\\u001b[2J\n");
+    check("unknown", "unknown", "cannot know: 1 entry of types that Hookgate does not know: x\\u001b[2J\n");
 }
 
 /// An answer with errors may lack entries.
@@ -71,8 +71,7 @@ fn entries_of_other_workspaces_alone_are_no_proof() {
         let shown = world.run(&format!("reconcile {line} --format pretty {}", world.window()));
         assert!(said.is_none_or(|said| shown.err.contains(said)), "{said:?} is not in {shown:?}");
         assert_eq!(shown.err.contains("of other workspaces"), said.is_some(), "{shown:?}");
-        let doubted =
-            shown.out.contains("cannot know: 2 entries are of other workspaces, and none is of those in the configuration");
+        let doubted = shown.out.contains("cannot know: 2 entries of other workspaces, and none of those in the configuration");
         assert_eq!(doubted, state == "unknown", "{shown:?}");
     };
     check(0, "complete", None);
@@ -81,7 +80,7 @@ fn entries_of_other_workspaces_alone_are_no_proof() {
     check(0, "complete", None);
     log(Some("x"));
     log(Some("y"));
-    check(3, "unknown", Some("2 entries of Frame.io's audit log are of other workspaces"));
+    check(3, "unknown", Some("2 entries of Frame.io's audit log not counted: of other workspaces"));
     log(Some(WORKSPACE));
-    check(0, "complete", Some("2 entries of Frame.io's audit log are of other workspaces"));
+    check(0, "complete", Some("2 entries of Frame.io's audit log not counted: of other workspaces"));
 }

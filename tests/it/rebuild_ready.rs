@@ -55,8 +55,8 @@ fn a_file_that_is_ready_is_published_without_a_time() {
         "Frame.io is asked for the status of 5 files, at most 10 a second".to_owned(),
         "rebuilt from the status of the files, time not known".to_owned(),
         format!("files uploaded before {} were not looked at", write(at(-86_400), 0)),
-        "2 files are not ready yet".to_owned(),
-        "1 files are not there any more".to_owned(),
+        "2 files not ready yet".to_owned(),
+        "1 file not there any more".to_owned(),
         "2 events would be published".to_owned(),
     ];
     for said in plan {
@@ -96,8 +96,8 @@ fn what_cannot_be_said_of_a_file_is_counted() {
         assert_eq!((finished.code, finished.json_lines().len()), (Some(code), published), "{finished:?}");
         assert!(finished.err.contains(said), "{said} is not in {finished:?}");
     };
-    check(vec![instead(403, "{}"), instead(403, "{}")], 3, 4, "2 files may not be read");
-    check(vec![instead(404, "{}")], 3, 5, "1 files are not there any more");
+    check(vec![instead(403, "{}"), instead(403, "{}")], 3, 4, "2 files that may not be read");
+    check(vec![instead(404, "{}")], 3, 5, "1 file not there any more");
     check(vec![instead(200, "{\"data\":{\"id\":\"another\",\"status\":\"transcoded\"}}")], 3, 5, "time not known");
     check(vec![None, instead(422, "{\"errors\":[{\"detail\":\"no\"}]}")], 1, 0, "answered 422: no");
     check(vec![instead(200, "{\"file\":{}}")], 1, 0, "answered, but without a file");

@@ -94,7 +94,7 @@ fn an_empty_listing_that_contradicts_itself_is_never_complete() {
     let totals = "\"totals\":{\"removed\":0,\"stored\":49,\"unstored\":1}";
     for total in ["\"total\":50", totals] {
         world.stub.books().faults = vec![counted(total), counted(total)];
-        check("24h", |_| {}, "cannot know", "Uploadcare counts 50 existing files and lists none");
+        check("24h", |_| {}, "cannot know", "Uploadcare lists no existing file, and counts 50");
     }
     world.stub.books().faults = vec![counted("\"total\":\"many\""), counted("\"totals\":7")];
     check("24h", |_| {}, "not compared", "");

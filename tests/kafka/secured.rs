@@ -178,7 +178,7 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     assert_503(&daemon.deliver("filesafety", &scan("unseen")), &["publish_failed"]);
 
     let found = |texts: &[&str]| check_reports(&site, texts);
-    found(&["5 topics are missing or not visible", "hookgate topics --apply", &topic]);
+    found(&["5 topics missing or not visible", "hookgate topics --apply", &topic]);
     found(&["no permission to create", "kafka-acls.sh ", "--operation Create", "hookgate topics --commands", &topic]);
     // A user with the permission to create topics learns that they exist. The question creates nothing.
     let elsewhere = crate::support::prefix("hookgate.");
@@ -189,7 +189,7 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
     let absent = Topics { prefix: elsewhere }.site(&sasl("SCRAM-SHA-512", "stranger", "KAFKA_STRANGER_PASSWORD"));
     for _ in 0..2 {
         let checked = absent.run(&["check", "--cluster"]);
-        assert!(checked.stdout.contains("5 topics are missing or not visible"), "{checked:?}");
+        assert!(checked.stdout.contains("5 topics missing or not visible"), "{checked:?}");
         assert!(!checked.stdout.contains("no permission") && !checked.stdout.contains("exist"), "{checked:?}");
     }
 }

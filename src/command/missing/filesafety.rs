@@ -83,7 +83,7 @@ pub(super) fn compare(
         Ok(())
     })?;
     let silent = "scans that no topic has in this time were not looked at: name them, or choose an earlier --lookback";
-    let left_out = [(left_out, "scans were not looked at, because their event is of a type that --types leaves out")];
+    let left_out = [(left_out, "scan", "not looked at, because of a type that --types leaves out")];
     for (name, row) in &mut comparison.rows {
         if *name == SCAN_VERDICT_UPDATED || !task.scans.is_empty() {
             row.found = Some(row.found.unwrap_or_default());

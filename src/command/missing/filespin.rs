@@ -85,7 +85,7 @@ pub(super) fn compare(
     })
     .or_else(|error| failure.take().map_or(Err(Failure::from(error)), Err))?;
     for (_, row) in comparison.rows.iter_mut().filter(|(name, _)| STATES.contains(name)) {
-        row.unknown.extend(doubts(&[(comparison.illegible, "assets of the search cannot be read")]));
+        row.unknown.extend(doubts(&[(comparison.illegible, "asset", "of the search cannot be read")]));
         if task.lookback.is_some() {
             let from = timestamp(from);
             row.unknown.push(format!("assets uploaded before {from} were not looked at: --lookback all"));
@@ -123,7 +123,7 @@ fn deleted(
         }
         Err(other) => return Err(other.into()),
     }
-    row.unknown.extend(doubts(&[(illegible, "assets of the search cannot be read")]));
+    row.unknown.extend(doubts(&[(illegible, "asset", "of the search cannot be read")]));
     comparison.illegible += illegible;
     row.found = Some(gone.len() as u64);
     for id in gone.iter().filter(|id| !published.deleted.contains(*id)) {

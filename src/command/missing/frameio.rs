@@ -13,7 +13,7 @@ use self::log::Logged;
 use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::frameio::Frameio,
-    command::{Failure, note},
+    command::{Failure, note, output::counted},
     config::recover::FrameioApi,
     event::instant,
     proto::{Event, Origin, event::Payload},
@@ -106,8 +106,8 @@ pub(super) fn compare(
 fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged) {
     if logged.foreign > 0 {
         note(&format!(
-            "{} entries of Frame.io's audit log are of other workspaces than those in [recover.frameio] workspaces, and do not count",
-            logged.foreign
+            "{} of Frame.io's audit log not counted: of other workspaces than those in [recover.frameio] workspaces",
+            counted(logged.foreign, "entry")
         ));
     }
     // The account is in use and the workspaces are not, so their ids may be wrong.
@@ -118,14 +118,16 @@ fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged) {
             row.unknown.push("the audit log is only promised for 30 days".into());
         }
         if misnamed {
-            row.unknown
-                .push(format!("{} entries are of other workspaces, and none is of those in the configuration", logged.foreign));
+            row.unknown.push(format!(
+                "{} of other workspaces, and none of those in the configuration",
+                counted(logged.foreign, "entry")
+            ));
         }
         let (open, several) = logged.vague.get(name).copied().unwrap_or_default();
         row.unknown.extend(doubts(&[
-            (logged.illegible, "entries of the log cannot be read"),
-            (open, "entries do not say whether they are about files or folders"),
-            (several, "entries stand for several files each, which they do not name"),
+            (logged.illegible, "entry", "of the log cannot be read"),
+            (open, "entry", "about a file or a folder, which the log does not say"),
+            (several, "entry", "about several files at once, which the log does not name"),
         ]));
         row.unknown.extend(strange(&logged.strange, name));
     }
@@ -138,7 +140,7 @@ fn strange(types: &BTreeMap<String, u64>, webhook: &str) -> Option<String> {
     let some =
         names.iter().take(NAMED).map(|name| name.chars().take(NAME_MAX).collect::<String>()).collect::<Vec<_>>().join(", ");
     let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
-    (count > 0).then(|| format!("{count} entries of types that Hookgate does not know: {some}{more}"))
+    (count > 0).then(|| format!("{} of types that Hookgate does not know: {some}{more}", counted(count, "entry")))
 }
 
 impl PublishedActivity {

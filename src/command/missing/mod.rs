@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     api::{self, ApiError},
-    command::Failure,
+    command::{Failure, output::counted},
     config::{Config, Environment, recover::ProviderAccess},
     outbound::Client,
     provider::Provider,
@@ -152,9 +152,9 @@ impl Comparison {
     }
 }
 
-/// Returns a doubt for each number that is not 0: the number, and what there are so many of.
-fn doubts(numbers: &[(u64, &str)]) -> impl Iterator<Item = String> {
-    numbers.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"))
+/// Returns a doubt for each number that is not 0: the number, the noun of one of them, and what is to be said of them.
+fn doubts(numbers: &[(u64, &str, &str)]) -> impl Iterator<Item = String> {
+    numbers.iter().filter(|(number, ..)| *number > 0).map(|(number, one, rest)| format!("{} {rest}", counted(*number, one)))
 }
 
 /// Everything that a comparison needs.

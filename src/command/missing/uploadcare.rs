@@ -8,7 +8,7 @@ use std::{
 use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::{Api, uploadcare},
-    command::{Failure, progress::Progress},
+    command::{Failure, output::counted, progress::Progress},
     config::recover::UploadcareApi,
     encode::digest_of_parts,
     event::{instant, timestamp},
@@ -132,10 +132,11 @@ impl Pass<'_, '_> {
     fn doubt(&mut self, from: SystemTime) {
         let illegible = self.comparison.illegible;
         for (name, row) in self.comparison.rows.iter_mut().filter(|(_, row)| row.found.is_some()) {
-            row.unknown.extend(doubts(&[(illegible, "files of the listing cannot be read")]));
+            row.unknown.extend(doubts(&[(illegible, "file", "of the listing cannot be read")]));
             row.unknown.extend_from_slice(&self.contradictions);
             if *name == STORED && self.silent > 0 {
-                row.unknown.push(format!("{} removed files do not say any more when they were stored", self.silent));
+                row.unknown
+                    .push(format!("nothing says any more when {} may have been stored", counted(self.silent, "removed file")));
             }
             // Files that are not stored live for 24 hours, so within this time all that were stored have been seen.
             let all_stores = self.task.lookback.is_none_or(|lookback| lookback >= UNSTORED_LIFE);

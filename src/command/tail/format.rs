@@ -6,7 +6,13 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use crate::{command::Failure, config::Environment, kafka::read::StoredRecord, logged::printable, proto};
+use crate::{
+    command::{Failure, output::counted},
+    config::Environment,
+    kafka::read::StoredRecord,
+    logged::printable,
+    proto,
+};
 
 /// How much of a value that is not an event is shown to people, in bytes.
 const HEX_BYTES_MAX: usize = 64;
@@ -170,7 +176,7 @@ impl Printer {
             let value = stored.value_bytes();
             let shown = &value[..value.len().min(HEX_BYTES_MAX)];
             let more = if shown.len() < value.len() { "…" } else { "" };
-            let text = format!("{} bytes: {}{more}", value.len(), hex::encode(shown));
+            let text = format!("{}: {}{more}", counted(value.len() as u64, "byte"), hex::encode(shown));
             self.field(out, 1, "not an event", &json!(text))?;
         }
         writeln!(out)
@@ -185,7 +191,7 @@ impl Printer {
             self.field(out, 1, name, value)?;
         }
         if !body.is_empty() {
-            self.field(out, 1, "body", &json!(format!("{} bytes", body.len())))?;
+            self.field(out, 1, "body", &json!(counted(body.len() as u64, "byte")))?;
         }
         if self.body {
             lines(&body).try_for_each(|line| writeln!(out, "    {line}"))?;

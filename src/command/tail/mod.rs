@@ -19,7 +19,7 @@ use clap::Args;
 use tokio::{io::Interest, net::unix::pipe};
 
 use self::{format::Output, order::Backlog, select::Filters, select::Range};
-use super::{CommandResult, ConfigSource, Failure, note, run::so_far, serve, usable_brokers};
+use super::{CommandResult, ConfigSource, Failure, note, output::counted, run::so_far, serve, usable_brokers};
 use crate::{
     config::{Environment, Kafka, Needs, kafka_alone},
     kafka::read::{Read, StoredRecord, TopicReader},
@@ -94,7 +94,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     };
     let outcome = tail.run();
     if io::stderr().is_terminal() {
-        note(&format!("{} records shown of {} read", tail.shown, tail.read));
+        note(&format!("{} read, {} shown", counted(tail.read, "record"), tail.shown));
     }
     outcome.map(|()| true)
 }

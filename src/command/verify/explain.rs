@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Delivery, Failure, Provider, signed};
 use crate::{
+    command::output::counted,
     delivery::Credential,
     error::Error,
     logged::printable,
@@ -50,7 +51,7 @@ pub(super) fn proof(
         match values.as_slice() {
             [] | [""] => writeln!(out, "header {name}: missing or empty")?,
             [value] => {
-                writeln!(out, "header {name}: {} characters", value.len())?;
+                writeln!(out, "header {name}: {}", counted(value.len() as u64, "character"))?;
                 let remarks = if *name == scheme.headers[0] { signature_remarks(value) } else { timestamp_remarks(value) };
                 for remark in remarks {
                     writeln!(out, "  {remark}")?;
@@ -105,7 +106,8 @@ pub(super) fn signed_bytes(out: &mut impl Write, provider: &Provider, delivery: 
     let prefix = scheme.prefix(timestamp);
     let text = String::from_utf8_lossy(&delivery.body);
     let preview: String = text.chars().take(PREVIEW_CHARACTERS).collect();
-    writeln!(out, "signed: {:?} and then the body's {} bytes: {}…", prefix, delivery.body.len(), printable(&preview))?;
+    let bytes = counted(delivery.body.len() as u64, "byte");
+    writeln!(out, "signed: {prefix:?} and then the body's {bytes}: {}…", printable(&preview))?;
     Ok(())
 }
 

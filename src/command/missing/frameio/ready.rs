@@ -9,6 +9,7 @@ use crate::{
         Failure,
         missing::{Comparison, Occurrence, OnMissing, Task, doubts},
         note,
+        output::counted,
     },
     event::timestamp,
     provider::frameio::{FILE_READY, FileState},
@@ -28,7 +29,8 @@ pub(super) fn compare(
     let (known, open): (Vec<_>, Vec<_>) = uploads.iter().partition(|id| published.contains(*id));
     let mut found = known.len() as u64;
     if !open.is_empty() {
-        note(&format!("Frame.io is asked for the status of {} files, at most 10 a second", open.len()));
+        let files = counted(open.len() as u64, "file");
+        note(&format!("Frame.io is asked for the status of {files}, at most 10 a second"));
     }
     let (mut unready, mut gone, mut hidden) = (0_u64, 0_u64, 0_u64);
     for id in open {
@@ -59,9 +61,9 @@ pub(super) fn compare(
     row.unknown.push("rebuilt from the status of the files, time not known".into());
     row.unknown.push(format!("files uploaded before {} were not looked at", timestamp(uploads_since(task))));
     row.unknown.extend(doubts(&[
-        (unready, "files are not ready yet"),
-        (gone, "files are not there any more"),
-        (hidden, "files may not be read"),
+        (unready, "file", "not ready yet"),
+        (gone, "file", "not there any more"),
+        (hidden, "file", "that may not be read"),
     ]));
     Ok(())
 }
