@@ -9,7 +9,8 @@ APART := fuzz/Cargo.toml examples/scan-gate/Cargo.toml
 
 .PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly package test-tools test-kafka test-proxy examples \
 	proto asyncapi codegen deps msrv fuzz-check faults-short deploy-check faults soak drill otel fuzz e2e e2e-where-it-can release image bench sbom \
-	fuzz-corpus deploy-bless stubs outage recovery-model compatibility dist dist-check
+	fuzz-corpus deploy-bless stubs outage recovery-model compatibility dist dist-check \
+	release-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,7 +122,7 @@ test-kafka: ## start real Kafka brokers, test against them, stop them (Java, Mav
 ##@ Every night: long runs
 
 nightly: ## run all of this group
-	FUZZ_SECONDS=600 scripts/check msrv fuzz faults compatibility dist-check recovery-model drill otel soak e2e-where-it-can
+	FUZZ_SECONDS=600 scripts/check msrv fuzz faults compatibility dist-check release-check recovery-model drill otel soak e2e-where-it-can
 
 msrv: ## build with the oldest Rust that Cargo.toml names (rustup)
 	scripts/tools/msrv
@@ -139,6 +140,9 @@ compatibility: ## run the main path on older versions of Kafka, Maven Central ha
 
 dist-check: dist ## run both binaries of `make dist`: vectors, samples, a real Kafka; the other architecture's under qemu (Debian)
 	scripts/deploy/dist-check
+
+release-check: dist ## try a release without a forge: the image twice with one digest, a registry on this machine (Go; Debian)
+	scripts/deploy/release-check
 
 recovery-model: ## get back ten thousand lost events, for ten seeds, and reconcile 100,000 files (a real Kafka); half an hour
 	HOOKGATE_TEST_SEEDS=10 HOOKGATE_TEST_EACH=64 HOOKGATE_TEST_FILES=100000 tests/kafka/run recovery_model recovery_memory
