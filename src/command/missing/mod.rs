@@ -52,8 +52,10 @@ impl TimeWindow {
         let since = time(since)?;
         let latest = now.checked_sub(grace).unwrap_or(UNIX_EPOCH);
         let until = until.map(time).transpose()?;
-        if until.is_some_and(|until| until > now) {
-            return Err(Failure::Usage("--until is in the future: what has not happened cannot be missing".into()));
+        for (flag, time) in [("--since", Some(since)), ("--until", until)] {
+            if time.is_some_and(|time| time > now) {
+                return Err(Failure::Usage(format!("{flag} is in the future: what has not happened cannot be missing")));
+            }
         }
         let until = until.map_or(latest, |until| until.min(latest));
         if since >= until {

@@ -45,7 +45,9 @@ fn the_window_ends_before_what_is_under_way() {
     check(now, &["--since", &at(3600), "--until", &at(60)], Ok((3600, 900)));
     check(now, &["--since", &at(600)], Err("--since must be before --until"));
     check(now, &["--since", &at(60), "--until", &at(3600)], Err("--since must be before --until"));
-    check(now, &["--since", &at(60), "--until", "1800000001000"], Err("in the future"));
+    check(now, &["--since", &at(60), "--until", "1800000001000"], Err("--until is in the future"));
+    check(now, &["--since", "1800000001000"], Err("--since is in the future"));
+    check(now, &["--since", "1800000001000", "--until", &at(60)], Err("--since is in the future"));
 }
 
 fn comparison(rows: BTreeMap<&'static str, Row>) -> Comparison {
