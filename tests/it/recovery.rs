@@ -5,6 +5,10 @@ use hookgate_stubs::{
     time::{Micros, SECOND, write},
     uploadcare::PageOrder,
 };
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
 use serde_json::Value;
 
 use crate::{
@@ -29,6 +33,30 @@ fn a_page_may_end_between_files_of_one_instant() {
         change(&mut world.stub.books().uploadcare);
         assert_eq!(world.reconcile("uploadcare --types file.uploaded", 3), [row("file.uploaded", "missing", 1300, 1300)]);
     }
+}
+
+/// Wherever pages of 500 files end, and however many files are of one instant, each file of the window counts once.
+#[test]
+fn each_file_of_the_window_counts_once_whatever_the_pages() {
+    let world = World::mock();
+    let runs = prop::collection::vec((-3_i64..40, 1_usize..700), 1..6);
+    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let checked = runner.run(&(runs, any::<bool>()), |(runs, repeats_all)| {
+        let mut known = 0;
+        {
+            let project = &mut world.stub.books().uploadcare;
+            project.files.clear();
+            project.next_repeats_all = repeats_all;
+            for (microsecond, files) in runs {
+                (0..files).for_each(|_| drop(project.upload(world.begin + microsecond)));
+                known += if microsecond < 0 { 0 } else { files as u64 };
+            }
+        }
+        let (state, code) = if known == 0 { ("complete", 0) } else { ("missing", 3) };
+        prop_assert_eq!(world.reconcile("uploadcare --types file.uploaded", code), [row("file.uploaded", state, known, known)]);
+        Ok(())
+    });
+    checked.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// A file after the window ends a listing only where the files are in order.
