@@ -93,7 +93,7 @@ codegen: ## generate code from the schema in five languages, and read a record w
 deps: ## check the licences, their texts, versions and sources of the dependencies, and known vulnerabilities if their database can be reached
 	scripts/tools/deps
 
-deploy-check: build ## check the chart, the manifests, compose.yaml and the image's build file (Go, Python; no cluster)
+deploy-check: build ## check the chart, the manifests, compose.yaml and the image's build file (Go, Python, Java, Maven; no cluster)
 	scripts/deploy/check
 
 fuzz-check: ## run the fuzz targets on their seeds and on fixed mutations

@@ -52,7 +52,7 @@ pub(super) fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> 
     if !denied.is_empty() {
         let fix = grant(config, &["Create"], &denied);
         findings.push(format!(
-            "no permission to create {}; grant it with {fix}, or let somebody who may run what `hookgate topics --commands` prints",
+            "no permission to create {}; grant it with {fix}, or let somebody who may run what `hookgate topics --format commands` prints",
             denied.join(" ")
         ));
     }
@@ -90,7 +90,7 @@ pub(super) fn refusals<'a>(config: &Config, brokers: usize, refused: impl Iterat
                 }
                 "TopicAuthorizationFailed" | "ClusterAuthorizationFailed" => {
                     format!(
-                        "no permission: grant it with {}, or let somebody who may run what `hookgate topics --commands` prints",
+                        "no permission: grant it with {}, or let somebody who may run what `hookgate topics --format commands` prints",
                         grant(config, &["Create"], &topics)
                     )
                 }
@@ -195,7 +195,7 @@ pub(super) mod tests {
             &[&["records are refused", "1 of 2 replicas", "it has 1 replica:"]],
         );
         let good = topic(3, Ok(Settings { min_insync_replicas: Some(2), ..Settings::default() }));
-        let one = ["to write to hookgate.a", "\"User:writer\"", "--operation Describe --operation Write --topic hookgate.a`"];
+        let one = ["to write to hookgate.a", "'User:writer'", "--operation Describe --operation Write --topic hookgate.a`"];
         check(&good, &names[..1], &WritePermission::Denied, &[&one]);
         let all =
             ["to write to hookgate.a hookgate.b hookgate.c hookgate.d", "--resource-pattern-type prefixed --topic hookgate.`"];
@@ -216,7 +216,7 @@ pub(super) mod tests {
     fn a_command_names_the_user_that_brokers_see() {
         let check = |kafka: &str, user: &str| {
             let finding = super::denied(&config_with(kafka, ""), &[], &["x"]).unwrap_or_default();
-            assert!(finding.contains(&format!("--allow-principal \"User:{user}\" ")), "{finding}");
+            assert!(finding.contains(&format!("--allow-principal 'User:{user}' ")), "{finding}");
         };
         check(SCRAM, "writer");
         check("", "ANONYMOUS");

@@ -1,5 +1,6 @@
 //! Commands of Kafka's own scripts, which Hookgate prints for an operator to run.
 
+use super::output::quote;
 use crate::config::{Config, Sasl, Security, tls};
 
 /// The most topics that a sentence names. With more, it names this many and the number of the others.
@@ -20,23 +21,25 @@ pub(super) fn grant(config: &Config, operations: &[&str], topics: &[&str]) -> St
     } else {
         format!("--topic {}", topics.join(" --topic "))
     };
-    format!(
-        "`{} --add --allow-principal \"User:{}\" --operation {} {pattern}`",
-        script(config, "kafka-acls.sh"),
-        principal(config),
-        operations.join(" --operation "),
-    )
+    let user = user(config).unwrap_or_else(|| "ANONYMOUS".into());
+    format!("`{}`", allow(config, &user, operations, &pattern))
 }
 
-/// Returns the user that this client is for the brokers, unless they map names to others.
-fn principal(config: &Config) -> String {
+/// Returns the command that allows a user these operations on a pattern of resources.
+pub(super) fn allow(config: &Config, user: &str, operations: &[&str], pattern: &str) -> String {
+    let (script, user) = (script(config, "kafka-acls.sh"), quote(&format!("User:{user}")));
+    format!("{script} --add --allow-principal {user} --operation {} {pattern}", operations.join(" --operation "))
+}
+
+/// Returns the user that this client is for the brokers, unless they map names to others; `None` where it does not log in.
+pub(super) fn user(config: &Config) -> Option<String> {
     match (&config.kafka.sasl, &config.kafka.security) {
-        (Some(Sasl::Password { username, .. }), _) => username.clone(),
-        (Some(Sasl::Token(source)), _) => source.client_id.clone(),
+        (Some(Sasl::Password { username, .. }), _) => Some(username.clone()),
+        (Some(Sasl::Token(source)), _) => Some(source.client_id.clone()),
         (None, Security::Tls { certificate_file: Some(file), .. }) => {
-            tls::subject(file).unwrap_or_else(|| "<subject of [kafka.tls] certificate_file>".into())
+            Some(tls::subject(file).unwrap_or_else(|| "<subject of [kafka.tls] certificate_file>".into()))
         }
-        (None, _) => "ANONYMOUS".into(),
+        (None, _) => None,
     }
 }
 
@@ -51,21 +54,14 @@ pub(super) fn alter(config: &Config, topics: &[&str], setting: &str) -> String {
 
 /// Returns the command that creates a topic as `hookgate topics --apply` would.
 pub(super) fn create(config: &Config, topic: &str) -> String {
-    let replication = match config.topics.replication {
-        -1 => String::new(),
-        replicas => format!(" --replication-factor {replicas}"),
-    };
-    let in_sync = match config.topics.min_insync_replicas {
-        -1 => String::new(),
-        replicas => format!(" --config min.insync.replicas={replicas}"),
-    };
+    let spec = config.topics.spec();
+    let replication = spec.replicas.map_or_else(String::new, |replicas| format!(" --replication-factor {replicas}"));
+    let settings: Vec<String> = spec.settings.iter().map(|(name, value)| format!(" --config {name}={value}")).collect();
     format!(
-        "{script} --create --if-not-exists --topic {topic} --partitions {partitions}{replication} --config retention.ms={retention} \
-         --config max.message.bytes={limit}{in_sync}",
-        script = script(config, "kafka-topics.sh"),
-        partitions = config.topics.partitions,
-        retention = config.topics.retention.as_millis(),
-        limit = config.topics.max_message_bytes,
+        "{} --create --if-not-exists --topic {topic} --partitions {}{replication}{}",
+        script(config, "kafka-topics.sh"),
+        spec.partitions,
+        settings.concat()
     )
 }
 

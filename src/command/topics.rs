@@ -1,4 +1,8 @@
-//! `hookgate topics`: the topics of a configuration, listed, as commands, or created.
+//! `hookgate topics`: the topics of a configuration, listed, created, or printed for another tool to create.
+
+mod permissions;
+mod strimzi;
+mod terraform;
 
 use std::{
     collections::BTreeMap,
@@ -6,12 +10,14 @@ use std::{
     sync::Arc,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use self::permissions::{Permission, Users};
 use super::{
     CommandResult, ConfigSource, Failure,
     misfits::{denied, misfits, refusals},
+    output::quote,
     scripts, usable_brokers,
 };
 use crate::{
@@ -23,7 +29,7 @@ use crate::{
     registry::{self, SubjectState},
 };
 
-/// List, print as commands, or create the topics of this configuration.
+/// List or create the topics of this configuration, or print them for another tool.
 ///
 /// A topic that exists stays as it is: partitions are never added, because then keys would move to other partitions. Where its settings do
 /// not fit the configuration, --apply prints what does not fit and the command that changes it. Where there is a schema registry, each
@@ -31,20 +37,38 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate topics
-  hookgate topics --commands > create-topics.sh
-  hookgate topics --apply")]
+  hookgate topics --apply
+  hookgate topics --format commands --consumer billing > create-topics.sh
+  hookgate topics --format strimzi --strimzi-cluster main --consumer billing > topics.yaml
+  hookgate topics --format terraform --user hookgate --consumer billing > topics.tf")]
 pub(super) struct Arguments {
     #[command(flatten)]
     source: ConfigSource,
     /// Create the missing topics, and register the missing schemas.
     #[arg(long)]
     apply: bool,
-    /// Print a `kafka-topics.sh` command for each topic.
-    #[arg(long, conflicts_with = "apply")]
-    commands: bool,
+    /// Print the topics, and the permissions of the daemon and of its consumers, for somebody who may create them.
+    #[arg(long, conflicts_with_all = ["apply", "json"])]
+    format: Option<TopicFormat>,
+    #[command(flatten)]
+    users: Users,
+    /// The name of the Kafka resource that Strimzi's resources belong to.
+    #[arg(long, value_name = "NAME", default_value = strimzi::CLUSTER)]
+    strimzi_cluster: String,
     /// Print one JSON object per topic.
-    #[arg(long, conflicts_with = "commands")]
+    #[arg(long)]
     json: bool,
+}
+
+/// Which tool creates the topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TopicFormat {
+    /// Kafka's own scripts, as lines for a shell.
+    Commands,
+    /// Strimzi, as `KafkaTopic` and `KafkaUser`.
+    Strimzi,
+    /// Terraform or `OpenTofu` with the provider Mongey/kafka.
+    Terraform,
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
@@ -54,12 +78,14 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         config.kafka = usable_brokers(&config.kafka)?;
         return Ok(apply(&config, &topics, arguments.json)? && register(&config, &topics, arguments.json)?);
     }
+    if let Some(format) = arguments.format {
+        let topics: Vec<&str> = topics.keys().map(|topic| &**topic).collect();
+        return print(arguments, format, &config, &topics);
+    }
     let mut out = io::stdout().lock();
     for (topic, kinds) in &topics {
         let kinds: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-        if arguments.commands {
-            writeln!(out, "{}", scripts::create(&config, topic))?;
-        } else if arguments.json {
+        if arguments.json {
             writeln!(out, "{}", json!({ "topic": &**topic, "kinds": kinds, "subject": subject(&config, topic) }))?;
         } else {
             let subject = subject(&config, topic).map_or_else(String::new, |subject| format!("\t{subject}"));
@@ -67,6 +93,37 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         }
     }
     Ok(true)
+}
+
+/// Prints the topics and the permissions for a tool. All tools read lines that begin with `#` as comments.
+fn print(arguments: &Arguments, format: TopicFormat, config: &Config, topics: &[&str]) -> CommandResult {
+    let permissions = arguments.users.permissions(config, topics);
+    // Nothing is printed of what cannot be printed as a whole.
+    let mut out = Vec::new();
+    for note in arguments.users.notes(config) {
+        writeln!(out, "# {}", printable(&note))?;
+    }
+    match format {
+        TopicFormat::Commands => {
+            for topic in topics {
+                writeln!(out, "{}", scripts::create(config, topic))?;
+            }
+            for permission in &permissions {
+                writeln!(out, "{}", allow(config, permission))?;
+            }
+        }
+        TopicFormat::Strimzi => strimzi::print(&mut out, config, topics, &permissions, &arguments.strimzi_cluster)?,
+        TopicFormat::Terraform => terraform::print(&mut out, config, topics, &permissions)?,
+    }
+    io::stdout().lock().write_all(&out)?;
+    Ok(true)
+}
+
+/// Returns the command that gives a permission.
+fn allow(config: &Config, Permission { user, operations, on, names, prefixed }: &Permission) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("--{on} {}", quote(name))).collect();
+    let pattern = if *prefixed { "--resource-pattern-type prefixed " } else { "" };
+    scripts::allow(config, user, operations, &format!("{pattern}{}", names.join(" ")))
 }
 
 /// Returns the subject of a topic's schema, if there is a registry.

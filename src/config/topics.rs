@@ -34,7 +34,32 @@ pub struct Topics {
     pub max_message_bytes: usize,
 }
 
+/// What a new topic is created with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// How many partitions it gets.
+    pub partitions: i32,
+    /// How many replicas it gets; `None` leaves that to the brokers.
+    pub replicas: Option<i32>,
+    /// Its settings, by Kafka's names.
+    pub settings: Vec<(&'static str, String)>,
+}
+
 impl Topics {
+    /// Returns what a new topic is created with, whoever creates it.
+    pub fn spec(&self) -> TopicSpec {
+        let mut settings = vec![
+            ("retention.ms", self.retention.as_millis().to_string()),
+            ("max.message.bytes", self.max_message_bytes.to_string()),
+        ];
+        // With -1 the brokers decide. Kafka's own default is 1.
+        if self.min_insync_replicas > 0 {
+            settings.push(("min.insync.replicas", self.min_insync_replicas.to_string()));
+        }
+        let replicas = Some(self.replication).filter(|number| *number > 0);
+        TopicSpec { partitions: self.partitions, replicas, settings }
+    }
+
     /// Returns the topic of a kind. The most specific entry of the map wins: the kind itself, then `<provider>.*`, which covers
     /// unclassified events too, then the prefix.
     pub fn name(&self, kind: EventKind) -> String {

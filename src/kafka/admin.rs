@@ -204,17 +204,13 @@ pub fn may_create(config: &Config, topics: &[String]) -> Result<Vec<(String, Cre
 }
 
 fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<Vec<(String, Creation)>, String> {
-    let retention = config.topics.retention.as_millis().to_string();
-    let limit = config.topics.max_message_bytes.to_string();
-    // With -1 the brokers decide. Kafka's own default is 1.
-    let in_sync = Some(config.topics.min_insync_replicas).filter(|number| *number > 0).map(|number| number.to_string());
+    let spec = config.topics.spec();
     let new: Vec<_> = topics
         .iter()
         .map(|topic| {
-            let new = NewTopic::new(topic, config.topics.partitions, TopicReplication::Fixed(config.topics.replication))
-                .set("retention.ms", &retention)
-                .set("max.message.bytes", &limit);
-            in_sync.iter().fold(new, |new, number| new.set("min.insync.replicas", number))
+            // -1 leaves the number of replicas to the brokers.
+            let new = NewTopic::new(topic, spec.partitions, TopicReplication::Fixed(spec.replicas.unwrap_or(-1)));
+            spec.settings.iter().fold(new, |new, (name, value)| new.set(name, value))
         })
         .collect();
     let results = administer(config, async |admin, options| admin.create_topics(&new, &options.validate_only(only_ask)).await)?;

@@ -8,6 +8,7 @@ mod collector;
 mod forks;
 mod harness;
 mod hostile_peer;
+mod printed_topics;
 mod providers;
 mod raw_http;
 mod request_reader;

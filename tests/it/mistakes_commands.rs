@@ -28,7 +28,7 @@ fn words_that_are_neither_command_nor_flag() {
     check("srve", 2, &["similar subcommand exists: 'serve'"]);
     check("serve --lissten 127.0.0.1:0", 2, &["'--listen'"]);
     check("check hookgate.toml", 2, &["unexpected argument 'hookgate.toml'"]);
-    check("topics --apply --commands", 2, &["cannot be used with"]);
+    check("topics --apply --format commands", 2, &["cannot be used with"]);
     check("completions tcsh", 2, &["bash", "zsh", "fish"]);
     check("send uploadcare file.uploaded --timeout 0", 2, &["1..=3600"]);
     check("check --config nowhere.toml", 64, &["nowhere.toml: cannot be read: no such file", "--config"]);

@@ -40,6 +40,9 @@ mod support;
 /// `hookgate topics --apply`, missing topics, and `hookgate check --cluster`.
 mod topics;
 
+/// `hookgate topics --format commands`, run as printed.
+mod printed;
+
 /// `hookgate init`, and all that it prints to do next.
 mod init;
 

@@ -45,7 +45,7 @@ pub fn tls(brokers: &str, more: &str) -> String {
 }
 
 /// Returns a `[kafka]` table with TLS and a user, whose password is in an environment variable.
-fn sasl(mechanism: &str, user: &str, password: &str) -> String {
+pub fn sasl(mechanism: &str, user: &str, password: &str) -> String {
     tls(&brokers(), &credentials(mechanism, user, password))
 }
 
@@ -179,7 +179,7 @@ fn a_missing_permission_is_a_503_and_check_prints_what_grants_it() {
 
     let found = |texts: &[&str]| check_reports(&site, texts);
     found(&["5 topics missing or not visible", "hookgate topics --apply", &topic]);
-    found(&["no permission to create", "kafka-acls.sh ", "--operation Create", "hookgate topics --commands", &topic]);
+    found(&["no permission to create", "kafka-acls.sh ", "--operation Create", "hookgate topics --format commands", &topic]);
     // A user with the permission to create topics learns that they exist. The question creates nothing.
     let elsewhere = crate::support::prefix("hookgate.");
     let pattern = ["--resource-pattern-type", "prefixed", "--topic"];
@@ -232,7 +232,7 @@ fn check_names_each_permission_that_is_missing_for_visible_topics() {
     daemon.wait_until_ready();
     check_reports(
         &site,
-        &["no permission to read the settings of", &topic, "kafka-acls.sh ", "\"User:stranger\"", "--operation DescribeConfigs"],
+        &["no permission to read the settings of", &topic, "kafka-acls.sh ", "'User:stranger'", "--operation DescribeConfigs"],
     );
     grant(&["DescribeConfigs"], &all);
     let checked = site.run(&["check", "--cluster"]);
@@ -244,7 +244,7 @@ fn check_names_each_permission_that_is_missing_for_visible_topics() {
         assert!(lines[0].contains(&format!("{}{name}", topics.prefix)), "{checked:?}");
     }
     let command = format!(
-        "--add --allow-principal \"User:stranger\" --operation Describe --operation Write --resource-pattern-type prefixed --topic {}`",
+        "--add --allow-principal 'User:stranger' --operation Describe --operation Write --resource-pattern-type prefixed --topic {}`",
         topics.prefix
     );
     assert!(lines[0].contains(&command), "no {command} in {checked:?}");

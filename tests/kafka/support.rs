@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The longest wait for a log line.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Returns an environment variable that `tests/kafka/run` sets.
 pub fn variable(name: &str) -> String {
@@ -95,7 +95,8 @@ pub fn script(program: &str, arguments: &[&str]) -> String {
     succeeded(program, &output)
 }
 
-fn succeeded(what: &str, output: &Output) -> String {
+/// Returns the output of a program, which must have succeeded.
+pub fn succeeded(what: &str, output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{what} failed:\n{}{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)

@@ -19,7 +19,7 @@ fn commands_need_no_secrets_that_they_do_not_use() {
         finished
     };
     assert!(run_all(&["topics"], 0).out.contains("hookgate.uploadcare.file.stored"));
-    assert!(run_all(&["topics", "--commands"], 0).out.contains("--create"));
+    assert!(run_all(&["topics", "--format", "commands"], 0).out.contains("--create"));
     assert!(run_all(&["schema", "asyncapi"], 0).out.contains("\"asyncapi\""));
     assert!(run_all(&["send", "care", "--list"], 0).out.contains("file.stored"));
     let unset = "the variable GONE is not set; export it";

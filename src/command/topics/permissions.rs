@@ -1,0 +1,183 @@
+//! The permissions that the daemon and its consumers need, whichever tool grants them.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use super::super::{Failure, scripts};
+use crate::config::Config;
+
+/// The consumer that is printed until a name is given.
+const PLACEHOLDER: &str = "your-consumer";
+
+/// Whose permissions are printed.
+#[derive(Debug, Args)]
+pub(super) struct Users {
+    /// The user of the daemon. By default the one that [kafka] logs in as.
+    #[arg(long, value_name = "NAME", requires = "format")]
+    user: Option<String>,
+    /// A user that reads the topics; may be repeated. By default a placeholder is printed.
+    #[arg(long, value_name = "NAME", requires = "format")]
+    consumer: Vec<String>,
+    /// What the consumer groups of those who read begin with. By default each user's own name.
+    #[arg(long, value_name = "PREFIX", requires = "format")]
+    group: Option<String>,
+}
+
+/// What a user may do with topics or consumer groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Permission {
+    /// The user, without `User:`.
+    pub(super) user: String,
+    /// The operations, by Kafka's names.
+    pub(super) operations: &'static [&'static str],
+    /// `topic` or `group`.
+    pub(super) on: &'static str,
+    /// The names of the topics or groups, or what the names begin with.
+    pub(super) names: Vec<String>,
+    /// Whether the names are the beginnings of names.
+    pub(super) prefixed: bool,
+}
+
+impl Users {
+    /// Returns the user of the daemon, or `None` where it logs in as nobody.
+    fn daemon(&self, config: &Config) -> Option<String> {
+        self.user.clone().or_else(|| scripts::user(config))
+    }
+
+    fn consumers(&self) -> Vec<String> {
+        if self.consumer.is_empty() { vec![PLACEHOLDER.to_owned()] } else { self.consumer.clone() }
+    }
+
+    /// Returns the permissions on these topics, user by user. There are none where the daemon logs in as nobody.
+    pub(super) fn permissions(&self, config: &Config, topics: &[&str]) -> Vec<Permission> {
+        const PRODUCE: &[&str] = &["Write", "Describe", "DescribeConfigs", "Create"];
+        let produce = if config.kafka.auto_create { PRODUCE } else { &PRODUCE[..3] };
+        let Some(daemon) = self.daemon(config) else { return Vec::new() };
+        let patterns = patterns(&config.topics.prefix, topics);
+        let on_topics = |user: &str, operations| {
+            let permission = |(names, prefixed): &(Vec<String>, bool)| Permission {
+                user: user.to_owned(),
+                operations,
+                on: "topic",
+                names: names.clone(),
+                prefixed: *prefixed,
+            };
+            patterns.iter().map(permission).collect::<Vec<_>>()
+        };
+        let mut all = on_topics(&daemon, produce);
+        for consumer in self.consumers() {
+            all.extend(on_topics(&consumer, &["Read", "Describe"]));
+            let group = self.group.clone().unwrap_or_else(|| consumer.clone());
+            all.push(Permission { user: consumer, operations: &["Read"], on: "group", names: vec![group], prefixed: true });
+        }
+        all
+    }
+
+    /// Returns what a reader must know before the output is used, a line each.
+    pub(super) fn notes(&self, config: &Config) -> Vec<String> {
+        if self.daemon(config).is_none() {
+            return vec!["No permissions: [kafka] logs in as nobody. Where brokers ask for them, name the users with --user and --consumer.".into()];
+        }
+        let mut notes = Vec::new();
+        if self.consumer.is_empty() {
+            notes.push(format!("Replace {PLACEHOLDER} by the user of your service, or name it with --consumer."));
+        }
+        let groups = self.group.as_deref().unwrap_or("the user's name");
+        notes.push(format!("Consumers may use the consumer groups that begin with {groups}, and no others."));
+        notes
+    }
+}
+
+/// Returns the names that cover these topics, and whether names beginning with them are meant: those with the prefix by the prefix, the others
+/// by themselves.
+fn patterns(prefix: &str, topics: &[&str]) -> Vec<(Vec<String>, bool)> {
+    let (with, others): (Vec<&str>, Vec<&str>) = topics.iter().partition(|topic| !prefix.is_empty() && topic.starts_with(prefix));
+    let with = (!with.is_empty()).then(|| (vec![prefix.to_owned()], true));
+    let others = (!others.is_empty()).then(|| (others.into_iter().map(str::to_owned).collect(), false));
+    with.into_iter().chain(others).collect()
+}
+
+/// Refuses names of which two become the same in another tool. `key` is how the other tool calls a name.
+pub(super) fn distinct<'a>(names: impl IntoIterator<Item = (String, &'a str)>, what: &str) -> Result<(), Failure> {
+    let mut seen = BTreeMap::new();
+    for (key, name) in names {
+        if let Some(other) = seen.insert(key.clone(), name) {
+            return Err(Failure::Failed(format!(
+                "{other} and {name} would both be the {what} {key}; rename one with [topics.map]"
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::misfits::tests::{SCRAM, config_with};
+
+    /// Checks the permissions, each as `user operations on names`, with `*` after the beginning of a name.
+    #[track_caller]
+    fn check(kafka: &str, prefix: &str, users: &Users, expected: &[&str]) {
+        let config = config_with(kafka, &format!("prefix = \"{prefix}\""));
+        let permissions = users.permissions(&config, &["hookgate.a", "hookgate.b", "other.c"]);
+        let shown = permissions.iter().map(|it| {
+            let names = it.names.join("+") + if it.prefixed { "*" } else { "" };
+            format!("{} {} {} {names}", it.user, it.operations.join("+"), it.on)
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
+    }
+
+    fn users(user: Option<&str>, consumer: &[&str], group: Option<&str>) -> Users {
+        Users {
+            user: user.map(str::to_owned),
+            consumer: consumer.iter().map(|name| (*name).to_owned()).collect(),
+            group: group.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn each_user_gets_what_it_needs() {
+        let of_daemon =
+            |user: &str| ["hookgate.*", "other.c"].map(|topic| format!("{user} Write+Describe+DescribeConfigs topic {topic}"));
+        let placeholder = [
+            "your-consumer Read+Describe topic hookgate.*",
+            "your-consumer Read+Describe topic other.c",
+            "your-consumer Read group your-consumer*",
+        ];
+        let [with, other] = of_daemon("writer");
+        check(SCRAM, "hookgate.", &users(None, &[], None), &[&[&*with, &other][..], &placeholder].concat());
+        let [with, other] = of_daemon("hg");
+        check("", "hookgate.", &users(Some("hg"), &[], None), &[&[&*with, &other][..], &placeholder].concat());
+        check("", "hookgate.", &users(None, &["a"], None), &[]);
+        check(
+            SCRAM,
+            "",
+            &users(None, &["a", "b"], Some("eu.")),
+            &[
+                "writer Write+Describe+DescribeConfigs topic hookgate.a+hookgate.b+other.c",
+                "a Read+Describe topic hookgate.a+hookgate.b+other.c",
+                "a Read group eu.*",
+                "b Read+Describe topic hookgate.a+hookgate.b+other.c",
+                "b Read group eu.*",
+            ],
+        );
+        let creating = "writer Write+Describe+DescribeConfigs+Create topic ";
+        check(
+            &format!("auto_create = true\n{SCRAM}"),
+            "hookgate.",
+            &users(None, &[], None),
+            &[&[&*format!("{creating}hookgate.*"), &format!("{creating}other.c")][..], &placeholder].concat(),
+        );
+    }
+
+    #[test]
+    fn names_that_become_the_same_are_refused() {
+        let check = |names: &[(&str, &'static str)], good: bool| {
+            let names = names.iter().map(|(key, name)| ((*key).to_owned(), *name));
+            assert_eq!(distinct(names, "KafkaTopic").is_ok(), good);
+        };
+        check(&[("a-b", "a_b"), ("a-c", "a-c")], true);
+        check(&[("a-b", "a_b"), ("a-b", "a-b")], false);
+    }
+}
