@@ -54,6 +54,8 @@ pub(super) struct Arguments {
 #[derive(Default)]
 pub(super) struct ClusterReport {
     pub(super) brokers: Vec<String>,
+    /// The partitions of the cluster that this client sees, and those of the configuration's topics, whether or not they exist.
+    partitions: Option<(usize, usize)>,
     schema_ids: BTreeMap<String, Option<u32>>,
     /// What does not fit the configuration.
     pub(super) findings: Vec<String>,
@@ -120,7 +122,8 @@ fn write_json(
     let links: Vec<String> = config.iter().flat_map(|config| chain(config)).map(|link| link.to_string()).collect();
     let report = json!({
         "problems": problems, "deadlines": links, "memory_ceiling_bytes": config.map(|config| memory_ceiling(config).total),
-        "warnings": warnings, "brokers": cluster_report.brokers, "schema_ids": cluster_report.schema_ids,
+        "warnings": warnings, "brokers": cluster_report.brokers,
+        "partitions": cluster_report.partitions.map(|(visible, wanted)| json!({ "visible": visible, "wanted": wanted })), "schema_ids": cluster_report.schema_ids,
         "findings": cluster_report.findings, "unreachable": cluster_report.unreachable,
     });
     writeln!(out, "{}", printable(&report.to_string()))
@@ -146,6 +149,12 @@ fn show(
         return Ok(());
     }
     writeln!(out, "brokers: {}", printable(&cluster_report.brokers.join(" ")))?;
+    if let Some((visible, wanted)) = cluster_report.partitions {
+        writeln!(
+            out,
+            "partitions: {visible} in the cluster that this user sees; the topics of this configuration need {wanted}"
+        )?;
+    }
     for (subject, id) in &cluster_report.schema_ids {
         match id {
             Some(id) => writeln!(out, "subject: {subject} has the schema id {id}")?,
@@ -177,6 +186,10 @@ pub(super) fn inspect(config: &Config, cluster_report: &mut ClusterReport, warni
         Ok(cluster) => cluster,
         Err(error) => return cluster_report.unreachable.push(error),
     };
+    // A topic that exists keeps the partitions that it has.
+    let planned = usize::try_from(config.topics.spec().partitions).unwrap_or_default();
+    let of_topic = |topic: &String| cluster.topics.get(topic).map_or(planned, |topic| topic.partitions);
+    cluster_report.partitions = Some((cluster.partitions, topics.iter().map(of_topic).sum()));
     let findings = &mut cluster_report.findings;
     findings.extend(missing(config, &cluster, &topics));
     findings.extend(misfits(config, cluster.topics.iter().map(|(name, topic)| (name.as_str(), topic))));

@@ -42,6 +42,8 @@ pub struct Cluster {
     pub brokers: Vec<String>,
     /// The topics that exist and are visible.
     pub topics: BTreeMap<String, Topic>,
+    /// How many partitions all topics have that are visible, also those that were not asked for.
+    pub partitions: usize,
 }
 
 /// One topic.
@@ -126,7 +128,8 @@ pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
     let ours = metadata.topics().iter().filter(|topic| names.iter().any(|name| name == topic.name()));
     let mut topics: BTreeMap<String, Topic> = ours.filter_map(Topic::of).collect();
     describe(config, &mut topics);
-    Ok(Cluster { brokers, topics })
+    let partitions = metadata.topics().iter().map(|topic| topic.partitions().len()).sum();
+    Ok(Cluster { brokers, topics, partitions })
 }
 
 /// Returns the topics of `names` that exist, without asking for any other topic.

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     docs::{document, parse, rows},
-    harness::Stored,
+    harness::{Stored, configuration, topics},
     request_table::{Ask, Table, header},
 };
 
@@ -153,6 +153,8 @@ fn the_recipes_for_kafka_are_accepted() {
         let number: Option<usize> = after.split_once(" topics").and_then(|(number, _)| number.parse().ok());
         assert!(number.is_none_or(|number| number == topics), "docs/kafka.md: there are {topics} topics, and not {number:?}");
     }
+    let partitions = topics * 6;
+    assert!(text.contains(&format!("by default: {partitions} for")), "docs/kafka.md: there are {partitions} partitions");
     // The files that the recipes mount do not exist here. A readable file replaces each.
     let readable = format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
     for provider in ["Amazon MSK", "Confluent Cloud", "Redpanda", "Azure Event Hubs", "Strimzi"] {
@@ -171,4 +173,16 @@ fn the_recipes_for_kafka_are_accepted() {
             check_client(provider, &config.kafka);
         }
     }
+}
+
+#[test]
+fn the_small_layout_has_as_few_topics_as_the_document_says() {
+    let text = document("docs/kafka.md");
+    let text = under(&text, "A small layout");
+    let recipe = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = configuration(recipe, &[]);
+    let topics = topics(&config);
+    assert_eq!(topics.len(), 5, "{topics:?}");
+    assert!(text.contains("five topics. Three partitions each make 15:"), "{text}");
+    assert_eq!(config.topics.partitions, 3);
 }

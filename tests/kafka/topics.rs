@@ -180,7 +180,9 @@ fn deliveries_of_missing_topics_are_503_until_the_topics_exist() {
     let check = || site.run(&["check", "--cluster"]);
     let before = check();
     assert_eq!(before.code, Some(3), "{before:?}");
-    for text in ["5 topics missing or not visible", "hookgate topics --apply", &format!("{prefix}quarantine")] {
+    for text in
+        ["5 topics missing or not visible", "hookgate topics --apply", &format!("{prefix}quarantine"), "configuration need 5\n"]
+    {
         assert!(before.stdout.contains(text), "no {text:?} in {before:?}");
     }
 

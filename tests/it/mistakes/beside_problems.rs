@@ -3,8 +3,17 @@
 use super::*;
 
 /// Every key of `check --json`.
-const KEYS: [&str; 8] =
-    ["problems", "deadlines", "memory_ceiling_bytes", "warnings", "brokers", "schema_ids", "findings", "unreachable"];
+const KEYS: [&str; 9] = [
+    "problems",
+    "deadlines",
+    "memory_ceiling_bytes",
+    "warnings",
+    "brokers",
+    "partitions",
+    "schema_ids",
+    "findings",
+    "unreachable",
+];
 
 /// Checks that `check`, `check --json` and `serve` each report this problem and this warning once.
 #[track_caller]
