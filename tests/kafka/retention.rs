@@ -5,14 +5,19 @@ use std::collections::BTreeSet;
 use hookgate_stubs::time::{Micros, SECOND};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
+    admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     util::Timeout,
 };
 use serde_json::Value;
 
-use crate::{recovery::world, recovery_world::World, support::plain};
+use crate::{
+    recovery::world,
+    recovery_world::World,
+    support::{plain, set_topic, topic_setting},
+    waits::wait_until,
+};
 
 /// The partitions of each topic of the configuration.
 const PARTITIONS: i32 = 2;
@@ -45,9 +50,9 @@ fn delete(ends: &TopicPartitionList) {
 }
 
 fn keep_for(topic: &str, milliseconds: &str) {
-    let resource = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("retention.ms", milliseconds);
-    let answers = administer(async |admin, options| admin.alter_configs(&[resource], &options).await).unwrap();
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    set_topic(topic, "retention.ms", milliseconds);
+    // The broker answers before it says so itself.
+    wait_until("the new retention", || topic_setting(topic, "retention.ms").as_deref() == Some(milliseconds));
 }
 
 /// Returns state, known, missing and forgotten of a type.

@@ -127,7 +127,7 @@ fn apply_says_why_a_topic_cannot_be_created() {
     let ran = Site::new(&format!("[kafka]\nbrokers = [\"{}\"]\n{tables}", plain())).run(&["topics", "--apply"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stdout.contains("quarantine\tInvalidReplicationFactor"), "{ran:?}");
-    assert!(ran.stderr.contains("[topics] replication is 3, and the cluster has 1 brokers"), "{ran:?}");
+    assert!(ran.stderr.contains("[topics] replication is 3, and the cluster has 1 broker:"), "{ran:?}");
 }
 
 /// Returns the topics of a prefix with their numbers of partitions.
