@@ -263,10 +263,10 @@ impl ConfigSource {
 
     /// Returns a command of this program for a person to copy, with the same configuration file.
     fn command(&self, words: &str) -> String {
-        if self.config == Path::new(DEFAULT_FILE) {
-            return format!("hookgate {words}");
-        }
-        format!("hookgate {words} --config {}", shell_word(&self.config.display().to_string()))
+        let file = (self.config != Path::new(DEFAULT_FILE)).then(|| self.config.display().to_string());
+        let flags = [("--config", file.as_ref()), ("--brokers", self.brokers.as_ref())];
+        let given = flags.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", shell_word(value?))));
+        format!("hookgate {words}{}", given.collect::<String>())
     }
 }
 

@@ -1,8 +1,17 @@
 //! Secrets: references in the configuration, values in memory, and the files that are read again. No value is ever printed.
 
-use std::{fmt, fs, io, path::PathBuf};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
-use super::{Environment, files::read_file, getters::Section, mistaken, secret_folder::SecretFolder};
+use super::{
+    Environment,
+    files::read_file,
+    getters::Section,
+    mistaken,
+    secret_folder::{FOLDER_FILES_MAX, SecretFolder},
+};
 use crate::provider::{CredentialSource, Provider};
 
 /// The largest secret file in bytes; a larger file is something else.
@@ -157,16 +166,36 @@ impl SecretSource {
         self.each()?.pop().ok_or_else(|| format!("{self} has no file yet"))
     }
 
-    /// Returns whether the place of the secret is there or can come, and holds nothing yet. What cannot be read is not that.
-    pub fn is_to_come(&self) -> bool {
+    /// Returns whether the place of the secret is there and holds nothing. What cannot be read is not that.
+    pub fn is_empty(&self) -> bool {
         match self {
-            Self::File(path) => match fs::metadata(path) {
-                Ok(file) => file.is_file() && file.len() == 0,
-                Err(error) => error.kind() == io::ErrorKind::NotFound,
-            },
-            Self::Folder(path) => self.each().map_or_else(|_| !path.exists(), |files| files.iter().all(Self::is_to_come)),
+            Self::File(path) => fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0),
+            Self::Folder(_) => self.each().is_ok_and(|files| files.iter().all(Self::is_empty)),
             Self::Env(_) | Self::Literal(_) => false,
         }
+    }
+
+    /// Returns whether the secret may still come: its place is empty, or it is a file that is not there.
+    pub fn is_to_come(&self) -> bool {
+        let is_absent = |path| fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        self.is_empty() || matches!(self, Self::File(path) if is_absent(path))
+    }
+
+    /// Returns whether a file at this path would be this secret or one of this folder. Fails where the folder would leave the file out.
+    pub fn takes(&self, path: &Path) -> Result<bool, String> {
+        let Self::Folder(folder) = self else { return Ok(matches!(self, Self::File(it) if it == path)) };
+        let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        match (fs::canonicalize(parent), fs::canonicalize(folder)) {
+            (Ok(parent), Ok(folder)) if parent == folder => {}
+            _ => return Ok(false),
+        }
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+            return Err(format!("{self} leaves out names that begin with a dot"));
+        }
+        if self.each()?.len() >= FOLDER_FILES_MAX {
+            return Err(format!("{self} has {FOLDER_FILES_MAX} files already, and no more count: remove old ones first"));
+        }
+        Ok(true)
     }
 
     /// Returns what about a secret is probably not meant, a sentence each. They hold no part of the secret.

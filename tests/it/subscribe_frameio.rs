@@ -159,6 +159,41 @@ fn a_webhook_whose_secret_is_lost_is_a_finding() {
     said(&run(&world, &line), 0, &["nothing to change"]);
 }
 
+/// Only what is empty is lost. From another folder, or as another user, nothing is known of a secret, and a healthy webhook must stay.
+#[test]
+fn a_secret_that_cannot_be_read_is_not_called_lost() {
+    let (world, line) = reviewing();
+    world.stub.books().frameio.webhooks = vec![webhook("h", REVIEW, &["file.ready", "comment.created"])];
+    fs::remove_file(world.stage.folder.path("review")).expect("there");
+    fs::create_dir(world.stage.folder.path("review")).expect("made");
+    let listed = run(&world, &format!("subscriptions frameio --format pretty {HOST}"));
+    said(&listed, 3, &["active  ?        review", "hookgate check says why"]);
+    assert!(!run(&world, &line).both().contains("--another"));
+}
+
+/// A secret that Hookgate would not read is as good as lost, and Frame.io shows it once.
+#[test]
+fn a_file_that_the_folder_leaves_out_is_refused_before_the_webhook_is_made() {
+    let (world, line) = reviewing();
+    let folder = world.stage.folder.path("keys");
+    fs::create_dir(&folder).expect("made");
+    let configuration = fs::read_to_string(world.stage.folder.path("hookgate.toml")).expect("there");
+    world.stage.folder.write("hookgate.toml", configuration.replace("file:review", "dir:keys"));
+    // With no webhook, the remedy is whole.
+    let listed = run(&world, &format!("subscriptions frameio --events file.ready {HOST}"));
+    said(&listed, 3, &["hookgate subscribe review --secret-file keys/1 --events file.ready --host https://hooks.example.com"]);
+    said(&run(&world, &format!("{line} --secret-file keys/.new")), 1, &["leaves out names that begin with a dot"]);
+    // However the path is written, the folder takes it.
+    let made = run(&world, &format!("{line} --secret-file {folder}/1"));
+    said(&made, 0, &["created  "]);
+    assert!(!made.err.contains("now add"), "{made:?}");
+    for number in 2..=16 {
+        world.stage.folder.write(&format!("keys/{number}"), format!("webhook-secret-of-a-length-{number}"));
+    }
+    said(&run(&world, &format!("{line} --another --secret-file keys/17")), 1, &["has 16 files already"]);
+    assert_eq!(world.stub.books().frameio.webhooks.len(), 1);
+}
+
 /// A custom action is no event of a webhook, so Frame.io would refuse it.
 #[test]
 fn by_default_a_webhook_has_every_event_of_frameio_and_nothing_else() {

@@ -101,6 +101,19 @@ fn what_uploadcare_does_not_send_or_hookgate_refuses_is_a_finding() {
     ] {
         assert!(off.out.contains(said), "{said} is not in {off:?}");
     }
+    // A remedy is about the same host and the same events, so that it touches nothing else.
+    let host = "--host https://hooks.example.com";
+    assert!(off.out.contains(&format!("hookgate subscriptions uploadcare --reenable {host}")), "{off:?}");
+    with(&|all| {
+        all.remove(STORED);
+        all[0].is_active = false;
+        all[0].updated = "2026-11-02T10:00:00Z".into();
+    });
+    let missing = run(&world, &format!("{line} --events file.uploaded,file.stored"));
+    for said in [format!("hookgate subscribe photos --events file.stored {host}"), "The next line begins at its creation".into()]
+    {
+        assert!(missing.out.contains(&said), "{said} is not in {missing:?}");
+    }
     with(&|all| all[STORED].updated = "yesterday".into());
     with(&|all| all[STORED].signing_secret = None);
     check(&world, line, 3, &but_stored("active", "absent"));

@@ -63,7 +63,9 @@ fn asked(
     not_repeated: Option<String>,
 ) -> Result<DoctorLine, Failure> {
     let host = patient.public_host().map_or_else(String::new, |host| format!(" --host {host}"));
-    let command = patient.command(&format!("subscriptions {}{host}", provider.name));
+    let events = &patient.arguments.events;
+    let events = if events.is_empty() { String::new() } else { format!(" --events {}", events.join(",")) };
+    let command = patient.command(&format!("subscriptions {}{host}{events}", provider.name));
     match (found, not_repeated) {
         (Ok(registered), _) => Ok(counted(&registered, command)),
         (Err(ApiError::Stopped), Some(why)) => Ok(DoctorLine::bad(SUBSCRIPTIONS, why, command)),
@@ -77,7 +79,8 @@ fn counted(registered: &Registered, command: String) -> DoctorLine {
         registered.rows.iter().filter(|row| holds(row.state, row.proof)).count()
     };
     let off = count(&|state, _| state == RegistrationState::Off);
-    let refused = count(&|_, proof| proof.is_refused());
+    let unknown = count(&|_, proof| proof == RegisteredProof::Incomparable);
+    let refused = count(&|_, proof| proof.is_refused()) - unknown;
     let missing: usize =
         registered.rows.iter().filter(|it| it.state == RegistrationState::Missing).map(|it| it.events.len().max(1)).sum();
     let elsewhere = match registered.elsewhere {
@@ -89,7 +92,8 @@ fn counted(registered: &Registered, command: String) -> DoctorLine {
         let secrets = if hidden > 0 { "on; their secrets cannot be read back" } else { "on, with a proof that is accepted" };
         return DoctorLine::good(SUBSCRIPTIONS, format!("{} registered, {secrets}{elsewhere}", registered.rows.len()));
     }
-    let text = format!("{off} off, {refused} that are refused, {missing} missing{elsewhere}");
+    let unknown = if unknown > 0 { format!(", {unknown} that cannot be compared") } else { String::new() };
+    let text = format!("{off} off, {refused} that are refused{unknown}, {missing} missing{elsewhere}");
     DoctorLine::bad(SUBSCRIPTIONS, text, command)
 }
 

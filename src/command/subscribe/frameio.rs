@@ -17,7 +17,7 @@ use crate::{
         output::events,
         subscriptions::{Asking, RegisteredProof, another, hidden},
     },
-    config::{SecretSource, recover::FrameioApi},
+    config::recover::FrameioApi,
     provider::frameio::PROVIDER,
 };
 
@@ -104,7 +104,11 @@ fn extend(
 }
 
 fn off(asking: &Asking<'_>, webhook: &FrameioWebhook) -> String {
-    if webhook.active { String::new() } else { format!(": switched off: {}", asking.command("subscriptions frameio --reenable")) }
+    if webhook.active {
+        String::new()
+    } else {
+        format!(": switched off: {}", asking.command_at_host("subscriptions frameio --reenable"))
+    }
 }
 
 /// Makes a webhook beside those that are there. The place for its secret is there before, and if the secret cannot be kept, the webhook is
@@ -119,6 +123,10 @@ fn create(
     show(
         &there.iter().map(|it| format!("there   {}  {}{}", it.id, events(it.events.len()), off(asking, it))).collect::<Vec<_>>(),
     )?;
+    let mut is_named = false;
+    for source in arguments.secret_file.iter().flat_map(|path| target.endpoint.secrets.iter().map(|source| source.takes(path))) {
+        is_named |= source.map_err(|why| Failure::Failed(format!("--secret-file: {why}")))?;
+    }
     show(&[format!("create  {}, with {}", target.url, events(target.events.len()))])?;
     if !arguments.dry_run {
         secret_file::check(arguments)?;
@@ -145,12 +153,7 @@ fn create(
     }
     if let Some(path) = &arguments.secret_file {
         writeln!(io::stdout(), "created  {}  {}", crate::logged::printable(&made.id), target.url)?;
-        let named = target.endpoint.secrets.iter().any(|source| match source {
-            SecretSource::File(it) => it == path,
-            SecretSource::Folder(folder) => path.parent() == Some(folder),
-            SecretSource::Env(_) | SecretSource::Literal(_) => false,
-        });
-        if !named {
+        if !is_named {
             note(&format!("now add \"file:{}\" to the secrets of [endpoints.{name}]", path.display()));
         }
     } else {

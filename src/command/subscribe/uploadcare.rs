@@ -72,8 +72,8 @@ fn read(
     let own = |it: &Subscription| asking.owner(&PROVIDER, &it.target_url).is_ok_and(|owner| owner.name == target.endpoint.name);
     let found = subscriptions(api, access, clock::system)?.into_iter().filter(own).map(|subscription| {
         let proof = signed_with(subscription.signing_secret.as_ref(), keys);
-        let off =
-            (!subscription.is_active).then(|| format!("switched off: {}", asking.command("subscriptions uploadcare --reenable")));
+        let off = (!subscription.is_active)
+            .then(|| format!("switched off: {}", asking.command_at_host("subscriptions uploadcare --reenable")));
         let trouble = proof.note().map(str::to_owned).or(off);
         (subscription, trouble)
     });

@@ -73,7 +73,8 @@ pub(super) fn registered(
 /// Returns what is known of a webhook's secret: nothing, or that the endpoint cannot have it.
 pub(in crate::command) fn hidden(asking: &Asking<'_>, endpoint: &EndpointConfig) -> RegisteredProof {
     match asking.keys(endpoint) {
-        Some(keys) if keys.secrets.is_empty() => RegisteredProof::Lost,
+        Some(keys) if keys.secrets.is_empty() && endpoint.secrets.iter().all(SecretSource::is_empty) => RegisteredProof::Lost,
+        Some(keys) if keys.secrets.is_empty() => RegisteredProof::Incomparable,
         _ => RegisteredProof::Hidden,
     }
 }
@@ -89,7 +90,7 @@ pub(in crate::command) fn secret_file(endpoint: &EndpointConfig) -> String {
         Some(SecretSource::File(path)) => path.clone(),
         Some(SecretSource::Folder(folder)) => {
             let numbered = (1..=FOLDER_FILES_MAX).map(|number| folder.join(number.to_string()));
-            numbered.into_iter().find(|path| !path.exists()).unwrap_or_else(|| folder.join("FILE"))
+            numbered.into_iter().find(|path| !path.exists() && !path.is_symlink()).unwrap_or_else(|| folder.join("FILE"))
         }
         _ => "FILE".into(),
     };

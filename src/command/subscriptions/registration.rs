@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::Asking;
-use crate::provider::Provider;
+use super::{Asking, secret_file};
+use crate::{
+    config::EndpointConfig,
+    provider::{Provider, SecretMaker},
+};
 
 /// Whether a provider sends what is registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,10 +117,14 @@ impl RegisteredProof {
     /// Returns what a person should know of it.
     pub(in crate::command) fn note(self) -> Option<&'static str> {
         match self {
-            Self::Absent => {
-                Some("every delivery is refused with 401 missing_signature: nothing at the provider proves the sender")
-            }
-            Self::Foreign => Some("every delivery is refused with 401: the secret at the provider is none of the endpoint's"),
+            Self::Absent => Some(
+                "every delivery is refused with 401 missing_signature: nothing at the provider proves the sender; docs/rotation.md says \
+                     how to change a secret there",
+            ),
+            Self::Foreign => Some(
+                "every delivery is refused with 401: the secret at the provider is none of the endpoint's; docs/rotation.md says how to \
+                 change it there",
+            ),
             Self::Lost => Some(
                 "every delivery is answered 503 no_secret: the endpoint has no secret, and Frame.io does not show one again; if it is lost, \
                  make another webhook:",
@@ -149,7 +156,7 @@ impl Registered {
 
     /// Adds a row for the events of an endpoint that should be registered and are not, and sorts the rows.
     pub(super) fn complete(&mut self, asking: &Asking<'_>, wanted: &[&'static str]) {
-        for endpoint in asking.endpoints(self.provider).map(|it| &it.name) {
+        for (config, endpoint) in asking.endpoints(self.provider).map(|it| (it, &it.name)) {
             let there =
                 |event: &str| self.rows.iter().any(|row| row.endpoint == *endpoint && row.events.iter().any(|it| it == event));
             let events: Vec<String> = wanted.iter().filter(|event| !there(event)).map(|event| (*event).to_owned()).collect();
@@ -159,7 +166,7 @@ impl Registered {
                     id: None,
                     notes: vec![
                         format!("not subscribed{}:", list_of(&events)),
-                        asking.command_with_host(&format!("subscribe {endpoint}")),
+                        asking.command_with_host(&subscribe(config, &events)),
                     ],
                     events,
                     state: RegistrationState::Missing,
@@ -171,6 +178,19 @@ impl Registered {
         let place = |row: &Registration| (Arc::clone(&row.endpoint), row.state == RegistrationState::Missing);
         self.rows.sort_by_key(place);
     }
+}
+
+/// Returns the words of the command that subscribes an endpoint to these events.
+fn subscribe(endpoint: &EndpointConfig, events: &[String]) -> String {
+    let provider = endpoint.provider;
+    let place = if provider.secret_maker == SecretMaker::Provider {
+        format!(" --secret-file {}", secret_file(endpoint))
+    } else {
+        String::new()
+    };
+    let all = events.is_empty() || events.len() == provider.events().count();
+    let events = if all { String::new() } else { format!(" --events {}", events.join(",")) };
+    format!("subscribe {}{place}{events}", endpoint.name)
 }
 
 /// Returns names after a colon, or nothing where there are none.

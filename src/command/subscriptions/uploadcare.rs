@@ -90,7 +90,7 @@ fn row(
         (None, RegistrationState::Off) => {
             notes.extend(switched_off(asking, subscription, endpoint));
             if proof == RegisteredProof::Signed {
-                notes.push(asking.command("subscriptions uploadcare --reenable"));
+                notes.push(asking.command_at_host("subscriptions uploadcare --reenable"));
             }
         }
         (None, _) => {}
@@ -117,13 +117,15 @@ fn switched_off(asking: &Asking<'_>, subscription: &Subscription, endpoint: &End
     };
     // Uploadcare switches off after failures, so what it has tried before may be lost, too.
     let since = latest.checked_sub(PROVIDER.gives_up_after).unwrap_or(latest);
-    let since = created.map_or(since, |created| since.max(created));
+    let (since, before) = match created.filter(|created| *created > since) {
+        Some(created) => (created, "at its creation".to_owned()),
+        None => (since, format!("{} hours before that change", PROVIDER.gives_up_after.as_secs() / 3600)),
+    };
     vec![
         format!(
             "switched off {earliest}, and {} at the latest (its last change); no retry brings what has happened since. The next line begins \
-             {} hours before that change, because failures come first, and publishes only what the topics do not have:",
+             {before}, because failures come first, and publishes only what the topics do not have:",
             seconds(latest),
-            PROVIDER.gives_up_after.as_secs() / 3600
         ),
         asking.command(&format!("recover uploadcare --endpoint {} --since {}", endpoint.name, seconds(since))),
     ]
