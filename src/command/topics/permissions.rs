@@ -13,7 +13,7 @@ const PLACEHOLDER: &str = "your-consumer";
 /// Whose permissions are printed.
 #[derive(Debug, Args)]
 pub(super) struct Users {
-    /// The user of the daemon. By default the one that [kafka] logs in as.
+    /// The user of the daemon. By default the one that `[kafka]` logs in as.
     #[arg(long, value_name = "NAME", requires = "format")]
     user: Option<String>,
     /// A user that reads the topics; may be repeated. By default a placeholder is printed.
