@@ -156,6 +156,7 @@ fn every_problem_of_the_configuration_and_of_the_secrets_has_a_line() {
     );
     for (name, provider, secret, part) in [
         ("late", "uploadcare", "file:missing", "no such file"),
+        ("late", "uploadcare", "file:missing", "write the secret that Uploadcare has into missing"),
         ("late", "uploadcare", "env:NOT_SET", "the variable NOT_SET is not set"),
         ("review", "frameio", "file:empty", "hookgate subscribe review --secret-file empty --host https://…"),
         ("review", "frameio", "file:missing", "hookgate subscribe review --secret-file missing --host https://…"),

@@ -156,7 +156,29 @@ fn a_webhook_whose_secret_is_lost_is_a_finding() {
     let words = remedy.strip_prefix("hookgate ").expect("a command");
     let made = in_shell(&world, "chmod 600 review;", &format!("{words} --yes --events file.ready"), "");
     said(&made, 0, &["created  b0000000-"]);
-    said(&run(&world, &line), 0, &["nothing to change"]);
+    // The one whose secret is lost is still there.
+    said(&run(&world, &line), 3, &["2 webhooks lead to the endpoint, which has 1 secret"]);
+    world.stub.books().frameio.webhooks.remove(0);
+    said(&run(&world, &format!("subscribe review {HOST} --yes --events file.ready")), 0, &["nothing to change"]);
+}
+
+/// Each webhook has a secret of its own, so one of two is refused where the endpoint has only one.
+#[test]
+fn more_webhooks_than_secrets_are_a_finding() {
+    let (world, line) = reviewing();
+    let events = ["file.ready", "comment.created"];
+    world.stub.books().frameio.webhooks = vec![webhook("g", REVIEW, &events), webhook("h", REVIEW, &events)];
+    let check = |code: i32, part: &str| {
+        said(&run(&world, &format!("subscriptions frameio --format pretty {HOST}")), code, &[part]);
+        said(&run(&world, &line), code, &["nothing to change"]);
+    };
+    check(3, "active  ?        review");
+    said(&run(&world, &line), 3, &["2 webhooks lead to the endpoint, which has 1 secret"]);
+    let configuration = fs::read_to_string(world.stage.folder.path("hookgate.toml")).expect("there");
+    world.stage.folder.write("another", "another-secret-of-length");
+    let both = configuration.replace("\"file:review\"", "\"file:review\", \"file:another\"");
+    world.stage.folder.write("hookgate.toml", both);
+    check(0, "active  –        review");
 }
 
 /// Only what is empty is lost. From another folder, or as another user, nothing is known of a secret, and a healthy webhook must stay.

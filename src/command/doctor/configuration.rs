@@ -89,8 +89,11 @@ fn secrets(patient: &Patient<'_>, endpoint: &EndpointConfig, texts: Vec<String>,
     let mut texts = texts.into_iter();
     match texts.next() {
         Some(first) => {
-            let remedy =
-                "change the secret where it is; the daemon reads files again within seconds, variables only at its start";
+            let remedy = if endpoint.secrets.iter().any(SecretSource::is_to_come) {
+                format!("write the secret that {title} has into {}; for a new one: openssl rand -hex 16", secret_file(endpoint))
+            } else {
+                "change the secret where it is; the daemon reads files again within seconds, variables only at its start".into()
+            };
             DoctorLine::bad(SECRETS, first, remedy).also(texts)
         }
         None if number == 0 || keys.secret_missing => {

@@ -15,7 +15,7 @@ use crate::{
     command::{
         CommandResult, EXIT_FINDINGS, Failure, note,
         output::events,
-        subscriptions::{Asking, RegisteredProof, another, hidden},
+        subscriptions::{Asking, RegisteredProof, another, hidden, surplus},
     },
     config::recover::FrameioApi,
     provider::frameio::PROVIDER,
@@ -89,6 +89,10 @@ fn extend(
         note(why);
         note(&another(asking, target.endpoint));
     }
+    let surplus = surplus(asking, target.endpoint, found.len());
+    if let Some(why) = &surplus {
+        note(why);
+    }
     if missing.is_empty() {
         note("nothing to change: Frame.io has these events");
     } else {
@@ -100,7 +104,11 @@ fn extend(
         api.set_events(&first.id, &events).map_err(failure)?;
         writeln!(io::stdout(), "changed  {}  {}", crate::logged::printable(&first.id), target.url)?;
     }
-    if !is_lost && found.iter().all(|webhook| webhook.active) { Ok(true) } else { Err(Failure::Reported(EXIT_FINDINGS)) }
+    if !is_lost && surplus.is_none() && found.iter().all(|webhook| webhook.active) {
+        Ok(true)
+    } else {
+        Err(Failure::Reported(EXIT_FINDINGS))
+    }
 }
 
 fn off(asking: &Asking<'_>, webhook: &FrameioWebhook) -> String {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     api::ApiError,
-    command::output::shell_word,
+    command::output::{counted, shell_word},
     config::{EndpointConfig, FOLDER_FILES_MAX, SecretSource, recover::FrameioApi},
     provider::frameio::PROVIDER,
 };
@@ -62,12 +62,27 @@ pub(super) fn registered(
             });
         }
     }
+    mark_surplus(asking, &mut registered);
     if !registered.rows.is_empty() {
         registered.notes.push("secrets cannot be read back, so they were not compared".into());
     }
     // Frame.io has events for 30 things, and nobody wants all: only those that were asked for must be there.
     registered.complete(asking, &wanted.of(&PROVIDER, &[]));
     Ok(registered)
+}
+
+/// Marks the webhooks of endpoints that have fewer secrets than webhooks.
+fn mark_surplus(asking: &Asking<'_>, registered: &mut Registered) {
+    for endpoint in asking.endpoints(&PROVIDER) {
+        let own = |row: &&mut Registration| row.endpoint == endpoint.name && row.proof == RegisteredProof::Hidden;
+        let number = registered.rows.iter_mut().filter(own).count();
+        if let Some(why) = surplus(asking, endpoint, number) {
+            for row in registered.rows.iter_mut().filter(own) {
+                row.proof = RegisteredProof::Incomparable;
+                row.notes.push(why.clone());
+            }
+        }
+    }
 }
 
 /// Returns what is known of a webhook's secret: nothing, or that the endpoint cannot have it.
@@ -77,6 +92,18 @@ pub(in crate::command) fn hidden(asking: &Asking<'_>, endpoint: &EndpointConfig)
         Some(keys) if keys.secrets.is_empty() => RegisteredProof::Incomparable,
         _ => RegisteredProof::Hidden,
     }
+}
+
+/// Returns what is wrong where an endpoint has fewer secrets than webhooks: each webhook has a secret of its own.
+pub(in crate::command) fn surplus(asking: &Asking<'_>, endpoint: &EndpointConfig, webhooks: usize) -> Option<String> {
+    let secrets = asking.keys(endpoint)?.secrets.len();
+    (webhooks > secrets && secrets > 0).then(|| {
+        format!(
+            "{webhooks} webhooks lead to the endpoint, which has {}: what a webhook sends whose secret is not here is refused with 401. Put \
+             the secret into its place, or delete that webhook at Frame.io",
+            counted(secrets as u64, "secret")
+        )
+    })
 }
 
 /// Returns the command that makes another webhook for an endpoint, with a secret that is kept.
