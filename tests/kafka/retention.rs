@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use hookgate_stubs::time::{Micros, SECOND};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions},
-    client::DefaultClientContext,
+    admin::AdminOptions,
     consumer::{BaseConsumer, Consumer as _},
     util::Timeout,
 };
@@ -15,8 +14,7 @@ use serde_json::Value;
 use crate::{
     recovery::world,
     recovery_world::World,
-    support::{plain, set_topic, topic_setting},
-    waits::wait_until,
+    support::{administer, plain, set_topic},
 };
 
 /// The partitions of each topic of the configuration.
@@ -37,22 +35,10 @@ fn ends(topic: &str) -> TopicPartitionList {
     ends
 }
 
-fn administer<T>(ask: impl AsyncFnOnce(AdminClient<DefaultClientContext>, AdminOptions) -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let admin = ClientConfig::new().set("bootstrap.servers", plain()).create().unwrap();
-    runtime.block_on(ask(admin, AdminOptions::new()))
-}
-
 /// Deletes the records before these offsets, as an expired retention does.
 fn delete(ends: &TopicPartitionList) {
-    let deleted = administer(async |admin, options| admin.delete_records(ends, &options).await).unwrap();
+    let deleted = administer(async |admin| admin.delete_records(ends, &AdminOptions::new()).await);
     assert!(deleted.elements().iter().all(|element| element.error().is_ok()), "{deleted:?}");
-}
-
-fn keep_for(topic: &str, milliseconds: &str) {
-    set_topic(topic, "retention.ms", milliseconds);
-    // The broker answers before it says so itself.
-    wait_until("the new retention", || topic_setting(topic, "retention.ms").as_deref() == Some(milliseconds));
 }
 
 /// Returns state, known, missing and forgotten of a type.
@@ -113,9 +99,9 @@ fn an_empty_topic_has_lost_what_is_older_than_its_retention() {
     delete(&ends(&name));
     // 14 days.
     assert_eq!(reconciled(&world, "file.uploaded", 3), ("missing".into(), 1, 1, 0));
-    keep_for(&name, "3600000");
+    set_topic(&name, "retention.ms", "3600000");
     assert_eq!(reconciled(&world, "file.uploaded", 3), ("unknown".into(), 1, 0, 1));
     // For ever: then somebody has deleted them.
-    keep_for(&name, "-1");
+    set_topic(&name, "retention.ms", "-1");
     assert_eq!(reconciled(&world, "file.uploaded", 3), ("unknown".into(), 1, 0, 1));
 }

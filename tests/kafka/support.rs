@@ -356,7 +356,8 @@ pub fn topic_setting(topic: &str, name: &str) -> Option<String> {
     resource.get(name).and_then(|entry| entry.value.clone())
 }
 
-fn administer<T>(call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>) -> rdkafka::error::KafkaResult<T>) -> T {
+/// Asks the unsecured broker as an administrator.
+pub fn administer<T>(call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>) -> rdkafka::error::KafkaResult<T>) -> T {
     let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", plain()).create().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(call(&admin)).unwrap()
