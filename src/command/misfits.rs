@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     faults::{few_in_sync, lacks_in_sync, sentences},
     output::counted,
-    scripts::{grant, some},
+    scripts::{self, grant, some},
 };
 use crate::{
     config::Config,
@@ -30,10 +30,9 @@ pub(super) fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> 
     } else {
         "create them with `hookgate topics --apply`, or grant Describe on them"
     };
-    let more = missing.len().saturating_sub(NAMED_MAX);
-    let more = if more > 0 { format!(" and {more} more, which `hookgate topics` lists") } else { String::new() };
-    let named = missing.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(" ");
-    let mut findings = vec![format!("{} missing or not visible: {named}{more}; {fix}", counted(missing.len() as u64, "topic"))];
+    let named = some(&missing.iter().map(String::as_str).collect::<Vec<_>>(), NAMED_MAX);
+    let rest = if missing.len() > NAMED_MAX { ", which `hookgate topics` lists" } else { "" };
+    let mut findings = vec![format!("{} missing or not visible: {named}{rest}; {fix}", counted(missing.len() as u64, "topic"))];
     let answers = match admin::may_create(config, &missing) {
         Ok(answers) => answers,
         Err(error) => {
@@ -98,7 +97,7 @@ pub(super) fn refusals<'a>(config: &Config, brokers: usize, refused: impl Iterat
             },
         );
         let number = counted(number as u64, "topic");
-        format!("{number} cannot be created with the settings of [topics] ({why}): {fix}: {}", some(&topics))
+        format!("{number} cannot be created with the settings of [topics] ({why}): {fix}: {}", some(&topics, scripts::NAMED_MAX))
     };
     reasons.into_iter().map(sentence).collect()
 }

@@ -4,7 +4,7 @@ use super::output::quote;
 use crate::config::{Config, Sasl, Security, tls};
 
 /// The most topics that a sentence names. With more, it names this many and the number of the others.
-const NAMED_MAX: usize = 3;
+pub(super) const NAMED_MAX: usize = 3;
 
 /// Returns a script with the addresses of the brokers. For a secured cluster it also gets the administrator's own file, which docs/kafka.md shows.
 fn script(config: &Config, name: &str) -> String {
@@ -65,11 +65,11 @@ pub(super) fn create(config: &Config, topic: &str) -> String {
     )
 }
 
-/// Returns the first few names, and the number of the others.
-pub(super) fn some(names: &[&str]) -> String {
-    match names.len().checked_sub(NAMED_MAX) {
+/// Returns the first names, at most so many, and the number of the others.
+pub(super) fn some(names: &[&str], most: usize) -> String {
+    match names.len().checked_sub(most) {
         None | Some(0) => names.join(" "),
-        Some(more) => format!("{} and {more} more", names[..NAMED_MAX].join(" ")),
+        Some(more) => format!("{} and {more} more", names[..most].join(" ")),
     }
 }
 

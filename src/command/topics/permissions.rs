@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use super::super::{Failure, scripts};
-use crate::config::Config;
+use crate::{
+    command::{Failure, scripts},
+    config::Config,
+};
 
 /// The consumer that is printed until a name is given.
 const PLACEHOLDER: &str = "your-consumer";

@@ -7,11 +7,11 @@ use std::{
 
 use serde_json::json;
 
-use super::{
-    super::Failure,
-    permissions::{Permission, distinct},
+use super::permissions::{Permission, distinct};
+use crate::{
+    command::Failure,
+    config::{Config, Sasl, Security},
 };
-use crate::config::{Config, Sasl, Security};
 
 /// The cluster that is printed until a name is given.
 pub(super) const CLUSTER: &str = "your-cluster";

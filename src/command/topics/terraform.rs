@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::{
-    super::Failure,
-    permissions::{Permission, distinct},
+use super::permissions::{Permission, distinct};
+use crate::{
+    command::Failure,
+    config::{Config, topics::TopicSpec},
 };
-use crate::config::{Config, topics::TopicSpec};
 
 /// Prints a `kafka_topic` for each topic and a `kafka_acl` for each permission. The address of the brokers and the credentials of an
 /// administrator are in the user's own `provider "kafka"`.
