@@ -268,6 +268,16 @@ impl ConfigSource {
         let given = flags.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", shell_word(value?))));
         format!("hookgate {words}{}", given.collect::<String>())
     }
+
+    /// Returns such a command that takes the public address.
+    fn command_with_host(&self, words: &str, host: Option<&str>) -> String {
+        self.command(&format!("{words} --host {}", host.unwrap_or("https://…")))
+    }
+
+    /// Returns such a command that looks at this public address, if there is one.
+    fn command_at_host(&self, words: &str, host: Option<&str>) -> String {
+        if host.is_some() { self.command_with_host(words, host) } else { self.command(words) }
+    }
 }
 
 #[cfg(test)]

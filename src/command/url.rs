@@ -25,9 +25,9 @@ const EXPIRES_DAYS_MAX: u64 = 36_500;
 
 /// Make signed URLs: one for each reference of yours, to pass with a scan.
 ///
-/// Each URL carries a reference, and a signature with the first secret of the endpoint; where that is a folder, with its last file by name. The event that comes in on it has the reference in
-/// `proof.reference`. Nothing is stored, and nothing is asked. The URLs are secrets: everybody who knows one can send events with its
-/// reference.
+/// Each URL carries a reference, and a signature with the first secret of the endpoint; where that is a folder, with its last file by name. The
+/// event that comes in on it has the reference in `proof.reference`. Nothing is stored, and nothing is asked. The URLs are secrets: everybody who
+/// knows one can send events with its reference.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").args(["reference", "references"]).required(true))]
 #[command(after_help = "Examples:

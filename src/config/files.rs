@@ -10,6 +10,11 @@ use std::{
 
 use super::{getters::Section, mistaken};
 
+/// Returns the folder of a file: the working directory where the path names none.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
 /// Reads a regular file of at most `bytes_max` bytes. The error continues a sentence that begins with the file's name.
 pub(super) fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();

@@ -47,6 +47,7 @@ use sha2::{Digest as _, Sha256};
 pub use self::{
     admin::Admin,
     catalogue::all_keys,
+    files::folder_of,
     kafka::Kafka,
     log::{Log, LogFormat},
     needs::Needs,
@@ -63,6 +64,7 @@ pub use self::{
     tls::Tls,
     topics::Topics,
     tracing::Tracing,
+    url::is_here,
 };
 use crate::{provider::Provider, signed_url::SignedUrls};
 

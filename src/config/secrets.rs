@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Environment,
-    files::read_file,
+    files::{folder_of, read_file},
     getters::Section,
     mistaken,
     secret_folder::{FOLDER_FILES_MAX, SecretFolder},
@@ -184,8 +184,7 @@ impl SecretSource {
     /// Returns whether a file at this path would be this secret or one of this folder. Fails where the folder would leave the file out.
     pub fn takes(&self, path: &Path) -> Result<bool, String> {
         let Self::Folder(folder) = self else { return Ok(matches!(self, Self::File(it) if it == path)) };
-        let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        match (fs::canonicalize(parent), fs::canonicalize(folder)) {
+        match (fs::canonicalize(folder_of(path)), fs::canonicalize(folder)) {
             (Ok(parent), Ok(folder)) if parent == folder => {}
             _ => return Ok(false),
         }

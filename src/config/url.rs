@@ -26,8 +26,14 @@ pub(super) struct Service<'a> {
 impl Service<'_> {
     /// Returns whether the service is on this machine.
     pub(super) fn is_here(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost") || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        is_here(self.host)
     }
+}
+
+/// Returns whether a host, without a port, is this machine. An IPv6 address may be in brackets.
+pub fn is_here(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Reads `http://` or `https://`, a host, a port or none, and a path or none. Returns `None` if there is anything else, such as a password.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{CONFIGURATION_FIRST, DoctorLine, DoctorReport, Failure, Patient};
 use crate::{
-    command::subscriptions::secret_file,
+    command::{output::counted, subscriptions::secret_file},
     config::{EndpointConfig, Needs, SecretRing, SecretSource, shared_secrets},
     provider::SecretMaker,
 };
@@ -99,10 +99,7 @@ fn secrets(patient: &Patient<'_>, endpoint: &EndpointConfig, texts: Vec<String>,
         None if number == 0 || keys.secret_missing => {
             DoctorLine::bad(SECRETS, "a secret cannot be read", patient.command("check"))
         }
-        None => {
-            let plural = if number == 1 { "secret" } else { "secrets" };
-            DoctorLine::good(SECRETS, format!("{number} {plural} of a shape that {title} takes"))
-        }
+        None => DoctorLine::good(SECRETS, format!("{} of a shape that {title} takes", counted(number as u64, "secret"))),
     }
     .of(&**name)
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api, clock,
-    config::{Config, Environment, Needs, Recover, recover::FrameioLogin},
+    config::{Config, Environment, Needs, Recover, is_here, recover::FrameioLogin},
     http::origin,
     outbound::Client,
     provider,
@@ -64,11 +64,7 @@ pub(super) struct Arguments {
 /// Reads the public address of Hookgate. Only an address of this machine may be without TLS.
 fn address(text: &str) -> Result<String, String> {
     let bare = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
-    let here = bare.parse::<ureq::http::Uri>().ok().filter(|url| {
-        let host = url.host().unwrap_or_default();
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-    });
+    let here = bare.parse::<ureq::http::Uri>().ok().filter(|url| url.host().is_some_and(is_here));
     let here = here.as_ref().and_then(origin).filter(|origin| origin.starts_with("http://") && bare == *origin);
     here.map_or_else(|| public_host(text), Ok)
 }
@@ -99,7 +95,7 @@ impl Patient<'_> {
 
     /// Returns a command for a person to copy that takes the public address.
     fn command_with_host(&self, words: &str) -> String {
-        self.command(&format!("{words} --host {}", self.public_host().unwrap_or("https://…")))
+        self.arguments.source.command_with_host(words, self.public_host())
     }
 
     fn timeout(&self) -> Duration {

@@ -62,10 +62,10 @@ fn asked(
     found: Result<Registered, ApiError>,
     not_repeated: Option<String>,
 ) -> Result<DoctorLine, Failure> {
-    let host = patient.public_host().map_or_else(String::new, |host| format!(" --host {host}"));
     let events = &patient.arguments.events;
     let events = if events.is_empty() { String::new() } else { format!(" --events {}", events.join(",")) };
-    let command = patient.command(&format!("subscriptions {}{host}{events}", provider.name));
+    let command =
+        patient.arguments.source.command_at_host(&format!("subscriptions {}{events}", provider.name), patient.public_host());
     match (found, not_repeated) {
         (Ok(registered), _) => Ok(counted(&registered, command)),
         (Err(ApiError::Stopped), Some(why)) => Ok(DoctorLine::bad(SUBSCRIPTIONS, why, command)),

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, BufRead as _, Write as _},
-    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -283,9 +282,7 @@ fn host(text: &str) -> Result<String, String> {
 
 /// Returns whether a host, with its port or without, is this machine. Brokers that are there are most likely the only ones.
 fn is_here(host: &str) -> bool {
-    let name = if host.ends_with(']') { host } else { host.rsplit_once(':').map_or(host, |(name, _)| name) };
-    let name = name.trim_matches(['[', ']']);
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    config::is_here(if host.ends_with(']') { host } else { host.rsplit_once(':').map_or(host, |(name, _)| name) })
 }
 
 /// Returns a text as TOML, JSON and YAML write it.

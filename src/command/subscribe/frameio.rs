@@ -84,10 +84,10 @@ fn extend(
     if arguments.secret_file.is_some() || arguments.kubernetes_secret.is_some() {
         note("the webhook is there, and Frame.io does not show its secret again: none is written");
     }
-    let is_lost = hidden(asking, target.endpoint) == RegisteredProof::Lost;
-    if let Some(why) = is_lost.then_some(RegisteredProof::Lost).and_then(RegisteredProof::note) {
-        note(why);
-        note(&another(asking, target.endpoint));
+    let proof = hidden(asking, target.endpoint);
+    let is_lost = proof == RegisteredProof::Lost;
+    if is_lost {
+        proof.note().into_iter().chain([&*another(asking, target.endpoint)]).for_each(note);
     }
     let surplus = surplus(asking, target.endpoint, found.len());
     if let Some(why) = &surplus {

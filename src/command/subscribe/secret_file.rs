@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 
 use super::Arguments;
-use crate::command::Failure;
+use crate::{command::Failure, config::folder_of};
 
 /// The place for a secret.
 pub(super) enum SecretPlace {
@@ -48,9 +48,8 @@ impl SecretPlace {
             Self::File(file, path, _) => {
                 file.write_all(secret.as_bytes())?;
                 file.sync_all()?;
-                let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
                 // The entry of the folder must be on the disk, too.
-                File::open(folder)?.sync_all()
+                File::open(folder_of(path))?.sync_all()
             }
             Self::Manifest(name) => {
                 let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');

@@ -124,12 +124,12 @@ impl<'a> Asking<'a> {
 
     /// Returns a command for a person to copy that looks at the same public address as this one, if it was named.
     pub(in crate::command) fn command_at_host(&self, words: &str) -> String {
-        if self.host.is_some() { self.command_with_host(words) } else { self.command(words) }
+        self.source.command_at_host(words, self.host)
     }
 
     /// Returns a command for a person to copy that takes the public address.
     pub(in crate::command) fn command_with_host(&self, words: &str) -> String {
-        self.source.command(&format!("{words} --host {}", self.host.unwrap_or("https://…")))
+        self.source.command_with_host(words, self.host)
     }
 }
 
