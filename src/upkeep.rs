@@ -24,15 +24,15 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(2);
 /// a signature does not say which URL it was made for.
 pub(crate) fn read_secrets(config: &Config, environment: &Environment) -> Result<Vec<SecretRing>, String> {
     let (mut rings, clashes) = read_all(&config.endpoints, environment);
-    for ring in &mut rings {
-        let events = ring.refresh();
-        report(ring, &events);
+    let events: Vec<_> = rings.iter_mut().map(SecretRing::refresh).collect();
+    // Secrets that have changed since the rings were made.
+    let changed = put_in_force(&mut rings);
+    for (ring, events) in rings.iter().zip(&events) {
+        report(ring, events);
     }
     for clash in clashes {
         report_clash(&clash);
     }
-    // Secrets that have changed since the rings were made.
-    let changed = put_in_force(&mut rings);
     if !changed.is_empty() {
         return Err(changed.join("\n"));
     }
@@ -60,6 +60,8 @@ fn report(ring: &SecretRing, events: &[SecretEvent]) {
     let endpoint = ring.endpoint();
     for event in events {
         match event {
+            // The sentence about the other endpoint says so, and this one is reported when it comes into force.
+            SecretEvent::Loaded { slot } | SecretEvent::Changed { slot } if ring.is_held_back(*slot) => {}
             SecretEvent::Loaded { slot } => tracing::info!(endpoint, slot, source = ring.source(*slot), "read a secret"),
             SecretEvent::Changed { slot } => tracing::info!(endpoint, slot, source = ring.source(*slot), "a secret has changed"),
             SecretEvent::Revoked { slot, source } => {
@@ -119,18 +121,15 @@ pub(crate) fn spawn_files(webhooks: Arc<Webhooks>, mut watched: Watched) -> Resu
 }
 
 fn refresh_secrets(webhooks: &Webhooks, rings: &mut [SecretRing]) {
-    let mut changed = false;
-    for ring in &mut *rings {
-        let events = ring.refresh();
-        if !events.is_empty() {
-            report(ring, &events);
-            changed = true;
-        }
-    }
-    if !changed {
+    let events: Vec<_> = rings.iter_mut().map(SecretRing::refresh).collect();
+    if events.iter().all(Vec::is_empty) {
         return;
     }
-    for clash in put_in_force(rings) {
+    let clashes = put_in_force(rings);
+    for (ring, events) in rings.iter().zip(&events) {
+        report(ring, events);
+    }
+    for clash in clashes {
         report_clash(&clash);
     }
     for ring in rings {

@@ -69,7 +69,7 @@ pub struct SecretRing {
     folders: Vec<SecretFolder>,
     /// The number of the slot of the next file that comes into a folder.
     next_slot: u32,
-    /// The results of the first reading, which the first refresh reports.
+    /// What the next refresh reports first: the results of the first reading, and secrets that are not held back any more.
     unreported: Vec<SecretEvent>,
 }
 
@@ -141,6 +141,11 @@ impl SecretRing {
     /// Returns the highest number that a slot has.
     pub fn slot_max(&self) -> u32 {
         self.slots.iter().map(|slot| slot.number).max().unwrap_or_default()
+    }
+
+    /// Returns whether the secret that was read into a slot is not used, because another endpoint has it.
+    pub fn is_held_back(&self, slot: u32) -> bool {
+        self.slots.iter().any(|it| it.number == slot && it.held_back)
     }
 
     /// Returns the source of the secret in a slot.
@@ -314,7 +319,10 @@ pub fn put_in_force(rings: &mut [SecretRing]) -> Vec<String> {
     }
     for (ring_index, ring) in rings.iter_mut().enumerate() {
         for (index, slot) in ring.slots.iter_mut().enumerate() {
-            slot.held_back = held_back.contains(&(ring_index, index));
+            let was_held_back = std::mem::replace(&mut slot.held_back, held_back.contains(&(ring_index, index)));
+            if was_held_back && !slot.held_back && slot.read.is_some() {
+                ring.unreported.push(SecretEvent::Loaded { slot: slot.number });
+            }
             if !slot.held_back && slot.read.is_some() {
                 slot.in_force.clone_from(&slot.read);
             }

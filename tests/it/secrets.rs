@@ -162,6 +162,24 @@ fn a_secret_that_two_endpoints_would_share_is_not_used() {
     assert!(!bench.process.err().contains("another-one"), "{}", bench.process.err());
 }
 
+/// The log says `read a secret` of what counts, so that an operator may wait for it.
+#[test]
+fn a_secret_that_is_not_used_is_reported_when_it_comes_into_force() {
+    let bench = Bench::start(&[("one", OLD), ("two", "a-third-one"), ("other", "another-one")]);
+    keep_secret("a-fifth-one");
+    let reported = |message: &str| {
+        let texts = [message, "\"endpoint\":\"uploadcare\"", "\"slot\":1"];
+        bench.process.err().lines().filter(|line| texts.iter().all(|text| line.contains(text))).count()
+    };
+    bench.folder.replace("one", "another-one");
+    bench.logged("a changed secret is not used; all others are");
+    assert_eq!((reported("\"read a secret\""), reported("\"a secret has changed\"")), (1, 0), "{}", bench.process.err());
+    bench.folder.replace("other", "a-fifth-one");
+    wait_until("the secret in force", || bench.deliver("another-one").status == 200);
+    wait_until("the report", || reported("\"read a secret\"") == 2);
+    assert_eq!(reported("\"a secret has changed\""), 0);
+}
+
 /// A secret that another endpoint has is not used. Other secrets can change meanwhile, and the unused one is forgotten with its file.
 #[test]
 fn a_secret_that_is_not_used_does_not_delay_others() {
