@@ -11,6 +11,9 @@ use crate::config::SecretText;
 const HIDDEN: char = '…';
 /// The fewest characters of base64 that are hidden: fewer may be those of an ordinary text.
 const BASE64_MIN: usize = 8;
+/// The fewest letters of a secret that is hidden within a word. A shorter one of letters alone may be a part of ordinary words, and is hidden
+/// where it stands alone.
+const LETTERS_MIN: usize = 8;
 
 /// What must not appear in a message.
 pub struct Hidden(Vec<SecretForms>);
@@ -40,12 +43,15 @@ impl Hidden {
     /// Returns the beginning of a text, at most so many characters of it, without any secret. A secret is never cut, because the part of it
     /// that is left would not be recognized.
     pub fn hide(&self, text: &str, characters_max: usize) -> String {
-        let (mut shown, mut rest) = (String::new(), text);
+        let (mut shown, mut rest, mut is_in_word) = (String::new(), text, false);
         for _ in 0..characters_max {
             let Some(first) = rest.chars().next() else { break };
-            let hidden = self.0.iter().filter_map(|secret| secret.begins(rest)).max();
+            let begins =
+                |secret: &SecretForms| secret.begins(rest).filter(|length| secret.is_whole(is_in_word, &rest[*length..]));
+            let hidden = self.0.iter().filter_map(begins).max();
             shown.push(hidden.map_or(first, |_| HIDDEN));
             rest = &rest[hidden.unwrap_or(first.len_utf8())..];
+            is_in_word = hidden.is_none() && first.is_lowercase();
         }
         shown
     }
@@ -54,6 +60,12 @@ impl Hidden {
 impl SecretForms {
     fn of(text: &str) -> Self {
         Self(text.chars().map(|c| (c, escapes(c))).collect())
+    }
+
+    /// Returns whether this text is hidden where it begins within a word or not, and `rest` follows it.
+    fn is_whole(&self, is_in_word: bool, rest: &str) -> bool {
+        let is_like_a_word = self.0.len() < LETTERS_MIN && self.0.iter().all(|(c, _)| c.is_lowercase());
+        !is_like_a_word || !is_in_word && !rest.starts_with(char::is_lowercase)
     }
 
     /// Returns how many bytes of a text are this one, if it begins with it.

@@ -90,6 +90,22 @@ fn a_secret_is_never_cut_and_nothing_else_is_hidden() {
     check("", 100, "");
 }
 
+#[test]
+fn a_short_secret_of_letters_is_hidden_but_not_within_a_word() {
+    #[track_caller]
+    fn check(secret: &str, text: &str, expected: &str) {
+        assert_eq!(Hidden::new(&[SecretText::new(secret)]).hide(text, usize::MAX), expected);
+    }
+    check(
+        "short",
+        "is shorter than it; ashort short, \"short\" token=short&x %3Dshort",
+        "is shorter than it; ashort …, \"…\" token=…&x %3D…",
+    );
+    check("sh0rt", "sh0rter ash0rt", "…er a…");
+    check("Short", "Shorter", "…er");
+    check("shortest", "shortestest", "…est");
+}
+
 /// Answers each request with 403 and this text, and requests for a token with a token, unless those are refused, too.
 fn server(text: String, gives_tokens: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
