@@ -47,11 +47,24 @@ pub(super) fn list_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
 pub(super) fn open(path: &Path) -> Result<File, String> {
     // Opening a device may have an effect on it, so nothing is opened that is known to be a device.
     regular(fs::metadata(path))?;
-    // Between the two calls another thing may have come to this path. Without the flag, opening a pipe would wait for a writer for ever.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-    let file = file.map_err(|error| unreadable(&error))?;
+    let file = open_at_once(path).map_err(|error| unreadable(&error))?;
     regular(file.metadata())?;
     Ok(file)
+}
+
+/// Returns whether this user may not look at a path, list the folder there, or read the file there.
+pub(super) fn is_denied(path: &Path) -> bool {
+    let tried = fs::metadata(path).and_then(|there| match there.file_type() {
+        kind if kind.is_dir() => fs::read_dir(path).map(drop),
+        kind if kind.is_file() => open_at_once(path).map(drop),
+        _ => Ok(()),
+    });
+    tried.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+/// Opens a path. Where another thing than a file has come to it, such as a pipe, this does not wait for a writer.
+fn open_at_once(path: &Path) -> Result<File, Error> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
 fn regular(metadata: Result<Metadata, Error>) -> Result<(), String> {

@@ -7,12 +7,15 @@ use std::{
 
 use super::{
     Environment,
-    files::{folder_of, read_file},
+    files::{folder_of, is_denied, read_file},
     getters::Section,
     mistaken,
     secret_folder::{FOLDER_FILES_MAX, SecretFolder},
 };
-use crate::provider::{CredentialSource, Provider};
+use crate::{
+    provider::{CredentialSource, Provider, SecretMaker},
+    signed_url::SignedUrls,
+};
 
 /// The largest secret file in bytes; a larger file is something else.
 pub const SECRET_FILE_BYTES_MAX: u64 = 4096;
@@ -175,10 +178,19 @@ impl SecretSource {
         }
     }
 
-    /// Returns whether the secret may still come: its place is empty, or it is a file that is not there.
+    /// Returns whether the secret may still come: its place is empty or not there.
     pub fn is_to_come(&self) -> bool {
         let is_absent = |path| fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        self.is_empty() || matches!(self, Self::File(path) if is_absent(path))
+        self.is_empty() || matches!(self, Self::File(path) | Self::Folder(path) if is_absent(path))
+    }
+
+    /// Returns whether this user may not read the place of the secret, or a file in it.
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::File(path) => is_denied(path),
+            Self::Folder(path) => is_denied(path) || self.each().is_ok_and(|files| files.iter().any(Self::is_denied)),
+            Self::Env(_) | Self::Literal(_) => false,
+        }
     }
 
     /// Returns whether a file at this path would be this secret or one of this folder. Fails where the folder would leave the file out.
@@ -252,8 +264,13 @@ pub(super) fn resolve(table: &Section<'_>, key: &str, reference: &str, environme
 /// Checks a reference when the configuration is read. Returns the problem, if it can never work, or else warnings. A file that is not there
 /// yet is a warning: the endpoint answers `no_secret` until the file is there. What is wrong with one file of a folder is a warning too, because
 /// the other files work without it.
-pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &Environment) -> Result<Vec<String>, String> {
-    let Some(mut folder) = source.folder() else { return examine_one(source, provider, environment) };
+pub(super) fn examine(
+    source: &SecretSource,
+    (provider, signed_urls): (&Provider, SignedUrls),
+    environment: &Environment,
+) -> Result<Vec<String>, String> {
+    let examine_one = |source: &SecretSource| examine_one(source, (provider, signed_urls), environment);
+    let Some(mut folder) = source.folder() else { return examine_one(source) };
     let files = match folder.list() {
         Ok(files) => files,
         Err(fault) => return Ok(vec![fault]),
@@ -263,12 +280,16 @@ pub(super) fn examine(source: &SecretSource, provider: &Provider, environment: &
         warnings.push(format!("{source} has no file yet"));
     }
     for file in files {
-        warnings.extend(examine_one(&SecretSource::File(file), provider, environment).unwrap_or_else(|fault| vec![fault]));
+        warnings.extend(examine_one(&SecretSource::File(file)).unwrap_or_else(|fault| vec![fault]));
     }
     Ok(warnings)
 }
 
-fn examine_one(source: &SecretSource, provider: &Provider, environment: &Environment) -> Result<Vec<String>, String> {
+fn examine_one(
+    source: &SecretSource,
+    (provider, signed_urls): (&Provider, SignedUrls),
+    environment: &Environment,
+) -> Result<Vec<String>, String> {
     let bytes = match (source.bytes(environment), source) {
         (Ok(bytes), _) => bytes,
         (Err(fault), SecretSource::File(_)) => return Ok(vec![fault]),
@@ -280,16 +301,19 @@ fn examine_one(source: &SecretSource, provider: &Provider, environment: &Environ
         return Err(format!("{source} {fault}{remark}"));
     }
     let mut warnings = source.remarks(&bytes);
-    let is_token = provider.credential == CredentialSource::UrlToken;
+    let is_token = provider.credential == CredentialSource::UrlToken && signed_urls == SignedUrls::Optional;
     let is_mistaken = mistaken.is_some();
     // Where it is something else than a secret, its characters say nothing.
     let is_something_else = mistaken.as_ref().is_some_and(|it| it.cleaned == bytes);
     let secret = mistaken.and_then(|it| it.candidates().into_iter().next_back()).unwrap_or(bytes);
     if characters(&secret) < SECRET_CHARACTERS_MIN {
         let proof = if is_token { "the token in the URL" } else { "what is signed with it" };
+        let remedy = match provider.secret_maker {
+            SecretMaker::Provider => format!("write down the whole secret that {} has shown", provider.title),
+            SecretMaker::Operator => "`openssl rand -hex 16` makes a good one".into(),
+        };
         warnings.push(format!(
-            "{source} is shorter than {SECRET_CHARACTERS_MIN} characters, and {proof} is the only proof of the sender; \
-             `openssl rand -hex 16` makes a good one"
+            "{source} is shorter than {SECRET_CHARACTERS_MIN} characters, and {proof} is the only proof of the sender; {remedy}"
         ));
     }
     if !is_token

@@ -166,11 +166,12 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
         table.reader.problem(at, message.replacen("{}", &name.escape_debug().to_string(), 1));
     }
     let provider = endpoint_provider(&mut table);
+    let signed_urls = signed_urls(&mut table, provider);
     let mut secrets = Vec::new();
     for (source, origin) in table.secrets("secrets", SECRETS_MAX, NO_SECRETS, EMPTY_SECRETS) {
         // An unknown provider was complained about already.
         if let Some(provider) = provider.filter(|_| table.is_needed()) {
-            match secrets::examine(&source, provider, environment) {
+            match secrets::examine(&source, (provider, signed_urls), environment) {
                 Ok(said) => {
                     warnings.extend(said.into_iter().map(|warning| format!("[endpoints.{name}] secrets: {warning}")));
                 }
@@ -191,7 +192,6 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
             table.complain("tolerance", origin, &format!("has no effect: {} signs no timestamp", provider.title));
         }
     }
-    let signed_urls = signed_urls(&mut table, provider);
     table.finish();
     Some(EndpointConfig { name: name.into(), provider: provider?, secrets, tolerance, signed_urls })
 }

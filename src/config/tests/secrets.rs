@@ -183,6 +183,29 @@ fn a_short_secret_is_a_warning() {
     }
 }
 
+/// What a secret proves, and where a better one comes from, differ.
+#[test]
+fn the_warning_of_a_short_secret_is_true_of_its_provider() {
+    let check = |endpoint: &str, secret: &str, expected: &[&str]| {
+        let text = format!("{MINIMAL}\n[endpoints.it]\n{endpoint}\nsecrets = [\"env:IT\"]\n");
+        let warnings = accept(&text, &[("IT", secret)], &[]).warnings;
+        let expected: Vec<String> = expected.iter().map(|it| format!("[endpoints.it] secrets: env:IT {it}")).collect();
+        assert_eq!(warnings, expected, "{endpoint}");
+    };
+    let token = "is shorter than 16 characters, and the token in the URL is the only proof of the sender; `openssl rand -hex 16` makes a good one";
+    let signed = token.replace("the token in the URL", "what is signed with it");
+    let shown = signed.replace("`openssl rand -hex 16` makes a good one", "write down the whole secret that Frame.io has shown");
+    check("provider = \"filesafety\"", "a1b2c3", &[token]);
+    check("provider = \"filesafety\"\nsigned_urls = \"required\"", "a1b2c3", &[&signed]);
+    check("provider = \"uploadcare\"", "a1b2c3", &[&signed]);
+    check("provider = \"frameio\"", "a1b2c3", &[&shown]);
+    // Where each scan has a signed URL, no URL holds the secret.
+    let changed = "holds '+', '/', '%' or another character that URLs change or end at; take letters and digits alone, such as from \
+                   `openssl rand -hex 16`, or register the URL with each of them escaped (\"+\" is %2B)";
+    check("provider = \"filesafety\"", "a1b2c3d4+e5f6g7h8/", &[changed]);
+    check("provider = \"filesafety\"\nsigned_urls = \"required\"", "a1b2c3d4+e5f6g7h8/", &[]);
+}
+
 /// An emptied template leaves blanks or quotes: such a secret would prove anybody who thinks of it.
 #[test]
 fn a_secret_of_which_nothing_is_left_is_none() {
