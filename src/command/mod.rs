@@ -21,6 +21,7 @@ mod run;
 mod scan;
 mod schema;
 mod scripts;
+mod secret_file;
 mod send;
 mod serve;
 mod subscribe;
@@ -40,7 +41,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use self::output::shell_word;
+use self::output::{is_command, shell_word};
 use crate::{
     config::{self, Config, Environment, Needs},
     kafka::CLIENT_LIBRARY,
@@ -207,10 +208,11 @@ fn complain(text: &str, warnings: &[String], code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Says something beside what the command prints.
+/// Says something beside what the command prints. A command stands alone on its line, to be copied.
 fn note(text: &str) {
+    let before = if is_command(text) { "  " } else { "hookgate: " };
     // Nobody is left to read it where stderr is closed.
-    let _closed = writeln!(io::stderr(), "hookgate: {}", printable(text));
+    let _closed = writeln!(io::stderr(), "{before}{}", printable(text));
 }
 
 /// Returns a fresh secret that every provider takes: 32 hexadecimal digits, which is as long as Uploadcare allows, and nothing that a URL

@@ -45,7 +45,7 @@ pub(super) fn wrapped(out: &mut impl Write, width: usize, (first, next): (&str, 
     let mut is_empty = true;
     for word in text.split(' ') {
         let fits = line.chars().count() + 1 + word.chars().count() <= width;
-        if !is_empty && !fits && !text.starts_with("hookgate ") {
+        if !is_empty && !fits && !is_command(text) {
             writeln!(out, "{}", line.trim_end())?;
             next.clone_into(&mut line);
             is_empty = true;
@@ -57,6 +57,11 @@ pub(super) fn wrapped(out: &mut impl Write, width: usize, (first, next): (&str, 
         is_empty = false;
     }
     writeln!(out, "{}", line.trim_end())
+}
+
+/// Returns whether a text is a command that a person copies.
+pub(super) fn is_command(text: &str) -> bool {
+    ["hookgate ", "mkdir ", "chmod "].iter().any(|program| text.starts_with(program))
 }
 
 /// Quotes a word for a POSIX shell.

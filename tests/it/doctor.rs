@@ -117,17 +117,7 @@ fn says(folder: &Folder, text: &str, expected: &[((&str, &str), &str, &str)]) {
 #[test]
 fn every_problem_of_the_configuration_and_of_the_secrets_has_a_line() {
     let folder = Folder::new();
-    for (name, text) in [
-        ("photos", "photos-secret-of-a-length"),
-        ("empty", ""),
-        ("short", "abc"),
-        ("blank", "photos-secret-with-a-blank "),
-        ("long", "a secret that has more characters than Uploadcare takes"),
-        ("token", "a+token/that=a-url%changes"),
-    ] {
-        folder.write(name, text);
-    }
-    fs::create_dir(folder.path("folder")).expect("created");
+    folder.write("photos", "photos-secret-of-a-length");
     let file = ("configuration", "");
     let secrets = |name: &'static str| ("secrets", name);
     let photos = endpoint("photos", "uploadcare", "file:photos");
@@ -154,6 +144,23 @@ fn every_problem_of_the_configuration_and_of_the_secrets_has_a_line() {
             (("clock", ""), "not_tried", "give --host"),
         ],
     );
+}
+
+#[test]
+fn each_secret_that_is_wrong_has_its_remedy() {
+    let folder = Folder::new();
+    for (name, text) in [
+        ("photos", "photos-secret-of-a-length"),
+        ("empty", ""),
+        ("short", "abc"),
+        ("blank", "photos-secret-with-a-blank "),
+        ("long", "a secret that has more characters than Uploadcare takes"),
+        ("token", "a+token/that=a-url%changes"),
+    ] {
+        folder.write(name, text);
+    }
+    fs::create_dir(folder.path("folder")).expect("created");
+    let (file, secrets) = (("configuration", ""), |name: &'static str| ("secrets", name));
     for (name, provider, secret, part) in [
         ("late", "uploadcare", "file:missing", "no such file"),
         ("late", "uploadcare", "file:missing", "write the secret that Uploadcare has into missing"),
@@ -161,13 +168,22 @@ fn every_problem_of_the_configuration_and_of_the_secrets_has_a_line() {
         ("review", "frameio", "file:empty", "hookgate subscribe review --secret-file empty --host https://…"),
         ("review", "frameio", "file:missing", "hookgate subscribe review --secret-file missing --host https://…"),
         ("review", "frameio", "dir:folder", "hookgate subscribe review --secret-file folder/1 --host https://…"),
+        ("review", "frameio", "dir:folder", "add --another"),
+        ("review", "frameio", "dir:not/there", "mkdir -p -m 700 not/there"),
+        ("review", "frameio", "file:empty", "chmod 600 empty"),
+        ("review", "frameio", "file:short", "write down the whole secret that Frame.io has shown"),
         // What cannot be read may be there already, and a second webhook would not help.
         ("review", "frameio", "file:folder", "\nchange the secret where it is"),
         ("photos", "uploadcare", "file:short", "is shorter than"),
         ("photos", "uploadcare", "file:blank", "ends with a blank"),
         ("photos", "uploadcare", "file:long", "is longer than 32 characters"),
         ("assets", "filespin", "file:token", "or another character that URLs change"),
-        ("assets", "filespin", "dir:nowhere", "nowhere"),
+        (
+            "assets",
+            "filespin",
+            "dir:nowhere",
+            "write the secret that FileSpin has into nowhere/1; for a new one: openssl rand -hex 16",
+        ),
     ] {
         let password = (file, "bad", "[kafka.sasl] password");
         says(&folder, &(GOOD.to_owned() + &endpoint(name, provider, secret)), &[password, (secrets(name), "bad", part)]);

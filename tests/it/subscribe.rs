@@ -37,7 +37,7 @@ fn uploadcare_gets_what_is_missing_and_only_that() {
     // A plan, and a question that nobody answers.
     said(
         &run(&world, &format!("{line} --dry-run")),
-        0,
+        3,
         &["there   file.deleted  7", "create  file.stored  https://", "nothing was changed"],
     );
     said(&run(&world, &line), 2, &["Make 4 subscriptions at Uploadcare?", "add --yes"]);
@@ -57,6 +57,7 @@ fn uploadcare_gets_what_is_missing_and_only_that() {
     assert_eq!(found.len(), expected.len());
     // A second run finds all of it, and so does the other command.
     said(&run(&world, &format!("{line} --yes")), 0, &["nothing to make"]);
+    said(&run(&world, &format!("{line} --dry-run")), 0, &["nothing to make"]);
     assert_eq!(changes(&world), Vec::<String>::new());
     said(&run(&world, &format!("subscriptions uploadcare {HOST}")), 0, &[]);
     // Fewer events may be wanted, and what is there for another host is not ours.
@@ -133,13 +134,23 @@ fn a_subscription_is_signed_with_the_last_secret_of_a_folder() {
     said(&run(&world, &line), 1, &["400"]);
 }
 
+/// Returns what a shell prints in the folder of the configuration: it puts the secrets in.
+fn in_folder(world: &World, script: &str) -> String {
+    let folder = world.stage.folder.path("");
+    let shown = Command::new("sh").args(["-c", script]).current_dir(folder).output().expect("run");
+    String::from_utf8_lossy(&shown.stdout).into_owned()
+}
+
 #[test]
 fn a_person_enters_it_at_filespin_and_sends_it_to_filesafety() {
     let world = World::mock();
     let line = format!("subscribe assets {HOST}");
     let url = "https://hooks.example.com/webhooks/assets?token=";
-    let enter = format!("enter      {url}$(cat 'assets')");
-    said(&run(&world, &line), 3, &["have 2 of 3 URLs, 0 of them for this endpoint", &enter, "switch on  addon-processed"]);
+    let enter = format!("echo \"{url}$(cat 'assets')\"");
+    let first = run(&world, &line);
+    said(&first, 3, &["have 2 of 3 URLs, 0 of them for this endpoint", &enter, "switch on  addon-processed"]);
+    let command = first.out.lines().find(|line| line.contains("echo")).expect("a command");
+    assert_eq!(in_folder(&world, command), format!("{url}assets-token-of-some-length\n"));
     let set = |urls: String| world.stub.books().filespin.web_urls = urls;
     set("https://a.example.com,https://b.example.com,https://c.example.com/hunter2-of-somebody".into());
     said(&run(&world, &line), 3, &["remove     one of the 3 URLs", &enter]);
@@ -156,19 +167,9 @@ fn a_person_enters_it_at_filespin_and_sends_it_to_filesafety() {
         0,
         &["webhook_url=\"https://hooks.example.com/webhooks/scans?token=$(cat 'scans')\"", "x-api-key: $(cat 'filesafety.key')"],
     );
-    // A shell puts the token in.
     let first = scans.out.lines().next().expect("a line");
-    let config = world.stage.folder.path("hookgate.toml");
-    let folder = std::path::Path::new(&config).parent().expect("a folder");
-    let shown = Command::new("sh")
-        .args(["-c", &format!("{first}; printf %s \"$webhook_url\"")])
-        .current_dir(folder)
-        .output()
-        .expect("run");
-    assert_eq!(
-        String::from_utf8_lossy(&shown.stdout),
-        "https://hooks.example.com/webhooks/scans?token=scans-token-of-some-length"
-    );
+    let shown = in_folder(&world, &format!("{first}; printf %s \"$webhook_url\""));
+    assert_eq!(shown, "https://hooks.example.com/webhooks/scans?token=scans-token-of-some-length");
     assert_eq!(world.stub.asked(), Vec::<String>::new());
 }
 

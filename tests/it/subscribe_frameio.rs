@@ -42,7 +42,7 @@ fn webhook(id: &str, url: &str, events: &[&str]) -> frameio::Webhook {
 fn the_secret_of_a_new_webhook_is_in_a_file_that_only_its_owner_reads() {
     let (world, line) = reviewing();
     said(&run(&world, &line), 2, &["--secret-file FILE or --kubernetes-secret NAME"]);
-    said(&run(&world, &format!("{line} --dry-run")), 0, &["create  https://hooks.example.com/webhooks/review, with 2 events"]);
+    said(&run(&world, &format!("{line} --dry-run")), 3, &["create  https://hooks.example.com/webhooks/review, with 2 events"]);
     let path = world.stage.folder.path("new");
     let into = format!("{line} --secret-file {path}");
     // The file is there before the webhook, so one that cannot be made costs none.
@@ -77,7 +77,7 @@ fn a_webhook_that_is_there_gets_the_missing_events_and_keeps_the_rest() {
     let elsewhere = webhook("e", "https://elsewhere.example.com/webhooks/review", &["file.ready"]);
     let there = webhook("h", REVIEW, &["file.ready", "share.viewed"]);
     world.stub.books().frameio.webhooks = vec![elsewhere.clone(), there.clone()];
-    said(&run(&world, &format!("{line} --dry-run")), 0, &["there  h  2 events", "add    comment.created"]);
+    said(&run(&world, &format!("{line} --dry-run")), 3, &["there  h  2 events", "add    comment.created"]);
     assert_eq!(changes(&world), Vec::<String>::new());
     said(&run(&world, &line), 0, &["changed  h"]);
     let changed = webhook("h", REVIEW, &["file.ready", "share.viewed", "comment.created"]);
@@ -99,7 +99,7 @@ fn another_webhook_is_made_beside_one_that_is_there() {
     world.stub.books().frameio.webhooks = vec![webhook("h", REVIEW, &["file.ready"])];
     let line = format!("{line} --another");
     said(&run(&world, &line), 2, &["--secret-file FILE"]);
-    said(&run(&world, &format!("{line} --dry-run")), 0, &["there   h  1 event\n", "create  https://"]);
+    said(&run(&world, &format!("{line} --dry-run")), 3, &["there   h  1 event\n", "create  https://"]);
     assert_eq!(changes(&world), Vec::<String>::new());
     let path = world.stage.folder.path("new");
     let made = run(&world, &format!("{line} --secret-file {path}"));
@@ -131,7 +131,7 @@ fn only_an_empty_file_of_the_owner_may_be_there_for_the_secret() {
         assert_eq!(kept, if code == 0 { "webhook-secret-1" } else { text });
     };
     check("of the user", 0o600, 1, "exists already; a secret that is there is not overwritten");
-    check("", 0o640, 1, "others than its owner may read it: chmod 600");
+    check("", 0o640, 1, &format!("others than its owner may read it: chmod 600 {path}\n"));
     // If the webhook cannot be made, the file is as it was.
     world.stub.books().faults = vec![None, None, Some(instead(403, &json!({})))];
     check("", 0o600, 1, "403");
@@ -151,7 +151,7 @@ fn a_webhook_whose_secret_is_lost_is_a_finding() {
     let config = world.stage.folder.path("hookgate.toml");
     said(&in_shell(&world, "", &line, ""), 3, &[&format!("{remedy} --config {config}\n")]);
     let listed = run(&world, &format!("subscriptions frameio --format pretty {HOST}"));
-    said(&listed, 3, &["active  LOST     review", &remedy]);
+    said(&listed, 3, &["active  LOST     review", "    chmod 600 review\n", &remedy]);
     // The remedy works as it is printed.
     let words = remedy.strip_prefix("hookgate ").expect("a command");
     let made = in_shell(&world, "chmod 600 review;", &format!("{words} --yes --events file.ready"), "");
@@ -189,7 +189,7 @@ fn a_secret_that_cannot_be_read_is_not_called_lost() {
     fs::remove_file(world.stage.folder.path("review")).expect("there");
     fs::create_dir(world.stage.folder.path("review")).expect("made");
     let listed = run(&world, &format!("subscriptions frameio --format pretty {HOST}"));
-    said(&listed, 3, &["active  ?        review", "hookgate check says why"]);
+    said(&listed, 3, &["active  ?        review", "this says why:", "    hookgate check"]);
     assert!(!run(&world, &line).both().contains("--another"));
 }
 
@@ -198,9 +198,19 @@ fn a_secret_that_cannot_be_read_is_not_called_lost() {
 fn a_file_that_the_folder_leaves_out_is_refused_before_the_webhook_is_made() {
     let (world, line) = reviewing();
     let folder = world.stage.folder.path("keys");
-    fs::create_dir(&folder).expect("made");
     let configuration = fs::read_to_string(world.stage.folder.path("hookgate.toml")).expect("there");
     world.stage.folder.write("hookgate.toml", configuration.replace("file:review", "dir:keys"));
+    // The folder must be there, and both commands print what makes it.
+    let mkdir = "mkdir -p -m 700 keys\n";
+    said(
+        &run(&world, &format!("subscriptions frameio --format pretty --events file.ready {HOST}")),
+        3,
+        &[&format!("    {mkdir}")],
+    );
+    for flag in ["", " --dry-run"] {
+        said(&run(&world, &format!("{line} --secret-file keys/1{flag}")), 1, &["its folder is not there: ", mkdir]);
+    }
+    said(&in_shell(&world, &mkdir.replace('\n', ";"), &format!("{line} --secret-file keys/1 --dry-run"), ""), 3, &["create  "]);
     // With no webhook, the remedy is whole.
     let listed = run(&world, &format!("subscriptions frameio --events file.ready {HOST}"));
     said(&listed, 3, &["hookgate subscribe review --secret-file keys/1 --events file.ready --host https://hooks.example.com"]);

@@ -171,7 +171,8 @@ fn modules_keep_to_themselves() {
         "src/command/list_file.rs",
         "src/command/schema/",
         "src/command/send.rs",
-        "src/command/subscribe/secret_file.rs",
+        "src/command/secret_file.rs",
+        "src/command/subscribe/secret_place.rs",
         "src/command/textfile.rs",
         "src/command/verify.rs",
     ];

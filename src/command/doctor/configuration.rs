@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use super::{CONFIGURATION_FIRST, DoctorLine, DoctorReport, Failure, Patient};
 use crate::{
-    command::{output::counted, subscriptions::secret_file},
+    command::{
+        output::counted,
+        secret_file::{command_before, secret_file},
+    },
     config::{EndpointConfig, Needs, SecretRing, SecretSource, shared_secrets},
     provider::SecretMaker,
 };
@@ -41,7 +44,11 @@ pub(super) fn look(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>)
         report.add(secrets(patient, endpoint, texts, ring))?;
     }
     for shared in shared_secrets(&rings) {
-        report.add(DoctorLine::bad(SECRETS, shared, "make a new one for one of them: openssl rand -hex 16"))?;
+        report.add(DoctorLine::bad(
+            SECRETS,
+            shared,
+            "make a new one for one of them; docs/rotation.md has the steps of each provider",
+        ))?;
     }
     Ok(())
 }
@@ -81,16 +88,24 @@ fn secrets(patient: &Patient<'_>, endpoint: &EndpointConfig, texts: Vec<String>,
     {
         let file = secret_file(endpoint);
         let text = format!("there is no secret yet, and every delivery is answered 503 no_secret; {title} makes the secret");
-        return DoctorLine::bad(SECRETS, text, patient.command_with_host(&format!("subscribe {name} --secret-file {file}")))
-            .remedy(format!("or write the secret that {title} has shown into {file}"))
-            .of(&**name)
-            .also(texts);
+        let subscribe = patient.command_with_host(&format!("subscribe {name} --secret-file {file}"));
+        let mut remedies = command_before(endpoint).into_iter().chain([
+            subscribe,
+            format!("where {title} has a webhook for this endpoint already, add --another"),
+            format!("or write the secret that {title} has shown into {file}"),
+        ]);
+        let line = DoctorLine::bad(SECRETS, text, remedies.next().unwrap_or_default());
+        return remedies.fold(line, DoctorLine::remedy).of(&**name).also(texts);
     }
     let mut texts = texts.into_iter();
     match texts.next() {
         Some(first) => {
-            let remedy = if endpoint.secrets.iter().any(SecretSource::is_to_come) {
-                format!("write the secret that {title} has into {}; for a new one: openssl rand -hex 16", secret_file(endpoint))
+            let is_made_here = endpoint.provider.secret_maker == SecretMaker::Operator;
+            let new = if is_made_here { "; for a new one: openssl rand -hex 16" } else { "" };
+            let remedy = if endpoint.secrets.iter().any(SecretSource::is_denied) {
+                "let the user that runs hookgate read it: files need the right r, and their folders r and x".into()
+            } else if endpoint.secrets.iter().any(SecretSource::is_to_come) {
+                format!("write the secret that {title} has into {}{new}", secret_file(endpoint))
             } else {
                 "change the secret where it is; the daemon reads files again within seconds, variables only at its start".into()
             };

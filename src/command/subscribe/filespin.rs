@@ -32,13 +32,14 @@ pub(super) fn print(asking: &Asking<'_>, access: &KeyedApi, target: &Destination
     if there {
         writeln!(out, "there      {}?token=…", target.url)?;
     } else {
-        for wrong in own.iter().filter_map(|proof| proof.note()) {
-            writeln!(out, "replace    {}?token=…  ({wrong})", target.url)?;
+        for wrong in own.iter().filter(|proof| proof.is_refused()) {
+            writeln!(out, "replace    {}?token=…  ({})", target.url, wrong.notes(asking, target.endpoint).join(" "))?;
         }
         if own.is_empty() && used >= URLS_MAX {
             writeln!(out, "remove     one of the {URLS_MAX} URLs: there is no room for another")?;
         }
-        writeln!(out, "enter      {}?token={}", target.url, in_shell(secret.source()))?;
+        writeln!(out, "enter      the URL that this prints; its token is the secret:")?;
+        writeln!(out, "           echo \"{}?token={}\"", target.url, in_shell(secret.source()))?;
     }
     for event in &off {
         writeln!(out, "switch on  {event}")?;

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use super::{
     Arguments, Destination, agreed, failure,
-    secret_file::{self, SecretPlace},
+    secret_place::{self, SecretPlace},
     show,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     command::{
         CommandResult, EXIT_FINDINGS, Failure, note,
         output::events,
-        subscriptions::{Asking, RegisteredProof, another, hidden, surplus},
+        subscriptions::{Asking, RegisteredProof, hidden, surplus},
     },
     config::recover::FrameioApi,
     provider::frameio::PROVIDER,
@@ -87,7 +87,7 @@ fn extend(
     let proof = hidden(asking, target.endpoint);
     let is_lost = proof == RegisteredProof::Lost;
     if is_lost {
-        proof.note().into_iter().chain([&*another(asking, target.endpoint)]).for_each(note);
+        proof.notes(asking, target.endpoint).iter().for_each(|text| note(text));
     }
     let surplus = surplus(asking, target.endpoint, found.len());
     if let Some(why) = &surplus {
@@ -97,9 +97,7 @@ fn extend(
         note("nothing to change: Frame.io has these events");
     } else {
         let Some(first) = found.first() else { return Ok(true) };
-        if !agreed(arguments, asking, &format!("Add {} to the webhook {}?", events(missing.len()), first.id))? {
-            return Ok(true);
-        }
+        agreed(arguments, asking, &format!("Add {} to the webhook {}?", events(missing.len()), first.id))?;
         let events: Vec<&str> = first.events.iter().map(String::as_str).chain(missing).collect();
         api.set_events(&first.id, &events).map_err(failure)?;
         writeln!(io::stdout(), "changed  {}  {}", crate::logged::printable(&first.id), target.url)?;
@@ -136,12 +134,8 @@ fn create(
         is_named |= source.map_err(|why| Failure::Failed(format!("--secret-file: {why}")))?;
     }
     show(&[format!("create  {}, with {}", target.url, events(target.events.len()))])?;
-    if !arguments.dry_run {
-        secret_file::check(arguments)?;
-    }
-    if !agreed(arguments, asking, "Make this webhook at Frame.io?")? {
-        return Ok(true);
-    }
+    secret_place::check(arguments)?;
+    agreed(arguments, asking, "Make this webhook at Frame.io?")?;
     let name = &target.endpoint.name;
     let mut place = SecretPlace::open(arguments)?;
     let made = match api.create_webhook(workspace, (&format!("Hookgate {name}"), &target.url), &target.events) {

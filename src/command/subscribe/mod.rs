@@ -3,7 +3,7 @@
 mod filesafety;
 mod filespin;
 mod frameio;
-mod secret_file;
+mod secret_place;
 mod uploadcare;
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
 use clap::Args;
 
 use super::{
-    CommandResult, ConfigSource, EXIT_FAILED, Failure,
+    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::options::{access, known_events},
     note,
     run::confirm,
@@ -30,10 +30,10 @@ use crate::{
 /// Register an endpoint at its provider, or say what to enter there.
 ///
 /// Looks first at what is registered, shows the difference, and asks. At Uploadcare it makes a subscription for each missing event, signed with
-/// the first secret of the endpoint (of a folder, the last by name). At Frame.io it makes a webhook and keeps its secret, which Frame.io shows once, or adds the missing events
-/// to the webhook that is there. At FileSpin it only reads, and prints what to enter. FileSafety has nothing to register: it prints what to
-/// send. It shows no secret. Exits with 0 if all is as it should be then, with 3 if something is left for a person, and with 1 if the provider
-/// refuses or cannot be asked.
+/// the first secret of the endpoint (of a folder, the last by name). At Frame.io it makes a webhook and keeps its secret, which Frame.io shows
+/// once, or adds the missing events to the webhook that is there. At FileSpin it only reads, and prints what to enter. FileSafety has nothing to
+/// register: it prints what to send. It shows no secret. Exits with 0 if all is as it should be then, with 3 if something is left to do, and
+/// with 1 if the provider refuses or cannot be asked.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate subscribe photos --host https://hooks.example.com --dry-run
@@ -58,7 +58,7 @@ pub(super) struct Arguments {
     /// Frame.io only: make a webhook although one is there, to replace its secret.
     #[arg(long)]
     another: bool,
-    /// Only say what would be made.
+    /// Only say what would be made. Exits with 3 if that is anything.
     #[arg(long)]
     dry_run: bool,
     /// Go on without asking.
@@ -132,16 +132,16 @@ fn show(plan: &[String]) -> io::Result<()> {
     plan.iter().try_for_each(|line| writeln!(err, "  {}", printable(line)))
 }
 
-/// Asks whether to go on. Returns false where it was only to be said.
-fn agreed(arguments: &Arguments, asking: &Asking<'_>, question: &str) -> Result<bool, Failure> {
+/// Asks whether to go on. A dry run ends here, and its exit code says that there is something to do.
+fn agreed(arguments: &Arguments, asking: &Asking<'_>, question: &str) -> Result<(), Failure> {
     if arguments.dry_run {
         note("nothing was changed");
-        return Ok(false);
+        return Err(Failure::Reported(EXIT_FINDINGS));
     }
     if !confirm(question, arguments.yes, &asking.stop)? {
         return Err(Failure::Failed("nothing was changed".into()));
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Returns the failure of a command whose request has failed.

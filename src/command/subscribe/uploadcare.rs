@@ -45,9 +45,7 @@ pub(super) fn subscribe(
         note("nothing to make: Uploadcare has these subscriptions");
         return verdict(&found, target);
     }
-    if !agreed(arguments, asking, &format!("Make {} at Uploadcare?", counted(missing.len() as u64, "subscription")))? {
-        return Ok(true);
-    }
+    agreed(arguments, asking, &format!("Make {} at Uploadcare?", counted(missing.len() as u64, "subscription")))?;
     for event in missing {
         let done = make(&mut api, asking, access, (target, event), &secret)?;
         writeln!(io::stdout(), "{done}  {event}  {}", target.url)?;
@@ -74,7 +72,8 @@ fn read(
         let proof = signed_with(subscription.signing_secret.as_ref(), keys);
         let off = (!subscription.is_active)
             .then(|| format!("switched off: {}", asking.command_at_host("subscriptions uploadcare --reenable")));
-        let trouble = proof.note().map(str::to_owned).or(off);
+        let notes = proof.notes(asking, target.endpoint).join(" ");
+        let trouble = if notes.is_empty() { off } else { Some(notes) };
         (subscription, trouble)
     });
     Ok(found.collect())

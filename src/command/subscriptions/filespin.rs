@@ -34,7 +34,7 @@ pub(super) fn registered(asking: &Asking<'_>, access: &KeyedApi, wanted: &Wanted
                     state: if on.is_empty() { RegistrationState::Off } else { RegistrationState::Active },
                     proof,
                     endpoint: endpoint.name.clone(),
-                    notes: proof.note().into_iter().map(str::to_owned).collect(),
+                    notes: proof.notes(asking, endpoint),
                 });
             }
             Err(place) => registered.leads_elsewhere(place),

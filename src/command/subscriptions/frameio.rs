@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     api::ApiError,
-    command::output::{counted, shell_word},
-    config::{EndpointConfig, FOLDER_FILES_MAX, SecretSource, recover::FrameioApi},
+    command::output::counted,
+    config::{EndpointConfig, SecretSource, recover::FrameioApi},
     provider::frameio::PROVIDER,
 };
 
@@ -41,10 +41,7 @@ pub(super) fn registered(
                 }
             };
             let proof = hidden(asking, endpoint);
-            let mut notes: Vec<String> = proof.note().into_iter().map(str::to_owned).collect();
-            if proof == RegisteredProof::Lost {
-                notes.push(another(asking, endpoint));
-            }
+            let mut notes = proof.notes(asking, endpoint);
             if !webhook.active {
                 notes.push("switched off; Frame.io does not say since when. What happened since is in its audit log:".into());
                 notes.push(asking.command(&format!("recover frameio --endpoint {} --since …", endpoint.name)));
@@ -104,22 +101,4 @@ pub(in crate::command) fn surplus(asking: &Asking<'_>, endpoint: &EndpointConfig
             counted(secrets as u64, "secret")
         )
     })
-}
-
-/// Returns the command that makes another webhook for an endpoint, with a secret that is kept.
-pub(in crate::command) fn another(asking: &Asking<'_>, endpoint: &EndpointConfig) -> String {
-    asking.command_with_host(&format!("subscribe {} --another --secret-file {}", endpoint.name, secret_file(endpoint)))
-}
-
-/// Returns the file for a new secret of an endpoint, as a word for a shell: in a folder, the first number that no file has.
-pub(in crate::command) fn secret_file(endpoint: &EndpointConfig) -> String {
-    let path = match endpoint.secrets.first() {
-        Some(SecretSource::File(path)) => path.clone(),
-        Some(SecretSource::Folder(folder)) => {
-            let numbered = (1..=FOLDER_FILES_MAX).map(|number| folder.join(number.to_string()));
-            numbered.into_iter().find(|path| !path.exists() && !path.is_symlink()).unwrap_or_else(|| folder.join("FILE"))
-        }
-        _ => "FILE".into(),
-    };
-    shell_word(&path.display().to_string())
 }

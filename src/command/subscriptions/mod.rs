@@ -20,7 +20,7 @@ use clap::{Args, builder::PossibleValuesParser};
 pub(super) use self::{
     asking::{Asking, signed_with},
     filespin::token_of,
-    frameio::{another, hidden, secret_file, surplus},
+    frameio::{hidden, surplus},
     registration::{Registered, RegisteredProof, Registration, RegistrationState},
 };
 use super::{

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Asking, secret_file};
+use super::Asking;
 use crate::{
+    command::secret_file::{command_before, secret_file},
     config::EndpointConfig,
     provider::{Provider, SecretMaker},
 };
@@ -114,24 +115,28 @@ impl RegisteredProof {
         matches!(self, Self::Absent | Self::Foreign | Self::Lost | Self::Incomparable)
     }
 
-    /// Returns what a person should know of it.
-    pub(in crate::command) fn note(self) -> Option<&'static str> {
-        match self {
-            Self::Absent => Some(
+    /// Returns what a person should know of it and do, a sentence or a command each.
+    pub(in crate::command) fn notes(self, asking: &Asking<'_>, endpoint: &EndpointConfig) -> Vec<String> {
+        let (text, commands) = match self {
+            Self::Absent => (
                 "every delivery is refused with 401 missing_signature: nothing at the provider proves the sender; docs/rotation.md says \
-                     how to change a secret there",
+                 how to change a secret there",
+                Vec::new(),
             ),
-            Self::Foreign => Some(
+            Self::Foreign => (
                 "every delivery is refused with 401: the secret at the provider is none of the endpoint's; docs/rotation.md says how to \
                  change it there",
+                Vec::new(),
             ),
-            Self::Lost => Some(
+            Self::Lost => (
                 "every delivery is answered 503 no_secret: the endpoint has no secret, and Frame.io does not show one again; if it is lost, \
                  make another webhook:",
+                command_before(endpoint).into_iter().chain([another(asking, endpoint)]).collect(),
             ),
-            Self::Incomparable => Some("a secret of the endpoint cannot be read: hookgate check says why"),
-            Self::Signed | Self::Token | Self::Hidden | Self::NotRegistered => None,
-        }
+            Self::Incomparable => ("a secret of the endpoint cannot be read; this says why:", vec![asking.command("check")]),
+            Self::Signed | Self::Token | Self::Hidden | Self::NotRegistered => return Vec::new(),
+        };
+        [text.to_owned()].into_iter().chain(commands).collect()
     }
 }
 
@@ -162,12 +167,11 @@ impl Registered {
             let events: Vec<String> = wanted.iter().filter(|event| !there(event)).map(|event| (*event).to_owned()).collect();
             // Without any wanted event, there should still be something.
             if !events.is_empty() || !self.rows.iter().any(|row| row.endpoint == *endpoint) {
+                let before = command_before(config).filter(|_| self.provider.secret_maker == SecretMaker::Provider);
+                let commands = before.into_iter().chain([asking.command_with_host(&subscribe(config, &events))]);
                 self.rows.push(Registration {
                     id: None,
-                    notes: vec![
-                        format!("not subscribed{}:", list_of(&events)),
-                        asking.command_with_host(&subscribe(config, &events)),
-                    ],
+                    notes: [format!("not subscribed{}:", list_of(&events))].into_iter().chain(commands).collect(),
                     events,
                     state: RegistrationState::Missing,
                     proof: RegisteredProof::NotRegistered,
@@ -178,6 +182,11 @@ impl Registered {
         let place = |row: &Registration| (Arc::clone(&row.endpoint), row.state == RegistrationState::Missing);
         self.rows.sort_by_key(place);
     }
+}
+
+/// Returns the command that makes another webhook for an endpoint, with a secret that is kept.
+fn another(asking: &Asking<'_>, endpoint: &EndpointConfig) -> String {
+    asking.command_with_host(&format!("subscribe {} --another --secret-file {}", endpoint.name, secret_file(endpoint)))
 }
 
 /// Returns the words of the command that subscribes an endpoint to these events.

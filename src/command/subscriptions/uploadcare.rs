@@ -74,7 +74,7 @@ fn row(
 ) -> Registration {
     let proof = signed_with(subscription.signing_secret.as_ref(), asking.keys(endpoint));
     let state = if subscription.is_active { RegistrationState::Active } else { RegistrationState::Off };
-    let mut notes: Vec<String> = proof.note().into_iter().map(str::to_owned).collect();
+    let mut notes = proof.notes(asking, endpoint);
     match (switched, state) {
         (Some(before), RegistrationState::Active) => {
             notes.push("this run has switched it on again".into());

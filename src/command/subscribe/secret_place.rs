@@ -3,14 +3,20 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, IsTerminal as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use serde_json::json;
 
 use super::Arguments;
-use crate::{command::Failure, config::folder_of};
+use crate::{
+    command::{
+        Failure,
+        secret_file::{Unready, unready},
+    },
+    config::folder_of,
+};
 
 /// The place for a secret.
 pub(super) enum SecretPlace {
@@ -27,6 +33,7 @@ impl SecretPlace {
         match (&arguments.secret_file, &arguments.kubernetes_secret) {
             (Some(path), _) => {
                 let failed = |why: String| Failure::Failed(format!("the file {:?} {why}", path.display().to_string()));
+                ready(path)?;
                 let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
                 match created {
                     Ok(file) => Ok(Self::File(file, path.clone(), true)),
@@ -73,14 +80,11 @@ impl SecretPlace {
     }
 }
 
-/// Opens a file that is there, if it is empty and only its owner can read it. The error says why not.
+/// Opens a file that is there, if it is empty. The error says why not.
 fn empty(path: &Path) -> Result<File, String> {
     let there = fs::metadata(path).map_err(|error| error.to_string())?;
     if !there.is_file() || there.len() > 0 {
         return Err("exists already; a secret that is there is not overwritten".into());
-    }
-    if there.permissions().mode() & 0o077 != 0 {
-        return Err("is there, and others than its owner may read it: chmod 600".into());
     }
     OpenOptions::new().write(true).open(path).map_err(|error| format!("cannot be written: {error}"))
 }
@@ -88,11 +92,19 @@ fn empty(path: &Path) -> Result<File, String> {
 const NO_PLACE: &str =
     "Frame.io shows the secret of a new webhook once: say where it goes, with --secret-file FILE or --kubernetes-secret NAME";
 
-/// Refuses arguments that name no place for a secret, or a terminal.
+/// Refuses a file that cannot take a secret, with the command that changes that.
+fn ready(path: &Path) -> Result<(), Failure> {
+    let failure =
+        |Unready { why, command }| Failure::Failed(format!("the file {:?} {why}: {command}", path.display().to_string()));
+    unready(path).map_or(Ok(()), |it| Err(failure(it)))
+}
+
+/// Refuses arguments that name no place for a secret, which a dry run needs not, one that cannot take it, or a terminal.
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
-    if arguments.secret_file.is_none() && arguments.kubernetes_secret.is_none() {
+    if !arguments.dry_run && arguments.secret_file.is_none() && arguments.kubernetes_secret.is_none() {
         return Err(Failure::Usage(NO_PLACE.into()));
     }
+    arguments.secret_file.as_deref().map_or(Ok(()), ready)?;
     if arguments.kubernetes_secret.is_some() && io::stdout().is_terminal() {
         return Err(Failure::Usage(
             "--kubernetes-secret prints a secret: send standard output to a file, or to kubectl apply -f -".into(),
