@@ -60,4 +60,6 @@ pub struct Recovered {
     pub received_at: SystemTime,
     /// Which one it is among events that are equal in type, subject and time, counted from 0.
     pub twin: u32,
+    /// The caller's own reference to what was submitted; empty where none is known.
+    pub reference: String,
 }

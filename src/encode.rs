@@ -181,16 +181,17 @@ pub fn encode(verified: Verified, provider: &'static Provider, event: Event, enc
     let id = delivery_id(&verified.delivery().endpoint, verified.timestamp_text(), &verified.delivery().body);
     let (delivery, proof) = verified.into_parts();
     let Delivery { endpoint, content_type, body, received_at, .. } = delivery;
-    record(id, Carrier { endpoint, received_at, proof: Some(proof), content_type, body }, provider, event, encoding)
+    let reference = proof.reference.clone();
+    record(id, Carrier { endpoint, received_at, proof: Some(proof), reference, content_type, body }, provider, event, encoding)
 }
 
 /// Turns an event that a provider's API knows of into the record to publish. Its id depends on what has happened and not on the bytes of
 /// the answer, so that a second look makes the same id.
 pub fn encode_recovered(found: Recovered, provider: &'static Provider, event: Event, encoding: &Encoding) -> Record {
-    let Recovered { endpoint, body, received_at, twin } = found;
+    let Recovered { endpoint, body, received_at, twin, reference } = found;
     let subject = event.subject.as_deref().unwrap_or_default();
     let id = recovered_id(&endpoint, &event.event_type, subject, event.occurred_at, twin);
-    let carrier = Carrier { endpoint, received_at, proof: None, content_type: "application/json".into(), body };
+    let carrier = Carrier { endpoint, received_at, proof: None, reference, content_type: "application/json".into(), body };
     record(id, carrier, provider, event, encoding)
 }
 
@@ -199,13 +200,15 @@ struct Carrier {
     endpoint: Arc<str>,
     received_at: SystemTime,
     proof: Option<proto::Proof>,
+    /// The caller's reference; empty where there is none.
+    reference: String,
     content_type: String,
     body: Bytes,
 }
 
 /// Returns the record of an event.
 fn record(id: String, carrier: Carrier, provider: &'static Provider, event: Event, encoding: &Encoding) -> Record {
-    let Carrier { endpoint, received_at, proof, content_type, body } = carrier;
+    let Carrier { endpoint, received_at, proof, reference, content_type, body } = carrier;
     let key = event.subject.clone().unwrap_or_else(|| id.clone());
     let headers = headers(&id, &key, &event, &endpoint);
     let mut message = proto::Event {
@@ -223,6 +226,7 @@ fn record(id: String, carrier: Carrier, provider: &'static Provider, event: Even
         type_inferred: event.type_inferred,
         payload_omitted: false,
         text_repaired: event.text_repaired,
+        reference,
         payload: event.payload,
     };
     let topic = encoding.topics.topic(event.kind);

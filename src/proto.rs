@@ -181,10 +181,13 @@ mod tests {
         // occurred_at = {seconds: 2^63 - 1}
         check(b"\x3a\x0a\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f", None);
         check(b"\x3a\x02\x08", None);
-        // Bytes that protobuf takes for fields that nobody knows.
-        check(&[b'x'; 200], None);
-        assert_eq!(read_event(&[b'x'; 200]), None);
+        // Bytes that protobuf takes for a field of another type, and for fields that nobody knows.
+        let unknown = b"\x98\x01\x01".repeat(60);
+        for bytes in [&[b'x'; 200][..], &unknown] {
+            check(bytes, None);
+            assert_eq!(read_event(bytes), None);
+        }
         assert_eq!(read_event(b"").or(read_event(b"\x3a\x02\x08")), None);
-        assert_eq!(read_event(b"\x0a\x01axx"), Some(Event { id: "a".into(), ..Event::default() }));
+        assert_eq!(read_event(b"\x0a\x01a\x98\x01\x01"), Some(Event { id: "a".into(), ..Event::default() }));
     }
 }

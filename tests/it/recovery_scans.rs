@@ -112,6 +112,18 @@ fn programs_get_each_scan_with_its_reason() {
     assert_eq!(undecided, [of(&ids[0], "no_answer"), of("scn_10", "not_known"), of(&ids[1], "not_complete")]);
 }
 
+#[test]
+fn a_recovered_scan_has_the_reference_that_stands_beside_its_id() {
+    let world = World::mock();
+    let ids = scans(&world, 2);
+    world.stage.folder.write("ids", format!("{}\tupl_1\n{}\n", ids[0], ids[1]));
+    world.recover("filesafety --ids ids", 0);
+    let events = world.events();
+    let of = |id: &String| &events.iter().find(|it| it["event"]["subject"] == **id).expect("published")["event"];
+    assert_eq!((of(&ids[0])["reference"].as_str(), of(&ids[0])["proof"].as_object()), (Some("upl_1"), None));
+    assert!(matches!(of(&ids[1])["reference"].as_str(), None | Some("")), "{events:?}");
+}
+
 /// An id that is none would be asked for and reported as not known, and none at all means "all scans of the topics".
 #[test]
 fn what_is_no_id_is_refused_with_its_place() {

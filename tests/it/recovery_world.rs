@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     binary::Finished,
-    stage::{Stage, proven},
+    stage::{Stage, proven, proven_with},
 };
 
 /// The endpoints, and where the stand-ins are.
@@ -107,6 +107,15 @@ impl World {
             encode(verified, provider, event, &self.stage.encoding)
         };
         self.stage.store(&webhooks.iter().map(record).collect::<Vec<_>>());
+    }
+
+    /// Publishes a webhook of FileSafety's that came in on a signed URL, as the daemon would have done.
+    pub fn deliver_signed(&self, reference: &str, body: &Value, at: Micros) {
+        let at = UNIX_EPOCH + Duration::from_micros(at.unsigned_abs());
+        let body = body.to_string();
+        let (verified, provider) = proven_with(reference, "scans", self.stage.secret("scans"), body.as_bytes(), at);
+        let event = (provider.classify)(&verified);
+        self.stage.store(&[encode(verified, provider, event, &self.stage.encoding)]);
     }
 
     /// Publishes a webhook as an older version would have done that could not read it.

@@ -13,7 +13,7 @@ use hookgate::{
     proto::Origin,
     provider::{Provider, by_name},
     signature::{Keys, Secret, Verified},
-    signed_url::SignedUrls,
+    signed_url::{SignedUrl, SignedUrls},
 };
 use rdkafka::{
     ClientConfig,
@@ -22,7 +22,10 @@ use rdkafka::{
 };
 use serde_json::Value;
 
-use crate::binary::{Finished, Folder, hookgate};
+use crate::{
+    binary::{Finished, Folder, hookgate},
+    mint::mint,
+};
 
 /// The beginning of every configuration.
 const CLUSTER: &str = r#"
@@ -126,6 +129,24 @@ pub fn proven(endpoint: &str, provider: &str, secret: &str, body: &[u8], at: Sys
     let key = Secret::new(secret.as_bytes()).expect("a secret");
     let signed: Vec<String> = provider.sign(body, &key, at).into_iter().map(|(_, value)| value).collect();
     let credential = if signed.is_empty() { Credential::Token(secret.into()) } else { Credential::Headers(signed) };
+    (proven_by(credential, (endpoint, provider), key, body, at), provider)
+}
+
+/// A delivery of FileSafety's as the daemon has proven it, on a signed URL with this reference.
+pub fn proven_with(reference: &str, endpoint: &str, secret: &str, body: &[u8], at: SystemTime) -> (Verified, &'static Provider) {
+    let provider = by_name("filesafety").expect("known");
+    let key = Secret::new(secret.as_bytes()).expect("a secret");
+    let url = SignedUrl::parse(&mint(secret, endpoint, reference, "never")).expect("a signed URL");
+    (proven_by(Credential::SignedUrl(url), (endpoint, provider), key, body, at), provider)
+}
+
+fn proven_by(
+    credential: Credential,
+    (endpoint, provider): (&str, &Provider),
+    key: Secret,
+    body: &[u8],
+    at: SystemTime,
+) -> Verified {
     let (content_type, body) = ("application/json".into(), body.to_vec().into());
     let delivery = Delivery { endpoint: endpoint.into(), credential, content_type, body, received_at: at };
     let keys = Keys {
@@ -134,5 +155,5 @@ pub fn proven(endpoint: &str, provider: &str, secret: &str, body: &[u8], at: Sys
         tolerance: Duration::from_secs(300),
         signed_urls: SignedUrls::Optional,
     };
-    (provider.verify(delivery, &keys).expect("proven"), provider)
+    provider.verify(delivery, &keys).expect("proven")
 }

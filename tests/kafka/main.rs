@@ -15,6 +15,8 @@ mod forks;
 #[path = "../it/harness.rs"]
 #[allow(dead_code, reason = "the fast tests use more of it")]
 mod harness;
+#[path = "../it/mint.rs"]
+mod mint;
 #[path = "../it/providers.rs"]
 #[allow(dead_code, reason = "the fast tests use more of it")]
 mod providers;

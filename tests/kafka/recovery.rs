@@ -314,3 +314,39 @@ fn scans_that_no_topic_has_are_got_back_by_their_ids() {
     assert_eq!(verdicts, ["clean", "failed", "infected"].map(str::to_owned).into());
     assert_eq!(world.run(&format!("recover uploadcare scn_1 {}", world.window())).code, Some(2));
 }
+
+/// A reference comes from the user, or from the first event of the scan that has one: a later one may be of somebody who knows another signed
+/// URL.
+#[test]
+fn a_revised_scan_has_the_reference_of_its_first_event() {
+    let world = world();
+    let at = |seconds: Micros| world.begin + seconds * SECOND;
+    let id = world.stub.books().filesafety.scan("clean", at(0));
+    let webhook = json!({ "event": "scan.complete", "scan_id": id, "verdict": "clean", "completed_at": shortest(at(0)) });
+    for (reference, seconds) in [("upl_forged", 20), ("upl_1", 10)] {
+        world.deliver_signed(reference, &webhook, at(seconds));
+    }
+    world.deliver("scans", "filesafety", &webhook, at(5));
+    let revised = BTreeSet::from([("filesafety.scan.verdict_updated".to_owned(), id.clone())]);
+    let revise = |verdict: &str, flags: &str, code: i32| {
+        world.stub.books().filesafety.of(&id).verdict = verdict.into();
+        assert_eq!(world.recover(&format!("filesafety --types scan.verdict_updated {flags}"), code), revised, "{verdict}");
+    };
+    revise("infected", "", 3);
+    // What the user names counts more.
+    world.stage.folder.write("ids", format!("{id}\tupl_9\n"));
+    revise("suspicious", "--ids ids", 0);
+    let events = world.events();
+    let mut found: Vec<_> =
+        events.iter().map(|it| &it["event"]).map(|it| (it["origin"].as_str(), it["reference"].as_str())).collect();
+    found.sort_unstable();
+    let (webhook, recovered) = (Some("ORIGIN_WEBHOOK"), Some("ORIGIN_RECOVERED"));
+    let expected = [
+        (recovered, Some("upl_1")),
+        (recovered, Some("upl_9")),
+        (webhook, None),
+        (webhook, Some("upl_1")),
+        (webhook, Some("upl_forged")),
+    ];
+    assert_eq!(found, expected);
+}

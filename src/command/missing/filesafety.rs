@@ -38,6 +38,8 @@ struct LastVerdict {
     within: bool,
     /// Whether one of its events says that the verdict was revised.
     revised: bool,
+    /// The caller's reference of the first event that has one, and when that arrived. A forger who knows a signed URL can send a later one.
+    reference: Option<(Option<SystemTime>, String)>,
 }
 
 pub(super) fn compare(
@@ -50,6 +52,8 @@ pub(super) fn compare(
     // A scan that was published long ago may have another verdict since.
     topics::events(task, comparison, task.looked_at_since(), &mut |event| take(task, &mut verdicts, event))?;
     let wait = |wait, why: &str| task.wait(wait, why);
+    let referred = |(id, verdict): (&String, &LastVerdict)| Some((id.clone(), verdict.reference.clone()?.1));
+    comparison.references = verdicts.iter().filter_map(referred).collect();
     let mut api = Api::new(task.client()?, &access.base_url, filesafety::MANNERS, std::slice::from_ref(&access.api_key), &wait);
     let mut asked: Vec<String> = if task.scans.is_empty() {
         verdicts.retain(|_, verdict| verdict.within);
@@ -165,13 +169,15 @@ fn take(task: &Task<'_>, verdicts: &mut BTreeMap<String, LastVerdict>, event: Ev
     let since = task.looked_at_since();
     // The webhook of a scan that ended at the end of the window arrives after it.
     let within = [ended, received].into_iter().flatten().any(|time| (since..task.window.until).contains(&time));
-    let newer = LastVerdict { text: scan.verdict_text, order: (ended.or(received), received), within, revised };
+    let reference = Some((received, event.reference)).filter(|(_, text)| !text.is_empty());
+    let newer = LastVerdict { text: scan.verdict_text, order: (ended.or(received), received), within, revised, reference };
     let known = verdicts.entry(event.subject).or_insert_with(|| newer.clone());
     let (within, revised) = (known.within || within, known.revised || revised);
+    let reference = [known.reference.take(), newer.reference.clone()].into_iter().flatten().min();
     if known.order < newer.order {
         *known = newer;
     }
-    (known.within, known.revised) = (within, revised);
+    (known.within, known.revised, known.reference) = (within, revised, reference);
 }
 
 #[cfg(test)]
@@ -181,7 +187,9 @@ mod tests {
     /// A verdict that was never revised is no known event of the type that says so.
     #[test]
     fn a_verdict_stands_for_one_event() {
-        let published = |text: &str, revised| Some(LastVerdict { text: text.into(), order: (None, None), within: true, revised });
+        let published = |text: &str, revised| {
+            Some(LastVerdict { text: text.into(), order: (None, None), within: true, revised, reference: None })
+        };
         let check = |published: Option<LastVerdict>, verdict: &str, expected: (&str, bool)| {
             assert_eq!(event_of(published.as_ref(), verdict), expected);
         };

@@ -132,6 +132,8 @@ pub(super) struct Comparison {
     pub(super) gaps: Gaps,
     /// The ids of the events that a replay has published.
     pub(super) replayed: HashSet<String>,
+    /// The caller's reference to each subject that the topics have one of.
+    pub(super) references: BTreeMap<String, String>,
 }
 
 impl Comparison {
@@ -198,6 +200,7 @@ impl Task<'_> {
             compared: !self.everything,
             gaps: Gaps::default(),
             replayed: HashSet::new(),
+            references: BTreeMap::new(),
         };
         match options::access(self.config, provider)? {
             ProviderAccess::Filespin(access) => filespin::compare(self, access, &mut comparison, missing)?,

@@ -60,6 +60,7 @@ fn comparison(rows: BTreeMap<&'static str, Row>) -> Comparison {
         compared: true,
         gaps: Gaps::default(),
         replayed: HashSet::new(),
+        references: BTreeMap::new(),
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) struct Arguments {
     /// FileSafety only: the ids of scans, which it has no list of. By default those that the topics have, to find revised verdicts.
     #[arg(value_name = "SCAN")]
     scans: Vec<String>,
-    /// FileSafety only: a file with ids of scans, one a line; - is standard input. What stands after a tab is not read.
+    /// FileSafety only: a file with ids of scans, one a line; - is standard input. After a tab may stand your reference to the scan, which the event then has.
     #[arg(long, value_name = "FILE")]
     ids: Option<PathBuf>,
     /// FileSafety only: ask again for scans that are not complete yet, for at most this long.
@@ -134,7 +134,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         lookback: arguments.scope.lookback.0,
         types: &arguments.scope.types,
         endpoint: Some(&*endpoint.name),
-        scans: &scans,
+        scans: &scans.ids,
         patience: arguments.wait.unwrap_or_default(),
         rebuild_ready: arguments.rebuild_ready,
         everything: arguments.planned.all,
@@ -143,8 +143,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         now: clock::system,
     };
     let mut candidates = Oldest::new(usize::try_from(arguments.publication.limit).unwrap_or(usize::MAX));
-    let (mut passed, mut unusable) = (0_u64, 0_u64);
-    let comparison = task.compare(endpoint.provider, &mut |found| {
+    let (mut passed, mut unusable) = (0, 0);
+    let mut comparison = task.compare(endpoint.provider, &mut |found| {
         let candidate = Candidate::of(found);
         // Only with --all does nothing else say what the run before has published. What the topics do not have is missing, wherever it stands.
         if task.everything && cursor.as_ref().is_some_and(|cursor| !cursor.precedes(&found)) {
@@ -157,6 +157,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         }
         Ok(())
     })?;
+    comparison.references.extend(scans.references);
     // The plan is for the person who decides; the output is for what was done.
     report::show(&mut io::stderr().lock(), ReportFormat::Pretty, &window, &comparison)?;
     let (candidates, left) = candidates.into_sorted();
@@ -277,7 +278,7 @@ fn act(task: &Task<'_>, endpoint: &EndpointConfig, plan: &Plan, arguments: &Argu
     if !confirm(&question, arguments.publication.yes, &task.stop)? {
         return Err(Failure::Failed("nothing was published".into()));
     }
-    publish(task, endpoint, &plan.candidates, arguments)?;
+    publish(task, endpoint, plan, arguments)?;
     if let (true, Some(last)) = (plan.left > 0, plan.candidates.last()) {
         note(&go_on(task, endpoint, last));
     }
@@ -285,7 +286,8 @@ fn act(task: &Task<'_>, endpoint: &EndpointConfig, plan: &Plan, arguments: &Argu
 }
 
 /// Publishes the events, and says where another run can go on if this one does not reach its end.
-fn publish(task: &Task<'_>, endpoint: &EndpointConfig, candidates: &[Candidate], arguments: &Arguments) -> Result<(), Failure> {
+fn publish(task: &Task<'_>, endpoint: &EndpointConfig, plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
+    let candidates = &*plan.candidates;
     let format = ReportFormat::of(arguments.format);
     let events = output::events(candidates.len());
     let what = format!("recover {} for {}, {events}", endpoint.provider.name, endpoint.name);
@@ -297,6 +299,7 @@ fn publish(task: &Task<'_>, endpoint: &EndpointConfig, candidates: &[Candidate],
             body: Bytes::copy_from_slice(candidate.object.as_bytes()),
             received_at: (task.now)(),
             twin: candidate.twin,
+            reference: plan.comparison.references.get(&candidate.subject).cloned().unwrap_or_default(),
         };
         Some(encode_recovered(found, endpoint.provider, event(endpoint, candidate)?, encoding))
     };

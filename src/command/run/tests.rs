@@ -13,7 +13,8 @@ fn config(brokers: &str) -> Config {
 fn record(run: &Run, number: usize) -> Record {
     let file = format!("{{\"uuid\":\"{number:08}\",\"datetime_uploaded\":\"2026-11-22T10:00:00Z\"}}");
     let event = (PROVIDER.recovered.expect("there"))("file.uploaded", file.as_bytes());
-    let found = Recovered { endpoint: "uploadcare".into(), body: Bytes::from(file), received_at: std::time::UNIX_EPOCH, twin: 0 };
+    let (received_at, reference) = (std::time::UNIX_EPOCH, String::new());
+    let found = Recovered { endpoint: "uploadcare".into(), body: Bytes::from(file), received_at, twin: 0, reference };
     encode_recovered(found, &PROVIDER, event, &run.encoding)
 }
 
