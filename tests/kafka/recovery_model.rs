@@ -78,19 +78,23 @@ fn losses(world: &World, happened: &[Happened], lost: &BTreeSet<usize>, provider
     let mut losses = BTreeMap::new();
     if provider == "filespin" {
         // The books have only the state of each asset: it is lost unless an event has come that is as new.
-        let mut newest: HashMap<&str, Micros> = HashMap::new();
+        // Of equal times, that of `file-saved` is the older one.
+        let mut newest: HashMap<&str, (Micros, bool)> = HashMap::new();
         for (number, event) in happened.iter().enumerate().filter(|(number, _)| !lost.contains(number)) {
             let body: Value = serde_json::from_slice(event.body.as_deref().unwrap_or(b"{}")).expect("JSON");
             let changed = body["update_time"].as_str().and_then(read);
             if let (Provider::Filespin, Some(changed)) = (happened[number].provider, changed) {
-                let known = newest.entry(&event.subject).or_insert(changed);
-                *known = changed.max(*known);
+                let age = (changed, body["status"] != "NOT_READY");
+                let known = newest.entry(&event.subject).or_insert(age);
+                *known = age.max(*known);
             }
         }
         let books = world.stub.books();
         let within = |at: Micros| (world.begin..world.begin + 3600 * SECOND).contains(&at);
         let assets = books.filespin.assets.iter().filter(|asset| !asset.trashed && within(asset.updated.max(asset.uploaded)));
-        let open = assets.filter(|asset| newest.get(&*asset.id).is_none_or(|known| *known < asset.updated)).count();
+        let open = assets
+            .filter(|asset| newest.get(&*asset.id).is_none_or(|known| *known < (asset.updated, asset.status != "NOT_READY")))
+            .count();
         for number in lost.iter().filter(|number| happened[**number].provider == Provider::Filespin) {
             *losses.entry(happened[*number].kind.clone()).or_default() += 1;
         }

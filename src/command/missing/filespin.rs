@@ -1,5 +1,5 @@
 //! FileSpin keeps states and not events: the search shows each asset as it is now. An asset is missing if no event on the topics is as new
-//! as its last change.
+//! as its last change; of equal times, `NOT_READY` is the older state.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,18 +12,22 @@ use crate::{
     command::{Failure, progress::Progress},
     config::recover::KeyedApi,
     event::{instant, timestamp},
-    proto::{Event, event::Payload},
+    proto::{Event, FilespinAssetStatus, event::Payload},
     provider::filespin::{AssetState, FILE_ARCHIVED, FILE_DELETED, FILE_ERROR, FILE_PROCESSED, FILE_SAVED},
 };
 
 /// The types that a status stands for.
 const STATES: [&str; 4] = [FILE_SAVED, FILE_PROCESSED, FILE_ERROR, FILE_ARCHIVED];
 
+/// How new the state of an asset is: when it was changed, in whole seconds as FileSpin writes times, and whether it is another state than
+/// `NOT_READY`. A small asset is saved and processed within a second.
+type StateAge = (SystemTime, bool);
+
 /// What the topics have.
 #[derive(Default)]
 struct PublishedAssets {
-    /// The newest change of each asset, in whole seconds as FileSpin writes times.
-    newest: HashMap<String, SystemTime>,
+    /// The newest state of each asset.
+    newest: HashMap<String, StateAge>,
     deleted: HashSet<String>,
 }
 
@@ -33,10 +37,11 @@ impl PublishedAssets {
             Some(Payload::FilespinDeletion(_)) if event.r#type == FILE_DELETED => {
                 self.deleted.insert(event.subject);
             }
-            Some(Payload::FilespinAsset(_)) => {
+            Some(Payload::FilespinAsset(asset)) => {
                 if let Some(at) = event.occurred_at.and_then(instant) {
-                    let newest = self.newest.entry(event.subject).or_insert(at);
-                    *newest = at.max(*newest);
+                    let age = (at, asset.status() != FilespinAssetStatus::NotReady);
+                    let newest = self.newest.entry(event.subject).or_insert(age);
+                    *newest = age.max(*newest);
                 }
             }
             _ => {}
@@ -76,7 +81,8 @@ pub(super) fn compare(
             return Ok(());
         };
         row.found = row.found.map(|found| found + 1);
-        if published.newest.get(&asset.id).is_none_or(|newest| *newest < asset.changed) {
+        let age = (asset.changed, asset.event_type != FILE_SAVED);
+        if published.newest.get(&asset.id).is_none_or(|newest| *newest < age) {
             let event =
                 Occurrence { event_type: asset.event_type, subject: &asset.id, at: Some(asset.changed), twin: 0, object: text };
             failure = comparison.absent(event, missing).err();
