@@ -12,6 +12,7 @@ use hookgate::{
 use hookgate_stubs::{
     Stub,
     time::{Micros, SECOND, shortest},
+    uploadcare::File,
 };
 use serde_json::{Value, json};
 
@@ -66,6 +67,9 @@ const KEYS: [(&str, &str); 8] = [
     ("filespin.key", "0123456789abcdef0123456789abcdef"),
 ];
 
+/// A webhook: endpoint, provider, body, and when it arrives.
+pub type ArrivingWebhook<'a> = (&'a str, &'a str, Vec<u8>, Micros);
+
 /// A cluster, the stand-ins and a configuration with both.
 pub struct World {
     pub stub: Stub,
@@ -98,9 +102,9 @@ impl World {
         self.deliver_all(&[(endpoint, provider, body.to_string().into_bytes(), at)]);
     }
 
-    /// Publishes webhooks as the daemon would have done: endpoint, provider, body and time of arrival of each.
-    pub fn deliver_all(&self, webhooks: &[(&str, &str, Vec<u8>, Micros)]) {
-        let record = |(endpoint, provider, body, at): &(&str, &str, Vec<u8>, Micros)| {
+    /// Publishes webhooks as the daemon would have done.
+    pub fn deliver_all(&self, webhooks: &[ArrivingWebhook<'_>]) {
+        let record = |(endpoint, provider, body, at): &ArrivingWebhook<'_>| {
             let at = UNIX_EPOCH + Duration::from_micros(at.unsigned_abs());
             let (verified, provider) = proven(endpoint, provider, self.stage.secret(endpoint), body, at);
             let event = (provider.classify)(&verified);
@@ -169,17 +173,22 @@ impl World {
     /// The webhook of a file of Uploadcare.
     pub fn photo(&self, event_type: &str, uuid: &str) {
         let file = self.stub.books().uploadcare.file(uuid).clone();
-        let time = |time: Option<Micros>| time.map(shortest);
-        let scan = file
-            .infected
-            .map(|at| json!({ "uc_clamav_virus_scan": { "data": { "infected": true }, "datetime_updated": shortest(at) } }));
-        let body = json!({
-            "hook": { "event": event_type },
-            "data": { "uuid": uuid, "datetime_uploaded": shortest(file.uploaded), "datetime_stored": time(file.stored),
-                "datetime_removed": time(file.removed), "appdata": scan },
-        });
-        self.deliver("photos", "uploadcare", &body, file.uploaded + 5 * SECOND);
+        self.deliver_all(&[("photos", "uploadcare", photo(event_type, &file), file.uploaded + 5 * SECOND)]);
     }
+}
+
+/// Returns the body of a webhook about a file of Uploadcare.
+pub fn photo(event_type: &str, file: &File) -> Vec<u8> {
+    let time = |time: Option<Micros>| time.map(shortest);
+    let scan = file
+        .infected
+        .map(|at| json!({ "uc_clamav_virus_scan": { "data": { "infected": true }, "datetime_updated": shortest(at) } }));
+    let body = json!({
+        "hook": { "event": event_type },
+        "data": { "uuid": file.uuid, "datetime_uploaded": shortest(file.uploaded), "datetime_stored": time(file.stored),
+            "datetime_removed": time(file.removed), "appdata": scan },
+    });
+    body.to_string().into_bytes()
 }
 
 pub fn row(name: &str, state: &str, known: u64, missing: u64) -> (String, String, Option<u64>, Option<u64>) {

@@ -87,6 +87,9 @@ mod recovery;
 /// The same where topics have deleted records.
 mod retention;
 
+/// The same while webhooks arrive.
+mod recovery_beside;
+
 /// The same with thousands of made events.
 mod recovery_model;
 

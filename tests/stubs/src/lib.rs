@@ -18,6 +18,7 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc::{self, Sender},
     },
     thread,
 };
@@ -45,6 +46,8 @@ pub struct Books {
     pub header_names: Vec<Vec<String>>,
     /// What `make` has made.
     pub happened: Vec<make::Happened>,
+    /// Who does something before each answer: gets what it drops when it has done it.
+    watcher: Option<Sender<Sender<()>>>,
 }
 
 /// Whose API a request is for.
@@ -142,10 +145,30 @@ impl Stub {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does some work, and before each request of this time is answered, calls a function with the request's number, counted from 1.
+    pub fn before_answers<T>(&self, mut act: impl FnMut(usize) + Send, work: impl FnOnce() -> T) -> T {
+        let (watcher, requests) = mpsc::channel();
+        self.books().watcher = Some(watcher);
+        thread::scope(|scope| {
+            let _watched = Watched(self);
+            scope.spawn(move || (1..).zip(requests).for_each(|(number, _dropped_when_done)| act(number)));
+            work()
+        })
+    }
+
     /// Returns the targets of the requests so far, and forgets them.
     pub fn asked(&self) -> Vec<String> {
         self.books().header_names.clear();
         std::mem::take(&mut self.books().log)
+    }
+}
+
+/// Ends the watch over requests, also where the work panics.
+struct Watched<'a>(&'a Stub);
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.0.books().watcher = None;
     }
 }
 
@@ -160,6 +183,13 @@ impl Drop for Stub {
 fn answer(books: &Mutex<Books>, request: &Request) -> Reply {
     if request.path.starts_with("/_stub/") {
         return control::answer(books, request);
+    }
+    let watcher = books.lock().unwrap_or_else(PoisonError::into_inner).watcher.clone();
+    if let Some(watcher) = watcher {
+        let (dropped, done) = mpsc::channel();
+        // One that has ended lets every request go.
+        let _ended = watcher.send(dropped);
+        let _done = done.recv();
     }
     let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
     books.log.push(format!("{} {}", request.method, request.target));
