@@ -77,6 +77,8 @@ pub struct Settings {
     pub cleanup_policy: Option<String>,
     /// `retention.ms`; -1 means for ever.
     pub retention_ms: Option<i64>,
+    /// `retention.bytes`; -1 means without a limit.
+    pub retention_bytes: Option<i64>,
     /// `min.insync.replicas`.
     pub min_insync_replicas: Option<u32>,
 }
@@ -180,6 +182,7 @@ fn describe(config: &Config, topics: &mut BTreeMap<String, Topic>) {
                 Ok(Settings {
                     cleanup_policy: value("cleanup.policy").map(str::to_owned),
                     retention_ms: value("retention.ms").and_then(|text| text.parse().ok()),
+                    retention_bytes: value("retention.bytes").and_then(|text| text.parse().ok()),
                     max_message_bytes: value("max.message.bytes").and_then(|text| text.parse().ok()),
                     min_insync_replicas: value("min.insync.replicas").and_then(|text| text.parse().ok()),
                 })

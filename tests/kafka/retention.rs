@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::{
     recovery::world,
     recovery_world::World,
-    support::{administer, plain, set_topic},
+    support::{administer, configure_topic, plain, set_topic},
+    waits::wait_until,
 };
 
 /// The partitions of each topic of the configuration.
@@ -24,18 +25,22 @@ fn topic(world: &World, event_type: &str) -> String {
     format!("{}uploadcare.{event_type}", world.stage.prefix)
 }
 
+/// Returns the offset of the oldest record of each partition, and the offset after its last record.
+fn watermarks(topic: &str) -> Vec<(i64, i64)> {
+    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", plain()).create().unwrap();
+    (0..PARTITIONS).map(|partition| consumer.fetch_watermarks(topic, partition, Timeout::Never).unwrap()).collect()
+}
+
 /// Returns the offset after the last record of each partition.
 fn ends(topic: &str) -> TopicPartitionList {
-    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", plain()).create().unwrap();
     let mut ends = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
-        let (_, end) = consumer.fetch_watermarks(topic, partition, Timeout::Never).unwrap();
+    for (partition, (_, end)) in (0..).zip(watermarks(topic)) {
         ends.add_partition_offset(topic, partition, Offset::Offset(end)).unwrap();
     }
     ends
 }
 
-/// Deletes the records before these offsets, as an expired retention does.
+/// Deletes the records before these offsets, as a broker does for the size of a partition, or an administrator.
 fn delete(ends: &TopicPartitionList) {
     let deleted = administer(async |admin| admin.delete_records(ends, &AdminOptions::new()).await);
     assert!(deleted.elements().iter().all(|element| element.error().is_ok()), "{deleted:?}");
@@ -61,7 +66,8 @@ fn what_a_topic_may_have_deleted_is_not_missing() {
     };
     let uploads: Vec<String> = (0..40).map(upload).collect();
     uploads[1..].iter().for_each(|uuid| world.photo("file.uploaded", uuid));
-    let first = ends(&topic(&world, "file.uploaded"));
+    let name = topic(&world, "file.uploaded");
+    let first = ends(&name);
     let uploads: Vec<String> = (1800..1840).map(upload).collect();
     for uuid in &uploads {
         world.photo("file.uploaded", uuid);
@@ -71,6 +77,8 @@ fn what_a_topic_may_have_deleted_is_not_missing() {
 
     // A young topic has deleted nothing.
     check(3, "missing", (81, 2, 0));
+    // Far more than it has.
+    set_topic(&name, "retention.bytes", "1000000000");
     delete(&first);
     check(3, "missing", (81, 1, 40));
     let published = |types: &str, names: &[(&str, &String)]| {
@@ -104,4 +112,38 @@ fn an_empty_topic_has_lost_what_is_older_than_its_retention() {
     // For ever: then somebody has deleted them.
     set_topic(&name, "retention.ms", "-1");
     assert_eq!(reconciled(&world, "file.uploaded", 3), ("unknown".into(), 1, 0, 1));
+}
+
+/// In a quiet partition the oldest record may be far younger than the retention. What has not expired cannot have been deleted.
+#[test]
+fn a_quiet_partition_has_all_that_has_not_expired() {
+    const MINUTES: i64 = 60_000;
+    let world = world();
+    let name = topic(&world, "file.uploaded");
+    let retain = |minutes: i64, bytes: &str| {
+        configure_topic(&name, &[("retention.ms", &(minutes * MINUTES).to_string()), ("retention.bytes", bytes)]);
+    };
+    let upload = |second: Micros| world.stub.books().uploadcare.upload(world.begin + second * SECOND);
+    let deliver = |uuids: Vec<String>| uuids.iter().for_each(|uuid| world.photo("file.uploaded", uuid));
+    let check = |state: &str, missing: u64, forgotten: u64| {
+        assert_eq!(reconciled(&world, "file.uploaded", 3), (state.to_owned(), 41, missing, forgotten));
+    };
+    // Enough for every partition, from eight days before the window. The broker itself deletes them.
+    retain(7 * 24 * 60, "-1");
+    deliver((0..40).map(|second| upload(second - 8 * 86_400)).collect());
+    wait_until("all have expired", || watermarks(&name).iter().all(|(oldest, end)| *oldest > 0 && oldest == end));
+    deliver((1800..1840).map(upload).collect());
+    upload(600);
+    // The window began 24 hours ago: the lost one happened 23 hours and 50 minutes ago.
+    check("missing", 1, 0);
+    retain(24 * 60 - 15, "-1");
+    check("unknown", 0, 1);
+    // The size of a partition does not ask for the age of records.
+    retain(7 * 24 * 60, "1000000000");
+    check("unknown", 0, 1);
+    // Then somebody has deleted them.
+    configure_topic(&name, &[("retention.ms", "-1"), ("retention.bytes", "-1")]);
+    check("unknown", 0, 1);
+    retain(7 * 24 * 60, "-1");
+    check("missing", 1, 0);
 }

@@ -342,10 +342,17 @@ pub fn assert_kept_out(site: &Site, cause: &str) {
 
 /// Sets one setting of a topic at the unsecured broker, and waits until it is visible. Other settings return to their defaults.
 pub fn set_topic(topic: &str, name: &str, value: &str) {
-    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+    configure_topic(topic, &[(name, value)]);
+}
+
+/// Sets these settings of a topic at the unsecured broker, and waits until they are visible. Other settings return to their defaults.
+pub fn configure_topic(topic: &str, settings: &[(&str, &str)]) {
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    let change = settings.iter().fold(change, |change, (name, value)| change.set(name, value));
     let results = administer(async |admin| admin.alter_configs([&change], &AdminOptions::new()).await);
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    wait_until("the change is visible", || topic_setting(topic, name).as_deref() == Some(value));
+    let is_set = |(name, value): &(&str, &str)| topic_setting(topic, name).as_deref() == Some(*value);
+    wait_until("the change is visible", || settings.iter().all(is_set));
 }
 
 /// Returns a setting of a topic at the unsecured broker.

@@ -11,7 +11,7 @@ use crate::{
     command::{Failure, output::counted, scan, usable_brokers},
     event::{EventKind, milliseconds, timestamp},
     kafka::{
-        admin,
+        admin::{self, Settings},
         read::{Partition, Start, TopicReader},
     },
     proto::{Event, Origin},
@@ -97,8 +97,7 @@ pub(super) fn events(
 /// Returns the topics that have deleted records, and from when on they have all. `oldest` is the time of the oldest record of each partition.
 fn begins(task: &Task<'_>, reader: &TopicReader, oldest: &BTreeMap<Partition, SystemTime>) -> BTreeMap<String, SystemTime> {
     let late = reader.begin_later();
-    let bare: BTreeSet<&String> = late.iter().filter(|place| !oldest.contains_key(*place)).map(|(topic, _)| topic).collect();
-    let retention = retention(task, bare);
+    let retention = retention(task, late.iter().map(|(topic, _)| topic).collect());
     let mut begins = BTreeMap::new();
     for place in late {
         let begin = begin(oldest.get(place).copied(), retention.get(&place.0).copied(), (task.now)());
@@ -108,24 +107,45 @@ fn begins(task: &Task<'_>, reader: &TopicReader, oldest: &BTreeMap<Partition, Sy
     begins
 }
 
-/// Returns from when on a partition that has deleted records has all of them: from its oldest one. Where it has none left, all that has
-/// expired is older than the retention; without one, any record may have been deleted.
-fn begin(oldest: Option<SystemTime>, retention: Option<Duration>, now: SystemTime) -> SystemTime {
-    oldest.or_else(|| now.checked_sub(retention?)).unwrap_or(now)
+/// Why a topic deletes records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Retention {
+    /// How old a record is at least when it expires. Its time is that of the arrival of its webhook, or later, whether this or the broker's is
+    /// stored, and a broker deletes a segment only when the latest time in it has expired.
+    time: Duration,
+    /// Whether records are deleted for the size of a partition, too, however young they are.
+    by_size: bool,
 }
 
-/// Returns for how long topics keep records, as far as that may be read and is not for ever.
-fn retention(task: &Task<'_>, topics: BTreeSet<&String>) -> BTreeMap<String, Duration> {
+/// Returns from when on a partition that has deleted records has all of them: from its oldest one, or from what cannot have expired yet by the
+/// broker's clock. A quiet partition may have a young oldest record. Without a retention, somebody has deleted records, of any time.
+fn begin(oldest: Option<SystemTime>, retention: Option<Retention>, now: SystemTime) -> SystemTime {
+    let unexpired = retention.and_then(|it| now.checked_sub(it.time)).map(|time| time + SKEW);
+    match (oldest, unexpired) {
+        (Some(oldest), Some(unexpired)) if retention.is_some_and(|it| !it.by_size) => oldest.min(unexpired),
+        (Some(oldest), _) => oldest,
+        // What is deleted for the size leaves the newest.
+        (None, unexpired) => unexpired.unwrap_or(now),
+    }
+}
+
+/// Returns the retention of topics, as far as it may be read.
+fn retention(task: &Task<'_>, topics: BTreeSet<&String>) -> BTreeMap<String, Retention> {
     let names: Vec<String> = topics.into_iter().cloned().collect();
     if names.is_empty() {
         return BTreeMap::new();
     }
     let found = admin::look_at(task.config, &names).unwrap_or_default();
-    let of = |(name, topic): (String, admin::Topic)| {
-        let time = topic.settings.ok()?.retention_ms.and_then(|time| u64::try_from(time).ok())?;
-        Some((name, Duration::from_millis(time)))
-    };
+    let of = |(name, topic): (String, admin::Topic)| Some((name, expiry(&topic.settings.ok()?)?));
     found.into_iter().filter_map(of).collect()
+}
+
+/// Returns when a topic with these settings deletes records, if that depends on their age.
+fn expiry(settings: &Settings) -> Option<Retention> {
+    let time = Duration::from_millis(u64::try_from(settings.retention_ms?).ok()?);
+    // A topic that is compacted may lose any record but the newest of each key.
+    let by_age = settings.cleanup_policy.as_deref() == Some("delete");
+    by_age.then_some(Retention { time, by_size: settings.retention_bytes != Some(-1) })
 }
 
 #[cfg(test)]
@@ -137,17 +157,43 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_begins_with_its_oldest_record_or_with_its_retention() {
+    fn a_partition_begins_with_its_oldest_record_or_with_what_has_not_expired() {
         #[track_caller]
-        fn check(oldest: Option<u64>, retention: Option<u64>, expected: u64) {
-            assert_eq!(begin(oldest.map(at), retention.map(Duration::from_secs), at(10_000)), at(expected));
+        fn check(oldest: Option<u64>, retention: Option<(u64, bool)>, expected: u64) {
+            let retention = retention.map(|(time, by_size)| Retention { time: Duration::from_secs(time), by_size });
+            assert_eq!(begin(oldest.map(at), retention, at(10_000)), at(expected));
         }
         check(Some(700), None, 700);
-        check(Some(700), Some(1000), 700);
-        check(None, Some(1000), 9000);
+        check(Some(700), Some((1000, false)), 700);
+        check(Some(9500), Some((1000, false)), 9060);
+        // A partition that was too large.
+        check(Some(9500), Some((1000, true)), 9500);
+        check(Some(9500), None, 9500);
+        check(None, Some((1000, false)), 9060);
+        check(None, Some((1000, true)), 9060);
         check(None, None, 10_000);
         // Longer than the clock has run.
-        check(None, Some(u64::MAX), 10_000);
+        check(None, Some((u64::MAX, false)), 10_000);
+        check(Some(9500), Some((u64::MAX, false)), 9500);
+    }
+
+    #[test]
+    fn only_a_topic_that_deletes_by_age_has_an_expiry() {
+        #[track_caller]
+        fn check(policy: Option<&str>, time: Option<i64>, bytes: Option<i64>, expected: Option<(u64, bool)>) {
+            let cleanup_policy = policy.map(str::to_owned);
+            let settings = Settings { cleanup_policy, retention_ms: time, retention_bytes: bytes, ..Settings::default() };
+            let expected = expected.map(|(time, by_size)| Retention { time: Duration::from_secs(time), by_size });
+            assert_eq!(expiry(&settings), expected, "{settings:?}");
+        }
+        check(Some("delete"), Some(9000), Some(-1), Some((9, false)));
+        check(Some("delete"), Some(9000), Some(1 << 30), Some((9, true)));
+        check(Some("delete"), Some(9000), None, Some((9, true)));
+        check(Some("delete"), Some(-1), Some(-1), None);
+        check(Some("delete"), None, Some(-1), None);
+        check(Some("compact"), Some(9000), Some(-1), None);
+        check(Some("compact,delete"), Some(9000), Some(-1), None);
+        check(None, Some(9000), Some(-1), None);
     }
 
     #[test]
