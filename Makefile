@@ -7,7 +7,7 @@ CARGO ?= cargo
 # Packages that are not members of the workspace.
 APART := fuzz/Cargo.toml examples/scan-gate/Cargo.toml
 
-.PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly package test-tools test-kafka test-proxy examples \
+.PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly gitops package test-tools test-kafka test-proxy examples \
 	proto asyncapi codegen deps msrv fuzz-check faults-short deploy-check faults soak drill otel fuzz e2e e2e-where-it-can release image bench sbom \
 	fuzz-corpus deploy-bless stubs outage recovery-model compatibility dist dist-check \
 	release-check
@@ -122,7 +122,7 @@ test-kafka: ## start real Kafka brokers, test against them, stop them (Java, Mav
 ##@ Every night: long runs
 
 nightly: ## run all of this group
-	FUZZ_SECONDS=600 scripts/check msrv fuzz faults compatibility dist-check release-check recovery-model drill otel soak e2e-where-it-can
+	FUZZ_SECONDS=600 scripts/check msrv fuzz faults compatibility dist-check release-check recovery-model drill otel gitops soak e2e-where-it-can
 
 msrv: ## build with the oldest Rust that Cargo.toml names (rustup)
 	scripts/tools/msrv
@@ -156,6 +156,9 @@ drill: build ## test the alerts and the dashboard with a real Prometheus and a r
 
 otel: build ## send spans to a real OpenTelemetry Collector, which is built first (Go)
 	scripts/deploy/otel
+
+gitops: ## check the chart with the schemas and libraries of Argo CD and Flux (Go); with KUBECONFIG, for differences on that API server (kubectl)
+	"$$(scripts/tools/python deploy)" scripts/deploy/gitops/check
 
 e2e: ## test the chart on the Kubernetes of KUBECONFIG: IMAGE=name:tag KAFKA_HOST=address (helm, kubectl)
 	scripts/deploy/e2e --image $(IMAGE) --kafka-host $(KAFKA_HOST)
