@@ -68,12 +68,16 @@ impl Newcomer {
         ran.out
     }
 
-    /// The files in the folder `secrets`, each with its content.
+    /// The files in the folder `secrets` and in those below it, each with its content.
     pub fn secrets(&self) -> Vec<(String, String)> {
-        let Ok(folder) = fs::read_dir(self.folder.path("secrets")) else { return Vec::new() };
-        let names = folder.map(|entry| format!("secrets/{}", entry.unwrap().file_name().to_str().unwrap()));
-        let files = names.filter(|name| fs::metadata(self.folder.path(name)).unwrap().is_file());
-        files.map(|name| (name.clone(), fs::read_to_string(self.folder.path(&name)).unwrap())).collect()
+        let list = |folder: &str| -> Vec<String> {
+            let Ok(entries) = fs::read_dir(self.folder.path(folder)) else { return Vec::new() };
+            entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap())).collect()
+        };
+        let (folders, mut files): (Vec<_>, Vec<_>) =
+            list("secrets").into_iter().partition(|name| fs::metadata(self.folder.path(name)).unwrap().is_dir());
+        files.extend(folders.iter().flat_map(|folder| list(folder)));
+        files.into_iter().map(|name| (name.clone(), fs::read_to_string(self.folder.path(&name)).unwrap())).collect()
     }
 }
 
@@ -137,8 +141,8 @@ pub fn walk(brokers: &str, prefix: &str) -> [Value; 2] {
 /// Returns the secret that both sides have once a person has followed the printed command: it prints the secret for the provider, or it
 /// takes that of the provider.
 fn enter(newcomer: &Newcomer, command: &str, name: &str, webhooks: SocketAddr, body: &[u8]) -> String {
-    let file = newcomer.folder.path(&format!("secrets/{name}"));
-    if fs::metadata(Path::new(&file)).unwrap().is_file() {
+    let file = newcomer.folder.path(&format!("secrets/{name}/1"));
+    if Path::new(&file).exists() {
         return newcomer.reveal(command);
     }
     let secret = "6b1d4f0c2e9a8375b1d4f0c2e9a83756";

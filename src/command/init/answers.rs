@@ -259,6 +259,10 @@ fn providers(text: &str) -> Result<Vec<&'static Provider>, String> {
 }
 
 fn brokers(text: &str) -> Result<Vec<String>, String> {
+    const FORM: &str = "write host:port, and commas between several, such as kafka-1:9092,kafka-2:9092";
+    if text.is_empty() || text.contains([';', '"']) {
+        return Err(FORM.into());
+    }
     // Variables of this shell say nothing about the daemon's.
     let kafka = config::kafka_alone(text, &Environment::default())
         .map_err(|problems| problems.to_string().replace("command line: [kafka] brokers: ", ""))?;

@@ -38,9 +38,9 @@ pub(super) fn assert_none<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Resu
 }
 
 /// Writes the files. If one cannot be written, those before it are removed, so that another attempt finds none.
-pub(super) fn write(files: &[NewFile]) -> Result<(), Failure> {
+pub(super) fn write(files: &[NewFile], directory: &Path) -> Result<(), Failure> {
     for (at, file) in files.iter().enumerate() {
-        if let Err(error) = create(file) {
+        if let Err(error) = create(file, directory) {
             for written in &files[..at] {
                 // The error that counts is the one before.
                 let _stays =
@@ -52,9 +52,14 @@ pub(super) fn write(files: &[NewFile]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn create(file: &NewFile) -> io::Result<()> {
-    if let Some(folder) = file.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        make_folder(folder, if file.private { 0o700 } else { 0o755 })?;
+/// Makes a file in or below the directory, and the folders to it: those below the directory are as private as the file.
+fn create(file: &NewFile, directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let below = file.path.parent().and_then(|folder| folder.strip_prefix(directory).ok());
+    let mut folder = directory.to_path_buf();
+    for name in below.iter().flat_map(|path| path.components()) {
+        folder.push(name);
+        make_folder(&folder, if file.private { 0o700 } else { 0o755 })?;
     }
     let Some(content) = &file.content else { return DirBuilder::new().mode(0o700).create(&file.path) };
     let mode = if file.private { 0o600 } else { 0o644 };
@@ -68,11 +73,8 @@ fn create(file: &NewFile) -> io::Result<()> {
     written
 }
 
-/// Makes a folder of this mode. One that exists stays as it is, and those above it have the usual mode.
+/// Makes a folder of this mode. One that exists stays as it is.
 fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
-    if let Some(above) = folder.parent() {
-        fs::create_dir_all(above)?;
-    }
     match DirBuilder::new().mode(mode).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         outcome => outcome,

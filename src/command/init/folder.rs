@@ -1,4 +1,4 @@
-//! `hookgate.toml`, and a file for each secret in the folder `secrets` beside it.
+//! `hookgate.toml`, and beside it a folder `secrets` with one for each endpoint, in which each file is a secret.
 
 use std::{
     fmt::Write as _,
@@ -19,7 +19,7 @@ use crate::{
 const UNFILLED: &str = "empty: fill it as shown below";
 /// What a folder is that its reader must put a secret into.
 const EMPTY: &str = "a folder for the secrets that it makes";
-/// The name of the first secret of a provider that makes them, in its folder or its Secret.
+/// The name of the first secret of an endpoint, in its folder or its Secret. The names of later ones, which are dates, sort after it.
 pub(super) const FIRST: &str = "1";
 
 /// Returns the path of the configuration.
@@ -27,10 +27,14 @@ pub(super) fn configuration_path(directory: &Path) -> PathBuf {
     directory.join("hookgate.toml")
 }
 
-/// Returns the path of the file with a provider's secret, or of the folder with its secrets where the provider makes them: another one may come
-/// at any time.
-pub(super) fn secret_path(directory: &Path, provider: &Provider) -> PathBuf {
+/// Returns the path of the folder with the secrets of a provider's endpoint: another one comes with each rotation, without a restart.
+pub(super) fn secrets_path(directory: &Path, provider: &Provider) -> PathBuf {
     directory.join("secrets").join(provider.name)
+}
+
+/// Returns the path of the first secret.
+pub(super) fn secret_path(directory: &Path, provider: &Provider) -> PathBuf {
+    secrets_path(directory, provider).join(FIRST)
 }
 
 /// Returns the path of the file with Kafka's password, where no reference says that it is elsewhere.
@@ -54,13 +58,12 @@ pub(super) fn configuration(answers: &InitAnswers, directory: &Path) -> Result<S
         answers.replication
     );
     for provider in &answers.providers {
-        let kind = if provider.secret_maker == SecretMaker::Provider { "dir" } else { "file" };
-        let reference = quoted(&format!("{kind}:{}", path_text(&secret_path(directory, provider))?));
+        let reference = quoted(&format!("dir:{}", path_text(&secrets_path(directory, provider))?));
         let token = if provider.credential == CredentialSource::UrlToken { "?token=<the secret>" } else { "" };
         let (name, url) = (provider.name, answers.url(provider));
         let remark = match provider.secret_maker {
             SecretMaker::Provider => format!("# {} makes the secrets. Each file of the folder is one.\n", provider.title),
-            SecretMaker::Operator => String::new(),
+            SecretMaker::Operator => "# Each file of the folder is a secret.\n".to_owned(),
         };
         let _infallible =
             write!(text, "\n# {url}{token}\n{remark}[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [{reference}]\n");
@@ -100,7 +103,7 @@ fn sasl(answers: &InitAnswers, directory: &Path) -> Result<String, Failure> {
 /// Returns all files, the configuration last: with it the others are in use.
 pub(super) fn files(answers: &InitAnswers, chosen: &[Chosen], directory: &Path, configuration: String) -> Vec<NewFile> {
     let secret = |(provider, secret): &Chosen| NewFile {
-        path: secret_path(directory, provider),
+        path: if secret.is_some() { secret_path(directory, provider) } else { secrets_path(directory, provider) },
         content: secret.as_ref().map(|secret| format!("{}\n", secret.reveal())),
         private: true,
         what: if secret.is_some() { "a new secret" } else { EMPTY },

@@ -9,6 +9,7 @@ use super::{
     Chosen,
     answers::{Access, InitAnswers, quoted},
     files::NewFile,
+    folder::FIRST,
 };
 use crate::provider::{Provider, SecretMaker};
 
@@ -57,7 +58,7 @@ pub(super) fn has_secrets(answers: &InitAnswers) -> bool {
 fn secrets(chosen: &[Chosen]) -> String {
     let secret = |(provider, secret): &Chosen| {
         let (name, token) = (secret_name(provider), quoted(secret.as_ref()?.reveal()));
-        Some(format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n  current: {token}\n"))
+        Some(format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n  \"{FIRST}\": {token}\n"))
     };
     chosen.iter().filter_map(secret).collect::<Vec<_>>().join("---\n")
 }
@@ -76,10 +77,10 @@ fn values(answers: &InitAnswers) -> String {
     text += &sasl(answers);
     let _infallible = write!(text, "  topics:\n    replication: {}\n  endpoints:\n", answers.replication);
     for provider in &answers.providers {
-        // A provider that makes the secrets may make another one at any time. The pods start without any: only the endpoint waits for it.
+        // Another secret is another key, which needs no restart. Where the provider makes them, the pods start without any.
         let keys = match provider.secret_maker {
             SecretMaker::Provider => "folder: true, optional: true",
-            SecretMaker::Operator => "key: current",
+            SecretMaker::Operator => "folder: true",
         };
         let (name, secret) = (provider.name, secret_name(provider));
         let _infallible =

@@ -70,9 +70,9 @@ pub(super) fn run(arguments: &Arguments) -> CommandResult {
     let configuration = folder::configuration(&answers, &directory)?;
     config::check_draft(&configuration, "hookgate.toml")?;
     let (files, home) = if arguments.kubernetes {
-        (kubernetes::files(&answers, &chosen, &directory), Home::Cluster(directory))
+        (kubernetes::files(&answers, &chosen, &directory), Home::Cluster(directory.clone()))
     } else {
-        (folder::files(&answers, &chosen, &directory, configuration), Home::Folder(directory))
+        (folder::files(&answers, &chosen, &directory, configuration), Home::Folder(directory.clone()))
     };
     files::assert_none(files.iter().map(|file| &*file.path))?;
     let mut out = io::stdout().lock();
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> CommandResult {
         writeln!(out, "Nothing was written.")?;
         return Ok(true);
     }
-    files::write(&files)?;
+    files::write(&files, &directory)?;
     files::list(&mut out, &files)?;
     steps::print(&mut out, &answers, &home)?;
     Ok(true)

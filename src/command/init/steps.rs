@@ -69,9 +69,10 @@ impl Home {
         match self {
             Self::Folder(directory) => format!("cat {}", word(&folder::secret_path(directory, provider))),
             Self::Cluster(_) => format!(
-                "kubectl -n {} get secret {} \\\n        -o go-template='{{{{.data.current | base64decode}}}}{{{{\"\\n\"}}}}'",
+                "kubectl -n {} get secret {} \\\n        -o go-template='{{{{index .data \"{}\" | base64decode}}}}{{{{\"\\n\"}}}}'",
                 kubernetes::NAME,
-                kubernetes::secret_name(provider)
+                kubernetes::secret_name(provider),
+                folder::FIRST
             ),
         }
     }
@@ -79,7 +80,7 @@ impl Home {
     /// Returns the command that takes a secret from its input.
     fn fill(&self, provider: &Provider) -> String {
         match self {
-            Self::Folder(directory) => format!("cat >{}", word(&folder::secret_path(directory, provider).join(folder::FIRST))),
+            Self::Folder(directory) => format!("cat >{}", word(&folder::secret_path(directory, provider))),
             Self::Cluster(_) => create_secret(&kubernetes::secret_name(provider), folder::FIRST),
         }
     }
