@@ -53,7 +53,7 @@ pub(crate) fn show(metrics: &Metrics, rings: &[SecretRing], pair: Option<&Pair>)
 }
 
 fn report_clash(clash: &str) {
-    tracing::error!(clash, "a changed secret is not used; all others are");
+    tracing::error!(clash, "a secret that two endpoints have is not used; all others are");
 }
 
 fn report(ring: &SecretRing, events: &[SecretEvent]) {

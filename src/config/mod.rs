@@ -58,7 +58,7 @@ pub use self::{
     registry::{SchemaRegistry, SubjectNameStrategy},
     sasl::{Sasl, TokenSource, token_url_fault},
     secret_folder::FOLDER_FILES_MAX,
-    secret_ring::{SecretEvent, SecretRing, put_in_force, shared_secrets},
+    secret_ring::{SecretEvent, SecretRing, put_in_force, read_all, shared_secrets},
     secrets::{SecretSource, SecretText},
     security::Security,
     tls::Tls,

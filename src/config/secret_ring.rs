@@ -148,6 +148,11 @@ impl SecretRing {
         self.slots.iter().any(|it| it.number == slot && it.held_back)
     }
 
+    /// Returns how many secrets are not used, because another endpoint has them.
+    pub fn held_back(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.held_back).count()
+    }
+
     /// Returns the source of the secret in a slot.
     pub fn source(&self, slot: u32) -> Option<String> {
         self.slots.iter().find(|it| it.number == slot).map(|it| it.source.to_string())
@@ -307,7 +312,8 @@ pub fn put_in_force(rings: &mut [SecretRing]) -> Vec<String> {
             let new = places.into_iter().filter(|place| !held_back.contains(place) && rings[place.0].slots[place.1].is_new());
             let new: Vec<Place> = new.collect();
             if new.iter().any(|(ring, slot)| !rings[*ring].slots[*slot].held_back) {
-                sentences.push(sentence(rings, places));
+                let without: Vec<&str> = new.iter().map(|(ring, _)| &*rings[*ring].endpoint).collect();
+                sentences.push(format!("{}; it is not used by {}", sentence(rings, places), without.join(" and by ")));
             }
             more.extend(new);
         }

@@ -148,7 +148,7 @@ fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut
         return endpoints;
     }
     let (rings, clashes) = read_all(&endpoints, environment);
-    warnings.extend(clashes.into_iter().map(|clash| format!("[endpoints]: {clash}; it is not used")));
+    warnings.extend(clashes.into_iter().map(|clash| format!("[endpoints]: {clash}")));
     for ring in &rings {
         warnings.extend(ring.doubled().into_iter().map(|same| format!("[endpoints.{}] secrets: {same}", ring.endpoint())));
     }

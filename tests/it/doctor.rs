@@ -203,6 +203,22 @@ fn what_cannot_be_used_stops_only_what_needs_it() {
     says(&folder, &alone, &[(("kafka", ""), "not_tried", "cannot be used"), (secrets("photos"), "good", "1 secret")]);
     let shared = GOOD.to_owned() + &photos + &endpoint("other", "uploadcare", "file:photos");
     says(&folder, &shared, &[(("secrets", ""), "bad", "is also secret 1 of endpoint"), (secrets("other"), "good", "1 secret")]);
+    // What the daemon would not use at its start is not good.
+    for name in ["one", "two"] {
+        fs::create_dir(folder.path(name)).expect("created");
+        folder.write(&format!("{name}/1"), "a-secret-of-both-endpoints");
+    }
+    folder.write("two/2", "a-secret-of-this-endpoint");
+    let folders = GOOD.to_owned() + &endpoint("photos", "uploadcare", "dir:one") + &endpoint("other", "uploadcare", "dir:two");
+    says(
+        &folder,
+        &folders,
+        &[
+            (("secrets", ""), "bad", "it is not used by "),
+            (secrets("photos"), "bad", "1 secret not used, because another endpoint has the same; 0 used"),
+            (secrets("other"), "bad", "1 secret not used, because another endpoint has the same; 1 used"),
+        ],
+    );
 }
 
 #[test]

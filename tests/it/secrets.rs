@@ -152,7 +152,7 @@ fn an_endpoint_without_a_secret_answers_503_until_the_file_exists() {
 fn a_secret_that_two_endpoints_would_share_is_not_used() {
     let bench = Bench::start(&[("one", OLD), ("two", "a-third-one"), ("other", "another-one")]);
     bench.folder.replace("one", "another-one");
-    bench.logged("a changed secret is not used; all others are");
+    bench.logged("a secret that two endpoints have is not used; all others are");
     assert_eq!(bench.deliver("another-one").status, 401, "not used");
     assert_eq!(bench.deliver(OLD).status, 200, "the last good one");
     assert_eq!(deliver(bench.webhooks, "other", "another-one").status, 200);
@@ -172,7 +172,7 @@ fn a_secret_that_is_not_used_is_reported_when_it_comes_into_force() {
         bench.process.err().lines().filter(|line| texts.iter().all(|text| line.contains(text))).count()
     };
     bench.folder.replace("one", "another-one");
-    bench.logged("a changed secret is not used; all others are");
+    bench.logged("a secret that two endpoints have is not used; all others are");
     assert_eq!((reported("\"read a secret\""), reported("\"a secret has changed\"")), (1, 0), "{}", bench.process.err());
     bench.folder.replace("other", "a-fifth-one");
     wait_until("the secret in force", || bench.deliver("another-one").status == 200);
@@ -187,7 +187,7 @@ fn a_secret_that_is_not_used_does_not_delay_others() {
     let other = |secret: &str| deliver(bench.webhooks, "other", secret).status;
     ["a-fourth-one", "a-fifth-one"].into_iter().for_each(keep_secret);
     bench.folder.replace("one", "another-one");
-    bench.logged("a changed secret is not used; all others are");
+    bench.logged("a secret that two endpoints have is not used; all others are");
     bench.folder.replace("two", "a-fourth-one");
     wait_until("the slot beside it in force", || bench.deliver("a-fourth-one").status == 200);
     assert_eq!(bench.deliver("another-one").status, 401, "still not used");
@@ -198,7 +198,12 @@ fn a_secret_that_is_not_used_does_not_delay_others() {
     assert_eq!(other("another-one"), 401);
     assert_eq!(bench.deliver(OLD).status, 200, "the last good one");
     assert_eq!(bench.deliver("another-one").status, 401, "never in force here");
-    assert_eq!(bench.process.err().matches("a changed secret is not used; all others are").count(), 1, "{}", bench.process.err());
+    assert_eq!(
+        bench.process.err().matches("a secret that two endpoints have is not used; all others are").count(),
+        1,
+        "{}",
+        bench.process.err()
+    );
 }
 
 /// A pipe, a folder, a device or a huge file can replace the file of a secret. Then the admin port still answers, the last good secret

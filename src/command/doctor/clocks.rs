@@ -21,7 +21,10 @@ pub(super) fn look<'c>(
 ) -> io::Result<()> {
     let ahead: BTreeMap<String, i64> = clients.flat_map(Client::seconds_ahead).collect();
     if ahead.is_empty() {
-        let remedy = "give --host, or the credentials of a provider's API in [recover]";
+        let remedy = match patient.arguments.host {
+            Some(_) => "first do what the lines above say; timedatectl shows whether this machine's clock is synchronized",
+            None => "give --host, or the credentials of a provider's API in [recover]",
+        };
         return report.add(DoctorLine::not_tried(CLOCK, "no answer has said what time it is", remedy));
     }
     let endpoints = patient.config.iter().flat_map(|config| &config.endpoints);

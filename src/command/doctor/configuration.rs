@@ -8,7 +8,7 @@ use crate::{
         output::counted,
         secret_file::{command_before, secret_file},
     },
-    config::{EndpointConfig, Needs, SecretRing, SecretSource, shared_secrets},
+    config::{EndpointConfig, Needs, SecretRing, SecretSource, read_all, shared_secrets},
     provider::SecretMaker,
 };
 
@@ -35,15 +35,17 @@ pub(super) fn look(patient: &Patient<'_>, report: &mut DoctorReport<impl Write>)
     }
     // These are said of both endpoints, below.
     problems.retain(|text| !text.contains("[endpoints]: secret "));
+    warnings.retain(|text| !text.contains("[endpoints]: secret "));
     configured(patient, is_refused, problems, warnings, report)?;
     if patient.config.is_none() {
         return Ok(report.add(DoctorLine::not_tried(SECRETS, "the configuration cannot be used", CONFIGURATION_FIRST))?);
     }
-    let rings: Vec<SecretRing> = endpoints.iter().map(|endpoint| SecretRing::new(endpoint, patient.environment)).collect();
+    // As the daemon reads them at its start.
+    let (rings, clashes) = read_all(endpoints, patient.environment);
     for ((endpoint, texts), ring) in endpoints.iter().zip(of_endpoints).zip(&rings) {
         report.add(secrets(patient, endpoint, texts, ring))?;
     }
-    for shared in shared_secrets(&rings) {
+    for shared in clashes.into_iter().chain(shared_secrets(&rings)) {
         report.add(DoctorLine::bad(
             SECRETS,
             shared,
@@ -97,8 +99,14 @@ fn secrets(patient: &Patient<'_>, endpoint: &EndpointConfig, texts: Vec<String>,
         let line = DoctorLine::bad(SECRETS, text, remedies.next().unwrap_or_default());
         return remedies.fold(line, DoctorLine::remedy).of(&**name).also(texts);
     }
+    let unused = ring.held_back();
     let mut texts = texts.into_iter();
     match texts.next() {
+        _ if unused > 0 => {
+            let text =
+                format!("{} not used, because another endpoint has the same; {number} used", counted(unused as u64, "secret"));
+            DoctorLine::bad(SECRETS, text, "do what the line about both endpoints says").also(texts)
+        }
         Some(first) => {
             let is_made_here = endpoint.provider.secret_maker == SecretMaker::Operator;
             let new = if is_made_here { "; for a new one: openssl rand -hex 16" } else { "" };

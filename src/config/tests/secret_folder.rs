@@ -146,7 +146,11 @@ fn a_secret_of_another_endpoint_is_not_used() {
     let config = with_folder(&folder, "");
     let file = folder.join("a").display().to_string();
     let sentence = &format!("secret 1 of endpoint avatars is also secret 1 (file:{file}) of endpoint uploadcare");
-    assert!(config.warnings.iter().any(|it| it.contains(sentence) && it.ends_with("; it is not used")), "{:?}", config.warnings);
+    assert!(
+        config.warnings.iter().any(|it| it.contains(sentence) && it.ends_with("; it is not used by uploadcare")),
+        "{:?}",
+        config.warnings
+    );
     let (rings, clashes) = read_all(&config.endpoints, &environment(&[]));
     assert!(clashes.len() == 1 && clashes[0].starts_with(sentence), "{clashes:?}");
     let slots: Vec<Vec<u32>> = rings.iter().map(|ring| ring.keys().secrets.iter().map(|(slot, _)| *slot).collect()).collect();
