@@ -192,13 +192,13 @@ impl<'a> Api<'a> {
                 }
                 Ok(answer) => self.judge(path, &answer, attempt)?,
                 Err(OutboundError::Unreachable(text) | OutboundError::Unusable(text)) if effect.is_once() => {
-                    return Err(ApiError::Unclear(self.say(path, &text)));
+                    return Err(ApiError::Unclear(self.failed(path, &text)));
                 }
                 Err(OutboundError::Unusable(text) | OutboundError::Insecure(text)) => {
-                    return Err(ApiError::Unusable(self.say(path, &text)));
+                    return Err(ApiError::Unusable(self.failed(path, &text)));
                 }
                 Err(OutboundError::Unconnected(text) | OutboundError::Unreachable(text)) => {
-                    (doubled(self.manners.faulty, attempt), ApiError::Away(self.say(path, &text)))
+                    (doubled(self.manners.faulty, attempt), ApiError::Away(self.failed(path, &text)))
                 }
             };
             if attempt >= self.manners.attempts || wait > WAIT_MAX {
@@ -257,8 +257,16 @@ impl<'a> Api<'a> {
 
     /// Returns a text about a request, with what is asked and without any credential. What follows the path in a URL is not shown.
     fn say(&self, path: &str, text: &str) -> String {
-        let path = path.split('?').next().unwrap_or_default();
-        self.hidden.hide(&format!("{} ({}{path}) {}", self.manners.title, self.base_url, printable(text)), usize::MAX)
+        self.hidden.hide(&format!("{} {}", self.place(path), printable(text)), usize::MAX)
+    }
+
+    /// Returns a text about a request that came to nothing. The sentence says why.
+    fn failed(&self, path: &str, sentence: &str) -> String {
+        self.hidden.hide(&format!("{}: {}", self.place(path), printable(sentence)), usize::MAX)
+    }
+
+    fn place(&self, path: &str) -> String {
+        format!("{} ({}{})", self.manners.title, self.base_url, path.split('?').next().unwrap_or_default())
     }
 
     /// Returns the error for an answer of another form than the API's.

@@ -48,7 +48,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "URL", value_parser = public_host)]
     host: String,
     /// Your own name for what you submit: 1 to 128 visible ASCII characters.
-    #[arg(long, value_name = "REFERENCE", value_parser = reference)]
+    #[arg(long, value_name = "REFERENCE", value_parser = reference, allow_hyphen_values = true)]
     reference: Option<CallerReference>,
     /// Make this many URLs, whose references end in -1, -2 and so on.
     #[arg(long, value_name = "N", requires = "reference", conflicts_with = "references", value_parser = clap::value_parser!(u32).range(1..=i64::from(COUNT_MAX)))]

@@ -195,6 +195,8 @@ fn urls_are_made_for_many_references() {
         format!("https://hooks.example.com/webhooks/avatars?signed={signed}\n")
     };
     assert_eq!(run("--reference b --count 3", 0, &[]), ["b-1", "b-2", "b-3"].map(url).concat());
+    // Random ids may begin with a hyphen.
+    assert_eq!(run("--reference -V1StGXR8", 0, &[]), url("-V1StGXR8"));
     folder.write("list", "upl_1\r\n\n  upl_2 \nupl_1\n");
     assert_eq!(run("--references list", 0, &[]), ["upl_1", "upl_2", "upl_1"].map(url).concat());
     folder.write("list", "upl_1\nupl 2\n");

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{
@@ -11,18 +11,23 @@ use super::{
 };
 use crate::{
     config::{SecretText, recover::UploadcareApi},
+    provider::uploadcare::PROVIDER,
     signature::Secret,
 };
 
 /// The longest URL that Uploadcare takes, in characters.
 pub const URL_MAX: usize = 255;
 
+/// How the listing says that an event has no name that could be shown: one that is no name, or that holds the signing secret.
+const NO_NAME: &str = "an event without a name";
+
 /// A subscription of a project to one event.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(from = "ListedSubscription")]
 pub struct Subscription {
     /// The id.
     pub id: u64,
-    /// The event.
+    /// The event, in at most 64 small letters, digits, `.`, `_` and `-`.
     pub event: String,
     /// Where deliveries go. It may hold a secret of somebody else.
     pub target_url: String,
@@ -33,13 +38,33 @@ pub struct Subscription {
     /// When it was changed last, as Uploadcare writes it.
     pub updated: Option<String>,
     /// What signs deliveries; none if they are not signed.
-    #[serde(default, deserialize_with = "derived")]
     pub signing_secret: Option<Secret>,
 }
 
-/// Reads a secret and keeps only the keys that are derived from it.
-fn derived<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.and_then(|text| Secret::new(text.as_bytes())))
+/// A subscription as Uploadcare writes it, with its secret.
+#[derive(Deserialize)]
+struct ListedSubscription {
+    id: u64,
+    event: String,
+    target_url: String,
+    is_active: bool,
+    created: Option<String>,
+    updated: Option<String>,
+    signing_secret: Option<String>,
+}
+
+impl From<ListedSubscription> for Subscription {
+    /// Keeps only the keys that are derived from the secret.
+    fn from(listed: ListedSubscription) -> Self {
+        let ListedSubscription { id, event, target_url, is_active, created, updated, signing_secret } = listed;
+        let secret = signing_secret.unwrap_or_default();
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+        let is_name = (1..=64).contains(&event.len()) && event.bytes().all(allowed);
+        let is_known = PROVIDER.events().any(|known| known == event);
+        let is_shown = is_known || is_name && (secret.is_empty() || !event.contains(&secret));
+        let event = if is_shown { event } else { NO_NAME.to_owned() };
+        Self { id, event, target_url, is_active, created, updated, signing_secret: Secret::new(secret.as_bytes()) }
+    }
 }
 
 const PATH: &str = "/webhooks/";
