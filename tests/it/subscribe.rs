@@ -81,6 +81,16 @@ fn what_is_there_at_uploadcare_is_taken_and_its_trouble_is_said() {
     there(Webhook { signing_secret: Some("another-secret-of-length".into()), ..photo(7, "file.stored") }, 3, refused);
     there(Webhook { signing_secret: None, ..photo(7, "file.stored") }, 3, refused);
     there(Webhook { is_active: false, ..photo(7, "file.stored") }, 3, "hookgate subscriptions uploadcare --reenable");
+    // The name of an event that is the secret, or no name.
+    for name in ["hunter2-of-somebody", "file.stored\u{1b}[2J hunter2-of-somebody"] {
+        let odd = Webhook { signing_secret: Some("hunter2-of-somebody".into()), ..photo(8, name) };
+        world.stub.books().uploadcare.webhooks = vec![photo(7, "file.stored"), odd];
+        for line in [&*line, "subscriptions uploadcare --format pretty", "subscriptions uploadcare --format json"] {
+            let shown = run(&world, line);
+            assert!(!shown.both().contains("hunter2") && !shown.both().contains('\u{1b}'), "{shown:?}");
+        }
+    }
+    world.stub.asked();
     // Somebody makes it between the look and the request.
     world.stub.books().uploadcare.webhooks = vec![photo(7, "file.stored")];
     world.stub.books().faults = vec![Some(instead(200, &json!([])))];
@@ -154,6 +164,10 @@ fn a_person_enters_it_at_filespin_and_sends_it_to_filesafety() {
     let set = |urls: String| world.stub.books().filespin.web_urls = urls;
     set("https://a.example.com,https://b.example.com,https://c.example.com/hunter2-of-somebody".into());
     said(&run(&world, &line), 3, &["remove     one of the 3 URLs", &enter]);
+    set("https://hooks.example.com/webhooks/assets".into());
+    said(&run(&world, &line), 3, &["replace    https://hooks.example.com/webhooks/assets: every delivery", &enter]);
+    let listed = run(&world, &format!("subscriptions filespin --format pretty {HOST}"));
+    said(&listed, 3, &["this prints what to enter:", &format!("    hookgate subscribe assets {HOST}\n")]);
     set(format!("https://a.example.com,{url}hunter2-of-somebody"));
     said(&run(&world, &line), 3, &["replace    ", "401", &enter]);
     set(format!("{url}assets-token-of-some-length"));

@@ -48,7 +48,7 @@ fn the_secret_of_a_new_webhook_is_in_a_file_that_only_its_owner_reads() {
     // The file is there before the webhook, so one that cannot be made costs none.
     world.stage.folder.write("new", "kept");
     said(&run(&world, &into), 1, &["exists already"]);
-    said(&run(&world, &format!("{line} --secret-file {path}/below")), 1, &["cannot be created"]);
+    said(&run(&world, &format!("{line} --secret-file {path}/below")), 1, &["cannot be"]);
     assert_eq!((changes(&world), fs::read_to_string(&path).expect("there")), (Vec::new(), "kept".into()));
     fs::remove_file(&path).expect("there");
     // A refusal leaves no file.
@@ -59,7 +59,7 @@ fn the_secret_of_a_new_webhook_is_in_a_file_that_only_its_owner_reads() {
 
     world.stub.asked();
     let made = run(&world, &into);
-    said(&made, 0, &["created  b0000000-0000-4000-8000-000000000001", "to the secrets of [endpoints.review]"]);
+    said(&made, 3, &["created  b0000000-0000-4000-8000-000000000001", "to the secrets of [endpoints.review]"]);
     assert!(!made.both().contains("webhook-secret"), "{made:?}");
     assert_eq!(fs::read_to_string(&path).expect("written"), "webhook-secret-1");
     assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
@@ -103,7 +103,7 @@ fn another_webhook_is_made_beside_one_that_is_there() {
     assert_eq!(changes(&world), Vec::<String>::new());
     let path = world.stage.folder.path("new");
     let made = run(&world, &format!("{line} --secret-file {path}"));
-    said(&made, 0, &["created  b0000000-", "when no delivery has the secret of h any more, delete it at Frame.io"]);
+    said(&made, 3, &["created  b0000000-", "when no delivery has the secret of h any more, delete it at Frame.io"]);
     let kept = fs::read_to_string(&path).expect("written");
     let webhooks = world.stub.books().frameio.webhooks.clone();
     assert_eq!(webhooks.iter().map(|it| &*it.secret).collect::<Vec<_>>(), ["another-secret-of-length", &*kept]);
@@ -126,16 +126,16 @@ fn only_an_empty_file_of_the_owner_may_be_there_for_the_secret() {
         world.stage.folder.write("new", text);
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("there");
         said(&run(&world, &format!("{line} --secret-file {path}")), code, &[expected]);
-        assert_eq!(world.stub.books().frameio.webhooks.len(), usize::from(code == 0), "{text:?} {mode:o}");
+        assert_eq!(world.stub.books().frameio.webhooks.len(), usize::from(code == 3), "{text:?} {mode:o}");
         let kept = fs::read_to_string(&path).expect("there");
-        assert_eq!(kept, if code == 0 { "webhook-secret-1" } else { text });
+        assert_eq!(kept, if code == 3 { "webhook-secret-1" } else { text });
     };
     check("of the user", 0o600, 1, "exists already; a secret that is there is not overwritten");
     check("", 0o640, 1, &format!("others than its owner may read it: chmod 600 {path}\n"));
     // If the webhook cannot be made, the file is as it was.
     world.stub.books().faults = vec![None, None, Some(instead(403, &json!({})))];
     check("", 0o600, 1, "403");
-    check("", 0o600, 0, "created  b0000000-");
+    check("", 0o600, 3, "created  b0000000-");
 }
 
 /// Frame.io shows a secret once. Where the endpoint has none, the webhook that is there is of no use.
@@ -232,7 +232,7 @@ fn by_default_a_webhook_has_every_event_of_frameio_and_nothing_else() {
     let (world, _) = reviewing();
     let line = format!("subscribe review {HOST} --yes --secret-file {}", world.stage.folder.path("new"));
     said(&run(&world, &format!("{line} --events action")), 2, &["--events action: no such event"]);
-    said(&run(&world, &line), 0, &["with 30 events"]);
+    said(&run(&world, &line), 3, &["with 30 events"]);
     let events = world.stub.books().frameio.webhooks[0].events.clone();
     assert_eq!(events.iter().collect::<std::collections::BTreeSet<_>>().len(), frameio::EVENTS.len());
 }
@@ -262,7 +262,19 @@ fn a_webhook_whose_secret_cannot_be_kept_is_deleted_again() {
     let before = "trap '' XFSZ; ulimit -f 0;";
     check(&in_shell(&world, before, &format!("{line} --secret-file {path}"), ""), "was deleted again");
     assert!(fs::metadata(&path).is_err());
-    check(&in_shell(&world, "", &format!("{line} --kubernetes-secret s"), "> /dev/full"), "was deleted again");
+    // Somebody else is faster.
+    let faster = |number: usize| {
+        if number == 3 {
+            world.stage.folder.write("new", "of somebody");
+        }
+    };
+    let beaten = world.stub.before_answers(faster, || run(&world, &format!("{line} --secret-file {path}")));
+    said(&beaten, 1, &["somebody has written to the file meanwhile; the webhook b0000000-"]);
+    check(&beaten, "was deleted again");
+    assert_eq!(fs::read_to_string(&path).expect("there"), "of somebody");
+    fs::remove_file(&path).expect("there");
+    // Nobody reads the output any more.
+    check(&unread(&world, &format!("{line} --kubernetes-secret s")), "was deleted again");
     assert_eq!(world.stub.books().frameio.webhooks, []);
     // An answer without a secret.
     world.stub.books().frameio.tokens = vec!["token".into()];
@@ -278,6 +290,68 @@ fn a_webhook_whose_secret_cannot_be_kept_is_deleted_again() {
     said(&lost, 1, &["was made, and its secret is lost: delete it at Frame.io"]);
     assert_eq!(changes(&world).len(), 1, "{lost:?}");
     assert!(fs::metadata(&path).is_err());
+}
+
+/// Runs the command, whose reader goes away before the webhook is made.
+fn unread(world: &World, line: &str) -> Finished {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let mut reader = Some(reader);
+    let config = world.stage.folder.path("hookgate.toml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+    command.args(line.split(' ')).args(["--config", &config]).stdout(writer).stderr(std::process::Stdio::piped());
+    command.current_dir(std::path::Path::new(&config).parent().expect("a folder"));
+    let close = |number: usize| {
+        if number == 3 {
+            drop(reader.take());
+            // The command may notice it.
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+    };
+    let finished = world.stub.before_answers(close, || {
+        let child = command.spawn().expect("started");
+        drop(command);
+        child.wait_with_output().expect("ended")
+    });
+    Finished { code: finished.status.code(), out: String::new(), err: String::from_utf8(finished.stderr).expect("text") }
+}
+
+/// A secret that goes nowhere is lost, and Frame.io shows it once.
+#[test]
+fn a_manifest_that_nobody_would_read_is_refused_before_the_webhook_is_made() {
+    let (world, line) = reviewing();
+    for after in [">/dev/null", ">/dev/full", ">&-"] {
+        let refused = in_shell(&world, "", &format!("{line} --kubernetes-secret s"), after);
+        said(&refused, 2, &["send standard output to a file"]);
+    }
+    assert_eq!((changes(&world), world.stub.books().frameio.webhooks.len()), (Vec::new(), 0));
+}
+
+/// Of two runs with one file, one secret would be lost.
+#[test]
+fn a_file_takes_the_secret_of_one_run() {
+    let (world, line) = reviewing();
+    let into = format!("{line} --secret-file {}", world.stage.folder.path("new"));
+    world.stage.folder.write(".new.new", "");
+    said(&run(&world, &into), 1, &[".new.new", "is there already: another run makes a webhook, or one was killed"]);
+    assert_eq!((changes(&world), world.stub.books().frameio.webhooks.len()), (Vec::new(), 0));
+    fs::remove_file(world.stage.folder.path(".new.new")).expect("there");
+    said(&run(&world, &into), 3, &["created  "]);
+    assert!(fs::metadata(world.stage.folder.path(".new.new")).is_err());
+}
+
+/// A link leads to where the secret is kept.
+#[test]
+fn a_link_to_an_empty_file_stays_a_link() {
+    let (world, line) = reviewing();
+    let (symlink, path) = (world.stage.folder.path("link"), world.stage.folder.path("empty"));
+    std::os::unix::fs::symlink(&path, &symlink).expect("made");
+    let into = format!("{line} --secret-file {symlink}");
+    said(&run(&world, &into), 1, &["is a link that leads nowhere"]);
+    world.stage.folder.write("empty", "");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("there");
+    said(&run(&world, &into), 3, &["created  "]);
+    assert!(fs::symlink_metadata(&symlink).expect("there").is_symlink());
+    assert_eq!(fs::read_to_string(&path).expect("there"), "webhook-secret-1");
 }
 
 #[test]

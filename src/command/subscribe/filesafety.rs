@@ -4,8 +4,8 @@ use std::io::{self, Write as _};
 
 use super::{Arguments, Destination, in_shell};
 use crate::{
-    command::{CommandResult, Failure},
-    config::{Recover, SecretSource},
+    command::{CommandResult, target::newest_secret},
+    config::{Environment, Recover},
     signed_url::SignedUrls,
 };
 
@@ -13,11 +13,16 @@ use crate::{
 const BASE_URL: &str = "https://api.filesafety.dev";
 
 /// Prints the URL to submit, and a request with it. A shell puts the secrets in.
-pub(super) fn print(arguments: &Arguments, recover: &Recover, target: &Destination<'_>) -> CommandResult {
-    let token = target.endpoint.secrets.first().map_or(Err("there is no secret".into()), SecretSource::newest);
-    let token = token.map_err(|why| Failure::Failed(format!("[endpoints.{}] secrets: {why}", target.endpoint.name)))?;
+pub(super) fn print(
+    arguments: &Arguments,
+    environment: &Environment,
+    recover: &Recover,
+    target: &Destination<'_>,
+) -> CommandResult {
+    // The shell that runs the printed commands should find it, too.
+    let token = newest_secret(target.endpoint, environment)?;
     let url = match target.endpoint.signed_urls {
-        SignedUrls::Optional => format!("{}?token={}", target.url, in_shell(&token.to_string())),
+        SignedUrls::Optional => format!("{}?token={}", target.url, in_shell(token.source())),
         // Each scan has a URL of its own there.
         SignedUrls::Required => {
             let words = format!(

@@ -32,8 +32,9 @@ pub(super) fn print(asking: &Asking<'_>, access: &KeyedApi, target: &Destination
     if there {
         writeln!(out, "there      {}?token=…", target.url)?;
     } else {
-        for wrong in own.iter().filter(|proof| proof.is_refused()) {
-            writeln!(out, "replace    {}?token=…  ({})", target.url, wrong.notes(asking, target.endpoint).join(" "))?;
+        for wrong in own.iter().filter(|proof| matches!(proof, RegisteredProof::Absent | RegisteredProof::Foreign)) {
+            let token = if *wrong == RegisteredProof::Absent { "" } else { "?token=…" };
+            writeln!(out, "replace    {}{token}: every delivery to it is refused with 401", target.url)?;
         }
         if own.is_empty() && used >= URLS_MAX {
             writeln!(out, "remove     one of the {URLS_MAX} URLs: there is no room for another")?;

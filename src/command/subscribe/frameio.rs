@@ -1,6 +1,10 @@
 //! Frame.io: one webhook for all events. Its secret is shown once, so a webhook that is there is changed and not made again.
 
-use std::io::{self, Write as _};
+use std::{
+    cell::Cell,
+    io::{self, Write as _},
+    thread,
+};
 
 use super::{
     Arguments, Destination, agreed, failure,
@@ -27,12 +31,20 @@ pub(super) fn subscribe(
     access: &FrameioApi,
     target: &Destination<'_>,
 ) -> CommandResult {
-    let wait = |time, why: &str| asking.wait(time, why);
+    // Set where the command no longer stops when it is asked to.
+    let goes_on = Cell::new(false);
+    let wait = |time, why: &str| {
+        if !goes_on.get() {
+            return asking.wait(time, why);
+        }
+        thread::sleep(time);
+        true
+    };
     let mut api = asking.frameio(access, &wait);
     let workspace = workspace(arguments, access, &mut api)?;
     let found = read(&mut api, asking, &workspace, target).map_err(failure)?;
     if found.is_empty() || arguments.another {
-        create(arguments, asking, &mut api, (&workspace, &found), target)
+        create(arguments, (asking, &goes_on), &mut api, (&workspace, &found), target)
     } else {
         extend(arguments, asking, &mut api, &found, target)
     }
@@ -121,7 +133,7 @@ fn off(asking: &Asking<'_>, webhook: &FrameioWebhook) -> String {
 /// deleted again.
 fn create(
     arguments: &Arguments,
-    asking: &Asking<'_>,
+    (asking, goes_on): (&Asking<'_>, &Cell<bool>),
     api: &mut Frameio<'_, '_>,
     (workspace, there): (&str, &[FrameioWebhook]),
     target: &Destination<'_>,
@@ -147,15 +159,18 @@ fn create(
     };
     if let Err(why) = kept(&mut place, &made) {
         place.discard();
+        // Also after Ctrl-C, and where nobody reads the output any more.
+        goes_on.set(true);
         let id = crate::logged::printable(&made.id);
         return Err(Failure::Failed(match api.delete_webhook(&made.id) {
             Ok(()) => format!("the secret could not be kept: {why}; the webhook {id} was deleted again"),
             Err(error) => format!("the secret could not be kept: {why}; delete the webhook {id} at Frame.io: {error}"),
         }));
     }
+    let is_used = is_named || arguments.secret_file.is_none();
     if let Some(path) = &arguments.secret_file {
         writeln!(io::stdout(), "created  {}  {}", crate::logged::printable(&made.id), target.url)?;
-        if !is_named {
+        if !is_used {
             note(&format!("now add \"file:{}\" to the secrets of [endpoints.{name}]", path.display()));
         }
     } else {
@@ -169,7 +184,7 @@ fn create(
             crate::logged::printable(&old.id)
         ));
     }
-    Ok(true)
+    if is_used { Ok(true) } else { Err(Failure::Reported(EXIT_FINDINGS)) }
 }
 
 fn kept(place: &mut SecretPlace, made: &NewWebhook) -> Result<(), String> {

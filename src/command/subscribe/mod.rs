@@ -14,7 +14,7 @@ use std::{
 use clap::Args;
 
 use super::{
-    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
+    CommandResult, ConfigSource, EXIT_FINDINGS, Failure,
     missing::options::{access, known_events},
     note,
     run::confirm,
@@ -33,7 +33,7 @@ use crate::{
 /// the first secret of the endpoint (of a folder, the last by name). At Frame.io it makes a webhook and keeps its secret, which Frame.io shows
 /// once, or adds the missing events to the webhook that is there. At FileSpin it only reads, and prints what to enter. FileSafety has nothing to
 /// register: it prints what to send. It shows no secret. Exits with 0 if all is as it should be then, with 3 if something is left to do, and
-/// with 1 if the provider refuses or cannot be asked.
+/// with 1 if the provider refuses or cannot be asked, or if the question was answered with no.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate subscribe photos --host https://hooks.example.com --dry-run
@@ -114,7 +114,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     };
     if provider.name == "filesafety" {
         // It needs no key, because it asks nothing.
-        return filesafety::print(arguments, &config.recover, &destination);
+        return filesafety::print(arguments, environment, &config.recover, &destination);
     }
     let access = access(&config, provider)?;
     let asking = Asking::new((&config, &arguments.source), environment, Some(&arguments.host))?;
@@ -122,7 +122,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         ProviderAccess::Uploadcare(access) => uploadcare::subscribe(arguments, &asking, access, &destination),
         ProviderAccess::Frameio(access) => frameio::subscribe(arguments, &asking, access, &destination),
         ProviderAccess::Filespin(access) => filespin::print(&asking, access, &destination, &arguments.events),
-        ProviderAccess::Filesafety(_) => filesafety::print(arguments, &config.recover, &destination),
+        ProviderAccess::Filesafety(_) => filesafety::print(arguments, environment, &config.recover, &destination),
     }
 }
 
@@ -147,7 +147,7 @@ fn agreed(arguments: &Arguments, asking: &Asking<'_>, question: &str) -> Result<
 /// Returns the failure of a command whose request has failed.
 fn failure(error: ApiError) -> Failure {
     match error {
-        ApiError::Stopped => Failure::Reported(EXIT_FAILED),
+        ApiError::Stopped => Failure::Failed("stopped; run the command again, which finds what is there".into()),
         other => other.into(),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, IsTerminal as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    io::{self, Write as _},
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -20,28 +20,26 @@ use crate::{
 
 /// The place for a secret.
 pub(super) enum SecretPlace {
-    /// A file that only its owner can read, and whether it is new.
-    File(File, PathBuf, bool),
+    /// A new file, and the path that it gets once it holds the secret. Folders of secrets leave out its name, and another run cannot make it.
+    File { new: File, path_of_new: PathBuf, path: PathBuf },
     /// Standard output, as a manifest with this name of a Secret.
     Manifest(String),
 }
 
 impl SecretPlace {
-    /// Returns the place that the arguments name. A file may be there only if it is empty and nobody else may read it, as `hookgate init` makes
-    /// it.
+    /// Returns the place that the arguments name. A file may be there only if it is empty and nobody else may read it, as an operator may have
+    /// made it.
     pub(super) fn open(arguments: &Arguments) -> Result<Self, Failure> {
         match (&arguments.secret_file, &arguments.kubernetes_secret) {
             (Some(path), _) => {
-                let failed = |why: String| Failure::Failed(format!("the file {:?} {why}", path.display().to_string()));
                 ready(path)?;
-                let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-                match created {
-                    Ok(file) => Ok(Self::File(file, path.clone(), true)),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        Ok(Self::File(empty(path).map_err(failed)?, path.clone(), false))
-                    }
-                    Err(error) => Err(failed(format!("cannot be created: {error}"))),
-                }
+                // What a link leads to is written, and the link stays.
+                let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let path_of_new = folder_of(&path).join(format!(".{name}.new"));
+                let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path_of_new);
+                let new = made.map_err(|error| failed(&path_of_new, &not_made(&error)))?;
+                Ok(Self::File { new, path_of_new, path })
             }
             (None, Some(name)) => Ok(Self::Manifest(name.clone())),
             (None, None) => Err(Failure::Usage(NO_PLACE.into())),
@@ -52,9 +50,13 @@ impl SecretPlace {
     /// webhook's secret has another.
     pub(super) fn keep(&mut self, id: &str, secret: &str) -> io::Result<()> {
         match self {
-            Self::File(file, path, _) => {
-                file.write_all(secret.as_bytes())?;
-                file.sync_all()?;
+            Self::File { new, path_of_new, path } => {
+                new.write_all(secret.as_bytes())?;
+                new.sync_all()?;
+                if holds_something(path) {
+                    return Err(io::Error::other("somebody has written to the file meanwhile"));
+                }
+                fs::rename(path_of_new, &*path)?;
                 // The entry of the folder must be on the disk, too.
                 File::open(folder_of(path))?.sync_all()
             }
@@ -71,22 +73,28 @@ impl SecretPlace {
         }
     }
 
-    /// Leaves no secret that does not work: removes a file that was created, and empties one that was there.
+    /// Leaves no secret that does not work.
     pub(super) fn discard(self) {
-        if let Self::File(file, path, is_new) = self {
+        if let Self::File { path_of_new, .. } = self {
             // There is nothing else to do: a useless file stays.
-            let _stays = if is_new { fs::remove_file(path) } else { file.set_len(0) };
+            let _stays = fs::remove_file(path_of_new);
         }
     }
 }
 
-/// Opens a file that is there, if it is empty. The error says why not.
-fn empty(path: &Path) -> Result<File, String> {
-    let there = fs::metadata(path).map_err(|error| error.to_string())?;
-    if !there.is_file() || there.len() > 0 {
-        return Err("exists already; a secret that is there is not overwritten".into());
+fn failed(path: &Path, why: &str) -> Failure {
+    Failure::Failed(format!("the file {:?} {why}", path.display().to_string()))
+}
+
+fn not_made(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        return "is there already: another run makes a webhook, or one was killed; then look whether it holds a secret, and remove it".into();
     }
-    OpenOptions::new().write(true).open(path).map_err(|error| format!("cannot be written: {error}"))
+    format!("cannot be created: {error}")
+}
+
+fn holds_something(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|there| !there.is_file() || there.len() > 0)
 }
 
 const NO_PLACE: &str =
@@ -94,20 +102,27 @@ const NO_PLACE: &str =
 
 /// Refuses a file that cannot take a secret, with the command that changes that.
 fn ready(path: &Path) -> Result<(), Failure> {
-    let failure =
-        |Unready { why, command }| Failure::Failed(format!("the file {:?} {why}: {command}", path.display().to_string()));
+    if holds_something(path) {
+        return Err(failed(path, "exists already; a secret that is there is not overwritten"));
+    }
+    if path.is_symlink() && !path.exists() {
+        return Err(failed(path, "is a link that leads nowhere"));
+    }
+    let failure = |Unready { why, command }| failed(path, &format!("{why}: {command}"));
     unready(path).map_or(Ok(()), |it| Err(failure(it)))
 }
 
-/// Refuses arguments that name no place for a secret, which a dry run needs not, one that cannot take it, or a terminal.
+/// Refuses arguments that name no place for a secret, which a dry run needs not, or one that cannot take it. A terminal would show it, and other
+/// devices, such as /dev/null, would lose it; a standard output that is closed is one of these.
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     if !arguments.dry_run && arguments.secret_file.is_none() && arguments.kubernetes_secret.is_none() {
         return Err(Failure::Usage(NO_PLACE.into()));
     }
     arguments.secret_file.as_deref().map_or(Ok(()), ready)?;
-    if arguments.kubernetes_secret.is_some() && io::stdout().is_terminal() {
+    let is_device = fs::metadata("/dev/stdout").map_or(true, |output| output.file_type().is_char_device());
+    if arguments.kubernetes_secret.is_some() && is_device && !arguments.dry_run {
         return Err(Failure::Usage(
-            "--kubernetes-secret prints a secret: send standard output to a file, or to kubectl apply -f -".into(),
+            "--kubernetes-secret prints a secret, which Frame.io shows once: send standard output to a file".into(),
         ));
     }
     Ok(())

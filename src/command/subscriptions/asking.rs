@@ -104,7 +104,9 @@ impl<'a> Asking<'a> {
         let endpoint = place.endpoint.and_then(|name| self.endpoints(provider).find(|it| *it.name == *name));
         let here = self.host.is_none_or(|host| host == place.origin);
         // More of a foreign URL may be a secret.
-        endpoint.filter(|_| here).ok_or(place.origin)
+        let elsewhere =
+            if self.host == Some(&*place.origin) { format!("{} with another path", place.origin) } else { place.origin };
+        endpoint.filter(|_| here).ok_or(elsewhere)
     }
 
     /// Returns the secrets of an endpoint, as they were when the command began.

@@ -102,11 +102,13 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let asking = Asking::new((&config, &arguments.source), environment, arguments.host.as_deref())?;
     let (format, wanted) = (ReportFormat::of(arguments.format), Wanted(&arguments.events));
     let mut out = BufWriter::new(io::stdout().lock());
-    table::head(&mut out, format)?;
     let mut all = Vec::new();
     for provider in providers {
         match registered(&asking, access(&config, provider)?, provider, &wanted, arguments.reenable) {
             Ok(registered) => {
+                if all.iter().all(|(_, before): &(_, Option<Registered>)| before.is_none()) {
+                    table::head(&mut out, format)?;
+                }
                 table::show(&mut out, format, &registered)?;
                 all.push((provider, Some(registered)));
             }

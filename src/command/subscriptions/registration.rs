@@ -6,7 +6,7 @@ use super::Asking;
 use crate::{
     command::secret_file::{command_before, secret_file},
     config::EndpointConfig,
-    provider::{Provider, SecretMaker},
+    provider::{CredentialSource, Provider, SecretMaker},
 };
 
 /// Whether a provider sends what is registered.
@@ -118,6 +118,10 @@ impl RegisteredProof {
     /// Returns what a person should know of it and do, a sentence or a command each.
     pub(in crate::command) fn notes(self, asking: &Asking<'_>, endpoint: &EndpointConfig) -> Vec<String> {
         let (text, commands) = match self {
+            Self::Absent | Self::Foreign if endpoint.provider.credential == CredentialSource::UrlToken => (
+                "every delivery is refused with 401: the URL at the provider has no token of the endpoint; this prints what to enter:",
+                vec![asking.command_with_host(&format!("subscribe {}", endpoint.name))],
+            ),
             Self::Absent => (
                 "every delivery is refused with 401 missing_signature: nothing at the provider proves the sender; docs/rotation.md says \
                  how to change a secret there",
