@@ -20,10 +20,14 @@ pub struct ReconciledProvider<'a> {
 }
 
 /// Returns the file. A provider that could not be compared now keeps its lines of `before`, the file of an earlier run, with the old time: an
-/// alert on what is missing must not end because nobody could look.
-pub fn reconciled<'a>(providers: &[ReconciledProvider<'a>], before: &str, now: SystemTime) -> String {
+/// alert on what is missing must not end because nobody could look. The endpoint, where only one was looked at, is a label: the runs for two
+/// projects of one provider have a file each, and both files may be on one node.
+pub fn reconciled<'a>(providers: &[ReconciledProvider<'a>], endpoint: Option<&str>, before: &str, now: SystemTime) -> String {
+    let endpoint = endpoint.map(|name| format!(",endpoint=\"{name}\"")).unwrap_or_default();
     let values = |(name, number, open): &(_, u64, bool)| (*name, vec![*number, u64::from(*open)]);
-    let rows = |it: &ReconciledProvider<'a>| (it.name, it.types.as_ref().map(|types| types.iter().map(values).collect()));
+    let rows = |it: &ReconciledProvider<'a>| {
+        (format!("provider=\"{}\"{endpoint}", it.name), it.types.as_ref().map(|types| types.iter().map(values).collect()))
+    };
     file(&RECONCILED, "type", &providers.iter().map(rows).collect::<Vec<_>>(), before, now)
 }
 
@@ -52,12 +56,15 @@ pub struct SubscribedProvider<'a> {
 /// Returns the file. A provider that could not be read now keeps its lines of `before`, as [`reconciled`] does.
 pub fn subscribed<'a>(providers: &[SubscribedProvider<'a>], before: &str, now: SystemTime) -> String {
     let values = |(name, counts): &(_, [usize; 3])| (*name, counts.iter().map(|count| *count as u64).collect());
-    let rows = |it: &SubscribedProvider<'a>| (it.name, it.endpoints.as_ref().map(|all| all.iter().map(values).collect()));
+    let rows = |it: &SubscribedProvider<'a>| {
+        (format!("provider=\"{}\"", it.name), it.endpoints.as_ref().map(|all| all.iter().map(values).collect()))
+    };
     file(&SUBSCRIBED, "endpoint", &providers.iter().map(rows).collect::<Vec<_>>(), before, now)
 }
 
-/// What is known of a provider: its name, and for each value of the label one number for each metric. None if it could not be asked.
-type ProviderRows<'a> = (&'a str, Option<Vec<(&'a str, Vec<u64>)>>);
+/// What is known of a provider: the labels of all its lines, and for each value of the further label one number for each metric. None if it
+/// could not be asked.
+type ProviderRows<'a> = (String, Option<Vec<(&'a str, Vec<u64>)>>);
 
 /// Returns the file. The last two metrics are when a provider was last asked, and whether that has failed now; the others have the label.
 fn file(metrics: &[(&str, &str)], label: &str, providers: &[ProviderRows<'_>], before: &str, now: SystemTime) -> String {
@@ -66,46 +73,44 @@ fn file(metrics: &[(&str, &str)], label: &str, providers: &[ProviderRows<'_>], b
     let mut text = String::new();
     for (place, (name, help)) in metrics.iter().enumerate() {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-        for (provider, rows) in providers {
+        for (of, rows) in providers {
             match rows {
                 _ if place == failed => {
-                    let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {}", u64::from(rows.is_none()));
+                    let _ = writeln!(text, "{name}{{{of}}} {}", u64::from(rows.is_none()));
                 }
                 Some(_) if place == time => {
-                    let _ = writeln!(text, "{name}{{provider=\"{provider}\"}} {seconds}");
+                    let _ = writeln!(text, "{name}{{{of}}} {seconds}");
                 }
                 Some(rows) => {
                     for (row, numbers) in rows {
-                        let _ = writeln!(text, "{name}{{provider=\"{provider}\",{label}=\"{row}\"}} {}", numbers[place]);
+                        let _ = writeln!(text, "{name}{{{of},{label}=\"{row}\"}} {}", numbers[place]);
                     }
                 }
-                None => keep(&mut text, before, (name, provider), label),
+                None => keep(&mut text, before, (name, of), label),
             }
         }
     }
     text
 }
 
-/// Adds the lines of an earlier file for this metric and this provider.
+/// Adds the lines of an earlier file for this metric and these labels.
 fn keep(text: &mut String, before: &str, of: (&str, &str), label: &str) {
     for line in before.lines().filter(|line| is_of(line, of, label)) {
         let _ = writeln!(text, "{line}");
     }
 }
 
-/// Returns whether a line is one that Hookgate writes for this metric and this provider, with this label beside it or none.
-fn is_of(line: &str, (name, provider): (&str, &str), label: &str) -> bool {
+/// Returns whether a line is one that Hookgate writes for this metric and these labels, with this further label after them or none.
+fn is_of(line: &str, (name, of): (&str, &str), label: &str) -> bool {
     let labels = line.strip_prefix(name).and_then(|rest| rest.strip_prefix('{')?.split_once("} "));
     let Some((labels, value)) = labels else { return false };
     let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    let of_provider = match labels.split_once(',') {
-        None => labels == format!("provider=\"{provider}\""),
-        Some((first, second)) => {
-            let value = second.strip_prefix(label).and_then(|rest| rest.strip_prefix("=\"")?.strip_suffix('"'));
-            first == format!("provider=\"{provider}\"") && value.is_some_and(plain)
-        }
+    let further = |text: &str| {
+        let value = text.strip_prefix(label).and_then(|rest| rest.strip_prefix("=\"")?.strip_suffix('"'));
+        value.is_some_and(plain)
     };
-    of_provider && !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())
+    let of_these = labels.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.strip_prefix(',').is_some_and(further));
+    of_these && !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -130,7 +135,7 @@ mod tests {
     #[test]
     fn the_file_has_each_provider_and_type() {
         let types = [("file.deleted", 3, true), ("file.stored", 0, false)];
-        let text = reconciled(&[of("uploadcare", Some(&types)), of("frameio", Some(&[]))], "", at(7));
+        let text = reconciled(&[of("uploadcare", Some(&types)), of("frameio", Some(&[]))], None, "", at(7));
         assert!(text.starts_with("# HELP hookgate_reconcile_missing Events that"), "{text}");
         assert_eq!(text.matches("# TYPE hookgate_reconcile_").count(), RECONCILED.len());
         assert_eq!(
@@ -151,9 +156,10 @@ mod tests {
     #[test]
     fn a_provider_that_fails_keeps_its_last_numbers() {
         let missing = [("file.deleted", 3, false)];
-        let first = reconciled(&[of("uploadcare", Some(&missing)), of("frameio", Some(&[("file.ready", 0, true)]))], "", at(7));
+        let first =
+            reconciled(&[of("uploadcare", Some(&missing)), of("frameio", Some(&[("file.ready", 0, true)]))], None, "", at(7));
         let entries = [("file.ready", 1, true)];
-        let second = reconciled(&[of("uploadcare", None), of("frameio", Some(&entries))], &first, at(8));
+        let second = reconciled(&[of("uploadcare", None), of("frameio", Some(&entries))], None, &first, at(8));
         let expected = [
             "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} 3",
             "hookgate_reconcile_missing{provider=\"frameio\",type=\"file.ready\"} 1",
@@ -166,16 +172,36 @@ mod tests {
         ];
         assert_eq!(values(&second), expected);
         // However often it fails.
-        assert_eq!(reconciled(&[of("uploadcare", None), of("frameio", Some(&entries))], &second, at(8)), second);
+        assert_eq!(reconciled(&[of("uploadcare", None), of("frameio", Some(&entries))], None, &second, at(8)), second);
         // One that is not asked any more is gone, and one that has never answered has no numbers.
-        let third = reconciled(&[of("filespin", None)], &second, at(9));
+        let third = reconciled(&[of("filespin", None)], None, &second, at(9));
         assert_eq!(values(&third), ["hookgate_reconcile_failed{provider=\"filespin\"} 1"]);
+    }
+
+    /// Prometheus takes no series twice.
+    #[test]
+    fn the_files_of_two_projects_have_no_series_in_common() {
+        let types = [("file.deleted", 3, true)];
+        let file = |endpoint, before: &str, types| reconciled(&[of("uploadcare", types)], endpoint, before, at(7));
+        let [photos, banners, all] = [Some("photos"), Some("banners"), None].map(|it| file(it, "", Some(&types)));
+        let series = |text: &str| -> Vec<String> {
+            values(text).iter().filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
+        };
+        let of_all: std::collections::HashSet<String> = [&photos, &banners, &all].into_iter().flat_map(|it| series(it)).collect();
+        assert_eq!(of_all.len(), 3 * RECONCILED.len());
+        assert!(photos.contains("missing{provider=\"uploadcare\",endpoint=\"photos\",type=\"file.deleted\"} 3"), "{photos}");
+        // Each keeps its own.
+        assert_eq!(series(&file(Some("photos"), &photos, None)), series(&photos));
+        for (endpoint, before) in [(Some("banners"), &photos), (None, &photos), (Some("photos"), &all)] {
+            assert_eq!(values(&file(endpoint, before, None)).len(), 1, "{endpoint:?} {before}");
+        }
     }
 
     #[test]
     fn nothing_is_kept_that_hookgate_has_not_written() {
         fn check(line: &str, kept: bool) {
-            assert_eq!(is_of(line, ("hookgate_reconcile_missing", "uploadcare"), "type"), kept, "{line}");
+            let of = ("hookgate_reconcile_missing", "provider=\"uploadcare\"");
+            assert_eq!(is_of(line, of, "type"), kept, "{line}");
         }
         check("hookgate_reconcile_missing{provider=\"uploadcare\",type=\"file.deleted\"} 3", true);
         for line in [
@@ -189,6 +215,7 @@ mod tests {
             "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"a\",type=\"b\"} 3",
             "hookgate_reconcile_missing{provider=\"uploadcare\",type=\"a\\\"b\"} 3",
             "hookgate_reconcile_missing{provider=\"frameio\",type=\"file.deleted\"} 3",
+            "hookgate_reconcile_missing{provider=\"uploadcare\",endpoint=\"photos\",type=\"file.deleted\"} 3",
             "hookgate_reconcile_unknown{provider=\"uploadcare\",type=\"file.deleted\"} 3",
             "node_load1{provider=\"uploadcare\",type=\"file.deleted\"} 3",
         ] {

@@ -158,6 +158,16 @@ fn a_provider_that_cannot_be_asked_keeps_its_last_metrics() {
     world.stub.books().uploadcare.upload(third);
     assert_eq!(run_full(&world, &line).code, Some(1));
     assert_eq!((value(missing), value(&failed("uploadcare"))), (Some(3), Some(0)));
+
+    // A run for one endpoint has series of its own.
+    let one = format!("reconcile --endpoint photos --metrics photos.prom {}", world.window());
+    assert_eq!(world.run(&one).code, Some(3));
+    let text = std::fs::read_to_string(world.stage.folder.path("photos.prom")).expect("written");
+    let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(
+        !values.is_empty() && values.iter().all(|line| line.contains("{provider=\"uploadcare\",endpoint=\"photos\"")),
+        "{text}"
+    );
 }
 
 #[test]

@@ -9,12 +9,17 @@ use crate::{
 };
 
 /// Writes the results as metrics; a provider without a comparison keeps its numbers of the file before.
-pub(super) fn write(file: &Path, results: &[(&Provider, Option<Comparison>)], now: SystemTime) -> Result<(), Failure> {
+pub(super) fn write(
+    file: &Path,
+    endpoint: Option<&str>,
+    results: &[(&Provider, Option<Comparison>)],
+    now: SystemTime,
+) -> Result<(), Failure> {
     let of = |comparison: &Comparison| {
         comparison.rows.iter().map(|(event_type, row)| (*event_type, row.missing, !row.unknown.is_empty())).collect()
     };
     let results = results
         .iter()
         .map(|(provider, comparison)| ReconciledProvider { name: provider.name, types: comparison.as_ref().map(of) });
-    textfile::write(file, &reconciled(&results.collect::<Vec<_>>(), &textfile::before(file), now))
+    textfile::write(file, &reconciled(&results.collect::<Vec<_>>(), endpoint, &textfile::before(file), now))
 }

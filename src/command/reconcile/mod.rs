@@ -109,7 +109,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     // The numbers are right also where nobody could be shown them.
     let printed = out.finish();
     if let Some(file) = &arguments.metrics {
-        metrics::write(file, &results, clock::system())?;
+        metrics::write(file, task.endpoint, &results, clock::system())?;
     }
     if !printed || results.iter().any(|(_, comparison)| comparison.is_none()) {
         return Ok(false);
