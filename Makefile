@@ -144,7 +144,7 @@ dist-check: dist ## run both binaries of `make dist`: vectors, samples, a real K
 release-check: dist ## try a release without a forge: the image twice with one digest, a registry on this machine (Go; Debian)
 	scripts/deploy/release-check
 
-recovery-model: ## get back ten thousand lost events, for ten seeds, and reconcile 100,000 files (a real Kafka); half an hour
+recovery-model: ## get back ten thousand lost events, for ten seeds, and reconcile 100,000 files (a real Kafka); five minutes
 	HOOKGATE_TEST_SEEDS=10 HOOKGATE_TEST_EACH=64 HOOKGATE_TEST_FILES=100000 tests/kafka/run recovery_model recovery_memory
 
 SOAK_SECONDS ?= 1800

@@ -1,7 +1,10 @@
 //! Thousands of made events, of which some are lost, for several seeds: what `reconcile` counts is what was lost, `recover` gets back all that
 //! can be got back, and nothing is called complete that is not.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    thread,
+};
 
 use hookgate_stubs::{
     Provider,
@@ -14,7 +17,7 @@ use serde_json::Value;
 use crate::{recovery::world, recovery_world::World};
 
 /// How many worlds are tried, and how many events of each type each of them has. `HOOKGATE_TEST_SEEDS` and `HOOKGATE_TEST_EACH` ask for more:
-/// 10 and 64 are ten thousand losses, and take half an hour, because the commands keep to the rates that the providers allow.
+/// 10 and 64 are ten thousand losses, and take some minutes, because the commands keep to the rates that the providers allow.
 const SEEDS: u64 = 1;
 const EACH: u64 = 12;
 /// After how long a webhook arrives.
@@ -130,45 +133,54 @@ fn check(world: &World, provider: &str, types: &[&str], losses: &BTreeMap<String
     }
 }
 
+/// Makes a world, loses events, gets back what can be got back, and returns how many these are.
+fn restored(seed: u64, each: usize) -> u64 {
+    let mut all = 0;
+    let world = world();
+    let window = (world.begin, world.begin + 3600 * SECOND);
+    world.stub.books().frameio.workspaces = vec![WORKSPACE.into()];
+    let happened = make(&mut world.stub.books(), seed, each, window);
+    let lost: BTreeSet<usize> =
+        (0..happened.len()).filter(|number| happened[*number].body.is_none() || is_lost(seed, *number)).collect();
+    let arrived = happened.iter().enumerate().filter(|(number, _)| !lost.contains(number));
+    let webhooks = arrived.filter_map(|(number, event)| {
+        let (endpoint, provider) = endpoint(event.provider);
+        // Twins that are signed in the same second are one delivery, by their ids.
+        let at = event.at + DELAY + Micros::try_from(number % 2).expect("fits") * SECOND;
+        Some((endpoint, provider, event.body.clone()?, at))
+    });
+    world.deliver_all(&webhooks.collect::<Vec<_>>());
+    for (provider, types) in BACK {
+        let mut open = losses(&world, &happened, &lost, provider);
+        check(&world, provider, types, &open, seed);
+        let back: u64 = types.iter().filter_map(|name| open.get(*name)).sum();
+        let line = format!("{provider} --lookback all --types {}", types.join(","));
+        // Stores of removed files, entries that may be about folders, scans that no topic has, and what has led to an asset's state stay
+        // open.
+        assert_eq!(world.recover_all(&line, 3).len() as u64, back, "{provider}, seed {seed}");
+        open.retain(|name, _| !types.contains(&&**name));
+        check(&world, provider, types, &open, seed);
+        assert_eq!(world.recover_all(&line, 3).len(), 0, "{provider}, seed {seed}");
+        all += back;
+    }
+    // What the log does not have comes back from the status of the files.
+    let ready = lost.iter().filter(|number| happened[**number].kind == "file.ready").count();
+    assert_eq!(world.recover_all(READY, 3).len(), ready, "seed {seed}");
+    assert_eq!(world.recover_all(READY, 3).len(), 0, "seed {seed}");
+    all += ready as u64;
+    all
+}
+
+/// The worlds have nothing in common, and their commands wait most of the time, so all are tried at once.
 #[test]
 fn all_that_can_be_got_back_comes_back_once() {
     let environment = hookgate::config::Environment::process();
     let asked = |name: &str, default: u64| environment.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (seeds, each) = (asked("HOOKGATE_TEST_SEEDS", SEEDS), asked("HOOKGATE_TEST_EACH", EACH));
-    let mut all = 0;
-    for seed in 1..=seeds {
-        let world = world();
-        let window = (world.begin, world.begin + 3600 * SECOND);
-        world.stub.books().frameio.workspaces = vec![WORKSPACE.into()];
-        let happened = make(&mut world.stub.books(), seed, usize::try_from(each).expect("fits"), window);
-        let lost: BTreeSet<usize> =
-            (0..happened.len()).filter(|number| happened[*number].body.is_none() || is_lost(seed, *number)).collect();
-        let arrived = happened.iter().enumerate().filter(|(number, _)| !lost.contains(number));
-        let webhooks = arrived.filter_map(|(number, event)| {
-            let (endpoint, provider) = endpoint(event.provider);
-            // Twins that are signed in the same second are one delivery, by their ids.
-            let at = event.at + DELAY + Micros::try_from(number % 2).expect("fits") * SECOND;
-            Some((endpoint, provider, event.body.clone()?, at))
-        });
-        world.deliver_all(&webhooks.collect::<Vec<_>>());
-        for (provider, types) in BACK {
-            let mut open = losses(&world, &happened, &lost, provider);
-            check(&world, provider, types, &open, seed);
-            let back: u64 = types.iter().filter_map(|name| open.get(*name)).sum();
-            let line = format!("{provider} --lookback all --types {}", types.join(","));
-            // Stores of removed files, entries that may be about folders, scans that no topic has, and what has led to an asset's state stay
-            // open.
-            assert_eq!(world.recover_all(&line, 3).len() as u64, back, "{provider}, seed {seed}");
-            open.retain(|name, _| !types.contains(&&**name));
-            check(&world, provider, types, &open, seed);
-            assert_eq!(world.recover_all(&line, 3).len(), 0, "{provider}, seed {seed}");
-            all += back;
-        }
-        // What the log does not have comes back from the status of the files.
-        let ready = lost.iter().filter(|number| happened[**number].kind == "file.ready").count();
-        assert_eq!(world.recover_all(READY, 3).len(), ready, "seed {seed}");
-        assert_eq!(world.recover_all(READY, 3).len(), 0, "seed {seed}");
-        all += ready as u64;
-    }
+    let each = usize::try_from(each).expect("fits");
+    let all: u64 = thread::scope(|scope| {
+        let worlds: Vec<_> = (1..=seeds).map(|seed| scope.spawn(move || restored(seed, each))).collect();
+        worlds.into_iter().map(|world| world.join().expect("the world of a seed")).sum()
+    });
     println!("{all} events were lost and came back, with {seeds} seeds");
 }
