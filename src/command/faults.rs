@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{
     output::counted,
-    scripts::{NAMED_MAX, alter, some},
+    output::some,
+    scripts::{NAMED_MAX, alter},
 };
 use crate::{
     config::{Config, units::show_duration},
@@ -46,7 +47,7 @@ pub(super) fn sentences<'a>(config: &Config, found: impl IntoIterator<Item = (&'
     let sentence = |(Misfit { text, setting }, names): (Misfit, Vec<&str>)| {
         let topics = if names.len() == 1 { "topic" } else { "topics" };
         match setting {
-            Some(setting) => format!("{topics} {}: {text} {}", some(&names, NAMED_MAX), alter(config, &names, &setting)),
+            Some(setting) => format!("{topics} {}: {text} {}", some(&names, " ", NAMED_MAX), alter(config, &names, &setting)),
             None => format!("{topics} {}: {text}", names.join(" ")),
         }
     };

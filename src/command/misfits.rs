@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     faults::{few_in_sync, lacks_in_sync, sentences},
     output::counted,
-    scripts::{self, grant, some},
+    output::some,
+    scripts::{self, grant},
 };
 use crate::{
     config::Config,
@@ -30,7 +31,7 @@ pub(super) fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> 
     } else {
         "create them with `hookgate topics --apply`, or grant Describe on them"
     };
-    let named = some(&missing.iter().map(String::as_str).collect::<Vec<_>>(), NAMED_MAX);
+    let named = some(&missing.iter().map(String::as_str).collect::<Vec<_>>(), " ", NAMED_MAX);
     let rest = if missing.len() > NAMED_MAX { ", which `hookgate topics` lists" } else { "" };
     let mut findings = vec![format!("{} missing or not visible: {named}{rest}; {fix}", counted(missing.len() as u64, "topic"))];
     let answers = match admin::may_create(config, &missing) {
@@ -97,7 +98,10 @@ pub(super) fn refusals<'a>(config: &Config, brokers: usize, refused: impl Iterat
             },
         );
         let number = counted(number as u64, "topic");
-        format!("{number} cannot be created with the settings of [topics] ({why}): {fix}: {}", some(&topics, scripts::NAMED_MAX))
+        format!(
+            "{number} cannot be created with the settings of [topics] ({why}): {fix}: {}",
+            some(&topics, " ", scripts::NAMED_MAX)
+        )
     };
     reasons.into_iter().map(sentence).collect()
 }

@@ -38,6 +38,14 @@ pub(super) fn counted(number: u64, one: &str) -> String {
     }
 }
 
+/// Returns the first names with this text between them, at most so many, and the number of the others.
+pub(super) fn some(names: &[&str], between: &str, most: usize) -> String {
+    match names.len().checked_sub(most) {
+        None | Some(0) => names.join(between),
+        Some(more) => format!("{} and {more} more", names[..most].join(between)),
+    }
+}
+
 /// Prints a text in lines of at most so many characters. The first line and those after it begin with these texts. A command stays on one
 /// line, to be copied.
 pub(super) fn wrapped(out: &mut impl Write, width: usize, (first, next): (&str, &str), text: &str) -> io::Result<()> {

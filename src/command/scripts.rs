@@ -65,14 +65,6 @@ pub(super) fn create(config: &Config, topic: &str) -> String {
     )
 }
 
-/// Returns the first names, at most so many, and the number of the others.
-pub(super) fn some(names: &[&str], most: usize) -> String {
-    match names.len().checked_sub(most) {
-        None | Some(0) => names.join(" "),
-        Some(more) => format!("{} and {more} more", names[..most].join(" ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::command::misfits::tests::{SCRAM, config_with};

@@ -13,7 +13,10 @@ use self::log::Logged;
 use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
 use crate::{
     api::frameio::Frameio,
-    command::{Failure, note, output::counted},
+    command::{
+        Failure, note,
+        output::{counted, some},
+    },
     config::recover::FrameioApi,
     event::instant,
     proto::{Event, Origin, event::Payload},
@@ -137,10 +140,14 @@ fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged) {
 fn strange(types: &BTreeMap<String, u64>, webhook: &str) -> Option<String> {
     let (names, counts): (Vec<&String>, Vec<u64>) = types.iter().filter(|(name, _)| could_be(name, webhook)).unzip();
     let count: u64 = counts.iter().sum();
-    let some =
-        names.iter().take(NAMED).map(|name| name.chars().take(NAME_MAX).collect::<String>()).collect::<Vec<_>>().join(", ");
-    let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
-    (count > 0).then(|| format!("{} of types that Hookgate does not know: {some}{more}", counted(count, "entry")))
+    let names: Vec<&str> = names.iter().map(|name| beginning(name)).collect();
+    let some = some(&names, ", ", NAMED);
+    (count > 0).then(|| format!("{} of types that Hookgate does not know: {some}", counted(count, "entry")))
+}
+
+/// Returns the beginning of a name.
+fn beginning(name: &str) -> &str {
+    name.char_indices().nth(NAME_MAX).map_or(name, |(end, _)| &name[..end])
 }
 
 impl PublishedActivity {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::logged::printable;
+use crate::{command::output::some, logged::printable};
 
 /// How many are named in a table.
 const NAMED_MAX: usize = 10;
@@ -60,13 +60,9 @@ pub(super) fn summary(all: &[Undecided]) -> Vec<String> {
     let of = |why: Why| {
         let ids: Vec<&str> = all.iter().filter(|it| it.why == why).map(|it| &*it.subject).collect();
         let (one, several, _) = why.words();
-        let more = match ids.len().saturating_sub(NAMED_MAX) {
-            0 => String::new(),
-            more => format!(" and {more} more (--list names all)"),
-        };
-        let named = ids[..ids.len().min(NAMED_MAX)].join(", ");
         let what = if ids.len() == 1 { one } else { several };
-        (!ids.is_empty()).then(|| format!("{} {what}: {named}{more}", ids.len()))
+        let how = if ids.len() > NAMED_MAX { " (--list names all)" } else { "" };
+        (!ids.is_empty()).then(|| format!("{} {what}: {}{how}", ids.len(), some(&ids, ", ", NAMED_MAX)))
     };
     Why::ALL.into_iter().filter_map(of).collect()
 }
