@@ -141,7 +141,7 @@ fn what_is_no_id_is_refused_with_its_place() {
         assert!(finished.err.contains(said), "{said} is not in {finished:?}");
     };
     let file = ["filesafety", "--ids", "ids"];
-    check("scn_1\nscn 2\n", &file, 2, "--ids \"ids\", line 2: \"scn 2\" is no id of a scan");
+    check("scn_1\nscn 2\n", &file, 2, "--ids \"ids\", line 2: \"scn 2\" has a space in it");
     check("scn_1,scn_2", &file, 2, "line 1: \"scn_1,scn_2\" looks like several ids");
     check("# nothing\n", &file, 1, "--ids \"ids\": there is no id in it");
     check("", &["filesafety", ""], 2, "the id \"\" on the command line is empty: is a variable not set?");

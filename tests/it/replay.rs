@@ -333,6 +333,8 @@ fn what_cannot_be_meant_is_refused() {
         assert!(finished.err.contains(said), "{line}: {finished:?}");
     };
     check("replay", 2, "say which records: --since with a time, --id, or --all");
+    // Neither the configuration nor Kafka is asked first.
+    check("replay --id zzz --config not-there.toml", 2, "the id of an event is a UUID, such as");
     check("replay --reason not_json", 2, "say which records");
     check("replay --all --since 1h", 2, "cannot be used with");
     check("replay --all --reason other", 2, "invalid value 'other'");

@@ -109,8 +109,13 @@ fn id(text: &str) -> Result<String, &'static str> {
     if text.contains(['"', '\'']) {
         return Err("has a quotation mark: write the id without it");
     }
-    let visible = |text: &String| text.len() <= ID_BYTES_MAX && !text.contains(char::is_whitespace);
-    subject(Some(text), "id").ok().filter(visible).ok_or("is no id of a scan: 1 to 128 visible characters")
+    if text.contains(char::is_whitespace) {
+        return Err("has a space in it: write one id, in a file one on each line, and a reference after a tab");
+    }
+    if text.len() > ID_BYTES_MAX {
+        return Err("is longer than the 128 bytes that an id of a scan may have");
+    }
+    subject(Some(text), "id").map_err(|_| "has a character that shows nothing: type the id, or copy it anew")
 }
 
 /// Returns the beginning of a text, for a message.
@@ -147,14 +152,17 @@ mod tests {
         check("scn_1\tupl_1\tmore", Err("is no reference"));
         check(&format!("scn_1\t{}", "x".repeat(129)), Err("is no reference"));
         check("# yesterday\nscn_1\n \t\n  # today\nscn_2", Ok(&["scn_1", "scn_2"]));
-        check("scn_1\n\nscn_2 reference", Err("line 3: \"scn_2 reference\" is no id of a scan: 1 to 128 visible characters"));
+        check("scn_1\n\nscn_2 reference", Err("line 3: \"scn_2 reference\" has a space in it: write one id"));
         check("scn_1\n\tupl_456", Err("line 2: \"\\tupl_456\" is empty"));
         check("scn_1,scn_2,scn_3", Err("line 1: \"scn_1,scn_2,scn_3\" looks like several ids"));
         check("scn_1;scn_2", Err("looks like several ids"));
         check("\"scn_1\"", Err("line 1: \"\\\"scn_1\\\"\" has a quotation mark"));
         check("'scn_1'", Err("has a quotation mark"));
-        check("scn\u{7}1", Err("is no id of a scan"));
+        check("scn\u{7}1", Err("has a character that shows nothing"));
+        check("scn\u{200b}1", Err("has a character that shows nothing"));
         check(&"x".repeat(128), Ok(&[&"x".repeat(128)]));
-        check(&"x".repeat(129), Err(&format!("line 1: {:?} is no id of a scan", "x".repeat(60))));
+        // 130 bytes.
+        check(&"ü".repeat(65), Err("is longer than the 128 bytes"));
+        check(&"x".repeat(129), Err(&format!("line 1: {:?} is longer than the 128 bytes", "x".repeat(60))));
     }
 }

@@ -43,11 +43,22 @@ pub(super) struct Choice {
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     types: Vec<String>,
     /// Only events with these ids.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = event_id)]
     id: Vec<String>,
     /// Replay everything that the topics hold. Without it, --since or --id is needed.
     #[arg(long, conflicts_with_all = ["since", "id"])]
     all: bool,
+}
+
+/// Reads the id of an event, or a pattern of ids. Ids are in small letters.
+fn event_id(text: &str) -> Result<String, String> {
+    let text = text.trim().to_lowercase();
+    let part = |c: char| c.is_ascii_hexdigit() || matches!(c, '-' | '*');
+    let is_pattern = text.contains('*') && text.chars().all(part);
+    if is_pattern || text.len() == 36 && uuid::Uuid::parse_str(&text).is_ok() {
+        return Ok(text);
+    }
+    Err("the id of an event is a UUID, such as 5d3c2f0a-7b1e-8c4d-9a6f-2e1d0c9b8a7f; `*` stands for any characters".into())
 }
 
 /// What a record on a source topic holds.

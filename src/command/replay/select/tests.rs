@@ -9,6 +9,8 @@ struct Line {
     choice: Choice,
 }
 
+const ID: &str = "38ffb9fd-f474-82e1-9e78-56c76f1c24de";
+
 fn choice(line: &str) -> Choice {
     Line::try_parse_from(["replay"].into_iter().chain(line.split_whitespace())).unwrap().choice
 }
@@ -25,7 +27,7 @@ fn a_scope_must_be_said() {
     }
     check("--all", None);
     check("--since 24h", None);
-    check("--id x", None);
+    check("--id 5d3c*", None);
     check("--all --until 1h --reason not_json", None);
     check("", Some("say which records"));
     check("--until 1h", Some("say which records"));
@@ -38,7 +40,7 @@ fn a_scope_must_be_said() {
 fn each_filter_takes_and_leaves() {
     fn check(line: &str, admitted: bool) {
         let event = Event {
-            id: "i1".into(),
+            id: ID.into(),
             provider: "uploadcare".into(),
             endpoint: "photos".into(),
             r#type: "file.moved".into(),
@@ -50,7 +52,7 @@ fn each_filter_takes_and_leaves() {
         let sorted = |event| Sorted::of(&stored, Some(event)).expect("unclassified");
         assert_eq!(Search::new(&choice(line)).admits(&sorted(event)), admitted, "{line}");
         // Of what cannot be decoded, the headers say the same, except the type.
-        let more = [("ce_type", "hookgate.uploadcare.unclassified"), ("ce_id", "i1"), ("ce_source", "/hookgate/photos")];
+        let more = [("ce_type", "hookgate.uploadcare.unclassified"), ("ce_id", ID), ("ce_source", "/hookgate/photos")];
         let broken = Sorted::of(&record(&more), None).expect("unclassified");
         assert_eq!(Search::new(&choice(line)).admits(&broken), admitted && !line.contains("--type"), "{line}");
     }
@@ -66,8 +68,10 @@ fn each_filter_takes_and_leaves() {
     check("--type file.moved", true);
     check("--type uploadcare.*", true);
     check("--type file.stored", false);
-    check("--id i1,i2", true);
-    check("--id i2", false);
+    check(&format!("--id {ID},5d3c2f0a-7b1e-8c4d-9a6f-2e1d0c9b8a7f"), true);
+    check(&format!("--id {}", ID.to_uppercase()), true);
+    check("--id 38ff*", true);
+    check("--id 5d3c2f0a-7b1e-8c4d-9a6f-2e1d0c9b8a7f", false);
 }
 
 fn record(headers: &[(&str, &str)]) -> StoredRecord {
@@ -99,4 +103,20 @@ fn each_record_has_a_reason_or_a_type() {
     check(&[("ce_type", "other.unclassified")], Some("unknown"), false);
     check(&[("hookgate-reason", "not_json")], Some("unknown"), false);
     check(&[], Some("unknown"), false);
+}
+
+#[test]
+fn an_id_is_one() {
+    fn check(text: &str, read: Option<&str>) {
+        assert_eq!(event_id(text).ok().as_deref(), read, "{text}");
+    }
+    check(ID, Some(ID));
+    check(&format!(" {}", ID.to_uppercase()), Some(ID));
+    for pattern in ["*", "38ff*", "*-8ce1-*"] {
+        check(pattern, Some(pattern));
+    }
+    let scan = "scn_01JQ4T8M6ZK3V0XW9B5RCD7YHN";
+    for wrong in ["", "zzz", "38ffb9fd", "zzz*", "38ffb9fdf47482e19e7856c76f1c24de", &ID[1..], &format!("{ID}0"), scan] {
+        check(wrong, None);
+    }
 }
