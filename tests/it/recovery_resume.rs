@@ -43,6 +43,26 @@ fn runs_with_all_and_a_limit_come_to_an_end() {
     assert!(none.err.contains("nothing to publish") && !none.err.contains("0 events"), "{none:?}");
 }
 
+/// Uploadcare counts microseconds, and a run that goes on has the whole window, and no more.
+#[test]
+fn a_window_is_kept_to_the_microsecond() {
+    let world = World::mock();
+    let at = |micros| world.begin + 10 * SECOND + micros;
+    let uploads: Vec<String> = [1, 2, 3, 1001, 1002].map(|micros| world.stub.books().uploadcare.upload(at(micros))).into();
+    let line = "recover uploadcare --all --yes --types file.uploaded --limit 1";
+    let mut flags = format!("--since {} --until {}", shortest(at(2)), shortest(at(1002)));
+    let mut published = Vec::new();
+    loop {
+        let finished = world.run(&format!("{line} {flags}"));
+        published.extend(uploads.iter().filter(|uuid| finished.out.contains(*uuid)));
+        match go_on(&finished) {
+            Some(next) => flags = next,
+            None => break,
+        }
+    }
+    assert_eq!(published, uploads[1..4].iter().collect::<Vec<_>>());
+}
+
 /// A cursor belongs to the time of the first run: what a later look at less would not find is not lost.
 #[test]
 fn a_run_that_goes_on_looks_at_the_same_time() {

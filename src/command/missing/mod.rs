@@ -41,17 +41,12 @@ pub(super) struct TimeWindow {
 }
 
 impl TimeWindow {
-    /// Returns the window between two times in milliseconds since the epoch; without an end, it ends `grace` before now, and at the latest
-    /// there.
-    pub(super) fn of(since: i64, until: Option<i64>, grace: Duration, now: SystemTime) -> Result<Self, Failure> {
-        let time = |milliseconds: i64| {
-            let since = u64::try_from(milliseconds).ok().map(Duration::from_millis);
-            let time = since.and_then(|since| UNIX_EPOCH.checked_add(since)).filter(|time| *time >= UNIX_EPOCH + MARGIN);
-            time.ok_or_else(|| Failure::Usage("a time must be after 1970".into()))
-        };
-        let since = time(since)?;
+    /// Returns the window between two times; without an end, it ends `grace` before now, and at the latest there.
+    pub(super) fn of(since: SystemTime, until: Option<SystemTime>, grace: Duration, now: SystemTime) -> Result<Self, Failure> {
+        if since.min(until.unwrap_or(since)) < UNIX_EPOCH + MARGIN {
+            return Err(Failure::Usage("a time must be after 1970".into()));
+        }
         let latest = now.checked_sub(grace).unwrap_or(UNIX_EPOCH);
-        let until = until.map(time).transpose()?;
         for (flag, time) in [("--since", Some(since)), ("--until", until)] {
             if time.is_some_and(|time| time > now) {
                 return Err(Failure::Usage(format!("{flag} is in the future: what has not happened cannot be missing")));

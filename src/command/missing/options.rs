@@ -1,6 +1,6 @@
 //! The options that the commands over a [`super::Task`] have in common.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use super::Comparison;
 use crate::{
     command::{
         Failure,
-        tail::{moment, span},
+        tail::{exact_moment, span},
     },
     config::{Config, EndpointConfig, Recover, recover::ProviderAccess, suggestion},
     provider::{self, Provider},
@@ -22,8 +22,8 @@ pub(in crate::command) struct Lookback(pub(in crate::command) Option<Duration>);
 #[derive(Debug, Args)]
 pub(in crate::command) struct Scope {
     /// End at a time, which is not included; by default, and at the latest, --grace before now.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = moment)]
-    pub(in crate::command) until: Option<i64>,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = exact_moment)]
+    pub(in crate::command) until: Option<SystemTime>,
     /// How long a webhook may be under way before it counts as missing.
     #[arg(long, value_name = "TIME SPAN", default_value = "15m", allow_hyphen_values = true, value_parser = length)]
     pub(in crate::command) grace: Duration,

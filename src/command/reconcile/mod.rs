@@ -2,7 +2,10 @@
 
 mod metrics;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use clap::{Args, builder::PossibleValuesParser};
 
@@ -15,7 +18,7 @@ use super::{
     },
     note,
     output::{Printout, ReportFormat},
-    tail::{moment, watch},
+    tail::{exact_moment, watch},
 };
 use crate::{
     clock,
@@ -45,8 +48,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
     /// Begin at a time: 24h or -24h, 2026-11-22T10:00:00Z, 2026-11-22 (UTC), or milliseconds since 1970.
-    #[arg(long, value_name = "TIME", required = true, allow_hyphen_values = true, value_parser = moment)]
-    since: i64,
+    #[arg(long, value_name = "TIME", required = true, allow_hyphen_values = true, value_parser = exact_moment)]
+    since: SystemTime,
     #[command(flatten)]
     scope: Scope,
     /// Print each missing event, too.

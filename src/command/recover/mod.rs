@@ -10,7 +10,7 @@ use std::{
     io::{self, Write as _},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -29,14 +29,14 @@ use super::{
     oldest::Oldest,
     output::{self, Printout, ReportFormat},
     run::{Publication, Run, confirm},
-    tail::{moment, watch},
+    tail::{exact_moment, watch},
 };
 use crate::{
     clock,
     config::{Config, EndpointConfig, Environment, Needs},
     delivery::Recovered,
     encode::{Encoding, encode_recovered},
-    event::{Event, EventKind, milliseconds, timestamp},
+    event::{Event, EventKind, timestamp},
     proto::Origin,
     provider::{
         self,
@@ -78,8 +78,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
     /// Begin at a time: 24h or -24h, 2026-11-22T10:00:00Z, 2026-11-22 (UTC), or milliseconds since 1970.
-    #[arg(long, value_name = "TIME", required_unless_present = "resume", allow_hyphen_values = true, value_parser = moment)]
-    since: Option<i64>,
+    #[arg(long, value_name = "TIME", required_unless_present = "resume", allow_hyphen_values = true, value_parser = exact_moment)]
+    since: Option<SystemTime>,
     #[command(flatten)]
     scope: Scope,
     #[command(flatten)]
@@ -116,7 +116,7 @@ struct Planned {
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let cursor = arguments.resume.as_deref().map(|text| Cursor::read(text, &arguments.provider)).transpose()?;
-    let since = cursor.as_ref().map_or(arguments.since.unwrap_or_default(), |cursor| milliseconds(cursor.since));
+    let since = cursor.as_ref().map(|cursor| cursor.since).or(arguments.since).unwrap_or(UNIX_EPOCH);
     let window = TimeWindow::of(since, arguments.scope.until, arguments.scope.grace, clock::system())?;
     let config = arguments.source.load(environment, Needs::Recovery(only(std::slice::from_ref(&arguments.provider))))?;
     if arguments.reissue {

@@ -27,7 +27,7 @@ use crate::{
 
 pub(super) use self::{
     format::Printer,
-    select::{moment, span},
+    select::{exact_moment, moment, span},
 };
 
 /// How long one wait for a record is; the end of the command is noticed after it.

@@ -1,14 +1,15 @@
 //! Which records are read and shown: where reading begins and ends, and the filters.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use clap::{Args, builder::PossibleValuesParser};
+use prost_types::Timestamp;
 
 use crate::{
     clock,
     command::Failure,
     config::suggestion,
-    event::milliseconds,
+    event::{instant, milliseconds},
     kafka::read::{Selection, Start, StoredRecord, matches},
     proto::{self, Origin},
     provider,
@@ -123,6 +124,15 @@ fn now() -> i64 {
 
 /// Reads a time on the command line, in milliseconds since the epoch.
 pub(in crate::command) fn moment(text: &str) -> Result<i64, String> {
+    read(text, time)
+}
+
+/// Reads a time on the command line, with every digit of it.
+pub(in crate::command) fn exact_moment(text: &str) -> Result<SystemTime, String> {
+    read(text, |text, now| exact(text, now).and_then(instant))
+}
+
+fn read<T>(text: &str, time: impl Fn(&str, i64) -> Option<T>) -> Result<T, String> {
     let now = now();
     time(text, now).ok_or_else(|| {
         let hint = meant(text, now).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
@@ -141,10 +151,26 @@ fn meant(text: &str, now: i64) -> Option<String> {
     [text.replace('/', "-"), format!("{text}:00"), short].into_iter().find(|it| time(it, now).is_some())
 }
 
-/// Reads a time, in milliseconds since the epoch. A time without a zone is UTC, so that it means the same for everybody who reads the
-/// command.
+/// Reads a time, in milliseconds since the epoch.
 fn time(text: &str, now: i64) -> Option<i64> {
+    let time = exact(text, now)?;
+    time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)
+}
+
+/// Reads a time. One without a zone is UTC, so that it means the same for everybody who reads the command.
+fn exact(text: &str, now: i64) -> Option<Timestamp> {
     let text = text.trim();
+    match whole(text, now) {
+        Some(milliseconds) => {
+            let nanos = i32::try_from(milliseconds.rem_euclid(1_000)).ok()? * 1_000_000;
+            Some(Timestamp { seconds: milliseconds.div_euclid(1_000), nanos })
+        }
+        None => with_seconds(text).as_deref().unwrap_or(text).parse().ok(),
+    }
+}
+
+/// Reads what stands for whole milliseconds: now, a number, or a time before or after now.
+fn whole(text: &str, now: i64) -> Option<i64> {
     if text == "now" {
         return Some(now);
     }
@@ -161,11 +187,7 @@ fn time(text: &str, now: i64) -> Option<i64> {
         return now.checked_add(span(later)?);
     }
     let earlier = text.strip_prefix('-').or_else(|| Some(text.strip_suffix("ago")?.trim_end())).unwrap_or(text);
-    if let Some(span) = span(earlier) {
-        return now.checked_sub(span);
-    }
-    let time: prost_types::Timestamp = with_seconds(text).as_deref().unwrap_or(text).parse().ok()?;
-    time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)
+    now.checked_sub(span(earlier)?)
 }
 
 /// Returns a time with the seconds, which people leave out; nothing where they are there, or the text is none of these times.

@@ -17,6 +17,20 @@ fn parse(line: &str) -> Result<Line, clap::Error> {
 }
 
 #[test]
+fn an_exact_time_keeps_every_digit() {
+    let check = |text: &str, expected: (i64, i32)| {
+        let read = exact(text, 1_795_341_600_123).map(|time| (time.seconds, time.nanos));
+        assert_eq!(read, Some(expected), "{text}");
+    };
+    check("now", (1_795_341_600, 123_000_000));
+    check("1ms", (1_795_341_600, 122_000_000));
+    check("2026-11-22T10:00:00.000001Z", (1_795_341_600, 1_000));
+    check("2026-11-22T11:00:00.123456789+01:00", (1_795_341_600, 123_456_789));
+    check("2026-11-22T10:00Z", (1_795_341_600, 0));
+    check("1969-12-31T23:59:59.999999999Z", (-1, 999_999_999));
+}
+
+#[test]
 fn times_are_read_as_people_write_them() {
     // 2026-11-22T10:00:00Z
     const NOW: i64 = 1_795_341_600_000;
