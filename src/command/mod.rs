@@ -24,6 +24,7 @@ mod scripts;
 mod secret_file;
 mod send;
 mod serve;
+mod spelling;
 mod subscribe;
 mod subscriptions;
 mod tail;

@@ -114,7 +114,7 @@ fn tail_says_what_a_filter_cannot_find() {
         assert!(finished.err.is_empty() == silent && finished.err.contains(expected), "{line}: {expected:?} in {finished:?}");
     };
     check("--type scan.complet", 0, "no known type is called so; did you mean scan.complete?");
-    check("--type hookgate.filesafety.scan.complet", 0, "did you mean filesafety.scan.complete?");
+    check("--type hookgate.filesafety.scan.complet", 0, "did you mean hookgate.filesafety.scan.complete?");
     check("--type nothing", 0, "--type nothing: no known type is called so; `hookgate send PROVIDER --list` lists them");
     for known in ["scan.complete", "filesafety.*", "hookgate.filesafety.scan.complete", "unclassified", "*.infected"] {
         check(&format!("--type {known}"), 0, "");

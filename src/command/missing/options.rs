@@ -8,6 +8,7 @@ use super::Comparison;
 use crate::{
     command::{
         Failure,
+        spelling::spellings,
         tail::{exact_moment, span},
     },
     config::{Config, EndpointConfig, Recover, recover::ProviderAccess, suggestion},
@@ -86,15 +87,9 @@ pub(in crate::command) fn access<'a>(config: &'a Config, provider: &Provider) ->
     })
 }
 
-/// Returns a type as a user has written it, without what the topics and `ce_type` have in front of it.
-fn short(name: &str) -> &str {
-    name.strip_prefix("hookgate.").unwrap_or(name)
-}
-
-/// Returns whether a user has named this type of a provider: as the provider calls it, with the provider in front, or as `ce_type` has it.
+/// Returns whether a user has named this type of a provider, in any spelling.
 pub(in crate::command) fn means(text: &str, provider: &Provider, name: &str) -> bool {
-    let text = short(text);
-    text == name || text.strip_prefix(provider.name).and_then(|rest| rest.strip_prefix('.')) == Some(name)
+    spellings(provider.name, name).iter().any(|spelling| spelling == text)
 }
 
 /// Refuses a type that none of the providers has: nothing would be compared, which would look like "complete".
@@ -118,9 +113,9 @@ fn known(
     let Some(unknown) = given.iter().find(|text| !all.iter().any(|(provider, name)| means(text, provider, name))) else {
         return Ok(());
     };
-    let full: Vec<String> = all.iter().map(|(provider, name)| format!("{}.{name}", provider.name)).collect();
+    let spelled: Vec<String> = all.iter().flat_map(|(provider, name)| spellings(provider.name, name)).collect();
     let bare: Vec<&str> = all.iter().map(|(_, name)| *name).collect();
-    let close = suggestion(short(unknown), bare.iter().copied().chain(full.iter().map(String::as_str)));
+    let close = suggestion(unknown, spelled.iter().map(String::as_str));
     let hint = close.map_or_else(|| format!("there are {}", bare.join(", ")), |close| format!("did you mean {close}?"));
     Err(Failure::Usage(format!("{flag} {unknown}: no such {what}; {hint}")))
 }

@@ -123,7 +123,7 @@ fn the_report_says_what_is_known() {
 #[test]
 fn a_type_that_nobody_has_is_refused() {
     let providers = [provider::by_name("uploadcare").expect("known")];
-    for name in ["file.deleted", "uploadcare.file.deleted", "hookgate.uploadcare.file.deleted"] {
+    for name in ["file.deleted", "uploadcare.file.deleted", "hookgate.uploadcare.file.deleted", "hookgate.file.deleted"] {
         assert!(known_types("--types", &[name.into()], &providers).is_ok(), "{name}");
     }
     let refused = |name: &str, said: &str| {
@@ -132,7 +132,7 @@ fn a_type_that_nobody_has_is_refused() {
     };
     refused("file.delete", "did you mean file.deleted?");
     refused("uploadcare.file.delete", "did you mean uploadcare.file.deleted?");
-    refused("hookgate.uploadcare.file.delete", "did you mean uploadcare.file.deleted?");
+    refused("hookgate.uploadcare.file.delete", "did you mean hookgate.uploadcare.file.deleted?");
     refused("frameio.file.deleted", "no such type; there are file.uploaded");
     refused("uploadcarefile.deleted", "no such type");
 }

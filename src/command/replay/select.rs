@@ -7,7 +7,7 @@ use clap::{Args, builder::PossibleValuesParser};
 use super::judge::ReplayOutcome;
 use crate::{
     clock,
-    command::{Failure, tail::moment},
+    command::{Failure, spelling::spellings, tail::moment},
     config::{Config, suggestion},
     event::{FaultReason, milliseconds},
     kafka::read::{StoredRecord, matches},
@@ -241,11 +241,6 @@ impl<'a> Search<'a> {
         let (before, after) = mistake.unwrap_or_default();
         Some(Unmatched { text: format!("{name} {value}: {before}no record that was read has it{after}"), is_finding })
     }
-}
-
-/// Returns how a type may be written: as the provider calls it, with the provider in front, and as `ce_type` has it.
-fn spellings(provider: &str, name: &str) -> [String; 3] {
-    [name.to_owned(), format!("{provider}.{name}"), format!("hookgate.{provider}.{name}")]
 }
 
 #[cfg(test)]

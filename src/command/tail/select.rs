@@ -7,7 +7,7 @@ use prost_types::Timestamp;
 
 use crate::{
     clock,
-    command::Failure,
+    command::{Failure, spelling::spellings},
     config::suggestion,
     event::{instant, milliseconds},
     kafka::read::{Selection, Start, StoredRecord, matches},
@@ -255,17 +255,16 @@ impl Filters {
     /// an unknown value is not an error.
     pub(super) fn doubts(&self, endpoints: Option<&[&str]>) -> Vec<String> {
         let of = |provider: &'static provider::Provider| {
-            provider.names().flat_map(move |name| [name.to_owned(), format!("{}.{name}", provider.name)])
+            provider.names().chain(COLLECTIVE.iter().copied()).flat_map(|name| spellings(provider.name, name))
         };
         let types: Vec<String> = provider::ALL.iter().copied().flat_map(of).collect();
-        let known = || types.iter().map(String::as_str).chain(COLLECTIVE.iter().copied());
+        let known = || types.iter().map(String::as_str);
         let mut doubts = Vec::new();
         for name in &self.types {
-            let short = name.strip_prefix("hookgate.").unwrap_or(name);
-            if known().any(|known| matches(short, known)) {
+            if known().any(|known| matches(name, known)) {
                 continue;
             }
-            let meant = suggestion(short, known())
+            let meant = suggestion(name, known())
                 .map_or_else(|| "`hookgate send PROVIDER --list` lists them".to_owned(), |name| format!("did you mean {name}?"));
             doubts.push(format!("--type {name}: no known type is called so; {meant}"));
         }
@@ -307,10 +306,9 @@ impl Filters {
         headers_match && if open.contains(&true) { self.admits_decoded(stored, type_matches) } else { type_matches }
     }
 
-    /// Whether a type is wanted, by its own name, with the provider's in front, or as `ce_type` has it, which is what tail prints.
+    /// Whether a type is wanted, in any spelling.
     fn takes_type(&self, provider: &str, name: &str) -> bool {
-        let full = if provider.is_empty() { name.to_owned() } else { format!("{provider}.{name}") };
-        wanted(&self.types, [name, &full, &format!("hookgate.{full}")])
+        wanted(&self.types, spellings(provider, name).iter().map(String::as_str))
     }
 
     /// Returns whether the decoded event should be shown. A value that is not an event matches nothing.
