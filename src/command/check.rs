@@ -187,8 +187,8 @@ pub(super) fn inspect(config: &Config, cluster_report: &mut ClusterReport, warni
         Err(error) => return cluster_report.unreachable.push(error),
     };
     // A topic that exists keeps the partitions that it has.
-    let planned = usize::try_from(config.topics.spec().partitions).unwrap_or_default();
-    let of_topic = |topic: &String| cluster.topics.get(topic).map_or(planned, |topic| topic.partitions);
+    let planned = |topic: &str| usize::try_from(config.topics.spec(topic).partitions).unwrap_or_default();
+    let of_topic = |topic: &String| cluster.topics.get(topic).map_or_else(|| planned(topic), |topic| topic.partitions);
     cluster_report.partitions = Some((cluster.partitions, topics.iter().map(of_topic).sum()));
     let findings = &mut cluster_report.findings;
     findings.extend(missing(config, &cluster, &topics));

@@ -31,7 +31,7 @@ pub(super) struct Misfit {
 
 /// Returns the faults of existing topics. `misfits::unwritable` reports whether they take records.
 pub(super) fn misfits<'a>(config: &Config, topics: impl IntoIterator<Item = (&'a str, &'a Topic)>) -> Vec<String> {
-    let each = |(name, topic)| faults(config, topic).into_iter().map(move |fault| (name, fault));
+    let each = |(name, topic)| faults(config, name, topic).into_iter().map(move |fault| (name, fault));
     sentences(config, topics.into_iter().flat_map(each))
 }
 
@@ -54,7 +54,7 @@ pub(super) fn sentences<'a>(config: &Config, found: impl IntoIterator<Item = (&'
     faults.into_iter().map(sentence).collect()
 }
 
-fn faults(config: &Config, topic: &Topic) -> Vec<Misfit> {
+fn faults(config: &Config, name: &str, topic: &Topic) -> Vec<Misfit> {
     let mut faults = Vec::new();
     let mut add = |text: String, setting: Option<String>| faults.push(Misfit { text, setting });
     if let Err(Unread::Failed(why)) = &topic.settings {
@@ -66,7 +66,7 @@ fn faults(config: &Config, topic: &Topic) -> Vec<Misfit> {
         let text = format!("max.message.bytes is {limit}, below [topics] max_message_bytes ({wanted}); change it with");
         add(text, Some(format!("max.message.bytes={wanted}")));
     }
-    losses(config, &settings, &mut add);
+    losses(config.topics.spec(name).retention, &settings, &mut add);
     if lacks_in_sync(topic) {
         let Misfit { text, setting } = few_in_sync(topic);
         add(text, setting);
@@ -93,15 +93,14 @@ fn faults(config: &Config, topic: &Topic) -> Vec<Misfit> {
     faults
 }
 
-/// Adds the settings with which a topic deletes events that somebody may still need.
-fn losses(config: &Config, settings: &Settings, add: &mut impl FnMut(String, Option<String>)) {
+/// Adds the settings with which a topic deletes events that somebody may still need. `wanted` is the retention that a new topic would get.
+fn losses(wanted: Duration, settings: &Settings, add: &mut impl FnMut(String, Option<String>)) {
     let compacted = |policy: &&str| policy.split(',').any(|word| word.trim() == "compact");
     if let Some(policy) = settings.cleanup_policy.as_deref().filter(compacted) {
         let text = format!("cleanup.policy is {policy}, so the topic keeps only the last event of each subject; change it with");
         // The script needs brackets around a list, but not around one word.
         add(text, Some("cleanup.policy=delete".into()));
     }
-    let wanted = config.topics.retention;
     let least = wanted.min(RETENTION_MIN).as_millis();
     // -1 means for ever.
     let retention = settings.retention_ms.and_then(|number| u128::try_from(number).ok());

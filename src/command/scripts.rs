@@ -54,7 +54,7 @@ pub(super) fn alter(config: &Config, topics: &[&str], setting: &str) -> String {
 
 /// Returns the command that creates a topic as `hookgate topics --apply` would.
 pub(super) fn create(config: &Config, topic: &str) -> String {
-    let spec = config.topics.spec();
+    let spec = config.topics.spec(topic);
     let replication = spec.replicas.map_or_else(String::new, |replicas| format!(" --replication-factor {replicas}"));
     let settings: Vec<String> = spec.settings.iter().map(|(name, value)| format!(" --config {name}={value}")).collect();
     format!(

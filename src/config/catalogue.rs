@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn hints_name_what_there_is() {
         let keys = all_keys();
-        let is_table = |key: &Key| matches!(key.kind, Kind::Table | Kind::Map(_));
+        let is_table = |key: &Key| matches!(key.kind, Kind::Table | Kind::Map(..));
         for (table, _, own) in hints::FOREIGN_KEYS.iter().filter(|(.., own)| !own.is_empty()) {
             let path = format!("{}.{own}", table.replace('*', "endpoints.<name>"));
             assert!(keys.iter().any(|key| key.path == path.trim_start_matches('.')), "[{table}] {own} is no key");

@@ -2,7 +2,7 @@
 //! complains with the place where it was written. The getters of strings are in `texts`, the others in `values`.
 
 mod texts;
-mod values;
+pub(super) mod values;
 
 use super::{
     hints,
@@ -34,8 +34,8 @@ impl<'a> Section<'a> {
 
     /// Returns a table of keys that the user chooses, empty where it was not written. Where there are `names`, each key is one of them. What
     /// is read of the table must be [shown](Section::show_all).
-    pub(super) fn map(&mut self, key: &'static str, names: Vec<String>) -> Self {
-        self.table_of(key, Kind::Map(names))
+    pub(super) fn map(&mut self, key: &'static str, names: Vec<String>, values: Kind) -> Self {
+        self.table_of(key, Kind::Map(names, Box::new(values)))
     }
 
     fn table_of(&mut self, key: &'static str, kind: Kind) -> Self {
@@ -111,8 +111,8 @@ impl<'a> Section<'a> {
     }
 
     /// Sets how this table is shown, which must be a [`Section::map`].
-    pub(super) fn show_all<'t>(&self, entries: impl Iterator<Item = (&'t String, &'t str)>) {
-        let shown = entries.map(|(name, text)| (name.clone(), serde_json::Value::from(text))).collect();
+    pub(super) fn show_all<'t>(&self, entries: impl Iterator<Item = (&'t String, impl Into<serde_json::Value>)>) {
+        let shown = entries.map(|(name, value)| (name.clone(), value.into())).collect();
         self.reader.records.show(&self.path, Some(shown));
     }
 

@@ -27,7 +27,7 @@ pub(super) const FOREIGN_KEYS: [(&str, &[&str], &str); 14] = [
 ];
 
 /// Tables within a table. People write such a name and an underscore before a key of it.
-pub(super) const INNER_TABLES: [&str; 9] = [
+pub(super) const INNER_TABLES: [&str; 11] = [
     "http.tls",
     "kafka.properties",
     "kafka.sasl",
@@ -37,6 +37,8 @@ pub(super) const INNER_TABLES: [&str; 9] = [
     "recover.frameio",
     "recover.uploadcare",
     "topics.map",
+    "topics.partitions_of",
+    "topics.retention_of",
 ];
 
 /// Kafka's words for how a connection is made, with Hookgate's.

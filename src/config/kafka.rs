@@ -6,6 +6,7 @@ use super::{
     Environment,
     getters::Section,
     hints,
+    keys::Kind,
     properties::{self, Properties},
     sasl::{self, Sasl},
     security::{self, Security},
@@ -147,7 +148,7 @@ pub(super) fn read(
         queue_bytes: section.size("queue_bytes", 64 << 20, &(1 << 20..=1 << 40)),
         auto_create: section.boolean("auto_create", false),
         max_message_bytes,
-        properties: properties::read(section.map("properties", Vec::new())),
+        properties: properties::read(section.map("properties", Vec::new(), Kind::Scalar)),
     };
     // What is wrong by itself was complained about.
     if section.is_needed()

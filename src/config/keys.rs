@@ -24,8 +24,10 @@ pub struct Key {
 pub enum Kind {
     /// A table of keys, each of which is described.
     Table,
-    /// A table of keys that the user chooses, with a value each. Where there are names, each key is one of them.
-    Map(Vec<String>),
+    /// A table of keys that the user chooses, with a value of this kind each. Where there are names, each key is one of them.
+    Map(Vec<String>, Box<Kind>),
+    /// A string, a whole number, or `true` or `false`.
+    Scalar,
     /// A string.
     Text,
     /// A string that a regular expression matches.

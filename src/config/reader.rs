@@ -16,6 +16,9 @@ use super::{
     syntax,
 };
 
+/// The tables of `[topics]` whose keys are kinds of events.
+const OF_KINDS: [&str; 3] = ["map", "partitions_of", "retention_of"];
+
 /// A table whose keys are not checked yet.
 pub(super) type Entries = BTreeMap<String, Item>;
 
@@ -173,9 +176,14 @@ impl Reader {
         }
     }
 
-    /// Lays one flag over the rest. `path` is `http.listen`, or `kafka.properties.` or `topics.map.` and a dotted name.
+    /// Lays one flag over the rest. `path` is `http.listen`, or `kafka.properties.` or a table of event kinds, such as
+    /// `topics.map.`, and a dotted name.
     pub(super) fn lay_flag(&self, root: &mut Entries, path: &str, text: &str) {
-        let dotted_name = path.starts_with("kafka.properties.") || path.starts_with("topics.map.");
+        let dotted_name = match path.split('.').collect::<Vec<_>>()[..] {
+            ["kafka", "properties", ..] => true,
+            ["topics", table, ..] => OF_KINDS.contains(&table),
+            _ => false,
+        };
         let path: Vec<String> = path.splitn(if dotted_name { 3 } else { usize::MAX }, '.').map(str::to_owned).collect();
         self.lay(root, &path, Item { origin: ValueOrigin::CommandLine, value: Value::Given(text.to_owned()) });
     }
@@ -210,7 +218,7 @@ fn spell(table: &str, inner: &str, key: &mut String, map_names: &[String]) {
     match (table, inner) {
         // This is the one allowed property with an underscore.
         ("kafka", "properties") if key != "log_level" => *key = key.replace('_', "."),
-        ("topics", "map") => {
+        ("topics", inner) if OF_KINDS.contains(&inner) => {
             if let Some(name) = map_names.iter().find(|name| plain(name) == *key) {
                 key.clone_from(name);
             }

@@ -3,14 +3,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    getters::Section,
-    problem::{ValueOrigin, suggestion},
+    getters::{Section, values},
+    keys::Kind,
+    problem::suggestion,
     reader::Value,
+    units::show_duration,
 };
 use crate::{event::EventKind, provider};
 
 /// The longest topic name that Kafka accepts, in bytes.
 const NAME_BYTES_MAX: usize = 249;
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// The longest retention that can be configured.
+const RETENTION_MAX: Duration = DAY.saturating_mul(3650);
 
 /// What is said of names that brokers give their own topics, in which they keep their own records.
 const INTERNAL: &str = "begins with \"__\", as the brokers' own topics do, such as __consumer_offsets; choose another name";
@@ -22,14 +28,18 @@ pub struct Topics {
     pub prefix: String,
     /// Topics by kind (`frameio.file.ready`), by provider (`frameio.*`) or for `quarantine`.
     pub map: BTreeMap<String, String>,
-    /// How many partitions `hookgate topics --apply` gives a new topic.
+    /// How many partitions `hookgate topics --apply` gives a new topic, except where `partitions_of` says otherwise.
     pub partitions: i32,
+    /// Partitions of new topics, by the same names as `map`.
+    pub partitions_of: BTreeMap<String, i32>,
     /// How many replicas `hookgate topics --apply` gives a new topic; -1 is the broker's default.
     pub replication: i32,
     /// `min.insync.replicas` of a new topic: how many replicas hold an event before the sender gets its 200; -1 is the broker's default.
     pub min_insync_replicas: i32,
-    /// How long a new topic keeps records.
+    /// How long a new topic keeps records, except where `retention_of` says otherwise.
     pub retention: Duration,
+    /// Retentions of new topics, by the same names as `map`.
+    pub retention_of: BTreeMap<String, Duration>,
     /// `max.message.bytes` of the topics: the largest record, in bytes.
     pub max_message_bytes: usize,
 }
@@ -39,6 +49,8 @@ pub struct Topics {
 pub struct TopicSpec {
     /// How many partitions it gets.
     pub partitions: i32,
+    /// How long it keeps records.
+    pub retention: Duration,
     /// How many replicas it gets; `None` leaves that to the brokers.
     pub replicas: Option<i32>,
     /// Its settings, by Kafka's names.
@@ -46,29 +58,39 @@ pub struct TopicSpec {
 }
 
 impl Topics {
-    /// Returns what a new topic is created with, whoever creates it.
-    pub fn spec(&self) -> TopicSpec {
-        let mut settings = vec![
-            ("retention.ms", self.retention.as_millis().to_string()),
-            ("max.message.bytes", self.max_message_bytes.to_string()),
-        ];
+    /// Returns what a new topic is created with, also by another tool. A topic that no kind goes to gets what holds for most.
+    pub fn spec(&self, topic: &str) -> TopicSpec {
+        let kind = kinds().find(|kind| self.name(*kind) == topic);
+        let (partitions, retention) =
+            kind.map_or((self.partitions, self.retention), |kind| (self.partitions(kind), self.retention(kind)));
+        let mut settings =
+            vec![("retention.ms", retention.as_millis().to_string()), ("max.message.bytes", self.max_message_bytes.to_string())];
         // With -1 the brokers decide. Kafka's own default is 1.
         if self.min_insync_replicas > 0 {
             settings.push(("min.insync.replicas", self.min_insync_replicas.to_string()));
         }
         let replicas = Some(self.replication).filter(|number| *number > 0);
-        TopicSpec { partitions: self.partitions, replicas, settings }
+        TopicSpec { partitions, retention, replicas, settings }
     }
 
-    /// Returns the topic of a kind. The most specific entry of the map wins: the kind itself, then `<provider>.*`, which covers
-    /// unclassified events too, then the prefix.
-    pub fn name(&self, kind: EventKind) -> String {
-        let name = kind.name();
-        let all = || kind.provider().and_then(|provider| self.map.get(&format!("{provider}.*")));
-        match self.map.get(name.as_ref()).or_else(all) {
-            Some(topic) => topic.clone(),
-            None => format!("{}{name}", self.prefix),
+    fn partitions(&self, kind: EventKind) -> i32 {
+        of_kind(&self.partitions_of, kind).copied().unwrap_or(self.partitions)
+    }
+
+    /// Returns how long the topic of a kind keeps records. The quarantine waits for a person, so by default it is kept twice as long as
+    /// anything else.
+    fn retention(&self, kind: EventKind) -> Duration {
+        let longest = || self.retention_of.values().copied().fold(self.retention, Duration::max);
+        match (of_kind(&self.retention_of, kind), kind) {
+            (Some(retention), _) => *retention,
+            (None, EventKind::Quarantine) => longest().saturating_mul(2).min(RETENTION_MAX),
+            (None, _) => self.retention,
         }
+    }
+
+    /// Returns the topic of a kind: that of the map, or the prefix and the kind's name.
+    pub fn name(&self, kind: EventKind) -> String {
+        of_kind(&self.map, kind).cloned().unwrap_or_else(|| format!("{}{}", self.prefix, kind.name()))
     }
 
     /// Returns how many replicas must hold an event before it is acknowledged, whoever created the topic. If the brokers decide, two: with
@@ -78,7 +100,18 @@ impl Topics {
     }
 }
 
-/// Returns every key that `[topics.map]` accepts.
+/// Returns the entry of a kind. The most specific wins: the kind itself, then `<provider>.*`, which covers unclassified events too.
+fn of_kind<T>(table: &BTreeMap<String, T>, kind: EventKind) -> Option<&T> {
+    let all = || kind.provider().and_then(|provider| table.get(&format!("{provider}.*")));
+    table.get(kind.name().as_ref()).or_else(all)
+}
+
+/// Returns every kind that an event can be.
+fn kinds() -> impl Iterator<Item = EventKind> {
+    provider::ALL.iter().copied().flat_map(provider::Provider::kinds).chain([EventKind::Quarantine])
+}
+
+/// Returns every key that `[topics.map]`, `[topics.partitions_of]` and `[topics.retention_of]` accept.
 pub(super) fn map_names() -> Vec<String> {
     let of_provider = |provider: &'static provider::Provider| {
         [format!("{}.*", provider.name)].into_iter().chain(provider.kinds().map(|kind| kind.name().into_owned()))
@@ -90,19 +123,30 @@ pub(super) fn map_names() -> Vec<String> {
 
 /// Reads `[topics]`. Warnings go to `warnings`.
 pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Topics {
-    let day = Duration::from_secs(86_400);
     let narrow = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
+    let (partitions, retention) = (1..=10_000, Duration::from_secs(60)..=RETENTION_MAX);
     let prefix = prefix(&mut section);
-    let map = map(section.map("map", map_names()));
-    let partitions = narrow(section.integer("partitions", 6, &(1..=10_000)));
+    let map = by_kind(section.map("map", map_names(), Kind::Text), |_, value| topic_name(value), |name| name.as_str().into());
+    let partitions_of = by_kind(
+        section.map("partitions_of", map_names(), Kind::Integer(partitions.clone())),
+        |name, value| values::integer(&format!("{name:?}"), value, &partitions).map(narrow),
+        |number| (*number).into(),
+    );
+    let retention_of = by_kind(
+        section.map("retention_of", map_names(), Kind::Duration(retention.clone())),
+        |_, value| values::duration(value, &retention),
+        |time| show_duration(*time).into(),
+    );
     let replication = replication(&mut section);
     let topics = Topics {
         prefix,
         map,
-        partitions,
+        partitions: narrow(section.integer("partitions", 6, &partitions)),
+        partitions_of,
         replication,
         min_insync_replicas: min_insync_replicas(&mut section, replication, warnings),
-        retention: section.duration("retention", day * 14, &(Duration::from_secs(60)..=day * 3650)),
+        retention: section.duration("retention", DAY * 14, &retention),
+        retention_of,
         // A smaller record could not hold any body beside the record's own fields; Kafka's sizes have 32 bits.
         max_message_bytes: usize::try_from(section.size("max_message_bytes", 1_000_000, &(128 << 10..=1_000_000_000)))
             .unwrap_or(usize::MAX),
@@ -118,6 +162,8 @@ pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Topi
         );
         section.reader.problem(key, message);
     }
+    disagreement(&section, "partitions_of", &topics, |kind| topics.partitions(kind).to_string());
+    disagreement(&section, "retention_of", &topics, |kind| show_duration(topics.retention(kind)));
     if let Some((one, other)) = collision(&topics) {
         let message = format!(
             "{one:?} and {other:?} differ in \".\" and \"_\" alone, and Kafka refuses the second of two such topics; rename one of them"
@@ -132,12 +178,32 @@ pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Topi
 /// Returns two topics whose names are the same in the names of Kafka's metrics, so that Kafka refuses to have both.
 fn collision(topics: &Topics) -> Option<(String, String)> {
     let mut names = BTreeMap::new();
-    let kinds = provider::ALL.iter().copied().flat_map(provider::Provider::kinds).chain([EventKind::Quarantine]);
-    let mut each = kinds.map(|kind| topics.name(kind));
+    let mut each = kinds().map(|kind| topics.name(kind));
     each.find_map(|name| {
         let other = names.insert(name.replace('.', "_"), name.clone()).filter(|other| *other != name)?;
         Some((other, name))
     })
+}
+
+/// Complains of two kinds that share a topic and have different values in the table `key`, because a topic can have only one.
+fn disagreement(section: &Section<'_>, key: &str, topics: &Topics, value: impl Fn(EventKind) -> String) {
+    let Some(origin) = section.written(key) else { return };
+    let mut seen = BTreeMap::new();
+    for kind in kinds() {
+        let (topic, value) = (topics.name(kind), value(kind));
+        match seen.get(&topic) {
+            None => drop(seen.insert(topic, (kind, value))),
+            Some((_, known)) if *known == value => {}
+            Some((other, known)) => {
+                let message = format!(
+                    "[topics.{key}]: {} ({known}) and {} ({value}) share the topic {topic:?}, which can have only one value; give both the same",
+                    other.name(),
+                    kind.name()
+                );
+                return section.reader.problem(origin, message);
+            }
+        }
+    }
 }
 
 fn prefix(section: &mut Section<'_>) -> String {
@@ -213,35 +279,45 @@ fn min_insync_replicas(section: &mut Section<'_>, replication: i32, warnings: &m
     number
 }
 
-fn map(mut section: Section<'_>) -> BTreeMap<String, String> {
+/// Reads a table whose keys are kinds of events. `read` returns the value of an entry, or what is wrong with it.
+fn by_kind<T>(
+    mut section: Section<'_>,
+    read: impl Fn(&str, &Value) -> Result<T, String>,
+    show: impl Fn(&T) -> serde_json::Value,
+) -> BTreeMap<String, T> {
     let names = map_names();
-    let mut topics = BTreeMap::new();
+    let mut table = BTreeMap::new();
     for (name, item) in section.drain() {
-        let complain = |origin: ValueOrigin, message: &str| section.complain(&name, origin, message);
-        let origin = item.origin;
-        match item.value {
-            _ if !names.contains(&name) && !matches!(item.value, Value::Table(_)) => {
+        let value = match &item.value {
+            // TOML reads an unquoted dotted key as a table.
+            Value::Table(_) => Err("is a table; quote the whole name, such as \"frameio.file.ready\"".into()),
+            _ if !names.contains(&name) => {
                 let hint = match suggestion(&name, names.iter().map(String::as_str)) {
                     Some(close) => format!("did you mean \"{close}\"?"),
                     None => "`hookgate topics` lists them all".into(),
                 };
-                complain(origin, &format!("no such kind of event; {hint}"));
+                Err(format!("no such kind of event; {hint}"))
             }
-            Value::Text(topic) | Value::Given(topic) if topic.starts_with("__") => complain(origin, INTERNAL),
-            Value::Text(topic) | Value::Given(topic) if is_legal(&topic) && topic.len() <= NAME_BYTES_MAX => {
-                topics.insert(name, topic);
-            }
-            Value::Text(_) | Value::Given(_) => complain(
-                origin,
-                "is not the name of a topic: 1 to 249 letters, digits, '.', '_' and '-', and neither \".\" nor \"..\"",
-            ),
-            // TOML reads an unquoted dotted key as a table.
-            Value::Table(_) => complain(origin, "is a table; quote the whole name, such as \"frameio.file.ready\""),
-            _ => complain(origin, "a string was expected"),
+            value => read(&name, value),
+        };
+        match value {
+            Ok(value) => drop(table.insert(name, value)),
+            Err(message) => section.complain(&name, item.origin, &message),
         }
     }
-    section.show_all(topics.iter().map(|(name, topic)| (name, topic.as_str())));
-    topics
+    section.show_all(table.iter().map(|(name, value)| (name, show(value))));
+    table
+}
+
+fn topic_name(value: &Value) -> Result<String, String> {
+    match value {
+        Value::Text(topic) | Value::Given(topic) if topic.starts_with("__") => Err(INTERNAL.into()),
+        Value::Text(topic) | Value::Given(topic) if is_legal(topic) && topic.len() <= NAME_BYTES_MAX => Ok(topic.clone()),
+        Value::Text(_) | Value::Given(_) => {
+            Err("is not the name of a topic: 1 to 249 letters, digits, '.', '_' and '-', and neither \".\" nor \"..\"".into())
+        }
+        _ => Err("a string was expected".into()),
+    }
 }
 
 fn is_legal(name: &str) -> bool {

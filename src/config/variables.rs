@@ -76,7 +76,7 @@ fn key(rest: &str) -> Option<Vec<String>> {
             let name = rest.strip_prefix(&format!("{table}_"))?.strip_suffix(&format!("_{key}"));
             Some(vec![table.to_owned(), name.filter(|name| !name.is_empty())?.to_owned(), key.to_owned()])
         }
-        None if matches!(key.kind, Kind::Map(_)) => {
+        None if matches!(key.kind, Kind::Map(..)) => {
             let name = rest.strip_prefix(&format!("{}_", plain(&key.path))).filter(|name| !name.is_empty())?;
             Some([parts(&key.path), vec![name.to_owned()]].concat())
         }

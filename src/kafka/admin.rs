@@ -210,10 +210,10 @@ pub fn may_create(config: &Config, topics: &[String]) -> Result<Vec<(String, Cre
 }
 
 fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<Vec<(String, Creation)>, String> {
-    let spec = config.topics.spec();
-    let new: Vec<_> = topics
+    let specs: Vec<_> = topics.iter().map(|topic| (topic, config.topics.spec(topic))).collect();
+    let new: Vec<_> = specs
         .iter()
-        .map(|topic| {
+        .map(|(topic, spec)| {
             // -1 leaves the number of replicas to the brokers.
             let new = NewTopic::new(topic, spec.partitions, TopicReplication::Fixed(spec.replicas.unwrap_or(-1)));
             spec.settings.iter().fold(new, |new, (name, value)| new.set(name, value))

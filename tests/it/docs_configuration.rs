@@ -38,11 +38,11 @@ fn documented(text: &str) -> (BTreeSet<String>, Vec<Row>) {
 /// Returns the differences between the document and the keys, one sentence each.
 fn differences(text: &str, keys: &[Key]) -> Vec<String> {
     let (chapters, rows) = documented(text);
-    let is_table = |key: &&Key| matches!(key.kind, Kind::Table | Kind::Map(_));
+    let is_table = |key: &&Key| matches!(key.kind, Kind::Table | Kind::Map(..));
     // A table that contains only tables needs no chapter.
     let has_keys = |table: &Key| {
         let inner = |key: &Key| key.path.rsplit_once('.').is_some_and(|(outer, _)| outer == table.path) && !is_table(&key);
-        matches!(table.kind, Kind::Map(_)) || keys.iter().any(inner)
+        matches!(table.kind, Kind::Map(..)) || keys.iter().any(inner)
     };
     let tables: BTreeSet<String> =
         keys.iter().filter(is_table).filter(|table| has_keys(table)).map(|key| key.path.clone()).collect();

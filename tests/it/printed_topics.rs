@@ -33,6 +33,16 @@ fn topics_and_permissions_are_printed_for_each_tool() {
     check(&folder, &["topics", "--user", "hg"], 2, &["--format"]);
     check(&folder, &["topics", "--format", "yaml"], 2, &["commands, strimzi, terraform"]);
     let with = |topics: &str| folder.write("hookgate.toml", serve_configuration("kafka-1:9092", topics));
+    with("[topics.partitions_of]\nquarantine = 2\n[topics.retention_of]\nquarantine = \"90d\"\n");
+    let quarantine = "--topic hookgate.quarantine --partitions 2 --replication-factor 3 --config retention.ms=7776000000";
+    check(&folder, &["topics", "--format", "commands"], 0, &[quarantine]);
+    check(
+        &folder,
+        &["topics", "--format", "strimzi"],
+        0,
+        &["partitions: 2\n  replicas: 3\n  config:\n    retention.ms: 7776000000"],
+    );
+    check(&folder, &["topics", "--format", "terraform"], 0, &["partitions         = 2\n", "= \"7776000000\""]);
     with("[topics]\nreplication = -1\n");
     check(&folder, &["topics", "--format", "terraform"], 1, &["replication is -1", "write a number"]);
     let strimzi = check(&folder, &["topics", "--format", "strimzi"], 0, &["partitions: 6"]).out;

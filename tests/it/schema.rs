@@ -171,6 +171,10 @@ fn the_schema_of_the_configuration_has_every_key_with_its_limits() {
     for kind in ["frameio.*", "uploadcare.file.stored", "quarantine"] {
         assert!(kinds.contains(&json!(kind)), "{kind}: {kinds:?}");
     }
+    assert_eq!(at("topics.retention_of")["propertyNames"]["enum"], at("topics.map")["propertyNames"]["enum"]);
+    assert_eq!(at("topics.map")["additionalProperties"], json!({"type": "string"}));
+    assert_eq!(at("topics.partitions_of")["additionalProperties"], json!({"type": "integer", "minimum": 1, "maximum": 10_000}));
+    assert_eq!(at("topics.retention_of")["additionalProperties"]["description"], "60s to 3650d");
     assert_eq!(at("kafka.properties")["propertyNames"], Value::Null);
 }
 

@@ -132,18 +132,19 @@ fn servers(config: &Config) -> Value {
 }
 
 fn topic_binding(config: &Config, topic: &str) -> Value {
+    let spec = config.topics.spec(topic);
     let mut binding = json!({
         "topic": topic,
-        "partitions": config.topics.partitions,
+        "partitions": spec.partitions,
         "topicConfiguration": {
-            "retention.ms": u64::try_from(config.topics.retention.as_millis()).unwrap_or(u64::MAX),
+            "retention.ms": u64::try_from(spec.retention.as_millis()).unwrap_or(u64::MAX),
             "max.message.bytes": config.topics.max_message_bytes,
         },
         "bindingVersion": BINDING,
     });
     // -1 leaves the number to the broker.
-    if config.topics.replication > 0 {
-        binding["replicas"] = config.topics.replication.into();
+    if let Some(replicas) = spec.replicas {
+        binding["replicas"] = replicas.into();
     }
     binding
 }

@@ -44,15 +44,26 @@ fn place<'a>(schema: &'a mut Value, path: &str) -> &'a mut Value {
 }
 
 fn of(key: &Key) -> Value {
-    let mut schema = match &key.kind {
-        Kind::Table => return json!({"type": "object", "additionalProperties": false, "properties": {}}),
-        Kind::Map(names) => {
-            let mut map = json!({"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}});
+    let mut schema = of_kind(&key.kind);
+    if let Absent::Default(default) = &key.absent
+        && !matches!(key.kind, Kind::Table | Kind::Map(..))
+    {
+        schema["default"] = default.clone();
+    }
+    schema
+}
+
+fn of_kind(kind: &Kind) -> Value {
+    let mut schema = match kind {
+        Kind::Table => json!({"type": "object", "additionalProperties": false, "properties": {}}),
+        Kind::Map(names, values) => {
+            let mut map = json!({"type": "object", "additionalProperties": of_kind(values)});
             if !names.is_empty() {
                 map["propertyNames"] = json!({"enum": names});
             }
-            return map;
+            map
         }
+        Kind::Scalar => json!({"type": ["string", "integer", "boolean"]}),
         Kind::Pattern(pattern) => json!({"type": "string", "pattern": pattern}),
         Kind::Text => json!({"type": "string"}),
         Kind::File => json!({"$ref": "#/definitions/file"}),
@@ -73,11 +84,8 @@ fn of(key: &Key) -> Value {
         Kind::Choice(words) => json!({"enum": words}),
     };
     // JSON Schema cannot compare strings, so the limits go into the description.
-    if let (Kind::Size(_) | Kind::Duration(_), Some((from, to))) = (&key.kind, key.kind.limits()) {
+    if let (Kind::Size(_) | Kind::Duration(_), Some((from, to))) = (kind, kind.limits()) {
         schema["description"] = format!("{from} to {to}").into();
-    }
-    if let Absent::Default(default) = &key.absent {
-        schema["default"] = default.clone();
     }
     schema
 }

@@ -46,7 +46,7 @@ fn head(out: &mut impl Write, kind: &str, name: &str, cluster: &str) -> io::Resu
 }
 
 fn print_topic(out: &mut impl Write, config: &Config, topic: &str, cluster: &str) -> io::Result<()> {
-    let (name, spec) = (resource_name(topic), config.topics.spec());
+    let (name, spec) = (resource_name(topic), config.topics.spec(topic));
     head(out, "KafkaTopic", &name, cluster)?;
     if name != topic {
         writeln!(out, "  topicName: {}", json!(topic))?;

@@ -14,7 +14,7 @@ pub(super) fn print(out: &mut impl Write, config: &Config, topics: &[&str], perm
     distinct(topics.iter().map(|topic| (identifier(topic), *topic)), "kafka_topic")?;
     writeln!(out, "terraform {{\n  required_providers {{\n    kafka = {{\n      source = \"Mongey/kafka\"\n    }}\n  }}\n}}")?;
     for topic in topics {
-        let TopicSpec { partitions, replicas, settings } = config.topics.spec();
+        let TopicSpec { partitions, replicas, settings, .. } = config.topics.spec(topic);
         let Some(replicas) = replicas else {
             return Err(Failure::Failed(
                 "[topics] replication is -1, and Terraform would create a topic with another number again; write a number".into(),

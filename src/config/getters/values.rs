@@ -39,27 +39,16 @@ impl Section<'_> {
     pub(in super::super) fn integer(&mut self, key: &'static str, default: i64, range: &RangeInclusive<i64>) -> i64 {
         self.describe(key, Kind::Integer(range.clone()), Absent::Default(default.into()));
         let Some(item) = self.take(key) else { return default };
-        let value = match &item.value {
-            Value::Integer(integer) => Some(*integer),
-            Value::Given(text) => text.parse().ok(),
-            _ => None,
-        };
-        let quoted: Option<i64> = match &item.value {
-            Value::Text(text) => text.parse().ok(),
-            _ => None,
-        };
-        match (value, quoted) {
-            (None, Some(number)) => self.complain(key, item.origin, &format!("is in quotes; write {key} = {number}")),
-            (None, None) => self.mistyped(key, &item, "an integer"),
-            (Some(value), _) if range.contains(&value) => {
+        match integer(key, &item.value, range) {
+            Ok(value) => {
                 self.show(key, value);
-                return value;
+                value
             }
-            (Some(_), _) => {
-                self.complain(key, item.origin, &format!("must lie between {} and {}", range.start(), range.end()));
+            Err(message) => {
+                self.complain(key, item.origin, &message);
+                default
             }
         }
-        default
     }
 
     /// Reads a number of things, which must be at least 1.
@@ -130,30 +119,16 @@ impl Section<'_> {
     ) -> Duration {
         self.describe(key, Kind::Duration(range.clone()), Absent::Default(show_duration(default).into()));
         let Some(item) = self.take(key) else { return default };
-        let value = match &item.value {
-            Value::Text(text) | Value::Given(text) => parse_duration(text),
-            _ => None,
-        };
-        let message = match (value, &item.value) {
-            (Some(value), _) if range.contains(&value) => {
+        match duration(&item.value, range) {
+            Ok(value) => {
                 self.show(key, show_duration(value));
-                return value;
+                value
             }
-            (Some(_), _) => {
-                format!("must lie between {} and {}", show_duration(*range.start()), show_duration(*range.end()))
+            Err(message) => {
+                self.complain(key, item.origin, &message);
+                default
             }
-            (None, Value::Integer(number)) => format!("a unit is missing; write \"{number}s\" or \"{number}ms\""),
-            (None, value) => {
-                let hint = match value {
-                    Value::Text(text) | Value::Given(text) => hints::duration(text),
-                    _ => None,
-                };
-                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
-                format!("a duration was expected, such as \"500ms\", \"3.5s\", \"5m\" or \"14d\"{hint}")
-            }
-        };
-        self.complain(key, item.origin, &message);
-        default
+        }
     }
 
     /// Reads one of a few words.
@@ -189,6 +164,41 @@ impl Section<'_> {
         let hint = hint.map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"));
         self.complain(key, origin, &format!("must be one of {}{hint}", names.join(", ")));
         None
+    }
+}
+
+/// Returns the whole number that is written at `key`, or what is wrong with it.
+pub(in super::super) fn integer(key: &str, value: &Value, range: &RangeInclusive<i64>) -> Result<i64, String> {
+    let number = match value {
+        Value::Integer(integer) => Some(*integer),
+        Value::Given(text) => text.parse().ok(),
+        Value::Text(text) => match text.parse::<i64>() {
+            Ok(number) => return Err(format!("is in quotes; write {key} = {number}")),
+            Err(_) => None,
+        },
+        _ => None,
+    };
+    match number {
+        Some(number) if range.contains(&number) => Ok(number),
+        Some(_) => Err(format!("must lie between {} and {}", range.start(), range.end())),
+        None => Err(format!("an integer was expected, {} was found", value.type_name())),
+    }
+}
+
+/// Returns a duration, or what is wrong with its text.
+pub(in super::super) fn duration(value: &Value, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let text = match value {
+        Value::Text(text) | Value::Given(text) => text,
+        Value::Integer(number) => return Err(format!("a unit is missing; write \"{number}s\" or \"{number}ms\"")),
+        _ => "",
+    };
+    match parse_duration(text) {
+        Some(duration) if range.contains(&duration) => Ok(duration),
+        Some(_) => Err(format!("must lie between {} and {}", show_duration(*range.start()), show_duration(*range.end()))),
+        None => {
+            let hint = hints::duration(text).map_or_else(String::new, |hint| format!("; {hint}"));
+            Err(format!("a duration was expected, such as \"500ms\", \"3.5s\", \"5m\" or \"14d\"{hint}"))
+        }
     }
 }
 

@@ -98,7 +98,8 @@ fn defaults() {
         },
         "admin": {"listen": "0.0.0.0:9090", "hosts": [], "scrape_max_age": "1s"},
         "topics": {
-            "prefix": "hookgate.", "map": {}, "partitions": 6, "replication": 3, "min_insync_replicas": 2, "retention": "14d",
+            "prefix": "hookgate.", "map": {}, "partitions": 6, "partitions_of": {}, "replication": 3, "min_insync_replicas": 2,
+            "retention": "14d", "retention_of": {},
             "max_message_bytes": "1000000",
         },
         "schema_registry": null,

@@ -62,6 +62,46 @@ fn refusals() {
 }
 
 #[test]
+fn refusals_of_partitions_and_retention_by_kind() {
+    for (more, expected) in [
+        (
+            "[topics.retention_of]\nquarantin = \"30d\"",
+            "hookgate.toml:14: [topics.retention_of] quarantin: no such kind of event; did you mean \"quarantine\"?",
+        ),
+        (
+            "[topics.retention_of]\nquarantine = 30",
+            "hookgate.toml:14: [topics.retention_of] quarantine: a unit is missing; write \"30s\" or \"30ms\"",
+        ),
+        (
+            "[topics.retention_of]\nquarantine = \"1s\"",
+            "hookgate.toml:14: [topics.retention_of] quarantine: must lie between 60s and 3650d",
+        ),
+        (
+            "[topics.partitions_of]\n\"frameio.*\" = 0",
+            "hookgate.toml:14: [topics.partitions_of] frameio.*: must lie between 1 and 10000",
+        ),
+        (
+            "[topics.partitions_of]\n\"frameio.*\" = \"2\"",
+            "hookgate.toml:14: [topics.partitions_of] frameio.*: is in quotes; write \"frameio.*\" = 2",
+        ),
+        (
+            "[topics.partitions_of]\nfilespin.x = 2",
+            "hookgate.toml:14: [topics.partitions_of] filespin: is a table; quote the whole name, such as \"frameio.file.ready\"",
+        ),
+        (
+            "[topics.map]\n\"filesafety.*\" = \"all\"\n[topics.partitions_of]\n\"filesafety.unclassified\" = 1",
+            "hookgate.toml:15: [topics.partitions_of]: filesafety.scan.complete (6) and filesafety.unclassified (1) share the topic \"all\", which can have only one value; give both the same",
+        ),
+        (
+            "[topics.map]\n\"filesafety.*\" = \"all\"\n[topics.retention_of]\n\"filesafety.scan.complete\" = \"2d\"",
+            "hookgate.toml:15: [topics.retention_of]: filesafety.scan.complete (2d) and filesafety.scan.verdict_updated (14d) share the topic \"all\", which can have only one value; give both the same",
+        ),
+    ] {
+        check_more(more, &[expected]);
+    }
+}
+
+#[test]
 fn topics_of_kinds() {
     let text = format!(
         "{MINIMAL}\n[topics]\nprefix = \"p.\"\n[topics.map]\n\"frameio.*\" = \"all\"\n\"frameio.unclassified\" = \"odd\"\nquarantine = \"bad\""
@@ -76,4 +116,56 @@ fn topics_of_kinds() {
     ] {
         assert_eq!(topics.name(kind), expected);
     }
+}
+
+/// Checks what topics are created with, each as `topic partitions days`.
+#[track_caller]
+fn check_specs(lines: &str, expected: &[&str]) {
+    let topics = accept(&format!("{MINIMAL}\n[topics]\n{lines}"), &[], &[]).topics;
+    for expected in expected {
+        let topic = expected.split(' ').next().unwrap();
+        let spec = topics.spec(topic);
+        let days = spec.retention.as_secs() / 86_400;
+        assert_eq!(format!("{topic} {} {days}", spec.partitions), *expected, "{lines}");
+        let written = format!("{}", days * 86_400_000);
+        assert!(spec.settings.contains(&("retention.ms", written)), "{lines}: {:?}", spec.settings);
+    }
+}
+
+#[test]
+fn partitions_and_retention_of_kinds() {
+    check_specs("", &["hookgate.filespin.file-saved 6 14", "hookgate.quarantine 6 28", "elsewhere 6 14"]);
+    check_specs("retention = \"7d\"", &["hookgate.filespin.file-saved 6 7", "hookgate.quarantine 6 14"]);
+    check_specs("retention = \"3000d\"", &["hookgate.filespin.file-saved 6 3000", "hookgate.quarantine 6 3650"]);
+    // The most specific entry wins, as in the map.
+    check_specs(
+        "partitions = 3\n[topics.partitions_of]\n\"filespin.*\" = 12\n\"filespin.unclassified\" = 1\nquarantine = 2\n\
+         [topics.retention_of]\n\"filespin.*\" = \"30d\"\n\"filespin.file-deleted\" = \"2d\"",
+        &[
+            "hookgate.filespin.file-saved 12 30",
+            "hookgate.filespin.file-deleted 12 2",
+            "hookgate.filespin.unclassified 1 30",
+            "hookgate.uploadcare.file.stored 3 14",
+            "hookgate.quarantine 2 60",
+        ],
+    );
+    // A topic of the map has what its kinds have.
+    check_specs(
+        "[topics.map]\n\"filespin.*\" = \"assets\"\nquarantine = \"aside\"\n\
+         [topics.partitions_of]\n\"filespin.*\" = 12\n[topics.retention_of]\nquarantine = \"5d\"",
+        &["assets 12 14", "aside 6 5", "hookgate.filespin.file-saved 6 14"],
+    );
+}
+
+/// Variables and flags name kinds too.
+#[test]
+fn retention_of_a_kind_from_outside_of_the_file() {
+    let variables =
+        [("HOOKGATE_TOPICS__RETENTION_OF__FILESPIN_FILE_SAVED", "3d"), ("HOOKGATE_TOPICS__PARTITIONS_OF__QUARANTINE", "1")];
+    let config = accept(MINIMAL, &variables, &[("topics.retention_of.frameio.*", "4d")]);
+    let spec = |topic: &str| config.topics.spec(topic);
+    assert_eq!(spec("hookgate.filespin.file-saved").retention.as_secs(), 3 * 86_400);
+    assert_eq!(spec("hookgate.frameio.file.ready").retention.as_secs(), 4 * 86_400);
+    assert_eq!(spec("hookgate.quarantine").partitions, 1);
+    assert_eq!(config.redacted()["topics"]["retention_of"], serde_json::json!({"filespin.file-saved": "3d", "frameio.*": "4d"}));
 }
