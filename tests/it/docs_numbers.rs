@@ -197,4 +197,23 @@ fn defaults_that_are_repeated_are_those_of_the_code() {
     // A topic for each provider, and the quarantine.
     let few = format!("one topic per provider makes that {}.", partitions * (provider::ALL.len() + 1));
     assert!(document("docs/kafka.md").contains(&few), "docs/kafka.md does not say {few:?}");
+    capacity(topics, partitions);
+}
+
+/// Checks the tables of docs/capacity.md that follow from defaults: three replicas, and 3 kB a record.
+fn capacity(topics: usize, partitions: usize) {
+    let replicas: usize = default("topics.replication").parse().unwrap();
+    let days: usize = default("topics.retention").trim_end_matches('d').parse().unwrap();
+    let row =
+        |topics: usize, partitions: usize| format!("| {topics} | {} | {} |", topics * partitions, topics * partitions * replicas);
+    check("docs/capacity.md", "| full: ", &row(topics, partitions));
+    check("docs/capacity.md", "layout): a topic for each provider, 3 partitions", &row(provider::ALL.len() + 1, 3));
+    let megabytes = |events_a_day: usize| 3 * events_a_day * days / 1_000;
+    let [few, some, many] = [1_000, 100_000, 10_000_000].map(megabytes);
+    let storage = |times: usize| {
+        let gigabytes = |megabytes: usize| format!("{}.{}", megabytes * times / 1_000, megabytes * times % 1_000 / 100);
+        format!("| {} MB | {} GB | {} GB |", few * times, gigabytes(some), many * times / 1_000)
+    };
+    check("docs/capacity.md", "| storage of one replica |", &storage(1));
+    check("docs/capacity.md", "| storage of three replicas |", &storage(replicas));
 }

@@ -77,3 +77,38 @@ fn record(provider: &'static Provider, endpoint: &str, body: String, encoding: &
     let event = (provider.classify)(&verified);
     Some(encode(verified, provider, event, encoding))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config, provider};
+
+    /// What Kafka stores of a record that is alone in a batch and not compressed: the head of the batch, the record's own fields, and
+    /// three bytes beside each header.
+    fn stored_bytes(record: &Record) -> usize {
+        let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len() + 3).sum();
+        61 + 12 + record.key.len() + record.value.len() + headers
+    }
+
+    /// Operators plan their storage with this table.
+    #[test]
+    fn docs_capacity_has_the_sizes_of_the_records() {
+        let page = include_str!("../../../docs/capacity.md");
+        let environment = [("S", SECRET)].into_iter().collect();
+        let row = |provider: &&'static Provider| {
+            let name = provider.name;
+            let text =
+                format!("[kafka]\nbrokers = [\"k:9092\"]\n[endpoints.{name}]\nprovider = \"{name}\"\nsecrets = [\"env:S\"]\n");
+            let config = config::parse(&text, "a.toml", &environment, &[]).expect("it is good");
+            let named = records(&config).into_iter().filter(|(kind, _)| matches!(kind, EventKind::Named { .. }));
+            let sizes: Vec<usize> = named.map(|(_, record)| stored_bytes(&record)).collect();
+            let bodies: Vec<usize> = provider.names().filter_map(provider.sample).map(|body| body.len()).collect();
+            let most = |sizes: &[usize]| sizes.iter().max().copied().unwrap_or_default();
+            assert!(most(&sizes) <= 2 * most(&bodies) + 600, "{name}: {sizes:?} {bodies:?}");
+            let range = |sizes: &[usize]| format!("{} to {}", sizes.iter().min().unwrap_or(&0), most(sizes));
+            format!("| {} | {} | {} |\n", provider.title, range(&bodies), range(&sizes))
+        };
+        let rows: String = provider::ALL.iter().map(row).collect();
+        assert!(page.contains(&rows), "docs/capacity.md must have these rows:\n{rows}");
+    }
+}
