@@ -10,7 +10,7 @@ APART := fuzz/Cargo.toml examples/scan-gate/Cargo.toml
 .PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly gitops package test-tools test-kafka test-proxy examples \
 	proto asyncapi codegen deps msrv fuzz-check faults-short deploy-check faults soak drill otel fuzz e2e e2e-where-it-can release image bench sbom \
 	fuzz-corpus deploy-bless stubs outage recovery-model compatibility dist dist-check \
-	release-check
+	release-check upgrade
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -122,7 +122,7 @@ test-kafka: ## start real Kafka brokers, test against them, stop them (Java, Mav
 ##@ Every night: long runs
 
 nightly: ## run all of this group
-	FUZZ_SECONDS=600 scripts/check msrv fuzz faults compatibility dist-check release-check recovery-model drill otel gitops soak e2e-where-it-can
+	FUZZ_SECONDS=600 scripts/check msrv fuzz faults compatibility dist-check release-check recovery-model drill otel gitops upgrade soak e2e-where-it-can
 
 msrv: ## build with the oldest Rust that Cargo.toml names (rustup)
 	scripts/tools/msrv
@@ -150,6 +150,9 @@ recovery-model: ## get back ten thousand lost events, for ten seeds, and reconci
 SOAK_SECONDS ?= 1800
 soak: release ## watch two daemons at a steady rate for SOAK_SECONDS (1800): nothing may grow (a real Kafka, Linux)
 	$(CARGO) run --locked --quiet --package hookgate-faults -- --hookgate target/release/hookgate --soak $(SOAK_SECONDS)
+
+upgrade: build ## replace the daemon of an earlier version (BEFORE, by default the latest tag) and go back, under traffic (Java, Maven, nginx)
+	scripts/deploy/upgrade $(BEFORE)
 
 drill: build ## test the alerts and the dashboard with a real Prometheus and a real Kafka that is stopped; five minutes
 	scripts/deploy/drill
