@@ -23,10 +23,7 @@ use crate::{
     },
     encode::{Encoding, TopicTable},
     event_loop::{EndedByItself, EventLoop},
-    http::{
-        self, Endpoint, InFlight, Lines, Phase, Refusals, Webhooks,
-        delay::{self, Delay},
-    },
+    http::{self, Endpoint, InFlight, Lines, Phase, Refusals, Webhooks, delay::Delay},
     kafka::Publisher,
     metrics::{EndpointLabels, Limits, Metrics},
     proto::Origin,
@@ -255,7 +252,6 @@ fn start_webhooks(listener: TcpListener, shared: Arc<Webhooks>, config: &Config)
     let drain = config.shutdown.drain;
     EventLoop::start("webhooks", async move |stop| {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        tokio::spawn(delay::watch(Arc::clone(&shared.delay), Arc::clone(&shared.endpoints), Arc::clone(&shared.metrics)));
         Ok(http::serve(listener, shared, stop, drain).await)
     })
 }

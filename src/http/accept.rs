@@ -14,6 +14,7 @@ use tokio::{
 use super::{
     Phase, Webhooks,
     connections::{Connections, Room},
+    delay,
     protocol::Accepted,
 };
 use crate::{
@@ -54,7 +55,11 @@ impl FailedAccepts {
 /// a request in time, and at last waits for the deliveries in flight for at most `drain`. Returns how many connections were still open at
 /// the end.
 pub async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, mut stop: watch::Receiver<bool>, drain: Duration) -> usize {
-    let connections = Connections::new(Arc::clone(&webhooks.in_flight.waiting), Some(Arc::clone(&webhooks.metrics)));
+    let (open, watched) = watch::channel(0);
+    let (delay, endpoints, metrics) =
+        (Arc::clone(&webhooks.delay), Arc::clone(&webhooks.endpoints), Arc::clone(&webhooks.metrics));
+    tokio::spawn(delay::watch(delay, endpoints, metrics, watched));
+    let connections = Connections::new(open, Arc::clone(&webhooks.in_flight.waiting), Some(Arc::clone(&webhooks.metrics)));
     let limits = Arc::new(webhooks.limits.clone());
     let (stopping, _) = watch::channel(false);
     let mut failed = FailedAccepts::default();

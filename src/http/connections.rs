@@ -1,11 +1,11 @@
 //! The open connections of a port: how many there are, which of them wait for their peer, and which must make room for a new one.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use super::waiting::{Among, For, Ticket, Waiting};
 use crate::metrics::Metrics;
@@ -15,7 +15,7 @@ const TURNED_AWAY_MAX: usize = 256;
 
 /// The open connections of a port.
 pub(super) struct Connections {
-    open: AtomicUsize,
+    open: watch::Sender<usize>,
     waiting: Arc<Waiting>,
     metrics: Option<Arc<Metrics>>,
 }
@@ -32,15 +32,15 @@ pub(super) enum Room {
 }
 
 impl Connections {
-    /// Returns a count of no connections. With `metrics` the number is published.
-    pub(super) fn new(waiting: Arc<Waiting>, metrics: Option<Arc<Metrics>>) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(0), waiting, metrics })
+    /// Returns a count of no connections, which goes to `open`. With `metrics` the number is published.
+    pub(super) fn new(open: watch::Sender<usize>, waiting: Arc<Waiting>, metrics: Option<Arc<Metrics>>) -> Arc<Self> {
+        Arc::new(Self { open, waiting, metrics })
     }
 
     /// Counts one more connection until it is dropped, and decides what happens to it where `max` connections may be served.
     pub(super) fn open(self: &Arc<Self>, max: usize) -> (Connection, Room) {
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        self.publish();
+        let before = self.count();
+        self.change(|open| *open += 1);
         let state =
             ConnectionState { stage: Stage::Silent(Instant::now()), ticket: 0, asked: false, proven: false, closing: false };
         let connection = Connection { all: Arc::clone(self), state: Mutex::new(state), dismissal: Arc::default() };
@@ -66,10 +66,11 @@ impl Connections {
 
     /// Returns the number of open connections.
     pub(super) fn count(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        *self.open.borrow()
     }
 
-    fn publish(&self) {
+    fn change(&self, change: impl FnOnce(&mut usize)) {
+        self.open.send_modify(change);
         if let Some(metrics) = &self.metrics {
             metrics.connections(self.count());
         }
@@ -192,8 +193,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.leave();
-        self.all.open.fetch_sub(1, Ordering::Relaxed);
-        self.all.publish();
+        self.all.change(|open| *open -= 1);
     }
 }
 
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn what_room_there_is() {
         fn check(what: &str, (busy, fresh, idle, lingering): (usize, usize, usize, usize), room: Room) {
-            let all = Connections::new(Arc::default(), None);
+            let all = Connections::new(watch::Sender::default(), Arc::default(), None);
             let open = |count: usize| (0..count).map(|_| Arc::new(all.open(usize::MAX).0)).collect::<Vec<_>>();
             let (busy, fresh, idle, ended) = (open(busy), open(fresh), open(idle), open(lingering));
             let working: Vec<_> = busy.iter().chain(&idle).map(Connection::begin).collect();
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn only_so_many_linger() {
-        let all = Connections::new(Arc::default(), None);
+        let all = Connections::new(watch::Sender::default(), Arc::default(), None);
         let connections: Vec<_> = (0..258).map(|_| all.open(usize::MAX).0).collect();
         let _lingering: Vec<_> = connections.iter().map(Connection::linger).collect();
         let dismissed: Vec<_> = connections.iter().map(|connection| pin!(connection.dismissal.notified()).enable()).collect();

@@ -17,6 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync;
+
 use super::Endpoints;
 use crate::{config::Http, error::Error, metrics::Metrics};
 
@@ -78,10 +80,21 @@ impl Delay {
         self.last.store(micros(late), Ordering::Relaxed);
         late
     }
+
+    /// Waits until a connection is open, without any measurement: while there is none, no request can be late. Returns whether it waited.
+    async fn rest(&self, open: &mut sync::watch::Receiver<usize>) -> bool {
+        if *open.borrow() > 0 || self.cap.load(Ordering::Relaxed) != NO_CAP {
+            return false;
+        }
+        self.due.store(u64::MAX, Ordering::Relaxed);
+        self.last.store(0, Ordering::Relaxed);
+        // The sender is dropped only together with the event loop, which ends this wait too.
+        open.wait_for(|open| *open > 0).await.is_ok()
+    }
 }
 
-/// Measures the event loop that this future runs on, and sets the cap after each window. Never returns.
-pub async fn watch(delay: Arc<Delay>, endpoints: Arc<Endpoints>, metrics: Arc<Metrics>) {
+/// Measures the event loop that this future runs on while a connection is `open`, and sets the cap after each window. Never returns.
+pub async fn watch(delay: Arc<Delay>, endpoints: Arc<Endpoints>, metrics: Arc<Metrics>, mut open: sync::watch::Receiver<usize>) {
     let mut window = Window::begin(Instant::now());
     loop {
         let late = delay.look().await;
@@ -90,6 +103,9 @@ pub async fn watch(delay: Arc<Delay>, endpoints: Arc<Endpoints>, metrics: Arc<Me
         let cap = next_cap(delay.cap.load(Ordering::Relaxed), busiest.unwrap_or(0), standing > delay.target);
         delay.cap.store(cap, Ordering::Relaxed);
         metrics.event_loop_delay(standing.as_secs_f64());
+        if delay.rest(&mut open).await {
+            window = Window::begin(Instant::now());
+        }
     }
 }
 
@@ -139,6 +155,11 @@ fn micros(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
     use super::*;
 
     /// Each measurement is its time and how late it was, in milliseconds.
@@ -177,10 +198,36 @@ mod tests {
         check("it is over, and nobody was refused", 563, 563, false, NO_CAP);
     }
 
+    fn delay() -> Delay {
+        let (start, target) = (Instant::now(), Duration::ZERO);
+        Delay { start, target, due: AtomicU64::new(0), last: AtomicU64::new(0), cap: AtomicU32::new(NO_CAP) }
+    }
+
+    #[test]
+    fn a_loop_without_connections_rests() {
+        /// Checks whether the loop rests, and whether it then goes on once a connection opens.
+        fn check(what: &str, open: usize, cap: u32, rests: bool) {
+            let delay = delay();
+            delay.last.store(1_000_000, Ordering::Relaxed);
+            delay.cap.store(cap, Ordering::Relaxed);
+            let (sender, mut receiver) = sync::watch::channel(open);
+            let (mut resting, mut context) = (pin!(delay.rest(&mut receiver)), Context::from_waker(Waker::noop()));
+            let expected = if rests { Poll::Pending } else { Poll::Ready(false) };
+            assert_eq!(resting.as_mut().poll(&mut context), expected, "{what}");
+            if rests {
+                assert_eq!(delay.current(), Duration::ZERO, "{what}: nobody was late");
+                sender.send_modify(|open| *open += 1);
+                assert_eq!(resting.poll(&mut context), Poll::Ready(true), "{what}");
+            }
+        }
+        check("nobody is connected", 0, NO_CAP, true);
+        check("somebody is", 1, NO_CAP, false);
+        check("nobody is any more, but the cap has to rise first", 0, CAP_MIN, false);
+    }
+
     #[test]
     fn each_endpoint_may_begin_as_many() {
-        let (start, target) = (Instant::now(), Duration::ZERO);
-        let delay = Delay { start, target, due: AtomicU64::new(0), last: AtomicU64::new(0), cap: AtomicU32::new(NO_CAP) };
+        let delay = delay();
         let begin = |begun: &AtomicU32| (0..10).filter(|_| delay.admit(begun).is_ok()).count();
         assert_eq!(begin(&AtomicU32::new(0)), 10);
         delay.cap.store(3, Ordering::Relaxed);
