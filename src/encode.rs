@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     delivery::{Delivery, Recovered},
-    event::{Event, EventKind, SUBJECT_BYTES_MAX, milliseconds, timestamp},
+    event::{Event, EventKind, Fault, SUBJECT_BYTES_MAX, milliseconds, timestamp},
     proto::{self, Origin},
     provider::Provider,
     signature::Verified,
@@ -209,8 +209,7 @@ struct Carrier {
 /// Returns the record of an event.
 fn record(id: String, carrier: Carrier, provider: &'static Provider, event: Event, encoding: &Encoding) -> Record {
     let Carrier { endpoint, received_at, proof, reference, content_type, body } = carrier;
-    let key = event.subject.clone().unwrap_or_else(|| id.clone());
-    let headers = headers(&id, &key, &event, &endpoint);
+    let key = event.subject.unwrap_or_else(|| id.clone());
     let mut message = proto::Event {
         id: id.clone(),
         provider: provider.name.into(),
@@ -240,8 +239,8 @@ fn record(id: String, carrier: Carrier, provider: &'static Provider, event: Even
     Record {
         topic,
         kind: event.kind,
-        headers,
         payload_omitted: message.payload_omitted,
+        headers: headers(message, event.kind, event.verdict, event.fault),
         timestamp_ms: milliseconds(received_at),
         value,
         id,
@@ -256,25 +255,31 @@ fn framed(prefix: &[u8], message: &proto::Event) -> Vec<u8> {
     value
 }
 
-fn headers(id: &str, key: &str, event: &Event, endpoint: &str) -> Vec<(&'static str, Cow<'static, str>)> {
+/// Returns the headers of a record. They take the texts of the message, which has been encoded by now.
+fn headers(
+    message: proto::Event,
+    kind: EventKind,
+    verdict: Option<String>,
+    fault: Option<Fault>,
+) -> Vec<(&'static str, Cow<'static, str>)> {
     let mut headers = Vec::<(_, Cow<'static, str>)>::with_capacity(11);
     headers.push(("ce_specversion", "1.0".into()));
-    headers.push(("ce_id", id.to_owned().into()));
-    headers.push(("ce_source", format!("/hookgate/{endpoint}").into()));
+    headers.push(("ce_id", message.id.into()));
+    headers.push(("ce_source", format!("/hookgate/{}", message.endpoint).into()));
     // The type of a custom action is `hookgate.frameio.action`, whatever its author called it.
-    headers.push(("ce_type", format!("hookgate.{}", event.kind.name()).into()));
-    headers.push(("ce_subject", key.to_owned().into()));
-    if let Some(time) = &event.occurred_at {
+    headers.push(("ce_type", format!("hookgate.{}", kind.name()).into()));
+    headers.push(("ce_subject", message.subject.into()));
+    if let Some(time) = message.occurred_at {
         headers.push(("ce_time", time.to_string().into()));
     }
     headers.push(("ce_dataschema", DATA_SCHEMA.into()));
     headers.push(("content-type", "application/protobuf".into()));
-    if let Some(verdict) = &event.verdict {
-        headers.push(("hookgate-verdict", verdict.clone().into()));
+    if let Some(verdict) = verdict {
+        headers.push(("hookgate-verdict", verdict.into()));
     }
-    if let Some(fault) = &event.fault {
+    if let Some(fault) = fault {
         headers.push(("hookgate-reason", fault.reason.label().into()));
-        headers.push(("hookgate-detail", fault.detail.clone().into()));
+        headers.push(("hookgate-detail", fault.detail.into()));
     }
     headers
 }
