@@ -152,12 +152,12 @@ impl Publisher {
     /// Waits for the acknowledgement, at most `wait`.
     pub async fn wait(&self, pending: Pending, wait: Duration) -> Result<Acknowledgement, Error> {
         let Pending { report, topic, mut timer } = pending;
-        let result = match tokio::time::timeout(wait, self.report(report)).await {
-            Ok(Ok(Ok(acknowledgement))) => Ok(acknowledgement),
-            Ok(Ok(Err(error))) => Err(self.failed(&error, &topic)),
+        let result = match self.report(report, wait).await {
+            Some(Ok(Ok(acknowledgement))) => Ok(acknowledgement),
+            Some(Ok(Err(error))) => Err(self.failed(&error, &topic)),
             // The producer ended together with the record: it was rebuilt or is being closed.
-            Ok(Err(_)) => Err(Error::PublishFailed("the producer was closed".into())),
-            Err(_) => {
+            Some(Err(_)) => Err(Error::PublishFailed("the producer was closed".into())),
+            None => {
                 self.shared.signal(Signal::Doubt(topic));
                 Err(Error::PublishTimeout)
             }
@@ -170,16 +170,24 @@ impl Publisher {
         result
     }
 
-    /// Waits for the report. librdkafka looks for requests without an answer only when its broker thread is awake, which is once per one or
-    /// two seconds: too late for a retry within the deadline. So this wakes that thread again and again once `wake_after` has passed.
-    async fn report(&self, mut report: oneshot::Receiver<Report>) -> Result<Report, oneshot::error::RecvError> {
-        let mut late = tokio::time::interval_at(tokio::time::Instant::now() + self.shared.wake_after, WAKE_EVERY);
+    /// Waits for the report, and returns `None` if it does not come within `wait`. librdkafka looks for requests without an answer only when
+    /// its broker thread is awake, which is once per one or two seconds: too late for a retry within the deadline. So this wakes that thread
+    /// again and again once `wake_after` has passed.
+    async fn report(
+        &self,
+        mut report: oneshot::Receiver<Report>,
+        wait: Duration,
+    ) -> Option<Result<Report, oneshot::error::RecvError>> {
+        let now = tokio::time::Instant::now();
+        let (end, mut wake) = (now + wait, now + self.shared.wake_after);
         loop {
-            tokio::select! {
-                biased;
-                report = &mut report => return report,
-                _ = late.tick() => self.shared.wake(),
+            // There is one timer for both times, because nearly every report comes before either.
+            match tokio::time::timeout_at(wake.min(end), &mut report).await {
+                Ok(report) => return Some(report),
+                Err(_) if end <= wake => return None,
+                Err(_) => self.shared.wake(),
             }
+            wake += WAKE_EVERY;
         }
     }
 
