@@ -28,7 +28,10 @@ fn topic(world: &World, event_type: &str) -> String {
 /// Returns the offset of the oldest record of each partition, and the offset after its last record.
 fn watermarks(topic: &str) -> Vec<(i64, i64)> {
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", plain()).create().unwrap();
-    (0..PARTITIONS).map(|partition| consumer.fetch_watermarks(topic, partition, Timeout::Never).unwrap()).collect()
+    let of = |partition| consumer.fetch_watermarks(topic, partition, Timeout::Never);
+    // A topic that was just created is listed before its leaders know of it.
+    wait_until("all leaders know the topic", || (0..PARTITIONS).all(|partition| of(partition).is_ok()));
+    (0..PARTITIONS).map(|partition| of(partition).unwrap()).collect()
 }
 
 /// Returns the offset after the last record of each partition.
