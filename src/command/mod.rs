@@ -35,14 +35,14 @@ mod url;
 mod verify;
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Args, Parser, Subcommand};
 
-use self::output::{is_command, shell_word};
+use self::output::{say, shell_word};
 use crate::{
     config::{self, Config, Environment, Needs},
     kafka::CLIENT_LIBRARY,
@@ -203,17 +203,21 @@ pub fn run(cli: Cli) -> ExitCode {
 fn complain(text: &str, warnings: &[String], code: u8) -> ExitCode {
     // The text may quote a key of the file or an argument.
     let warnings = warnings.iter().map(|warning| format!("warning: {}", printable(warning)));
-    let text: Vec<String> = text.lines().map(printable).chain(warnings).collect();
+    let (first, more) = text.split_once('\n').unwrap_or((text, ""));
+    let mut err = io::stderr().lock();
+    let is_terminal = err.is_terminal();
     // If even stderr is closed, nothing can be reported any more.
-    let _closed = writeln!(io::stderr(), "hookgate: {}", text.join("\n"));
+    let _closed = say(&mut err, is_terminal, &printable(first))
+        .and_then(|()| more.lines().map(printable).chain(warnings).try_for_each(|line| writeln!(err, "{line}")));
     ExitCode::from(code)
 }
 
 /// Says something beside what the command prints. A command stands alone on its line, to be copied.
 fn note(text: &str) {
-    let before = if is_command(text) { "  " } else { "hookgate: " };
+    let mut err = io::stderr().lock();
+    let is_terminal = err.is_terminal();
     // Nobody is left to read it where stderr is closed.
-    let _closed = writeln!(io::stderr(), "{before}{}", printable(text));
+    let _closed = say(&mut err, is_terminal, &printable(text));
 }
 
 /// Returns a fresh secret that every provider takes: 32 hexadecimal digits, which is as long as Uploadcare allows, and nothing that a URL

@@ -8,6 +8,9 @@ use serde_json::json;
 use super::note;
 use crate::{encode::Record, kafka::Acknowledgement, logged::printable};
 
+/// How many characters a line for a person has at most.
+pub(super) const LINE: usize = 80;
+
 /// The format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportFormat {
@@ -65,6 +68,13 @@ pub(super) fn wrapped(out: &mut impl Write, width: usize, (first, next): (&str, 
         is_empty = false;
     }
     writeln!(out, "{}", line.trim_end())
+}
+
+/// Says something on standard error: for a person in lines of at most [`LINE`] characters, elsewhere in one line. A command stands alone on its
+/// line, to be copied.
+pub(super) fn say(out: &mut impl Write, for_a_person: bool, text: &str) -> io::Result<()> {
+    let width = if for_a_person { LINE } else { usize::MAX };
+    wrapped(out, width, (if is_command(text) { "  " } else { "hookgate: " }, "  "), text)
 }
 
 /// Returns whether a text is a command that a person copies.
@@ -134,6 +144,33 @@ pub(super) fn published(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_person_gets_short_lines_and_whole_commands() {
+        #[track_caller]
+        fn check(for_a_person: bool, text: &str, expected: &str) {
+            let mut out = Vec::new();
+            say(&mut out, for_a_person, text).expect("written");
+            assert_eq!(String::from_utf8(out).expect("text"), expected);
+        }
+        check(true, "nothing to publish", "hookgate: nothing to publish\n");
+        let (short, long) = ("word ".repeat(12), "word ".repeat(20));
+        check(true, short.trim_end(), &format!("hookgate: {}\n", short.trim_end()));
+        let expected = format!("hookgate: {}\n  {}\n", "word ".repeat(14).trim_end(), "word ".repeat(6).trim_end());
+        check(true, long.trim_end(), &expected);
+        check(false, long.trim_end(), &format!("hookgate: {}\n", long.trim_end()));
+        // The cursor of a run is one long word.
+        let cursor = "x".repeat(90);
+        check(
+            true,
+            &format!("go on with --resume {cursor} --all"),
+            &format!("hookgate: go on with --resume\n  {cursor}\n  --all\n"),
+        );
+        let command = format!("hookgate replay --since 2026-11-22T10:00:00Z --endpoint {}", "x".repeat(60));
+        for for_a_person in [true, false] {
+            check(for_a_person, &command, &format!("  {command}\n"));
+        }
+    }
 
     #[test]
     fn a_noun_agrees_with_its_number() {

@@ -18,7 +18,7 @@ fn entries_of_an_unknown_type_are_counted() {
         let code = if (comment, project) == ("complete", "complete") { 0 } else { 3 };
         let rows = [row("comment.created", comment, 0, 0), row("project.created", project, 0, 0)];
         assert_eq!(world.reconcile(line, code), rows, "{said}");
-        let shown = world.run(&format!("reconcile {line} --format pretty {}", world.window())).out;
+        let shown = world.run(&format!("reconcile {line} --format pretty {}", world.window())).words();
         assert!(shown.contains(said), "{said} is not in {shown}");
     };
     check("complete", "complete", "");
@@ -26,14 +26,10 @@ fn entries_of_an_unknown_type_are_counted() {
     ["comment_liked", "project_archived", "user_login", "account_locked"].into_iter().for_each(log);
     check("complete", "complete", "");
     ["COMMENT_CREATED", "COMMENT_CREATED", "comment.created"].into_iter().for_each(log);
-    check(
-        "unknown",
-        "complete",
-        "cannot know: 3 entries of types that Hookgate does not know: COMMENT_CREATED, comment.created\n",
-    );
+    check("unknown", "complete", "cannot know: 3 entries of types that Hookgate does not know: COMMENT_CREATED, comment.created");
     // One that is like no other may be anything.
     log("x\u{1b}[2J");
-    check("unknown", "unknown", "cannot know: 1 entry of types that Hookgate does not know: x\\u001b[2J\n");
+    check("unknown", "unknown", "cannot know: 1 entry of types that Hookgate does not know: x\\u001b[2J");
 }
 
 /// An answer with errors may lack entries.
@@ -71,7 +67,8 @@ fn entries_of_other_workspaces_alone_are_no_proof() {
         let shown = world.run(&format!("reconcile {line} --format pretty {}", world.window()));
         assert!(said.is_none_or(|said| shown.err.contains(said)), "{said:?} is not in {shown:?}");
         assert_eq!(shown.err.contains("of other workspaces"), said.is_some(), "{shown:?}");
-        let doubted = shown.out.contains("cannot know: 2 entries of other workspaces, and none of those in the configuration");
+        let doubted =
+            shown.words().contains("cannot know: 2 entries of other workspaces, and none of those in the configuration");
         assert_eq!(doubted, state == "unknown", "{shown:?}");
     };
     check(0, "complete", None);

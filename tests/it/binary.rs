@@ -77,6 +77,11 @@ impl Finished {
     pub fn both(&self) -> String {
         format!("{}{}", self.out, self.err)
     }
+
+    /// Both outputs with one blank between words: what is for people comes in short lines.
+    pub fn words(&self) -> String {
+        self.both().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Runs a command in a folder to its end, with the secrets of the harness in its environment.

@@ -70,7 +70,7 @@ fn a_listing_in_another_order_is_never_complete() {
         let code = if state == "complete" { 0 } else { 3 };
         let line = "uploadcare --types file.uploaded";
         assert_eq!(world.reconcile(line, code), [row("file.uploaded", state, known, known)], "{newest_first}");
-        let said = world.run(&format!("reconcile {line} --format pretty {}", world.window())).out;
+        let said = world.run(&format!("reconcile {line} --format pretty {}", world.window())).words();
         assert_eq!(said.contains("does not list the existing files in the order of their upload"), newest_first, "{said}");
     };
     upload(-2);
@@ -95,7 +95,7 @@ fn an_empty_listing_that_contradicts_itself_is_never_complete() {
         let line = format!("recover uploadcare --all --dry-run --types file.uploaded --lookback {lookback} {}", world.window());
         let finished = world.run(&line);
         assert_eq!(finished.code, Some(if state == "cannot know" { 3 } else { 0 }), "{finished:?}");
-        assert!(finished.err.contains(state) && finished.err.contains(why), "{state} {why} is not in {finished:?}");
+        assert!(finished.words().contains(state) && finished.words().contains(why), "{state} {why} is not in {finished:?}");
     };
     check("24h", |_| {}, "not compared", "");
     // An old file, which the window does not reach.
@@ -334,10 +334,8 @@ fn scans_that_are_not_complete_are_waited_for() {
 
     // Without the flag each is asked for once.
     let at_once = world.run(&format!("{line} --dry-run"));
-    assert!(
-        at_once.err.contains(&format!("3 scans are not complete yet: {}", ids[..3].join(", "))) && !at_once.err.contains("again"),
-        "{at_once:?}"
-    );
+    let said = format!("3 scans are not complete yet: {}", ids[..3].join(", "));
+    assert!(at_once.words().contains(&said) && !at_once.err.contains("again"), "{at_once:?}");
     assert_eq!(ids.each_ref().map(asked), [1; 4]);
 
     // All come to an end, one of them by failing, long before the time is over.
@@ -358,7 +356,7 @@ fn scans_that_are_not_complete_are_waited_for() {
     world.stub.asked();
     let over = world.run(&format!("{line} --wait 3s"));
     assert_eq!((over.code, over.json_lines().len()), (Some(3), 3), "{over:?}");
-    assert!(over.err.contains(&format!("3 missing: 1 scan is not complete yet: {}", ids[0])), "{over:?}");
+    assert!(over.words().contains(&format!("3 missing: 1 scan is not complete yet: {}", ids[0])), "{over:?}");
     assert!(asked(&ids[0]) > 1 && ids[1..].iter().all(|id| asked(id) == 1), "{over:?}");
 }
 

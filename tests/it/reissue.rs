@@ -55,7 +55,7 @@ fn any_time_is_asked_for_in_windows_that_filespin_takes() {
     for said in
         ["to every receiver in the settings of the account", "databases", "not only to Hookgate", "3 requests would be sent"]
     {
-        assert!(planned.err.contains(said), "{said} is not in {planned:?}");
+        assert!(planned.words().contains(said), "{said} is not in {planned:?}");
     }
     // Nor does a command that nobody confirms.
     let unconfirmed = world.run(&line);

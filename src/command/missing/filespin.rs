@@ -94,7 +94,7 @@ pub(super) fn compare(
         row.unknown.extend(doubts(&[(comparison.illegible, "asset", "of the search cannot be read")]));
         if task.lookback.is_some() {
             let from = timestamp(from);
-            row.unknown.push(format!("assets uploaded before {from} were not looked at: --lookback all"));
+            row.unknown.push(format!("assets uploaded before {from} were left out: --lookback all"));
         }
     }
     deleted(comparison, &mut api, access, (task.window.since, task.window.until), &published, missing)?;

@@ -5,7 +5,12 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::{Comparison, Occurrence, Row, TimeWindow, Undecided};
-use crate::{command::output::ReportFormat, event::timestamp, logged::printable, provider::Provider};
+use crate::{
+    command::output::{LINE, ReportFormat, wrapped},
+    event::timestamp,
+    logged::printable,
+    provider::Provider,
+};
 
 /// What can be said of a type, for people and for programs.
 fn state(row: &Row) -> &'static str {
@@ -83,15 +88,26 @@ pub(in crate::command) fn show(
             "complete" => "complete".to_owned(),
             _ => "cannot know".to_owned(),
         };
-        let why = if row.unknown.is_empty() { String::new() } else { format!(": {}", row.unknown.join("; ")) };
-        writeln!(
-            out,
-            "  {event_type:width$}  {:>9}  {:>9}  {:>9}  {said}{}",
+        let line = format!(
+            "  {event_type:width$}  {:>9}  {:>9}  {:>9}  {said}",
             number(|found, _| found),
             compared(|found, row| row.on_topics(found)),
             compared(|_, row| row.missing),
-            printable(&why),
-        )?;
+        );
+        with_reasons(out, &line, &row.unknown)?;
     }
     out.flush()
+}
+
+/// Prints a line with the reasons for it, below the line where there is no room beside it.
+fn with_reasons(out: &mut impl Write, line: &str, reasons: &[String]) -> io::Result<()> {
+    if reasons.is_empty() {
+        return writeln!(out, "{line}");
+    }
+    let beside = format!("{line}: {}", printable(&reasons.join("; ")));
+    if beside.chars().count() <= LINE {
+        return writeln!(out, "{beside}");
+    }
+    writeln!(out, "{line}:")?;
+    reasons.iter().try_for_each(|reason| wrapped(out, LINE, ("    ", "    "), &printable(reason)))
 }

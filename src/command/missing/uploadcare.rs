@@ -143,7 +143,7 @@ impl Pass<'_, '_> {
             let seen = *name == UPLOADED || *name == STORED && all_stores || self.task.lookback.is_none();
             if !seen {
                 let from = timestamp(from);
-                row.unknown.push(format!("files uploaded before {from} were not looked at: --lookback all"));
+                row.unknown.push(format!("files uploaded before {from} were left out: --lookback all"));
             }
         }
     }

@@ -120,6 +120,29 @@ fn the_report_says_what_is_known() {
     assert_eq!((&lines[1]["missing"], &lines[1]["forgotten"]), (&serde_json::Value::Null, &serde_json::Value::Null));
 }
 
+/// Nobody reads lines that a terminal breaks in the middle of a word.
+#[test]
+fn reasons_that_are_too_long_stand_below_their_type() {
+    let reasons =
+        ["3 files of the listing cannot be read", "files uploaded before 2026-11-21T10:00:00Z were left out: --lookback all"];
+    let row = Row { found: Some(12), missing: 2, unknown: reasons.map(str::to_owned).into(), ..Row::default() };
+    let comparison = comparison([("file.deleted", row)].into());
+    let window = TimeWindow { since: UNIX_EPOCH + Duration::from_secs(10), until: UNIX_EPOCH + Duration::from_secs(3610) };
+    let mut out = Vec::new();
+    report::show(&mut out, ReportFormat::Pretty, &window, &comparison).expect("written");
+    let text = String::from_utf8(out).expect("text");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let below: Vec<&str> = text.lines().skip(2).collect();
+    assert_eq!(
+        below,
+        [
+            "  file.deleted         12         10          2  2 missing:",
+            &format!("    {}", reasons[0]),
+            &format!("    {}", reasons[1])
+        ]
+    );
+}
+
 #[test]
 fn a_type_that_nobody_has_is_refused() {
     let providers = [provider::by_name("uploadcare").expect("known")];

@@ -163,7 +163,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let (candidates, left) = candidates.into_sorted();
     let plan = Plan { candidates, passed, left, unusable, comparison };
     if !plan.candidates.is_empty() && !task.everything {
-        quarantine::mention(&task, endpoint, &plan.comparison.replayed)?;
+        quarantine::mention(&task, &arguments.source, endpoint, &plan.comparison.replayed)?;
     }
     plan.say(arguments);
     if !plan.print(arguments, endpoint, &window) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::{
-    command::{Failure, missing::Task, note, output::counted, replay, scan, usable_brokers},
+    command::{ConfigSource, Failure, missing::Task, note, output::counted, replay, scan, usable_brokers},
     config::EndpointConfig,
     event::{EventKind, milliseconds, timestamp},
     kafka::read::Start,
@@ -11,7 +11,12 @@ use crate::{
 
 /// Says how many deliveries of the endpoint have arrived since the window began, have no type, and were not replayed: an event that is recovered
 /// and replayed later comes twice, with two ids. `replayed` holds the ids of what was replayed.
-pub(super) fn mention(task: &Task<'_>, endpoint: &EndpointConfig, replayed: &HashSet<String>) -> Result<(), Failure> {
+pub(super) fn mention(
+    task: &Task<'_>,
+    source: &ConfigSource,
+    endpoint: &EndpointConfig,
+    replayed: &HashSet<String>,
+) -> Result<(), Failure> {
     let kinds = [EventKind::Quarantine, EventKind::Unclassified { provider: endpoint.provider.name }];
     let topics: BTreeSet<String> = kinds.into_iter().map(|kind| task.config.topics.name(kind)).collect();
     let start = Start::Time(milliseconds(task.window.since));
@@ -34,11 +39,12 @@ pub(super) fn mention(task: &Task<'_>, endpoint: &EndpointConfig, replayed: &Has
     if !held.is_empty() {
         let (deliveries, since) =
             (counted(held.len() as u64, "quarantined or unclassified delivery"), timestamp(task.window.since));
+        let name = &endpoint.name;
         note(&format!(
             "since {since}, the endpoint {name} has {deliveries}: an event that is recovered now and replayed later comes twice, with two ids; \
-             look first: hookgate replay --since {since} --endpoint {name} --dry-run",
-            name = endpoint.name,
+             look first:"
         ));
+        note(&source.command(&format!("replay --since {since} --endpoint {name} --dry-run")));
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
         CommandResult, EXIT_FAILED, EXIT_FINDINGS, Failure,
         missing::{self, TimeWindow, options::providers},
         note,
-        output::{Printout, ReportFormat, counted},
+        output::{LINE, Printout, ReportFormat, counted, wrapped},
         run::{can_ask, confirm, who},
         tail::watch,
     },
@@ -95,15 +95,18 @@ fn windows(window: TimeWindow) -> Vec<Upload> {
 
 /// Says what would happen, before anything does.
 fn plan(out: &mut impl Write, windows: &[Upload]) -> io::Result<()> {
-    writeln!(out, "filespin, webhooks of the assets that were uploaded in this time, in requests of at most 7 days:")?;
+    wrapped(
+        out,
+        LINE,
+        ("", ""),
+        "filespin, webhooks of the assets that were uploaded in this time, in requests of at most 7 days:",
+    )?;
     for (start, end) in windows {
         writeln!(out, "  {} to {}", timestamp(*start), timestamp(*end))?;
     }
-    writeln!(
-        out,
-        "FileSpin sends these webhooks again to every receiver in the settings of the account, and writes to its databases again: not only \
-         to Hookgate.\nThe webhooks come in through the daemon. This command publishes nothing."
-    )
+    let reach = "FileSpin sends these webhooks again to every receiver in the settings of the account, and writes to its databases again: not \
+                 only to Hookgate. The webhooks come in through the daemon. This command publishes nothing.";
+    wrapped(out, LINE, ("", ""), reach)
 }
 
 /// Prints that FileSpin has accepted a request.
