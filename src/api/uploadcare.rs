@@ -2,7 +2,7 @@
 
 mod webhooks;
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::Md5;
@@ -63,7 +63,7 @@ pub fn files(
     now: fn() -> SystemTime,
     visit: &mut dyn FnMut(&str) -> Result<bool, ApiError>,
 ) -> Result<Option<String>, ApiError> {
-    let (mut after, mut offset, mut first_of_last) = (just_before(from), 0, String::new());
+    let (mut after, mut offset, mut first_of_last, mut read) = (just_before(from), 0, String::new(), 0);
     let mut order = ListingOrder::default();
     loop {
         let path = listing(removed, after, offset);
@@ -72,6 +72,7 @@ pub fn files(
         // The link itself is not followed, but one that leads elsewhere is none of Uploadcare's.
         page.next.as_deref().map(|next| api.next(&path, next)).transpose()?;
         let mut ended = false;
+        read += page.results.len() as u64;
         for file in &page.results {
             order.take(file.get());
             ended |= !visit(file.get())?;
@@ -83,7 +84,13 @@ pub fn files(
             }
             let counted = page.counted(removed);
             let nothing = order.latest.is_none() && page.results.is_empty();
-            return if nothing && counted > 0 { contradiction(api, access, (removed, from), counted, now) } else { Ok(None) };
+            if nothing && counted > 0 {
+                return contradiction(api, access, (removed, from), counted, now);
+            }
+            // Both counts are of all files, whenever they were uploaded.
+            let is_short = from == UNIX_EPOCH && !ended && read < counted;
+            let kind = if removed { "removed" } else { "existing" };
+            return Ok(is_short.then(|| format!("Uploadcare counts {counted} {kind} files, and lists {read}")));
         }
         let (Some(first), Some(last)) = (page.results.first(), page.results.last()) else {
             return Err(api.unusable(&path, "answers with an empty page, and names a next one"));

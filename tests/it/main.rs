@@ -56,6 +56,7 @@ mod pages;
 mod properties;
 mod rebuild_ready;
 mod recovery;
+mod recovery_doubts;
 mod recovery_output;
 mod recovery_resume;
 mod recovery_scans;

@@ -12,7 +12,7 @@ use crate::{
     config::recover::UploadcareApi,
     encode::digest_of_parts,
     event::{instant, timestamp},
-    provider::uploadcare::{FileHistory, INFO_UPDATED, STORED, UPLOADED},
+    provider::uploadcare::{FileHistory, INFECTED, INFO_UPDATED, STORED, UPLOADED},
 };
 
 /// How long Uploadcare keeps a file that nobody stores.
@@ -43,8 +43,16 @@ struct Pass<'a, 't> {
     comparison: &'a mut Comparison,
     known: HashMap<Mark, Standing>,
     missing: OnMissing<'a>,
+    /// How many events of the window the topics have, of files that were looked at.
+    published: u64,
+    /// Whether the books have one of them, too.
+    matched: bool,
     /// Files that were removed, and so do not say any more whether they were stored within the window.
     silent: u64,
+    /// Files that the listing of removed files has without a time of their removal.
+    not_removed: u64,
+    /// Files without the results of scans.
+    unscanned: u64,
     /// Why a listing may lack files.
     contradictions: Vec<String>,
     failure: Option<Failure>,
@@ -56,11 +64,13 @@ pub(super) fn compare(
     comparison: &mut Comparison,
     missing: OnMissing<'_>,
 ) -> Result<(), Failure> {
-    let mut known = HashMap::new();
+    let (mut known, mut published) = (HashMap::new(), 0);
     topics::events(task, comparison, task.window.since, &mut |event| {
-        if let Some(at) = event.occurred_at.and_then(instant) {
-            known.insert(mark(&event.r#type, &event.subject, at), Standing::Published);
-        }
+        let Some(at) = event.occurred_at.and_then(instant) else { return };
+        let is_new = known.insert(mark(&event.r#type, &event.subject, at), Standing::Published).is_none();
+        // Other events may be of files that were uploaded before.
+        let is_looked_at = event.r#type == UPLOADED || task.lookback.is_none() && event.r#type != INFO_UPDATED;
+        published += u64::from(is_new && is_looked_at && task.window.holds(at));
     })?;
     for (name, row) in &mut comparison.rows {
         match *name {
@@ -72,13 +82,25 @@ pub(super) fn compare(
     let mut api =
         Api::new(task.client()?, &access.base_url, uploadcare::MANNERS, std::slice::from_ref(&access.secret_key), &wait);
     let from = task.looked_at_since();
-    let mut pass = Pass { task, comparison, known, missing, silent: 0, contradictions: Vec::new(), failure: None };
+    let mut pass = Pass {
+        task,
+        comparison,
+        known,
+        missing,
+        published,
+        matched: false,
+        silent: 0,
+        not_removed: 0,
+        unscanned: 0,
+        contradictions: Vec::new(),
+        failure: None,
+    };
     // A file that is removed between the two listings is in both, and in the other order it would be in neither.
     let mut progress = Progress::new("files of the listings");
     for removed in [false, true] {
         let doubt = uploadcare::files(&mut api, access, (removed, from), task.now, &mut |file| {
             progress.count();
-            Ok(pass.take(file))
+            Ok(pass.take(file, removed))
         })?;
         pass.contradictions.extend(doubt);
         if let Some(failure) = pass.failure.take() {
@@ -92,11 +114,13 @@ pub(super) fn compare(
 
 impl Pass<'_, '_> {
     /// Takes a file of a listing. Returns whether to go on: nothing has happened within the window to files that were uploaded after it.
-    fn take(&mut self, file: &str) -> bool {
+    fn take(&mut self, file: &str, of_removed: bool) -> bool {
         match FileHistory::of(file) {
             _ if self.failure.is_some() => false,
             Ok(history) if history.uploaded >= self.task.window.until => false,
             Ok(history) => {
+                self.not_removed += u64::from(of_removed && history.removed.is_none());
+                self.unscanned += u64::from(!history.has_scans);
                 self.failure = self.count(&history, file).err();
                 self.failure.is_none()
             }
@@ -110,12 +134,16 @@ impl Pass<'_, '_> {
     /// Counts what has happened to a file within the window.
     fn count(&mut self, history: &FileHistory, file: &str) -> Result<(), Failure> {
         let window = self.task.window;
-        if history.stored.is_none() && history.removed.is_some_and(|removed| removed >= window.since) {
-            self.silent += 1;
+        if let (None, Some(removed)) = (history.stored, history.removed.filter(|removed| *removed >= window.since)) {
+            // A file that is removed between the two listings is in both.
+            let is_new = self.known.insert(mark("silent", &history.uuid, removed), Standing::Counted).is_none();
+            self.silent += u64::from(is_new);
         }
         for (event_type, at) in history.events().filter(|(_, at)| window.holds(*at)) {
+            let mark = mark(event_type, &history.uuid, at);
+            self.matched |= self.known.get(&mark) == Some(&Standing::Published);
             let Some(row) = self.comparison.rows.get_mut(event_type) else { continue };
-            let before = self.known.insert(mark(event_type, &history.uuid, at), Standing::Counted);
+            let before = self.known.insert(mark, Standing::Counted);
             if before == Some(Standing::Counted) {
                 continue;
             }
@@ -131,9 +159,20 @@ impl Pass<'_, '_> {
     /// Says what the listings do not show.
     fn doubt(&mut self, from: SystemTime) {
         let illegible = self.comparison.illegible;
+        if self.published > 0 && !self.matched {
+            let events = counted(self.published, "event");
+            self.contradictions.push(format!(
+                "the topics have {events} of this time, and Uploadcare knows none of them: are these the keys of that project? Where the endpoints \
+                 belong to several, name one with --endpoint"
+            ));
+        }
+        self.contradictions.extend(doubts(&[(self.not_removed, "file", "of the removed ones without a time of the removal")]));
         for (name, row) in self.comparison.rows.iter_mut().filter(|(_, row)| row.found.is_some()) {
             row.unknown.extend(doubts(&[(illegible, "file", "of the listing cannot be read")]));
             row.unknown.extend_from_slice(&self.contradictions);
+            if *name == INFECTED {
+                row.unknown.extend(doubts(&[(self.unscanned, "file", "without the results of scans (appdata)")]));
+            }
             if *name == STORED && self.silent > 0 {
                 row.unknown
                     .push(format!("nothing says any more when {} may have been stored", counted(self.silent, "removed file")));

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{DELETED, INFECTED, STORED, UPLOADED};
 use crate::event::{instant, parse_time};
@@ -20,6 +20,8 @@ pub struct FileHistory {
     pub removed: Option<SystemTime>,
     /// When the last scan found malware in the file.
     pub infected: Option<SystemTime>,
+    /// Whether the answer would have a scan: the results of add-ons are there, if only empty.
+    pub has_scans: bool,
 }
 
 // These fields are read strictly, unlike those of webhooks: a time that cannot be read must not count as "has not happened".
@@ -29,7 +31,17 @@ struct FileTimes {
     datetime_uploaded: String,
     datetime_stored: Option<String>,
     datetime_removed: Option<String>,
-    appdata: Option<ScanResults>,
+    #[serde(default, deserialize_with = "there")]
+    appdata: Option<AddOns>,
+}
+
+/// The results of add-ons, which may be null.
+#[derive(Deserialize)]
+struct AddOns(Option<ScanResults>);
+
+/// Reads a field that is there, also one that is null.
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<AddOns>, D::Error> {
+    AddOns::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -54,7 +66,8 @@ impl FileHistory {
         let read = |text: &str| parse_time(text).and_then(instant).ok_or("a time cannot be read");
         let times: FileTimes = serde_json::from_str(file).map_err(|_| "a field is missing or of the wrong type")?;
         let uploaded = read(&times.datetime_uploaded)?;
-        let scan = times.appdata.and_then(|appdata| appdata.uc_clamav_virus_scan);
+        let has_scans = times.appdata.is_some();
+        let scan = times.appdata.and_then(|add_ons| add_ons.0?.uc_clamav_virus_scan);
         let infected = match scan {
             Some(LastScan { data: Some(LastScanData { infected: Some(true) }), datetime_updated }) => {
                 // As in webhooks: a scan without a time counts as part of the upload.
@@ -68,6 +81,7 @@ impl FileHistory {
             stored: times.datetime_stored.as_deref().map(read).transpose()?,
             removed: times.datetime_removed.as_deref().map(read).transpose()?,
             infected,
+            has_scans,
         })
     }
 
