@@ -94,6 +94,7 @@ mod recovery_beside;
 mod recovery_model;
 
 /// The memory that a large project takes.
+mod recovery_elsewhere;
 mod recovery_memory;
 
 /// Quarantined deliveries, published after all.

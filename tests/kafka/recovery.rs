@@ -315,30 +315,6 @@ fn scans_that_no_topic_has_are_got_back_by_their_ids() {
     assert_eq!(world.run(&format!("recover uploadcare scn_1 {}", world.window())).code, Some(2));
 }
 
-/// With the keys of another project nothing is complete: the topics have events that this project knows nothing of.
-#[test]
-fn the_books_of_another_project_are_not_believed() {
-    let world = world();
-    let at = |seconds: Micros| world.begin + seconds * SECOND;
-    let uuids: Vec<String> = (0..3).map(|second| world.stub.books().uploadcare.upload(at(second))).collect();
-    uuids.iter().for_each(|uuid| world.photo("file.uploaded", uuid));
-    let states = |code: i32, flags: &str| -> Vec<String> {
-        world
-            .reconcile(&format!("uploadcare --types file.deleted,file.uploaded --lookback all {flags}"), code)
-            .into_iter()
-            .map(|row| row.1)
-            .collect()
-    };
-    assert_eq!(states(0, ""), ["complete", "complete"]);
-    let own = std::mem::take(&mut world.stub.books().uploadcare.files);
-    assert_eq!(states(3, ""), ["unknown", "unknown"]);
-    let said = world.run(&format!("reconcile uploadcare --types file.uploaded {}", world.window()));
-    assert!(said.out.contains("the topics have 3 events of this time, and Uploadcare knows none of them"), "{said:?}");
-    // One that it knows is enough: others may have been erased.
-    world.stub.books().uploadcare.files = own[..1].to_vec();
-    assert_eq!(states(0, ""), ["complete", "complete"]);
-}
-
 /// A reference comes from the user, or from the first event of the scan that has one: a later one may be of somebody who knows another signed
 /// URL.
 #[test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use self::log::Logged;
-use super::{Comparison, Occurrence, OnMissing, Task, doubts, topics};
+use super::{Comparison, Occurrence, OnMissing, Task, TimeWindow, doubts, topics};
 use crate::{
     api::frameio::Frameio,
     command::{
@@ -73,6 +73,8 @@ pub(super) fn compare(
     let wait = |wait, why: &str| task.wait(wait, why);
     let mut api = Frameio::new(access, &task.client()?, &[], &wait);
     let mut logged = log::read(task, access, &mut api)?;
+    let is_silent = logged.own == 0 && !logged.entries.values().flatten().any(|(at, _)| task.window.holds(*at));
+    let unlogged = if is_silent { published.logged_within(task.window) } else { 0 };
     for (name, row) in &mut comparison.rows {
         if !UNLOGGED.contains(name) {
             row.found = Some(0);
@@ -100,13 +102,13 @@ pub(super) fn compare(
     if task.rebuild_ready {
         ready::compare(task, comparison, &mut api, (&logged.uploads, &published.ready), missing)?;
     }
-    doubt(task, comparison, &logged);
+    doubt(task, comparison, &logged, unlogged);
     comparison.doubt();
     Ok(())
 }
 
-/// Says what the log does not show.
-fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged) {
+/// Says what the log does not show. `unlogged` is the number of events that the topics have of a time in which the log has none.
+fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged, unlogged: u64) {
     if logged.foreign > 0 {
         note(&format!(
             "{} of Frame.io's audit log not counted: of other workspaces than those in [recover.frameio] workspaces",
@@ -119,6 +121,12 @@ fn doubt(task: &Task<'_>, comparison: &mut Comparison, logged: &Logged) {
     for (name, row) in comparison.rows.iter_mut().filter(|(_, row)| row.found.is_some()) {
         if old {
             row.unknown.push("the audit log is only promised for 30 days".into());
+        }
+        if unlogged > 0 {
+            row.unknown.push(format!(
+                "the topics have {} of this time, and the log has none: are account and workspaces the right ones?",
+                counted(unlogged, "event")
+            ));
         }
         if misnamed {
             row.unknown.push(format!(
@@ -168,6 +176,14 @@ impl PublishedActivity {
         } else if let Some(at) = event.received_at.and_then(instant) {
             self.arrivals.entry(key).or_default().push(at);
         }
+    }
+
+    /// Returns how many events the log must have entries for within this window.
+    fn logged_within(&self, window: TimeWindow) -> u64 {
+        let is_within = |arrival: &&SystemTime| window.holds(**arrival) && **arrival >= window.since + WITHIN;
+        let arrivals = self.arrivals.iter().filter(|(key, _)| !UNLOGGED.contains(&key.0)).flat_map(|(_, arrivals)| arrivals);
+        let recovered = self.recovered.keys().filter(|(key, at)| !UNLOGGED.contains(&key.0) && window.holds(*at));
+        (arrivals.filter(is_within).count() + recovered.count()) as u64
     }
 
     /// Returns the places of those entries of the log, whose times are in order, that no event stands for.
