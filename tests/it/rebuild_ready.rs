@@ -98,7 +98,11 @@ fn what_cannot_be_said_of_a_file_is_counted() {
     };
     check(vec![instead(403, "{}"), instead(403, "{}")], 3, 4, "2 files that may not be read");
     check(vec![instead(404, "{}")], 3, 5, "1 file not there any more");
-    check(vec![instead(200, "{\"data\":{\"id\":\"another\",\"status\":\"transcoded\"}}")], 3, 5, "time not known");
+    let another = || instead(200, "{\"data\":{\"id\":\"another\",\"status\":\"transcoded\"}}");
+    // The last file has a status that nobody knows.
+    check(vec![], 3, 6, "1 file whose status cannot be read");
+    check(vec![another()], 3, 5, "2 files whose status cannot be read");
+    check(vec![another(), instead(200, "{\"data\":{\"id\":7}}")], 3, 4, "3 files whose status cannot be read");
     check(vec![None, instead(422, "{\"errors\":[{\"detail\":\"no\"}]}")], 1, 0, "answered 422: no");
     check(vec![instead(200, "{\"file\":{}}")], 1, 0, "answered, but without a file");
     // A token that has expired is renewed.

@@ -32,7 +32,7 @@ pub(super) fn compare(
         let files = counted(open.len() as u64, "file");
         note(&format!("Frame.io is asked for the status of {files}, at most 10 a second"));
     }
-    let (mut unready, mut gone, mut hidden) = (0_u64, 0_u64, 0_u64);
+    let (mut unready, mut gone, mut hidden, mut illegible) = (0_u64, 0_u64, 0_u64, 0_u64);
     for id in open {
         let object = match api.file(id)? {
             FileFound::Here(object) => object,
@@ -46,16 +46,17 @@ pub(super) fn compare(
             }
         };
         match FileState::of(&object) {
-            Ok(file) if file.id != *id => comparison.illegible += 1,
+            Ok(file) if file.id != *id => illegible += 1,
             Ok(file) if !file.ready => unready += 1,
             Ok(_) => {
                 found += 1;
                 let event = Occurrence { event_type: FILE_READY, subject: id, at: None, twin: 0, object: &object };
                 comparison.absent(event, missing)?;
             }
-            Err(_) => comparison.illegible += 1,
+            Err(_) => illegible += 1,
         }
     }
+    comparison.illegible += illegible;
     let Some(row) = comparison.rows.get_mut(FILE_READY) else { return Ok(()) };
     row.found = Some(found);
     row.unknown.push("rebuilt from the status of the files, time not known".into());
@@ -64,6 +65,7 @@ pub(super) fn compare(
         (unready, "file", "not ready yet"),
         (gone, "file", "not there any more"),
         (hidden, "file", "that may not be read"),
+        (illegible, "file", "whose status cannot be read"),
     ]));
     Ok(())
 }
