@@ -5,6 +5,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde_json::Value;
+
 use super::{Likeness, SKEW, WITHIN, since, uploads_since};
 use crate::{
     api::{
@@ -153,11 +155,23 @@ fn is_upload(task: &Task<'_>, entry: &AuditEntry) -> bool {
         && (uploads_since(task)..task.window.until).contains(&entry.at)
 }
 
-/// Returns an entry without the address of the user, which is nobody's business on the topics.
+/// Returns an entry without the addresses of users, which are nobody's business on the topics.
 fn without_address(entry: &str) -> Box<str> {
-    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(entry).unwrap_or_default();
-    fields.remove("ip_address");
-    serde_json::Value::Object(fields).to_string().into()
+    let mut entry: Value = serde_json::from_str(entry).unwrap_or_default();
+    remove_addresses(&mut entry);
+    entry.to_string().into()
+}
+
+/// Removes the fields for an address at any depth: Frame.io may nest them, or write them in another way.
+fn remove_addresses(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !name.replace('_', "").eq_ignore_ascii_case("ipaddress"));
+            fields.values_mut().for_each(remove_addresses);
+        }
+        Value::Array(values) => values.iter_mut().for_each(remove_addresses),
+        _ => {}
+    }
 }
 
 #[cfg(test)]

@@ -70,6 +70,19 @@ fn days_are_whole_and_both_ends_count() {
 
 #[test]
 fn nobodys_address_is_published() {
-    let entry = r#"{"event_type":"x","ip_address":"10.0.0.1","user":{"name":"J","id":1}}"#;
-    assert_eq!(&*without_address(entry), r#"{"event_type":"x","user":{"name":"J","id":1}}"#);
+    #[track_caller]
+    fn check(entry: &str, expected: &str) {
+        assert_eq!(&*without_address(entry), expected);
+    }
+    check(
+        r#"{"event_type":"x","ip_address":"10.0.0.1","user":{"name":"J","id":1}}"#,
+        r#"{"event_type":"x","user":{"name":"J","id":1}}"#,
+    );
+    for name in ["ip_address", "ipAddress", "IP_Address", "IPADDRESS"] {
+        check(&format!(r#"{{"a":1,"{name}":"10.0.0.1"}}"#), r#"{"a":1}"#);
+        check(&format!(r#"{{"a":{{"b":[[{{"{name}":{{"v4":"10.0.0.1"}},"c":2}}]]}}}}"#), r#"{"a":{"b":[[{"c":2}]]}}"#);
+    }
+    for other in [r#"{"address":"x"}"#, r#"{"ip_address_kind":4}"#, r#"{"event_type":"ip_address"}"#] {
+        check(other, other);
+    }
 }
