@@ -7,6 +7,8 @@ use hookgate_stubs::{
     time::{SECOND, shortest},
 };
 
+use serde_json::Value;
+
 use crate::{recovery_output::go_on, recovery_world::World};
 
 /// With `--all` nothing on the topics says what a run has published. Five files have the same time.
@@ -41,6 +43,28 @@ fn runs_with_all_and_a_limit_come_to_an_end() {
     let none = world.run(&format!("{line} {end}"));
     assert_eq!((none.code, none.out.as_str()), (Some(0), ""), "{none:?}");
     assert!(none.err.contains("nothing to publish") && !none.err.contains("0 events"), "{none:?}");
+}
+
+/// Several people may do the same at one time, and neither a cursor nor an id has the user.
+#[test]
+fn events_of_several_users_at_one_time_are_several() {
+    let world = World::mock();
+    let line = "recover frameio --all --yes --types share.viewed --limit 2";
+    let run = |flags: &str| world.run(&format!("{line} {flags}"));
+    let view = |user: Option<&str>| {
+        world.stub.books().frameio.log("share_viewed", ("share", "s-1"), user, world.begin + SECOND);
+    };
+    [Some("u-2"), None, Some("u-1")].into_iter().for_each(view);
+    let first = run(&world.window());
+    assert_eq!((first.code, first.json_lines().len()), (Some(3), 2), "{first:?}");
+    // The order of the log is not documented.
+    world.stub.books().frameio.entries.reverse();
+    let second = run(&go_on(&first).expect("a cursor"));
+    assert_eq!((second.code, second.json_lines().len()), (Some(0), 1), "{second:?}");
+    let events = world.events();
+    let all = |of: fn(&Value) -> &Value| events.iter().map(|it| of(&it["event"]).to_string()).collect::<BTreeSet<_>>();
+    let ids = all(|event| &event["id"]);
+    assert_eq!((events.len(), ids.len(), all(|event| &event["frameio_event"]["user_id"]).len()), (3, 3, 3), "{events:?}");
 }
 
 /// Uploadcare counts microseconds, and a run that goes on has the whole window, and no more.

@@ -5,7 +5,7 @@ mod log;
 mod ready;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::{Duration, SystemTime},
 };
 
@@ -18,7 +18,8 @@ use crate::{
         output::{counted, some},
     },
     config::recover::FrameioApi,
-    event::instant,
+    encode::recovered_id,
+    event::{instant, timestamp},
     proto::{Event, Origin, event::Payload},
     provider::frameio::{FILE_READY, PROVIDER, UNLOGGED, could_be},
 };
@@ -42,10 +43,14 @@ type Likeness = (&'static str, String, String);
 struct PublishedActivity {
     /// When deliveries arrived.
     arrivals: HashMap<Likeness, Vec<SystemTime>>,
-    /// How many events with exactly this time were recovered.
-    recovered: HashMap<(Likeness, SystemTime), u64>,
-    /// The ids of both, because a topic may have an event twice.
+    /// The ids of deliveries, because a topic may have one twice.
     ids: HashSet<String>,
+    /// The ids of recovered events, each with its user.
+    recovered: HashSet<(String, String)>,
+    /// When these happened.
+    recovered_at: Vec<SystemTime>,
+    /// The endpoints of recovered events, on which their ids depend.
+    endpoints: BTreeSet<String>,
     /// The files of which an event says that they are ready.
     ready: HashSet<String>,
 }
@@ -82,20 +87,20 @@ pub(super) fn compare(
             row.unknown.push("Frame.io's audit log has no such entries".into());
         }
     }
-    for (key, mut entries) in std::mem::take(&mut logged.entries) {
+    let mut twins = Twins::default();
+    for (key, entries) in &mut logged.entries {
         let Some(row) = comparison.rows.get_mut(key.0) else { continue };
         entries.sort_unstable();
         let counted = entries.iter().filter(|(at, _)| task.window.holds(*at)).count();
         row.found = row.found.map(|found| found + counted as u64);
-        let times: Vec<SystemTime> = entries.iter().map(|(at, _)| *at).collect();
-        for place in published.without(&key, &times, task.window.until) {
-            let (at, object) = &entries[place];
+        let numbered: Vec<_> = entries.iter().map(|(at, _)| (*at, twins.next(key, *at))).collect();
+        for place in published.without(key, &numbered, task.window.until) {
+            let ((at, twin), object) = (numbered[place], &entries[place].1);
             // An entry near the window is there only because it may be the one that an arrival belongs to.
-            if !task.window.holds(*at) {
+            if !task.window.holds(at) {
                 continue;
             }
-            let event = Occurrence { event_type: key.0, subject: &key.1, at: Some(*at), twin: twin(&times, place), object };
-            comparison.absent(event, missing)?;
+            comparison.absent(Occurrence { event_type: key.0, subject: &key.1, at: Some(at), twin, object }, missing)?;
         }
     }
     comparison.illegible = logged.illegible;
@@ -160,21 +165,21 @@ fn beginning(name: &str) -> &str {
 
 impl PublishedActivity {
     fn take(&mut self, event: Event) {
+        let origin = event.origin();
         let Some(Payload::FrameioEvent(payload)) = event.payload else { return };
         let Some(name) = PROVIDER.names().find(|name| *name == event.r#type) else { return };
-        if !self.ids.insert(event.id) {
-            return;
-        }
         if name == FILE_READY {
             self.ready.insert(payload.resource_id.clone());
         }
-        let key = (name, payload.resource_id, payload.user_id);
-        if event.origin == i32::from(Origin::Recovered) {
-            if let Some(at) = event.occurred_at.and_then(instant) {
-                *self.recovered.entry((key, at)).or_default() += 1;
-            }
-        } else if let Some(at) = event.received_at.and_then(instant) {
-            self.arrivals.entry(key).or_default().push(at);
+        if origin == Origin::Recovered {
+            let at = event.occurred_at.and_then(instant).filter(|_| !UNLOGGED.contains(&name));
+            self.recovered_at.extend(at);
+            self.recovered.insert((event.id, payload.user_id));
+            self.endpoints.insert(event.endpoint);
+        } else if self.ids.insert(event.id)
+            && let Some(at) = event.received_at.and_then(instant)
+        {
+            self.arrivals.entry((name, payload.resource_id, payload.user_id)).or_default().push(at);
         }
     }
 
@@ -182,21 +187,24 @@ impl PublishedActivity {
     fn logged_within(&self, window: TimeWindow) -> u64 {
         let is_within = |arrival: &&SystemTime| window.holds(**arrival) && **arrival >= window.since + WITHIN;
         let arrivals = self.arrivals.iter().filter(|(key, _)| !UNLOGGED.contains(&key.0)).flat_map(|(_, arrivals)| arrivals);
-        let recovered = self.recovered.keys().filter(|(key, at)| !UNLOGGED.contains(&key.0) && window.holds(*at));
+        let recovered = self.recovered_at.iter().filter(|at| window.holds(**at));
         (arrivals.filter(is_within).count() + recovered.count()) as u64
     }
 
-    /// Returns the places of those entries of the log, whose times are in order, that no event stands for.
+    /// Returns whether an entry was recovered: its id is there, and as that of its user.
+    fn has_recovered(&self, (event_type, resource, user): &Likeness, at: SystemTime, twin: u32) -> bool {
+        self.endpoints.iter().any(|endpoint| {
+            let id = recovered_id(endpoint, event_type, resource, Some(timestamp(at)), twin);
+            self.recovered.contains(&(id, user.clone()))
+        })
+    }
+
+    /// Returns the places of those entries of the log that no event stands for. Each entry is a time and a twin, and the times are in order.
     ///
     /// Entries after `end`, the end of the window, come first: an arrival that may be theirs must not hide a loss within the window.
-    fn without(&mut self, key: &Likeness, times: &[SystemTime], end: SystemTime) -> Vec<usize> {
-        let mut open = Vec::new();
-        for (place, at) in times.iter().enumerate() {
-            match self.recovered.get_mut(&(key.clone(), *at)) {
-                Some(count) if *count > 0 => *count -= 1,
-                _ => open.push((place, *at)),
-            }
-        }
+    fn without(&mut self, key: &Likeness, entries: &[(SystemTime, u32)], end: SystemTime) -> Vec<usize> {
+        let open = entries.iter().enumerate().filter(|(_, (at, twin))| !self.has_recovered(key, *at, *twin));
+        let open: Vec<_> = open.map(|(place, (at, _))| (place, *at)).collect();
         let mut arrivals = self.arrivals.remove(key).unwrap_or_default();
         arrivals.sort_unstable();
         let (within, after): (Vec<_>, Vec<_>) = open.into_iter().partition(|(_, at)| *at < end);
@@ -206,10 +214,18 @@ impl PublishedActivity {
     }
 }
 
-/// Returns which one an entry is among those of the same time.
-fn twin(times: &[SystemTime], place: usize) -> u32 {
-    let before = times[..place].iter().rev().take_while(|at| **at == times[place]).count();
-    u32::try_from(before).unwrap_or(u32::MAX)
+/// Numbers the entries that are equal in type, resource and time, whoever the user is: an id and a cursor do not have the user. The entries
+/// come in the order of users and of texts, so that their order in the log does not count.
+#[derive(Default)]
+struct Twins<'a>(HashMap<(&'static str, &'a str, SystemTime), u32>);
+
+impl<'a> Twins<'a> {
+    /// Returns the number of the next entry, from 0.
+    fn next(&mut self, (event_type, resource, _): &'a Likeness, at: SystemTime) -> u32 {
+        let count = self.0.entry((event_type, resource, at)).or_default();
+        *count += 1;
+        *count - 1
+    }
 }
 
 /// Takes an arrival soon after it for each entry, and returns the places of those that have none. Both are in order. Taking the earliest

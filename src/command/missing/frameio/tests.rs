@@ -56,56 +56,80 @@ fn an_arrival_belongs_to_an_entry_shortly_before_it() {
     check(&[100, 100], &[100], &[100]);
 }
 
-fn event(id: &str, resource: &str, received: u64, origin: Origin, occurred: Option<u64>) -> Event {
-    let time = |seconds| Some(crate::event::timestamp(at(seconds)));
-    let payload = crate::proto::FrameioEvent { resource_id: resource.into(), user_id: "u".into(), ..Default::default() };
+fn event(id: &str, (resource, user): (&str, &str), received: u64, origin: Origin) -> Event {
+    let payload = crate::proto::FrameioEvent { resource_id: resource.into(), user_id: user.into(), ..Default::default() };
     Event {
         id: id.into(),
         r#type: "comment.created".into(),
-        received_at: time(received),
-        occurred_at: occurred.and_then(time),
+        endpoint: "review".into(),
+        received_at: Some(timestamp(at(received))),
         origin: origin.into(),
         payload: Some(Payload::FrameioEvent(payload)),
         ..Event::default()
     }
 }
 
+fn delivered(id: &str, resource: &str, received: u64) -> Event {
+    event(id, (resource, "u"), received, Origin::Webhook)
+}
+
+fn recovered(user: &str, time: u64, twin: u32) -> Event {
+    let id = recovered_id("review", "comment.created", "r", Some(timestamp(at(time))), twin);
+    event(&id, ("r", user), 90_000, Origin::Recovered)
+}
+
+fn key(user: &str) -> Likeness {
+    ("comment.created", "r".into(), user.into())
+}
+
+fn published(events: Vec<Event>) -> PublishedActivity {
+    let mut published = PublishedActivity::default();
+    for event in events {
+        published.take(event);
+    }
+    published
+}
+
 #[test]
 fn what_was_recovered_counts_once_for_its_own_time() {
     #[track_caller]
-    fn check(key: &Likeness, events: Vec<Event>, entries: &[u64], open: &[u64]) {
-        let mut published = PublishedActivity::default();
-        for event in events {
-            published.take(event);
-        }
-        let times = |seconds: &[u64]| seconds.iter().map(|it| at(*it)).collect::<Vec<_>>();
-        let found: Vec<_> = published.without(key, &times(entries), at(50_000)).into_iter().map(|place| entries[place]).collect();
-        assert_eq!(found, open);
+    fn check(events: Vec<Event>, entries: &[(u64, u32)], open: &[usize]) {
+        let entries: Vec<_> = entries.iter().map(|(time, twin)| (at(*time), *twin)).collect();
+        assert_eq!(published(events).without(&key("u"), &entries, at(50_000)), open);
     }
-    let key: Likeness = ("comment.created", "r".into(), "u".into());
-    let recovered = |id, time| event(id, "r", 90_000, Origin::Recovered, Some(time));
-    check(&key, vec![recovered("a", 100)], &[100], &[]);
-    check(&key, vec![recovered("a", 100)], &[101], &[101]);
-    check(&key, vec![recovered("a", 100)], &[100, 100], &[100]);
-    check(&key, vec![recovered("a", 100), recovered("b", 100)], &[100, 100], &[]);
+    check(vec![recovered("u", 100, 0)], &[(100, 0)], &[]);
+    check(vec![recovered("u", 100, 0)], &[(101, 0)], &[0]);
+    check(vec![recovered("u", 100, 0)], &[(100, 0), (100, 1)], &[1]);
+    check(vec![recovered("u", 100, 0), recovered("u", 100, 1)], &[(100, 0), (100, 1)], &[]);
+    // The id says which one of two it is.
+    check(vec![recovered("u", 100, 1)], &[(100, 0), (100, 1)], &[0]);
     // A second run has written the same event again.
-    check(&key, vec![recovered("a", 100), recovered("a", 100)], &[100, 100], &[100]);
-    check(&key, vec![event("a", "r", 110, Origin::Webhook, None), recovered("b", 100)], &[100, 105], &[]);
-    check(&key, vec![event("a", "other", 110, Origin::Webhook, None)], &[100], &[100]);
-    check(&key, vec![event("a", "r", 110, Origin::Webhook, None); 2], &[100, 105], &[105]);
+    check(vec![recovered("u", 100, 0), recovered("u", 100, 0)], &[(100, 0), (100, 1)], &[1]);
+    // An event of another user is another one, whatever its id.
+    check(vec![recovered("v", 100, 0)], &[(100, 0)], &[0]);
+    check(vec![recovered("v", 100, 0), recovered("u", 100, 0)], &[(100, 0)], &[]);
+    check(vec![delivered("a", "r", 110), recovered("u", 100, 0)], &[(100, 0), (105, 0)], &[]);
+    check(vec![delivered("a", "r", 110), recovered("u", 100, 1)], &[(100, 0), (100, 1)], &[]);
+    check(vec![delivered("a", "other", 110)], &[(100, 0)], &[0]);
+    check(vec![delivered("a", "r", 110); 2], &[(100, 0), (105, 0)], &[1]);
 }
 
 /// The delivery after the window may be that of the entry after the window.
 #[test]
 fn an_arrival_for_a_later_entry_hides_no_loss() {
-    let key: Likeness = ("comment.created", "r".into(), "u".into());
-    let mut published = PublishedActivity::default();
-    published.take(event("a", "r", 205, Origin::Webhook, None));
-    assert_eq!(published.without(&key, &[at(100), at(200)], at(150)), [0]);
+    let mut published = published(vec![delivered("a", "r", 205)]);
+    assert_eq!(published.without(&key("u"), &[(at(100), 0), (at(200), 0)], at(150)), [0]);
 }
 
 #[test]
-fn twins_are_counted_from_zero() {
-    let times: Vec<SystemTime> = [1, 2, 2, 2, 3].into_iter().map(at).collect();
-    assert_eq!((0..times.len()).map(|place| twin(&times, place)).collect::<Vec<_>>(), [0, 0, 1, 2, 0]);
+fn twins_are_counted_from_zero_whoever_the_user_is() {
+    let other = ("comment.created", "other".into(), "u".into());
+    let (nobody, one, two) = (key(""), key("u"), key("v"));
+    let mut twins = Twins::default();
+    let mut check = |key, time, twin| assert_eq!(twins.next(key, at(time)), twin, "{key:?} {time}");
+    for (key, time, twin) in
+        [(&nobody, 1, 0), (&nobody, 2, 0), (&one, 2, 1), (&one, 2, 2), (&one, 3, 0), (&two, 2, 3), (&two, 1, 1), (&other, 2, 0)]
+    {
+        check(key, time, twin);
+    }
 }
