@@ -112,6 +112,28 @@ fn programs_get_each_scan_with_its_reason() {
     assert_eq!(undecided, [of(&ids[0], "no_answer"), of("scn_10", "not_known"), of(&ids[1], "not_complete")]);
 }
 
+/// A scan that no topic has may have been revised, and FileSafety does not say so. That is a finding only where the type was named.
+#[test]
+fn whether_a_named_scan_was_revised_is_not_known() {
+    let world = World::mock();
+    let ids = scans(&world, 2);
+    let check = |flags: &str, code: i32, expected: &[(&str, &str, u64)]| {
+        let done = recover(&world, &ids, flags);
+        assert_eq!(done.code, Some(code), "{flags}: {done:?}");
+        let plan = recover(&world, &ids, &format!("{flags} --dry-run --format json"));
+        let rows: Vec<Value> = plan.json_lines().iter().map(|line| line["plan"].clone()).collect();
+        let of = |row: &Value| (row["type"].clone(), row["state"].clone(), row["known"].clone());
+        let expected = expected.iter().map(|(name, state, known)| (json!(name), json!(state), json!(known)));
+        assert_eq!(rows.iter().map(of).collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{plan:?}");
+        let said = "FileSafety keeps only the last verdict of a scan";
+        assert_eq!(plan.words().contains(said), flags != "--types scan.complete", "{plan:?}");
+    };
+    // The cluster in this process does not find by their time what was published.
+    check("--types scan.verdict_updated", 3, &[("scan.verdict_updated", "unknown", 0)]);
+    check("", 0, &[("scan.complete", "missing", 2), ("scan.verdict_updated", "unknown", 0)]);
+    check("--types scan.complete", 0, &[("scan.complete", "missing", 2)]);
+}
+
 #[test]
 fn a_recovered_scan_has_the_reference_that_stands_beside_its_id() {
     let world = World::mock();

@@ -335,7 +335,7 @@ fn a_revised_scan_has_the_reference_of_its_first_event() {
     revise("infected", "", 3);
     // What the user names counts more.
     world.stage.folder.write("ids", format!("{id}\tupl_9\n"));
-    revise("suspicious", "--ids ids", 0);
+    revise("suspicious", "--ids ids", 3);
     let events = world.events();
     let mut found: Vec<_> =
         events.iter().map(|it| &it["event"]).map(|it| (it["origin"].as_str(), it["reference"].as_str())).collect();

@@ -28,6 +28,10 @@ const FAULTS_MAX: u32 = 3;
 /// How many answers that cannot be used are said at once.
 const SAID_MAX: usize = 10;
 
+/// Why it is never known whether all revisions of verdicts are there.
+const LAST_ONLY: &str =
+    "FileSafety keeps only the last verdict of a scan: that it was revised is known where the topics have an earlier one";
+
 /// The last verdict of a scan that the topics have.
 #[derive(Clone)]
 struct LastVerdict {
@@ -89,6 +93,10 @@ pub(super) fn compare(
     let silent = "scans that no topic has in this time were not looked at: name them, or choose an earlier --lookback";
     let left_out = [(left_out, "scan", "not looked at, because of a type that --types leaves out")];
     for (name, row) in &mut comparison.rows {
+        // A scan that no topic has counts as complete, although its verdict may have been revised.
+        if *name == SCAN_VERDICT_UPDATED {
+            row.unknown.push(LAST_ONLY.into());
+        }
         if *name == SCAN_VERDICT_UPDATED || !task.scans.is_empty() {
             row.found = Some(row.found.unwrap_or_default());
             row.unknown.extend(summary(&undecided).into_iter().chain(doubts(&left_out)));

@@ -40,6 +40,7 @@ use crate::{
     proto::Origin,
     provider::{
         self,
+        filesafety::SCAN_COMPLETE,
         frameio::{self, FILE_READY},
     },
 };
@@ -256,10 +257,12 @@ impl Plan {
 
     /// Returns whether a person should look, although the run itself has worked.
     fn leaves_something(&self, arguments: &Arguments) -> bool {
-        // A type or a scan that was named must be known.
+        // A type or a scan that was named must be known. Whether a verdict was revised is never wholly known: that type must be named.
         let scans_are_named = arguments.ids.is_some() || !arguments.scans.is_empty();
-        let named =
-            |name: &str| scans_are_named || arguments.scope.types.iter().any(|it| means(it, self.comparison.provider, name));
+        let named = |name: &str| {
+            scans_are_named && name == SCAN_COMPLETE
+                || arguments.scope.types.iter().any(|it| means(it, self.comparison.provider, name))
+        };
         let unknown = |(name, row): (&&str, &Row)| named(name) && !row.unknown.is_empty();
         let not_done = arguments.publication.dry_run && !self.candidates.is_empty();
         self.left > 0
