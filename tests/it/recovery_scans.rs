@@ -45,6 +45,8 @@ fn one_odd_scan_does_not_hide_the_others() {
     check_odd(1, 200, "[]", "answered, but it is no JSON, or a field is missing or of the wrong type");
     check_odd(1, 200, "{\"scan_id\":\"scn_00000001\",\"status\":\"moved\"}", "has an unknown status");
     check_odd(1, 200, "{\"scan_id\":\"scn_00000001\",\"status\":\"complete\"}", "is complete without a verdict");
+    let blank = "{\"scan_id\":\"scn_00000001\",\"status\":\"complete\",\"verdict\":\"\"}";
+    check_odd(1, 200, blank, "is complete without a verdict");
     check_odd(1, 200, "{\"scan_id\":\"scn_other\",\"status\":\"complete\",\"verdict\":\"clean\"}", "is about another scan");
 }
 

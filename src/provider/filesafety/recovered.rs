@@ -38,7 +38,7 @@ impl ScanState {
             return Err("is about another scan");
         }
         let at = answer.completed_at.as_deref().map(|text| parse_time(text).and_then(instant).ok_or("has an unreadable time"));
-        match (&*answer.status, answer.verdict) {
+        match (&*answer.status, answer.verdict.filter(|text| !text.trim().is_empty())) {
             ("awaiting_upload" | "pending" | "scanning", _) => Ok(Self::Open),
             ("failed", verdict) => Ok(Self::Ended { verdict: verdict.unwrap_or_else(|| "failed".into()), at: at.transpose()? }),
             ("complete", Some(verdict)) => Ok(Self::Ended { verdict, at: at.transpose()? }),

@@ -17,7 +17,10 @@ fn the_state_of_a_scan_is_read_wholly_or_not_at_all() {
     check(&scan("\"status\":\"complete\",\"verdict\":\"clean\",\"completed_at\":\"2026-11-22T10:00:00Z\""), Ok(Some("clean")));
     check(&scan("\"status\":\"complete\",\"verdict\":\"something new\""), Ok(Some("something new")));
     check(&scan("\"status\":\"failed\""), Ok(Some("failed")));
+    check(&scan("\"status\":\"failed\",\"verdict\":\"\""), Ok(Some("failed")));
     check(&scan("\"status\":\"complete\""), Err("is complete without a verdict"));
+    check(&scan("\"status\":\"complete\",\"verdict\":\"\""), Err("is complete without a verdict"));
+    check(&scan("\"status\":\"complete\",\"verdict\":\" \""), Err("is complete without a verdict"));
     check(&scan("\"status\":\"COMPLETE\",\"verdict\":\"clean\""), Err("has an unknown status"));
     check(&scan("\"status\":\"complete\",\"verdict\":\"clean\",\"completed_at\":\"soon\""), Err("has an unreadable time"));
     check("{\"scan_id\":\"scn_2\",\"status\":\"complete\",\"verdict\":\"clean\"}", Err("is about another scan"));
