@@ -25,6 +25,9 @@ pub const MANNERS: Manners = Manners {
 /// The most pages of one search: beyond that, a search repeats itself.
 const PAGES_MAX: u64 = 100_000;
 
+/// How many assets a page has, unless it is the last one.
+const PAGE_SIZE: usize = 50;
+
 /// The longest time that one reissue may be about.
 pub const REISSUE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
@@ -55,7 +58,7 @@ pub fn assets(
 ) -> Result<(), ApiError> {
     let path = "/api/v1/search";
     let mut question = json!({
-        "upload_time_range": { "start": seconds(start), "end": seconds(end) }, "sort_by": "upload_time_range_ASC", "limit_per_page": 50,
+        "upload_time_range": { "start": seconds(start), "end": seconds(end) }, "sort_by": "upload_time_range_ASC", "limit_per_page": PAGE_SIZE,
     });
     if trashed {
         question["trashed"] = true.into();
@@ -63,7 +66,12 @@ pub fn assets(
     let answer = api.query(path, || headers(access), question.to_string().as_bytes())?;
     let page: First<'_> = serde_json::from_slice(&answer).map_err(|error| api.unusable(path, &super::unreadable(&error)))?;
     page.result.iter().try_for_each(|asset| visit(asset.get()))?;
-    let pages = page.total_pages.unwrap_or(1);
+    let pages = match page.total_pages {
+        None | Some(0) if page.result.len() >= PAGE_SIZE => {
+            return Err(api.unusable(path, "answered with a full page, but not how many pages there are"));
+        }
+        pages => pages.unwrap_or(1),
+    };
     if pages <= 1 {
         return Ok(());
     }

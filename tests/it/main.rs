@@ -57,6 +57,7 @@ mod properties;
 mod rebuild_ready;
 mod recovery;
 mod recovery_doubts;
+mod recovery_filespin;
 mod recovery_output;
 mod recovery_resume;
 mod recovery_scans;

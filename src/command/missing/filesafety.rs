@@ -93,12 +93,10 @@ pub(super) fn compare(
     let silent = "scans that no topic has in this time were not looked at: name them, or choose an earlier --lookback";
     let left_out = [(left_out, "scan", "not looked at, because of a type that --types leaves out")];
     for (name, row) in &mut comparison.rows {
-        // A scan that no topic has counts as complete, although its verdict may have been revised.
-        if *name == SCAN_VERDICT_UPDATED {
-            row.unknown.push(LAST_ONLY.into());
-        }
         if *name == SCAN_VERDICT_UPDATED || !task.scans.is_empty() {
             row.found = Some(row.found.unwrap_or_default());
+            // A scan that no topic has counts as complete, although its verdict may have been revised.
+            row.unknown.extend(Some(LAST_ONLY.to_owned()).filter(|_| *name == SCAN_VERDICT_UPDATED));
             row.unknown.extend(summary(&undecided).into_iter().chain(doubts(&left_out)));
             row.unknown.extend(Some(silent.to_owned()).filter(|_| task.scans.is_empty()));
         }

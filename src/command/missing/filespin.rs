@@ -2,7 +2,7 @@
 //! as its last change; of equal times, `NOT_READY` is the older state.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     time::SystemTime,
 };
 
@@ -71,6 +71,7 @@ pub(super) fn compare(
     let from = task.looked_at_since();
     let range = (from, task.window.until);
     let (mut failure, mut progress) = (None, Progress::new("assets of the search"));
+    let mut shown = HashMap::new();
     filespin::assets(&mut api, access, range, false, &mut |text| {
         progress.count();
         let Ok(asset) = AssetState::of(text) else {
@@ -80,8 +81,11 @@ pub(super) fn compare(
         let Some(row) = comparison.rows.get_mut(asset.event_type).filter(|_| task.window.holds(asset.changed)) else {
             return Ok(());
         };
-        row.found = row.found.map(|found| found + 1);
         let age = (asset.changed, asset.event_type != FILE_SAVED);
+        if !is_newer(&mut shown, &asset.id, age) {
+            return Ok(());
+        }
+        row.found = row.found.map(|found| found + 1);
         if published.newest.get(&asset.id).is_none_or(|newest| *newest < age) {
             let event =
                 Occurrence { event_type: asset.event_type, subject: &asset.id, at: Some(asset.changed), twin: 0, object: text };
@@ -102,6 +106,15 @@ pub(super) fn compare(
     Ok(())
 }
 
+/// Notes the state of an asset, and returns whether it is newer than the one shown before. An asset may move to a later page while pages are read.
+fn is_newer(shown: &mut HashMap<String, StateAge>, id: &str, age: StateAge) -> bool {
+    let newer = shown.get(id).is_none_or(|before| *before < age);
+    if newer {
+        shown.insert(id.to_owned(), age);
+    }
+    newer
+}
+
 /// Compares the assets that are deleted now. When they were deleted is not known, so only those that were uploaded in the time are counted.
 fn deleted(
     comparison: &mut Comparison,
@@ -113,10 +126,10 @@ fn deleted(
 ) -> Result<(), Failure> {
     let Some(row) = comparison.rows.get_mut(FILE_DELETED) else { return Ok(()) };
     row.unknown.push("FileSpin does not say when an asset was deleted, and nothing of deleted conversions".into());
-    let (mut gone, mut illegible) = (Vec::new(), 0_u64);
+    let (mut gone, mut illegible) = (BTreeSet::new(), 0_u64);
     let searched = filespin::assets(api, access, range, true, &mut |asset| {
         match AssetState::of(asset) {
-            Ok(asset) => gone.push(asset.id),
+            Ok(asset) => drop(gone.insert(asset.id)),
             Err(_) => illegible += 1,
         }
         Ok(())

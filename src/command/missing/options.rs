@@ -49,11 +49,11 @@ fn lookback(text: &str) -> Result<Lookback, String> {
 
 /// Returns the name of the provider if only one is asked: the credentials of the others need not be there then.
 pub(in crate::command) fn only(names: &[String]) -> Option<&'static str> {
-    let [name] = names else { return None };
-    provider::by_name(name).map(|provider| provider.name)
+    let (name, others) = names.split_first()?;
+    provider::by_name(name).filter(|_| others.iter().all(|other| other == name)).map(|provider| provider.name)
 }
 
-/// Returns the providers of these names, or all that the configuration has an API of.
+/// Returns the providers of these names, each once, or all that the configuration has an API of.
 pub(in crate::command) fn providers(names: &[String], config: &Config) -> Result<Vec<&'static Provider>, Failure> {
     if names.is_empty() {
         let configured: Vec<_> = provider::ALL.iter().copied().filter(|it| config.recover.access(it).is_some()).collect();
@@ -64,8 +64,11 @@ pub(in crate::command) fn providers(names: &[String], config: &Config) -> Result
         }
         return Ok(configured);
     }
-    let mut providers = Vec::new();
+    let mut providers: Vec<&'static Provider> = Vec::new();
     for provider in names.iter().filter_map(|name| provider::by_name(name)) {
+        if providers.iter().any(|before| before.name == provider.name) {
+            continue;
+        }
         access(config, provider)?;
         if !config.endpoints.iter().any(|endpoint| endpoint.provider.name == provider.name) {
             let text = format!("no endpoint of {} is configured, so there are no topics to compare with", provider.title);
@@ -157,6 +160,19 @@ pub(in crate::command) fn names(endpoints: &[&EndpointConfig]) -> String {
 mod tests {
     use super::*;
     use crate::{config, provider::uploadcare};
+
+    /// The credentials of the others need not be there.
+    #[test]
+    fn one_provider_may_be_named_twice() {
+        let check = |names: &[&str], expected: Option<&str>| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            assert_eq!(only(&names), expected, "{names:?}");
+        };
+        check(&[], None);
+        check(&["frameio"], Some("frameio"));
+        check(&["frameio", "frameio"], Some("frameio"));
+        check(&["frameio", "uploadcare"], None);
+    }
 
     #[test]
     fn a_provider_without_an_api_is_refused_in_other_words_than_one_without_a_table() {

@@ -13,7 +13,7 @@ use super::{
     CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
     missing::{
         Occurrence, Task, TimeWindow,
-        options::{Scope, endpoints, is_finding, known_types, names, only, providers},
+        options::{Scope, endpoints, is_finding, known_types, means, names, only, providers},
         report,
     },
     note,
@@ -124,13 +124,18 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     Ok(true)
 }
 
-/// Returns the providers that are asked: those that are named, that of the endpoint, or all.
+/// Returns the providers that are asked: those that are named, that of the endpoint, or all that have a type that was named.
 fn asked(arguments: &Arguments, config: &Config) -> Result<Vec<&'static Provider>, Failure> {
-    let providers = match arguments.endpoint.as_deref().and_then(|name| config.endpoints.iter().find(|it| &*it.name == name)) {
+    let mut providers = match arguments.endpoint.as_deref().and_then(|name| config.endpoints.iter().find(|it| &*it.name == name))
+    {
         Some(endpoint) if arguments.providers.is_empty() => providers(&[endpoint.provider.name.to_owned()], config)?,
         _ => providers(&arguments.providers, config)?,
     };
-    known_types("--types", &arguments.scope.types, &providers)?;
+    let types = &arguments.scope.types;
+    known_types("--types", types, &providers)?;
+    if arguments.providers.is_empty() && !types.is_empty() {
+        providers.retain(|provider| provider.names().any(|name| types.iter().any(|text| means(text, provider, name))));
+    }
     known_endpoint(config, &providers, arguments.endpoint.as_deref())?;
     Ok(providers)
 }
