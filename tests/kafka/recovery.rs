@@ -350,3 +350,21 @@ fn a_revised_scan_has_the_reference_of_its_first_event() {
     ];
     assert_eq!(found, expected);
 }
+
+/// Several people may do the same to one thing at one time. Neither the id nor the cursor has the user.
+#[test]
+fn what_several_users_did_at_one_time_comes_back_once_each() {
+    let world = world();
+    for user in [Some("u-2"), None, Some("u-1")] {
+        world.stub.books().frameio.log("share_viewed", ("share", "s-1"), user, world.begin + 600 * SECOND);
+    }
+    let line = "frameio --types share.viewed";
+    assert_eq!(world.reconcile(line, 3), [row("share.viewed", "missing", 3, 3)]);
+    assert_eq!(world.recover_all(line, 0).len(), 3);
+    assert_eq!(world.reconcile(line, 0), [row("share.viewed", "complete", 3, 0)]);
+    assert_eq!(world.recover_all(line, 0), []);
+    let events = world.events();
+    let ids: BTreeSet<_> = events.iter().map(|it| it["event"]["id"].as_str().expect("an id")).collect();
+    let users: BTreeSet<_> = events.iter().map(|it| it["event"]["frameio_event"]["user_id"].as_str()).collect();
+    assert_eq!((events.len(), ids.len(), users.len()), (3, 3, 3), "{events:?}");
+}
