@@ -17,6 +17,7 @@ use super::{
     CommandResult, ConfigSource, EXIT_FINDINGS, Failure,
     missing::options::{access, known_events},
     note,
+    output::quote,
     run::confirm,
     subscriptions::{Asking, Wanted, public_host},
     target,
@@ -156,7 +157,7 @@ fn failure(error: ApiError) -> Failure {
 fn in_shell(source: &str) -> String {
     match source.split_once(':') {
         Some(("env", name)) => format!("${{{name}}}"),
-        Some(("file", path)) => format!("$(cat '{}')", path.replace('\'', r"'\''")),
+        Some(("file", path)) => format!("$(cat {})", quote(path)),
         _ => "…".into(),
     }
 }

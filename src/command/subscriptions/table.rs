@@ -6,15 +6,13 @@ use serde_json::json;
 
 use super::registration::{Registered, Registration};
 use crate::{
-    command::output::{ReportFormat, wrapped},
+    command::output::{LINE, ReportFormat, wrapped},
     logged::printable,
 };
 
 /// The widths of the columns before the last.
 const WIDTHS: [usize; 5] = [10, 10, 21, 6, 7];
 const TITLES: [&str; 6] = ["PROVIDER", "ID", "EVENTS", "STATE", "SIGNED", "ENDPOINT"];
-/// The longest line of a note, in characters.
-const LINE: usize = 80;
 /// How many hosts are named, and how much of each is shown, in characters.
 const HOSTS: usize = 3;
 const HOST: usize = 50;
