@@ -27,7 +27,6 @@ use crate::{
     kafka::Publisher,
     metrics::{EndpointLabels, Limits, Metrics},
     proto::Origin,
-    provider::Provider,
     registry,
     spans::Spans,
     upkeep::{self, Watched},
@@ -82,10 +81,15 @@ pub struct StopReport {
 
 /// Returns the topics of a configuration: that of every kind which its providers can produce, and quarantine.
 pub fn topic_table(config: &Config) -> TopicTable {
-    let mut providers: Vec<&'static Provider> = config.endpoints.iter().map(|endpoint| endpoint.provider).collect();
-    providers.sort_by_key(|provider| provider.name);
-    providers.dedup_by_key(|provider| provider.name);
-    TopicTable::new(providers, |kind| config.topics.name(kind))
+    let (own, shared): (Vec<_>, Vec<_>) = config.endpoints.iter().partition(|endpoint| endpoint.topic_prefix.is_some());
+    let mut table = match (own.is_empty(), shared.is_empty()) {
+        (false, true) => TopicTable::default(),
+        _ => TopicTable::new(shared.iter().map(|endpoint| endpoint.provider), |kind| config.topics.name(kind)),
+    };
+    for endpoint in own {
+        table.give(&endpoint.name, endpoint.provider, |kind| config.topics.name_of(endpoint, kind));
+    }
+    table
 }
 
 /// Starts a daemon. Both ports are bound when this returns; Kafka need not be there yet. The error says what cannot be read, bound or set

@@ -89,34 +89,53 @@ pub struct Record {
 }
 
 /// The topic of every kind that the configured providers can produce.
-#[derive(Clone, Debug)]
-pub struct TopicTable(HashMap<EventKind, Arc<str>>);
+#[derive(Clone, Debug, Default)]
+pub struct TopicTable {
+    /// The topics of all endpoints that have none of their own.
+    shared: HashMap<EventKind, Arc<str>>,
+    /// The topics of the endpoints that have their own, by the endpoint's name.
+    own: HashMap<Arc<str>, HashMap<EventKind, Arc<str>>>,
+}
 
 impl TopicTable {
     /// Returns the table for every kind of these providers and for quarantine; `name` returns the topic of a kind.
     pub fn new(providers: impl IntoIterator<Item = &'static Provider>, name: impl Fn(EventKind) -> String) -> Self {
-        let kinds = providers.into_iter().flat_map(Provider::kinds).chain([EventKind::Quarantine]);
-        Self(kinds.map(|kind| (kind, name(kind).into())).collect())
+        Self { shared: topics_of(providers, name), own: HashMap::new() }
     }
 
-    /// Returns the topic of a kind. Every provider of an endpoint is in the table. Any other kind would go to quarantine, which is always
-    /// in the table.
-    pub fn topic(&self, kind: EventKind) -> Arc<str> {
-        let topic = self.0.get(&kind).or_else(|| self.0.get(&EventKind::Quarantine));
+    /// Gives an endpoint topics of its own.
+    pub fn give(&mut self, endpoint: &Arc<str>, provider: &'static Provider, name: impl Fn(EventKind) -> String) {
+        self.own.insert(Arc::clone(endpoint), topics_of([provider], name));
+    }
+
+    /// Returns the topic of a kind that came in on an endpoint. Every provider of an endpoint is in the table. Any other kind would go to
+    /// quarantine, which is always in the table.
+    pub fn topic(&self, endpoint: &str, kind: EventKind) -> Arc<str> {
+        let topics = self.own.get(endpoint).unwrap_or(&self.shared);
+        let topic = topics.get(&kind).or_else(|| topics.get(&EventKind::Quarantine));
         topic.map_or_else(|| Arc::from(""), Arc::clone)
     }
 
     /// Returns every topic once, in order, with the kinds that go there.
     pub fn by_topic(&self) -> BTreeMap<Arc<str>, Vec<EventKind>> {
         let mut topics = BTreeMap::<Arc<str>, Vec<EventKind>>::new();
-        for (kind, topic) in &self.0 {
+        for (kind, topic) in self.own.values().chain([&self.shared]).flatten() {
             topics.entry(Arc::clone(topic)).or_default().push(*kind);
         }
         for kinds in topics.values_mut() {
             kinds.sort();
+            kinds.dedup();
         }
         topics
     }
+}
+
+fn topics_of(
+    providers: impl IntoIterator<Item = &'static Provider>,
+    name: impl Fn(EventKind) -> String,
+) -> HashMap<EventKind, Arc<str>> {
+    let kinds = providers.into_iter().flat_map(Provider::kinds).chain([EventKind::Quarantine]);
+    kinds.map(|kind| (kind, name(kind).into())).collect()
 }
 
 /// The bytes before each value of a topic, in Confluent's wire format: a zero, the schema id, and the path of the message within its file,
@@ -228,7 +247,7 @@ fn record(id: String, carrier: Carrier, provider: &'static Provider, event: Even
         reference,
         payload: event.payload,
     };
-    let topic = encoding.topics.topic(event.kind);
+    let topic = encoding.topics.topic(&message.endpoint, event.kind);
     let prefix = encoding.framing.prefix(&topic).unwrap_or_default();
     let mut value = framed(prefix, &message);
     if message.payload.is_some() && value.len() + OVERHEAD_BYTES_MAX > encoding.record_bytes_max {

@@ -1,5 +1,7 @@
 //! Commands of Kafka's own scripts, which Hookgate prints for an operator to run.
 
+use std::collections::BTreeSet;
+
 use super::output::quote;
 use crate::config::{Config, Sasl, Security, tls};
 
@@ -15,11 +17,13 @@ fn script(config: &Config, name: &str) -> String {
 
 /// Returns the command that gives this client permissions on topics.
 pub(super) fn grant(config: &Config, operations: &[&str], topics: &[&str]) -> String {
-    let prefix = &config.topics.prefix;
-    let pattern = if topics.len() > NAMED_MAX && !prefix.is_empty() && topics.iter().all(|topic| topic.starts_with(prefix)) {
-        format!("--resource-pattern-type prefixed --topic {prefix}")
-    } else {
-        format!("--topic {}", topics.join(" --topic "))
+    let prefixes: Option<BTreeSet<&str>> = topics.iter().map(|topic| config.topics.prefix_of(topic)).collect();
+    let pattern = match prefixes {
+        Some(prefixes) if topics.len() > NAMED_MAX => {
+            let prefixes: Vec<&str> = prefixes.into_iter().collect();
+            format!("--resource-pattern-type prefixed --topic {}", prefixes.join(" --topic "))
+        }
+        _ => format!("--topic {}", topics.join(" --topic ")),
     };
     let user = user(config).unwrap_or_else(|| "ANONYMOUS".into());
     format!("`{}`", allow(config, &user, operations, &pattern))

@@ -116,7 +116,14 @@ pub(super) fn provider(
 
 fn bare_endpoint(provider: &'static Provider) -> EndpointConfig {
     let tolerance = std::time::Duration::from_secs(300);
-    EndpointConfig { name: Arc::from(provider.name), provider, secrets: Vec::new(), tolerance, signed_urls: SignedUrls::Optional }
+    EndpointConfig {
+        name: Arc::from(provider.name),
+        provider,
+        secrets: Vec::new(),
+        tolerance,
+        signed_urls: SignedUrls::Optional,
+        topic_prefix: None,
+    }
 }
 
 fn unknown(target: &str, source: &ConfigSource, endpoints: &[EndpointConfig]) -> Failure {

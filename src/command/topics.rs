@@ -40,6 +40,7 @@ use crate::{
   hookgate topics --apply
   hookgate topics --format commands --consumer billing > create-topics.sh
   hookgate topics --format strimzi --strimzi-cluster main --consumer billing > topics.yaml
+  hookgate topics --format commands --consumer-of acme=acme-reader
   hookgate topics --format terraform --user hookgate --consumer billing > topics.tf")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -97,7 +98,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
 
 /// Prints the topics and the permissions for a tool. All tools read lines that begin with `#` as comments.
 fn print(arguments: &Arguments, format: TopicFormat, config: &Config, topics: &[&str]) -> CommandResult {
-    let permissions = arguments.users.permissions(config, topics);
+    let permissions = arguments.users.permissions(config, topics)?;
     // Nothing is printed of what cannot be printed as a whole.
     let mut out = Vec::new();
     for note in arguments.users.notes(config) {

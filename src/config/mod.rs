@@ -34,6 +34,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod topic_prefixes;
 pub mod topics;
 pub mod tracing;
 pub mod units;
@@ -163,6 +164,8 @@ pub struct EndpointConfig {
     pub tolerance: Duration,
     /// Whether the endpoint demands signed URLs; without effect where the provider takes none.
     pub signed_urls: SignedUrls,
+    /// What the endpoint's topics begin with, where it has topics of its own, instead of `[topics] prefix`.
+    pub topic_prefix: Option<String>,
 }
 
 impl fmt::Debug for EndpointConfig {
@@ -173,6 +176,7 @@ impl fmt::Debug for EndpointConfig {
             .field("secrets", &self.secrets)
             .field("tolerance", &self.tolerance)
             .field("signed_urls", &self.signed_urls)
+            .field("topic_prefix", &self.topic_prefix)
             .finish()
     }
 }

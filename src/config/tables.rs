@@ -13,7 +13,9 @@ use super::{
     reader::{Entries, Reader},
     recover, registry,
     secret_ring::{read_all, shared_secrets},
-    secrets, tls, topics, tracing,
+    secrets, tls, topic_prefixes,
+    topics::{self, Topics},
+    tracing,
     units::{show_duration, show_size},
 };
 use crate::{provider, signed_url::SignedUrls};
@@ -39,21 +41,22 @@ pub(super) fn read(reader: &Reader, entries: Entries, environment: &Environment)
     let schema_registry = root.optional_table("schema_registry");
     let mut warnings = Vec::new();
     let topics = topics::read(topics, &mut warnings);
-    let config = Config {
+    let mut config = Config {
         kafka: kafka::read(kafka, environment, topics.max_message_bytes, &mut warnings),
         http: http(http_table, &mut warnings),
         admin: admin::read(admin),
-        topics,
         schema_registry: schema_registry.and_then(|table| registry::read(table, environment, &mut warnings)),
         shutdown: shutdown(root.table("shutdown")),
         log: log::read(root.table("log"), &mut warnings),
         tracing: root.optional_table("tracing").and_then(|table| tracing::read(table, environment, &mut warnings)),
         recover: root.optional_table("recover").map(|table| recover::read(table, environment)).unwrap_or_default(),
-        endpoints: endpoints(root.table("endpoints"), environment, &mut warnings),
+        endpoints: endpoints(root.table("endpoints"), environment, &topics, &mut warnings),
+        topics,
         warnings,
         view: serde_json::Value::Null,
     };
     root.finish();
+    config.topics.endpoint_prefixes = config.endpoints.iter().filter_map(|it| it.topic_prefix.clone()).collect();
     combinations(reader, &config);
     config
 }
@@ -131,13 +134,18 @@ fn shutdown(mut section: Section<'_>) -> Shutdown {
     shutdown
 }
 
-fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Vec<EndpointConfig> {
+fn endpoints(
+    mut section: Section<'_>,
+    environment: &Environment,
+    topics: &Topics,
+    warnings: &mut Vec<String>,
+) -> Vec<EndpointConfig> {
     let mut endpoints = Vec::new();
     // An endpoint that is there but wrong has its own complaints.
     let mut none = true;
     for (name, table) in section.tables() {
         none = false;
-        endpoints.extend(endpoint(&name, table, environment, warnings));
+        endpoints.extend(endpoint((&name, table), environment, topics, warnings));
     }
     // Without one there is no daemon, but the topics can be read.
     if none && section.reader.needs != super::Needs::Kafka && !section.is_no_table() {
@@ -158,7 +166,12 @@ fn endpoints(mut section: Section<'_>, environment: &Environment, warnings: &mut
     endpoints
 }
 
-fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warnings: &mut Vec<String>) -> Option<EndpointConfig> {
+fn endpoint(
+    (name, mut table): (&str, Section<'_>),
+    environment: &Environment,
+    topics: &Topics,
+    warnings: &mut Vec<String>,
+) -> Option<EndpointConfig> {
     let at = table.origin.clone();
     if !is_name(name) {
         let message =
@@ -192,8 +205,9 @@ fn endpoint(name: &str, mut table: Section<'_>, environment: &Environment, warni
             table.complain("tolerance", origin, &format!("has no effect: {} signs no timestamp", provider.title));
         }
     }
+    let topic_prefix = topic_prefixes::read(&mut table, topics);
     table.finish();
-    Some(EndpointConfig { name: name.into(), provider: provider?, secrets, tolerance, signed_urls })
+    Some(EndpointConfig { name: name.into(), provider: provider?, secrets, tolerance, signed_urls, topic_prefix })
 }
 
 fn signed_urls(table: &mut Section<'_>, provider: Option<&provider::Provider>) -> SignedUrls {
@@ -263,6 +277,7 @@ fn combinations(reader: &Reader, config: &Config) {
         let message = "[kafka] queue_bytes: is less than one record of [topics] max_message_bytes";
         reader.complain(&["kafka.queue_bytes", "topics.max_message_bytes"], message);
     }
+    topic_prefixes::compare(reader, config);
     let (webhooks, admin) = (http.listen, config.admin.listen);
     let overlap = webhooks.ip() == admin.ip() || webhooks.ip().is_unspecified() || admin.ip().is_unspecified();
     if webhooks.port() != 0 && webhooks.port() == admin.port() && overlap {

@@ -1,8 +1,12 @@
 //! `[topics]`: which topic a kind of event goes to, and how topics are created.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
+    EndpointConfig,
     getters::{Section, values},
     keys::Kind,
     problem::suggestion,
@@ -26,6 +30,8 @@ const INTERNAL: &str = "begins with \"__\", as the brokers' own topics do, such 
 pub struct Topics {
     /// The beginning of every topic's name, except where `map` says otherwise.
     pub prefix: String,
+    /// The prefixes of endpoints that have topics of their own. None of them begins another, or a topic of any other endpoint.
+    pub endpoint_prefixes: BTreeSet<String>,
     /// Topics by kind (`frameio.file.ready`), by provider (`frameio.*`) or for `quarantine`.
     pub map: BTreeMap<String, String>,
     /// How many partitions `hookgate topics --apply` gives a new topic, except where `partitions_of` says otherwise.
@@ -60,7 +66,9 @@ pub struct TopicSpec {
 impl Topics {
     /// Returns what a new topic is created with, also by another tool. A topic that no kind goes to gets what holds for most.
     pub fn spec(&self, topic: &str) -> TopicSpec {
-        let kind = kinds().find(|kind| self.name(*kind) == topic);
+        let own = self.endpoint_prefixes.iter().find(|prefix| topic.starts_with(&**prefix));
+        let name = |kind| own.map_or_else(|| self.name(kind), |prefix| self.name_under(prefix, kind));
+        let kind = kinds().find(|kind| name(*kind) == topic);
         let (partitions, retention) =
             kind.map_or((self.partitions, self.retention), |kind| (self.partitions(kind), self.retention(kind)));
         let mut settings =
@@ -93,6 +101,24 @@ impl Topics {
         of_kind(&self.map, kind).cloned().unwrap_or_else(|| format!("{}{}", self.prefix, kind.name()))
     }
 
+    /// Returns the topic of a kind for endpoints with this prefix of their own. It takes the place of `prefix`, also in the map.
+    pub(super) fn name_under(&self, prefix: &str, kind: EventKind) -> String {
+        let name = self.name(kind);
+        format!("{prefix}{}", name.strip_prefix(&self.prefix).unwrap_or(&name))
+    }
+
+    /// Returns the topic of a kind for an endpoint.
+    pub fn name_of(&self, endpoint: &EndpointConfig, kind: EventKind) -> String {
+        endpoint.topic_prefix.as_deref().map_or_else(|| self.name(kind), |prefix| self.name_under(prefix, kind))
+    }
+
+    /// Returns the prefix that a topic begins with: that of an endpoint, or the one of all others. None for a topic of the map with a name
+    /// of another kind, and where the prefix is empty.
+    pub fn prefix_of(&self, topic: &str) -> Option<&str> {
+        let mut prefixes = self.endpoint_prefixes.iter().chain([&self.prefix]);
+        prefixes.find(|prefix| !prefix.is_empty() && topic.starts_with(&***prefix)).map(String::as_str)
+    }
+
     /// Returns how many replicas must hold an event before it is acknowledged, whoever created the topic. If the brokers decide, two: with
     /// one, an acknowledged event can be lost together with one broker.
     pub fn in_sync_wanted(&self) -> usize {
@@ -107,7 +133,7 @@ fn of_kind<T>(table: &BTreeMap<String, T>, kind: EventKind) -> Option<&T> {
 }
 
 /// Returns every kind that an event can be.
-fn kinds() -> impl Iterator<Item = EventKind> {
+pub(super) fn kinds() -> impl Iterator<Item = EventKind> {
     provider::ALL.iter().copied().flat_map(provider::Provider::kinds).chain([EventKind::Quarantine])
 }
 
@@ -140,6 +166,7 @@ pub(super) fn read(mut section: Section<'_>, warnings: &mut Vec<String>) -> Topi
     let replication = replication(&mut section);
     let topics = Topics {
         prefix,
+        endpoint_prefixes: BTreeSet::new(),
         map,
         partitions: narrow(section.integer("partitions", 6, &partitions)),
         partitions_of,
@@ -208,23 +235,34 @@ fn disagreement(section: &Section<'_>, key: &str, topics: &Topics, value: impl F
 
 fn prefix(section: &mut Section<'_>) -> String {
     let (prefix, origin) = section.text_or("prefix", "hookgate.");
-    let longest = map_names().iter().map(String::len).max().unwrap_or(0);
-    // Even "." is allowed, because something always follows it.
-    if !prefix.bytes().all(is_legal_byte) || prefix.len() + longest > NAME_BYTES_MAX {
-        let message = format!(
-            "must be letters, digits, '.', '_' and '-', at most {} of them: Kafka takes no other topic names",
-            NAME_BYTES_MAX - longest
-        );
-        section.complain("prefix", origin, &message);
-    } else if prefix.starts_with("__") {
-        section.complain("prefix", origin, INTERNAL);
-    } else if prefix.ends_with(|c: char| c.is_ascii_alphanumeric()) {
-        section.warn(
-            "prefix",
-            &format!("topics are called {prefix}frameio.file.ready and so on; if {prefix}.frameio.file.ready is meant, write \"{prefix}.\""),
-        );
+    if let Some(fault) = prefix_fault(&prefix, map_names().iter().map(String::len)) {
+        section.complain("prefix", origin, &fault);
+    } else if let Some(warning) = no_separator(&prefix) {
+        section.warn("prefix", &warning);
     }
     prefix
+}
+
+/// Returns what is wrong with a prefix of topics, after which so many more bytes follow.
+pub(super) fn prefix_fault(prefix: &str, rests: impl Iterator<Item = usize>) -> Option<String> {
+    let longest = rests.max().unwrap_or(0);
+    // Even "." is allowed, because something always follows it.
+    if !prefix.bytes().all(is_legal_byte) || prefix.len() + longest > NAME_BYTES_MAX {
+        return Some(format!(
+            "must be letters, digits, '.', '_' and '-', at most {} of them: Kafka takes no other topic names",
+            NAME_BYTES_MAX.saturating_sub(longest)
+        ));
+    }
+    prefix.starts_with("__").then(|| INTERNAL.into())
+}
+
+/// Returns what is said of a prefix that nothing separates from what follows.
+pub(super) fn no_separator(prefix: &str) -> Option<String> {
+    prefix.ends_with(|c: char| c.is_ascii_alphanumeric()).then(|| {
+        format!(
+            "topics are called {prefix}frameio.file.ready and so on; if {prefix}.frameio.file.ready is meant, write \"{prefix}.\""
+        )
+    })
 }
 
 fn replication(section: &mut Section<'_>) -> i32 {

@@ -160,9 +160,26 @@ fn every_kind_has_a_topic_of_its_own() {
     let topics = TopicTable::new(provider::ALL.iter().copied(), |kind| kind.name().into_owned());
     let kinds: Vec<_> = provider::ALL.iter().flat_map(|provider| provider.kinds()).chain([EventKind::Quarantine]).collect();
     for kind in &kinds {
-        assert_eq!(&*topics.topic(*kind), &*kind.name());
+        assert_eq!(&*topics.topic("any", *kind), &*kind.name());
     }
     assert_eq!(topics.by_topic().len(), kinds.len());
+}
+
+#[test]
+fn an_endpoint_may_have_topics_of_its_own() {
+    let mut topics = TopicTable::new([&filesafety::PROVIDER], |kind| kind.name().into_owned());
+    topics.give(&"acme".into(), &filesafety::PROVIDER, |kind| format!("acme.{}", kind.name()));
+    for (endpoint, kind, expected) in [
+        ("avatars", COMPLETE, "filesafety.scan.complete"),
+        ("acme", COMPLETE, "acme.filesafety.scan.complete"),
+        ("acme", EventKind::Quarantine, "acme.quarantine"),
+        // No endpoint has a kind of another provider; it would not go to another endpoint's topic.
+        ("acme", EventKind::Unclassified { provider: "frameio" }, "acme.quarantine"),
+    ] {
+        assert_eq!(&*topics.topic(endpoint, kind), expected, "{endpoint} {kind:?}");
+    }
+    let each = TopicTable::new([&filesafety::PROVIDER], |kind| kind.name().into_owned()).by_topic().len();
+    assert_eq!(topics.by_topic().len(), 2 * each);
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn prepare(provider: &'static Provider, delivery: Delivery, keys: &Keys, encodin
         let verified = provider.verify(delivery, keys)?;
         let event = classify(provider, &verified);
         let proven = outcome::proven(&verified, &event);
-        let topic = encoding.topics.topic(event.kind);
+        let topic = encoding.topics.topic(&verified.delivery().endpoint, event.kind);
         // A schema id that is known stays known, so `encode` finds it too.
         let record = match encoding.framing.prefix(&topic) {
             Some(_) => Ok(encode(verified, provider, event, encoding)),

@@ -52,6 +52,7 @@ mod mistakes;
 mod mistakes_commands;
 mod outbound;
 mod overload;
+mod own_topics;
 mod pages;
 mod properties;
 mod rebuild_ready;

@@ -89,6 +89,13 @@ impl World {
         Self::with(|tables| Stage::on(brokers, prefix, tables, &KEYS))
     }
 
+    /// The same, but the endpoint of photos has topics of its own.
+    pub fn with_own_topics(brokers: &str, prefix: &str, topic_prefix: &str) -> Self {
+        let table = "[endpoints.photos]\n";
+        let own = format!("{table}topic_prefix = \"{topic_prefix}\"\n");
+        Self::with(|tables| Stage::on(brokers, prefix, &tables.replace(table, &own), &KEYS))
+    }
+
     fn with(stage: impl Fn(&str) -> Stage) -> Self {
         let stub = Stub::start();
         let stage = stage(&CONFIGURATION.replace("{url}", &stub.url()));

@@ -46,6 +46,13 @@ impl Past {
         Self::with(Stage::mock(CONFIGURATION, &SECRETS))
     }
 
+    /// The same, but the endpoint of photos has topics of its own.
+    pub fn with_own_topics(topic_prefix: &str) -> Self {
+        let secrets = "secrets = [\"file:photos\"]\n";
+        let tables = CONFIGURATION.replace(secrets, &format!("{secrets}topic_prefix = \"{topic_prefix}\"\n"));
+        Self::with(Stage::mock(&tables, &SECRETS))
+    }
+
     /// The cluster at these brokers, without topics.
     pub fn on(brokers: &str, prefix: &str) -> Self {
         Self::configured(brokers, prefix, "")

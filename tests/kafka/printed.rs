@@ -89,3 +89,31 @@ fn the_commands_create_the_topics_and_grant_what_daemon_and_consumer_need() {
         "{refused:?}"
     );
 }
+
+/// The rules for one endpoint's topics cover none of the others.
+#[test]
+fn a_consumer_of_one_endpoint_reads_no_other() {
+    let topics = Topics { prefix: prefix("printed.") };
+    let own = prefix("acme.");
+    let site = topics.site(&sasl("SCRAM-SHA-512", "writer", "KAFKA_WRITER_PASSWORD"));
+    let text = fs::read_to_string(site.folder().join("hookgate.toml")).unwrap();
+    let table = "[endpoints.filesafety]\n";
+    site.write("hookgate.toml", text.replace(table, &format!("{table}topic_prefix = \"{own}\"\n")));
+
+    let reader = ["--consumer-of", "filesafety=reader", "--group", "acme-readers"];
+    let printed = site.run(&[&["topics", "--format", "commands"][..], &reader].concat());
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    run(&site, &printed.stdout);
+    let after = site.run(&["check", "--cluster"]);
+    assert!(after.code == Some(0) && after.stdout.contains("cluster: fits the configuration"), "{after:?}");
+
+    let daemon = site.serve();
+    daemon.wait_until_ready();
+    assert_eq!(daemon.deliver("filesafety", &scan("acme")).status, 200);
+    assert_eq!(read(&format!("{own}filesafety"), "acme-readers"), Ok(b"acme".to_vec()));
+    let refused = read(&format!("{}quarantine", topics.prefix), "acme-readers");
+    assert!(
+        matches!(&refused, Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed)),
+        "{refused:?}"
+    );
+}

@@ -64,6 +64,7 @@ mod tests {
             secrets: Vec::new(),
             tolerance: Duration::from_secs(seconds),
             signed_urls: SignedUrls::Optional,
+            topic_prefix: None,
         };
         let check = |ahead: i64, tolerance: Option<u64>, state: State, part: &str| {
             let endpoint = tolerance.map(endpoint);

@@ -7,14 +7,15 @@ use std::{
 
 use super::{Comparison, Task};
 use crate::{
-    app::topic_table,
     command::{Failure, output::counted, scan, usable_brokers},
+    config::EndpointConfig,
     event::{EventKind, milliseconds, timestamp},
     kafka::{
         admin::{self, Settings},
         read::{Partition, Start, TopicReader},
     },
     proto::{Event, Origin},
+    provider::Provider,
 };
 
 /// How much earlier than an event its record may seem to be: the provider's clock may be ahead of ours.
@@ -61,11 +62,7 @@ pub(super) fn events(
         return Ok(());
     }
     let provider = comparison.provider;
-    let table = topic_table(task.config);
-    let named: Vec<(&'static str, String)> = provider
-        .names()
-        .map(|name| (name, table.topic(EventKind::Named { provider: provider.name, name }).to_string()))
-        .collect();
+    let named = named(task, provider);
     let start = Start::Time(milliseconds(since.checked_sub(CLOCKS).unwrap_or(UNIX_EPOCH)));
     let kafka = usable_brokers(&task.config.kafka)?;
     let topics: BTreeSet<String> = named.iter().map(|(_, topic)| topic.clone()).collect();
@@ -86,12 +83,24 @@ pub(super) fn events(
     let begins = begins(task, &reader, &oldest);
     for (name, topic) in named {
         if reader.missing().contains(&topic) {
-            comparison.gaps.absent.insert(name, topic);
+            comparison.gaps.absent.entry(name).or_insert(topic);
         } else if let Some(begin) = begins.get(&topic).filter(|begin| **begin + SKEW > since) {
-            comparison.gaps.begins.insert(name, (topic, *begin));
+            // Of endpoints with topics of their own, nobody knows on which an event was.
+            let known = comparison.gaps.begins.entry(name).or_insert_with(|| (topic.clone(), *begin));
+            if known.1 < *begin {
+                *known = (topic, *begin);
+            }
         }
     }
     Ok(())
+}
+
+/// Returns the topics of each type of a provider that the task is about, in order: several where endpoints have topics of their own.
+fn named(task: &Task<'_>, provider: &Provider) -> BTreeSet<(&'static str, String)> {
+    let asked = |it: &&EndpointConfig| it.provider.name == provider.name && task.endpoint.is_none_or(|name| *it.name == *name);
+    let topic = |it, name| task.config.topics.name_of(it, EventKind::Named { provider: provider.name, name });
+    let endpoints = task.config.endpoints.iter().filter(asked);
+    endpoints.flat_map(|it| provider.names().map(move |name| (name, topic(it, name)))).collect()
 }
 
 /// Returns the topics that have deleted records, and from when on they have all. `oldest` is the time of the oldest record of each partition.

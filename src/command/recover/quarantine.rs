@@ -18,7 +18,7 @@ pub(super) fn mention(
     replayed: &HashSet<String>,
 ) -> Result<(), Failure> {
     let kinds = [EventKind::Quarantine, EventKind::Unclassified { provider: endpoint.provider.name }];
-    let topics: BTreeSet<String> = kinds.into_iter().map(|kind| task.config.topics.name(kind)).collect();
+    let topics: BTreeSet<String> = kinds.into_iter().map(|kind| task.config.topics.name_of(endpoint, kind)).collect();
     let start = Start::Time(milliseconds(task.window.since));
     let mut held = HashSet::new();
     let read = scan::each(

@@ -31,12 +31,13 @@ use super::{
     usable_brokers,
 };
 use crate::{
-    config::{Config, Environment, Kafka, Needs},
-    encode::{Encoding, encode},
+    app::topic_table,
+    config::{Config, EndpointConfig, Environment, Kafka, Needs},
+    encode::{Encoding, TopicTable, encode},
     event::{EventKind, timestamp},
     kafka::read::{Start, StoredRecord, TopicReader, matches},
     proto::{Event, Origin},
-    provider,
+    provider::{self, Provider},
 };
 
 /// How many events are held at least while the topics are read. With a small `--limit` most of them may have been published by earlier runs,
@@ -83,6 +84,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let replay = Replay {
         arguments,
         kafka: usable_brokers(&config.kafka)?,
+        topics: topic_table(&config),
         config: &config,
         environment,
         bench,
@@ -115,12 +117,18 @@ pub(super) fn held_back(stored: &StoredRecord, event: Event) -> Option<Event> {
     Sorted::of(stored, Some(event))?.delivery.ok()
 }
 
+/// Returns the kinds of which a replay reads the topics.
+fn source_kinds(provider: &'static Provider) -> [EventKind; 2] {
+    [EventKind::Unclassified { provider: provider.name }, EventKind::Quarantine]
+}
+
 /// One call of the command.
 struct Replay<'a> {
     arguments: &'a Arguments,
     config: &'a Config,
     environment: &'a Environment,
     kafka: Kafka,
+    topics: TopicTable,
     bench: Bench<'a>,
     stop: Arc<AtomicBool>,
 }
@@ -154,7 +162,8 @@ impl Replay<'_> {
                         // Only its id is needed: an earlier run may have trusted it.
                         event.body = Bytes::new();
                     }
-                    held.take(HeldEvent { place, reason, outcome, topic: self.config.topics.name(kind), event });
+                    let topic = self.topics.topic(&event.endpoint, kind).to_string();
+                    held.take(HeldEvent { place, reason, outcome, topic, event });
                 }
             })?;
             let (found, more) = held.into_sorted();
@@ -185,9 +194,9 @@ impl Replay<'_> {
         let named = &self.arguments.choice.topics;
         // An endpoint that was removed has left its records where they were, so every provider has a topic here. Those of the configuration
         // must exist.
-        let needed = self.config.endpoints.iter().map(|it| EventKind::Unclassified { provider: it.provider.name });
-        let needed: BTreeSet<String> = needed.chain([EventKind::Quarantine]).map(|kind| self.config.topics.name(kind)).collect();
-        let others = provider::ALL.iter().map(|it| self.config.topics.name(EventKind::Unclassified { provider: it.name }));
+        let of_endpoint = |it: &EndpointConfig| source_kinds(it.provider).map(|kind| self.config.topics.name_of(it, kind));
+        let needed: BTreeSet<String> = self.config.endpoints.iter().flat_map(of_endpoint).collect();
+        let others = provider::ALL.iter().flat_map(|it| source_kinds(it)).map(|kind| self.config.topics.name(kind));
         let wanted: BTreeSet<String> = match &**named {
             [] => needed.iter().cloned().chain(others).collect(),
             named => named.iter().cloned().collect(),

@@ -1,12 +1,15 @@
 //! The permissions that the daemon and its consumers need, whichever tool grants them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use clap::Args;
 
 use crate::{
     command::{Failure, scripts},
-    config::Config,
+    config::{Config, suggestion},
 };
 
 /// The consumer that is printed until a name is given.
@@ -21,9 +24,32 @@ pub(super) struct Users {
     /// A user that reads the topics; may be repeated. By default a placeholder is printed.
     #[arg(long, value_name = "NAME", requires = "format")]
     consumer: Vec<String>,
+    /// A user that reads only the topics of an endpoint with a `topic_prefix`; may be repeated.
+    #[arg(long, value_name = "ENDPOINT=NAME", requires = "format")]
+    consumer_of: Vec<ConsumerOf>,
     /// What the consumer groups of those who read begin with. By default each user's own name.
     #[arg(long, value_name = "PREFIX", requires = "format")]
     group: Option<String>,
+}
+
+/// A user that reads the topics of one endpoint.
+#[derive(Clone, Debug)]
+struct ConsumerOf {
+    endpoint: String,
+    user: String,
+}
+
+impl FromStr for ConsumerOf {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((endpoint, user)) if !endpoint.is_empty() && !user.is_empty() => {
+                Ok(Self { endpoint: endpoint.to_owned(), user: user.to_owned() })
+            }
+            _ => Err("ENDPOINT=NAME is expected: an endpoint, and the user that reads its topics"),
+        }
+    }
 }
 
 /// What a user may do with topics or consumer groups.
@@ -47,33 +73,34 @@ impl Users {
         self.user.clone().or_else(|| scripts::user(config))
     }
 
-    fn consumers(&self) -> Vec<String> {
-        if self.consumer.is_empty() { vec![PLACEHOLDER.to_owned()] } else { self.consumer.clone() }
+    /// Returns the users that read, with what the topics of each begin with; all topics where that is empty.
+    fn consumers(&self, config: &Config) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
+        let mut consumers = BTreeMap::<String, BTreeSet<String>>::new();
+        for ConsumerOf { endpoint, user } in &self.consumer_of {
+            consumers.entry(user.clone()).or_default().insert(own_prefix(config, endpoint)?);
+        }
+        consumers.extend(self.consumer.iter().map(|user| (user.clone(), BTreeSet::new())));
+        if consumers.is_empty() {
+            consumers.insert(PLACEHOLDER.to_owned(), BTreeSet::new());
+        }
+        Ok(consumers)
     }
 
     /// Returns the permissions on these topics, user by user. There are none where the daemon logs in as nobody.
-    pub(super) fn permissions(&self, config: &Config, topics: &[&str]) -> Vec<Permission> {
+    pub(super) fn permissions(&self, config: &Config, topics: &[&str]) -> Result<Vec<Permission>, Failure> {
         const PRODUCE: &[&str] = &["Write", "Describe", "DescribeConfigs", "Create"];
         let produce = if config.kafka.auto_create { PRODUCE } else { &PRODUCE[..3] };
-        let Some(daemon) = self.daemon(config) else { return Vec::new() };
-        let patterns = patterns(&config.topics.prefix, topics);
-        let on_topics = |user: &str, operations| {
-            let permission = |(names, prefixed): &(Vec<String>, bool)| Permission {
-                user: user.to_owned(),
-                operations,
-                on: "topic",
-                names: names.clone(),
-                prefixed: *prefixed,
-            };
-            patterns.iter().map(permission).collect::<Vec<_>>()
-        };
-        let mut all = on_topics(&daemon, produce);
-        for consumer in self.consumers() {
-            all.extend(on_topics(&consumer, &["Read", "Describe"]));
+        let consumers = self.consumers(config)?;
+        let Some(daemon) = self.daemon(config) else { return Ok(Vec::new()) };
+        let mut all = on_topics(config, &daemon, produce, topics);
+        for (consumer, prefixes) in consumers {
+            let reads = |topic: &&str| prefixes.is_empty() || prefixes.iter().any(|prefix| topic.starts_with(prefix));
+            let topics: Vec<&str> = topics.iter().copied().filter(reads).collect();
+            all.extend(on_topics(config, &consumer, &["Read", "Describe"], &topics));
             let group = self.group.clone().unwrap_or_else(|| consumer.clone());
             all.push(Permission { user: consumer, operations: &["Read"], on: "group", names: vec![group], prefixed: true });
         }
-        all
+        Ok(all)
     }
 
     /// Returns what a reader must know before the output is used, a line each.
@@ -82,7 +109,7 @@ impl Users {
             return vec!["No permissions: [kafka] logs in as nobody. Where brokers ask for them, name the users with --user and --consumer.".into()];
         }
         let mut notes = Vec::new();
-        if self.consumer.is_empty() {
+        if self.consumer.is_empty() && self.consumer_of.is_empty() {
             notes.push(format!("Replace {PLACEHOLDER} by the user of your service, or name it with --consumer."));
         }
         let groups = self.group.as_deref().unwrap_or("the user's name");
@@ -91,13 +118,32 @@ impl Users {
     }
 }
 
-/// Returns the names that cover these topics, and whether names beginning with them are meant: those with the prefix by the prefix, the others
-/// by themselves.
-fn patterns(prefix: &str, topics: &[&str]) -> Vec<(Vec<String>, bool)> {
-    let (with, others): (Vec<&str>, Vec<&str>) = topics.iter().partition(|topic| !prefix.is_empty() && topic.starts_with(prefix));
-    let with = (!with.is_empty()).then(|| (vec![prefix.to_owned()], true));
-    let others = (!others.is_empty()).then(|| (others.into_iter().map(str::to_owned).collect(), false));
-    with.into_iter().chain(others).collect()
+/// Returns what the topics of an endpoint begin with, and those of no other.
+fn own_prefix(config: &Config, name: &str) -> Result<String, Failure> {
+    let Some(endpoint) = config.endpoints.iter().find(|endpoint| *endpoint.name == *name) else {
+        let close = suggestion(name, config.endpoints.iter().map(|endpoint| &*endpoint.name));
+        let hint = close.map_or_else(String::new, |close| format!("; did you mean {close}?"));
+        return Err(Failure::Usage(format!("--consumer-of: there is no endpoint {name}{hint}")));
+    };
+    endpoint.topic_prefix.clone().ok_or_else(|| {
+        Failure::Usage(format!(
+            "--consumer-of: the endpoint {name} shares its topics with others; give it a topic_prefix, or use --consumer"
+        ))
+    })
+}
+
+/// Returns a user's permissions on these topics: one for all names that begin with a prefix, and one for all others.
+fn on_topics(config: &Config, user: &str, operations: &'static [&'static str], topics: &[&str]) -> Vec<Permission> {
+    let (mut prefixes, mut others) = (BTreeSet::new(), Vec::new());
+    for topic in topics {
+        match config.topics.prefix_of(topic) {
+            Some(prefix) => drop(prefixes.insert(prefix.to_owned())),
+            None => others.push((*topic).to_owned()),
+        }
+    }
+    let permission = |names, prefixed| Permission { user: user.to_owned(), operations, on: "topic", names, prefixed };
+    let all = [permission(prefixes.into_iter().collect(), true), permission(others, false)];
+    all.into_iter().filter(|permission| !permission.names.is_empty()).collect()
 }
 
 /// Refuses names of which two become the same in another tool. `key` is how the other tool calls a name.
@@ -122,7 +168,7 @@ mod tests {
     #[track_caller]
     fn check(kafka: &str, prefix: &str, users: &Users, expected: &[&str]) {
         let config = config_with(kafka, &format!("prefix = \"{prefix}\""));
-        let permissions = users.permissions(&config, &["hookgate.a", "hookgate.b", "other.c"]);
+        let permissions = users.permissions(&config, &["hookgate.a", "hookgate.b", "other.c"]).expect("they are good");
         let shown = permissions.iter().map(|it| {
             let names = it.names.join("+") + if it.prefixed { "*" } else { "" };
             format!("{} {} {} {names}", it.user, it.operations.join("+"), it.on)
@@ -134,6 +180,7 @@ mod tests {
         Users {
             user: user.map(str::to_owned),
             consumer: consumer.iter().map(|name| (*name).to_owned()).collect(),
+            consumer_of: Vec::new(),
             group: group.map(str::to_owned),
         }
     }

@@ -108,8 +108,8 @@ fn defaults() {
         "tracing": null,
         "recover": null,
         "endpoints": {
-            "avatars": {"provider": "filesafety", "secrets": ["env:AVATARS_TOKEN"], "signed_urls": "optional"},
-            "uploadcare": {"provider": "uploadcare", "secrets": ["env:UPLOADCARE_SECRET"]},
+            "avatars": {"provider": "filesafety", "secrets": ["env:AVATARS_TOKEN"], "signed_urls": "optional", "topic_prefix": null},
+            "uploadcare": {"provider": "uploadcare", "secrets": ["env:UPLOADCARE_SECRET"], "topic_prefix": null},
         },
     });
     assert_eq!(config.redacted(), expected);

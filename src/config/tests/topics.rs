@@ -169,3 +169,83 @@ fn retention_of_a_kind_from_outside_of_the_file() {
     assert_eq!(spec("hookgate.quarantine").partitions, 1);
     assert_eq!(config.redacted()["topics"]["retention_of"], serde_json::json!({"filespin.file-saved": "3d", "frameio.*": "4d"}));
 }
+
+/// Adds a second endpoint of Frame.io, and these lines.
+fn tenants(lines: &str) -> String {
+    format!("{MINIMAL}topic_prefix = \"acme.\"\n[endpoints.other]\nprovider = \"uploadcare\"\nsecrets = [\"env:OTHER\"]\n{lines}")
+}
+
+#[test]
+fn refusals_of_prefixes_of_endpoints() {
+    let long = "a".repeat(220) + ".";
+    for (lines, expected) in [
+        (
+            "topic_prefix = \"\"".to_owned(),
+            "16: [endpoints.other] topic_prefix: is empty; leave the key out, and the endpoint's topics begin with [topics] prefix",
+        ),
+        (
+            "topic_prefix = \"a/\"".to_owned(),
+            "16: [endpoints.other] topic_prefix: must be letters, digits, '.', '_' and '-', at most PREFIX of them: Kafka takes no other topic names",
+        ),
+        (
+            format!("topic_prefix = \"{long}\""),
+            "16: [endpoints.other] topic_prefix: must be letters, digits, '.', '_' and '-', at most PREFIX of them: Kafka takes no other topic names",
+        ),
+        (
+            "topic_prefix = \"__acme.\"".to_owned(),
+            "16: [endpoints.other] topic_prefix: begins with \"__\", as the brokers' own topics do, such as __consumer_offsets; choose another name",
+        ),
+        (
+            "topic_prefix = \"acme.eu.\"".to_owned(),
+            "16: [endpoints.other] topic_prefix: its topic \"acme.eu.quarantine\" begins with \"acme.\", as those of endpoint avatars do, so that a permission on all of those would cover it; choose prefixes of which none begins another",
+        ),
+        (
+            "topic_prefix = \"hookgate.other.\"\n[endpoints.third]\nprovider = \"uploadcare\"\nsecrets = [\"env:THIRD\"]"
+                .to_owned(),
+            "16: [endpoints.other] topic_prefix: its topic \"hookgate.other.quarantine\" begins with \"hookgate.\", as those of endpoint third do, so that a permission on all of those would cover it; choose prefixes of which none begins another",
+        ),
+        (
+            "[topics.map]\n\"uploadcare.*\" = \"acme.photos\"".to_owned(),
+            "12: [endpoints.other] topic_prefix: its topic \"acme.photos\" begins with \"acme.\", as those of endpoint avatars do, so that a permission on all of those would cover it; choose prefixes of which none begins another",
+        ),
+        (
+            "topic_prefix = \"acme_\"".to_owned(),
+            "16: [endpoints.other] topic_prefix: \"acme_quarantine\" and \"acme.quarantine\" of endpoint avatars differ in \".\" and \"_\" alone, and Kafka refuses the second of two such topics; choose another prefix",
+        ),
+        (
+            "[topics.map]\nquarantine = \"x\"\n\"uploadcare.*\" = \"hookgate.x\"".to_owned(),
+            "12: [endpoints.avatars] topic_prefix: makes one topic, \"acme.x\", of \"hookgate.x\" and \"x\" in [topics.map]; rename one of them there",
+        ),
+    ] {
+        let longest = crate::config::topics::map_names().iter().filter(|it| !it.ends_with('*')).map(String::len).max().unwrap();
+        let expected = format!("hookgate.toml:{}", expected.replace("PREFIX", &(249 - longest).to_string()));
+        let report =
+            read(&tenants(&lines), &[("OTHER", "other-secret-of-some-length"), ("THIRD", "third-secret-of-some-length")], &[]);
+        let report = report.expect_err(&lines).to_string();
+        assert_eq!(report.trim_end(), expected, "{lines}");
+    }
+}
+
+#[test]
+fn topics_of_endpoints_with_a_prefix() {
+    let lines = "topic_prefix = \"globex-\"\n[topics]\npartitions = 2\n[topics.map]\n\"filesafety.*\" = \"hookgate.scans\"\nquarantine = \"aside\"\n[topics.partitions_of]\nquarantine = 1";
+    let config = accept(&tenants(lines), &[("OTHER", "other-secret-of-some-length")], &[]);
+    let complete = EventKind::Named { provider: "filesafety", name: "scan.complete" };
+    let stored = EventKind::Named { provider: "uploadcare", name: "file.stored" };
+    for (endpoint, kind, expected, partitions) in [
+        ("avatars", complete, "acme.scans", 2),
+        ("avatars", EventKind::Quarantine, "acme.aside", 1),
+        ("other", stored, "globex-uploadcare.file.stored", 2),
+        ("other", EventKind::Quarantine, "globex-aside", 1),
+        ("uploadcare", stored, "hookgate.uploadcare.file.stored", 2),
+        ("uploadcare", EventKind::Quarantine, "aside", 1),
+    ] {
+        let of = config.endpoints.iter().find(|it| &*it.name == endpoint).unwrap();
+        assert_eq!(config.topics.name_of(of, kind), expected);
+        assert_eq!(config.topics.spec(expected).partitions, partitions, "{expected}");
+    }
+    let prefixes: Vec<_> = ["acme.aside", "globex-x", "hookgate.x", "aside"].map(|topic| config.topics.prefix_of(topic)).into();
+    assert_eq!(prefixes, [Some("acme."), Some("globex-"), Some("hookgate."), None]);
+    let view = config.redacted();
+    assert_eq!(view["endpoints"]["avatars"]["topic_prefix"], "acme.");
+}
