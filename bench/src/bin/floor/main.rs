@@ -1,9 +1,19 @@
 //! The floor: a program that does the least that is needed to answer a signed Uploadcare delivery only after Kafka has stored it.
 //!
 //! It checks the signature over the raw body and sends the body unchanged with one constant key. It reads no JSON, keeps no
-//! metrics and limits nothing. So the difference to Hookgate's cost is the price of what Hookgate does in addition.
+//! metrics and limits nothing. So the difference to Hookgate's cost is the price of what Hookgate does in addition. With `--whole-job` it
+//! stores the same record as Hookgate: see [`whole`].
 
-use std::{error::Error, net::SocketAddr, sync::Arc};
+mod whole;
+
+use std::{
+    error::Error,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use axum::{
     Router,
@@ -14,6 +24,7 @@ use axum::{
 };
 use clap::Parser;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use hookgate::clock;
 use rdkafka::{
     ClientConfig,
     producer::{FutureProducer, FutureRecord},
@@ -33,6 +44,9 @@ struct Arguments {
     /// The topic that every body goes to; it must exist.
     #[arg(long, default_value = "bench.floor")]
     topic: String,
+    /// Store what Hookgate would store, on Hookgate's topics with the default prefix.
+    #[arg(long)]
+    whole_job: bool,
     /// The signing secret that the sender uses.
     #[arg(long)]
     secret: String,
@@ -47,6 +61,9 @@ struct Floor {
     mac: Hmac<Sha256>,
     producer: FutureProducer,
     topic: String,
+    whole_job: bool,
+    /// How many deliveries were stored.
+    stored: AtomicU64,
 }
 
 fn property(text: &str) -> Result<(String, String), String> {
@@ -62,8 +79,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for (name, value) in &arguments.properties {
         config.set(name, value);
     }
-    let floor =
-        Floor { mac: Hmac::new_from_slice(arguments.secret.as_bytes())?, producer: config.create()?, topic: arguments.topic };
+    let Arguments { topic, whole_job, .. } = arguments;
+    let mac = Hmac::new_from_slice(arguments.secret.as_bytes())?;
+    let floor = Floor { mac, producer: config.create()?, topic, whole_job, stored: AtomicU64::new(0) };
     let router = Router::new().route("/webhooks/uploadcare", post(deliver)).with_state(Arc::new(floor));
     axum::serve(TcpListener::bind(arguments.listen).await?, router).await?;
     Ok(())
@@ -74,12 +92,22 @@ async fn deliver(State(floor): State<Arc<Floor>>, headers: HeaderMap, body: Byte
     if !proven(&floor.mac, &headers, &body) {
         return StatusCode::UNAUTHORIZED;
     }
-    let record = FutureRecord::to(&floor.topic).key("floor").payload(body.as_ref());
-    let Ok(acknowledgement) = floor.producer.send_result(record) else {
-        return StatusCode::SERVICE_UNAVAILABLE;
+    let sent = if floor.whole_job {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let Ok(record) = whole::record(header("x-uc-signature"), header("content-type"), &body, clock::system()) else {
+            return StatusCode::BAD_REQUEST;
+        };
+        let topic = format!("hookgate.{}", record.kind);
+        floor.producer.send_result(FutureRecord::to(&topic).key(&record.key).headers(record.headers).payload(&record.value)).ok()
+    } else {
+        floor.producer.send_result(FutureRecord::to(&floor.topic).key("floor").payload(body.as_ref())).ok()
     };
+    let Some(acknowledgement) = sent else { return StatusCode::SERVICE_UNAVAILABLE };
     match acknowledgement.await {
-        Ok(Ok(_)) => StatusCode::OK,
+        Ok(Ok(_)) => {
+            floor.stored.fetch_add(1, Ordering::Relaxed);
+            StatusCode::OK
+        }
         Ok(Err(_)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
