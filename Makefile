@@ -164,7 +164,8 @@ gitops: ## check the chart with the schemas and libraries of Argo CD and Flux (G
 	"$$(scripts/tools/python deploy)" scripts/deploy/gitops/check
 
 e2e: ## test the chart on the Kubernetes of KUBECONFIG: IMAGE=name:tag KAFKA_HOST=address (helm, kubectl)
-	scripts/deploy/e2e --image $(IMAGE) --kafka-host $(KAFKA_HOST)
+	scripts/deploy/e2e --image $(IMAGE) --kafka-host $(KAFKA_HOST) \
+		$(if $(PREVIOUS_IMAGE),--previous-image $(PREVIOUS_IMAGE) --previous-chart $(PREVIOUS_CHART))
 
 e2e-where-it-can:
 	@if [ -n "$(IMAGE)" ] && [ -n "$(KAFKA_HOST)" ]; then $(MAKE) --no-print-directory e2e; \
