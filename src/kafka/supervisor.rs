@@ -272,8 +272,6 @@ impl Supervisor {
             }
             Err(error) => tracing::error!(error, "cannot build a new producer"),
         }
-        // Dropping the producer blocks for up to half a second, so it happens on this thread.
-        drop(old);
         true
     }
 }

@@ -82,6 +82,7 @@ mod outage;
 mod dev;
 
 /// What an outage has cost, and how it is got back.
+mod quiet;
 mod recovery;
 
 /// The same where topics have deleted records.

@@ -1,6 +1,7 @@
 //! Brokers, the real binary, and the consumer that shares no code with Hookgate.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -283,6 +284,18 @@ impl Served {
             assert!(begin.elapsed() < PATIENCE, "no log line with {texts:?} within {PATIENCE:?}; there are:\n{}", log());
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Returns how often each thread has waited so far, by the name of the thread. Threads of one name count together.
+    pub fn waits(&self) -> BTreeMap<String, u64> {
+        let mut waits = BTreeMap::new();
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap() {
+            // A thread may end between the listing and the look.
+            let Ok(status) = std::fs::read_to_string(thread.unwrap().path().join("status")) else { continue };
+            let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+            *waits.entry(field("Name:").to_owned()).or_default() += field("voluntary_ctxt_switches:").parse::<u64>().unwrap();
+        }
+        waits
     }
 
     /// Delivers a signed body. The binary has the real clock, so this does not work for providers that sign the time.
