@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-// One thread does the work, and a faster allocator saves time on it: `make bench` measures how much.
+// One thread does the work, and a faster allocator saves time on it: `make bench` measures how much. On Linux the C libraries use it too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
