@@ -157,7 +157,7 @@ fn the_recipes_for_kafka_are_accepted() {
     assert!(text.contains(&format!("by default: {partitions} for")), "docs/kafka.md: there are {partitions} partitions");
     // The files that the recipes mount do not exist here. A readable file replaces each.
     let readable = format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
-    for provider in ["Amazon MSK", "Confluent Cloud", "Redpanda", "Azure Event Hubs", "Strimzi"] {
+    for provider in ["Amazon MSK", "Google Cloud", "Confluent Cloud", "Redpanda", "Azure Event Hubs", "Strimzi"] {
         let recipes: Vec<&str> =
             under(&text, provider).split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         assert!(!recipes.is_empty(), "{provider}");
