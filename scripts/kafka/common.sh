@@ -73,7 +73,7 @@ start_kafka() {
     # Below the level of warnings, only the line with "started" is needed.
     nice -n "$niceness" nohup java "-Xmx${KAFKA_HEAP:-256m}" -XX:+UseSerialGC "$@" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
         -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info \
-        -cp "$lib/*" kafka.Kafka "$folder/server.properties" </dev/null >>"$log" 2>&1 &
+        -cp "$lib/*:$folder/classes" kafka.Kafka "$folder/server.properties" </dev/null >>"$log" 2>&1 &
     echo $! >"$folder/pid"
     set +m
 }
