@@ -1,4 +1,4 @@
-//! The one HTTP client for all requests to other services: to the schema registry, to the collector of spans, to the providers' own APIs,
+//! The one HTTP client for all requests to other services: to Amazon for credentials, to the schema registry, to the collector of spans, to the providers' own APIs,
 //! and by `hookgate send`. The peer may be hostile or broken, so an answer is bounded in size and time, is never unpacked, and never leads
 //! to another address.
 

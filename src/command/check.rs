@@ -193,7 +193,10 @@ pub(super) fn inspect(config: &Config, cluster_report: &mut ClusterReport, warni
     let findings = &mut cluster_report.findings;
     findings.extend(missing(config, &cluster, &topics));
     findings.extend(misfits(config, cluster.topics.iter().map(|(name, topic)| (name.as_str(), topic))));
-    findings.extend(unwritable(config, &cluster.topics, admin::probe_writes(config, &cluster.topics)));
+    match admin::administration(&config.kafka) {
+        Ok(()) => findings.extend(unwritable(config, &cluster.topics, admin::probe_writes(config, &cluster.topics))),
+        Err(why) => warnings.push(why.into()),
+    }
     cluster_report.brokers = cluster.brokers;
 }
 

@@ -26,14 +26,20 @@ pub(super) fn missing(config: &Config, cluster: &Cluster, topics: &[String]) -> 
     if missing.is_empty() {
         return Vec::new();
     }
+    let administration = admin::administration(&config.kafka);
     let fix = if config.kafka.auto_create {
         "kafka.auto_create will create them"
+    } else if administration.is_err() {
+        "create them with what `hookgate topics --format commands` prints, or allow kafka-cluster:DescribeTopic on them"
     } else {
         "create them with `hookgate topics --apply`, or grant Describe on them"
     };
     let named = some(&missing.iter().map(String::as_str).collect::<Vec<_>>(), " ", NAMED_MAX);
     let rest = if missing.len() > NAMED_MAX { ", which `hookgate topics` lists" } else { "" };
     let mut findings = vec![format!("{} missing or not visible: {named}{rest}; {fix}", counted(missing.len() as u64, "topic"))];
+    if administration.is_err() {
+        return findings;
+    }
     let answers = match admin::may_create(config, &missing) {
         Ok(answers) => answers,
         Err(error) => {

@@ -43,7 +43,8 @@ pub(super) fn user(config: &Config) -> Option<String> {
         (None, Security::Tls { certificate_file: Some(file), .. }) => {
             Some(tls::subject(file).unwrap_or_else(|| "<subject of [kafka.tls] certificate_file>".into()))
         }
-        (None, _) => None,
+        // Amazon's policies give permissions, and not the users of Kafka.
+        (Some(Sasl::Iam(_)) | None, _) => None,
     }
 }
 

@@ -154,6 +154,7 @@ fn register(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_jso
 }
 
 fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> CommandResult {
+    admin::administration(&config.kafka).map_err(str::to_owned)?;
     let names: Vec<String> = topics.keys().map(ToString::to_string).collect();
     let before = admin::inspect(config, &names)?;
     let missing: Vec<String> = names.iter().filter(|name| !before.topics.contains_key(*name)).cloned().collect();

@@ -3,7 +3,7 @@
 use super::{Environment, Needs, keys::Key, reader::Reader, tables};
 
 /// The texts that together open every table, and every alternative of one.
-const TEXTS: [&str; 2] = [
+const TEXTS: [&str; 3] = [
     "[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
      [kafka.sasl]\nmechanism = \"SCRAM-SHA-512\"\nusername = \"user\"\npassword = \"env:PASSWORD\"\n\
      [http.tls]\ncertificate_file = \"tls.crt\"\nkey_file = \"tls.key\"\n\
@@ -16,6 +16,9 @@ const TEXTS: [&str; 2] = [
     "[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
      [kafka.sasl]\nmechanism = \"OAUTHBEARER\"\ntoken_url = \"https://issuer/token\"\nclient_id = \"client\"\n\
      client_secret = \"env:SECRET\"\n\
+     [endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:SECRET\"]\n",
+    "[kafka]\nbrokers = [\"kafka:9092\"]\nsecurity = \"tls\"\n\
+     [kafka.sasl]\nmechanism = \"AWS_MSK_IAM\"\nregion = \"eu-central-1\"\n\
      [endpoints.a]\nprovider = \"frameio\"\nsecrets = [\"env:SECRET\"]\n",
 ];
 
@@ -43,7 +46,7 @@ fn read(text: &str) -> Reader {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{hints, keys::Kind, sasl},
+        super::{aws, hints, keys::Kind, sasl},
         *,
     };
 
@@ -59,7 +62,7 @@ mod tests {
             let within = |key: &&Key| key.path.strip_prefix(&table.path).is_some_and(|rest| rest.starts_with('.'));
             assert!(keys.iter().any(|key| within(&key)), "nothing opens [{}]", table.path);
         }
-        for key in [sasl::OF_PASSWORDS.as_slice(), &sasl::OF_TOKENS].concat() {
+        for key in [sasl::OF_PASSWORDS.as_slice(), &sasl::OF_TOKENS, &[aws::KEY]].concat() {
             assert!(keys.iter().any(|known| known.path == format!("kafka.sasl.{key}")), "nothing opens {key}");
         }
     }

@@ -41,7 +41,7 @@ pub struct CurrentCredentials {
 impl Credentials {
     /// Returns the credentials of a configuration that are files, or `None` if none are.
     pub fn of(kafka: &Kafka) -> Option<Self> {
-        let source = kafka.sasl.as_ref().and_then(|sasl| SecretSource::parse(sasl.secret().source()).ok());
+        let source = kafka.sasl.as_ref().and_then(Sasl::secret).and_then(|secret| SecretSource::parse(secret.source()).ok());
         let password = source.filter(|source| matches!(source, SecretSource::File(_)));
         let of_tokens = match &kafka.sasl {
             Some(Sasl::Token(source)) => source.ca_file.clone(),
@@ -73,7 +73,7 @@ impl Credentials {
 
     /// Returns the credentials that are in force in a producer made from this configuration now. Its password was read earlier.
     pub fn in_force(&self, kafka: &Kafka) -> Result<CurrentCredentials, String> {
-        let password = kafka.sasl.as_ref().map(|sasl| sasl.secret().clone());
+        let password = kafka.sasl.as_ref().and_then(Sasl::secret).cloned();
         self.reading(password.filter(|_| self.password.is_some()))
     }
 

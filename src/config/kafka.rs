@@ -131,7 +131,7 @@ pub(super) fn read(
     let codecs = ["none", "gzip", "snappy", "lz4", "zstd"].map(|name| (name, name));
     let brokers = brokers(&mut section);
     let security = security::read(&mut section);
-    let sasl = section.optional_table("sasl").and_then(|table| sasl::read(table, &security, environment, warnings));
+    let sasl = section.optional_table("sasl").and_then(|table| sasl::read(table, &security, &brokers, environment, warnings));
     let kafka = Kafka {
         brokers,
         security,
@@ -150,6 +150,14 @@ pub(super) fn read(
         max_message_bytes,
         properties: properties::read(section.map("properties", Vec::new(), Kind::Scalar)),
     };
+    if kafka.auto_create && matches!(kafka.sasl, Some(Sasl::Iam(_))) {
+        let place = section.written("auto_create").unwrap_or_else(|| section.origin.clone());
+        section.complain(
+            "auto_create",
+            place,
+            "does not work with AWS_MSK_IAM; `hookgate topics --format commands` prints the topics",
+        );
+    }
     // What is wrong by itself was complained about.
     if section.is_needed()
         && !section.has_faults()

@@ -7,6 +7,7 @@
 //! describe the configuration.
 
 pub mod admin;
+mod aws;
 mod catalogue;
 pub mod credentials;
 pub mod deadlines;
@@ -47,6 +48,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::{
     admin::Admin,
+    aws::{AwsIam, AwsSource},
     catalogue::all_keys,
     files::folder_of,
     kafka::Kafka,

@@ -55,7 +55,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["queue.buffering.max.ms", "linger.ms"], "use [kafka] linger"),
     (&["compression.codec", "compression.type"], "use [kafka] compression"),
     (&["security.protocol"], "use [kafka] security and [kafka.sasl]"),
-    (&["sasl.*", "enable.sasl.*"], "use [kafka.sasl]; PLAIN, SCRAM and OAUTHBEARER are supported"),
+    (&["sasl.*", "enable.sasl.*"], "use [kafka.sasl]; PLAIN, SCRAM, OAUTHBEARER and AWS_MSK_IAM are supported"),
     (&["https.ca.location", "https.ca.pem"], "use [kafka.sasl] token_ca_file"),
     (
         &["enable.ssl.certificate.verification", "ssl.endpoint.identification.algorithm"],

@@ -1,11 +1,19 @@
-//! `[kafka.sasl]`: how this client proves itself to the brokers, by a password or by a token that a token endpoint issues for a secret.
+//! `[kafka.sasl]`: how this client proves itself to the brokers: by a password, by a token that a token endpoint issues for a secret, or by one
+//! that is signed with Amazon's credentials.
 
 use std::path::PathBuf;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
-    Environment, files::readable_file, getters::Section, mistaken, problem::ValueOrigin, secrets::SecretText, security::Security,
+    Environment,
+    aws::{self, AwsIam},
+    files::readable_file,
+    getters::Section,
+    mistaken,
+    problem::ValueOrigin,
+    secrets::SecretText,
+    security::Security,
     url::service,
 };
 
@@ -23,6 +31,8 @@ pub enum Sasl {
     },
     /// `OAUTHBEARER`: tokens by `OpenID` Connect's client credentials. librdkafka fetches and renews them.
     Token(TokenSource),
+    /// `AWS_MSK_IAM`: tokens that Hookgate signs with Amazon's credentials. On the wire they are `OAUTHBEARER`.
+    Iam(AwsIam),
 }
 
 /// The issuer of tokens, and what to send to it.
@@ -44,7 +54,8 @@ pub struct TokenSource {
 
 const PLAIN: &str = "PLAIN";
 const OAUTHBEARER: &str = "OAUTHBEARER";
-const MECHANISMS: [&str; 4] = [PLAIN, "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER];
+const AWS_MSK_IAM: &str = "AWS_MSK_IAM";
+const MECHANISMS: [&str; 5] = [PLAIN, "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER, AWS_MSK_IAM];
 pub(super) const OF_PASSWORDS: [&str; 2] = ["username", "password"];
 pub(super) const OF_TOKENS: [&str; 6] = ["token_url", "client_id", "client_secret", "scope", "extensions", "token_ca_file"];
 
@@ -57,15 +68,16 @@ impl Sasl {
     pub fn mechanism(&self) -> &'static str {
         match self {
             Self::Password { mechanism, .. } => mechanism,
-            Self::Token(_) => OAUTHBEARER,
+            Self::Token(_) | Self::Iam(_) => OAUTHBEARER,
         }
     }
 
-    /// Returns the password or the client's secret.
-    pub fn secret(&self) -> &SecretText {
+    /// Returns the password or the client's secret. Amazon's credentials are fetched anew by the code that uses them.
+    pub fn secret(&self) -> Option<&SecretText> {
         match self {
-            Self::Password { password, .. } => password,
-            Self::Token(source) => &source.client_secret,
+            Self::Password { password, .. } => Some(password),
+            Self::Token(source) => Some(&source.client_secret),
+            Self::Iam(_) => None,
         }
     }
 
@@ -75,6 +87,7 @@ impl Sasl {
         match &mut self {
             Self::Password { password, .. } => *password = secret,
             Self::Token(source) => source.client_secret = secret,
+            Self::Iam(_) => {}
         }
         self
     }
@@ -106,6 +119,7 @@ impl Sasl {
                 }
                 properties
             }
+            Self::Iam(_) => vec![("sasl.mechanism", OAUTHBEARER.to_owned())],
         }
     }
 }
@@ -114,6 +128,7 @@ impl Sasl {
 pub(super) fn read(
     mut table: Section<'_>,
     security: &Security,
+    brokers: &[String],
     environment: &Environment,
     warnings: &mut Vec<String>,
 ) -> Option<Sasl> {
@@ -122,6 +137,7 @@ pub(super) fn read(
         let remedy = match mechanism {
             Some(PLAIN) => Some("PLAIN would send the password unencrypted; set [kafka] security = \"tls\" or use SCRAM-SHA-512"),
             Some(OAUTHBEARER) => Some("OAUTHBEARER would send the token unencrypted; set [kafka] security = \"tls\""),
+            Some(AWS_MSK_IAM) => Some("AWS_MSK_IAM would send the token unencrypted; set [kafka] security = \"tls\""),
             _ => None,
         };
         match remedy {
@@ -132,9 +148,21 @@ pub(super) fn read(
             None => {}
         }
     }
+    if mechanism != Some(AWS_MSK_IAM) {
+        refuse(&mut table, &[aws::KEY], "belongs to mechanism = \"AWS_MSK_IAM\"");
+    }
     let sasl = if mechanism == Some(OAUTHBEARER) {
         refuse(&mut table, &OF_PASSWORDS, "belongs to PLAIN and SCRAM; OAUTHBEARER takes token_url, client_id and client_secret");
         token_source(&mut table, environment).map(Sasl::Token)
+    } else if mechanism == Some(AWS_MSK_IAM) {
+        let others = [OF_PASSWORDS.as_slice(), &OF_TOKENS].concat();
+        refuse(
+            &mut table,
+            &others,
+            "belongs to another mechanism; AWS_MSK_IAM takes Amazon's credentials from where Amazon puts them",
+        );
+        let origin = table.written("mechanism").unwrap_or_else(|| table.origin.clone());
+        aws::read(&mut table, brokers, environment, &origin).map(Sasl::Iam)
     } else {
         refuse(&mut table, &OF_TOKENS, "belongs to mechanism = \"OAUTHBEARER\"; the others take username and password");
         let username = required(&mut table, "username", "is missing");

@@ -20,7 +20,7 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 pub(super) struct Service<'a> {
     pub(super) encrypted: bool,
     /// The host, without the brackets of an IPv6 address.
-    host: &'a str,
+    pub(super) host: &'a str,
 }
 
 impl Service<'_> {

@@ -11,12 +11,13 @@ use std::{
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::Consumer as _,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     metadata::{MetadataPartition, MetadataTopic},
     producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer},
 };
 
+pub use super::iam::administration;
 use super::{
     causes::{self, Unreachable},
     client::client_config,
@@ -64,6 +65,8 @@ pub struct Topic {
 pub enum Unread {
     /// The client may not read them.
     Denied,
+    /// This client cannot log in for administration. The text says what to do.
+    Unsupported(&'static str),
     /// The cluster did not answer or does not know the topic. The text has the cause.
     Failed(String),
 }
@@ -136,8 +139,7 @@ pub fn inspect(config: &Config, names: &[String]) -> Result<Cluster, String> {
 
 /// Returns the topics of `names` that exist, without asking for any other topic.
 pub fn look_at(config: &Config, names: &[String]) -> Result<BTreeMap<String, Topic>, String> {
-    let consumer: BaseConsumer =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| meanings::explain(&config.kafka, &error))?;
+    let consumer = Listener::new(&config.kafka).consumer(client_config(config.kafka.connection_properties()))?;
     let mut topics = BTreeMap::new();
     for name in names {
         let metadata = consumer.fetch_metadata(Some(name), TIMEOUT).map_err(|error| error.to_string())?;
@@ -166,6 +168,9 @@ impl Topic {
 fn describe(config: &Config, topics: &mut BTreeMap<String, Topic>) {
     if topics.is_empty() {
         return;
+    }
+    if let Err(why) = administration(&config.kafka) {
+        return topics.values_mut().for_each(|topic| topic.settings = Err(Unread::Unsupported(why)));
     }
     let resources: Vec<_> = topics.keys().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let results = administer(config, async |admin, options| admin.describe_configs(&resources, &options).await);
@@ -234,8 +239,7 @@ fn ask_to_create(config: &Config, topics: &[String], only_ask: bool) -> Result<V
 /// Waits until clients can see a leader of every partition of these topics, because a cluster confirms that it has created a topic before
 /// its brokers know the topic. Returns the topics that are not visible after [`WORK_TIMEOUT`].
 pub fn wait_until_visible(config: &Config, topics: &[String]) -> Result<Vec<String>, String> {
-    let consumer: BaseConsumer =
-        client_config(config.kafka.connection_properties()).create().map_err(|error| meanings::explain(&config.kafka, &error))?;
+    let consumer = Listener::new(&config.kafka).consumer(client_config(config.kafka.connection_properties()))?;
     let visible = |name: &str| {
         let metadata = consumer.fetch_metadata(Some(name), TIMEOUT).ok()?;
         let topic = metadata.topics().first()?;
@@ -261,6 +265,10 @@ pub fn any_broker_answers(config: &Config) -> Result<(), String> {
     let listener = Listener::new(&config.kafka);
     let consumer = listener.clone().consumer(client_config(config.kafka.connection_properties()))?;
     let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(|error| listener.explain(&consumer, &error))?;
+    if administration(&config.kafka).is_err() {
+        // Which of the brokers has answered is not known, only that one has.
+        return Ok(());
+    }
     let mut unreachable = Vec::new();
     for broker in metadata.brokers().iter().take(ANY) {
         // A request about a broker's own settings goes only to that broker. It does not matter whether the broker returns them.
@@ -289,6 +297,7 @@ fn run_administrative<T>(
     timeout: Duration,
     call: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, AdminOptions) -> KafkaResult<T>,
 ) -> Result<KafkaResult<T>, String> {
+    administration(&config.kafka)?;
     let admin: AdminClient<_> =
         client_config(config.kafka.connection_properties()).create().map_err(|error| meanings::explain(&config.kafka, &error))?;
     let options = AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout));

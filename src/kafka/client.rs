@@ -110,6 +110,6 @@ pub(super) fn client_config(properties: Vec<(String, String)>) -> ClientConfig {
 }
 
 pub(super) fn build(kafka: &Kafka, client: &ClientConfig, context: Context) -> Result<Producer, String> {
-    let base = client.create_with_context(context).map_err(|error| meanings::explain(kafka, &error))?;
+    let base = client.create_with_context(context.logging_in(kafka)).map_err(|error| meanings::explain(kafka, &error))?;
     Producer::start(base).map_err(|error| format!("cannot start the thread for Kafka's callbacks: {error}"))
 }

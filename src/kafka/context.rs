@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    error::Error,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,6 +14,7 @@ use std::{
 
 use rdkafka::{
     ClientContext,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     error::KafkaError,
     message::Message as _,
@@ -21,8 +23,9 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::{brokers::Brokers, causes::Causes, unacknowledged::PendingGuard};
+use super::{brokers::Brokers, causes::Causes, iam::Tokens, unacknowledged::PendingGuard};
 use crate::{
+    config::Kafka,
     logged::printable,
     metrics::{self, Metrics},
 };
@@ -73,6 +76,7 @@ pub(super) struct Context {
     causes: Causes,
     contact: Arc<Contact>,
     brokers: Mutex<Brokers>,
+    tokens: Option<Tokens>,
 }
 
 /// What the log has said of the contact with Kafka. It outlives a producer.
@@ -108,11 +112,24 @@ impl Context {
         causes: Causes,
         contact: Arc<Contact>,
     ) -> Self {
-        Self { signals, stopping, metrics, complaints: Complaints::default(), causes, contact, brokers: Mutex::default() }
+        let (complaints, brokers) = (Complaints::default(), Mutex::default());
+        Self { signals, stopping, metrics, complaints, causes, contact, brokers, tokens: None }
+    }
+
+    /// Returns the callbacks for a producer that logs in as the configuration says.
+    pub(super) fn logging_in(self, kafka: &Kafka) -> Self {
+        Self { tokens: Tokens::of(kafka), ..self }
     }
 }
 
 impl ClientContext for Context {
+    /// librdkafka's own method, `OpenID` Connect, does not ask this callback.
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        Ok(self.tokens.as_ref().ok_or("no mechanism of ours")?.token()?)
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         if self.stopping.load(Ordering::Relaxed) {
             return;

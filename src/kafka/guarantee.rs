@@ -94,6 +94,7 @@ struct Reported {
     weak: Vec<String>,
     unread: Vec<String>,
     small: Vec<String>,
+    unsupported: bool,
 }
 
 impl Reported {
@@ -123,6 +124,13 @@ impl Reported {
                 "the settings of topics may not be read, so min.insync.replicas and max.message.bytes are not compared; \
                  grant DescribeConfigs on them",
             );
+        }
+        let unsupported = found.values().find_map(|topic| match topic.settings {
+            Err(Unread::Unsupported(why)) => Some(why),
+            _ => None,
+        });
+        if let Some(why) = unsupported.filter(|_| !std::mem::replace(&mut self.unsupported, true)) {
+            tracing::warn!(why, "the settings of topics are not compared");
         }
         let limit = config.topics.max_message_bytes;
         let is_small = |topic: &Topic| {

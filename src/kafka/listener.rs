@@ -1,18 +1,20 @@
 //! The callbacks of a client that asks the cluster something: of every client except the daemon's own producers.
 
 use std::{
+    error::Error,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use rdkafka::{
     ClientConfig, ClientContext,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, ConsumerContext},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use super::{causes::Causes, meanings};
+use super::{causes::Causes, iam::Tokens, meanings};
 use crate::{config::Kafka, logged::printable};
 
 /// The callbacks of a client that asks the cluster something. They keep the cause of a failure, because the failed call itself only says
@@ -26,18 +28,34 @@ pub(super) struct Listener {
     remark: Arc<Mutex<Option<String>>>,
     /// The last complaint about each broker.
     pub(super) causes: Causes,
+    tokens: Option<Tokens>,
 }
 
 impl Listener {
     /// Returns the callbacks for a client with this configuration.
     pub(super) fn new(kafka: &Kafka) -> Self {
-        Self { kafka: Arc::new(kafka.clone()), first: Arc::default(), remark: Arc::default(), causes: Causes::default() }
+        Self {
+            kafka: Arc::new(kafka.clone()),
+            first: Arc::default(),
+            remark: Arc::default(),
+            causes: Causes::default(),
+            tokens: Tokens::of(kafka),
+        }
     }
 
-    /// Returns a consumer with these callbacks. It also reports texts below an error.
+    /// Returns a consumer with these callbacks. It also reports texts below an error. Fails where there are no credentials to log in with.
     pub(super) fn consumer(self, mut client: ClientConfig) -> Result<BaseConsumer<Self>, String> {
         let kafka = Arc::clone(&self.kafka);
-        client.set_log_level(RDKafkaLogLevel::Info).create_with_context(self).map_err(|error| meanings::explain(&kafka, &error))
+        let consumer: BaseConsumer<Self> = client
+            .set_log_level(RDKafkaLogLevel::Info)
+            .create_with_context(self)
+            .map_err(|error| meanings::explain(&kafka, &error))?;
+        if let Some(tokens) = &consumer.context().tokens {
+            // librdkafka asks for the first token only while polling. Before that no request can be sent.
+            let _event = consumer.poll(Duration::ZERO);
+            tokens.failure().map_or(Ok(()), Err)?;
+        }
+        Ok(consumer)
     }
 
     /// Returns why the first call of this client failed: what librdkafka's text means, or the text itself where the meaning is not known.
@@ -81,6 +99,13 @@ impl Listener {
 }
 
 impl ClientContext for Listener {
+    /// librdkafka's own method, `OpenID` Connect, does not ask this callback.
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        Ok(self.tokens.as_ref().ok_or("no mechanism of ours")?.token()?)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, _facility: &str, message: &str) {
         // The message begins with the name of a thread.
         let message = message.split_once("]: ").map_or(message, |(_, message)| message);

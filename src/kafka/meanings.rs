@@ -55,6 +55,7 @@ const TEXTS: &[(&str, Meaning)] = &[
     ("mechanism handshake failed", mechanism),
     ("uthentication failed", credentials),
     ("invalid credentials", credentials),
+    ("SASL authentication error", credentials),
     ("Failed to resolve", |_, text| {
         let name = text.split('\'').nth(1).unwrap_or("of the broker");
         format!("the name {name} is not known: is it written right, and known to the DNS of this machine?")
@@ -183,6 +184,12 @@ fn credentials(kafka: &Kafka, _: &str) -> String {
             "the broker refuses the token of the client {:?}: do [kafka.sasl] scope and extensions, and the broker's expected issuer and \
              audience, fit?",
             source.client_id
+        ),
+        Some(Sasl::Iam(iam)) => format!(
+            "the broker refuses the token that is signed with the credentials of {}: does the policy allow kafka-cluster:Connect on this \
+             cluster, is {} its region, and is the clock of this machine right?",
+            iam.source.name(),
+            iam.region
         ),
         None => "the broker wants a user and a password: write [kafka.sasl]".into(),
     }

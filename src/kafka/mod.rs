@@ -7,6 +7,7 @@
 //! - Clients: `client` makes them. librdkafka reports to `context` (the producers) and to `listener` (all other clients). `meanings` and
 //!   `handshake` explain what librdkafka reports, `brokers` and `causes` keep what it has reported of each broker, `leaders` asks whether
 //!   brokers answer, [`bootstrap`] finds out which of the configured addresses lead to a broker.
+//!   `iam` makes the tokens for Amazon MSK.
 //! - Administration: [`admin`] asks a cluster for its topics and creates them, [`guarantee`] judges their settings.
 //! - Reading: [`read`] reads records of topics.
 //! - A cluster in this process: [`mock`].
@@ -19,6 +20,7 @@ mod client;
 mod context;
 pub mod guarantee;
 mod handshake;
+mod iam;
 mod leaders;
 mod listener;
 mod meanings;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tidy::{is_test, rust};
 
 /// The modules of the library from the top to the bottom. Each may name those that follow it, and none before it.
-const LAYERS: [&str; 25] = [
+const LAYERS: [&str; 26] = [
     "main",
     "command",
     "app",
@@ -16,6 +16,7 @@ const LAYERS: [&str; 25] = [
     "spans",
     "api",
     "kafka",
+    "aws",
     "registry",
     "config",
     "outbound",

@@ -75,6 +75,9 @@ mod rotation;
 /// OAUTHBEARER: log-in with tokens of an issuer.
 mod tokens;
 
+/// Amazon MSK: log-in with signed tokens.
+mod msk;
+
 /// Outages: from the start, and in the middle.
 mod outage;
 

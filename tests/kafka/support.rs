@@ -160,6 +160,8 @@ pub fn consume_plain(prefix: &str) -> Vec<Value> {
 /// A folder with a `hookgate.toml` for the real binary.
 pub struct Site {
     folder: PathBuf,
+    /// More variables of the environment.
+    variables: Vec<(&'static str, String)>,
 }
 
 /// The exit code and the output of a command.
@@ -175,7 +177,7 @@ impl Site {
     pub fn new(tables: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(prefix("kafka-"));
         std::fs::create_dir_all(&folder).unwrap();
-        let site = Self { folder };
+        let site = Self { folder, variables: Vec::new() };
         site.configure(tables);
         site
     }
@@ -184,6 +186,12 @@ impl Site {
     pub fn configure(&self, tables: &str) {
         let ports = "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\nscrape_max_age = \"0s\"\n[shutdown]\npre_stop = \"0s\"\n";
         self.write("hookgate.toml", format!("{tables}\n{ports}{}", endpoints()));
+    }
+
+    /// Returns the site, with these variables in the environment of what runs there.
+    pub fn with_variables(mut self, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        self.variables.extend(variables);
+        self
     }
 
     pub fn folder(&self) -> &Path {
@@ -205,6 +213,7 @@ impl Site {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
         command.args(arguments).current_dir(&self.folder).envs(SECRETS.iter().copied()).stdin(Stdio::null());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -51,7 +51,7 @@ fn each_file_counts() {
 
     fs::write(path("password"), "hunter-new\r\n").unwrap();
     let reading = credentials.read().unwrap();
-    assert_eq!(reading.applied_to(&kafka).sasl.unwrap().secret().reveal(), "hunter-new");
+    assert_eq!(reading.applied_to(&kafka).sasl.unwrap().secret().unwrap().reveal(), "hunter-new");
     assert!(!format!("{reading:?}").contains("hunter"), "{reading:?}");
     assert_eq!(credentials.in_force(&kafka).unwrap().fingerprint, credentials.in_force(&kafka).unwrap().fingerprint);
     for (name, content, fault) in [
@@ -90,7 +90,10 @@ fn the_client_secret_and_the_issuers_authorities_count() {
         fs::write(path(name), "hunter-new").unwrap();
         let reading = credentials.read().unwrap();
         assert_ne!(reading.fingerprint, at_start, "{name}");
-        assert_eq!(reading.applied_to(&kafka).sasl.unwrap().secret().reveal(), fs::read_to_string(path("secret")).unwrap());
+        assert_eq!(
+            reading.applied_to(&kafka).sasl.unwrap().secret().unwrap().reveal(),
+            fs::read_to_string(path("secret")).unwrap()
+        );
         fs::write(path(name), "first").unwrap();
     }
     assert_eq!(credentials.read().unwrap().fingerprint, at_start);

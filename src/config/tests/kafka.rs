@@ -39,7 +39,7 @@ fn refusals() {
     check_kafka(
         "sasl = {mechanism = \"GSSAPI\", username = \"\"}",
         &[
-            "hookgate.toml:3: [kafka.sasl] mechanism: must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER",
+            "hookgate.toml:3: [kafka.sasl] mechanism: must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, AWS_MSK_IAM",
             "hookgate.toml:3: [kafka.sasl] password: is missing; write \"env:NAME\" or \"file:/path\"",
             "hookgate.toml:3: [kafka.sasl] username: is empty",
         ],
@@ -55,7 +55,7 @@ fn refused_properties() {
         ),
         (
             "properties.\"sasl.password\" = \"hunter2\"",
-            "hookgate.toml:3: [kafka.properties] sasl.password: is not passed through: use [kafka.sasl]; PLAIN, SCRAM and OAUTHBEARER are supported",
+            "hookgate.toml:3: [kafka.properties] sasl.password: is not passed through: use [kafka.sasl]; PLAIN, SCRAM, OAUTHBEARER and AWS_MSK_IAM are supported",
         ),
         (
             "properties.\"delivery.timeout.ms\" = 1",

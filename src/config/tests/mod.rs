@@ -1,6 +1,7 @@
 //! What the configuration accepts, what it refuses, and in which words.
 
 mod admin;
+mod aws;
 mod credentials;
 mod in_sync;
 mod kafka;

@@ -253,7 +253,7 @@ fn secrets_are_never_printed() {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
     assert!(shown.contains("env:PASSWORD"));
-    assert_eq!(config.kafka.sasl.unwrap().secret().reveal(), "hunter-password");
+    assert_eq!(config.kafka.sasl.unwrap().secret().unwrap().reveal(), "hunter-password");
 }
 
 /// Reads the secrets of a ring again, and uses them.

@@ -1,0 +1,191 @@
+//! `AWS_MSK_IAM`: Hookgate logs in with tokens that it signs with Amazon's credentials. The broker recomputes the signature
+//! (`tests/kafka/MskIam.java`), and `tests/kafka/aws.py` stands in for what gives credentials at Amazon.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+};
+
+use crate::{
+    harness::{self, keep_secret, wait_until},
+    secured::{Topics, tls},
+    support::{Site, assert_503, repository, scan, variable},
+};
+
+const WRITER: (&str, &str) = ("AKIDWRITER", "secret/of+the/writer");
+const READER: (&str, &str) = ("AKIDREADER", "secret/of+the/reader");
+/// The broker's clock is ahead for this key, so that its tokens have expired.
+const LATE: (&str, &str) = ("AKIDLATE", "secret/of+the/late");
+const TOKEN: &str = "the-token-of-the-service-account";
+const TEMPORARY: [&str; 2] = ["temporary/secret+of/the/writer", "session/token+of/the/writer=="];
+
+/// Returns a site whose clients log in for this region.
+fn site(topics: &Topics, region: &str) -> Site {
+    let sasl = format!("[kafka.sasl]\nmechanism = \"AWS_MSK_IAM\"\nregion = \"{region}\"\n");
+    topics.site(&tls(&variable("KAFKA_BROKERS_MSK"), &sasl))
+}
+
+fn with_key(topics: &Topics, (name, secret): (&str, &str)) -> Site {
+    keep_secret(secret);
+    let variables = [("AWS_ACCESS_KEY_ID", name.to_owned()), ("AWS_SECRET_ACCESS_KEY", secret.to_owned())];
+    site(topics, "eu-central-1").with_variables(variables)
+}
+
+#[test]
+fn a_signed_token_delivers_and_tail_reads() {
+    let topics = Topics::create();
+    let writer = with_key(&topics, WRITER);
+    let daemon = writer.serve();
+    daemon.wait_until_ready();
+    assert_eq!(daemon.deliver("filesafety", &scan("signed")).status, 200);
+    daemon.wait_for_line(&["WARN", "the settings of topics are not compared", "AWS_MSK_IAM is not for administration"]);
+
+    let checked = writer.run(&["check", "--cluster"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert_eq!(checked.stdout.matches("AWS_MSK_IAM is not for administration").count(), 1, "{checked:?}");
+    assert!(checked.stdout.contains("cluster: fits the configuration"), "{checked:?}");
+    let applied = writer.run(&["topics", "--apply"]);
+    let said = "`hookgate topics --format commands` prints the topics for Kafka's own scripts";
+    assert!(applied.code == Some(1) && applied.stderr.contains(said), "{applied:?}");
+
+    let reader = with_key(&topics, READER);
+    let read = reader.run(&["tail", "--from-beginning", "--exit"]);
+    assert!(read.code == Some(0) && read.stdout.contains("\"key\":\"signed\""), "{read:?}");
+    assert_eq!(daemon.lines(&["kafka client error"]), 0);
+}
+
+#[test]
+fn missing_topics_are_named_with_what_creates_them() {
+    let topics = Topics { prefix: crate::support::prefix("hookgate.") };
+    let site = with_key(&topics, WRITER);
+    let daemon = site.serve();
+    daemon.wait_for_line(&["ERROR", "topics are missing", &topics.prefix]);
+    let checked = site.run(&["check", "--cluster"]);
+    assert_eq!(checked.code, Some(3), "{checked:?}");
+    assert!(checked.stdout.contains("5 topics missing or not visible"), "{checked:?}");
+    assert!(checked.stdout.contains("create them with what `hookgate topics --format commands` prints"), "{checked:?}");
+}
+
+/// Another key, a token that has expired, and another region: the broker refuses each, and the answer is 503.
+#[test]
+fn a_token_that_the_broker_refuses_is_a_503_and_the_cause_is_logged() {
+    let topics = Topics::create();
+    let check = |site: &Site| {
+        let daemon = site.serve();
+        daemon.wait_for_line(&["kafka client error", "uthentication"]);
+        assert_eq!(daemon.ready(), 503);
+        assert_503(&daemon.deliver("filesafety", &scan("never")), &["publish_failed"]);
+        for arguments in [&["check", "--cluster"][..], &["tail", "--from-beginning", "--exit"]] {
+            let ran = site.run(arguments);
+            let said = "the broker refuses the token that is signed with the credentials of the variables AWS_ACCESS_KEY_ID";
+            assert_eq!(ran.code, Some(1), "{ran:?}");
+            assert!((ran.stdout.clone() + &ran.stderr).contains(said), "no {said:?} in {ran:?}");
+        }
+    };
+    check(&with_key(&topics, (WRITER.0, READER.1)));
+    check(&with_key(&topics, LATE));
+    let elsewhere = [("AWS_ACCESS_KEY_ID", WRITER.0.to_owned()), ("AWS_SECRET_ACCESS_KEY", WRITER.1.to_owned())];
+    check(&site(&topics, "eu-west-1").with_variables(elsewhere));
+}
+
+/// A running stand-in of Amazon. Dropping it ends it.
+struct Amazon {
+    child: Child,
+    url: String,
+}
+
+impl Amazon {
+    fn start(site: &Site, lifetime: u32) -> Self {
+        TEMPORARY.into_iter().chain([TOKEN]).for_each(keep_secret);
+        site.write("token", TOKEN);
+        let mut child = Command::new("python3")
+            .arg(repository("tests/kafka/aws.py"))
+            .args(["--token-file", "token", "--lifetime", &lifetime.to_string()])
+            .current_dir(site.folder())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("http"), "the stand-in did not start: {url:?}");
+        Self { child, url: url.trim().into() }
+    }
+
+    /// Returns how often it has given credentials.
+    fn issued(&self) -> u32 {
+        let address: SocketAddr = self.url.strip_prefix("http://").unwrap().parse().unwrap();
+        harness::request(address, "GET", "/issued", &[], b"").body.parse().unwrap()
+    }
+
+    /// Returns the variables that name each of the three services, as AWS sets them.
+    fn variables(&self, service: &str) -> Vec<(&'static str, String)> {
+        let url = |path: &str| format!("{}{path}", self.url);
+        match service {
+            "sts" => vec![
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", "token".into()),
+                ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/hookgate".into()),
+                ("AWS_ENDPOINT_URL_STS", url("/sts")),
+            ],
+            "container" => vec![
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url("/container")),
+                ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "token".into()),
+            ],
+            _ => vec![("AWS_EC2_METADATA_SERVICE_ENDPOINT", url(""))],
+        }
+    }
+}
+
+impl Drop for Amazon {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+#[test]
+fn credentials_come_from_each_service_and_are_renewed() {
+    let topics = Topics::create();
+    for service in ["sts", "container", "instance"] {
+        let site = site(&topics, "eu-central-1");
+        let amazon = Amazon::start(&site, 8);
+        let site = site.with_variables(amazon.variables(service));
+        let daemon = site.serve();
+        daemon.wait_until_ready();
+        assert_eq!(daemon.deliver("filesafety", &scan(service)).status, 200, "{service}");
+        let before = amazon.issued();
+        wait_until("renewed", || amazon.issued() > before + 1);
+        assert_eq!(daemon.deliver("filesafety", &scan(service)).status, 200, "{service}");
+        assert_eq!(daemon.lines(&["kafka client error"]), 0, "{service}");
+    }
+}
+
+#[test]
+fn credentials_that_cannot_be_had_are_a_503_until_they_can() {
+    let topics = Topics::create();
+    for (service, cause) in
+        [("sts", "answered 403 with AccessDenied"), ("container", "answered 403"), ("instance", "answered 403")]
+    {
+        let site = site(&topics, "eu-central-1");
+        let amazon = Amazon::start(&site, 3600);
+        let site = site.with_variables(amazon.variables(service));
+        site.write("refuse", "");
+        let daemon = site.serve();
+        daemon.wait_for_line(&["ERROR", "AWS gives no credentials for kafka", cause]);
+        assert_eq!(daemon.ready(), 503, "{service}");
+        assert_503(&daemon.deliver("filesafety", &scan("never")), &["publish_failed", "publish_timeout"]);
+        for arguments in [&["check", "--cluster"][..], &["tail", "--from-beginning", "--exit"]] {
+            let ran = site.run(arguments);
+            assert_eq!(ran.code, Some(1), "{ran:?}");
+            let said = ran.stdout.clone() + &ran.stderr;
+            assert!(said.contains("no credentials from") && said.contains(cause), "no {cause:?} in {ran:?}");
+        }
+        std::fs::remove_file(site.folder().join("refuse")).unwrap();
+        daemon.wait_for_line(&["there are credentials of AWS now"]);
+        daemon.wait_until_ready();
+        assert_eq!(daemon.deliver("filesafety", &scan(service)).status, 200, "{service}");
+    }
+}
