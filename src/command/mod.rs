@@ -6,6 +6,7 @@ mod dev;
 mod doctor;
 mod faults;
 mod init;
+mod input;
 mod licenses;
 mod list_file;
 mod logging;

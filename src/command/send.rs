@@ -1,5 +1,7 @@
 //! `hookgate send`: a correctly signed sample, or a file of yours, to any URL.
 
+mod again;
+
 use std::{
     fs,
     io::{self, Write as _},
@@ -12,7 +14,11 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use super::{CommandResult, ConfigSource, Failure, output::quote, target};
+use super::{
+    CommandResult, ConfigSource, Failure, input, note,
+    output::{quote, shell_word},
+    target,
+};
 use crate::{
     clock,
     config::{EndpointConfig, Environment, suggestion},
@@ -33,13 +39,15 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// Post a correctly signed sample, or a file of yours, to any URL.
 ///
-/// The delivery is signed as the provider would sign it, with the endpoint's first secret. Exits with 0 if the answer is 200.
+/// The delivery is signed as the provider would sign it, with the endpoint's first secret; a captured request keeps the proof that it has.
+/// Exits with 0 if the answer is 200.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate send uploadcare file.infected
   hookgate send avatars scan.complete --url https://hooks.example.com/webhooks/avatars
   hookgate send frameio file.ready --secret env:FRAMEIO_SECRET --url http://127.0.0.1:8080/webhooks/frameio
   hookgate send uploadcare --file captured.json
+  hookgate send --request captured.http --url http://127.0.0.1:8080
   hookgate send frameio --list")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -49,10 +57,13 @@ pub(super) struct Arguments {
     /// The type of the sample; `--list` names them.
     #[arg(value_name = "TYPE")]
     event_type: Option<String>,
-    /// Send this file instead of a sample, byte for byte.
+    /// Send this file instead of a sample, byte for byte; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "event_type")]
     file: Option<PathBuf>,
-    /// Where to send it; by default to the daemon of the configuration on this machine.
+    /// Send a whole HTTP request again, as `capture` writes it: the path, the headers and the body as they are. `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "event_type", "file", "secret", "list", "curl"])]
+    request: Option<PathBuf>,
+    /// Where to send it; by default to the daemon of the configuration on this machine. With --request, a URL without a path keeps the path.
     #[arg(long)]
     url: Option<String>,
     /// How long the request and its answer may take.
@@ -81,26 +92,14 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         }
         return Ok(true);
     }
-    let target = target::resolve(&arguments.target, &arguments.source, environment)?;
-    let provider = target.endpoint.provider;
-    let body = match (&arguments.file, &arguments.event_type) {
-        (Some(file), _) => fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?,
-        (None, Some(event_type)) => sample(provider, event_type)?,
-        (None, None) => return Err(Failure::Usage(no_type(provider))),
-    };
-    let source = target.endpoint.secrets.first().ok_or_else(|| "the endpoint has no secret".to_owned())?;
-    let text = source.newest()?.text(environment)?;
-    let url = match &arguments.url {
-        Some(url) => url.clone(),
-        None => format!("http://{}/webhooks/{}", local(target.listen), target.endpoint.name),
+    let request = match &arguments.request {
+        Some(file) => again::request(file, arguments.url.as_deref(), &arguments.source, environment)?,
+        None => signed(arguments, environment)?,
     };
     let authorities = match &arguments.ca_file {
         Some(file) => Some(fs::read(file).map_err(|error| format!("--ca-file {}: {error}", file.display()))?),
         None => None,
     };
-    let url =
-        if target.endpoint.signed_urls == SignedUrls::Required { signed_url(&target.endpoint, &url, text.reveal()) } else { url };
-    let request = Request::signed(provider, &url, text.reveal(), body)?;
     if arguments.curl {
         writeln!(out, "{}", request.curl(arguments.file.as_deref()))?;
         return Ok(true);
@@ -110,8 +109,43 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         writeln!(out, "{}", printable(&json!({ "status": status, "body": answer }).to_string()))?;
     } else {
         writeln!(out, "{status} {}", printable(answer.trim_end()))?;
+        if let Some(next) = next_step(status, arguments) {
+            note(&next);
+        }
     }
     Ok(status == 200)
+}
+
+/// Returns what to do about an answer of a daemon.
+fn next_step(status: u16, arguments: &Arguments) -> Option<String> {
+    match (status, &arguments.request) {
+        (401, Some(file)) => {
+            Some(arguments.source.command(&format!("verify --request {}", shell_word(&file.display().to_string()))))
+        }
+        (401, None) => Some("the daemon has other secrets for this endpoint than this command, or another clock".into()),
+        (404, _) => Some("the daemon has no endpoint at this path: compare it with the [endpoints] of its configuration".into()),
+        _ => None,
+    }
+}
+
+/// Makes the request that the flags describe, signed.
+fn signed(arguments: &Arguments, environment: &Environment) -> Result<Request, Failure> {
+    let target = target::resolve(&arguments.target, &arguments.source, environment)?;
+    let provider = target.endpoint.provider;
+    let body = match (&arguments.file, &arguments.event_type) {
+        (Some(file), _) => input::bytes(file)?,
+        (None, Some(event_type)) => sample(provider, event_type)?,
+        (None, None) => return Err(Failure::Usage(no_type(provider))),
+    };
+    let source = target.endpoint.secrets.first().ok_or_else(|| "the endpoint has no secret".to_owned())?;
+    let text = source.newest()?.text(environment)?;
+    let url = match &arguments.url {
+        Some(url) => url.clone(),
+        None => format!("http://{}/webhooks/{}", local(target.listen), target.endpoint.name),
+    };
+    let url =
+        if target.endpoint.signed_urls == SignedUrls::Required { signed_url(&target.endpoint, &url, text.reveal()) } else { url };
+    Ok(Request::signed(provider, &url, text.reveal(), body)?)
 }
 
 fn types(provider: &Provider) -> String {
@@ -161,7 +195,7 @@ fn with_parameter(url: &str, name: &str, value: &str) -> String {
 /// One delivery, as its provider would send it.
 pub(super) struct Request {
     url: String,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
@@ -175,8 +209,9 @@ impl Request {
         if provider.credential == CredentialSource::UrlToken && !has_proof {
             url = with_parameter(&url, "token", &utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
         }
-        let headers = provider.sign(&body, &key, clock::system());
-        Ok(Self { url, headers, body })
+        let signature = provider.sign(&body, &key, clock::system());
+        let headers = [("content-type", "application/json".to_owned())].into_iter().chain(signature);
+        Ok(Self { url, headers: headers.map(|(name, value)| (name.to_owned(), value)).collect(), body })
     }
 
     /// Sends the request. Returns the status and the body of the answer. Trusts these authorities, as PEM, or the built-in ones.
@@ -187,8 +222,7 @@ impl Request {
             return Err(Failure::Failed("--url takes a URL like http://127.0.0.1:8080/webhooks/<endpoint>".into()));
         };
         let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
-        let headers = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
-        let headers: Vec<(&str, &str)> = [("content-type", "application/json")].into_iter().chain(headers).collect();
+        let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
         let answer = Client::new(Duration::from_secs(timeout_seconds), authorities)
             .map_err(|why| format!("--{why}").replace('_', "-"))?
             .post(&self.url, &headers, &self.body, ANSWER_BYTES_MAX);
@@ -207,8 +241,7 @@ impl Request {
     /// Returns the same request as a command line. A body that came from a file is read from the file again, because a command line cannot
     /// hold every byte.
     pub(super) fn curl(&self, file: Option<&Path>) -> String {
-        let headers = self.headers.iter().map(|(name, value)| quote(&format!("{name}: {value}")));
-        let headers: Vec<_> = [quote("content-type: application/json")].into_iter().chain(headers).collect();
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| quote(&format!("{name}: {value}"))).collect();
         // `--data-binary` sends the bytes as they are, `-d` would drop line breaks.
         let body = match file {
             Some(file) => format!("@{}", file.display()),

@@ -15,15 +15,15 @@ use crate::{
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    #[arg(value_name = "ENDPOINT|PROVIDER", help = help())]
-    target: String,
+    #[arg(value_name = "ENDPOINT|PROVIDER", help = help(), required_unless_present = "request")]
+    target: Option<String>,
     /// Where the secret is, instead of the configuration's: `env:NAME` or `file:PATH`. May be repeated.
     #[arg(long, value_name = "REFERENCE")]
     secret: Vec<String>,
 }
 
 fn help() -> String {
-    format!("A configured endpoint, or a provider: {}", provider::all_names())
+    format!("A configured endpoint, or a provider: {}; with --request by default the endpoint of its path", provider::all_names())
 }
 
 /// An endpoint, configured or made up from a provider.
@@ -39,12 +39,26 @@ pub(super) struct Target {
     pub(super) listen: Option<std::net::SocketAddr>,
 }
 
+impl Arguments {
+    /// Returns these arguments with the endpoint that a captured request was for, where they name none.
+    pub(super) fn or(&self, called: Option<String>) -> Result<Self, Failure> {
+        let target = self.target.clone().or(called);
+        let missing =
+            || Failure::Usage("the path of the request is of no endpoint, so an ENDPOINT or a PROVIDER is missing".into());
+        Ok(Self { target: Some(target.ok_or_else(missing)?), secret: self.secret.clone() })
+    }
+
+    fn name(&self) -> &str {
+        self.target.as_deref().unwrap_or_default()
+    }
+}
+
 /// Finds the target. The configuration is needed only where the flags do not say everything.
 pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment: &Environment) -> Result<Target, Failure> {
-    let named = provider::by_name(&arguments.target);
+    let named = provider::by_name(arguments.name());
     let (configured, listen, endpoints) = if source.exists() {
         let config = source.load(environment, Needs::Names)?;
-        let found = config.endpoints.iter().find(|endpoint| *endpoint.name == *arguments.target);
+        let found = config.endpoints.iter().find(|endpoint| *endpoint.name == *arguments.name());
         // A provider's name stands for its endpoint if there is only one.
         let of_provider = || {
             let mut all = config.endpoints.iter().filter(|endpoint| Some(endpoint.provider.name) == named.map(|it| it.name));
@@ -58,7 +72,7 @@ pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment:
     let mut endpoint = match (configured, named) {
         (Some(endpoint), _) => endpoint,
         (None, Some(provider)) => bare_endpoint(provider),
-        (None, None) => return Err(unknown(&arguments.target, source, &endpoints)),
+        (None, None) => return Err(unknown(arguments.name(), source, &endpoints)),
     };
     if !arguments.secret.is_empty() {
         let parse = |reference: &String| SecretSource::parse(reference).map_err(|why| format!("--secret: {why}"));
@@ -67,7 +81,7 @@ pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment:
     if endpoint.secrets.is_empty() {
         return Err(Failure::Failed(format!(
             "no secret for {}: name one with --secret env:NAME or --secret file:PATH, or configure the endpoint in {}",
-            arguments.target,
+            arguments.name(),
             source.config.display()
         )));
     }
@@ -111,7 +125,7 @@ pub(super) fn provider(
     environment: &Environment,
 ) -> Result<&'static Provider, Failure> {
     let found = resolve(arguments, source, environment).map(|target| target.endpoint.provider);
-    found.or_else(|failure| provider::by_name(&arguments.target).ok_or(failure))
+    found.or_else(|failure| provider::by_name(arguments.name()).ok_or(failure))
 }
 
 fn bare_endpoint(provider: &'static Provider) -> EndpointConfig {
@@ -130,8 +144,10 @@ fn unknown(target: &str, source: &ConfigSource, endpoints: &[EndpointConfig]) ->
     let providers = provider::ALL.iter().map(|provider| provider.name).collect::<Vec<_>>().join(", ");
     let place = source.config.display();
     if !source.exists() {
+        let meant = suggestion(target, provider::ALL.iter().map(|it| it.name))
+            .map_or_else(String::new, |name| format!("did you mean {name}? "));
         return Failure::Failed(format!(
-            "{target:?} is neither a provider ({providers}) nor an endpoint: {place} does not exist"
+            "{target:?} is neither a provider ({providers}) nor an endpoint: {meant}{place} does not exist"
         ));
     }
     let names: Vec<&str> = endpoints.iter().map(|endpoint| &*endpoint.name).collect();

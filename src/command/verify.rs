@@ -1,20 +1,20 @@
 //! `hookgate verify`: explains offline why a captured delivery passes or fails. It never prints a secret.
 
 mod explain;
+mod given;
 mod signed;
 
 use std::{
-    fs,
     io::{self, Write},
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
 use clap::Args;
 use serde_json::{Value, json};
 
+use self::given::GivenDelivery;
 use super::{
     CommandResult, ConfigSource, Failure,
     target::{self, Target},
@@ -34,9 +34,11 @@ use crate::{
 
 /// Explain offline why a captured delivery passes or fails.
 ///
-/// Give the body as a file, exactly as it was received, and the signature headers or the URL. Exits with 0 if the delivery verifies.
+/// Give the whole HTTP request as a file; or the body as a file, exactly as it was received, and the signature headers or the URL. Exits with 0
+/// if the delivery verifies.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  hookgate verify --request captured.http --at 2026-11-29T20:35:49Z
   hookgate verify uploadcare --body captured.bin --header 'X-Uc-Signature: v1=…'
   hookgate verify frameio --body b.json --header 'X-Frameio-Signature: v0=…' --header 'X-Frameio-Request-Timestamp: 1760000000' \\
       --secret env:FRAMEIO_SECRET --at 2025-10-09T08:53:20Z
@@ -47,9 +49,12 @@ pub(super) struct Arguments {
     source: ConfigSource,
     #[command(flatten)]
     target: target::Arguments,
-    /// The body, byte for byte as it was received.
-    #[arg(long, value_name = "FILE")]
-    body: PathBuf,
+    /// The whole HTTP request, as `capture` or a proxy writes it; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["body", "header", "url"])]
+    request: Option<PathBuf>,
+    /// The body, byte for byte as it was received; `-` is standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "request")]
+    body: Option<PathBuf>,
     /// A request header, `Name: value`. May be repeated; others than the signature's are ignored.
     #[arg(long, value_name = "HEADER")]
     header: Vec<String>,
@@ -75,36 +80,32 @@ struct Passed {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
-    let target = target::resolve(&arguments.target, &arguments.source, environment)?;
+    let given = GivenDelivery::read(arguments)?;
+    let target = target::resolve(&arguments.target.or(given.called())?, &arguments.source, environment)?;
     let provider = target.endpoint.provider;
-    let body = fs::read(&arguments.body).map_err(|error| format!("{}: {error}", arguments.body.display()))?;
-    let headers = arguments.header.iter().map(|line| header(line)).collect::<Result<Vec<_>, _>>()?;
     let received_at = arguments.at.as_deref().map_or(Ok(clock::system()), time)?;
     let keys = target.ring.keys();
     let slots: Vec<u32> = keys.secrets.iter().map(|(slot, _)| *slot).collect();
 
-    let body = Bytes::from(body);
-    let endpoint = called(&target, arguments.url.as_deref());
+    let endpoint = called(&target, given.url.as_deref());
     let deliver = |credential| Delivery {
         endpoint: Arc::clone(&endpoint),
         credential,
         content_type: String::new(),
-        body: body.clone(),
+        body: given.body.clone(),
         received_at,
     };
     let mut explanation = Vec::new();
     let name = Some(&*target.endpoint.name).filter(|_| target.is_configured);
-    let offered = |keys: &Keys| http::offered_proof(provider, name, arguments.url.as_deref(), &headers, keys);
+    let offered = |keys: &Keys| given.offered_proof(provider, name, keys);
     let verdict = match offered(&keys) {
         Ok(credential) => judge(&mut explanation, provider, &deliver(credential), &keys)?,
         // What it was called with decides nothing else here.
-        Err(Error::UnknownEndpoint) => return Err(Failure::Failed(other_path(name))),
+        Err(Error::UnknownEndpoint) => return Err(Failure::Failed(given.other_path(name))),
         Err(error) => {
             let label = error.answer().label();
             writeln!(explanation, "refused before the body is read: {label} ({error})")?;
-            if !signed::url(&mut explanation, provider, arguments.url.as_deref(), &keys)? {
-                explain::proof(&mut explanation, provider, &headers, &error)?;
-            }
+            explain::head(&mut explanation, provider, &given, &keys, &error)?;
             Err(label)
         }
     };
@@ -119,11 +120,12 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let explanation = String::from_utf8_lossy(&explanation);
     let mut out = io::stdout().lock();
     if arguments.json {
-        let report = report((&target, &endpoint), &slots, &verdict, &explanation);
+        let report = report((&target, &endpoint), &given, &slots, &verdict, &explanation);
         writeln!(out, "{}", printable(&report.to_string()))?;
     } else {
         let slots = slots.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         writeln!(out, "provider: {}, endpoint {}, secrets tried by slot: {slots}", provider.title, endpoint)?;
+        given.tell(&mut out)?;
         for missing in &target.missing {
             writeln!(out, "not tried: {missing}")?;
         }
@@ -140,15 +142,6 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
 fn called(target: &Target, url: Option<&str>) -> Arc<str> {
     let named = url.filter(|_| !target.is_configured).and_then(http::endpoint_of);
     named.map_or_else(|| Arc::clone(&target.endpoint.name), Arc::from)
-}
-
-/// What to write as `--url`, where the daemon has nothing at that path. `endpoint` is the name of a configured one.
-fn other_path(endpoint: Option<&str>) -> String {
-    let name = endpoint.unwrap_or("<endpoint>");
-    format!(
-        "--url takes a URL as it was called, https://<host>/webhooks/{name}?token=… or …/{name}/<token>, the token only where the provider has \
-         one; for this endpoint the daemon answers any other path 404, or takes it for another endpoint's"
-    )
 }
 
 /// Verifies as the daemon does, and writes an explanation of the bytes.
@@ -175,10 +168,17 @@ fn judge(
 }
 
 /// Returns the same verdict as JSON, for programs.
-fn report((target, endpoint): (&Target, &str), slots: &[u32], verdict: &Verdict, explanation: &str) -> Value {
+fn report(
+    (target, endpoint): (&Target, &str),
+    given: &GivenDelivery,
+    slots: &[u32],
+    verdict: &Verdict,
+    explanation: &str,
+) -> Value {
     json!({
         "provider": target.endpoint.provider.name,
         "endpoint": endpoint,
+        "request": given.shown(),
         "slots_tried": slots,
         "not_tried": target.missing,
         "refused": verdict.as_ref().err(),
@@ -214,11 +214,6 @@ impl Passed {
             "id": self.id,
         })
     }
-}
-
-fn header(line: &str) -> Result<(String, String), String> {
-    let (name, value) = line.split_once(':').ok_or_else(|| "--header takes `Name: value`".to_owned())?;
-    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
 }
 
 fn time(text: &str) -> Result<SystemTime, String> {

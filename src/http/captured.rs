@@ -1,8 +1,8 @@
 //! How the commands read a captured request: by the same rules as a request on the wire.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use super::{Endpoint, Endpoints, gate};
+use super::{Endpoint, Endpoints, WholeRequest, gate};
 use crate::{delivery::Credential, error::Error, provider::Provider, signature::Keys, signed_url::PARAMETER};
 
 /// Returns what a captured request to an endpoint offers as proof, by the same rules as on the wire. `endpoint` is the name of a configured
@@ -25,6 +25,15 @@ pub fn offered_proof(
     }
     let asked = gate::Asked { endpoint: name, provider, path_token };
     gate::credential(asked, &header_map(headers), uri.as_ref().and_then(Uri::query), keys)
+}
+
+/// Checks what the daemon refuses in a captured request whatever its proof is: another method than POST, and an encoded body.
+pub fn acceptable(request: &WholeRequest) -> Result<(), Error> {
+    if request.method != Method::POST.as_str() {
+        return Err(Error::Method);
+    }
+    let codings = request.headers.iter().filter(|(name, _)| name == "content-encoding");
+    if codings.into_iter().any(|(_, value)| gate::codes(value)) { Err(Error::EncodedBody) } else { Ok(()) }
 }
 
 /// Returns the name of the endpoint that a URL is for, if it is the URL of one.

@@ -114,7 +114,7 @@ pub fn pass(head: &Parts, asked: Asked<'_>, keys: &Keys, body_bytes_max: usize, 
 }
 
 /// Returns whether a Content-Encoding means that the body is encoded. An empty one means nothing: some proxies leave it in the request.
-fn codes(content_encoding: &[u8]) -> bool {
+pub(super) fn codes(content_encoding: &[u8]) -> bool {
     let text = content_encoding.trim_ascii();
     !text.is_empty() && !text.eq_ignore_ascii_case(b"identity")
 }

@@ -87,3 +87,4 @@ mod tidy;
 mod tls;
 mod transcripts;
 mod verify;
+mod whole_requests;

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Delivery, Failure, Provider, signed};
+use super::{Delivery, Failure, Provider, given::GivenDelivery, signed};
 use crate::{
     command::output::counted,
     delivery::Credential,
@@ -23,13 +23,29 @@ const PREVIEW_CHARACTERS: usize = 60;
 /// A window that includes every signed time: with it only the HMAC decides.
 pub(super) const ANY_TIME: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Explains why the offered proof is refused without a look at the body.
-pub(super) fn proof(
+/// Explains why a delivery is refused without a look at the body.
+pub(super) fn head(
     out: &mut impl Write,
     provider: &Provider,
-    headers: &[(String, String)],
+    given: &GivenDelivery,
+    keys: &Keys,
     error: &Error,
 ) -> Result<(), Failure> {
+    match error {
+        Error::Method => {
+            writeln!(out, "a delivery is a POST; a redirect on the way turns POST into GET, and monitors belong to /healthz")?;
+        }
+        Error::EncodedBody => {
+            writeln!(out, "the request has a content-encoding: turn the compression of requests off, in the proxy that adds it")?;
+        }
+        _ if signed::url(out, provider, given.url.as_deref(), keys)? => {}
+        _ => proof(out, provider, &given.headers, error)?,
+    }
+    Ok(())
+}
+
+/// Explains why the offered proof is refused.
+fn proof(out: &mut impl Write, provider: &Provider, headers: &[(String, String)], error: &Error) -> Result<(), Failure> {
     let scheme = match provider.credential {
         CredentialSource::UrlToken => {
             let hint = match error {
@@ -160,7 +176,7 @@ fn bad_signature(out: &mut impl Write, provider: &Provider, delivery: &Delivery,
         writeln!(
             out,
             "the file begins with {begin:?}, the head of an HTTP request: --body takes only the body, which is what follows the first \
-             blank line, and each header goes to --header"
+             blank line; --request takes all of it"
         )?;
     }
     let keys = Keys { tolerance: ANY_TIME, ..keys.clone() };
