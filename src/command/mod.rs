@@ -1,5 +1,6 @@
 //! The commands, a file each, and their exit codes.
 
+mod capture;
 mod check;
 mod completions;
 mod dev;
@@ -79,6 +80,7 @@ enum Command {
     Send(send::Arguments),
     Tail(tail::Arguments),
     Verify(verify::Arguments),
+    Capture(capture::Arguments),
     Check(check::Arguments),
     Doctor(doctor::Arguments),
     Topics(topics::Arguments),
@@ -177,6 +179,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Send(arguments) => send::run(&arguments, &environment),
         Command::Tail(arguments) => tail::run(&arguments, &environment),
         Command::Verify(arguments) => verify::run(&arguments, &environment),
+        Command::Capture(arguments) => capture::run(&arguments),
         Command::Check(arguments) => check::run(&arguments, &environment),
         Command::Doctor(arguments) => doctor::run(&arguments, &environment),
         Command::Topics(arguments) => topics::run(&arguments, &environment),

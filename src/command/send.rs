@@ -47,7 +47,7 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
   hookgate send avatars scan.complete --url https://hooks.example.com/webhooks/avatars
   hookgate send frameio file.ready --secret env:FRAMEIO_SECRET --url http://127.0.0.1:8080/webhooks/frameio
   hookgate send uploadcare --file captured.json
-  hookgate send --request captured.http --url http://127.0.0.1:8080
+  hookgate send --request captures/20261129T203549.123Z-00001.http --url http://127.0.0.1:8080
   hookgate send frameio --list")]
 pub(super) struct Arguments {
     #[command(flatten)]

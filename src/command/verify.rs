@@ -38,7 +38,7 @@ use crate::{
 /// if the delivery verifies.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  hookgate verify --request captured.http --at 2026-11-29T20:35:49Z
+  hookgate verify --request captures/20261129T203549.123Z-00001.http --at 2026-11-29T20:35:49Z
   hookgate verify uploadcare --body captured.bin --header 'X-Uc-Signature: v1=…'
   hookgate verify frameio --body b.json --header 'X-Frameio-Signature: v0=…' --header 'X-Frameio-Request-Timestamp: 1760000000' \\
       --secret env:FRAMEIO_SECRET --at 2025-10-09T08:53:20Z

@@ -12,13 +12,14 @@ use crate::{
     providers::PROVIDERS,
 };
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "serve",
     "dev",
     "init",
     "send",
     "tail",
     "verify",
+    "capture",
     "check",
     "doctor",
     "topics",

@@ -22,6 +22,7 @@ mod advertised_listener;
 mod alerts;
 mod audit_log;
 mod broker;
+mod capture;
 mod commands;
 mod contract;
 mod credentials;

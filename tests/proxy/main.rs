@@ -4,6 +4,9 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../it/binary.rs"]
+#[allow(dead_code, reason = "the fast tests use more of it")]
+mod binary;
 #[path = "../it/forks.rs"]
 #[allow(dead_code, reason = "the fast tests use more of it")]
 mod forks;
@@ -26,7 +29,7 @@ mod raw_http;
 mod support;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::{
@@ -37,6 +40,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use binary::{Folder, Process, hookgate};
 use harness::{Answer, Daemon, Setup, configuration, parse, signed, topics, wait_until};
 use hookgate::kafka::mock::Mock;
 use support::{HAPROXY, Kind, NGINX, NGINX_KEPT, NGINX_UNBUFFERED, Proxy};
@@ -177,6 +181,42 @@ fn answers_come_through_nginx_that_does_not_buffer() {
 #[test]
 fn answers_come_through_haproxy() {
     answers_come_through(HAPROXY);
+}
+
+/// nginx sends a copy of each request to `hookgate capture`, with the lines of docs/capture.md. The copies verify, and the sender gets the
+/// daemon's answer, also while nobody takes copies.
+#[test]
+fn a_mirrored_request_verifies() {
+    let (replicas, folder) = (replicas(1), Folder::new());
+    let capture = Process::spawn(&folder, &["capture", "--listen", "127.0.0.1:0", "--limit", "4"]);
+    wait_until("listening", || capture.err().contains("; Ctrl-C"));
+    let said = capture.err();
+    let address = said.split("http://").nth(1).and_then(|rest| rest.split(';').next()).unwrap().parse().unwrap();
+    let proxy = proxy_for(&replicas, Kind::NginxMirror(address));
+    let post = |endpoint: &str, body: &[u8], change: &str, in_chunks: bool| {
+        let (path, headers) = signed(endpoint, body);
+        let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}{change}\r\n")).collect();
+        exchange(proxy.address, request("POST", &path, &headers.concat(), body, in_chunks)).status
+    };
+    let (small, large) = (body(200), body(300 * KIB));
+    assert_eq!(post("filesafety", &small, "", false), 200, "{}", proxy.log());
+    assert_eq!(post("uploadcare", &large, "", true), 200, "{}", proxy.log());
+    assert_eq!(post("uploadcare", &small, "0", false), 401, "{}", proxy.log());
+    assert_eq!(post("filespin", &large, "", false), 200, "{}", proxy.log());
+    let captured = capture.finish();
+    let files = captured.out.lines().filter_map(|line| line.strip_prefix("  hookgate verify --request ")?.split(' ').next());
+    let verified = files.map(|file| {
+        let text = String::from_utf8(std::fs::read(folder.path(file)).unwrap()).unwrap();
+        let (_, path) = text.split_once("/webhooks/").unwrap();
+        let provider = path.split(['?', ' ']).next().unwrap().to_owned();
+        let secret = format!("env:{}", provider.to_uppercase());
+        let code = hookgate(&folder, &["verify", &provider, "--secret", &secret, "--request", file]).code;
+        (provider, code.unwrap())
+    });
+    let verified: BTreeSet<(String, i32)> = verified.collect();
+    let expected = [("filesafety", 0), ("filespin", 0), ("uploadcare", 0), ("uploadcare", 1)];
+    assert_eq!(verified, expected.map(|(provider, code)| (provider.to_owned(), code)).into(), "{captured:?}");
+    assert_eq!(post("filesafety", &small, "", false), 200, "nobody captures: {}", proxy.log());
 }
 
 /// The shortest time for which deliveries are sent while large requests are refused. A proxy needs less to take a replica out.

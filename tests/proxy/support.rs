@@ -16,6 +16,8 @@ use std::{
 pub enum Kind {
     /// nginx, with these directives at the location that passes requests on.
     Nginx(&'static str),
+    /// nginx that sends a copy of each request to this address, as docs/capture.md says.
+    NginxMirror(SocketAddr),
     Haproxy,
 }
 
@@ -58,8 +60,13 @@ impl Proxy {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let file = folder.join("proxy.conf");
         let mut command = match kind {
-            Kind::Nginx(directives) => {
-                fs::write(&file, nginx(&folder, address, replicas, directives)).unwrap();
+            Kind::Nginx(_) | Kind::NginxMirror(_) => {
+                let text = match kind {
+                    Kind::NginxMirror(to) => nginx(&folder, address, replicas, "mirror /capture;", &mirror(to)),
+                    Kind::Nginx(directives) => nginx(&folder, address, replicas, directives, ""),
+                    Kind::Haproxy => String::new(),
+                };
+                fs::write(&file, text).unwrap();
                 let mut command = Command::new(program("nginx"));
                 command.arg("-p").arg(&folder).arg("-c").arg(&file).args(["-e", "stderr"]);
                 command
@@ -118,7 +125,17 @@ fn myself(what: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn nginx(folder: &Path, listen: SocketAddr, replicas: &[SocketAddr], directives: &str) -> String {
+/// Returns the location of docs/capture.md that takes the copies, with another address in it.
+fn mirror(to: SocketAddr) -> String {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/capture.md")).unwrap();
+    assert!(page.contains("        mirror /capture; "), "the page has another directive");
+    let (_, after) = page.split_once("    location = /capture {").expect("the page has the location");
+    let (inner, _) = after.split_once("\n    }\n").expect("the location ends");
+    assert!(inner.contains("127.0.0.1:9099"), "{inner}");
+    format!("location = /capture {{{}\n}}", inner.replace("127.0.0.1:9099", &to.to_string()))
+}
+
+fn nginx(folder: &Path, listen: SocketAddr, replicas: &[SocketAddr], directives: &str, more: &str) -> String {
     let (user, group, folder) = (myself("-un"), myself("-gn"), folder.display());
     let mut text = format!("user {user} {group};\ndaemon off;\nworker_processes 1;\npid {folder}/pid;\nerror_log stderr;\n");
     text += "events { worker_connections 256; }\nhttp {\naccess_log off;\nclient_max_body_size 8m;\n";
@@ -130,7 +147,8 @@ fn nginx(folder: &Path, listen: SocketAddr, replicas: &[SocketAddr], directives:
         writeln!(text, "server {replica};").unwrap();
     }
     text += if directives.is_empty() { "}\n" } else { "keepalive 16;\n}\n" };
-    writeln!(text, "server {{ listen {listen}; location / {{ proxy_pass http://replicas; {directives} }} }}\n}}").unwrap();
+    writeln!(text, "server {{ listen {listen}; location / {{ proxy_pass http://replicas; {directives} }}\n{more} }}\n}}")
+        .unwrap();
     text
 }
 

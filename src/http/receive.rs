@@ -1,0 +1,125 @@
+//! The listener of `hookgate capture`. It takes whole requests, and knows nothing of the daemon.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{
+        Request, StatusCode,
+        header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+        request::Parts,
+    },
+    response::Response,
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+
+use super::{FailedAccepts, WholeRequest};
+
+/// The most connections at once. Each may hold a body.
+const CONNECTIONS_MAX: usize = 16;
+/// The largest head, in bytes.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// The largest body, in bytes. Hookgate's own limit is below a megabyte, unless it is configured.
+const BODY_BYTES_MAX: usize = 16 << 20;
+/// How long a body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a connection may take for its request and its answer.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the last answers may take.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// A request as it came, or why it cannot be taken; and where its status goes.
+type Arrival = (Result<WholeRequest, String>, oneshot::Sender<u16>);
+
+/// Takes requests until `stop` ends or `keep` wants no more. `keep` gets each request, or why one cannot be taken, in the order of arrival. It
+/// returns the status to answer, and whether to go on. A connection has one request.
+pub async fn receive(
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+    mut keep: impl FnMut(Result<WholeRequest, String>) -> (u16, bool),
+) {
+    let (arrivals, mut arrived) = mpsc::channel::<Arrival>(1);
+    let (mut tasks, failed, mut stop) = (JoinSet::new(), FailedAccepts::default(), std::pin::pin!(stop));
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            Some((request, answer)) = arrived.recv() => {
+                let (status, goes_on) = keep(request);
+                // Nobody waits for the answer where the sender has hung up.
+                let _gone = answer.send(status);
+                if !goes_on {
+                    break;
+                }
+            }
+            _ = tasks.join_next(), if !tasks.is_empty() => {}
+            accepted = listener.accept(), if tasks.len() < CONNECTIONS_MAX => match accepted {
+                Ok((stream, _)) => drop(tasks.spawn(serve(stream, arrivals.clone()))),
+                Err(_) => failed.pause().await,
+            }
+        }
+    }
+    drop((listener, arrived));
+    // Connections that take longer are cut off when the set is dropped.
+    let _timed_out = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+}
+
+/// Serves one request and its answer.
+async fn serve(stream: TcpStream, arrivals: mpsc::Sender<Arrival>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let arrivals = arrivals.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            let whole = read(body).await.map(|body| whole(&head, body));
+            let (answer, answered) = oneshot::channel();
+            // Where no more requests are taken, nobody answers this one.
+            let _stopped = arrivals.send((whole, answer)).await;
+            let status = answered.await.ok().and_then(|status| StatusCode::from_u16(status).ok());
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.keep_alive(false).max_buf_size(HEAD_BYTES_MAX).half_close(true);
+    let _ended = tokio::time::timeout(CONNECTION_TIMEOUT, builder.serve_connection(TokioIo::new(stream), service)).await;
+}
+
+/// Reads a body to its end. The error says why that is not possible.
+async fn read(body: Incoming) -> Result<Bytes, String> {
+    let too_long = || format!("its body is longer than {BODY_BYTES_MAX} bytes");
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(too_long());
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long()),
+        Ok(Err(_)) => Err("its body is cut off".into()),
+        Err(_) => Err(format!("its body has not ended within {} s", BODY_TIMEOUT.as_secs())),
+    }
+}
+
+/// Makes a request of what has come. The length of the body takes the place of its framing.
+fn whole(head: &Parts, body: Bytes) -> WholeRequest {
+    let kept = head.headers.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | TRANSFER_ENCODING));
+    let headers = kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    let length = (CONTENT_LENGTH.as_str().to_owned(), body.len().to_string().into_bytes());
+    WholeRequest {
+        method: head.method.to_string(),
+        target: head.uri.to_string(),
+        headers: headers.chain([length]).collect(),
+        body,
+        remark: None,
+    }
+}
