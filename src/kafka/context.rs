@@ -118,7 +118,7 @@ impl Context {
 
     /// Returns the callbacks for a producer that logs in as the configuration says.
     pub(super) fn logging_in(self, kafka: &Kafka) -> Self {
-        Self { tokens: Tokens::of(kafka), ..self }
+        Self { tokens: Tokens::logged(kafka), ..self }
     }
 }
 

@@ -62,11 +62,21 @@ struct Latest {
 impl Tokens {
     /// Starts to fetch credentials, if this client logs in with them.
     pub(super) fn of(kafka: &Kafka) -> Option<Self> {
+        Self::start(kafka, false)
+    }
+
+    /// Does the same for a client of the daemon that lives long: what happens to its credentials is logged.
+    pub(super) fn logged(kafka: &Kafka) -> Option<Self> {
+        Self::start(kafka, true)
+    }
+
+    fn start(kafka: &Kafka, is_logged: bool) -> Option<Self> {
         let Some(Sasl::Iam(iam)) = &kafka.sasl else { return None };
         let (alive, ended) = mpsc::channel();
         let (iam, latest) = (Arc::new(iam.clone()), Arc::<Latest>::default());
         let (source, store) = (Arc::clone(&iam), Arc::clone(&latest));
-        let spawned = thread::Builder::new().name("aws-credentials".into()).spawn(move || renew(&source, &store, &ended));
+        let spawned =
+            thread::Builder::new().name("aws-credentials".into()).spawn(move || renew(&source, &store, &ended, is_logged));
         if let Err(error) = spawned {
             latest.put(Err(format!("the thread that fetches credentials cannot start: {error}")));
         }
@@ -123,7 +133,7 @@ fn left(keys: &AwsKeys) -> Option<Duration> {
 }
 
 /// Fetches credentials again and again, until no client needs them any more.
-fn renew(iam: &AwsIam, latest: &Latest, ended: &mpsc::Receiver<()>) {
+fn renew(iam: &AwsIam, latest: &Latest, ended: &mpsc::Receiver<()>, is_logged: bool) {
     let mut logged: Option<Instant> = None;
     loop {
         let pause = match credentials::fetch(&iam.source) {
@@ -138,7 +148,7 @@ fn renew(iam: &AwsIam, latest: &Latest, ended: &mpsc::Receiver<()>) {
                 pause
             }
             Err(why) => {
-                if logged.is_none_or(|when| when.elapsed() >= REPEAT_AFTER) {
+                if is_logged && logged.is_none_or(|when| when.elapsed() >= REPEAT_AFTER) {
                     logged = Some(Instant::now());
                     tracing::error!(why, "AWS gives no credentials for kafka; without valid ones deliveries are answered 503");
                 }

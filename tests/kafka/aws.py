@@ -2,8 +2,8 @@
 """Stands in for what gives credentials at Amazon: STS, the endpoint of a container, and the metadata service of a virtual machine.
 
 POST /sts exchanges the token of the file --token-file, GET /container wants it as Authorization, and /latest/ is IMDSv2. Each answers with the
-temporary key that tests/kafka/MskIam.java knows. While the file `refuse` exists, all answer 403. GET /issued returns how many keys were
-issued. It prints its URL when it listens, and ends when its standard input ends.
+temporary key that tests/kafka/MskIam.java knows. While the file `refuse` exists, all answer 403; while `hang` exists, none answers. GET /issued returns how many keys
+were issued, and GET /asked how many requests came. It prints its URL when it listens, and ends when its standard input ends.
 
 example: aws.py --token-file token --lifetime 3600
 """
@@ -24,6 +24,7 @@ ROLES = "/latest/meta-data/iam/security-credentials/"
 
 class Handler(BaseHTTPRequestHandler):
     issued = 0
+    asked = 0
 
     def log_message(self, *_):
         pass
@@ -47,6 +48,9 @@ class Handler(BaseHTTPRequestHandler):
         return Path(self.server.arguments.token_file).read_text()
 
     def refused(self):
+        Handler.asked += 1
+        while Path("hang").exists():
+            time.sleep(0.05)
         if refused := Path("refuse").exists():
             self.answer(403, "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>")
         return refused
@@ -80,8 +84,8 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200 if good else 400, METADATA_TOKEN)
 
     def do_GET(self):
-        if self.path == "/issued":
-            return self.answer(200, str(Handler.issued))
+        if self.path in ("/issued", "/asked"):
+            return self.answer(200, str(getattr(Handler, self.path[1:])))
         if self.refused():
             return
         if self.path == "/container" and self.headers["authorization"] == self.token():

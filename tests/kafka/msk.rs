@@ -5,6 +5,7 @@ use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    thread,
 };
 
 use crate::{
@@ -83,10 +84,14 @@ fn a_token_that_the_broker_refuses_is_a_503_and_the_cause_is_logged() {
             assert!((ran.stdout.clone() + &ran.stderr).contains(said), "no {said:?} in {ran:?}");
         }
     };
-    check(&with_key(&topics, (WRITER.0, READER.1)));
-    check(&with_key(&topics, LATE));
     let elsewhere = [("AWS_ACCESS_KEY_ID", WRITER.0.to_owned()), ("AWS_SECRET_ACCESS_KEY", WRITER.1.to_owned())];
-    check(&site(&topics, "eu-west-1").with_variables(elsewhere));
+    let elsewhere = site(&topics, "eu-west-1").with_variables(elsewhere);
+    // The cases run at once, because each waits for a timeout.
+    thread::scope(|scope| {
+        for site in [with_key(&topics, (WRITER.0, READER.1)), with_key(&topics, LATE), elsewhere] {
+            scope.spawn(move || check(&site));
+        }
+    });
 }
 
 /// A running stand-in of Amazon. Dropping it ends it.
@@ -116,8 +121,17 @@ impl Amazon {
 
     /// Returns how often it has given credentials.
     fn issued(&self) -> u32 {
+        self.count("/issued")
+    }
+
+    /// Returns how often it was asked for anything.
+    fn asked(&self) -> u32 {
+        self.count("/asked")
+    }
+
+    fn count(&self, path: &str) -> u32 {
         let address: SocketAddr = self.url.strip_prefix("http://").unwrap().parse().unwrap();
-        harness::request(address, "GET", "/issued", &[], b"").body.parse().unwrap()
+        harness::request(address, "GET", path, &[], b"").body.parse().unwrap()
     }
 
     /// Returns the variables that name each of the three services, as AWS sets them.
@@ -161,6 +175,27 @@ fn credentials_come_from_each_service_and_are_renewed() {
         assert_eq!(daemon.deliver("filesafety", &scan(service)).status, 200, "{service}");
         assert_eq!(daemon.lines(&["kafka client error"]), 0, "{service}");
     }
+}
+
+/// Acknowledgements are reported by the thread on which librdkafka asks for tokens. It must not wait for AWS.
+#[test]
+fn a_service_that_does_not_answer_delays_no_delivery() {
+    let topics = Topics::create();
+    let site = site(&topics, "eu-central-1");
+    // After eight seconds the token is renewed with the credentials that are there, and these are fetched anew after five.
+    let amazon = Amazon::start(&site, 10);
+    let site = site.with_variables(amazon.variables("container"));
+    let daemon = site.serve();
+    daemon.wait_until_ready();
+    site.write("hang", "");
+    let before = amazon.asked();
+    wait_until("being asked", || amazon.asked() > before);
+    while daemon.line(&["AWS gives no credentials for kafka"]).is_none() {
+        assert_eq!(daemon.deliver("filesafety", &scan("meanwhile")).status, 200);
+    }
+    std::fs::remove_file(site.folder().join("hang")).unwrap();
+    daemon.wait_for_line(&["there are credentials of AWS now"]);
+    assert_eq!(daemon.deliver("filesafety", &scan("afterwards")).status, 200);
 }
 
 #[test]
