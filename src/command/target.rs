@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{ConfigSource, Failure};
 use crate::{
-    config::{EndpointConfig, Environment, Needs, SecretRing, SecretSource, SecretText, suggestion},
+    config::{self, EndpointConfig, Environment, Needs, SecretRing, SecretSource, SecretText, suggestion},
     provider::{self, Provider},
     signed_url::SignedUrls,
 };
@@ -35,6 +35,8 @@ pub(super) struct Target {
     pub(super) ring: SecretRing,
     /// Why secrets of the target could not be read.
     pub(super) missing: Vec<String>,
+    /// The topics of the configuration, if there is one.
+    pub(super) topics: Option<config::Topics>,
     /// The address that the configured daemon listens on, if there is a configuration.
     pub(super) listen: Option<std::net::SocketAddr>,
 }
@@ -56,7 +58,7 @@ impl Arguments {
 /// Finds the target. The configuration is needed only where the flags do not say everything.
 pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment: &Environment) -> Result<Target, Failure> {
     let named = provider::by_name(arguments.name());
-    let (configured, listen, endpoints) = if source.exists() {
+    let (configured, listen, topics, endpoints) = if source.exists() {
         let config = source.load(environment, Needs::Names)?;
         let found = config.endpoints.iter().find(|endpoint| *endpoint.name == *arguments.name());
         // A provider's name stands for its endpoint if there is only one.
@@ -64,9 +66,9 @@ pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment:
             let mut all = config.endpoints.iter().filter(|endpoint| Some(endpoint.provider.name) == named.map(|it| it.name));
             all.next().filter(|_| all.next().is_none())
         };
-        (found.or_else(of_provider).cloned(), Some(config.http.listen), config.endpoints)
+        (found.or_else(of_provider).cloned(), Some(config.http.listen), Some(config.topics), config.endpoints)
     } else {
-        (None, None, Vec::new())
+        (None, None, None, Vec::new())
     };
     let is_configured = configured.is_some();
     let mut endpoint = match (configured, named) {
@@ -92,7 +94,7 @@ pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment:
         _ => None,
     });
     let missing = missing.collect();
-    Ok(Target { endpoint, is_configured, ring, missing, listen })
+    Ok(Target { endpoint, is_configured, ring, missing, topics, listen })
 }
 
 /// Finds a configured endpoint by its name.

@@ -77,6 +77,8 @@ struct Passed {
     slot: u32,
     event: Event,
     id: String,
+    /// How many seconds after the signed time the delivery arrived, where a time is signed.
+    seconds_after_signing: Option<i64>,
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
@@ -104,7 +106,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         Err(Error::UnknownEndpoint) => return Err(Failure::Failed(given.other_path(name))),
         Err(error) => {
             let label = error.answer().label();
-            writeln!(explanation, "refused before the body is read: {label} ({error})")?;
+            let cause = explain::cause(provider, &given.headers, &error);
+            writeln!(explanation, "refused before the body is read: {label} ({cause})")?;
             explain::head(&mut explanation, provider, &given, &keys, &error)?;
             Err(label)
         }
@@ -131,7 +134,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         }
         out.write_all(explanation.as_bytes())?;
         if let Ok(passed) = &verdict {
-            passed.tell(&mut out)?;
+            passed.tell(&target, &mut out)?;
         }
     }
     Ok(verdict.is_ok())
@@ -155,8 +158,8 @@ fn judge(
     match provider.verify(delivery.clone(), keys) {
         Ok(verified) => {
             let id = delivery_id(&delivery.endpoint, verified.timestamp_text(), &delivery.body);
-            let slot = verified.proof().secret_slot;
-            Ok(Ok(Passed { slot, event: (provider.classify)(&verified), id }))
+            let (slot, seconds_after_signing) = (verified.proof().secret_slot, verified.clock_offset());
+            Ok(Ok(Passed { slot, event: (provider.classify)(&verified), id, seconds_after_signing }))
         }
         Err(error) => {
             let label = error.answer().label();
@@ -182,7 +185,7 @@ fn report(
         "slots_tried": slots,
         "not_tried": target.missing,
         "refused": verdict.as_ref().err(),
-        "event": verdict.as_ref().ok().map(Passed::shown),
+        "event": verdict.as_ref().ok().map(|passed| passed.shown(target)),
         "explanation": explanation.lines().collect::<Vec<_>>(),
     })
 }
@@ -192,22 +195,37 @@ impl Passed {
         self.event.subject.as_deref().unwrap_or(&self.id)
     }
 
-    fn tell(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "verified: the secret in slot {} matches", self.slot)?;
+    /// Returns the topic of the event, where the configuration says it.
+    fn topic(&self, target: &Target) -> Option<String> {
+        target.topics.as_ref().map(|topics| topics.name_of(&target.endpoint, self.event.kind))
+    }
+
+    fn tell(&self, target: &Target, out: &mut impl Write) -> io::Result<()> {
+        let source = target.ring.source(self.slot).map_or_else(String::new, |source| format!(", {}", printable(&source)));
+        writeln!(out, "verified: the secret in slot {} matches{source}", self.slot)?;
+        if let Some(seconds) = self.seconds_after_signing {
+            let side = if seconds < 0 { "after" } else { "before" };
+            writeln!(out, "signed {} s {side} the arrival", seconds.unsigned_abs())?;
+        }
         writeln!(out, "kind: {}", self.event.kind.name())?;
         if let Some(fault) = &self.event.fault {
             writeln!(out, "quarantined: {}: {}", fault.reason.label(), fault.detail)?;
+        }
+        if let Some(topic) = self.topic(target) {
+            writeln!(out, "topic: {topic}")?;
         }
         writeln!(out, "type: {}", printable(&self.event.event_type))?;
         writeln!(out, "key: {}", printable(self.key()))?;
         writeln!(out, "id: {}", self.id)
     }
 
-    fn shown(&self) -> Value {
+    fn shown(&self, target: &Target) -> Value {
         let fault = self.event.fault.as_ref();
         json!({
             "slot": self.slot,
+            "seconds_after_signing": self.seconds_after_signing,
             "kind": self.event.kind.name(),
+            "topic": self.topic(target),
             "quarantined": fault.map(|fault| json!({ "reason": fault.reason.label(), "detail": fault.detail })),
             "type": self.event.event_type,
             "key": self.key(),

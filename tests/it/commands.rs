@@ -63,6 +63,7 @@ fn exit_codes() {
     // Types can be listed before there is a configuration or a secret.
     check(&empty, &["send", "frameio", "--list"], 0, &["file.ready"]);
     check(&empty, &["send", "nobody", "--list"], 1, &["neither a provider"]);
+    check(&empty, &["send", "uploadcar", "--list"], 1, &["did you mean uploadcare?"]);
     check(&empty, &["send", "frameio", "file.ready"], 1, &["no secret for frameio", "--secret env:NAME"]);
     check(&good, &[], 2, &["Usage: hookgate"]);
     check(&good, &["chekc"], 2, &["check"]);

@@ -86,7 +86,12 @@ fn verify_prints_the_same_as_json() {
     };
     let body = "{\"hook\":{\"event\":\"file.stored\"},\"data\":{\"uuid\":\"a\u{9b}b\"}}";
     let quarantined = serde_json::json!({"reason": "bad_subject", "detail": "data.uuid: holds control characters"});
-    let event = |kind: &str, fault: serde_json::Value, name: &str, key: &str| serde_json::json!({"refused": null, "event": {"slot": 2, "kind": kind, "quarantined": fault, "type": name, "key": key}});
+    let event = |kind: &str, fault: serde_json::Value, name: &str, key: &str| {
+        let event = serde_json::json!({
+            "slot": 2, "seconds_after_signing": null, "kind": kind, "topic": null, "quarantined": fault, "type": name, "key": key,
+        });
+        serde_json::json!({"refused": null, "event": event})
+    };
     let good = body.replace('\u{9b}', "");
     check(
         "env:NOT_SET",
@@ -181,16 +186,40 @@ fn verify_explains_what_is_wrong_with_a_request() {
         verify("frameio", body, &flags, code, expected);
     };
     let [signature, stamp] = frameio(&seconds);
-    check(&[&signature, &stamp], 0, &["verified", "type: file.ready"]);
-    check(&[&signature], 1, &["missing_signature", "x-frameio-request-timestamp: missing"]);
-    check(&[&stamp], 1, &["missing_signature", "x-frameio-signature: missing"]);
-    check(&[&signature, &signature, &stamp], 1, &["bad_signature", "is there 2 times"]);
-    check(&[&signature.to_uppercase().replace("V0=", "v0="), &stamp], 1, &["upper case"]);
-    check(&[&signature.replace("v0=", ""), &stamp], 1, &["the version before"]);
-    check(&[&signature[..signature.len() - 1], &stamp], 1, &["must be exactly 64 hex digits"]);
-    check(&[&signature, "X-Frameio-Request-Timestamp: noon"], 1, &["not a number of whole seconds"]);
-    let [signature, stamp] = frameio(&milliseconds);
-    check(&[&signature, &stamp], 1, &["the timestamp looks like milliseconds"]);
+    let passed =
+        ["signed: \"v0:1760000000:\" and then the body's 21 bytes: {\"type\":\"file.ready\"}\n", "slot 1 matches, env:FRAMEIO"];
+    check(&[&signature, &stamp], 0, &[&passed[..], &["signed 0 s before the arrival", "type: file.ready"]].concat());
+    check(&[&signature], 1, &["missing_signature", "x-frameio-request-timestamp: missing\n"]);
+    check(&[&stamp], 1, &["missing_signature", "x-frameio-signature: missing\n"]);
+    check(&["X-Frameio-Signature:", &stamp], 1, &["missing_signature", "x-frameio-signature: empty"]);
+    // The title says what is wrong: a malformed signature is no matter of the secret.
+    check(
+        &[&signature, &signature, &stamp],
+        1,
+        &["bad_signature (a header of the proof is there more than once)", "is there 2 times"],
+    );
+    let malformed = "bad_signature (the signature is malformed)";
+    check(&[&signature.to_uppercase().replace("V0=", "v0="), &stamp], 1, &[malformed, "upper case"]);
+    check(&[&signature.replace("v0=", ""), &stamp], 1, &[malformed, "the version before the hex digits is missing: `v0=`"]);
+    check(&[&signature.replace("v0=", "v1="), &stamp], 1, &[malformed, "is another one than `v0=`"]);
+    let wanted = "the signature must be `v0=` and 64 hex digits; this one has ";
+    check(&[&signature[..signature.len() - 1], &stamp], 1, &[malformed, &format!("{wanted}63 hex digits")]);
+    check(&["X-Frameio-Signature: v0=a/é", &stamp], 1, &[malformed, &format!("{wanted}other characters")]);
+    let malformed = "bad_signature (the timestamp is malformed)";
+    check(&[&signature, "X-Frameio-Request-Timestamp: noon"], 1, &[malformed, "not a number of whole seconds"]);
+    let [old, stamp_in_ms] = frameio(&milliseconds);
+    check(&[&old, &stamp_in_ms], 1, &[malformed, "the timestamp looks like milliseconds"]);
+    // The title of a signature that is well-formed and wrong stays.
+    check(&[&old, &stamp], 1, &["bad_signature (the signature does not match)", "the secret is another one"]);
+    // A header that may be meant is named; others are not.
+    for near in ["X-Frame-Signature", "Frameio-Signatur", "X_Frameio_Signature", "X-Original-Signature-V0"] {
+        let renamed = signature.replace("X-Frameio-Signature", near);
+        let expected = format!("x-frameio-signature: missing; there is {}, which does not count", near.to_lowercase());
+        check(&[&renamed, &stamp], 1, &["missing_signature", &expected]);
+    }
+    for other in ["X-Request-Id: 1", "Signed-By: a", "X-Frameio-Request-Id: 1", "Content-Type: a"] {
+        check(&[other, &stamp], 1, &["x-frameio-signature: missing\n"]);
+    }
 }
 
 #[test]

@@ -34,7 +34,8 @@ fn verify_reads_a_whole_request() {
         let said = [
             &*format!("endpoint {endpoint}"),
             &format!("request: POST /webhooks/{endpoint}{shown}, {} bytes of body", body.len()),
-            "verified: the secret in slot 1 matches",
+            "verified: the secret in slot 1 matches, ",
+            "topic: hookgate.",
         ];
         check(&whole(endpoint, &length, &body, &body), &[], 0, &said);
         check(&whole(endpoint, &length, &body, &body), &[endpoint], 0, &said);
@@ -64,6 +65,7 @@ fn verify_reads_a_whole_request() {
         check(&good, &flags, 2, &["cannot be used with"]);
     }
     let report = check(&good, &["--json"], 0, &[]).json_lines().remove(0);
+    assert_eq!(report["event"]["topic"], "hookgate.uploadcare.file.uploaded", "{report}");
     let request = &report["request"];
     assert_eq!((&request["method"], &request["path"]), (&"POST".into(), &"/webhooks/uploadcare".into()), "{report}");
     assert_eq!((&request["body_bytes"], &request["remark"]), (&body.len().into(), &serde_json::Value::Null), "{report}");

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Delivery, Failure, Provider, given::GivenDelivery, signed};
 use crate::{
     command::output::counted,
+    config::suggestion,
     delivery::Credential,
     error::Error,
     logged::printable,
@@ -22,6 +23,28 @@ const PREVIEW_CHARACTERS: usize = 60;
 
 /// A window that includes every signed time: with it only the HMAC decides.
 pub(super) const ANY_TIME: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Returns what is wrong with an offered proof in a few words. The error itself would say that a malformed signature does not match.
+pub(super) fn cause(provider: &Provider, headers: &[(String, String)], error: &Error) -> String {
+    let CredentialSource::Hmac(scheme) = provider.credential else { return error.to_string() };
+    if !matches!(error, Error::BadSignature) {
+        return error.to_string();
+    }
+    let values = |name: &str| headers.iter().filter(|(it, _)| it == name).map(|(_, value)| &**value).collect::<Vec<_>>();
+    if scheme.headers.iter().any(|name| values(name).len() > 1) {
+        return "a header of the proof is there more than once".into();
+    }
+    let is_good = |value: &&str| value.strip_prefix(scheme.version).is_some_and(is_signature);
+    let malformed = if values(scheme.headers[0]).iter().all(is_good) { "timestamp" } else { "signature" };
+    format!("the {malformed} is malformed")
+}
+
+/// Returns a header that may be meant by a name that is missing: one that also speaks of a signature, or of a timestamp.
+fn near<'h>(headers: &'h [(String, String)], name: &str, scheme: &HmacScheme) -> Option<&'h str> {
+    let last = name.rsplit('-').next().unwrap_or(name);
+    let speaks_of_it = |it: &&str| it.split(['-', '_']).any(|part| suggestion(last, [part]).is_some());
+    headers.iter().map(|(it, _)| it.as_str()).filter(|it| !scheme.headers.contains(it)).find(speaks_of_it)
+}
 
 /// Explains why a delivery is refused without a look at the body.
 pub(super) fn head(
@@ -65,10 +88,21 @@ fn proof(out: &mut impl Write, provider: &Provider, headers: &[(String, String)]
     for name in scheme.headers {
         let values: Vec<&str> = headers.iter().filter(|(it, _)| it == name).map(|(_, value)| value.as_str()).collect();
         match values.as_slice() {
-            [] | [""] => writeln!(out, "header {name}: missing or empty")?,
+            [""] => writeln!(out, "header {name}: empty")?,
+            [] => match near(headers, name, &scheme) {
+                Some(other) => {
+                    let other = printable(other);
+                    writeln!(
+                        out,
+                        "header {name}: missing; there is {other}, which does not count: is it misspelled, or has a proxy renamed it?"
+                    )?;
+                }
+                None => writeln!(out, "header {name}: missing")?,
+            },
             [value] => {
                 writeln!(out, "header {name}: {}", counted(value.len() as u64, "character"))?;
-                let remarks = if *name == scheme.headers[0] { signature_remarks(value) } else { timestamp_remarks(value) };
+                let remarks =
+                    if *name == scheme.headers[0] { signature_remarks(value, scheme.version) } else { timestamp_remarks(value) };
                 for remark in remarks {
                     writeln!(out, "  {remark}")?;
                 }
@@ -82,30 +116,34 @@ fn proof(out: &mut impl Write, provider: &Provider, headers: &[(String, String)]
 }
 
 /// Returns remarks on a timestamp, which do not repeat it.
-fn timestamp_remarks(value: &str) -> Vec<&'static str> {
+fn timestamp_remarks(value: &str) -> Vec<String> {
     if !value.bytes().all(|b| b.is_ascii_digit()) {
-        return vec!["the timestamp is not a number of whole seconds since 1970"];
+        return vec!["the timestamp is not a number of whole seconds since 1970".to_owned()];
     }
-    match value.len() {
-        13 => vec!["the timestamp looks like milliseconds; the header holds whole seconds"],
-        16 => vec!["the timestamp looks like microseconds; the header holds whole seconds"],
-        19 => vec!["the timestamp looks like nanoseconds; the header holds whole seconds"],
-        _ => Vec::new(),
-    }
+    let unit = match value.len() {
+        13 => "milliseconds",
+        16 => "microseconds",
+        19 => "nanoseconds",
+        _ => return Vec::new(),
+    };
+    vec![format!("the timestamp looks like {unit}; the header holds whole seconds")]
 }
 
 /// Returns remarks on a signature, which do not repeat it.
-fn signature_remarks(value: &str) -> Vec<&'static str> {
-    let (version, hex) = value.split_once('=').unwrap_or(("", value));
-    if !is_signature(&hex.to_ascii_lowercase()) {
-        return vec!["after the version there must be exactly 64 hex digits"];
-    }
+fn signature_remarks(value: &str, version: &str) -> Vec<String> {
+    let (found, digits) = value.split_at(value.find('=').map_or(0, |at| at + 1));
     let mut remarks = Vec::new();
-    if version.is_empty() {
-        remarks.push("the version before the hex digits is missing: v0= or v1=");
+    if !is_signature(&digits.to_ascii_lowercase()) {
+        let is_hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+        let has = if is_hex { counted(digits.len() as u64, "hex digit") } else { "other characters".to_owned() };
+        remarks.push(format!("the signature must be `{version}` and 64 hex digits; this one has {has}"));
+    } else if digits.bytes().any(|b| b.is_ascii_uppercase()) {
+        remarks.push("the hex digits are upper case; they are sent in lower case".to_owned());
     }
-    if hex.bytes().any(|b| b.is_ascii_uppercase()) {
-        remarks.push("the hex digits are upper case; they are sent in lower case");
+    if found.is_empty() {
+        remarks.push(format!("the version before the hex digits is missing: `{version}`"));
+    } else if found != version {
+        remarks.push(format!("the version before the hex digits is another one than `{version}`"));
     }
     remarks
 }
@@ -123,7 +161,9 @@ pub(super) fn signed_bytes(out: &mut impl Write, provider: &Provider, delivery: 
     let text = String::from_utf8_lossy(&delivery.body);
     let preview: String = text.chars().take(PREVIEW_CHARACTERS).collect();
     let bytes = counted(delivery.body.len() as u64, "byte");
-    writeln!(out, "signed: {prefix:?} and then the body's {bytes}: {}…", printable(&preview))?;
+    let before = if prefix.is_empty() { String::new() } else { format!("{prefix:?} and then ") };
+    let more = if text.chars().nth(PREVIEW_CHARACTERS).is_some() { "…" } else { "" };
+    writeln!(out, "signed: {before}the body's {bytes}: {}{more}", printable(&preview))?;
     Ok(())
 }
 
