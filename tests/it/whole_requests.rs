@@ -60,6 +60,11 @@ fn verify_reads_a_whole_request() {
     check(&text("/webhooks/", "/in/webhooks/"), &["uploadcare"], 1, &["the daemon answers /in/… with 404"]);
     check(&text("POST", "GET"), &[], 1, &["refused before the body is read: method", "a redirect on the way"]);
     check(&text("Host", "Content-Encoding: gzip\r\nHost"), &[], 1, &["encoded_body", "turn the compression of requests off"]);
+    let stripped = b"POST /webhooks/uploadcare HTTP/1.1\r\nHost: a\r\nUser-Agent: b\r\n\r\n{}";
+    let said = "x-uc-signature: missing, and none of the request's 2 headers is like it: a proxy has removed it, or";
+    check(stripped, &[], 1, &["missing_signature", said]);
+    let renamed = String::from_utf8_lossy(stripped).replace("User-Agent", "X-Signature");
+    check(renamed.as_bytes(), &[], 1, &["missing_signature", "missing; there is x-signature, which does not count"]);
     // A flag that says what the request says is a mistake.
     for flags in [["--body", "captured.http"], ["--url", "https://a/webhooks/uploadcare"], ["--header", "a: b"]] {
         check(&good, &flags, 2, &["cannot be used with"]);

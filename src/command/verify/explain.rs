@@ -62,13 +62,14 @@ pub(super) fn head(
             writeln!(out, "the request has a content-encoding: turn the compression of requests off, in the proxy that adds it")?;
         }
         _ if signed::url(out, provider, given.url.as_deref(), keys)? => {}
-        _ => proof(out, provider, &given.headers, error)?,
+        _ => proof(out, provider, given, error)?,
     }
     Ok(())
 }
 
 /// Explains why the offered proof is refused.
-fn proof(out: &mut impl Write, provider: &Provider, headers: &[(String, String)], error: &Error) -> Result<(), Failure> {
+fn proof(out: &mut impl Write, provider: &Provider, given: &GivenDelivery, error: &Error) -> Result<(), Failure> {
+    let headers = &given.headers;
     let scheme = match provider.credential {
         CredentialSource::UrlToken => {
             let hint = match error {
@@ -97,6 +98,12 @@ fn proof(out: &mut impl Write, provider: &Provider, headers: &[(String, String)]
                         "header {name}: missing; there is {other}, which does not count: is it misspelled, or has a proxy renamed it?"
                     )?;
                 }
+                // Of flags nothing follows: only the headers of the signature have to be given.
+                None if given.is_whole() => writeln!(
+                    out,
+                    "header {name}: missing, and none of the request's {} is like it: a proxy has removed it, or the sender signs nothing",
+                    counted(headers.len() as u64, "header")
+                )?,
                 None => writeln!(out, "header {name}: missing")?,
             },
             [value] => {

@@ -39,6 +39,11 @@ impl GivenDelivery {
         Ok(Self { request: None, body: body.into(), headers, url: arguments.url.clone() })
     }
 
+    /// Returns whether all headers of the delivery are known.
+    pub(super) fn is_whole(&self) -> bool {
+        self.request.is_some()
+    }
+
     /// Returns the name of the endpoint that a whole request was for.
     pub(super) fn called(&self) -> Option<String> {
         http::endpoint_of(&self.request.as_ref()?.target)
