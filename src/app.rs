@@ -44,12 +44,14 @@ pub struct Options {
     pub clock: Clock,
     /// The `origin` of every event.
     pub origin: Origin,
+    /// What is called for each request that has ended, if anybody watches.
+    pub watcher: Option<http::Watcher>,
 }
 
 impl Options {
     /// Returns the options that production uses.
     pub fn production(environment: Environment) -> Self {
-        Self { environment, clock: clock::system, origin: Origin::Webhook }
+        Self { environment, clock: clock::system, origin: Origin::Webhook, watcher: None }
     }
 }
 
@@ -95,7 +97,7 @@ pub fn topic_table(config: &Config) -> TopicTable {
 /// Starts a daemon. Both ports are bound when this returns; Kafka need not be there yet. The error says what cannot be read, bound or set
 /// up.
 pub fn start(config: &Config, options: Options) -> Result<Running, String> {
-    let Options { environment, clock, origin } = options;
+    let Options { environment, clock, origin, watcher } = options;
     let rings = upkeep::read_secrets(config, &environment)?;
     let pair = config.http.tls.as_ref().map(|tls| tls.load().map_err(|faults| list(&faults))).transpose()?;
     let tls = pair
@@ -135,6 +137,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         success_sample: config.log.success_sample,
         successes: AtomicU32::new(0),
         refused_lines: Lines::default(),
+        watcher,
     });
 
     let pair = config.http.tls.clone().zip(pair).map(|(tls, pair)| PairWatch::new(tls, &pair));

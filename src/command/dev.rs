@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     if let Some(mock) = &mock {
         config = configuration(arguments, &environment, mock.brokers())?;
     }
-    let options = app::Options { environment, clock: clock::system, origin: Origin::Sample };
+    let options = app::Options { environment, clock: clock::system, origin: Origin::Sample, watcher: None };
     let running = app::start(&config, options)?;
     let shown = show(arguments, &config, &running, &secrets, Printer::pretty(terminal));
     // This comes also after a failure: a daemon that is only dropped flushes nothing.

@@ -40,7 +40,7 @@ pub(super) async fn handle(webhooks: Arc<Webhooks>, request: Request<Incoming>, 
     let mut outcome = Outcome::new(&webhooks, source);
     let result = deliver(&webhooks, &mut head, &mut body, &mut outcome).await;
     let result = result.map_err(|error| webhooks.refusals.judge(source.address, error));
-    outcome.finish(&result);
+    outcome.finish(&result, head.uri.path());
     let unread = match outcome.body {
         BodyProgress::NotBegun => !intake::is_here(&mut body, &head.headers).await,
         BodyProgress::Begun => true,

@@ -27,6 +27,7 @@ mod stream;
 mod tls;
 pub mod trace;
 mod waiting;
+mod watch;
 mod webhooks;
 
 pub use accept::{FailedAccepts, serve};
@@ -41,4 +42,5 @@ pub use readiness::Readiness;
 pub use receive::receive;
 pub use refusals::Refusals;
 pub use tls::ServerTls;
+pub use watch::{EndedRequest, Ending, Watcher};
 pub use webhooks::Webhooks;

@@ -8,7 +8,7 @@ use std::{
 use axum::http::HeaderMap;
 use prost_types::Timestamp;
 
-use super::{Endpoint, Webhooks, lines::Line, source::Source, trace::Trace};
+use super::{EndedRequest, Ending, Endpoint, Webhooks, lines::Line, source::Source, trace::Trace};
 use crate::{
     closed::Closed as _,
     encode::Record,
@@ -111,7 +111,8 @@ impl<'a> Outcome<'a> {
         self.webhooks.limits.answer_deadline.saturating_sub(self.late + self.started.elapsed())
     }
 
-    pub(super) fn finish(&mut self, result: &Result<Stored, Error>) {
+    /// Notes how the request ended. A request that is for no endpoint still has its path.
+    pub(super) fn finish(&mut self, result: &Result<Stored, Error>, path: &str) {
         let elapsed = self.started.elapsed();
         match result {
             Ok(stored) => {
@@ -142,6 +143,20 @@ impl<'a> Outcome<'a> {
                 }
             }
         }
+        self.show(Some(result), path, elapsed);
+    }
+
+    /// Shows the request to the watcher, if there is one.
+    fn show(&self, result: Option<&Result<Stored, Error>>, path: &str, took: Duration) {
+        let Some(watcher) = &self.webhooks.watcher else { return };
+        let now = (self.webhooks.clock)();
+        let ending = match result {
+            Some(Ok(stored)) => Ending::Stored { id: &stored.id, kind: stored.kind },
+            Some(Err(error)) => Ending::Refused(error),
+            None => Ending::Cancelled,
+        };
+        let endpoint = self.endpoint.map(|endpoint| &*endpoint.name);
+        watcher(&EndedRequest { arrived: now.checked_sub(took).unwrap_or(now), took, endpoint, path, ending });
     }
 
     fn count(&mut self, outcome: DeliveryOutcome, status: u16, elapsed: Duration) {
@@ -174,6 +189,7 @@ impl Drop for Outcome<'_> {
         if !self.finished {
             let elapsed = self.started.elapsed();
             self.count(DeliveryOutcome::Cancelled, 0, elapsed);
+            self.show(None, "", elapsed);
         }
     }
 }

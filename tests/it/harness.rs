@@ -168,7 +168,7 @@ impl Daemon {
             take_time(&mut config);
         }
         (setup.change)(&mut config);
-        let options = Options { environment: environment(), clock: setup.clock, origin: Origin::Webhook };
+        let options = Options { environment: environment(), clock: setup.clock, origin: Origin::Webhook, watcher: None };
         let running = app::start(&config, options).unwrap();
         let daemon = Self { webhooks: running.webhooks, admin: running.admin, config, mock, running: Some(running) };
         if setup.wait {
