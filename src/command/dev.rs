@@ -1,44 +1,60 @@
 //! `hookgate dev`: everything on one machine, with nothing to set up.
 
+mod line;
+mod requests;
+mod viewer;
+mod welcome;
+
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    thread::{self, JoinHandle},
+    sync::{Arc, Mutex, atomic::AtomicBool},
+    thread,
     time::{Duration, Instant},
 };
 
 use clap::Args;
 
-use super::{CommandResult, Failure, fresh_secret, logging, send, serve, tail::Printer};
+use self::{
+    requests::{Requests, SeenRequest},
+    viewer::{Screen, SharedRequests, Viewer, locked},
+    welcome::Session,
+};
+use super::{
+    CommandResult, Failure, colour, fresh_secret, logging, note,
+    run::{can_ask, confirm},
+    send, serve,
+    tail::Printer,
+};
 use crate::{
     app::{self, Running, topic_table},
     clock,
     config::{self, Config, Environment, Kafka},
-    kafka::{
-        mock::Mock,
-        read::{Read, Start, TopicReader},
-    },
+    http,
+    kafka::mock::Mock,
     proto::Origin,
     provider::{self, Provider},
 };
 
+/// The ports, unless they are taken or others are asked for.
+const WEBHOOK_PORT: u16 = 8080;
+const ADMIN_PORT: u16 = 9090;
 /// How long Kafka may take to be reached, and the samples to be read back.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often the reader checks whether it must stop.
-const READ_WAIT: Duration = Duration::from_millis(200);
+/// Each refusal has a line of its own on standard output.
+const LEVEL: &str = "warn,hookgate::http::outcome=error";
+/// After this time without Kafka, the command says what it waits for.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Try Hookgate out: the daemon with an embedded Kafka, generated secrets and sample traffic.
 ///
-/// Needs no configuration, no Kafka and no account. It prints a curl command for each provider and the secrets of the session, sends one
-/// sample of each, and prints every event as it is read back from its topic. Ctrl-C ends it.
+/// Needs no configuration, no Kafka and no account. It sends one sample of each provider, and prints a line for each request: the answer, and
+/// where the event is, or why there is none. Ctrl-C ends it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate dev
+  hookgate dev --events
   hookgate dev --kafka localhost:9092
   hookgate dev --kafka localhost:9092 --schema-registry http://localhost:8081
   hookgate dev --exit")]
@@ -56,12 +72,29 @@ pub(super) struct Arguments {
     /// Where the admin port is; by default 9090, or any free port where that is taken.
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin_listen: Option<SocketAddr>,
-    /// End when every sample has been read back from its topic.
+    /// Print each event below the line of its request, as it is read back from its topic.
     #[arg(long)]
+    events: bool,
+    #[command(flatten)]
+    samples: SampleFlags,
+}
+
+/// What happens with samples.
+#[derive(Debug, Args)]
+struct SampleFlags {
+    /// Send no samples.
+    #[arg(long)]
+    no_samples: bool,
+    /// With --kafka, write the samples to its topics without asking.
+    #[arg(long)]
+    yes: bool,
+    /// End when every sample has been read back from its topic.
+    #[arg(long, conflicts_with = "no_samples")]
     exit: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResult {
+    let wants_samples = wants_samples(arguments)?;
     let secrets = make_secrets()?;
     let environment: Environment = secrets.iter().map(|(name, secret)| (variable(name), secret.clone())).collect();
     // The embedded broker's address is not known yet.
@@ -74,34 +107,76 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     if let Some(mock) = &mock {
         config = configuration(arguments, &environment, mock.brokers())?;
     }
-    let options = app::Options { environment, clock: clock::system, origin: Origin::Sample, watcher: None };
-    let running = app::start(&config, options)?;
-    let shown = show(arguments, &config, &running, &secrets, Printer::pretty(terminal));
+    let requests = Arc::new(Mutex::new(Requests::new()));
+    let watcher = watcher(&requests, secrets.iter().map(|(_, secret)| secret.clone()).collect());
+    let running =
+        app::start(&config, app::Options { environment, clock: clock::system, origin: Origin::Sample, watcher: Some(watcher) })?;
+    let is_terminal = io::stdout().is_terminal();
+    let events = arguments.events.then(|| Printer::pretty(terminal));
+    let mut screen = Screen { events, is_terminal, colour: is_terminal && colour::is_allowed(terminal) };
+    let shown = show(arguments, &config, &running, &secrets, &requests, (screen, wants_samples));
     // This comes also after a failure: a daemon that is only dropped flushes nothing.
     let ending = running.stop(&config.shutdown);
     drop(mock);
-    Ok(shown? && ending.unflushed == 0 && !ending.defect)
+    let shown = shown?;
+    screen.show(&requests, Instant::now() + PATIENCE);
+    writeln!(io::stdout(), "\n{}", locked(&requests).summary())?;
+    Ok(shown && ending.unflushed == 0 && !ending.defect)
 }
 
-/// Shows everything. Returns whether every sample was read back.
+/// Returns whether samples are sent. A Kafka of the user's gets some only after a question.
+fn wants_samples(arguments: &Arguments) -> CommandResult {
+    let SampleFlags { no_samples, yes, .. } = arguments.samples;
+    let Some(brokers) = arguments.kafka.as_ref().filter(|_| !no_samples && !yes) else { return Ok(!no_samples) };
+    let question = format!("One sample of each provider is about to be written to the topics of {brokers}.");
+    if !can_ask() {
+        return Err(Failure::Usage(format!("{question} There is no terminal to ask on: add --yes, or --no-samples")));
+    }
+    confirm(&format!("{question} Write them?"), false, &AtomicBool::new(false))
+}
+
+/// Returns what keeps the requests of the daemon, without these secrets.
+fn watcher(requests: &SharedRequests, secrets: Vec<String>) -> http::Watcher {
+    let requests = Arc::clone(requests);
+    Arc::new(move |request| {
+        let seen = SeenRequest::of(request, &secrets, Instant::now());
+        locked(&requests).ended(seen);
+    })
+}
+
+/// Shows everything until the end is asked for. Returns whether every sample was read back.
 fn show(
     arguments: &Arguments,
     config: &Config,
     running: &Running,
-    secrets: &[(&str, String)],
-    printer: Printer,
+    secrets: &[(&'static str, String)],
+    requests: &SharedRequests,
+    (screen, wants_samples): (Screen, bool),
 ) -> CommandResult {
     wait_until_ready(running, &config.kafka)?;
-    let viewer = Viewer::start(config, printer)?;
-    introduce(config, running, secrets, arguments.kafka.is_none())?;
-    for (name, secret) in secrets {
+    let viewer = Viewer::start(&config.kafka, &topics(config), requests, screen)?;
+    let samples = if wants_samples { secrets } else { &[] };
+    let with = if samples.is_empty() { "." } else { ", and gets one sample of each provider:" };
+    writeln!(io::stdout(), "Hookgate is running{with}\n")?;
+    for (name, secret) in samples {
         send_sample(name, secret, running)?;
     }
-    let complete = viewer.wait_for(secrets.len());
-    if !arguments.exit {
-        writeln!(io::stdout(), "\nWaiting for deliveries. Ctrl-C ends it.")?;
-        serve::StopSignal::new()?.wait(running)?;
+    let complete = viewer.wait_for(samples.len(), PATIENCE);
+    if arguments.samples.exit {
+        return Ok(complete);
     }
+    let session = Session {
+        webhooks: running.webhooks,
+        admin: running.admin,
+        chosen: [arguments.listen.is_some(), arguments.admin_listen.is_some()],
+        brokers: config.kafka.brokers.join(","),
+        is_embedded: arguments.kafka.is_none(),
+        secrets,
+    };
+    let mut introduction = if samples.is_empty() { Vec::new() } else { b"\n".to_vec() };
+    session.introduce(&mut introduction)?;
+    io::stdout().write_all(&introduction)?;
+    serve::StopSignal::new()?.wait(running)?;
     Ok(complete)
 }
 
@@ -116,14 +191,14 @@ fn variable(provider: &str) -> String {
 
 /// Returns the configuration, read by the same code as every other.
 fn configuration(arguments: &Arguments, environment: &Environment, brokers: &str) -> Result<Config, Failure> {
-    let listen = arguments.listen.unwrap_or_else(|| free_address(8080));
-    let admin = arguments.admin_listen.unwrap_or_else(|| free_address(9090));
+    let listen = arguments.listen.unwrap_or_else(|| free_address(WEBHOOK_PORT));
+    let admin = arguments.admin_listen.unwrap_or_else(|| free_address(ADMIN_PORT));
     let create = arguments.kafka.is_some();
     // There is only one embedded broker, and it keeps nothing, so a warning about that would tell the user nothing new.
     let replication = if create { -1 } else { 1 };
     let mut text = format!(
         "[kafka]\nauto_create = {create}\n[http]\nlisten = \"{listen}\"\n[admin]\nlisten = \"{admin}\"\n\
-         [topics]\npartitions = 1\nreplication = {replication}\n[log]\nformat = \"text\"\nlevel = \"warn\"\n\
+         [topics]\npartitions = 1\nreplication = {replication}\n[log]\nformat = \"text\"\nlevel = \"{LEVEL}\"\n\
          [shutdown]\npre_stop = \"0s\"\n"
     );
     for provider in provider::ALL {
@@ -153,41 +228,20 @@ fn topics(config: &Config) -> Vec<String> {
 
 fn wait_until_ready(running: &Running, kafka: &Kafka) -> Result<(), Failure> {
     let begin = Instant::now();
+    let brokers = kafka.brokers.join(",");
+    let mut is_silent = true;
     while running.unready().is_some() || !running.missing_topics().is_empty() {
         if begin.elapsed() > PATIENCE {
             let state = running.unready().unwrap_or("topics are missing");
-            let brokers = kafka.brokers.join(",");
             let hint = "is Kafka there, and the schema registry if there is one?";
             return Err(Failure::Failed(format!("gave up on {brokers} after {PATIENCE:?}: {state}; {hint}")));
         }
+        if is_silent && begin.elapsed() > SILENCE {
+            note(&format!("waiting for {brokers}, for {} s at most", PATIENCE.as_secs()));
+            is_silent = false;
+        }
         thread::sleep(Duration::from_millis(50));
     }
-    Ok(())
-}
-
-fn introduce(config: &Config, running: &Running, secrets: &[(&str, String)], embedded: bool) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    let kind = if embedded { "embedded, for this session" } else { "yours" };
-    let (program, brokers) = (config::program(), config.kafka.brokers.join(","));
-    writeln!(out, "Hookgate is running.\n")?;
-    writeln!(out, "  webhooks  http://{}/webhooks/<endpoint>", running.webhooks)?;
-    writeln!(out, "  admin     http://{}/metrics  /livez  /readyz", running.admin)?;
-    writeln!(out, "  kafka     {brokers} ({kind})")?;
-    writeln!(out, "\nSend a delivery yourself, signed for this session:\n")?;
-    for (name, secret) in secrets {
-        let Some(provider) = provider::by_name(name) else { continue };
-        writeln!(out, "# {}\n{}\n", provider.title, sample_request(provider, secret, running)?.curl(None))?;
-    }
-    writeln!(out, "Or any other sample (`{program} send <provider> --list` names them), with this session's secrets:\n")?;
-    let exported: Vec<String> = secrets.iter().map(|(name, secret)| format!("{}={secret}", variable(name))).collect();
-    writeln!(out, "export {}", exported.join(" "))?;
-    let url = format!("http://{}/webhooks/uploadcare", running.webhooks);
-    writeln!(out, "{program} send uploadcare file.stored --secret env:{} --url {url}\n", variable("uploadcare"))?;
-    let limits = if embedded { " (the embedded Kafka is not whole: Java and franz-go need a real one, see --kafka)" } else { "" };
-    writeln!(out, "Read the topics with another client{limits}:\n")?;
-    writeln!(out, "kcat -b {brokers} -L")?;
-    writeln!(out, "{program} tail --brokers {brokers} --from-beginning\n")?;
-    writeln!(out, "One sample of each provider goes out now; these are the events, read back from their topics:")?;
     Ok(())
 }
 
@@ -206,52 +260,4 @@ fn send_sample(name: &str, secret: &str, running: &Running) -> Result<(), Failur
         return Err(Failure::Failed(format!("the sample of {} was answered {status}: {answer}", provider.title)));
     }
     Ok(())
-}
-
-/// The thread that reads the topics and prints what it finds. The thread ends when this is dropped, before the Kafka that it reads ends.
-struct Viewer {
-    seen: Arc<AtomicUsize>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Viewer {
-    fn start(config: &Config, mut printer: Printer) -> Result<Self, Failure> {
-        let mut reader = TopicReader::open(&config.kafka, &topics(config), Start::End)?;
-        let (seen, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let (counted, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
-        let view = move || {
-            while !stopped.load(Ordering::Relaxed) {
-                match reader.next(READ_WAIT) {
-                    Ok(Read::Record(stored)) => {
-                        // A closed output must not stop the daemon.
-                        let _closed = printer.print(&mut io::stdout().lock(), &stored);
-                        counted.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Ok(Read::Nothing | Read::CaughtUp) => {}
-                    Err(error) => tracing::warn!(error, "cannot read the topics"),
-                }
-            }
-        };
-        let thread = thread::Builder::new().name("viewer".into()).spawn(view)?;
-        Ok(Self { seen, stop, thread: Some(thread) })
-    }
-
-    /// Waits until this many events were seen. Returns `false` if that takes too long.
-    fn wait_for(&self, events: usize) -> bool {
-        let begin = Instant::now();
-        while self.seen.load(Ordering::Relaxed) < events && begin.elapsed() < PATIENCE {
-            thread::sleep(Duration::from_millis(20));
-        }
-        self.seen.load(Ordering::Relaxed) >= events
-    }
-}
-
-impl Drop for Viewer {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _panicked = thread.join();
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 mod capture;
 mod check;
+mod colour;
 mod completions;
 mod dev;
 mod doctor;

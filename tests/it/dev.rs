@@ -1,44 +1,137 @@
 //! `hookgate dev`: what it shows, whether its secrets work, and how it ends.
 
-use std::process::Command;
+use std::{net::SocketAddr, process::Command};
 
 use crate::{
     binary::{Folder, Process},
     commands::check,
-    harness::wait_until,
+    docs::document,
+    harness::{request, wait_until},
     providers::{PROVIDERS, names},
 };
 
-#[test]
-fn dev_shows_an_event_of_each_provider() {
-    let folder = Folder::new();
-    let any = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    let finished = check(&folder, &[&["dev", "--exit"], &any[..]].concat(), 0, &["Hookgate is running.", "kcat -b "]);
-    assert_eq!(finished.out.lines().filter(|line| line.starts_with("curl ")).count(), PROVIDERS.len(), "{}", finished.out);
-    assert!(finished.out.contains(&format!("\n{} tail --brokers ", env!("CARGO_BIN_EXE_hookgate"))), "the command to type");
-    // The second column, after the time, is the topic with partition and offset.
-    let events: Vec<&str> =
-        finished.out.lines().filter(|line| line.contains("[0] @0  key ")).filter_map(|line| line.split("  ").nth(1)).collect();
-    assert_eq!(events.len(), PROVIDERS.len(), "{}", finished.out);
-    for provider in names() {
-        assert!(events.iter().any(|line| line.starts_with(&format!("hookgate.{provider}."))), "{events:?}");
-    }
+const ANY: [&str; 4] = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
-    let process = Process::spawn(&folder, &[&["dev"], &any[..]].concat());
+/// The lines about requests: after the time comes the mark with the status.
+fn lines(out: &str) -> Vec<Vec<&str>> {
+    let lines = out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines.filter(|words| matches!(words.get(1), Some(&("✓" | "?" | "!" | "✗")))).collect()
+}
+
+/// Returns the address of the webhook port that `dev` prints.
+fn webhooks(out: &str) -> SocketAddr {
+    let (_, after) = out.split_once("  webhooks  http://").expect("the address");
+    after.split('/').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn dev_shows_a_sample_of_each_provider() {
+    let folder = Folder::new();
+    let finished = check(&folder, &[&["dev", "--exit"], &ANY[..]].concat(), 0, &["Hookgate is running"]);
+    let shown = lines(&finished.out);
+    assert_eq!(shown.len(), PROVIDERS.len(), "{}", finished.out);
+    for (at, (words, provider)) in shown.iter().zip(names()).enumerate() {
+        let [_, "✓", "200", endpoint, event_type, _subject, place, _took, "ms", number] = words.as_slice() else {
+            panic!("{words:?}")
+        };
+        assert_eq!((*endpoint, &*format!("hookgate.{provider}.{event_type}[0]@0")), (provider, *place));
+        assert_eq!(*number, format!("#{}", at + 1), "in order of arrival");
+    }
+    let end = format!("\n\n{0} requests: {0} published\n", PROVIDERS.len());
+    assert!(finished.out.ends_with(&end), "{}", finished.out);
+    assert!(!finished.both().contains("DEV_SECRET"), "a session that has ended has no use for commands");
+
+    let events = check(&folder, &[&["dev", "--exit", "--events"], &ANY[..]].concat(), 0, &["  origin  ORIGIN_SAMPLE"]);
+    let heads = events.out.lines().filter(|line| line.contains("[0] @0  key ")).count();
+    assert_eq!(
+        (heads, lines(&events.out).len()),
+        (PROVIDERS.len(), PROVIDERS.len()),
+        "each event below its line: {}",
+        events.out
+    );
+    check(&folder, &[&["dev", "--exit", "--no-samples"], &ANY[..]].concat(), 2, &["cannot be used with"]);
+}
+
+/// What comes is one line each, in order of arrival, with the reason in words; at the end they are counted.
+#[test]
+fn dev_says_what_became_of_each_request() {
+    let folder = Folder::new();
+    let process = Process::spawn(&folder, &[&["dev", "--no-samples"], &ANY[..]].concat());
     wait_until("waiting", || process.out().contains("Waiting for deliveries"));
     let out = process.out();
-    let shown = out.lines().take_while(|line| !line.starts_with("Waiting")).filter(|line| line.contains("[0] @0  key ")).count();
-    assert_eq!(shown, PROVIDERS.len(), "the samples come first: {out}");
+    assert_eq!(lines(&out), Vec::<Vec<&str>>::new(), "no samples");
+    let webhooks = webhooks(&out);
+    let secret = out.split_once("DEV_SECRET_FILESPIN=").unwrap().1.split_whitespace().next().unwrap();
+    let token = "0123456789-of-production";
+    let cases = [
+        ("POST", format!("/webhooks/filespin?token={secret}"), "{\"event\":", 200),
+        ("POST", format!("/webhooks/filespin?token={token}"), "", 401),
+        ("POST", "/webhooks/uploadcare".into(), "{}", 401),
+        ("POST", format!("/webhooks/filepsin/{token}"), "{}", 404),
+        ("GET", "/webhooks/frameio".into(), "", 405),
+    ];
+    for (method, path, body, status) in &cases {
+        assert_eq!(request(webhooks, method, path, &[], body.as_bytes()).status, *status, "{method} {path}");
+    }
+    wait_until("shown", || lines(&process.out()).len() == cases.len());
+    let out = process.out();
+    let shown: Vec<String> = lines(&out).iter().map(|words| words[1..].join(" ")).collect();
+    let expected = [
+        ("! 200 filespin quarantine ", " hookgate.quarantine[0]@0 "),
+        ("✗ 401 filespin bad_token ", "the token in the URL is another one "),
+        ("✗ 401 uploadcare missing_signature ", "not signed: no header x-uc-signature "),
+        ("✗ 404 – unknown_endpoint ", "/webhooks/filepsin/… try /webhooks/filespin "),
+        ("✗ 405 frameio method ", "webhooks are delivered with POST "),
+    ];
+    for (at, (begin, part)) in expected.iter().enumerate() {
+        let line = &shown[at];
+        assert!(line.starts_with(begin) && line.contains(part) && line.ends_with(&format!(" ms #{}", at + 1)), "{line}");
+    }
     process.signal("INT");
     let finished = process.finish();
     assert_eq!(finished.code, Some(0), "{finished:?}");
+    let refused = "4 refused (1 missing_signature, 1 bad_token, 1 unknown_endpoint, 1 method)";
+    assert!(finished.out.ends_with(&format!("\n\n5 requests: 1 quarantined, {refused}\n")), "{}", finished.out);
+    assert!(!finished.both().contains(token), "{finished:?}");
+    assert!(!finished.err.contains("refused a delivery"), "once is enough: {}", finished.err);
+}
+
+/// The user's own Kafka gets samples only where somebody has said so.
+#[test]
+fn dev_asks_before_it_writes_to_a_kafka_of_the_user() {
+    let folder = Folder::new();
+    let run = |flags: &[&str], code: i32, expected: &str| {
+        check(&folder, &[&["dev", "--kafka", "127.0.0.1:1"], &ANY[..], flags].concat(), code, &[expected]);
+    };
+    run(&["--exit"], 2, "add --yes, or --no-samples");
+    run(&[], 2, "add --yes, or --no-samples");
+}
+
+/// The documents show what `dev` prints, and describe its flags.
+#[test]
+fn the_documents_show_what_dev_prints() {
+    let folder = Folder::new();
+    let process = Process::spawn(&folder, &[&["dev"], &ANY[..]].concat());
+    wait_until("waiting", || process.out().contains("Waiting for deliveries"));
+    let (out, readme) = (process.out(), document("README.md"));
+    let (_, shown) = readme.split_once("$ make dev\n").expect("the transcript");
+    let (shown, _) = shown.split_once("```").expect("its end");
+    let sentences: Vec<&str> = shown.lines().filter(|line| line.ends_with([':', '.'])).collect();
+    assert!(sentences.len() > 4, "{sentences:?}");
+    for sentence in sentences {
+        assert!(out.lines().any(|line| line == sentence), "{sentence:?} is not in {out}");
+    }
+    let (page, help) = (document("docs/dev.md"), check(&folder, &["dev", "--help"], 0, &["--events"]).out);
+    let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")?.split([' ', '<']).next());
+    let missing: Vec<&str> = flags.filter(|flag| !page.contains(&format!("`--{flag}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// The secrets that `dev` prints can sign any other sample, and verify the events on its topics again.
 #[test]
 fn the_secrets_of_dev_sign_and_verify() {
     let folder = Folder::new();
-    let process = Process::spawn(&folder, &["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    let process = Process::spawn(&folder, &[&["dev", "--events"], &ANY[..]].concat());
     wait_until("waiting", || process.out().contains("Waiting for deliveries"));
     let out = process.out();
     let lines = |start: &str| out.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>().join("\n");
@@ -74,8 +167,7 @@ fn the_secrets_of_dev_sign_and_verify() {
 fn dev_ends_quietly_when_its_reader_ends() {
     let binary = env!("CARGO_BIN_EXE_hookgate");
     let mut shell = Command::new("sh");
-    let any = "--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0";
-    shell.args(["-c", &format!("{{ {binary} dev {any}; echo \"exit $?\" >&2; }} | true")]);
+    shell.args(["-c", &format!("{{ {binary} dev {}; echo \"exit $?\" >&2; }} | true", ANY.join(" "))]);
     let finished = Process::of(shell).finish();
     assert_eq!(finished.err, "exit 0\n", "{finished:?}");
 }

@@ -7,7 +7,11 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    command::{Failure, output::counted},
+    command::{
+        Failure,
+        colour::{self, BOLD_CYAN, DIM, GREEN, RED, RESET, YELLOW},
+        output::counted,
+    },
     config::Environment,
     kafka::read::StoredRecord,
     logged::printable,
@@ -16,13 +20,6 @@ use crate::{
 
 /// How much of a value that is not an event is shown to people, in bytes.
 const HEX_BYTES_MAX: usize = 64;
-
-const DIM: &str = "\x1b[2m";
-const RED: &str = "\x1b[31m";
-const GREEN: &str = "\x1b[32m";
-const YELLOW: &str = "\x1b[33m";
-const BOLD_CYAN: &str = "\x1b[1;36m";
-const RESET: &str = "\x1b[0m";
 
 /// The format in which a record is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -72,14 +69,10 @@ impl Output {
         let colour = match self.color {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => terminal && allows_colour(environment),
+            Colour::Auto => terminal && colour::is_allowed(environment),
         };
         Ok(Printer { format, body: self.body, colour, terminal, separator: b"" })
     }
-}
-
-fn allows_colour(environment: &Environment) -> bool {
-    environment.get("NO_COLOR").is_none_or(str::is_empty) && environment.get("TERM") != Some("dumb")
 }
 
 /// Prints records.
@@ -97,7 +90,13 @@ impl Printer {
     /// Returns a printer for people who watch.
     pub(in crate::command) fn pretty(environment: &Environment) -> Self {
         let terminal = io::stdout().is_terminal();
-        Self { format: Format::Pretty, body: false, colour: terminal && allows_colour(environment), terminal, separator: b"" }
+        Self {
+            format: Format::Pretty,
+            body: false,
+            colour: terminal && colour::is_allowed(environment),
+            terminal,
+            separator: b"",
+        }
     }
 
     /// Writes one record. Returns whether there was anything to show: a value that is not an event has no body, and no place in a stream of

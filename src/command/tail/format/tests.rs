@@ -201,7 +201,7 @@ fn a_body_on_a_terminal_is_escaped() {
 #[test]
 fn colour_is_where_it_is_wanted() {
     fn check(variables: &[(&str, &str)], allowed: bool) {
-        assert_eq!(allows_colour(&variables.iter().copied().collect()), allowed, "{variables:?}");
+        assert_eq!(colour::is_allowed(&variables.iter().copied().collect()), allowed, "{variables:?}");
     }
     check(&[], true);
     check(&[("TERM", "xterm-256color")], true);

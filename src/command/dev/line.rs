@@ -1,0 +1,181 @@
+//! A request as one line for a person.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::requests::{Fate, SeenRequest};
+use crate::{
+    closed::Closed as _,
+    command::colour::{CYAN, DIM, GREEN, RED, RESET, YELLOW},
+    error::Error,
+    event::EventKind,
+    kafka::read::StoredRecord,
+    logged::{milliseconds, printable},
+    proto,
+    provider::{self, CredentialSource},
+};
+
+/// From this many columns on, a line has the time, the type and the whole topic.
+const WIDE: usize = 120;
+/// The columns of what has the same place in each line.
+const ENDPOINT: usize = 10;
+const TYPE: usize = 22;
+const NARROW_PLACE: usize = 28;
+const WIDE_PLACE: usize = 48;
+/// The columns of the milliseconds and the number, with the blank before them.
+const RIGHT: usize = 14;
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    /// The columns of the terminal; none where the output is none, and then nothing is shortened.
+    pub(super) columns: Option<usize>,
+    pub(super) colour: bool,
+}
+
+impl Style {
+    fn paint(self, colour: &str, text: &str) -> String {
+        if self.colour { format!("{colour}{text}{RESET}") } else { text.to_owned() }
+    }
+
+    /// Returns a text of exactly so many columns: filled with blanks, or shortened in its middle. Without a terminal it is only filled.
+    fn fitted(self, text: &str, columns: usize) -> String {
+        let text = if self.columns.is_some() { shortened(text, columns) } else { text.to_owned() };
+        format!("{text:columns$}")
+    }
+}
+
+/// Returns a text of at most so many characters, without its middle.
+fn shortened(text: &str, most: usize) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    if characters.len() <= most {
+        return text.to_owned();
+    }
+    let kept = most.saturating_sub(1);
+    let (begin, end) = (kept.div_ceil(2), characters.len() - kept / 2);
+    characters[..begin].iter().chain(&['…']).chain(&characters[end..]).collect()
+}
+
+/// Returns the line of a request.
+pub(super) fn line(request: &SeenRequest, style: Style) -> String {
+    let (mark, status, colour) = match &request.fate {
+        Fate::Stored { kind: EventKind::Named { .. }, .. } => ('✓', 200, GREEN),
+        Fate::Stored { kind: EventKind::Unclassified { .. }, .. } => ('?', 200, YELLOW),
+        Fate::Stored { kind: EventKind::Quarantine, .. } => ('!', 200, YELLOW),
+        Fate::Refused(error) => ('✗', error.answer().status, RED),
+        Fate::NotFound { .. } => ('✗', Error::UnknownEndpoint.answer().status, RED),
+        Fate::HungUp => ('✗', 0, RED),
+    };
+    let status = if status == 0 { "–".to_owned() } else { status.to_string() };
+    let status = style.paint(colour, &format!("{mark} {status:3}"));
+    let endpoint = if request.endpoint.is_empty() { "–" } else { &request.endpoint };
+    let endpoint = style.fitted(&printable(endpoint), ENDPOINT);
+    let right = format!("{:>7} {:>5}", format!("{} ms", milliseconds(request.took)), format!("#{}", request.number));
+    let right = style.paint(DIM, &right);
+    let columns = style.columns.unwrap_or(usize::MAX);
+    if columns < WIDE {
+        let left = format!("{status} {endpoint} ");
+        let middle = columns.saturating_sub(5 + 1 + ENDPOINT + 1 + RIGHT);
+        return format!("{left}{} {right}", narrow(request, style, middle));
+    }
+    let time = style.paint(DIM, &time_of_day(request.arrived));
+    // Without a terminal, the columns are those of a screen that holds the longest usual line.
+    let middle = style.columns.unwrap_or(160) - (12 + 2 + 5 + 2 + ENDPOINT + 2 + TYPE + 2 + RIGHT);
+    format!("{time}  {status}  {endpoint}  {} {right}", wide(request, style, middle))
+}
+
+/// Returns what a narrow line says of a request: the end of the topic, which is the type, with partition and offset, and what the event is about.
+fn narrow(request: &SeenRequest, style: Style, columns: usize) -> String {
+    match &request.fate {
+        Fate::Stored { kind, .. } => {
+            let place = request.record.as_ref().map_or_else(String::new, |it| format!("[{}]@{}", it.partition, it.offset));
+            let place = style.fitted(&format!("{}{place}", short_name(*kind)), NARROW_PLACE);
+            let about = style.fitted(&about(request, *kind), columns.saturating_sub(NARROW_PLACE + 1));
+            format!("{} {about}", style.paint(CYAN, &place))
+        }
+        _ => style.fitted(&reason(request), columns),
+    }
+}
+
+/// Returns what a wide line says of a request, in so many columns beside that of the type.
+fn wide(request: &SeenRequest, style: Style, columns: usize) -> String {
+    match &request.fate {
+        Fate::Stored { kind, .. } => {
+            let place =
+                request.record.as_ref().map_or_else(String::new, |it| format!("{}[{}]@{}", it.topic, it.partition, it.offset));
+            let place_columns = WIDE_PLACE.min(columns * 2 / 3);
+            let place = style.fitted(&printable(&place), place_columns);
+            let about = style.fitted(&about(request, *kind), columns.saturating_sub(place_columns + 2));
+            format!("{}  {about}  {}", style.fitted(short_name(*kind), TYPE), style.paint(CYAN, &place))
+        }
+        _ => format!("{}  {}", style.fitted(request.outcome().text(), TYPE), style.fitted(&reason(request), columns)),
+    }
+}
+
+fn short_name(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Named { name, .. } => name,
+        EventKind::Unclassified { .. } => "unclassified",
+        EventKind::Quarantine => "quarantine",
+    }
+}
+
+/// Returns what an event is about, safe for a terminal: its subject, the provider's word for a type that has no topic, or why it is in quarantine.
+fn about(request: &SeenRequest, kind: EventKind) -> String {
+    let Some(record) = &request.record else { return "not read back from its topic".into() };
+    let text = match kind {
+        EventKind::Named { .. } => String::from_utf8_lossy(record.key_bytes()).into_owned(),
+        EventKind::Unclassified { .. } => format!("type {}", type_of(record)),
+        EventKind::Quarantine => record.header("hookgate-detail").unwrap_or_default().to_owned(),
+    };
+    printable(&text)
+}
+
+/// Returns the provider's own word for the type.
+fn type_of(record: &StoredRecord) -> String {
+    let value = record.value_bytes();
+    let event = proto::unframe(value).map_or(value, |(_, event)| event);
+    proto::read_event(event).map(|event| event.r#type).unwrap_or_default()
+}
+
+/// Returns why there is no event, in words for a person, safe for a terminal.
+fn reason(request: &SeenRequest) -> String {
+    let text = match &request.fate {
+        Fate::Stored { .. } => String::new(),
+        Fate::HungUp => "the sender hung up before the answer".into(),
+        Fate::NotFound { path, meant: Some(meant) } => format!("{path}  try /webhooks/{meant}"),
+        Fate::NotFound { path, meant: None } => format!("{path}  is no endpoint"),
+        Fate::Refused(error) => in_words(error, &request.endpoint),
+    };
+    printable(&text)
+}
+
+fn in_words(error: &Error, endpoint: &str) -> String {
+    match error {
+        Error::MissingSignature => match provider::by_name(endpoint).map(|provider| &provider.credential) {
+            Some(CredentialSource::Hmac(scheme)) if scheme.headers.len() == 1 => {
+                format!("not signed: no header {}", scheme.headers[0])
+            }
+            Some(CredentialSource::Hmac(_)) => "not signed: a header of the signature is missing".into(),
+            _ => "no token in the URL: ?token=… is missing".into(),
+        },
+        Error::BadSignature => "signed with another secret, or the body changed".into(),
+        Error::BadToken => "the token in the URL is another one".into(),
+        Error::Stale { offset } if *offset < 0 => format!("signed {} s ahead of the clock here", offset.unsigned_abs()),
+        Error::Stale { offset } => format!("signed {offset} s ago by the clock here"),
+        Error::Expired { ago } => format!("the signed URL expired {ago} s ago"),
+        Error::Method => "webhooks are delivered with POST".into(),
+        Error::EncodedBody => "the body is compressed, and must not be".into(),
+        Error::PublishFailed(cause) => cause.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Returns the time of day, in UTC as in the log.
+fn time_of_day(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, millis) = (since.as_secs() % 86_400, since.subsec_millis());
+    format!("{:02}:{:02}:{:02}.{millis:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests;
