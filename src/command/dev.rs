@@ -2,6 +2,7 @@
 
 mod line;
 mod requests;
+mod secrets;
 mod viewer;
 mod welcome;
 
@@ -18,11 +19,12 @@ use clap::Args;
 
 use self::{
     requests::{Requests, SeenRequest},
+    secrets::{DevSecret, GivenSecret, variable},
     viewer::{Screen, SharedRequests, Viewer, locked},
     welcome::Session,
 };
 use super::{
-    CommandResult, Failure, colour, fresh_secret, logging, note,
+    CommandResult, Failure, colour, logging, note,
     run::{can_ask, confirm},
     send, serve,
     tail::Printer,
@@ -75,6 +77,10 @@ pub(super) struct Arguments {
     /// Print each event below the line of its request, as it is read back from its topic.
     #[arg(long)]
     events: bool,
+    /// The secret of a provider, such as `frameio=env:FRAMEIO_SECRET` or `frameio=file:PATH`. By default that of the variable
+    /// `DEV_SECRET_FRAMEIO`, or else one of your own file of secrets, which the first session makes.
+    #[arg(long, value_name = "PROVIDER=REFERENCE", value_parser = secrets::given)]
+    secret: Vec<GivenSecret>,
     #[command(flatten)]
     samples: SampleFlags,
 }
@@ -95,8 +101,10 @@ struct SampleFlags {
 
 pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResult {
     let wants_samples = wants_samples(arguments)?;
-    let secrets = make_secrets()?;
-    let environment: Environment = secrets.iter().map(|(name, secret)| (variable(name), secret.clone())).collect();
+    let file = secrets::file(terminal);
+    let secrets = secrets::load(&arguments.secret, terminal, file.as_deref())?;
+    let commands = secrets::commands(&secrets, file.as_deref(), terminal.get("HOME"));
+    let environment: Environment = secrets.iter().map(|it| (variable(it.provider.name), it.text.clone())).collect();
     // The embedded broker's address is not known yet.
     let mut config = configuration(arguments, &environment, arguments.kafka.as_deref().unwrap_or("127.0.0.1:1"))?;
     let _logging = logging::init(&config.log)?;
@@ -108,13 +116,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
         config = configuration(arguments, &environment, mock.brokers())?;
     }
     let requests = Arc::new(Mutex::new(Requests::new()));
-    let watcher = watcher(&requests, secrets.iter().map(|(_, secret)| secret.clone()).collect());
+    let watcher = watcher(&requests, secrets.iter().map(|it| it.text.clone()).collect());
     let running =
         app::start(&config, app::Options { environment, clock: clock::system, origin: Origin::Sample, watcher: Some(watcher) })?;
     let is_terminal = io::stdout().is_terminal();
     let events = arguments.events.then(|| Printer::pretty(terminal));
     let mut screen = Screen { events, is_terminal, colour: is_terminal && colour::is_allowed(terminal) };
-    let shown = show(arguments, &config, &running, &secrets, &requests, (screen, wants_samples));
+    let shown = show(arguments, &config, &running, &secrets, &commands, &requests, (screen, wants_samples));
     // This comes also after a failure: a daemon that is only dropped flushes nothing.
     let ending = running.stop(&config.shutdown);
     drop(mock);
@@ -149,7 +157,8 @@ fn show(
     arguments: &Arguments,
     config: &Config,
     running: &Running,
-    secrets: &[(&'static str, String)],
+    secrets: &[DevSecret],
+    commands: &[String],
     requests: &SharedRequests,
     (screen, wants_samples): (Screen, bool),
 ) -> CommandResult {
@@ -158,8 +167,8 @@ fn show(
     let samples = if wants_samples { secrets } else { &[] };
     let with = if samples.is_empty() { "." } else { ", and gets one sample of each provider:" };
     writeln!(io::stdout(), "Hookgate is running{with}\n")?;
-    for (name, secret) in samples {
-        send_sample(name, secret, running)?;
+    for secret in samples {
+        send_sample(secret.provider, &secret.text, running)?;
     }
     let complete = viewer.wait_for(samples.len(), PATIENCE);
     if arguments.samples.exit {
@@ -172,21 +181,13 @@ fn show(
         brokers: config.kafka.brokers.join(","),
         is_embedded: arguments.kafka.is_none(),
         secrets,
+        secret_commands: commands,
     };
     let mut introduction = if samples.is_empty() { Vec::new() } else { b"\n".to_vec() };
     session.introduce(&mut introduction)?;
     io::stdout().write_all(&introduction)?;
     serve::StopSignal::new()?.wait(running)?;
     Ok(complete)
-}
-
-/// Makes a secret per provider.
-fn make_secrets() -> Result<Vec<(&'static str, String)>, Failure> {
-    provider::ALL.iter().map(|provider| Ok((provider.name, fresh_secret()?))).collect()
-}
-
-fn variable(provider: &str) -> String {
-    format!("DEV_SECRET_{}", provider.to_uppercase())
 }
 
 /// Returns the configuration, read by the same code as every other.
@@ -253,8 +254,7 @@ fn sample_request(provider: &'static Provider, secret: &str, running: &Running) 
     Ok(send::Request::signed(provider, &url, secret, body)?)
 }
 
-fn send_sample(name: &str, secret: &str, running: &Running) -> Result<(), Failure> {
-    let Some(provider) = provider::by_name(name) else { return Ok(()) };
+fn send_sample(provider: &'static Provider, secret: &str, running: &Running) -> Result<(), Failure> {
     let (status, answer) = sample_request(provider, secret, running)?.send(send::TIMEOUT_SECONDS, None)?;
     if status != 200 {
         return Err(Failure::Failed(format!("the sample of {} was answered {status}: {answer}", provider.title)));

@@ -1,6 +1,6 @@
 //! `hookgate dev`: what it shows, whether its secrets work, and how it ends.
 
-use std::{net::SocketAddr, process::Command};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, process::Command};
 
 use crate::{
     binary::{Folder, Process},
@@ -162,11 +162,97 @@ fn the_secrets_of_dev_sign_and_verify() {
     assert_eq!(process.finish().code, Some(0));
 }
 
+/// Returns a session with these variables, once it waits for deliveries.
+fn session(folder: &Folder, variables: &[(&str, &str)], flags: &[&str]) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+    command.args(["dev", "--no-samples"]).args(ANY).args(flags).env_clear();
+    command.env("XDG_STATE_HOME", folder.path("state")).envs(variables.iter().copied());
+    let process = Process::of(command);
+    wait_until("waiting", || process.out().contains("Waiting for deliveries"));
+    process
+}
+
+/// What was entered at a provider still holds after a restart.
+#[test]
+fn the_secrets_of_dev_stay() {
+    let folder = Folder::new();
+    let file = folder.path("state/hookgate/dev.env");
+    let kept = || {
+        let text = fs::read_to_string(&file).unwrap();
+        let pairs = text.lines().map(|line| line.strip_prefix("export DEV_SECRET_").unwrap().split_once('=').unwrap());
+        pairs.map(|(name, secret)| (name.to_lowercase(), secret.to_owned())).collect::<Vec<_>>()
+    };
+    let answer = |process: &Process, secret: &str| {
+        let path = format!("/webhooks/filespin?token={secret}");
+        request(webhooks(&process.out()), "POST", &path, &[], b"{}").status
+    };
+    let ends = |process: Process| {
+        process.signal("INT");
+        let finished = process.finish();
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        for (_, secret) in kept() {
+            assert!(!finished.both().contains(&secret), "{finished:?}");
+        }
+    };
+
+    let first = session(&folder, &[], &[]);
+    let made = kept();
+    assert_eq!(made.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names().collect::<Vec<_>>());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(first.out().contains(&format!("\n. {file}\n")), "{}", first.out());
+    let filespin = &made[0].1;
+    assert_eq!(answer(&first, filespin), 200);
+    // The printed commands work in another terminal.
+    let sourced = format!(". {file}");
+    let send = first.out().lines().find(|line| line.contains(" send uploadcare ")).unwrap().to_owned();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{sourced}\n{send}")]);
+    assert_eq!(Process::of(shell).finish().code, Some(0));
+    ends(first);
+
+    let second = session(&folder, &[], &[]);
+    assert_eq!((answer(&second, filespin), kept()), (200, made.clone()));
+    ends(second);
+
+    // The user's own come first, and are not written down.
+    let own = [("DEV_SECRET_FILESPIN", "of-the-environment-01"), ("FRAMEIO_SECRET", "of-a-reference-012345")];
+    let third = session(&folder, &own, &["--secret", "frameio=env:FRAMEIO_SECRET"]);
+    assert_eq!((answer(&third, own[0].1), answer(&third, filespin), kept()), (200, 401, made));
+    let url = format!("http://{}/webhooks/frameio", webhooks(&third.out()));
+    let send = ["send", "frameio", "file.ready", "--url", &url, "--secret"];
+    for (secret, code) in [(own[1].1, 0), ("of-nobody-0123456789", 1)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+        command.args(send).arg("env:FRAMEIO").current_dir(folder.path("")).env_clear().env("FRAMEIO", secret);
+        assert_eq!(Process::of(command).finish().code, Some(code));
+    }
+    ends(third);
+}
+
+/// A file that others may read, or that is not understood, is an error that says what to do and shows nothing of it.
+#[test]
+fn a_bad_file_of_secrets_is_an_error() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("state/hookgate")).unwrap();
+    let file = folder.write("state/hookgate/dev.env", "");
+    let run = |text: &str, mode: u32, expected: &str| {
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+        command.args(["dev", "--exit"]).args(ANY).env_clear().env("XDG_STATE_HOME", folder.path("state"));
+        let finished = Process::of(command).finish();
+        assert!(finished.code == Some(1) && finished.err.contains(expected), "{finished:?}");
+        assert!(!finished.both().contains("s3cret"), "{finished:?}");
+    };
+    run("export DEV_SECRET_FILESPIN=s3cret-0123456789\n", 0o644, &format!("\n  chmod 600 {file}\n"));
+    run("# mine\nDEV_SECRET_FILESPIN=s3cret-0123456789\n", 0o600, &format!("{file}:2: write export NAME=SECRET"));
+}
+
 /// A reader of the first lines only (`hookgate dev | head`) sees no error.
 #[test]
 fn dev_ends_quietly_when_its_reader_ends() {
     let binary = env!("CARGO_BIN_EXE_hookgate");
-    let mut shell = Command::new("sh");
+    let (folder, mut shell) = (Folder::new(), Command::new("sh"));
+    shell.env("XDG_STATE_HOME", folder.path("state"));
     shell.args(["-c", &format!("{{ {binary} dev {}; echo \"exit $?\" >&2; }} | true", ANY.join(" "))]);
     let finished = Process::of(shell).finish();
     assert_eq!(finished.err, "exit 0\n", "{finished:?}");

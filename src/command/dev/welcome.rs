@@ -5,8 +5,8 @@ use std::{
     net::SocketAddr,
 };
 
-use super::{ADMIN_PORT, WEBHOOK_PORT, variable};
-use crate::{config, provider};
+use super::{ADMIN_PORT, WEBHOOK_PORT, secrets::DevSecret};
+use crate::{command::output::shell_word, config, provider};
 
 /// What there is to say of a session.
 pub(super) struct Session<'a> {
@@ -16,7 +16,9 @@ pub(super) struct Session<'a> {
     pub(super) chosen: [bool; 2],
     pub(super) brokers: String,
     pub(super) is_embedded: bool,
-    pub(super) secrets: &'a [(&'static str, String)],
+    pub(super) secrets: &'a [DevSecret],
+    /// The commands that give the secrets to another terminal.
+    pub(super) secret_commands: &'a [String],
 }
 
 impl Session<'_> {
@@ -34,12 +36,16 @@ impl Session<'_> {
         writeln!(out, "            endpoint: {names}")?;
         writeln!(out, "  admin     http://{}/metrics{}", self.admin, other_port(self.admin, ADMIN_PORT, self.chosen[1]))?;
         writeln!(out, "  kafka     {brokers} ({kind})")?;
-        writeln!(out, "\nIn another terminal, with this session's secrets:\n")?;
-        let exported: Vec<String> = self.secrets.iter().map(|(name, secret)| format!("{}={secret}", variable(name))).collect();
-        writeln!(out, "export {}", exported.join(" "))?;
+        if !self.secret_commands.is_empty() {
+            writeln!(out, "\nIn another terminal, with this session's secrets:\n")?;
+        }
+        self.secret_commands.iter().try_for_each(|command| writeln!(out, "{command}"))?;
         writeln!(out, "\nSend a sample (--curl prints it as a curl command, --list lists all types):\n")?;
-        let url = format!("http://{}/webhooks/uploadcare", self.webhooks);
-        writeln!(out, "{program} send uploadcare file.stored --secret env:{} --url {url}", variable("uploadcare"))?;
+        if let Some(secret) = self.secrets.iter().find(|it| it.provider.name == "uploadcare") {
+            let url = format!("http://{}/webhooks/uploadcare", self.webhooks);
+            let reference = shell_word(&secret.reference());
+            writeln!(out, "{program} send uploadcare file.stored --secret {reference} --url {url}")?;
+        }
         let limits = if self.is_embedded { " (Java and franz-go need a real Kafka, see --kafka)" } else { "" };
         writeln!(out, "\nRead the topics{limits}:\n")?;
         writeln!(out, "{program} tail --brokers {brokers} --from-beginning")?;

@@ -1,23 +1,28 @@
 use super::*;
+use crate::{
+    command::dev::secrets::{SecretHome, commands},
+    provider::Provider,
+};
 
-fn secrets() -> Vec<(&'static str, String)> {
-    provider::ALL.iter().map(|provider| (provider.name, "5".repeat(32))).collect()
-}
-
-fn session(secrets: &[(&'static str, String)], port: u16, chosen: bool) -> String {
+/// Returns what a session says whose secrets are its own, which takes the most room.
+fn session(port: u16, chosen: bool) -> String {
+    let secret = |provider: &&'static Provider| DevSecret { provider, text: "5".repeat(32), home: SecretHome::Session };
+    let secrets: Vec<DevSecret> = provider::ALL.iter().map(secret).collect();
+    let secret_commands = &*commands(&secrets, None, None);
     let webhooks = SocketAddr::from(([127, 0, 0, 1], port));
     let admin = SocketAddr::from(([127, 0, 0, 1], ADMIN_PORT));
     let (chosen, brokers) = ([chosen; 2], "127.0.0.1:39389".to_owned());
     let mut out = Vec::new();
-    Session { webhooks, admin, chosen, brokers, is_embedded: true, secrets }.introduce(&mut out).unwrap();
+    Session { webhooks, admin, chosen, brokers, is_embedded: true, secrets: &secrets, secret_commands }
+        .introduce(&mut out)
+        .unwrap();
     String::from_utf8(out).unwrap()
 }
 
 /// The prompt of the terminal, or the first request, has the last row.
 #[test]
 fn a_small_screen_holds_the_addresses_and_the_commands() {
-    let secrets = secrets();
-    let said = session(&secrets, 65_535, false);
+    let said = session(65_535, false);
     // The program is a test here, whose path is longer than that of any installation.
     let said = said.replace(&config::program(), "target/debug/hookgate");
     let rows: usize = said.lines().map(|line| line.chars().count().div_ceil(80).max(1)).sum();
@@ -29,9 +34,8 @@ fn a_small_screen_holds_the_addresses_and_the_commands() {
 
 #[test]
 fn another_port_is_explained() {
-    let secrets = secrets();
     for (port, chosen, explained) in [(40_123, false, true), (40_123, true, false), (WEBHOOK_PORT, false, false)] {
-        let said = session(&secrets, port, chosen);
+        let said = session(port, chosen);
         assert_eq!(said.contains("(port 8080 is taken)"), explained, "{said}");
         assert!(!said.contains("(port 9090 is taken)"), "{said}");
     }

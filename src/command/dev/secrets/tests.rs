@@ -1,0 +1,66 @@
+use super::*;
+
+#[test]
+fn the_file_is_in_the_users_folder_for_state() {
+    #[track_caller]
+    fn check(variables: &[(&str, &str)], expected: Option<&str>) {
+        let environment: Environment = variables.iter().copied().collect();
+        assert_eq!(file(&environment), expected.map(PathBuf::from), "{variables:?}");
+    }
+    check(&[("XDG_STATE_HOME", "/state"), ("HOME", "/home/a")], Some("/state/hookgate/dev.env"));
+    check(&[("HOME", "/home/a")], Some("/home/a/.local/state/hookgate/dev.env"));
+    check(&[("XDG_STATE_HOME", "state"), ("HOME", "/home/a")], Some("/home/a/.local/state/hookgate/dev.env"));
+    check(&[("XDG_STATE_HOME", ""), ("HOME", "")], None);
+    check(&[], None);
+}
+
+#[test]
+fn a_line_is_what_a_shell_reads() {
+    #[track_caller]
+    fn check(line: &str, expected: Option<(&str, &str)>) {
+        assert_eq!(pair(line), expected.map(|(name, text)| (name.to_owned(), text.to_owned())), "{line}");
+    }
+    check("export A=0123", Some(("A", "0123")));
+    check("export A='0 1$'", Some(("A", "0 1$")));
+    check("export A=b=c", None);
+    for line in
+        ["A=0123", "export A", "export A=", "export A=''", "export A=0 1", "export A=$B", "export A=\"0\"", "export A='0'1'"]
+    {
+        check(line, None);
+    }
+}
+
+#[test]
+fn a_given_secret_is_a_reference() {
+    #[track_caller]
+    fn check(text: &str, expected: Result<(&str, &str), &str>) {
+        let found = given(text).map(|it| (it.provider, it.source.to_string()));
+        match expected {
+            Ok((provider, source)) => assert_eq!(found, Ok((provider, source.to_owned()))),
+            Err(part) => {
+                let why = found.expect_err("refused");
+                assert!(why.contains(part) && !why.contains("s3cret"), "{why}");
+            }
+        }
+    }
+    check("frameio=env:FRAMEIO_SECRET", Ok(("frameio", "env:FRAMEIO_SECRET")));
+    check("frameio=file:/run/secret", Ok(("frameio", "file:/run/secret")));
+    check("frameio=s3cret", Err("env:NAME"));
+    check("frame=env:A", Err("there are filespin, "));
+    check("s3cret", Err("PROVIDER=env:NAME"));
+}
+
+#[test]
+fn another_terminal_gets_the_secrets_from_where_they_are() {
+    #[track_caller]
+    fn check(homes: &[SecretHome], file: &str, expected: &[&str]) {
+        let secret = |home: &SecretHome| DevSecret { provider: provider::ALL[0], text: "0123".into(), home: home.clone() };
+        let secrets: Vec<DevSecret> = homes.iter().map(secret).collect();
+        assert_eq!(commands(&secrets, Some(Path::new(file)), Some("/home/a")), expected, "{homes:?}");
+    }
+    let given = SecretHome::Given("env:FILESPIN".into());
+    check(&[SecretHome::Kept, given.clone()], "/home/a/state/dev.env", &[". ~/state/dev.env"]);
+    check(&[SecretHome::Kept], "/it's/dev.env", &[r". '/it'\''s/dev.env'"]);
+    check(&[SecretHome::Session], "/state/dev.env", &["export DEV_SECRET_FILESPIN=0123"]);
+    check(&[given], "/state/dev.env", &[]);
+}
