@@ -213,6 +213,8 @@ impl Site {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
         command.args(arguments).current_dir(&self.folder).envs(SECRETS.iter().copied()).stdin(Stdio::null());
+        // `hookgate dev` keeps its secrets there.
+        command.env("XDG_STATE_HOME", &self.folder);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
