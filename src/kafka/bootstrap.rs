@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use rdkafka::consumer::Consumer as _;
 
-use super::{client::client_config, listener::Listener};
+use super::{client::client_config, iam::Tokens, listener::Listener};
 use crate::config::Kafka;
 
 /// How long one address may take to answer.
@@ -16,6 +16,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub fn usable(kafka: &Kafka) -> Result<(Kafka, Vec<String>), Vec<String>> {
     if kafka.brokers.len() < 2 {
         return Ok((kafka.clone(), Vec::new()));
+    }
+    // Without credentials each address would fail for the same reason, which is none of its own.
+    if let Some(why) = Tokens::of(kafka).and_then(|tokens| tokens.failure()) {
+        return Err(vec![why]);
     }
     let answers: Vec<_> = thread::scope(|scope| {
         let asked: Vec<_> = kafka.brokers.iter().map(|broker| scope.spawn(move || ask(kafka, broker))).collect();
