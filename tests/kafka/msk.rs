@@ -53,6 +53,10 @@ fn a_signed_token_delivers_and_tail_reads() {
     let said = "`hookgate topics --format commands` prints the topics for Kafka's own scripts";
     assert!(applied.code == Some(1) && applied.stderr.contains(said), "{applied:?}");
 
+    let printed = writer.run(&["topics", "--format", "commands"]);
+    assert!(printed.stdout.contains("# No permissions: with AWS_MSK_IAM the policies of AWS give them"), "{printed:?}");
+    assert!(printed.stdout.contains("kafka-topics.sh ") && !printed.stdout.contains("kafka-acls.sh"), "{printed:?}");
+
     let reader = with_key(&topics, READER);
     let read = reader.run(&["tail", "--from-beginning", "--exit"]);
     assert!(read.code == Some(0) && read.stdout.contains("\"key\":\"signed\""), "{read:?}");

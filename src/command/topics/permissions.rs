@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::{
     command::{Failure, scripts},
-    config::{Config, suggestion},
+    config::{Config, Sasl, suggestion},
 };
 
 /// The consumer that is printed until a name is given.
@@ -105,7 +105,11 @@ impl Users {
 
     /// Returns what a reader must know before the output is used, a line each.
     pub(super) fn notes(&self, config: &Config) -> Vec<String> {
-        if self.daemon(config).is_none() {
+        let daemon = self.daemon(config);
+        if daemon.is_none() && matches!(config.kafka.sasl, Some(Sasl::Iam(_))) {
+            return vec!["No permissions: with AWS_MSK_IAM the policies of AWS give them; docs/kafka.md has one.".into()];
+        }
+        if daemon.is_none() {
             return vec!["No permissions: [kafka] logs in as nobody. Where brokers ask for them, name the users with --user and --consumer.".into()];
         }
         let mut notes = Vec::new();
