@@ -38,8 +38,8 @@ fn merged(topics: &Topics, prefix: &str) -> Option<String> {
     })
 }
 
-/// A topic, what it should begin with, and the endpoint that it belongs to. Endpoints with one prefix share their topics.
-type Owned<'a> = (String, &'a str, &'a str);
+/// A topic, the prefix of its endpoint, if it has one of its own, and the endpoint. Endpoints with one prefix share their topics.
+type Owned<'a> = (String, Option<&'a str>, &'a str);
 
 /// Complains of endpoints whose topics cannot be told apart by what they begin with, or by Kafka's metrics.
 pub(super) fn compare(reader: &Reader, config: &Config) {
@@ -50,17 +50,18 @@ pub(super) fn compare(reader: &Reader, config: &Config) {
     let complain = |(one, other): (&Owned<'_>, &str), message: String| {
         let keys = [one.2, other].map(|name| format!("endpoints.{name}.topic_prefix"));
         let keys: Vec<&str> = keys.iter().map(String::as_str).chain(["topics.map", "topics.prefix"]).collect();
-        reader.complain(&keys, format!("[endpoints.{}] {message}", one.2));
+        reader.complain(&keys, format!("[endpoints] topic_prefix: {message}"));
     };
     for endpoint in &config.endpoints {
-        let prefix = own_or_shared(&config.topics, endpoint);
-        let begin = (prefix.to_owned(), "", "");
-        let stranger = owned.range(begin..).take_while(|it| it.0.starts_with(prefix)).find(|it| it.1 != prefix);
+        let own = endpoint.topic_prefix.as_deref();
+        let prefix = own.unwrap_or(&config.topics.prefix);
+        let begin = (prefix.to_owned(), None, "");
+        let stranger = owned.range(begin..).take_while(|it| it.0.starts_with(prefix)).find(|it| it.1 != own);
         if let Some(stranger) = stranger.filter(|_| !prefix.is_empty()) {
             let message = format!(
-                "topic_prefix: its topic {:?} begins with {prefix:?}, as those of endpoint {} do, so that a permission on all of those \
+                "the topic {:?} of endpoint {} begins with {prefix:?}, as those of endpoint {} do, so that a permission on all of those \
                  would cover it; choose prefixes of which none begins another",
-                stranger.0, endpoint.name
+                stranger.0, stranger.2, endpoint.name
             );
             return complain((stranger, &endpoint.name), message);
         }
@@ -69,20 +70,16 @@ pub(super) fn compare(reader: &Reader, config: &Config) {
     for topic in &owned {
         if let Some(other) = seen.insert(topic.0.replace('.', "_"), topic).filter(|other| other.0 != topic.0) {
             let message = format!(
-                "topic_prefix: {:?} and {:?} of endpoint {} differ in \".\" and \"_\" alone, and Kafka refuses the second of two such \
+                "{:?} of endpoint {} and {:?} of endpoint {} differ in \".\" and \"_\" alone, and Kafka refuses the second of two such \
                  topics; choose another prefix",
-                topic.0, other.0, other.2
+                topic.0, topic.2, other.0, other.2
             );
             return complain((topic, other.2), message);
         }
     }
 }
 
-fn own_or_shared<'a>(topics: &'a Topics, endpoint: &'a EndpointConfig) -> &'a str {
-    endpoint.topic_prefix.as_deref().unwrap_or(&topics.prefix)
-}
-
 fn owned<'a>(topics: &'a Topics, endpoint: &'a EndpointConfig) -> impl Iterator<Item = Owned<'a>> {
     let kinds = endpoint.provider.kinds().chain([EventKind::Quarantine]);
-    kinds.map(move |kind| (topics.name_of(endpoint, kind), own_or_shared(topics, endpoint), &*endpoint.name))
+    kinds.map(move |kind| (topics.name_of(endpoint, kind), endpoint.topic_prefix.as_deref(), &*endpoint.name))
 }

@@ -197,20 +197,24 @@ fn refusals_of_prefixes_of_endpoints() {
         ),
         (
             "topic_prefix = \"acme.eu.\"".to_owned(),
-            "16: [endpoints.other] topic_prefix: its topic \"acme.eu.quarantine\" begins with \"acme.\", as those of endpoint avatars do, so that a permission on all of those would cover it; choose prefixes of which none begins another",
+            "16: [endpoints] topic_prefix: the topic \"acme.eu.quarantine\" of endpoint other begins with \"acme.\", as those of endpoint avatars do, so that a permission on all of those would cover it; choose prefixes of which none begins another",
         ),
         (
             "topic_prefix = \"hookgate.other.\"\n[endpoints.third]\nprovider = \"uploadcare\"\nsecrets = [\"env:THIRD\"]"
                 .to_owned(),
-            "16: [endpoints.other] topic_prefix: its topic \"hookgate.other.quarantine\" begins with \"hookgate.\", as those of endpoint third do, so that a permission on all of those would cover it; choose prefixes of which none begins another",
+            "16: [endpoints] topic_prefix: the topic \"hookgate.other.quarantine\" of endpoint other begins with \"hookgate.\", as those of endpoint third do, so that a permission on all of those would cover it; choose prefixes of which none begins another",
+        ),
+        (
+            "topic_prefix = \"hookgate.\"\n[endpoints.third]\nprovider = \"uploadcare\"\nsecrets = [\"env:THIRD\"]".to_owned(),
+            "16: [endpoints] topic_prefix: the topic \"hookgate.quarantine\" of endpoint third begins with \"hookgate.\", as those of endpoint other do, so that a permission on all of those would cover it; choose prefixes of which none begins another",
         ),
         (
             "[topics.map]\n\"uploadcare.*\" = \"acme.photos\"".to_owned(),
-            "12: [endpoints.other] topic_prefix: its topic \"acme.photos\" begins with \"acme.\", as those of endpoint avatars do, so that a permission on all of those would cover it; choose prefixes of which none begins another",
+            "12: [endpoints] topic_prefix: the topic \"acme.photos\" of endpoint other begins with \"acme.\", as those of endpoint avatars do, so that a permission on all of those would cover it; choose prefixes of which none begins another",
         ),
         (
             "topic_prefix = \"acme_\"".to_owned(),
-            "16: [endpoints.other] topic_prefix: \"acme_quarantine\" and \"acme.quarantine\" of endpoint avatars differ in \".\" and \"_\" alone, and Kafka refuses the second of two such topics; choose another prefix",
+            "16: [endpoints] topic_prefix: \"acme_quarantine\" of endpoint other and \"acme.quarantine\" of endpoint avatars differ in \".\" and \"_\" alone, and Kafka refuses the second of two such topics; choose another prefix",
         ),
         (
             "[topics.map]\nquarantine = \"x\"\n\"uploadcare.*\" = \"hookgate.x\"".to_owned(),
