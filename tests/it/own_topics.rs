@@ -94,7 +94,15 @@ fn topics_of_endpoints_are_listed_and_printed() {
         &["name: \"globex-\", patternType: prefix}", "topicName: \"globex-filesafety.scan.verdict_updated\""],
     );
     print("terraform", &reader, 0, &["resource_name                = \"globex-\""]);
+}
 
+/// A user that may join a consumer group of another can take its partitions away, and a rule that two users share is one of both.
+#[test]
+fn readers_that_would_meet_are_refused() {
+    let folder = tenants();
+    let print = |format: &str, more: &[&str], code: i32, expected: &[&str]| {
+        check(&folder, &[&["topics", "--format", format, "--user", "hg"], more].concat(), code, expected).out
+    };
     print(
         "commands",
         &["--consumer-of", "review=reader"],
@@ -108,6 +116,21 @@ fn topics_of_endpoints_are_listed_and_printed() {
         &["there is no endpoint acme-photo; did you mean acme-photos?"],
     );
     print("commands", &["--consumer-of", "reader"], 2, &["ENDPOINT=NAME is expected"]);
+    for user in ["*", "User:x"] {
+        print("commands", &["--consumer-of", &format!("globex={user}")], 2, &["the name of one user is expected"]);
+    }
+    let two = |one: &str, other: &str| [format!("--consumer-of=acme-photos={one}"), format!("--consumer-of=globex={other}")];
+    let print_two = |format: &str, [one, other]: [String; 2], more: &[&str], code: i32, expected: &[&str]| {
+        print(format, &[&[&*one, &*other][..], more].concat(), code, expected)
+    };
+    print_two("commands", two("acme", "globex"), &[], 0, &["--group 'acme'", "--group 'globex'"]);
+    print_two("commands", two("app", "app2"), &[], 2, &["the groups of app2 begin with app, so that app could join them"]);
+    print_two("commands", two("acme", "globex"), &["--group", "eu."], 2, &["--group: all 2 users would have the groups"]);
+    print_two("commands", two("acme", "globex"), &["--consumer", "ac"], 2, &["the groups of acme begin with ac"]);
+    print("commands", &["--consumer-of", "globex=reader", "--group", ""], 2, &["--group"]);
+    // Terraform takes two resources of one name for a mistake only when it plans.
+    print_two("terraform", two("a.b", "a_b"), &[], 1, &["two rules would be the kafka_acl a_b_group_a_b"]);
+    print("terraform", &["--consumer-of", "globex=hg"], 1, &["two rules would be the kafka_acl hg_topic_globex-"]);
     check(&folder, &["topics", "--consumer-of", "globex=reader"], 2, &["--format"]);
 }
 

@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
 };
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 
 use crate::{
     command::{Failure, scripts},
@@ -24,11 +24,11 @@ pub(super) struct Users {
     /// A user that reads the topics; may be repeated. By default a placeholder is printed.
     #[arg(long, value_name = "NAME", requires = "format")]
     consumer: Vec<String>,
-    /// A user that reads only the topics of an endpoint with a `topic_prefix`; may be repeated.
+    /// A user that reads only the topics of an endpoint with a `topic_prefix`, and of all that have the same; may be repeated.
     #[arg(long, value_name = "ENDPOINT=NAME", requires = "format")]
     consumer_of: Vec<ConsumerOf>,
     /// What the consumer groups of those who read begin with. By default each user's own name.
-    #[arg(long, value_name = "PREFIX", requires = "format")]
+    #[arg(long, value_name = "PREFIX", requires = "format", value_parser = NonEmptyStringValueParser::new())]
     group: Option<String>,
 }
 
@@ -44,6 +44,9 @@ impl FromStr for ConsumerOf {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('=') {
+            Some((_, user)) if user == "*" || user.starts_with("User:") => {
+                Err("the name of one user is expected, without \"User:\"")
+            }
             Some((endpoint, user)) if !endpoint.is_empty() && !user.is_empty() => {
                 Ok(Self { endpoint: endpoint.to_owned(), user: user.to_owned() })
             }
@@ -83,7 +86,27 @@ impl Users {
         if consumers.is_empty() {
             consumers.insert(PLACEHOLDER.to_owned(), BTreeSet::new());
         }
+        if !self.consumer_of.is_empty() {
+            self.tell_groups_apart(&consumers)?;
+        }
         Ok(consumers)
+    }
+
+    /// Refuses users of which one could join a consumer group of another, and take its partitions away.
+    fn tell_groups_apart(&self, consumers: &BTreeMap<String, BTreeSet<String>>) -> Result<(), Failure> {
+        if let (Some(group), 2..) = (&self.group, consumers.len()) {
+            let why = format!("--group: all {} users would have the groups that begin with {group}", consumers.len());
+            return Err(Failure::Usage(format!("{why}, and each could take the others' partitions away; print them one by one")));
+        }
+        // A name that begins with another one comes directly after it, or after others that do.
+        let mut pairs = consumers.keys().zip(consumers.keys().skip(1));
+        match pairs.find(|(one, other)| other.starts_with(one.as_str())) {
+            Some((one, other)) => Err(Failure::Usage(format!(
+                "the groups of {other} begin with {one}, so that {one} could join them and take their partitions away; name users of which \
+                 none begins another, or print each with a --group of its own"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Returns the permissions on these topics, user by user. There are none where the daemon logs in as nobody.
@@ -156,7 +179,7 @@ pub(super) fn distinct<'a>(names: impl IntoIterator<Item = (String, &'a str)>, w
     for (key, name) in names {
         if let Some(other) = seen.insert(key.clone(), name) {
             return Err(Failure::Failed(format!(
-                "{other} and {name} would both be the {what} {key}; rename one with [topics.map]"
+                "{other} and {name} would both be the {what} {key}; rename one with [topics.map] or another prefix"
             )));
         }
     }

@@ -1,6 +1,9 @@
 //! Topics and permissions as resources of Terraform, for the provider Mongey/kafka.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+};
 
 use super::permissions::{Permission, distinct};
 use crate::{
@@ -22,8 +25,16 @@ pub(super) fn print(out: &mut impl Write, config: &Config, topics: &[&str], perm
         };
         print_topic(out, topic, partitions, replicas, &settings)?;
     }
+    let mut printed = BTreeSet::new();
     for permission in permissions {
         for name in &permission.names {
+            let key = rule(permission, name);
+            if !printed.insert(key.clone()) {
+                return Err(Failure::Failed(format!(
+                    "two rules would be the kafka_acl {key}: the daemon and each reader need users of their own, whose names differ in letters \
+                     or digits"
+                )));
+            }
             print_permission(out, permission, name)?;
         }
     }
@@ -48,11 +59,16 @@ fn print_topic(
     writeln!(out, "  }}\n  lifecycle {{\n    prevent_destroy = true\n  }}\n}}")
 }
 
+/// Returns how the rule of a permission on a name is called.
+fn rule(permission: &Permission, name: &str) -> String {
+    identifier(&format!("{}_{}_{name}", permission.user, permission.on))
+}
+
 fn print_permission(out: &mut impl Write, permission: &Permission, name: &str) -> io::Result<()> {
     let Permission { user, operations, on, prefixed, .. } = permission;
     let operations: Vec<String> = operations.iter().map(|operation| text(operation)).collect();
     let (kind, pattern) = (if *on == "topic" { "Topic" } else { "Group" }, if *prefixed { "Prefixed" } else { "Literal" });
-    writeln!(out, "\nresource \"kafka_acl\" \"{}\" {{", identifier(&format!("{user}_{on}_{name}")))?;
+    writeln!(out, "\nresource \"kafka_acl\" \"{}\" {{", rule(permission, name))?;
     writeln!(out, "  for_each                     = toset([{}])", operations.join(", "))?;
     writeln!(out, "  resource_type                = \"{kind}\"")?;
     writeln!(out, "  resource_name                = {}", text(name))?;
