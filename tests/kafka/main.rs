@@ -96,6 +96,7 @@ mod recovery_beside;
 
 /// The same with thousands of made events.
 mod recovery_model;
+mod recovery_own_topics;
 
 /// The memory that a large project takes.
 mod recovery_elsewhere;

@@ -15,7 +15,7 @@ pub fn world() -> World {
     with_topics(World::on(&plain(), &prefix("")))
 }
 
-fn with_topics(world: World) -> World {
+pub fn with_topics(world: World) -> World {
     let made = world.run("topics --apply");
     assert_eq!(made.code, Some(0), "{made:?}");
     world
@@ -80,23 +80,6 @@ fn what_uploadcare_knows_and_the_topics_do_not_is_published() {
         assert!(event["headers"].to_string().contains("hookgate-run"), "{event}");
         assert!(event["event"]["uploadcare_file"]["uuid"].is_string(), "{event}");
     }
-}
-
-/// Its events are looked for on its own topics, and come back there.
-#[test]
-fn an_endpoint_with_topics_of_its_own_is_recovered_there() {
-    let own = prefix("own.");
-    let world = with_topics(World::with_own_topics(&plain(), &prefix(""), &own));
-    let upload = |second: Micros| world.stub.books().uploadcare.upload(world.begin + second * SECOND);
-    let uuids = [0, 1, 2].map(upload);
-    world.photo("file.uploaded", &uuids[0]);
-    let types = "uploadcare --types file.uploaded";
-    assert_eq!(world.reconcile(types, 3), [row("file.uploaded", "missing", 3, 2)]);
-    let lost = uuids[1..].iter().map(|uuid| ("uploadcare.file.uploaded".to_owned(), uuid.clone())).collect();
-    assert_eq!(world.recover(types, 0), lost);
-    assert_eq!(world.reconcile(types, 0), [row("file.uploaded", "complete", 3, 0)]);
-    let topics: Vec<Value> = world.stage.tail(&[]).into_iter().map(|it| it["topic"].clone()).collect();
-    assert_eq!(topics, vec![json!(format!("{own}uploadcare.file.uploaded")); 3]);
 }
 
 /// What is recovered first and replayed later comes twice.

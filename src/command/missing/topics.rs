@@ -65,7 +65,7 @@ pub(super) fn events(
     let named = named(task, provider);
     let start = Start::Time(milliseconds(since.checked_sub(CLOCKS).unwrap_or(UNIX_EPOCH)));
     let kafka = usable_brokers(&task.config.kafka)?;
-    let topics: BTreeSet<String> = named.iter().map(|(_, topic)| topic.clone()).collect();
+    let topics: BTreeSet<String> = named.iter().map(|(_, topic)| topic.clone()).chain(former(task, provider)).collect();
     let mut oldest = BTreeMap::new();
     let reader = scan::each(&kafka, topics.into_iter().collect(), start, &task.stop, &mut |stored, event| {
         // A replayed record has the time of its delivery, which may be long before the records beside it.
@@ -101,6 +101,13 @@ fn named(task: &Task<'_>, provider: &Provider) -> BTreeSet<(&'static str, String
     let topic = |it, name| task.config.topics.name_of(it, EventKind::Named { provider: provider.name, name });
     let endpoints = task.config.endpoints.iter().filter(asked);
     endpoints.flat_map(|it| provider.names().map(move |name| (name, topic(it, name)))).collect()
+}
+
+/// Returns the topics on which events of endpoints with topics of their own were before they had these. Events there are not missing.
+fn former(task: &Task<'_>, provider: &'static Provider) -> impl Iterator<Item = String> {
+    let has_own = task.config.endpoints.iter().any(|it| it.provider.name == provider.name && it.topic_prefix.is_some());
+    let kinds = provider.names().filter(move |_| has_own).map(|name| EventKind::Named { provider: provider.name, name });
+    kinds.map(|kind| task.config.topics.name(kind))
 }
 
 /// Returns the topics that have deleted records, and from when on they have all. `oldest` is the time of the oldest record of each partition.
