@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::{
@@ -18,6 +18,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// For how many seconds a token of the metadata service is asked for. It is used at once.
 const METADATA_SECONDS: &str = "60";
+
+/// What is encoded in the name of a role, of which Amazon's rules allow nothing.
+const NOT_OF_ROLE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'+').remove(b'=').remove(b',').remove(b'.').remove(b'@').remove(b'-').remove(b'_');
 
 /// Credentials of Amazon.
 #[derive(Clone, Debug)]
@@ -79,8 +83,9 @@ fn of_web_identity(url: &str, role: &str, session: &str, token: &SecretSource) -
     let text = String::from_utf8_lossy(&answer.body);
     if answer.status != 200 {
         let code = element(&text, "Code").unwrap_or("no reason");
+        let hint = if code == "AccessDenied" { ": does the trust policy of the role allow this service account?" } else { "" };
         return Err(format!(
-            "{url} answered {} with {}: does the trust policy of the role allow this service account?",
+            "{url} answered {} with {}{hint}",
             answer.status,
             printable(&code.chars().take(100).collect::<String>())
         ));
@@ -126,7 +131,7 @@ fn of_instance(url: &str) -> Result<AwsKeys, String> {
     }
     let role = text(succeeded(listed, url)?, url)?;
     let role = role.lines().next().unwrap_or_default();
-    read_keys(&get(&client, &format!("{roles}{}", utf8_percent_encode(role, NON_ALPHANUMERIC)), &headers)?, url)
+    read_keys(&get(&client, &format!("{roles}{}", utf8_percent_encode(role, NOT_OF_ROLE)), &headers)?, url)
 }
 
 fn get(client: &Client, url: &str, headers: &[(&str, &str)]) -> Result<Vec<u8>, String> {

@@ -165,7 +165,8 @@ fn show(
         writeln!(out, "problem: {}", printable(problem))?;
     }
     if cluster_report.unreachable.is_empty() && cluster_report.findings.is_empty() {
-        writeln!(out, "cluster: fits the configuration")?;
+        let compared = if admin::administration(&config.kafka).is_ok() { "" } else { ", as far as it could be compared" };
+        writeln!(out, "cluster: fits the configuration{compared}")?;
     }
     Ok(())
 }

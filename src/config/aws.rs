@@ -107,6 +107,12 @@ fn region(table: &mut Section<'_>, brokers: &[String], environment: &Environment
         |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if let Some((region, origin)) = table.text(KEY) {
         if is_region(&region) {
+            if let Some(other) = brokers.iter().filter_map(|broker| region_of(broker)).find(|other| *other != region) {
+                table.warn(
+                    KEY,
+                    &format!("is \"{region}\", and a broker's name says {other}: tokens are valid in one region only"),
+                );
+            }
             return Some(region);
         }
         table.complain(KEY, origin, "is not the name of a region, such as \"eu-central-1\"");
@@ -163,12 +169,13 @@ fn source(environment: &Environment, region: &str) -> Result<AwsSource, String> 
         let session = get("AWS_ROLE_SESSION_NAME").unwrap_or("hookgate").to_owned();
         return Ok(AwsSource::WebIdentity { url, role, session, token: SecretSource::File(file.into()) });
     }
-    let container = match get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
-        Some(path) => Some(format!("http://{}/{}", LINK_LOCAL[0], path.trim_start_matches('/'))),
-        None => get("AWS_CONTAINER_CREDENTIALS_FULL_URI").map(str::to_owned),
+    let (relative, full) = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let container = match get(relative) {
+        Some(path) => Some((relative, format!("http://{}/{}", LINK_LOCAL[0], path.trim_start_matches('/')))),
+        None => get(full).map(|url| (full, url.to_owned())),
     };
-    if let Some(url) = container {
-        safe("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url)?;
+    if let Some((name, url)) = container {
+        safe(name, &url)?;
         let file = get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(|file| SecretSource::File(file.into()));
         let literal =
             get("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(|_| secret("AWS_CONTAINER_AUTHORIZATION_TOKEN")).transpose()?;

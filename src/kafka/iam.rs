@@ -132,11 +132,22 @@ fn left(keys: &AwsKeys) -> Option<Duration> {
     Some(keys.expires?.duration_since(clock::system()).unwrap_or_default())
 }
 
+/// Refuses credentials that have expired before they are used.
+fn unexpired(keys: AwsKeys, iam: &AwsIam) -> Result<AwsKeys, String> {
+    if left(&keys).is_some_and(|left| left.is_zero()) {
+        return Err(format!(
+            "the credentials from {} had expired when they came; is this machine's clock right?",
+            iam.source.name()
+        ));
+    }
+    Ok(keys)
+}
+
 /// Fetches credentials again and again, until no client needs them any more.
 fn renew(iam: &AwsIam, latest: &Latest, ended: &mpsc::Receiver<()>, is_logged: bool) {
     let mut logged: Option<Instant> = None;
     loop {
-        let pause = match credentials::fetch(&iam.source) {
+        let pause = match credentials::fetch(&iam.source).and_then(|keys| unexpired(keys, iam)) {
             Ok(keys) => {
                 let pause = left(&keys).map(|left| left.saturating_sub(RENEW_BEFORE).max(left / 2).max(PAUSE_MIN));
                 latest.put(Ok(keys));

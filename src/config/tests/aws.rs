@@ -123,3 +123,20 @@ fn a_profile_is_warned_of() {
     let config = accept(&text(IAM), &[KEYS[0], KEYS[1], ("AWS_PROFILE", "work")], &[]);
     assert_eq!(config.warnings, Vec::<String>::new());
 }
+
+/// A token is for one region, so a broker of another one refuses it.
+#[test]
+fn a_broker_of_another_region_is_warned_of() {
+    let check = |brokers: &str, warned: bool| {
+        let config = accept(&text(IAM).replacen("kafka:9092", brokers, 1), &KEYS, &[]);
+        assert_eq!(
+            config.warnings.iter().any(|it| it.contains("tokens are valid in one region only")),
+            warned,
+            "{:?}",
+            config.warnings
+        );
+    };
+    check("b-1.a.b2.c3.kafka.us-east-1.amazonaws.com:9098", true);
+    check("b-1.a.b2.c3.kafka.eu-central-1.amazonaws.com:9098", false);
+    check("kafka:9092", false);
+}
