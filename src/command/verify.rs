@@ -90,6 +90,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let slots: Vec<u32> = keys.secrets.iter().map(|(slot, _)| *slot).collect();
 
     let endpoint = called(&target, given.url.as_deref());
+    // In the place of a name people put a token.
+    let shown = if target.is_configured { endpoint.to_string() } else { http::shown_name(&endpoint) };
     let deliver = |credential| Delivery {
         endpoint: Arc::clone(&endpoint),
         credential,
@@ -123,11 +125,11 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let explanation = String::from_utf8_lossy(&explanation);
     let mut out = io::stdout().lock();
     if arguments.json {
-        let report = report((&target, &endpoint), &given, &slots, &verdict, &explanation);
+        let report = report((&target, &shown), &given, &slots, &verdict, &explanation);
         writeln!(out, "{}", printable(&report.to_string()))?;
     } else {
         let slots = slots.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        writeln!(out, "provider: {}, endpoint {}, secrets tried by slot: {slots}", provider.title, endpoint)?;
+        writeln!(out, "provider: {}, endpoint {shown}, secrets tried by slot: {slots}", provider.title)?;
         given.tell(&mut out)?;
         for missing in &target.missing {
             writeln!(out, "not tried: {missing}")?;

@@ -65,14 +65,28 @@ impl WholeRequest {
     pub fn shown_path(&self) -> String {
         let Ok(uri) = self.target.parse::<Uri>() else { return "…".into() };
         let (shown, more) = if let Ok(place) = WebhookPath::of(uri.path()) {
-            (format!("webhooks/{}", place.endpoint), place.token.is_some())
+            (format!("webhooks/{}", shown_name(place.endpoint)), place.token.is_some())
         } else {
             let path = uri.path().trim_start_matches('/');
             let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-            (first.to_owned(), !rest.is_empty())
+            (shown_name(first), !rest.is_empty())
         };
         format!("/{shown}{}{}", if more { "/…" } else { "" }, uri.query().map_or("", |_| "?…"))
     }
+}
+
+/// The most digits in what is shown as a name: a token has more.
+const DIGITS_MAX: usize = 4;
+/// The longest name of an endpoint, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Returns a part of a path as far as it may be the name of an endpoint. People put a token in its place, or after it with a wrong sign.
+pub fn shown_name(part: &str) -> String {
+    let is_legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    let (name, rest) = part.split_at(part.find(|c| !is_legal(c)).unwrap_or(part.len()));
+    let is_name = name.len() <= NAME_BYTES_MAX && name.bytes().filter(u8::is_ascii_digit).count() <= DIGITS_MAX;
+    let (name, more) = if is_name { (name, !rest.is_empty()) } else { ("", true) };
+    format!("{name}{}", if more { "…" } else { "" })
 }
 
 /// Returns the body, and what is unusual about it.
@@ -185,6 +199,30 @@ mod tests {
         check(head, Err("does not end"));
         check("{\"hook\": {}}", Err("this is no HTTP request"));
         check("HTTP/1.1 200 OK\r\n\r\n", Err("this is no HTTP request"));
+    }
+
+    /// People put the token in the place of the name, or after it with a wrong sign.
+    #[test]
+    fn what_may_be_a_token_is_not_shown() {
+        fn check(target: &str, expected: &str) {
+            let (method, headers, body) = (String::new(), Vec::new(), Bytes::new());
+            let request = WholeRequest { method, target: target.into(), headers, body, remark: None };
+            assert_eq!(request.shown_path(), expected, "{target}");
+        }
+        let token = "1b0e6cf2f8a94d6f8e0c2a57c1d9e3b4";
+        check("/webhooks/photos-2026", "/webhooks/photos-2026");
+        check("/webhooks/photos?token=x", "/webhooks/photos?…");
+        check("/webhooks/photos/x", "/webhooks/photos/…");
+        check(&format!("/webhooks/photos&token={token}"), "/webhooks/photos…");
+        check(&format!("/webhooks/photos;token={token}"), "/webhooks/photos…");
+        check(&format!("/webhooks/photos%3Ftoken={token}"), "/webhooks/photos…");
+        check(&format!("/webhooks/{token}"), "/webhooks/…");
+        check(&format!("/webhooks/{token}/photos"), "/webhooks/…/…");
+        check(&format!("/{token}"), "/…");
+        check("/WEBHOOKS/photos", "/…/…");
+        check("/webhooks/\u{9d}0;x\u{9c}", "/webhooks/…");
+        check(&format!("/{}", "a".repeat(60_000)), "/…");
+        check("/", "/");
     }
 
     proptest! {

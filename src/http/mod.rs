@@ -36,7 +36,7 @@ pub use deliver::classify;
 pub use endpoint::{Endpoint, Endpoints};
 pub use intake::InFlight;
 pub use lines::Lines;
-pub use message::WholeRequest;
+pub use message::{WholeRequest, shown_name};
 pub use phase::{Phase, PhaseCell};
 pub use readiness::Readiness;
 pub use receive::receive;

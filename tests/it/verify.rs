@@ -1,7 +1,7 @@
 //! `hookgate verify`: why a captured delivery passes or fails.
 
 use crate::{
-    binary::Folder,
+    binary::{Folder, hookgate},
     commands::{self, check, configured},
     harness::{self, Daemon, NOW, SECRETS, fixture, fixtures, secret},
 };
@@ -287,4 +287,42 @@ fn verify_reads_a_url_as_the_daemon_does() {
     // These paths are of other endpoints, which demand their own proofs.
     check("uploadcare", "/webhooks/frameio", 401);
     check("filesafety", "/webhooks/filespin?token=TOKEN", 401);
+}
+
+/// A token that stands in the place of an endpoint's name is not shown, and no control character reaches the terminal.
+#[test]
+fn what_stands_in_the_place_of_a_name_is_not_shown() {
+    let folder = Folder::new();
+    let (token, secret) = ("1b0e6cf2f8a94d6f8e0c2a57c1d9e3b4", secret("FILESPIN"));
+    folder.write("secret", secret);
+    let given = ["filespin", "--secret", "file:secret"];
+    let check = |target: &str, more: &[&str], code: i32| {
+        folder.write("a.http", format!("POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{{}}"));
+        let finished = hookgate(&folder, &[&["verify", "--request", "a.http"], more].concat());
+        assert_eq!(finished.code, Some(code), "{target}: {finished:?}");
+        let text = finished.both();
+        assert!(!text.contains(token) && !text.contains(['\u{9d}', '\u{202e}']), "{target}: {text:?}");
+    };
+    for target in [
+        format!("/webhooks/filespin&token={token}"),
+        format!("/webhooks/{token}/filespin"),
+        format!("/{token}"),
+        "/webhooks/\u{9d}0;x".into(),
+        "/webhooks/\u{202e}x".into(),
+    ] {
+        check(&target, &[], 2);
+        check(&target, &given, 1);
+        check(&target, &[&given[..], &["--json"]].concat(), 1);
+    }
+}
+
+/// A device has no end.
+#[test]
+fn what_has_no_end_is_refused() {
+    let folder = Folder::new();
+    folder.write("secret", secret("FILESPIN"));
+    for flag in ["--request", "--body"] {
+        let finished = hookgate(&folder, &["verify", "filespin", "--secret", "file:secret", flag, "/dev/zero"]);
+        assert!(finished.code == Some(1) && finished.err.contains("/dev/zero is larger than 64 MiB"), "{finished:?}");
+    }
 }

@@ -44,9 +44,10 @@ impl GivenDelivery {
         self.request.is_some()
     }
 
-    /// Returns the name of the endpoint that a whole request was for.
+    /// Returns the name of the endpoint that a whole request was for. What stands in its place and cannot be one may be a token.
     pub(super) fn called(&self) -> Option<String> {
-        http::endpoint_of(&self.request.as_ref()?.target)
+        let request = self.request.as_ref()?;
+        http::endpoint_of(&request.target).filter(|name| request.shown_path().contains(name))
     }
 
     /// Returns what is offered as proof to an endpoint, or why the daemon refuses that without the body.
