@@ -45,7 +45,8 @@ const ADMIN_PORT: u16 = 9090;
 /// How long Kafka may take to be reached, and the samples to be read back.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Each refusal has a line of its own on standard output.
-const LEVEL: &str = "warn,hookgate::http::outcome=error";
+/// What a Kafka on one machine cannot keep is no news for somebody who tries Hookgate out.
+const LEVEL: &str = "warn,hookgate::http::outcome=error,hookgate::kafka::guarantee=error";
 /// After this time without Kafka, the command says what it waits for.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -79,8 +80,9 @@ pub(super) struct Arguments {
     events: bool,
     /// The secret of a provider, such as `frameio=env:FRAMEIO_SECRET` or `frameio=file:PATH`. By default that of the variable
     /// `DEV_SECRET_FRAMEIO`, or else one of your own file of secrets, which the first session makes.
-    #[arg(long, value_name = "PROVIDER=REFERENCE", value_parser = secrets::given)]
-    secret: Vec<GivenSecret>,
+    // Not parsed by clap, whose message would repeat what was written.
+    #[arg(long, value_name = "PROVIDER=REFERENCE")]
+    secret: Vec<String>,
     #[command(flatten)]
     samples: SampleFlags,
 }
@@ -102,7 +104,9 @@ struct SampleFlags {
 pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResult {
     let wants_samples = wants_samples(arguments)?;
     let file = secrets::file(terminal);
-    let secrets = secrets::load(&arguments.secret, terminal, file.as_deref())?;
+    let given: Result<Vec<GivenSecret>, String> = arguments.secret.iter().map(|text| secrets::given(text)).collect();
+    let given = given.map_err(|why| Failure::Usage(format!("--secret: {why}")))?;
+    let secrets = secrets::load(&given, terminal, file.as_deref())?;
     let commands = secrets::commands(&secrets, file.as_deref(), terminal.get("HOME"));
     let environment: Environment = secrets.iter().map(|it| (variable(it.provider.name), it.text.clone())).collect();
     // The embedded broker's address is not known yet.

@@ -125,6 +125,9 @@ fn read(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => return Ok(BTreeMap::new()),
         metadata => metadata.map_err(|error| format!("{name}: {error}"))?,
     };
+    if !metadata.is_file() {
+        return Err(Failure::Failed(format!("{name}: this is no file; move it away")));
+    }
     if metadata.permissions().mode() & 0o077 != 0 {
         let word = shell_word(&file.display().to_string());
         let why = "others than its owner may read this file of secrets; remove it to get new ones, or close it:";
@@ -151,8 +154,10 @@ fn pair(line: &str) -> Option<(String, String)> {
 fn append(file: &Path, lines: &str) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder_of(file))?;
     let mut opened = OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
+    // Somebody may have written a line by hand, without an end.
+    let is_open = fs::read(file)?.last().is_some_and(|last| *last != b'\n');
     // One write, so that two sessions that start at one time do not mix their lines.
-    opened.write_all(lines.as_bytes())
+    opened.write_all(format!("{}{lines}", if is_open { "\n" } else { "" }).as_bytes())
 }
 
 #[cfg(test)]

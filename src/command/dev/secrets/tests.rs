@@ -64,3 +64,20 @@ fn another_terminal_gets_the_secrets_from_where_they_are() {
     check(&[SecretHome::Session], "/state/dev.env", &["export DEV_SECRET_FILESPIN=0123"]);
     check(&[given], "/state/dev.env", &[]);
 }
+
+/// A line that was written by hand may have no end. The lines after it are lines of their own.
+#[test]
+fn new_secrets_begin_on_a_line_of_their_own() {
+    let folder = std::env::temp_dir().join(format!("hookgate-dev-secrets-{}", std::process::id()));
+    let file = folder.join("dev.env");
+    let check = |before: &str, after: &str| {
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(&file, before).expect("a file");
+        append(&file, "export B=2\n").expect("it can be written");
+        assert_eq!(fs::read_to_string(&file).expect("text"), after);
+    };
+    check("export A=1", "export A=1\nexport B=2\n");
+    check("export A=1\n", "export A=1\nexport B=2\n");
+    check("", "export B=2\n");
+    fs::remove_dir_all(&folder).expect("it is there");
+}
