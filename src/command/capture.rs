@@ -25,7 +25,7 @@ use crate::{
     logged::printable,
 };
 
-/// How many bytes the files of one run may have together.
+/// How many bytes the bodies of one run may have together, beside their heads.
 const BYTES_MAX: u64 = 256 << 20;
 
 /// Write each request that arrives into a file, for `verify` and `send`.
@@ -62,6 +62,9 @@ pub(super) fn run(arguments: &Arguments) -> CommandResult {
         .mode(0o700)
         .create(&arguments.directory)
         .map_err(|error| format!("{directory}: {error}"))?;
+    // A folder that takes no file must show now, and not when the one delivery that matters is here.
+    let probe = arguments.directory.join(format!(".hookgate-capture-{}", std::process::id()));
+    write_whole(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(|error| format!("{directory}: {error}"))?;
     let mut captured = Captured { arguments, number: 0, bytes: 0, last: SystemTime::UNIX_EPOCH, failure: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -101,6 +104,10 @@ impl Captured<'_> {
                 return (400, true);
             }
         };
+        if self.bytes + request.body.len() as u64 > BYTES_MAX {
+            note(&format!("the files would be larger than {} MiB together, so this is the end", BYTES_MAX >> 20));
+            return (503, false);
+        }
         match self.write(&request) {
             Ok(()) => (self.arguments.status, self.number < self.arguments.limit),
             Err(failure) => {
@@ -113,11 +120,6 @@ impl Captured<'_> {
     fn write(&mut self, request: &WholeRequest) -> Result<(), Failure> {
         let bytes = request.to_bytes();
         self.bytes += bytes.len() as u64;
-        if self.bytes > BYTES_MAX {
-            return Err(Failure::Failed(format!(
-                "the files would be larger than {BYTES_MAX} bytes together: delete them, and begin again"
-            )));
-        }
         self.last = self.last.max(clock::system());
         self.number += 1;
         let at = timestamp(self.last);
