@@ -44,6 +44,8 @@ const WEBHOOK_PORT: u16 = 8080;
 const ADMIN_PORT: u16 = 9090;
 /// How long Kafka may take to be reached, and the samples to be read back.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause before a sample is sent again that Kafka has not stored.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Each refusal has a line of its own on standard output.
 /// What a Kafka on one machine cannot keep is no news for somebody who tries Hookgate out.
 const LEVEL: &str = "warn,hookgate::http::outcome=error,hookgate::kafka::guarantee=error";
@@ -258,10 +260,15 @@ fn sample_request(provider: &'static Provider, secret: &str, running: &Running) 
     Ok(send::Request::signed(provider, &url, secret, body)?)
 }
 
+/// Sends a sample until it is stored. A Kafka that has just made its topics may refuse the first records, and a provider would send them again.
 fn send_sample(provider: &'static Provider, secret: &str, running: &Running) -> Result<(), Failure> {
-    let (status, answer) = sample_request(provider, secret, running)?.send(send::TIMEOUT_SECONDS, None)?;
-    if status != 200 {
-        return Err(Failure::Failed(format!("the sample of {} was answered {status}: {answer}", provider.title)));
+    let begin = Instant::now();
+    loop {
+        let (status, answer) = sample_request(provider, secret, running)?.send(send::TIMEOUT_SECONDS, None)?;
+        match status {
+            200 => return Ok(()),
+            503 if begin.elapsed() < PATIENCE => thread::sleep(AGAIN_AFTER),
+            _ => return Err(Failure::Failed(format!("the sample of {} was answered {status}: {answer}", provider.title))),
+        }
     }
-    Ok(())
 }
