@@ -25,7 +25,7 @@ use crate::{
     logged::printable,
 };
 
-/// How many bytes the bodies of one run may have together, beside their heads.
+/// How many bytes the files of one run may have together.
 const BYTES_MAX: u64 = 256 << 20;
 
 /// Write each request that arrives into a file, for `verify` and `send`.
@@ -104,11 +104,13 @@ impl Captured<'_> {
                 return (400, true);
             }
         };
-        if self.bytes + request.body.len() as u64 > BYTES_MAX {
+        let bytes = request.to_bytes();
+        self.bytes += bytes.len() as u64;
+        if self.bytes > BYTES_MAX {
             note(&format!("the files would be larger than {} MiB together, so this is the end", BYTES_MAX >> 20));
             return (503, false);
         }
-        match self.write(&request) {
+        match self.write(&request, &bytes) {
             Ok(()) => (self.arguments.status, self.number < self.arguments.limit),
             Err(failure) => {
                 self.failure = Some(failure);
@@ -117,15 +119,13 @@ impl Captured<'_> {
         }
     }
 
-    fn write(&mut self, request: &WholeRequest) -> Result<(), Failure> {
-        let bytes = request.to_bytes();
-        self.bytes += bytes.len() as u64;
+    fn write(&mut self, request: &WholeRequest, bytes: &[u8]) -> Result<(), Failure> {
         self.last = self.last.max(clock::system());
         self.number += 1;
         let at = timestamp(self.last);
         let name = format!("{}-{:05}.http", stamp(at), self.number);
         let path = self.arguments.directory.join(&name);
-        write_whole(&path, &bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+        write_whole(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
         let mut out = io::stdout().lock();
         let (method, body) = (printable(&request.method), counted(request.body.len() as u64, "byte"));
         writeln!(out, "{method} {}, {body} of body", printable(&request.shown_path()))?;
