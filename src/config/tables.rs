@@ -21,7 +21,7 @@ use super::{
 use crate::{provider, signed_url::SignedUrls};
 
 /// The longest endpoint name, in bytes.
-const NAME_BYTES_MAX: usize = 64;
+pub const ENDPOINT_NAME_BYTES_MAX: usize = 64;
 /// The most secrets of one endpoint: each is tried on every delivery.
 const SECRETS_MAX: usize = 16;
 /// The complaints about an endpoint without secrets.
@@ -244,7 +244,7 @@ fn endpoint_provider(table: &mut Section<'_>) -> Option<&'static provider::Provi
 /// Returns whether a text is `[a-z0-9]+([_-][a-z0-9]+)*`: safe in a URL, a topic, a label and a variable.
 fn is_name(name: &str) -> bool {
     let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    name.len() <= NAME_BYTES_MAX && name.split(['-', '_']).all(word)
+    name.len() <= ENDPOINT_NAME_BYTES_MAX && name.split(['-', '_']).all(word)
 }
 
 /// Checks combinations of values that are only wrong together.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use httparse::Status;
 
 use super::gate::WebhookPath;
+use crate::config::ENDPOINT_NAME_BYTES_MAX;
 
 /// The most headers that a request may have; the daemon takes fewer.
 const HEADERS_MAX: usize = 256;
@@ -77,14 +78,12 @@ impl WholeRequest {
 
 /// The most digits in what is shown as a name: a token has more.
 const DIGITS_MAX: usize = 4;
-/// The longest name of an endpoint, in bytes.
-const NAME_BYTES_MAX: usize = 64;
 
 /// Returns a part of a path as far as it may be the name of an endpoint. People put a token in its place, or after it with a wrong sign.
 pub fn shown_name(part: &str) -> String {
     let is_legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     let (name, rest) = part.split_at(part.find(|c| !is_legal(c)).unwrap_or(part.len()));
-    let is_name = name.len() <= NAME_BYTES_MAX && name.bytes().filter(u8::is_ascii_digit).count() <= DIGITS_MAX;
+    let is_name = name.len() <= ENDPOINT_NAME_BYTES_MAX && name.bytes().filter(u8::is_ascii_digit).count() <= DIGITS_MAX;
     let (name, more) = if is_name { (name, !rest.is_empty()) } else { ("", true) };
     format!("{name}{}", if more { "…" } else { "" })
 }
