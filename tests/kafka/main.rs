@@ -37,6 +37,7 @@ mod waits;
 #[path = "../it/raw_http.rs"]
 mod raw_http;
 /// Brokers, the real binary, and the independent consumer.
+mod stand_in;
 mod support;
 
 /// `hookgate topics --apply`, missing topics, and `hookgate check --cluster`.

@@ -1,17 +1,13 @@
 //! `AWS_MSK_IAM`: Hookgate logs in with tokens that it signs with Amazon's credentials. The broker recomputes the signature
 //! (`tests/kafka/MskIam.java`), and `tests/kafka/aws.py` stands in for what gives credentials at Amazon.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
-    thread,
-};
+use std::thread;
 
 use crate::{
-    harness::{self, keep_secret, wait_until},
+    harness::{keep_secret, wait_until},
     secured::{Topics, tls},
-    support::{Site, assert_503, repository, scan, variable},
+    stand_in::StandIn,
+    support::{Site, assert_503, scan, variable},
 };
 
 const WRITER: (&str, &str) = ("AKIDWRITER", "secret/of+the/writer");
@@ -101,49 +97,20 @@ fn a_token_that_the_broker_refuses_is_a_503_and_the_cause_is_logged() {
     });
 }
 
-/// A running stand-in of Amazon. Dropping it ends it.
-struct Amazon {
-    child: Child,
-    url: String,
-}
+/// A running stand-in of Amazon. At `/issued` it says how often it has given credentials, and at `/asked` how often it was asked for anything.
+struct Amazon(StandIn);
 
 impl Amazon {
     fn start(site: &Site, lifetime: u32) -> Self {
         TEMPORARY.into_iter().chain([TOKEN]).for_each(keep_secret);
         site.write("token", TOKEN);
-        let mut child = Command::new("python3")
-            .arg(repository("tests/kafka/aws.py"))
-            .args(["--token-file", "token", "--lifetime", &lifetime.to_string()])
-            .current_dir(site.folder())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        assert!(url.starts_with("http"), "the stand-in did not start: {url:?}");
-        Self { child, url: url.trim().into() }
-    }
-
-    /// Returns how often it has given credentials.
-    fn issued(&self) -> u32 {
-        self.count("/issued")
-    }
-
-    /// Returns how often it was asked for anything.
-    fn asked(&self) -> u32 {
-        self.count("/asked")
-    }
-
-    fn count(&self, path: &str) -> u32 {
-        let address: SocketAddr = self.url.strip_prefix("http://").unwrap().parse().unwrap();
-        harness::request(address, "GET", path, &[], b"").body.parse().unwrap()
+        let lifetime = lifetime.to_string();
+        Self(StandIn::start(site, "tests/kafka/aws.py", &["--token-file", "token", "--lifetime", &lifetime]))
     }
 
     /// Returns the variables that name each of the three services, as AWS sets them.
     fn variables(&self, service: &str) -> Vec<(&'static str, String)> {
-        let url = |path: &str| format!("{}{path}", self.url);
+        let url = |path: &str| format!("{}{path}", self.0.url);
         match service {
             "sts" => vec![
                 ("AWS_WEB_IDENTITY_TOKEN_FILE", "token".into()),
@@ -159,14 +126,6 @@ impl Amazon {
     }
 }
 
-impl Drop for Amazon {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
 #[test]
 fn credentials_come_from_each_service_and_are_renewed() {
     let topics = Topics::create();
@@ -177,8 +136,8 @@ fn credentials_come_from_each_service_and_are_renewed() {
         let daemon = site.serve();
         daemon.wait_until_ready();
         assert_eq!(daemon.deliver("filesafety", &scan(service)).status, 200, "{service}");
-        let before = amazon.issued();
-        wait_until("renewed", || amazon.issued() > before + 1);
+        let before = amazon.0.number("/issued");
+        wait_until("renewed", || amazon.0.number("/issued") > before + 1);
         assert_eq!(daemon.deliver("filesafety", &scan(service)).status, 200, "{service}");
         assert_eq!(daemon.lines(&["kafka client error"]), 0, "{service}");
     }
@@ -195,8 +154,8 @@ fn a_service_that_does_not_answer_delays_no_delivery() {
     let daemon = site.serve();
     daemon.wait_until_ready();
     site.write("hang", "");
-    let before = amazon.asked();
-    wait_until("being asked", || amazon.asked() > before);
+    let before = amazon.0.number("/asked");
+    wait_until("being asked", || amazon.0.number("/asked") > before);
     while daemon.line(&["AWS gives no credentials for kafka"]).is_none() {
         assert_eq!(daemon.deliver("filesafety", &scan("meanwhile")).status, 200);
     }

@@ -1,63 +1,27 @@
 //! OAUTHBEARER: the daemon gets tokens from an issuer for its client secret, and logs in at the brokers with them instead of a password.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crate::{
-    harness::{self, keep_secret, wait_until},
+    harness::{keep_secret, wait_until},
     rotation::{IN_FORCE, NOT_YET, under_load},
     secured::{Topics, brokers, tls},
-    support::{Site, assert_503, assert_kept_out, repository, scan, script, variable},
+    stand_in::StandIn,
+    support::{Site, assert_503, assert_kept_out, scan, script, variable},
 };
 
 const SECRET: &str = "first-secret-of-the-client";
 const SECOND: &str = "second-secret-of-the-client";
 
-/// A running issuer. Dropping it ends it. Its own copy of the secret is the file `issued-for` of the site.
-struct Issuer {
-    child: Child,
-    url: String,
-}
-
-impl Issuer {
-    fn start(site: &Site, subject: &str, lifetime: u32, more: &[&str]) -> Self {
-        [SECRET, SECOND].into_iter().for_each(keep_secret);
-        site.write("issued-for", SECRET);
-        site.write("client-secret", SECRET);
-        let mut command = Command::new("python3");
-        command.arg(repository("tests/kafka/issuer.py")).args(["--key", &variable("KAFKA_ISSUER_KEY"), "--client", "hookgate"]);
-        command.args(["--secret-file", "issued-for", "--subject", subject, "--lifetime", &lifetime.to_string()]).args(more);
-        let mut child = command
-            .current_dir(site.folder())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        assert!(url.starts_with("http"), "the issuer did not start: {url:?}");
-        Self { child, url: url.trim().into() }
-    }
-
-    /// Returns how many tokens the issuer has issued. This does not work for an issuer with TLS.
-    fn issued(&self) -> u32 {
-        let address: SocketAddr = self.url.strip_prefix("http://").unwrap().parse().unwrap();
-        let answer = harness::request(address, "GET", "/issued", &[], b"");
-        answer.body.parse().unwrap()
-    }
-}
-
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        // The issuer may have ended by itself.
-        let _ended = self.child.kill();
-        let _status = self.child.wait();
-    }
+/// Starts an issuer. Its own copy of the secret is the file `issued-for` of the site.
+fn issuer(site: &Site, subject: &str, lifetime: u32, more: &[&str]) -> StandIn {
+    [SECRET, SECOND].into_iter().for_each(keep_secret);
+    site.write("issued-for", SECRET);
+    site.write("client-secret", SECRET);
+    let (key, lifetime) = (variable("KAFKA_ISSUER_KEY"), lifetime.to_string());
+    let arguments =
+        ["--key", &key, "--client", "hookgate", "--secret-file", "issued-for", "--subject", subject, "--lifetime", &lifetime];
+    StandIn::start(site, "tests/kafka/issuer.py", &[&arguments[..], more].concat())
 }
 
 /// Writes the configuration of a site. This is a step of its own, because the URL of an issuer is known only once it runs.
@@ -69,9 +33,9 @@ fn configure(site: &Site, topics: &Topics, token_url: &str, more: &str) {
     site.configure(&topics.tables(&tls(&brokers(), &sasl)));
 }
 
-fn start(topics: &Topics, subject: &str, lifetime: u32, more: &[&str]) -> (Site, Issuer) {
+fn start(topics: &Topics, subject: &str, lifetime: u32, more: &[&str]) -> (Site, StandIn) {
     let site = Site::new("");
-    let issuer = Issuer::start(&site, subject, lifetime, more);
+    let issuer = issuer(&site, subject, lifetime, more);
     configure(&site, topics, &format!("{}/token", issuer.url), "");
     (site, issuer)
 }
@@ -86,8 +50,8 @@ fn a_token_delivers_and_is_renewed_under_load() {
     // The broker closes a connection when its token expires. So each renewal here has worked, because deliveries go on.
     under_load(&topics, &daemon, || {
         for _ in 0..2 {
-            let before = issuer.issued();
-            wait_until("renewed", || issuer.issued() > before);
+            let before = issuer.number("/issued");
+            wait_until("renewed", || issuer.number("/issued") > before);
         }
         let renewed = Instant::now();
         wait_until("the second token has ended", || renewed.elapsed() > Duration::from_secs(4));
