@@ -23,7 +23,7 @@ use crate::{
     },
     encode::{Encoding, TopicTable},
     event_loop::{EndedByItself, EventLoop},
-    http::{self, Endpoint, InFlight, Lines, Phase, Refusals, Webhooks, delay::Delay},
+    http::{self, Endpoint, InFlight, Lines, Phase, Readiness, Refusals, Webhooks, delay::Delay},
     kafka::Publisher,
     metrics::{EndpointLabels, Limits, Metrics},
     proto::Origin,
@@ -42,16 +42,22 @@ pub struct Options {
     pub environment: Environment,
     /// The clock that returns the time of day.
     pub clock: Clock,
-    /// The `origin` of every event.
-    pub origin: Origin,
-    /// What is called for each request that has ended, if anybody watches.
-    pub watcher: Option<http::Watcher>,
+    /// Who watches the requests, if anybody does.
+    pub watch: Option<WatchOptions>,
+}
+
+/// Who watches the requests of a daemon.
+pub struct WatchOptions {
+    /// What is called for each request that has ended.
+    pub watcher: http::Watcher,
+    /// A request with this text in [`http::SAMPLE_HEADER`] becomes an event with the origin `SAMPLE`.
+    pub sample_key: String,
 }
 
 impl Options {
     /// Returns the options that production uses.
     pub fn production(environment: Environment) -> Self {
-        Self { environment, clock: clock::system, origin: Origin::Webhook, watcher: None }
+        Self { environment, clock: clock::system, watch: None }
     }
 }
 
@@ -97,7 +103,7 @@ pub fn topic_table(config: &Config) -> TopicTable {
 /// Starts a daemon. Both ports are bound when this returns; Kafka need not be there yet. The error says what cannot be read, bound or set
 /// up.
 pub fn start(config: &Config, options: Options) -> Result<Running, String> {
-    let Options { environment, clock, origin, watcher } = options;
+    let Options { environment, clock, watch } = options;
     let rings = upkeep::read_secrets(config, &environment)?;
     let pair = config.http.tls.as_ref().map(|tls| tls.load().map_err(|faults| list(&faults))).transpose()?;
     let tls = pair
@@ -120,10 +126,16 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let publisher = Publisher::start(config, names, Arc::clone(&metrics))?;
     let endpoints = config.endpoints.iter().zip(&rings);
     let endpoints = endpoints.map(|(it, ring)| Endpoint::new(Arc::clone(&it.name), it.provider, ring.keys()));
+    let record_bytes_max = config.topics.max_message_bytes;
+    let encoding = Encoding { topics, framing, record_bytes_max, origin: Origin::Webhook };
+    let watch = watch.map(|WatchOptions { watcher, sample_key }| {
+        let samples = Encoding { origin: Origin::Sample, ..encoding.clone() };
+        http::Watch { watcher, sample_key, samples }
+    });
     let shared = Arc::new(Webhooks {
         endpoints: Arc::new(endpoints.collect()),
         limits: config.http.clone(),
-        encoding: Encoding { topics, framing, record_bytes_max: config.topics.max_message_bytes, origin },
+        encoding,
         publish_timeout: config.kafka.publish_timeout,
         publisher,
         metrics,
@@ -137,7 +149,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         success_sample: config.log.success_sample,
         successes: AtomicU32::new(0),
         refused_lines: Lines::default(),
-        watcher,
+        watch,
     });
 
     let pair = config.http.tls.clone().zip(pair).map(|(tls, pair)| PairWatch::new(tls, &pair));
@@ -184,6 +196,16 @@ impl Running {
     /// Returns why the daemon is not ready, or `None` if it is.
     pub fn unready(&self) -> Option<&'static str> {
         self.shared.readiness().unready()
+    }
+
+    /// Returns what readiness depends on.
+    pub fn readiness(&self) -> Readiness {
+        self.shared.readiness()
+    }
+
+    /// Returns what deliveries hold in memory.
+    pub fn in_flight(&self) -> Arc<InFlight> {
+        Arc::clone(&self.shared.in_flight)
     }
 
     /// Returns the topics that are missing or not visible.

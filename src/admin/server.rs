@@ -25,7 +25,8 @@ pub const CONNECTIONS_MAX: usize = 64;
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest request head, in bytes. A proxy before this port may add cookies and tokens.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// The most bytes of a body that are read. No route uses a body, but an unread one would reset the connection before its answer arrives.
+/// The most bytes of a body that are read. No route of the daemon uses one, but an unread one would reset the connection before its answer
+/// arrives.
 const BODY_BYTES_MAX: usize = 4 << 10;
 /// How long open connections may go on once the port stops.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -72,8 +73,10 @@ async fn answer(stream: TcpStream, router: Router) {
         let router = router.clone();
         async move {
             let (head, body) = request.into_parts();
-            let _too_large = Limited::new(body, BODY_BYTES_MAX).collect().await;
-            router.oneshot(Request::from_parts(head, Body::empty())).await
+            let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
+            // One that is too long or cut off is none.
+            let body = body.map_or_else(|_| Body::empty(), |body| Body::from(body.to_bytes()));
+            router.oneshot(Request::from_parts(head, body)).await
         }
     });
     let mut builder = http1::Builder::new();

@@ -1,8 +1,11 @@
 //! `hookgate dev`: everything on one machine, with nothing to set up.
 
+mod inspector;
+mod kept;
 mod line;
 mod requests;
 mod secrets;
+mod seen;
 mod viewer;
 mod welcome;
 
@@ -10,7 +13,10 @@ use std::{
     fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -18,24 +24,25 @@ use std::{
 use clap::Args;
 
 use self::{
-    requests::{Requests, SeenRequest},
+    inspector::{History, Inspected, Inspector},
+    requests::Requests,
     secrets::{DevSecret, GivenSecret, variable},
+    seen::SeenRequest,
     viewer::{Screen, SharedRequests, Viewer, locked},
     welcome::Session,
 };
 use super::{
-    CommandResult, Failure, colour, logging, note,
+    CommandResult, Failure, colour, fresh_secret, logging, note,
     run::{can_ask, confirm},
     send, serve,
     tail::Printer,
 };
 use crate::{
-    app::{self, Running, topic_table},
+    app::{self, Running, WatchOptions, topic_table},
     clock,
     config::{self, Config, Environment, Kafka},
-    http,
+    http::{self, SAMPLE_HEADER},
     kafka::mock::Mock,
-    proto::Origin,
     provider::{self, Provider},
 };
 
@@ -116,24 +123,46 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     let _logging = logging::init(&config.log)?;
     let mock = match arguments.kafka {
         Some(_) => None,
-        None => Some(Mock::start(&topics(&config))?),
+        None => Some(Arc::new(Mock::start(&topics(&config))?)),
     };
     if let Some(mock) = &mock {
         config = configuration(arguments, &environment, mock.brokers())?;
     }
     let requests = Arc::new(Mutex::new(Requests::new()));
-    let watcher = watcher(&requests, secrets.iter().map(|it| it.text.clone()).collect());
-    let running =
-        app::start(&config, app::Options { environment, clock: clock::system, origin: Origin::Sample, watcher: Some(watcher) })?;
+    let (key, history) = (fresh_secret()?, Arc::new(History::new()));
+    // The key of the page is no secret of a provider, and is kept as little.
+    let hidden = secrets.iter().map(|it| it.text.clone()).chain([key.clone()]).collect();
+    let watch = WatchOptions { watcher: watcher(&requests, hidden), sample_key: key.clone() };
+    let running = app::start(&config, app::Options { environment, clock: clock::system, watch: Some(watch) })?;
+    let inspector = Inspector::start(Inspected {
+        key: key.clone(),
+        config: config.clone(),
+        webhooks: running.webhooks,
+        public_url: None,
+        secrets: secrets.clone(),
+        requests: Arc::clone(&requests),
+        history: Arc::clone(&history),
+        readiness: running.readiness(),
+        in_flight: running.in_flight(),
+        may_send: AtomicBool::new(mock.is_some() || wants_samples),
+        mock: mock.clone(),
+        is_away: AtomicBool::new(false),
+        actions: AtomicU64::new(0),
+        running: Arc::default(),
+    })?;
     let is_terminal = io::stdout().is_terminal();
     let events = arguments.events.then(|| Printer::pretty(terminal));
-    let mut screen = Screen { events, is_terminal, colour: is_terminal && colour::is_allowed(terminal) };
-    let shown = show(arguments, &config, &running, &secrets, &commands, &requests, (screen, wants_samples));
+    let colour = is_terminal && colour::is_allowed(terminal);
+    let mut screen = Screen { events, is_terminal, colour, page: Some(inspector.address) };
+    let story =
+        Story { arguments, config: &config, running: &running, secrets: &secrets, requests: &requests, history: &history };
+    let shown = story.show(&commands, &inspector, (screen, wants_samples));
+    inspector.stop();
     // This comes also after a failure: a daemon that is only dropped flushes nothing.
     let ending = running.stop(&config.shutdown);
     drop(mock);
     let shown = shown?;
-    screen.show(&requests, Instant::now() + PATIENCE);
+    screen.show(&requests, &history, Instant::now() + PATIENCE);
     writeln!(io::stdout(), "\n{}", locked(&requests).summary())?;
     Ok(shown && ending.unflushed == 0 && !ending.defect)
 }
@@ -158,42 +187,48 @@ fn watcher(requests: &SharedRequests, secrets: Vec<String>) -> http::Watcher {
     })
 }
 
-/// Shows everything until the end is asked for. Returns whether every sample was read back.
-fn show(
-    arguments: &Arguments,
-    config: &Config,
-    running: &Running,
-    secrets: &[DevSecret],
-    commands: &[String],
-    requests: &SharedRequests,
-    (screen, wants_samples): (Screen, bool),
-) -> CommandResult {
-    wait_until_ready(running, &config.kafka)?;
-    let viewer = Viewer::start(&config.kafka, &topics(config), requests, screen)?;
-    let samples = if wants_samples { secrets } else { &[] };
-    let with = if samples.is_empty() { "." } else { ", and gets one sample of each provider:" };
-    writeln!(io::stdout(), "Hookgate is running{with}\n")?;
-    for secret in samples {
-        send_sample(secret.provider, &secret.text, running)?;
+/// What the session shows.
+struct Story<'a> {
+    arguments: &'a Arguments,
+    config: &'a Config,
+    running: &'a Running,
+    secrets: &'a [DevSecret],
+    requests: &'a SharedRequests,
+    history: &'a Arc<History>,
+}
+
+impl Story<'_> {
+    /// Shows everything until the end is asked for. Returns whether every sample was read back.
+    fn show(&self, commands: &[String], inspector: &Inspector, (screen, wants_samples): (Screen, bool)) -> CommandResult {
+        let (arguments, running, kafka) = (self.arguments, self.running, &self.config.kafka);
+        wait_until_ready(running, kafka)?;
+        let viewer = Viewer::start(kafka, &topics(self.config), self.requests, self.history, screen)?;
+        let samples = if wants_samples { self.secrets } else { &[] };
+        let with = if samples.is_empty() { "." } else { ", and gets one sample of each provider:" };
+        writeln!(io::stdout(), "Hookgate is running{with}\n")?;
+        for secret in samples {
+            send_sample(secret.provider, &secret.text, running, inspector.key())?;
+        }
+        let complete = viewer.wait_for(samples.len(), PATIENCE);
+        if arguments.samples.exit {
+            return Ok(complete);
+        }
+        let session = Session {
+            webhooks: running.webhooks,
+            admin: running.admin,
+            page: inspector.link(),
+            chosen: [arguments.listen.is_some(), arguments.admin_listen.is_some()],
+            brokers: kafka.brokers.join(","),
+            is_embedded: arguments.kafka.is_none(),
+            secrets: self.secrets,
+            secret_commands: commands,
+        };
+        let mut introduction = if samples.is_empty() { Vec::new() } else { b"\n".to_vec() };
+        session.introduce(&mut introduction)?;
+        io::stdout().write_all(&introduction)?;
+        serve::StopSignal::new()?.wait(running)?;
+        Ok(complete)
     }
-    let complete = viewer.wait_for(samples.len(), PATIENCE);
-    if arguments.samples.exit {
-        return Ok(complete);
-    }
-    let session = Session {
-        webhooks: running.webhooks,
-        admin: running.admin,
-        chosen: [arguments.listen.is_some(), arguments.admin_listen.is_some()],
-        brokers: config.kafka.brokers.join(","),
-        is_embedded: arguments.kafka.is_none(),
-        secrets,
-        secret_commands: commands,
-    };
-    let mut introduction = if samples.is_empty() { Vec::new() } else { b"\n".to_vec() };
-    session.introduce(&mut introduction)?;
-    io::stdout().write_all(&introduction)?;
-    serve::StopSignal::new()?.wait(running)?;
-    Ok(complete)
 }
 
 /// Returns the configuration, read by the same code as every other.
@@ -253,18 +288,18 @@ fn wait_until_ready(running: &Running, kafka: &Kafka) -> Result<(), Failure> {
 }
 
 /// Returns a request with the shortest sample of a provider.
-fn sample_request(provider: &'static Provider, secret: &str, running: &Running) -> Result<send::Request, Failure> {
+fn sample_request(provider: &'static Provider, secret: &str, running: &Running, key: &str) -> Result<send::Request, Failure> {
     let shortest = provider.names().filter_map(provider.sample).min_by_key(String::len);
     let body = shortest.unwrap_or_default().into_bytes();
     let url = format!("http://{}/webhooks/{}", running.webhooks, provider.name);
-    Ok(send::Request::signed(provider, &url, secret, body)?)
+    Ok(send::Request::signed(provider, &url, secret, body)?.with_header(SAMPLE_HEADER, key))
 }
 
 /// Sends a sample until it is stored. A Kafka that has just made its topics may refuse the first records, and a provider would send them again.
-fn send_sample(provider: &'static Provider, secret: &str, running: &Running) -> Result<(), Failure> {
+fn send_sample(provider: &'static Provider, secret: &str, running: &Running, key: &str) -> Result<(), Failure> {
     let begin = Instant::now();
     loop {
-        let (status, answer) = sample_request(provider, secret, running)?.send(send::TIMEOUT_SECONDS, None)?;
+        let (status, answer) = sample_request(provider, secret, running, key)?.send(send::TIMEOUT_SECONDS, None)?;
         match status {
             200 => return Ok(()),
             503 if begin.elapsed() < PATIENCE => thread::sleep(AGAIN_AFTER),

@@ -29,9 +29,25 @@ fn at_most(source: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a whole HTTP request.
+/// The first words of a report of `hookgate dev`.
+pub(super) const REPORT_TITLE: &str = "# Hookgate request";
+
+/// Reads a whole HTTP request, which may be in a report of `hookgate dev`.
 pub(super) fn request(file: &Path) -> Result<WholeRequest, Failure> {
-    WholeRequest::parse(&bytes(file)?).map_err(|why| Failure::Failed(format!("{}: {why}", name(file))))
+    let bytes = bytes(file)?;
+    let request = if bytes.starts_with(REPORT_TITLE.as_bytes()) { reported(&bytes) } else { WholeRequest::parse(&bytes) };
+    request.map_err(|why| Failure::Failed(format!("{}: {why}", name(file))))
+}
+
+/// Reads the request of a report: the first block between fences.
+fn reported(report: &[u8]) -> Result<WholeRequest, String> {
+    let text = String::from_utf8_lossy(report);
+    let (_, after) = text.split_once("\n```").ok_or("the report has no request in it; use the fixture")?;
+    let more = after.len() - after.trim_start_matches('`').len();
+    let fence = format!("\n```{}\n", "`".repeat(more));
+    let block = after.split_once('\n').and_then(|(_language, block)| block.split_once(&fence));
+    let (block, _) = block.ok_or("the request in the report does not end: the last row of backticks is missing")?;
+    WholeRequest::parse(block.as_bytes())
 }
 
 fn name(file: &Path) -> String {

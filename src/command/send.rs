@@ -14,6 +14,7 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
+pub(super) use self::again::OF_THE_CONNECTION;
 use super::{
     CommandResult, ConfigSource, Failure, input, note,
     output::{quote, shell_word},
@@ -200,6 +201,17 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Makes a request of its parts.
+    pub(super) fn of(url: &str, headers: Vec<(String, String)>, body: Vec<u8>) -> Self {
+        Self { url: url.to_owned(), headers, body }
+    }
+
+    /// Adds a header.
+    pub(super) fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Signs a body: with headers, or with a token in the URL.
     pub(super) fn signed(provider: &Provider, url: &str, secret: &str, body: Vec<u8>) -> Result<Self, String> {
         let key = Secret::new(secret.as_bytes()).ok_or_else(|| "the secret is empty".to_owned())?;

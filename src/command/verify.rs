@@ -14,7 +14,10 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
-use self::given::GivenDelivery;
+pub(super) use self::{
+    explain::{cause, respaced},
+    given::GivenDelivery,
+};
 use super::{
     CommandResult, ConfigSource, Failure,
     target::{self, Target},
@@ -22,7 +25,7 @@ use super::{
 use crate::{
     clock,
     config::Environment,
-    delivery::Delivery,
+    delivery::{Credential, Delivery},
     encode::delivery_id,
     error::Error,
     event::{Event, parse_time},
@@ -92,37 +95,20 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let endpoint = called(&target, given.url.as_deref());
     // In the place of a name people put a token.
     let shown = if target.is_configured { endpoint.to_string() } else { http::shown_name(&endpoint) };
-    let deliver = |credential| Delivery {
-        endpoint: Arc::clone(&endpoint),
-        credential,
-        content_type: String::new(),
-        body: given.body.clone(),
-        received_at,
-    };
-    let mut explanation = Vec::new();
     let name = Some(&*target.endpoint.name).filter(|_| target.is_configured);
-    let offered = |keys: &Keys| given.offered_proof(provider, name, keys);
-    let verdict = match offered(&keys) {
-        Ok(credential) => judge(&mut explanation, provider, &deliver(credential), &keys)?,
-        // What it was called with decides nothing else here.
-        Err(Error::UnknownEndpoint) => return Err(Failure::Failed(given.other_path(name))),
-        Err(error) => {
-            let label = error.answer().label();
-            let cause = explain::cause(provider, &given.headers, &error);
-            writeln!(explanation, "refused before the body is read: {label} ({cause})")?;
-            explain::head(&mut explanation, provider, &given, &keys, &error)?;
-            Err(label)
-        }
-    };
+    let asked = Asked { provider, name, endpoint, keys: &keys, received_at };
+    let Explanation { text: mut explanation, verdict } = explain(&asked, &given)?;
     if verdict.is_err() {
         for (remark, keys) in target.ring.cleaned() {
             let keys = Keys { tolerance: explain::ANY_TIME, ..keys };
-            if offered(&keys).is_ok_and(|credential| provider.verify(deliver(credential), &keys).is_ok()) {
-                writeln!(explanation, "but the secret would fit without what is around it: {remark}; write the secret alone")?;
+            let fits = |credential| provider.verify(asked.delivery(&given, credential), &keys).is_ok();
+            if given.offered_proof(provider, name, &keys).is_ok_and(fits) {
+                explanation.push_str("but the secret would fit without what is around it: ");
+                explanation.push_str(&remark);
+                explanation.push_str("; write the secret alone\n");
             }
         }
     }
-    let explanation = String::from_utf8_lossy(&explanation);
     let mut out = io::stdout().lock();
     if arguments.json {
         let report = report((&target, &shown), &given, &slots, &verdict, &explanation);
@@ -140,6 +126,54 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         }
     }
     Ok(verdict.is_ok())
+}
+
+/// What a delivery is judged by.
+pub(super) struct Asked<'a> {
+    pub(super) provider: &'static Provider,
+    /// The name of a configured endpoint; without it, the URL may name any.
+    pub(super) name: Option<&'a str>,
+    /// The endpoint that was called.
+    pub(super) endpoint: Arc<str>,
+    pub(super) keys: &'a Keys,
+    pub(super) received_at: SystemTime,
+}
+
+impl Asked<'_> {
+    fn delivery(&self, given: &GivenDelivery, credential: Credential) -> Delivery {
+        Delivery {
+            endpoint: Arc::clone(&self.endpoint),
+            credential,
+            content_type: String::new(),
+            body: given.body.clone(),
+            received_at: self.received_at,
+        }
+    }
+}
+
+/// Why a delivery passes or fails, in lines for a person.
+pub(super) struct Explanation {
+    pub(super) text: String,
+    verdict: Verdict,
+}
+
+/// Explains a delivery. Fails if it is for no endpoint.
+pub(super) fn explain(asked: &Asked<'_>, given: &GivenDelivery) -> Result<Explanation, Failure> {
+    let (provider, keys) = (asked.provider, asked.keys);
+    let mut out = Vec::new();
+    let verdict = match given.offered_proof(provider, asked.name, keys) {
+        Ok(credential) => judge(&mut out, provider, &asked.delivery(given, credential), keys)?,
+        // What it was called with decides nothing else here.
+        Err(Error::UnknownEndpoint) => return Err(Failure::Failed(given.other_path(asked.name))),
+        Err(error) => {
+            let label = error.answer().label();
+            let cause = explain::cause(provider, &given.headers, &error);
+            writeln!(out, "refused before the body is read: {label} ({cause})")?;
+            explain::head(&mut out, provider, given, keys, &error)?;
+            Err(label)
+        }
+    };
+    Ok(Explanation { text: String::from_utf8_lossy(&out).into_owned(), verdict })
 }
 
 /// Returns the name of the endpoint that was called. Without a configuration, only the URL says it. It is signed in a signed URL, and a part

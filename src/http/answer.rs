@@ -18,9 +18,10 @@ pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// Returns the answer to a delivery. With `ends` it closes the connection.
 pub(super) fn answer(result: Result<Stored, Error>, ends: bool, phase: Phase, limits: &Http) -> Response {
     let mut response = match result {
-        Ok(delivery) => stored(&delivery),
-        Err(error) => refused(&error, limits),
-    };
+        Ok(delivery) => stored_answer(&delivery.id),
+        Err(error) => refused_answer(&error, limits),
+    }
+    .map(Body::from);
     // While the daemon shuts down, the sender's next delivery should go to another replica.
     if ends || phase != Phase::Serving {
         response.headers_mut().insert(CONNECTION, CLOSE);
@@ -29,21 +30,21 @@ pub(super) fn answer(result: Result<Stored, Error>, ends: bool, phase: Phase, li
 }
 
 /// Returns the answer to a stored delivery. It is always 200, the one code that every provider documents as success.
-fn stored(delivery: &Stored) -> Response {
-    let mut response = Response::new(Body::from(format!(r#"{{"id":"{}"}}"#, delivery.id)));
+pub fn stored_answer(id: &str) -> Response<String> {
+    let mut response = Response::new(format!(r#"{{"id":"{id}"}}"#));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 /// Returns the answer on a connection beyond the limit.
 pub(super) fn turned_away(limits: &Http) -> Response {
-    let mut response = refused(&Error::Overloaded, limits);
+    let mut response = refused_answer(&Error::Overloaded, limits).map(Body::from);
     response.headers_mut().insert(CONNECTION, CLOSE);
     response
 }
 
 /// Returns an error's answer, as problem details (RFC 9457).
-fn refused(error: &Error, limits: &Http) -> Response {
+pub fn refused_answer(error: &Error, limits: &Http) -> Response<String> {
     let answer = error.answer();
     let body = format!(
         r#"{{"type":"urn:hookgate:problem:{label}","title":"{title}","status":{status}}}"#,
@@ -51,7 +52,7 @@ fn refused(error: &Error, limits: &Http) -> Response {
         status = answer.status,
         title = error,
     );
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

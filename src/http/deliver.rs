@@ -37,10 +37,14 @@ pub(super) async fn handle(webhooks: Arc<Webhooks>, request: Request<Incoming>, 
         return (health::answer(&webhooks, unread), false);
     }
     let source = source(peer, &head.headers, &webhooks.limits.trusted_proxies);
-    let mut outcome = Outcome::new(&webhooks, source);
+    let mut outcome = Outcome::new(&webhooks, source, &head);
     let result = deliver(&webhooks, &mut head, &mut body, &mut outcome).await;
+    if outcome.is_watched() {
+        // In a box, so that the future of every other request is not larger for it.
+        Box::pin(outcome.read_refused(&mut body)).await;
+    }
     let result = result.map_err(|error| webhooks.refusals.judge(source.address, error));
-    outcome.finish(&result, head.uri.path());
+    outcome.finish(&result);
     let unread = match outcome.body {
         BodyProgress::NotBegun => !intake::is_here(&mut body, &head.headers).await,
         BodyProgress::Begun => true,
@@ -71,10 +75,10 @@ async fn deliver<'a>(
     // here.
     (head.headers, head.uri) = (HeaderMap::new(), Uri::default());
     let body = intake::read(body, &webhooks.limits, &mut admitted).await?;
-    outcome.body = BodyProgress::Done;
+    outcome.has_read(&body);
     let (name, received_at) = (Arc::clone(&endpoint.name), (webhooks.clock)());
     let delivery = Delivery { endpoint: name, credential, content_type, body, received_at };
-    let Prepared { proven, record } = prepare(endpoint.provider, delivery, &keys, &webhooks.encoding)
+    let Prepared { proven, record } = prepare(endpoint.provider, delivery, &keys, outcome.encoding())
         .inspect_err(|error| outcome.not_proven(endpoint, error))?;
     outcome.proven(endpoint, &proven);
     publish(webhooks, record?, admitted.into_share(), outcome).await

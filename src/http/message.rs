@@ -11,7 +11,7 @@ use crate::config::ENDPOINT_NAME_BYTES_MAX;
 const HEADERS_MAX: usize = 256;
 
 /// A whole request: its head, and its body byte for byte.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WholeRequest {
     /// The method, such as `POST`.
     pub method: String,

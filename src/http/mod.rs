@@ -31,6 +31,7 @@ mod watch;
 mod webhooks;
 
 pub use accept::{FailedAccepts, serve};
+pub use answer::{refused_answer, stored_answer};
 pub use captured::{RegisteredUrl, acceptable, endpoint_of, has_proof, offered_proof, origin, registered_url};
 pub use deliver::classify;
 pub use endpoint::{Endpoint, Endpoints};
@@ -42,5 +43,5 @@ pub use readiness::Readiness;
 pub use receive::receive;
 pub use refusals::Refusals;
 pub use tls::ServerTls;
-pub use watch::{EndedRequest, Ending, Watcher};
+pub use watch::{EndedRequest, Ending, SAMPLE_HEADER, SHOWN_BYTES_MAX, Watch, WatchedRequest, Watcher};
 pub use webhooks::Webhooks;

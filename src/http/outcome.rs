@@ -5,13 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, request::Parts};
+use bytes::Bytes;
+use hyper::body::Incoming;
 use prost_types::Timestamp;
 
-use super::{EndedRequest, Ending, Endpoint, Webhooks, lines::Line, source::Source, trace::Trace};
+use super::{EndedRequest, Ending, Endpoint, WatchedRequest, Webhooks, lines::Line, source::Source, trace::Trace};
 use crate::{
     closed::Closed as _,
-    encode::Record,
+    encode::{Encoding, Record},
     error::{Answer, Error},
     event::{Event, EventKind, timestamp},
     logged::milliseconds,
@@ -54,11 +56,14 @@ pub(super) struct Outcome<'a> {
     pub(super) body: BodyProgress,
     proven: bool,
     finished: bool,
+    /// The request, where somebody watches.
+    watched: Option<Box<WatchedRequest>>,
 }
 
 impl<'a> Outcome<'a> {
-    pub(super) fn new(webhooks: &'a Webhooks, source: Source) -> Self {
+    pub(super) fn new(webhooks: &'a Webhooks, source: Source, head: &Parts) -> Self {
         let (started, late) = (Instant::now(), webhooks.delay.current());
+        let watched = webhooks.watch.as_ref().map(|watch| Box::new(WatchedRequest::new(head, watch.is_sample(&head.headers))));
         Self {
             webhooks,
             endpoint: None,
@@ -69,6 +74,7 @@ impl<'a> Outcome<'a> {
             body: BodyProgress::NotBegun,
             proven: false,
             finished: false,
+            watched,
         }
     }
 
@@ -76,6 +82,34 @@ impl<'a> Outcome<'a> {
     pub(super) fn is_for(&mut self, endpoint: &'a Endpoint, headers: &HeaderMap) {
         self.endpoint = Some(endpoint);
         self.trace = Trace::of(headers);
+    }
+
+    /// Returns how the delivery becomes a record.
+    pub(super) fn encoding(&self) -> &'a Encoding {
+        match (&self.webhooks.watch, &self.watched) {
+            (Some(watch), Some(watched)) if watched.is_sample => &watch.samples,
+            _ => &self.webhooks.encoding,
+        }
+    }
+
+    /// Notes that the whole body has been read.
+    pub(super) fn has_read(&mut self, body: &Bytes) {
+        self.body = BodyProgress::Done;
+        if let Some(watched) = &mut self.watched {
+            watched.has_read(body);
+        }
+    }
+
+    /// Returns whether somebody watches.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.is_some()
+    }
+
+    /// Where somebody watches, reads the body of a request that was refused by its head.
+    pub(super) async fn read_refused(&mut self, body: &mut Incoming) {
+        if let (Some(watched), BodyProgress::NotBegun) = (&mut self.watched, &self.body) {
+            watched.read_refused(body, self.webhooks.limits.body_timeout).await;
+        }
     }
 
     /// Notes that the proof does not hold. A signed time outside of the window sets a gauge: one of the two clocks is wrong.
@@ -99,6 +133,9 @@ impl<'a> Outcome<'a> {
 
     /// Notes that the record is about to be sent. Returns its span if tracing is configured.
     pub(super) fn publishing(&mut self, record: &mut Record) -> Option<PublishSpan> {
+        if let Some(watched) = &mut self.watched {
+            watched.is_sending();
+        }
         if record.payload_omitted {
             let (endpoint, trace_id) = (self.names().0, self.trace.id());
             tracing::warn!(endpoint, id = record.id, trace_id, "the typed payload was left out, the record would be too large");
@@ -111,8 +148,8 @@ impl<'a> Outcome<'a> {
         self.webhooks.limits.answer_deadline.saturating_sub(self.late + self.started.elapsed())
     }
 
-    /// Notes how the request ended. A request that is for no endpoint still has its path.
-    pub(super) fn finish(&mut self, result: &Result<Stored, Error>, path: &str) {
+    /// Notes how the request ended.
+    pub(super) fn finish(&mut self, result: &Result<Stored, Error>) {
         let elapsed = self.started.elapsed();
         match result {
             Ok(stored) => {
@@ -143,12 +180,12 @@ impl<'a> Outcome<'a> {
                 }
             }
         }
-        self.show(Some(result), path, elapsed);
+        self.show(Some(result), elapsed);
     }
 
     /// Shows the request to the watcher, if there is one.
-    fn show(&self, result: Option<&Result<Stored, Error>>, path: &str, took: Duration) {
-        let Some(watcher) = &self.webhooks.watcher else { return };
+    fn show(&self, result: Option<&Result<Stored, Error>>, took: Duration) {
+        let (Some(watch), Some(request)) = (&self.webhooks.watch, &self.watched) else { return };
         let now = (self.webhooks.clock)();
         let ending = match result {
             Some(Ok(stored)) => Ending::Stored { id: &stored.id, kind: stored.kind },
@@ -156,7 +193,7 @@ impl<'a> Outcome<'a> {
             None => Ending::Cancelled,
         };
         let endpoint = self.endpoint.map(|endpoint| &*endpoint.name);
-        watcher(&EndedRequest { arrived: now.checked_sub(took).unwrap_or(now), took, endpoint, path, ending });
+        (watch.watcher)(&EndedRequest { arrived: now.checked_sub(took).unwrap_or(now), took, endpoint, request, ending });
     }
 
     fn count(&mut self, outcome: DeliveryOutcome, status: u16, elapsed: Duration) {
@@ -189,7 +226,7 @@ impl Drop for Outcome<'_> {
         if !self.finished {
             let elapsed = self.started.elapsed();
             self.count(DeliveryOutcome::Cancelled, 0, elapsed);
-            self.show(None, "", elapsed);
+            self.show(None, elapsed);
         }
     }
 }

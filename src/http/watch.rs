@@ -1,14 +1,42 @@
-//! What a program that runs the daemon in its own process may learn of each request. `hookgate dev` does; in `serve` nobody watches.
+//! What a program that runs the daemon in its own process learns of each request. `hookgate dev` does; in `serve` nobody watches, and nothing here is
+//! called.
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
-use crate::{error::Error, event::EventKind};
+use axum::http::{HeaderMap, Method, Uri, Version, request::Parts};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use crate::{encode::Encoding, error::Error, event::EventKind};
+
+/// The header of a request that the watching program has made itself. Only a watched daemon looks at it.
+pub const SAMPLE_HEADER: &str = "hookgate-sample";
+/// The most bytes of a refused body that are read only to be shown.
+pub const SHOWN_BYTES_MAX: usize = 256 << 10;
 
 /// Called once for each request that has ended, on the thread of the event loop: it must not block.
 pub type Watcher = Arc<dyn Fn(&EndedRequest<'_>) + Send + Sync>;
+
+/// What watches the requests of a daemon.
+pub struct Watch {
+    /// What is called for each request.
+    pub watcher: Watcher,
+    /// A request with this text in [`SAMPLE_HEADER`] is the program's own: its event is a sample.
+    pub sample_key: String,
+    /// How samples become records.
+    pub samples: Encoding,
+}
+
+impl Watch {
+    /// Returns whether a request is the program's own.
+    pub(super) fn is_sample(&self, headers: &HeaderMap) -> bool {
+        headers.get(SAMPLE_HEADER).is_some_and(|value| value.as_bytes() == self.sample_key.as_bytes())
+    }
+}
 
 /// A request that has ended.
 pub struct EndedRequest<'a> {
@@ -18,8 +46,8 @@ pub struct EndedRequest<'a> {
     pub took: Duration,
     /// The name of the endpoint, if the path names one.
     pub endpoint: Option<&'a str>,
-    /// The path of a request that is for no endpoint. It may hold a token.
-    pub path: &'a str,
+    /// What the request was.
+    pub request: &'a WatchedRequest,
     /// How the request ended.
     pub ending: Ending<'a>,
 }
@@ -37,4 +65,75 @@ pub enum Ending<'a> {
     Refused(&'a Error),
     /// The sender hung up before the answer.
     Cancelled,
+}
+
+/// A request as it came, and when it got where. Its path, its query and its headers may hold tokens.
+pub struct WatchedRequest {
+    /// The method.
+    pub method: Method,
+    /// The path and the query.
+    pub uri: Uri,
+    /// The version of HTTP.
+    pub version: Version,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; none where it was not read to its end.
+    pub body: Option<Bytes>,
+    /// Whether the daemon has refused the request by its head, and the body was read only to be shown.
+    pub is_body_extra: bool,
+    /// Whether the request is the watching program's own.
+    pub is_sample: bool,
+    /// How long after its beginning the request had its whole body.
+    pub read: Option<Duration>,
+    /// How long after its beginning the record went to Kafka.
+    pub sent: Option<Duration>,
+    started: Instant,
+}
+
+impl WatchedRequest {
+    /// Begins to watch a request.
+    pub(super) fn new(head: &Parts, is_sample: bool) -> Self {
+        Self {
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            version: head.version,
+            headers: head.headers.clone(),
+            body: None,
+            is_body_extra: false,
+            is_sample,
+            read: None,
+            sent: None,
+            started: Instant::now(),
+        }
+    }
+
+    /// Notes that the daemon has the body.
+    pub(super) fn has_read(&mut self, body: &Bytes) {
+        self.body = Some(body.clone());
+        self.read = Some(self.started.elapsed());
+    }
+
+    /// Notes that the record goes to Kafka.
+    pub(super) fn is_sending(&mut self) {
+        self.sent = Some(self.started.elapsed());
+    }
+
+    /// Reads the body of a request that was refused by its head. A longer or slower one is not shown.
+    pub(super) async fn read_refused(&mut self, body: &mut Incoming, timeout: Duration) {
+        let mut all = BytesMut::new();
+        let read = async {
+            while let Some(frame) = body.frame().await {
+                let Ok(data) = frame.map(|frame| frame.into_data().unwrap_or_default()) else { return false };
+                all.extend_from_slice(&data);
+                if all.len() > SHOWN_BYTES_MAX {
+                    return false;
+                }
+            }
+            true
+        };
+        self.is_body_extra = true;
+        if tokio::time::timeout(timeout, read).await == Ok(true) {
+            self.body = Some(all.freeze());
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Endpoints, InFlight, Lines, Phase, PhaseCell, Readiness, Refusals, ServerTls, Watcher, delay::Delay};
+use super::{Endpoints, InFlight, Lines, Phase, PhaseCell, Readiness, Refusals, ServerTls, Watch, delay::Delay};
 use crate::{clock::Clock, config::Http, encode::Encoding, kafka::Publisher, metrics::Metrics, spans::Spans};
 
 /// Everything that handling a request needs, shared by all connections of the webhook port.
@@ -42,8 +42,8 @@ pub struct Webhooks {
     pub successes: AtomicU32,
     /// The rate of log lines about refusals.
     pub refused_lines: Lines,
-    /// What is called for each request that has ended. Only `hookgate dev` has it.
-    pub watcher: Option<Watcher>,
+    /// What watches the requests. Only `hookgate dev` has it.
+    pub watch: Option<Watch>,
 }
 
 impl Webhooks {

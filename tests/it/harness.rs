@@ -18,7 +18,6 @@ use hookgate::{
         mock::Mock,
         read::{Read, Start, TopicReader},
     },
-    proto::Origin,
 };
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
@@ -168,7 +167,7 @@ impl Daemon {
             take_time(&mut config);
         }
         (setup.change)(&mut config);
-        let options = Options { environment: environment(), clock: setup.clock, origin: Origin::Webhook, watcher: None };
+        let options = Options { environment: environment(), clock: setup.clock, watch: None };
         let running = app::start(&config, options).unwrap();
         let daemon = Self { webhooks: running.webhooks, admin: running.admin, config, mock, running: Some(running) };
         if setup.wait {

@@ -30,8 +30,8 @@ fn forbidden(line: &str) -> Option<&'static str> {
     ];
     let part = PARTS.into_iter().find(|part| line.contains(part));
     // An address comes from the page itself, never from a delivery.
-    let link = line.contains("href") && !line.contains("ObjectURL(") && !line.contains("rel=\"icon\"");
-    part.or_else(|| has_handler(line).then_some("a handler as an attribute")).or(link.then_some("href"))
+    let address = line.contains("href") && !line.contains("ObjectURL(") && !line.contains("rel=\"icon\"");
+    part.or_else(|| has_handler(line).then_some("a handler as an attribute")).or(address.then_some("href"))
 }
 
 /// Returns whether a line has an attribute such as `onclick="…"`, or sets a property such as `.onclick`.
@@ -51,7 +51,9 @@ fn no_text_becomes_markup_or_code() {
     for line in ["a.innerHTML = b", "<p onclick=\"a()\">", "a.onclick = b", "<p style=\"a\">", "a.href = b"] {
         assert!(forbidden(line).is_some(), "the rule itself: {line}");
     }
-    for line in ["a.style.top = b", "<meta content=\"a\">", "const once = a", "if (a.one === b)", "link.href = URL.createObjectURL(a)"] {
+    for line in
+        ["a.style.top = b", "<meta content=\"a\">", "const once = a", "if (a.one === b)", "link.href = URL.createObjectURL(a)"]
+    {
         assert_eq!(forbidden(line), None, "the rule itself: {line}");
     }
     let mut places = Vec::new();

@@ -39,6 +39,7 @@ mod flood;
 mod health;
 mod hostile;
 mod init;
+mod inspector;
 mod inspector_page;
 mod kafka_reached;
 mod last_accepts;

@@ -1,11 +1,17 @@
 //! A request as one line for a person.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    net::SocketAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use super::requests::{Fate, SeenRequest};
+use super::seen::{Fate, SeenRequest};
 use crate::{
     closed::Closed as _,
-    command::colour::{CYAN, DIM, GREEN, RED, RESET, YELLOW},
+    command::{
+        colour::{CYAN, DIM, GREEN, RED, RESET, YELLOW},
+        verify,
+    },
     error::Error,
     event::EventKind,
     kafka::read::StoredRecord,
@@ -30,11 +36,23 @@ pub(super) struct Style {
     /// The columns of the terminal; none where the output is none, and then nothing is shortened.
     pub(super) columns: Option<usize>,
     pub(super) colour: bool,
+    /// Where the page is. On a coloured terminal, the number of a request leads there.
+    pub(super) page: Option<SocketAddr>,
 }
 
 impl Style {
     fn paint(self, colour: &str, text: &str) -> String {
         if self.colour { format!("{colour}{text}{RESET}") } else { text.to_owned() }
+    }
+
+    /// Returns the number of a request, as a link to the page where a terminal can follow one.
+    fn number(self, number: u64) -> String {
+        let text = format!("#{number}");
+        let blanks = " ".repeat(6_usize.saturating_sub(text.len()).max(1));
+        match self.page.filter(|_| self.colour) {
+            Some(page) => format!("{blanks}\u{1b}]8;;http://{page}/{text}\u{1b}\\{text}\u{1b}]8;;\u{1b}\\"),
+            None => format!("{blanks}{text}"),
+        }
     }
 
     /// Returns a text of exactly so many columns: filled with blanks, or shortened in its middle. Without a terminal it is only filled.
@@ -69,7 +87,7 @@ pub(super) fn line(request: &SeenRequest, style: Style) -> String {
     let status = style.paint(colour, &format!("{mark} {status:3}"));
     let endpoint = if request.endpoint.is_empty() { "–" } else { &request.endpoint };
     let endpoint = style.fitted(&printable(endpoint), ENDPOINT);
-    let right = format!("{:>7} {:>5}", format!("{} ms", milliseconds(request.took)), format!("#{}", request.number));
+    let right = format!("{:>7}{}", format!("{} ms", milliseconds(request.took)), style.number(request.number));
     let right = style.paint(DIM, &right);
     let columns = style.columns.unwrap_or(usize::MAX);
     if columns < WIDE {
@@ -111,7 +129,7 @@ fn wide(request: &SeenRequest, style: Style, columns: usize) -> String {
     }
 }
 
-fn short_name(kind: EventKind) -> &'static str {
+pub(super) fn short_name(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Named { name, .. } => name,
         EventKind::Unclassified { .. } => "unclassified",
@@ -131,22 +149,38 @@ fn about(request: &SeenRequest, kind: EventKind) -> String {
 }
 
 /// Returns the provider's own word for the type.
-fn type_of(record: &StoredRecord) -> String {
+pub(super) fn type_of(record: &StoredRecord) -> String {
     let value = record.value_bytes();
     let event = proto::unframe(value).map_or(value, |(_, event)| event);
     proto::read_event(event).map(|event| event.r#type).unwrap_or_default()
 }
 
 /// Returns why there is no event, in words for a person, safe for a terminal.
-fn reason(request: &SeenRequest) -> String {
+pub(super) fn reason(request: &SeenRequest) -> String {
     let text = match &request.fate {
         Fate::Stored { .. } => String::new(),
         Fate::HungUp => "the sender hung up before the answer".into(),
         Fate::NotFound { path, meant: Some(meant) } => format!("{path}  try /webhooks/{meant}"),
         Fate::NotFound { path, meant: None } => format!("{path}  is no endpoint"),
-        Fate::Refused(error) => in_words(error, &request.endpoint),
+        Fate::Refused(error) => misshapen(request, error).unwrap_or_else(|| in_words(error, &request.endpoint)),
     };
     printable(&text)
+}
+
+/// Returns what is wrong with the shape of a proof, which the name of the error does not say.
+fn misshapen(request: &SeenRequest, error: &Error) -> Option<String> {
+    let what = &request.what;
+    match error {
+        Error::BadSignature if what.read.is_none() && what.has_body => {
+            let text = |(name, value): &(String, Vec<u8>)| (name.clone(), String::from_utf8_lossy(value).into_owned());
+            let headers: Vec<_> = what.request.headers.iter().map(text).collect();
+            Some(verify::cause(provider::by_name(&request.endpoint)?, &headers, error))
+        }
+        Error::BadToken if what.request.target.matches("token=").count() > 1 => {
+            Some("the token is in the URL more than once".into())
+        }
+        _ => None,
+    }
 }
 
 fn in_words(error: &Error, endpoint: &str) -> String {

@@ -32,6 +32,7 @@ pub(super) fn given(text: &str) -> Result<GivenSecret, String> {
 }
 
 /// The secret of a provider for one session.
+#[derive(Clone)]
 pub(super) struct DevSecret {
     pub(super) provider: &'static Provider,
     pub(super) text: String,

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write as _},
+    net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,8 +12,10 @@ use std::{
 };
 
 use super::{
+    inspector::History,
     line::{Style, line},
     requests::Requests,
+    seen::SeenRequest,
 };
 use crate::{
     command::{Failure, output::counted, tail::Printer},
@@ -38,26 +41,33 @@ pub(super) struct Screen {
     pub(super) events: Option<Printer>,
     pub(super) is_terminal: bool,
     pub(super) colour: bool,
+    /// Where the page is, which has more of each request.
+    pub(super) page: Option<SocketAddr>,
 }
 
 impl Screen {
-    /// Prints the requests that are due.
-    pub(super) fn show(&mut self, requests: &SharedRequests, now: Instant) {
+    /// Prints the requests that are due, and puts them where the page finds them.
+    pub(super) fn show(&mut self, requests: &SharedRequests, history: &History, now: Instant) {
         let columns = self.is_terminal.then(columns);
-        let style = Style { columns, colour: self.colour };
+        let style = Style { columns, colour: self.colour, page: self.page };
         let mut text = Vec::new();
-        let mut requests = locked(requests);
-        let missed = requests.take_missed();
+        let (missed, due): (u64, Vec<Arc<SeenRequest>>) = {
+            let mut requests = locked(requests);
+            (requests.take_missed(), std::iter::from_fn(|| requests.next_due(now)).map(Arc::new).collect())
+        };
         if missed > 0 {
             let _in_memory = writeln!(text, "… {} came too fast to be shown", counted(missed, "request"));
         }
-        while let Some(request) = requests.next_due(now) {
+        for request in &due {
             let _in_memory = writeln!(text, "{}", line(request, style));
             if let (Some(printer), Some(record)) = (&mut self.events, &request.record) {
                 let _in_memory = printer.print(&mut text, record);
             }
+            history.kept().push(Arc::clone(request));
         }
-        drop(requests);
+        if !due.is_empty() {
+            history.announce();
+        }
         // A closed output must not stop the daemon.
         let mut out = io::stdout().lock();
         let _closed = out.write_all(&text).and_then(|()| out.flush());
@@ -81,11 +91,12 @@ impl Viewer {
         kafka: &Kafka,
         topics: &[String],
         requests: &SharedRequests,
+        history: &Arc<History>,
         mut screen: Screen,
     ) -> Result<Self, Failure> {
         let mut reader = TopicReader::open(kafka, topics, Start::End)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, shared) = (Arc::clone(&stop), Arc::clone(requests));
+        let (stopped, shared, history) = (Arc::clone(&stop), Arc::clone(requests), Arc::clone(history));
         let view = move || {
             while !stopped.load(Ordering::Relaxed) {
                 match reader.next(LOOK_EVERY) {
@@ -93,7 +104,7 @@ impl Viewer {
                     Ok(Read::Nothing | Read::CaughtUp) => {}
                     Err(error) => tracing::warn!(error, "cannot read the topics"),
                 }
-                screen.show(&shared, Instant::now());
+                screen.show(&shared, &history, Instant::now());
             }
         };
         let thread = thread::Builder::new().name("viewer".into()).spawn(view)?;

@@ -12,6 +12,8 @@ use crate::{command::output::shell_word, config, provider};
 pub(super) struct Session<'a> {
     pub(super) webhooks: SocketAddr,
     pub(super) admin: SocketAddr,
+    /// The link to the page.
+    pub(super) page: String,
     /// Whether the user has chosen the ports.
     pub(super) chosen: [bool; 2],
     pub(super) brokers: String,
@@ -27,6 +29,7 @@ impl Session<'_> {
         let (program, brokers) = (config::program(), &self.brokers);
         let kind = if self.is_embedded { "embedded, for this session" } else { "yours" };
         let names = provider::all_names().replace(", ", "|");
+        writeln!(out, "  inspect   {}", self.page)?;
         writeln!(
             out,
             "  webhooks  http://{}/webhooks/<endpoint>{}",

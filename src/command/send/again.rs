@@ -19,7 +19,7 @@ use crate::{
 const TOLERANCE: Duration = Duration::from_secs(300);
 
 /// Headers of one connection, which the next one has of its own.
-const OF_THE_CONNECTION: [&str; 9] =
+pub(in crate::command) const OF_THE_CONNECTION: [&str; 9] =
     ["host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect"];
 
 /// Reads a captured request and says where it goes: to the path it was for, of the daemon that the URL or the configuration names.

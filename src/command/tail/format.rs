@@ -99,6 +99,11 @@ impl Printer {
         }
     }
 
+    /// Returns a printer for people, without colours.
+    pub(in crate::command) fn plain() -> Self {
+        Self { format: Format::Pretty, body: false, colour: false, terminal: false, separator: b"" }
+    }
+
     /// Writes one record. Returns whether there was anything to show: a value that is not an event has no body, and no place in a stream of
     /// events.
     pub(in crate::command) fn print(&mut self, out: &mut impl Write, stored: &StoredRecord) -> io::Result<bool> {

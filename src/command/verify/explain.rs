@@ -25,7 +25,7 @@ const PREVIEW_CHARACTERS: usize = 60;
 pub(super) const ANY_TIME: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Returns what is wrong with an offered proof in a few words. The error itself would say that a malformed signature does not match.
-pub(super) fn cause(provider: &Provider, headers: &[(String, String)], error: &Error) -> String {
+pub(in crate::command) fn cause(provider: &Provider, headers: &[(String, String)], error: &Error) -> String {
     let CredentialSource::Hmac(scheme) = provider.credential else { return error.to_string() };
     if !matches!(error, Error::BadSignature) {
         return error.to_string();
@@ -250,6 +250,11 @@ fn bad_signature(out: &mut impl Write, provider: &Provider, delivery: &Delivery,
         "likely: the secret is another one (each subscription has its own), or the body is not the one that was signed"
     )?;
     Ok(())
+}
+
+/// Returns JSON with other white space between its parts, as a program that reads and writes it makes of it.
+pub(in crate::command) fn respaced(json: &[u8]) -> Option<Vec<u8>> {
+    [spaced(json), without_white_space(json)].into_iter().find(|other| other != json)
 }
 
 fn looks_reserialised(body: &[u8]) -> bool {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What is known of the delivery.
-pub(super) struct GivenDelivery {
+pub(in crate::command) struct GivenDelivery {
     request: Option<WholeRequest>,
     pub(super) body: Bytes,
     /// The headers, with names in lower case.
@@ -29,14 +29,18 @@ pub(super) struct GivenDelivery {
 impl GivenDelivery {
     pub(super) fn read(arguments: &Arguments) -> Result<Self, Failure> {
         if let Some(file) = &arguments.request {
-            let request = input::request(file)?;
-            let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-            let headers = request.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-            return Ok(Self { body: request.body.clone(), headers, url: Some(request.target.clone()), request: Some(request) });
+            return Ok(Self::of(input::request(file)?));
         }
         let body = arguments.body.as_deref().map_or(Ok(Vec::new()), input::bytes)?;
         let headers = arguments.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?;
         Ok(Self { request: None, body: body.into(), headers, url: arguments.url.clone() })
+    }
+
+    /// Returns a delivery of which the whole request is known.
+    pub(in crate::command) fn of(request: WholeRequest) -> Self {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let headers = request.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+        Self { body: request.body.clone(), headers, url: Some(request.target.clone()), request: Some(request) }
     }
 
     /// Returns whether all headers of the delivery are known.

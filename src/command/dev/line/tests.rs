@@ -3,14 +3,14 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 
 use super::*;
-use crate::proto::Event;
+use crate::{command::dev::seen::What, proto::Event};
 
 const ID: &str = "1c8e5b0a-6f1d-4c1e-9a70-3b1de0a7f2c4";
 
 fn request(endpoint: &str, fate: Fate, record: Option<StoredRecord>) -> SeenRequest {
     let arrived = UNIX_EPOCH + Duration::from_millis(35_269_589);
     let (number, took) = (40, Duration::from_millis(4));
-    SeenRequest { number, arrived, took, endpoint: endpoint.into(), fate, record, ended: Instant::now() }
+    SeenRequest { number, arrived, took, endpoint: endpoint.into(), fate, record, ended: Instant::now(), what: What::default() }
 }
 
 fn stored(kind: EventKind, subject: &str, headers: &[(&str, &str)], value: Vec<u8>) -> SeenRequest {
@@ -30,7 +30,7 @@ fn stored(kind: EventKind, subject: &str, headers: &[(&str, &str)], value: Vec<u
 #[track_caller]
 fn check(request: &SeenRequest, narrow: &str, wide: &str) {
     for (columns, expected) in [(80, narrow), (160, wide)] {
-        let plain = line(request, Style { columns: Some(columns), colour: false });
+        let plain = line(request, Style { columns: Some(columns), colour: false, page: None });
         assert_eq!(plain, expected, "{columns} columns");
         assert_eq!(plain.chars().count(), columns, "{plain}");
         assert!(!plain.chars().any(crate::logged::is_deceptive), "{plain:?}");
@@ -105,7 +105,8 @@ fn each_reason_is_whole_on_a_small_screen() {
     #[track_caller]
     fn check(error: &Error, endpoint: &str, words: &str) {
         assert_eq!(in_words(error, endpoint), words);
-        let line = line(&request(endpoint, Fate::Refused(error.clone()), None), Style { columns: Some(80), colour: false });
+        let line =
+            line(&request(endpoint, Fate::Refused(error.clone()), None), Style { columns: Some(80), colour: false, page: None });
         assert!(line.contains(words), "{line}");
     }
     check(&Error::MissingSignature, "uploadcare", "not signed: no header x-uc-signature");
@@ -129,7 +130,7 @@ fn each_reason_is_whole_on_a_small_screen() {
 fn without_a_terminal_nothing_is_shortened() {
     let long = "x".repeat(300);
     let request = stored(EventKind::Named { provider: "uploadcare", name: "file.stored" }, &long, &[], Vec::new());
-    let plain = line(&request, Style { columns: None, colour: false });
+    let plain = line(&request, Style { columns: None, colour: false, page: None });
     assert!(plain.contains(&long) && plain.contains("  hookgate.uploadcare.file.stored[0]@12 "), "{plain}");
 }
 
@@ -137,7 +138,7 @@ fn without_a_terminal_nothing_is_shortened() {
 fn colours_change_no_column() {
     let request = request("uploadcare", Fate::Refused(Error::BadSignature), None);
     for columns in [80, 160] {
-        let [plain, coloured] = [false, true].map(|colour| line(&request, Style { columns: Some(columns), colour }));
+        let [plain, coloured] = [false, true].map(|colour| line(&request, Style { columns: Some(columns), colour, page: None }));
         assert!(coloured.contains("\x1b[31m✗ 401\x1b[0m"), "{coloured}");
         assert_eq!([RED, DIM, RESET].iter().fold(coloured, |text, colour| text.replace(colour, "")), plain);
     }

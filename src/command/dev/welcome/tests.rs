@@ -12,8 +12,9 @@ fn session(port: u16, chosen: bool) -> String {
     let webhooks = SocketAddr::from(([127, 0, 0, 1], port));
     let admin = SocketAddr::from(([127, 0, 0, 1], ADMIN_PORT));
     let (chosen, brokers) = ([chosen; 2], "127.0.0.1:39389".to_owned());
+    let page = format!("http://127.0.0.1:65535/#key={}", "5".repeat(32));
     let mut out = Vec::new();
-    Session { webhooks, admin, chosen, brokers, is_embedded: true, secrets: &secrets, secret_commands }
+    Session { webhooks, admin, page, chosen, brokers, is_embedded: true, secrets: &secrets, secret_commands }
         .introduce(&mut out)
         .unwrap();
     String::from_utf8(out).unwrap()

@@ -1,0 +1,67 @@
+//! The commands that the page gives to copy. They are pasted into a shell, and much in them comes from strangers.
+
+use super::Inspected;
+use crate::{
+    command::{
+        dev::{secrets::variable, seen::SeenRequest},
+        output::{quote, shell_word},
+        send::OF_THE_CONNECTION,
+    },
+    config,
+    kafka::read::StoredRecord,
+    provider::{CredentialSource, by_name},
+};
+
+/// A longer body is read from a file.
+const BODY_BYTES_MAX: usize = 4 << 10;
+
+/// Returns the name of the file with the whole request.
+pub(super) fn fixture_name(number: u64) -> String {
+    format!("{number}.http")
+}
+
+/// Returns the request as a curl command. The token in its URL is a variable of the shell.
+pub(super) fn curl(inspected: &Inspected, request: &SeenRequest) -> String {
+    let what = &request.what.request;
+    let has_token = by_name(&request.endpoint).is_some_and(|it| it.credential == CredentialSource::UrlToken);
+    let url = if has_token {
+        let place = format!("http://{}/webhooks/{}?token=", inspected.webhooks, request.endpoint);
+        format!("{}\"${}\"", quote(&place), variable(&request.endpoint))
+    } else {
+        quote(&format!("http://{}{}", inspected.webhooks, what.target))
+    };
+    let kept = what.headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(&&**name));
+    let headers: Vec<_> = kept.map(|(name, value)| format!(" -H {}", header(name, &String::from_utf8_lossy(value)))).collect();
+    // curl reads a file where the text begins with an at sign.
+    let text = std::str::from_utf8(&what.body).ok().filter(|text| text.len() <= BODY_BYTES_MAX && !text.starts_with('@'));
+    let is_plain = |text: &&str| !text.chars().any(crate::logged::is_deceptive);
+    let body = text.filter(is_plain).map_or_else(|| format!("@{}.bin", request.number), quote);
+    let method = if what.method == "POST" { String::new() } else { format!("-X {} ", shell_word(&what.method)) };
+    format!("curl -sS {method}{url}{} --data-binary {body}", headers.concat())
+}
+
+/// Returns a header as curl takes it: it leaves one out that has no value, unless it ends in a semicolon.
+fn header(name: &str, value: &str) -> String {
+    quote(&if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") })
+}
+
+/// Returns the command that explains the request, of which the fixture must be there.
+pub(super) fn verify(inspected: &Inspected, request: &SeenRequest) -> String {
+    let secret = inspected.secrets.iter().find(|it| it.provider.name == request.endpoint);
+    let secret = secret.map_or_else(String::new, |it| format!(" --secret {}", shell_word(&it.reference())));
+    let at = prost_types::Timestamp::from(request.arrived);
+    format!("{} verify --request {}{secret} --at {at}", config::program(), fixture_name(request.number))
+}
+
+/// Returns the command that sends the request again, of which the fixture must be there.
+pub(super) fn send(inspected: &Inspected, request: &SeenRequest) -> String {
+    let (program, file) = (config::program(), fixture_name(request.number));
+    format!("{program} send --request {file} --url http://{}", inspected.webhooks)
+}
+
+/// Returns the command that reads a record.
+pub(super) fn tail(inspected: &Inspected, record: &StoredRecord) -> String {
+    let brokers = shell_word(&inspected.config.kafka.brokers.join(","));
+    let topic = shell_word(&record.topic);
+    format!("{} tail {topic} --brokers {brokers} --offset {}:{} --limit 1", config::program(), record.partition, record.offset)
+}

@@ -1,0 +1,110 @@
+//! Deliveries with something wrong, each of which must be refused: what an attacker or a careless proxy makes of a good one.
+
+use std::time::{Duration, SystemTime};
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::{
+    clock,
+    command::{send::Request, verify::respaced},
+    provider::{self, CredentialSource, Provider},
+    signature::Secret,
+};
+
+/// How long ago a forged time is: more than any tolerance of a session.
+const LONG_AGO: Duration = Duration::from_secs(7 * 86_400);
+/// Signs the forgery with another secret. It is public, and good for nothing.
+const OTHER_SECRET: &str = "another-secret-than-that-of-the-endpoint";
+
+/// A kind of forgery.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Forgery {
+    name: &'static str,
+    label: &'static str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    FlippedByte,
+    Respaced,
+    OtherSecret,
+    OldTime,
+    NoProof,
+    Twice,
+    Compressed,
+}
+
+/// Every kind.
+pub(super) const ALL: &[Forgery] = &[
+    Forgery { name: "flipped_byte", label: "one byte of the body changed", kind: Kind::FlippedByte },
+    Forgery { name: "respaced", label: "the body's white space changed, as by a proxy that reads JSON", kind: Kind::Respaced },
+    Forgery { name: "other_secret", label: "another secret", kind: Kind::OtherSecret },
+    Forgery { name: "old_time", label: "signed a week ago", kind: Kind::OldTime },
+    Forgery { name: "no_proof", label: "no signature or token", kind: Kind::NoProof },
+    Forgery { name: "twice", label: "the signature or token twice", kind: Kind::Twice },
+    Forgery { name: "compressed", label: "announced as compressed", kind: Kind::Compressed },
+];
+
+/// Returns the kind of this name.
+pub(super) fn by_name(name: &str) -> Option<&'static Forgery> {
+    ALL.iter().find(|it| it.name == name)
+}
+
+impl Forgery {
+    /// Returns whether a provider's proof has what this forges: without a signature, nobody notices another body.
+    pub(super) fn suits(&self, provider: &Provider) -> bool {
+        match self.kind {
+            Kind::FlippedByte | Kind::Respaced => matches!(provider.credential, CredentialSource::Hmac(_)),
+            Kind::OldTime => provider.signs_time(),
+            Kind::OtherSecret | Kind::NoProof | Kind::Twice | Kind::Compressed => true,
+        }
+    }
+
+    pub(super) fn shown(&self) -> Value {
+        let suited = provider::ALL.iter().filter(|it| self.suits(it)).map(|it| it.name);
+        json!({ "name": self.name, "label": self.label, "endpoints": suited.collect::<Vec<_>>() })
+    }
+}
+
+/// Makes the forgery of a good delivery with this body.
+pub(super) fn make(forgery: &Forgery, provider: &Provider, url: &str, secret: &str, body: &[u8]) -> Result<Request, String> {
+    let now = clock::system();
+    let good = |at: SystemTime, secret: &str| -> Result<(String, Vec<(String, String)>), String> {
+        let key = Secret::new(secret.as_bytes()).ok_or("the secret is empty")?;
+        let token = utf8_percent_encode(secret, NON_ALPHANUMERIC);
+        let url = match provider.credential {
+            CredentialSource::UrlToken => format!("{url}?token={token}"),
+            CredentialSource::Hmac(_) => url.to_owned(),
+        };
+        let headers = provider.sign(body, &key, at).into_iter().map(|(name, value)| (name.to_owned(), value));
+        Ok((url, [("content-type".to_owned(), "application/json".to_owned())].into_iter().chain(headers).collect()))
+    };
+    let (mut at_url, mut headers) = match forgery.kind {
+        Kind::OtherSecret => good(now, OTHER_SECRET)?,
+        Kind::OldTime => good(now.checked_sub(LONG_AGO).unwrap_or(now), secret)?,
+        _ => good(now, secret)?,
+    };
+    let mut sent = body.to_vec();
+    match forgery.kind {
+        Kind::OtherSecret | Kind::OldTime => {}
+        Kind::FlippedByte => {
+            let last = sent.iter_mut().rev().find(|byte| byte.is_ascii_alphanumeric());
+            *last.ok_or("the body has no letter or digit to change")? ^= 1;
+        }
+        Kind::Respaced => {
+            sent = respaced(&sent).ok_or("another white space makes no other body")?;
+        }
+        Kind::NoProof => {
+            url.clone_into(&mut at_url);
+            headers.truncate(1);
+        }
+        Kind::Twice => match at_url.split_once('?').map(|(_, query)| query.to_owned()) {
+            Some(query) => at_url = format!("{at_url}&{query}"),
+            None => headers.extend(headers.get(1).cloned()),
+        },
+        Kind::Compressed => headers.push(("content-encoding".into(), "gzip".into())),
+    }
+    Ok(Request::of(&at_url, headers, sent))
+}

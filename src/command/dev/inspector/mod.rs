@@ -1,0 +1,128 @@
+//! The page of `hookgate dev`: what came, why it was refused, and what landed on Kafka. It has a port of its own on this machine, so that the admin
+//! port stays what it is in production.
+
+mod actions;
+mod commands;
+mod detail;
+mod forge;
+mod guard;
+mod page;
+mod proof;
+mod report;
+mod routes;
+mod rows;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64},
+    },
+};
+
+use tokio::sync::watch;
+
+use super::{free_address, kept::Kept, secrets::DevSecret, viewer::SharedRequests};
+use crate::{
+    admin,
+    command::Failure,
+    config::Config,
+    event_loop::EventLoop,
+    http::{InFlight, Readiness},
+    kafka::mock::Mock,
+};
+
+/// The port of the page, unless it is taken.
+pub(super) const PAGE_PORT: u16 = 9091;
+
+/// What the page shows and does.
+pub(super) struct Inspected {
+    /// The key without which nothing is shown.
+    pub(super) key: String,
+    pub(super) config: Config,
+    pub(super) webhooks: SocketAddr,
+    pub(super) public_url: Option<String>,
+    pub(super) secrets: Vec<DevSecret>,
+    pub(super) requests: SharedRequests,
+    pub(super) history: Arc<History>,
+    pub(super) readiness: Readiness,
+    pub(super) in_flight: Arc<InFlight>,
+    /// The embedded Kafka, if there is one.
+    pub(super) mock: Option<Arc<Mock>>,
+    /// Whether the embedded Kafka is away.
+    pub(super) is_away: AtomicBool,
+    /// Whether a Kafka of the user's may get samples.
+    pub(super) may_send: AtomicBool,
+    /// The number of the last action.
+    pub(super) actions: AtomicU64,
+    /// One is held by each action that runs.
+    pub(super) running: Arc<()>,
+}
+
+/// What is kept of the requests, and the number of the last one, for which the page waits.
+pub(super) struct History {
+    kept: Mutex<Kept>,
+    latest: watch::Sender<u64>,
+}
+
+impl History {
+    pub(super) fn new() -> Self {
+        Self { kept: Mutex::new(Kept::new()), latest: watch::Sender::new(0) }
+    }
+
+    /// Returns what is kept. A panic elsewhere does not make it unusable.
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the pages that wait.
+    pub(super) fn announce(&self) {
+        let last = self.kept().last();
+        self.latest.send_replace(last);
+    }
+
+    /// Returns once there is a request after a number.
+    async fn wait_for_more(&self, number: u64) {
+        let mut latest = self.latest.subscribe();
+        let _closed = latest.wait_for(|latest| *latest > number).await;
+    }
+}
+
+/// The running page.
+pub(super) struct Inspector {
+    pub(super) address: SocketAddr,
+    inspected: Arc<Inspected>,
+    event_loop: EventLoop<()>,
+}
+
+impl Inspector {
+    pub(super) fn start(inspected: Inspected) -> Result<Self, Failure> {
+        let listener = TcpListener::bind(free_address(PAGE_PORT))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let inspected = Arc::new(inspected);
+        let router = routes::router(&inspected, address);
+        let event_loop = EventLoop::start("page", async move |stop| {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            admin::server::serve(listener, router, stop).await;
+            Ok(())
+        })?;
+        Ok(Self { address, inspected, event_loop })
+    }
+
+    /// Returns the key of the session.
+    pub(super) fn key(&self) -> &str {
+        &self.inspected.key
+    }
+
+    /// Returns the address of the page with its key, which a browser sends to nobody.
+    pub(super) fn link(&self) -> String {
+        format!("http://{}/#key={}", self.address, self.inspected.key)
+    }
+
+    /// Ends the page. The embedded Kafka comes back if it is away, so that the daemon can end in order.
+    pub(super) fn stop(self) {
+        let _back = actions::take_kafka_away(&self.inspected, false);
+        let _by_itself = self.event_loop.stop();
+    }
+}

@@ -1,0 +1,237 @@
+//! The way of a request step by step: the same steps as the daemon's own, each with what it found.
+
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+use super::Inspected;
+use crate::{
+    command::{
+        dev::{
+            line::{reason, short_name},
+            secrets::DevSecret,
+            seen::{Fate, SeenRequest},
+        },
+        output::counted,
+        verify::{self, Asked, GivenDelivery},
+    },
+    config::SecretRing,
+    error::{Error, Refusal},
+    event::EventKind,
+    provider::{CredentialSource, Provider, by_name},
+    signature::{HmacScheme, Secret},
+};
+
+/// A step of the way.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ProofStep {
+    pub(super) name: &'static str,
+    pub(super) state: StepState,
+    /// What the step found; it may have several lines.
+    pub(super) text: String,
+    /// What to change, if the step failed.
+    pub(super) hint: String,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StepState {
+    Passed,
+    Failed,
+    /// The request did not get so far.
+    Skipped,
+}
+
+/// The steps in their order.
+const NAMES: [&str; 6] = ["endpoint", "request", "signature", "type", "record", "kafka"];
+const ENDPOINT: usize = 0;
+const REQUEST: usize = 1;
+const SIGNATURE: usize = 2;
+const KAFKA: usize = 5;
+
+impl ProofStep {
+    pub(super) fn shown(&self) -> Value {
+        json!({ "name": self.name, "state": self.state.text(), "text": self.text, "hint": self.hint })
+    }
+}
+
+impl StepState {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Passed => "ok",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Returns the step that an error stops at.
+fn stopped_at(refusal: Refusal) -> usize {
+    match refusal {
+        Refusal::UnknownEndpoint => ENDPOINT,
+        Refusal::BadRequest
+        | Refusal::MalformedBody
+        | Refusal::Method
+        | Refusal::SlowBody
+        | Refusal::TooLarge
+        | Refusal::EncodedBody
+        | Refusal::Overloaded
+        | Refusal::SourceLimited
+        | Refusal::Draining
+        | Refusal::NoSecret => REQUEST,
+        Refusal::MissingSignature | Refusal::BadSignature | Refusal::Stale | Refusal::Expired | Refusal::BadToken => SIGNATURE,
+        Refusal::PublishTimeout | Refusal::PublishFailed | Refusal::Internal => KAFKA,
+    }
+}
+
+/// Returns the steps of a request.
+pub(super) fn steps(inspected: &Inspected, request: &SeenRequest) -> Vec<ProofStep> {
+    let end = match (&request.fate, request.error()) {
+        (_, Some(error)) => stopped_at(error.answer().refusal),
+        (Fate::HungUp, None) => REQUEST,
+        _ => NAMES.len(),
+    };
+    let step = |(at, name): (usize, &&'static str)| {
+        let state = match at {
+            _ if at < end => StepState::Passed,
+            _ if at == end => StepState::Failed,
+            _ => StepState::Skipped,
+        };
+        let (text, hint) = match state {
+            StepState::Passed => (passed(inspected, request, at), String::new()),
+            StepState::Failed => failed(inspected, request, at),
+            StepState::Skipped => Default::default(),
+        };
+        ProofStep { name, state, text, hint }
+    };
+    NAMES.iter().enumerate().map(step).collect()
+}
+
+/// Returns what a step found that the request has passed.
+fn passed(inspected: &Inspected, request: &SeenRequest, at: usize) -> String {
+    let record = request.record.as_ref();
+    match NAMES[at] {
+        "endpoint" => format!("{}, of {}", request.endpoint, by_name(&request.endpoint).map_or("no provider", |it| it.title)),
+        "request" => {
+            let body = counted(request.what.request.body.len() as u64, "byte");
+            let known = if request.what.has_body { format!("{body} of body") } else { "the body was not read".into() };
+            format!("{} {}, {known}", request.what.request.method, request.what.request.target)
+        }
+        "signature" => proven(inspected, request),
+        "type" => match &request.fate {
+            Fate::Stored { kind: EventKind::Quarantine, .. } => {
+                let detail = record.and_then(|it| it.header("hookgate-detail")).unwrap_or_default();
+                format!("unreadable, so the event goes to quarantine: {detail}")
+            }
+            Fate::Stored { kind: EventKind::Unclassified { .. }, .. } => {
+                "a type that has no topic of its own: unclassified".into()
+            }
+            Fate::Stored { kind, .. } => short_name(*kind).to_owned(),
+            _ => "read".into(),
+        },
+        "record" => record.map_or_else(String::new, |record| {
+            let bytes = counted(record.value_bytes().len() as u64, "byte");
+            format!("{bytes} with the key {}, for {}", String::from_utf8_lossy(record.key_bytes()), record.topic)
+        }),
+        _ => record.map_or_else(
+            || "acknowledged, but not read back from its topic".into(),
+            |record| format!("acknowledged: {}[{}]@{}", record.topic, record.partition, record.offset),
+        ),
+    }
+}
+
+/// Returns which secret has proven a delivery.
+fn proven(inspected: &Inspected, request: &SeenRequest) -> String {
+    let Some((secret, provider)) = secret_of(inspected, &request.endpoint) else { return String::new() };
+    match provider.credential {
+        CredentialSource::UrlToken => format!("the token in the URL is {}; no byte of the body is signed", secret.reference()),
+        CredentialSource::Hmac(scheme) => {
+            let headers = scheme.headers.join(" and ");
+            let time = match scheme.around_timestamp {
+                Some(_) => format!("signed {}", away(&scheme, request)),
+                None => format!("{} signs no time, so this delivery is good for as long as the secret", provider.title),
+            };
+            let signed = explained(inspected, request).map(|explanation| explanation.text).unwrap_or_default();
+            format!("{headers}: {} has signed this\n{signed}{time}", secret.reference())
+        }
+    }
+}
+
+/// Returns how far the signed time is from the arrival.
+fn away(scheme: &HmacScheme, request: &SeenRequest) -> String {
+    let name = scheme.headers.get(1).copied().unwrap_or_default();
+    let header = request.what.request.headers.iter().find(|(it, _)| it == name);
+    let signed = header.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse::<u64>().ok()).unwrap_or_default();
+    let arrived = super::rows::milliseconds(request.arrived) / 1000;
+    let side = if signed > arrived { "after" } else { "before" };
+    format!("{} s {side} the arrival", signed.abs_diff(arrived))
+}
+
+/// Returns what stopped a request at a step, and what to change.
+fn failed(inspected: &Inspected, request: &SeenRequest, at: usize) -> (String, String) {
+    let words = reason(request);
+    let hint = match (&request.fate, request.error()) {
+        (Fate::NotFound { meant: Some(meant), .. }, _) => format!("Let the provider call /webhooks/{meant}."),
+        (Fate::NotFound { .. }, _) => "The path is /webhooks/ and the name of an endpoint.".into(),
+        (_, Some(Error::PublishTimeout | Error::PublishFailed(_))) => {
+            "Kafka is away or refuses the record. The sender tries again, so nothing is lost as long as it does.".into()
+        }
+        _ => String::new(),
+    };
+    let is_token = secret_of(inspected, &request.endpoint).is_none_or(|(_, it)| it.credential == CredentialSource::UrlToken);
+    if at != SIGNATURE && at != REQUEST || is_token {
+        return (words, hint);
+    }
+    // The words of `hookgate verify`, which looks for the change that would make it fit.
+    match explained(inspected, request) {
+        Some(explanation) if !explanation.text.is_empty() => {
+            let digits = match request.error() {
+                Some(Error::BadSignature) => first_digits(inspected, request).unwrap_or_default(),
+                _ => String::new(),
+            };
+            (words, format!("{}{digits}", explanation.text))
+        }
+        _ => (words, hint),
+    }
+}
+
+/// Returns the first four digits of the signature that came and of the one that would be right. The whole of that would be good for any bytes of a
+/// stranger's choice, so nobody gets it.
+fn first_digits(inspected: &Inspected, request: &SeenRequest) -> Option<String> {
+    let (secret, provider) = secret_of(inspected, &request.endpoint)?;
+    let CredentialSource::Hmac(scheme) = provider.credential else { return None };
+    let headers = &request.what.request.headers;
+    let value = |name: &str| headers.iter().find(|(it, _)| it == name).and_then(|(_, value)| std::str::from_utf8(value).ok());
+    let values: Vec<String> = scheme.headers.iter().filter_map(|name| value(name).map(str::to_owned)).collect();
+    let (received, timestamp) = scheme.parts(&values).ok()?;
+    let signed_at = UNIX_EPOCH + Duration::from_secs(timestamp.unwrap_or("0").parse().ok()?);
+    let right = scheme.sign(&request.what.request.body, &Secret::new(secret.text.as_bytes())?, signed_at);
+    let right = right.first()?.1.strip_prefix(scheme.version)?;
+    let (received, right) = (received.get(..4)?, right.get(..4)?);
+    Some(format!("{}: the signature should begin with {right}, and begins with {received}\n", secret.reference()))
+}
+
+/// Returns what `hookgate verify` says of a request whose proof is in its headers.
+fn explained(inspected: &Inspected, request: &SeenRequest) -> Option<verify::Explanation> {
+    let (secret, provider) = secret_of(inspected, &request.endpoint)?;
+    let endpoint = inspected.config.endpoints.iter().find(|it| it.provider.name == provider.name)?;
+    let environment = [(super::super::secrets::variable(provider.name), secret.text.clone())].into_iter().collect();
+    let mut ring = SecretRing::new(endpoint, &environment);
+    let _events = ring.refresh();
+    let given = GivenDelivery::of(request.what.request.clone());
+    let asked = Asked {
+        provider,
+        name: Some(provider.name),
+        endpoint: Arc::from(provider.name),
+        keys: &ring.keys(),
+        received_at: request.arrived,
+    };
+    verify::explain(&asked, &given).ok()
+}
+
+fn secret_of<'a>(inspected: &'a Inspected, endpoint: &str) -> Option<(&'a DevSecret, &'static Provider)> {
+    inspected.secrets.iter().find(|it| it.provider.name == endpoint).map(|secret| (secret, secret.provider))
+}

@@ -1,0 +1,197 @@
+//! The routes of the page.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{
+        StatusCode, Uri,
+        header::{CONTENT_DISPOSITION, CONTENT_TYPE},
+    },
+    middleware::{from_fn_with_state, map_response},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Inspected, actions, commands, detail, forge,
+    guard::{self, Guard, answer, failure},
+    page, rows,
+};
+use crate::provider;
+
+/// How long an answer waits for a request, so that the page need not ask often. The port ends every connection after 10 s.
+const WAIT: Duration = Duration::from_secs(5);
+
+type Shared = State<Arc<Inspected>>;
+
+/// Returns the routes of a page with this address.
+pub(super) fn router(inspected: &Arc<Inspected>, address: SocketAddr) -> Router {
+    let guard = Arc::new(Guard::new(address, inspected.webhooks, &inspected.key, page::policy()));
+    let html = page::html();
+    let with_data = Router::new()
+        .route("/api/session", get(session))
+        .route("/api/requests", get(requests))
+        .route("/api/requests/{number}", get(request))
+        .route("/api/requests/{number}/body", get(body))
+        .route("/api/requests/{number}/fixture", get(fixture))
+        .route("/api/requests/{number}/replay", post(replay))
+        .route("/api/requests/{number}/forge", post(forged))
+        .route("/api/send", post(send))
+        .route("/api/kafka", post(kafka))
+        .route("/api/clear", post(clear))
+        .with_state(Arc::clone(inspected))
+        .route_layer(from_fn_with_state(Arc::clone(&guard), guard::with_key));
+    Router::new()
+        // The page has no data in it, so it needs no key.
+        .route("/", get(async move || ([(CONTENT_TYPE, "text/html; charset=utf-8")], html)))
+        .merge(with_data)
+        .layer(map_response(named))
+        .layer(from_fn_with_state(guard, guard::all_requests))
+}
+
+/// Gives an answer of the router itself words.
+async fn named(response: Response) -> Response {
+    match response.status() {
+        status @ (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) if !response.headers().contains_key(CONTENT_TYPE) => {
+            failure(status, "the page has no such route")
+        }
+        _ => response,
+    }
+}
+
+async fn session(State(inspected): Shared) -> Response {
+    let local = format!("http://{}", inspected.webhooks);
+    let base = inspected.public_url.as_ref().unwrap_or(&local).trim_end_matches('/');
+    let endpoints = inspected.secrets.iter().map(|secret| {
+        let provider = secret.provider;
+        let types: Vec<_> = provider.names().filter(|name| (provider.sample)(name).is_some()).collect();
+        json!({
+            "name": provider.name,
+            "provider": provider.name,
+            "title": provider.title,
+            "url": format!("{base}/webhooks/{}", provider.name),
+            "secret": secret.reference(),
+            "types": types,
+            "setup": provider.register.lines().collect::<Vec<_>>(),
+        })
+    });
+    answer(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "webhooks": local,
+        "public_url": inspected.public_url,
+        "kafka": { "brokers": inspected.config.kafka.brokers.join(","), "embedded": inspected.mock.is_some() },
+        "samples_need_consent": actions::needs_consent(&inspected),
+        "endpoints": endpoints.collect::<Vec<_>>(),
+        "forgeries": forge::ALL.iter().map(forge::Forgery::shown).collect::<Vec<_>>(),
+        "repeats_max": actions::REPEATS_MAX,
+    }))
+}
+
+async fn requests(State(inspected): Shared, uri: Uri) -> Response {
+    let parts = || uri.query().unwrap_or_default().split('&').filter_map(|part| part.split_once('='));
+    let number = |name: &str| parts().find(|(it, _)| *it == name).and_then(|(_, value)| value.parse::<u64>().ok());
+    let after = number("after").unwrap_or(0);
+    if number("wait").is_some() {
+        let _nothing_new = tokio::time::timeout(WAIT, inspected.history.wait_for_more(after)).await;
+    }
+    answer(&rows::rows(&inspected, after))
+}
+
+async fn request(State(inspected): Shared, Path(number): Path<u64>) -> Response {
+    let found = inspected.history.kept().get(number);
+    found.map_or_else(gone, |request| answer(&detail::detail(&inspected, &request)))
+}
+
+async fn body(State(inspected): Shared, Path(number): Path<u64>) -> Response {
+    let found = inspected.history.kept().get(number);
+    found.map_or_else(gone, |request| file(&format!("{number}.bin"), request.what.request.body.clone()))
+}
+
+async fn fixture(State(inspected): Shared, Path(number): Path<u64>) -> Response {
+    let found = inspected.history.kept().get(number);
+    found.map_or_else(gone, |request| file(&commands::fixture_name(number), request.what.whole().to_bytes().into()))
+}
+
+/// Returns bytes that a browser saves and never shows. We make the name.
+fn file(name: &str, bytes: Bytes) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    ([(CONTENT_TYPE, "application/octet-stream".to_owned()), (CONTENT_DISPOSITION, disposition)], bytes).into_response()
+}
+
+fn gone() -> Response {
+    failure(StatusCode::NOT_FOUND, "this request is no longer kept")
+}
+
+/// What an action may be told.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Order {
+    endpoint: String,
+    #[serde(rename = "type")]
+    event_type: String,
+    forgery: String,
+    times: Option<u32>,
+    away: bool,
+    consent: bool,
+}
+
+/// Reads an order, and does what it says. The number is that of the request that it is about.
+fn with_order(
+    inspected: &Inspected,
+    body: &Bytes,
+    act: impl FnOnce(&Order) -> Result<(StatusCode, Value), actions::NotDone>,
+) -> Response {
+    let Ok(order) = serde_json::from_slice::<Order>(body) else {
+        return failure(StatusCode::BAD_REQUEST, "the body must be a JSON object of at most 4 KiB");
+    };
+    if order.consent {
+        actions::consent(inspected);
+    }
+    match act(&order) {
+        Ok((status, value)) => (status, answer(&value)).into_response(),
+        Err(not_done) => failure(not_done.status, &not_done.why),
+    }
+}
+
+fn started(action: &str) -> (StatusCode, Value) {
+    (StatusCode::ACCEPTED, json!({ "action": action }))
+}
+
+async fn send(State(inspected): Shared, body: Bytes) -> Response {
+    with_order(&inspected, &body, |order| {
+        let provider = provider::by_name(&order.endpoint).ok_or_else(|| actions::NotDone::bad("there is no such endpoint"))?;
+        actions::send(&inspected, provider, &order.event_type, order.times).map(|action| started(&action))
+    })
+}
+
+async fn replay(State(inspected): Shared, Path(number): Path<u64>, body: Bytes) -> Response {
+    with_order(&inspected, &body, |order| {
+        let request = inspected.history.kept().get(number).ok_or_else(actions::NotDone::gone)?;
+        actions::replay(&inspected, &request, order.times).map(|action| started(&action))
+    })
+}
+
+async fn forged(State(inspected): Shared, Path(number): Path<u64>, body: Bytes) -> Response {
+    with_order(&inspected, &body, |order| {
+        let request = inspected.history.kept().get(number).ok_or_else(actions::NotDone::gone)?;
+        actions::forge(&inspected, &request, &order.forgery).map(|action| started(&action))
+    })
+}
+
+async fn kafka(State(inspected): Shared, body: Bytes) -> Response {
+    with_order(&inspected, &body, |order| {
+        let away = actions::take_kafka_away(&inspected, order.away)?;
+        Ok((StatusCode::OK, json!({ "away": away })))
+    })
+}
+
+async fn clear(State(inspected): Shared) -> Response {
+    let cleared = inspected.history.kept().clear();
+    inspected.history.announce();
+    answer(&json!({ "cleared": cleared }))
+}

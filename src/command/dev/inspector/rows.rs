@@ -1,0 +1,142 @@
+//! The list: a row for each request, and the numbers of all.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Map, Value, json};
+
+use super::{Inspected, actions::is_away};
+use crate::{
+    closed::Closed as _,
+    command::dev::{
+        line::{reason, short_name, type_of},
+        seen::{Fate, SeenRequest},
+        viewer::locked,
+    },
+    event::EventKind,
+    metrics::DeliveryOutcome,
+    provider,
+};
+
+/// How many rows one answer has, after the first one. A person reads no more in a tenth of a second, and a page that draws more falls behind.
+const ROWS_MAX: usize = 50;
+/// How many of them are kept for refusals, if there are so many.
+const REFUSALS_MAX: usize = 20;
+
+/// Returns the rows after a number, and the numbers of all requests.
+pub(super) fn rows(inspected: &Inspected, after: u64) -> Value {
+    let (requests, last, kept, cleared) = {
+        let history = inspected.history.kept();
+        (history.after(after), history.last(), history.len(), history.cleared())
+    };
+    let found = requests.len();
+    let requests = if after == 0 { requests } else { sample(requests) };
+    json!({
+        "session": inspected.key.get(..8),
+        "last": last,
+        "rows": requests.iter().map(|request| row(request)).collect::<Vec<_>>(),
+        "skipped": found - requests.len(),
+        "strip": strip(inspected, (last, kept, cleared)),
+    })
+}
+
+/// Returns at most so many rows as a person can see: refusals first, then the newest of each endpoint and type, then the newest.
+fn sample(requests: Vec<Arc<SeenRequest>>) -> Vec<Arc<SeenRequest>> {
+    if requests.len() <= ROWS_MAX {
+        return requests;
+    }
+    let mut chosen = BTreeSet::new();
+    let newest_first = || requests.iter().enumerate().rev();
+    chosen.extend(newest_first().filter(|(_, it)| it.error().is_some()).map(|(at, _)| at).take(REFUSALS_MAX));
+    let mut kinds = BTreeSet::new();
+    for (at, request) in newest_first() {
+        let is_new = kinds.insert((request.endpoint.as_str(), type_text(request)));
+        if is_new && chosen.len() < ROWS_MAX {
+            chosen.insert(at);
+        }
+    }
+    for (at, _) in newest_first() {
+        if chosen.len() < ROWS_MAX {
+            chosen.insert(at);
+        }
+    }
+    chosen.into_iter().map(|at| Arc::clone(&requests[at])).collect()
+}
+
+/// Returns the row of a request.
+pub(super) fn row(request: &SeenRequest) -> Value {
+    let record = request.record.as_ref();
+    let is_plain = matches!(request.fate, Fate::Stored { kind: EventKind::Named { .. }, .. });
+    let why = match &request.fate {
+        Fate::Stored { kind: EventKind::Quarantine, .. } => {
+            record.and_then(|it| it.header("hookgate-detail")).unwrap_or_default().to_owned()
+        }
+        Fate::Stored { kind: EventKind::Unclassified { .. }, .. } => "this type has no topic of its own".into(),
+        _ if is_plain => String::new(),
+        _ => reason(request),
+    };
+    let endpoint = &request.endpoint;
+    json!({
+        "n": request.number,
+        "at": milliseconds(request.arrived),
+        "took_ms": request.took.as_secs_f64() * 1e3,
+        "status": request.status(),
+        "outcome": request.outcome().text(),
+        "endpoint": endpoint,
+        // Each endpoint of a session has the name of its provider.
+        "provider": provider::by_name(endpoint).map_or("", |it| it.name),
+        "type": type_text(request),
+        "subject": record.map_or_else(String::new, |it| String::from_utf8_lossy(it.key_bytes()).into_owned()),
+        "topic": record.map_or("", |it| &it.topic),
+        "partition": record.map(|it| it.partition),
+        "offset": record.map(|it| it.offset),
+        "why": why,
+        "origin": if request.what.is_sample { "sample" } else { "webhook" },
+        "id": request.id().unwrap_or_default(),
+        "bytes": request.what.has_body.then_some(request.what.request.body.len()),
+        "action": request.what.action,
+    })
+}
+
+/// Returns the type of an event in the provider's words.
+fn type_text(request: &SeenRequest) -> String {
+    match (&request.fate, &request.record) {
+        (Fate::Stored { kind: EventKind::Unclassified { .. }, .. }, Some(record)) => type_of(record),
+        (Fate::Stored { kind, .. }, _) => short_name(*kind).to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Returns the numbers of all requests.
+fn strip(inspected: &Inspected, (seen, kept, cleared): (u64, usize, u64)) -> Value {
+    let (outcomes, latest) = {
+        let requests = locked(&inspected.requests);
+        (requests.outcomes().to_vec(), requests.latest().clone())
+    };
+    let refused: u64 =
+        outcomes.iter().filter(|(it, _)| matches!(it, DeliveryOutcome::Refused(_))).map(|(_, number)| number).sum();
+    let named = outcomes.iter().map(|(outcome, number)| (outcome.text().to_owned(), json!(number)));
+    let endpoints = latest.iter().map(|(name, at)| (name.clone(), json!(milliseconds(*at))));
+    json!({
+        "seen": seen,
+        "kept": kept,
+        "cleared": cleared,
+        "outcomes": named.collect::<Map<_, _>>(),
+        "refused": refused,
+        "in_flight": inspected.in_flight.held().0,
+        "kafka": { "away": is_away(inspected), "ready": inspected.readiness.unready().is_none() },
+        "endpoints": endpoints.collect::<Map<_, _>>(),
+    })
+}
+
+/// Returns milliseconds since 1970.
+pub(super) fn milliseconds(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() * 1000 + u64::from(since.subsec_millis())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! The latest requests of a session, for the page. They are bounded in number and bytes. Refusals have bounds of their own, so that a thousand good
+//! deliveries a second do not push out the one that somebody looks for.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::seen::{Fate, SeenRequest};
+
+/// How many deliveries are kept, and how many bytes they have together.
+const DELIVERIES: Bounds = Bounds { requests: 2000, bytes: 32 << 20 };
+/// The same for requests that were refused, or whose sender hung up.
+const REFUSALS: Bounds = Bounds { requests: 500, bytes: 8 << 20 };
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    requests: usize,
+    bytes: usize,
+}
+
+/// Requests in order of their numbers, of which the oldest are pushed out.
+#[derive(Debug)]
+struct Ring {
+    bounds: Bounds,
+    requests: VecDeque<Arc<SeenRequest>>,
+    bytes: usize,
+}
+
+impl Ring {
+    fn new(bounds: Bounds) -> Self {
+        Self { bounds, requests: VecDeque::new(), bytes: 0 }
+    }
+
+    fn push(&mut self, request: Arc<SeenRequest>) {
+        self.bytes += request.bytes();
+        self.requests.push_back(request);
+        while self.requests.len() > self.bounds.requests || self.bytes > self.bounds.bytes {
+            let Some(oldest) = self.requests.pop_front() else { break };
+            self.bytes -= oldest.bytes();
+        }
+    }
+
+    fn after(&self, number: u64) -> impl Iterator<Item = &Arc<SeenRequest>> {
+        self.requests.iter().skip(self.requests.partition_point(|it| it.number <= number))
+    }
+}
+
+/// What is kept.
+#[derive(Debug)]
+pub(super) struct Kept {
+    deliveries: Ring,
+    refusals: Ring,
+    /// The number of the last request.
+    last: u64,
+    /// The number of the last request that was cleared away.
+    cleared: u64,
+}
+
+impl Kept {
+    pub(super) fn new() -> Self {
+        Self { deliveries: Ring::new(DELIVERIES), refusals: Ring::new(REFUSALS), last: 0, cleared: 0 }
+    }
+
+    pub(super) fn push(&mut self, request: Arc<SeenRequest>) {
+        self.last = request.number;
+        let ring = match request.fate {
+            Fate::Stored { .. } => &mut self.deliveries,
+            Fate::Refused(_) | Fate::NotFound { .. } | Fate::HungUp => &mut self.refusals,
+        };
+        ring.push(request);
+    }
+
+    /// Returns the requests after a number, in order.
+    pub(super) fn after(&self, number: u64) -> Vec<Arc<SeenRequest>> {
+        let mut requests: Vec<_> = self.deliveries.after(number).chain(self.refusals.after(number)).map(Arc::clone).collect();
+        requests.sort_unstable_by_key(|it| it.number);
+        requests
+    }
+
+    /// Returns the request of a number, if it is kept.
+    pub(super) fn get(&self, number: u64) -> Option<Arc<SeenRequest>> {
+        let before = number.checked_sub(1)?;
+        let first = |ring: &Ring| ring.after(before).next().filter(|it| it.number == number).map(Arc::clone);
+        first(&self.deliveries).or_else(|| first(&self.refusals))
+    }
+
+    /// Throws everything away that is kept. Returns the number of the last request.
+    pub(super) fn clear(&mut self) -> u64 {
+        (self.deliveries, self.refusals) = (Ring::new(DELIVERIES), Ring::new(REFUSALS));
+        self.cleared = self.last;
+        self.cleared
+    }
+
+    /// Returns how many requests are kept.
+    pub(super) fn len(&self) -> usize {
+        self.deliveries.requests.len() + self.refusals.requests.len()
+    }
+
+    /// Returns the number of the last request that was cleared away.
+    pub(super) fn cleared(&self) -> u64 {
+        self.cleared
+    }
+
+    /// Returns the number of the last request.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests;

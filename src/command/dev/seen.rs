@@ -1,0 +1,283 @@
+//! A request of the session as it is kept: joined with its record, and without tokens.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
+};
+use bytes::Bytes;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::{
+    config::suggestion,
+    error::{Error, Refusal},
+    event::EventKind,
+    http::{EndedRequest, Ending, SAMPLE_HEADER, WatchedRequest, WholeRequest},
+    kafka::read::StoredRecord,
+    metrics::DeliveryOutcome,
+    provider,
+};
+
+/// The header of a request that this session has made: which of its actions it belongs to.
+pub(super) const ACTION_HEADER: &str = "hookgate-action";
+/// A longer part of a path, or name of a parameter, may be a token.
+const PART_CHARACTERS_MAX: usize = 24;
+/// What stands in the place of what is not shown.
+const HIDDEN: &str = "…";
+/// The same in a URL, which has no such character.
+const HIDDEN_IN_URL: &str = "HIDDEN";
+/// Headers whose value is never shown: they hold credentials, or a URL that may have a token.
+const HIDDEN_HEADERS: &[&str] = &[
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "referer",
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+    "x-forwarded-uri",
+    "x-forwarded-path",
+    "x-envoy-original-path",
+];
+
+/// A request that has ended.
+#[derive(Debug)]
+pub(super) struct SeenRequest {
+    /// Its number in order of arrival, once it is due.
+    pub(super) number: u64,
+    pub(super) arrived: SystemTime,
+    pub(super) took: Duration,
+    /// The name of the endpoint, empty where the path names none.
+    pub(super) endpoint: String,
+    pub(super) fate: Fate,
+    /// The record that the delivery became, as it was read back.
+    pub(super) record: Option<StoredRecord>,
+    pub(super) ended: Instant,
+    pub(super) what: What,
+}
+
+/// What a request was, without tokens.
+#[derive(Debug, Default)]
+pub(super) struct What {
+    /// The request. Its body is empty where it is not known.
+    pub(super) request: WholeRequest,
+    pub(super) version: String,
+    /// Whether the body is known.
+    pub(super) has_body: bool,
+    /// Whether the daemon has refused the request before its body, which was read only to be shown.
+    pub(super) is_body_extra: bool,
+    /// Whether this session has made the request.
+    pub(super) is_sample: bool,
+    /// The action of this session that the request belongs to; empty where there is none.
+    pub(super) action: String,
+    /// How long it took until the body was there, and until the record went to Kafka.
+    pub(super) read: Option<Duration>,
+    pub(super) sent: Option<Duration>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) enum Fate {
+    Stored {
+        id: String,
+        kind: EventKind,
+    },
+    Refused(Error),
+    /// No endpoint has this path, which is without what may be a token. This endpoint was probably meant.
+    NotFound {
+        path: String,
+        meant: Option<&'static str>,
+    },
+    HungUp,
+}
+
+impl SeenRequest {
+    /// Keeps what may be kept of a request. These secrets never are.
+    pub(super) fn of(request: &EndedRequest<'_>, secrets: &[String], ended: Instant) -> Self {
+        let fate = match request.ending {
+            Ending::Stored { id, kind } => Fate::Stored { id: id.to_owned(), kind },
+            Ending::Refused(Error::UnknownEndpoint) => {
+                let (path, meant) = place(request.request.uri.path(), secrets);
+                Fate::NotFound { path, meant }
+            }
+            Ending::Refused(error) => Fate::Refused(error.clone()),
+            Ending::Cancelled => Fate::HungUp,
+        };
+        let what = What::of(request.request, request.endpoint, secrets);
+        let endpoint = request.endpoint.unwrap_or_default().to_owned();
+        Self { number: 0, arrived: request.arrived, took: request.took, endpoint, fate, record: None, ended, what }
+    }
+
+    /// Returns the outcome, as the metrics count it.
+    pub(super) fn outcome(&self) -> DeliveryOutcome {
+        match &self.fate {
+            Fate::Stored { kind: EventKind::Named { .. }, .. } => DeliveryOutcome::Published,
+            Fate::Stored { kind: EventKind::Unclassified { .. }, .. } => DeliveryOutcome::Unclassified,
+            Fate::Stored { kind: EventKind::Quarantine, .. } => DeliveryOutcome::Quarantined,
+            Fate::Refused(error) => DeliveryOutcome::Refused(error.answer().refusal),
+            Fate::NotFound { .. } => DeliveryOutcome::Refused(Refusal::UnknownEndpoint),
+            Fate::HungUp => DeliveryOutcome::Cancelled,
+        }
+    }
+
+    /// Returns the error that refused the request.
+    pub(super) fn error(&self) -> Option<Error> {
+        match &self.fate {
+            Fate::Refused(error) => Some(error.clone()),
+            Fate::NotFound { .. } => Some(Error::UnknownEndpoint),
+            Fate::Stored { .. } | Fate::HungUp => None,
+        }
+    }
+
+    /// Returns the status of the answer; 0 where the sender hung up.
+    pub(super) fn status(&self) -> u16 {
+        match &self.fate {
+            Fate::Stored { .. } => 200,
+            Fate::HungUp => 0,
+            Fate::Refused(_) | Fate::NotFound { .. } => self.error().map_or(0, |error| error.answer().status),
+        }
+    }
+
+    /// Returns the id of the event.
+    pub(super) fn id(&self) -> Option<&str> {
+        if let Fate::Stored { id, .. } = &self.fate { Some(id) } else { None }
+    }
+
+    /// Returns about how many bytes are kept of the request.
+    pub(super) fn bytes(&self) -> usize {
+        let path = if let Fate::NotFound { path, .. } = &self.fate { path.len() } else { 0 };
+        path + self.what.bytes() + self.record.as_ref().map_or(0, bytes_of)
+    }
+}
+
+impl What {
+    fn of(watched: &WatchedRequest, endpoint: Option<&str>, secrets: &[String]) -> Self {
+        let text = |name: &str| watched.headers.get(name).and_then(|value| value.to_str().ok());
+        // The text goes to the page, which takes it apart.
+        let action = text(ACTION_HEADER).filter(|text| watched.is_sample && text.len() <= 64).unwrap_or_default().to_owned();
+        let body = watched.body.as_deref().unwrap_or_default();
+        Self {
+            request: WholeRequest {
+                method: watched.method.to_string(),
+                target: target(watched, endpoint, secrets),
+                headers: headers(watched, secrets),
+                // A frame may keep a larger buffer than its own bytes.
+                body: Bytes::copy_from_slice(body),
+                remark: None,
+            },
+            version: format!("{:?}", watched.version),
+            has_body: watched.body.is_some(),
+            is_body_extra: watched.is_body_extra,
+            is_sample: watched.is_sample,
+            action,
+            read: watched.read,
+            sent: watched.sent,
+        }
+    }
+
+    /// Returns the request as others read it: with its length, whatever framing it came with.
+    pub(super) fn whole(&self) -> WholeRequest {
+        let mut request = self.request.clone();
+        request.headers.retain(|(name, _)| !matches!(name.as_str(), "content-length" | "transfer-encoding"));
+        request.headers.push(("content-length".into(), request.body.len().to_string().into_bytes()));
+        request
+    }
+
+    fn bytes(&self) -> usize {
+        let headers = self.request.headers.iter().map(|(name, value)| name.len() + value.len());
+        self.request.target.len() + self.request.body.len() + headers.sum::<usize>()
+    }
+}
+
+/// Returns path and query without what may be a token.
+fn target(watched: &WatchedRequest, endpoint: Option<&str>, secrets: &[String]) -> String {
+    let path = watched.uri.path();
+    let mut shown = match endpoint {
+        Some(name) => {
+            let whole = format!("/webhooks/{name}");
+            let has_more = path.trim_end_matches('/') != whole;
+            if has_more { format!("{whole}/{HIDDEN}") } else { whole }
+        }
+        None => place(path, secrets).0,
+    };
+    if let Some(query) = watched.uri.query() {
+        let is_name = |name: &&str| {
+            name.len() <= PART_CHARACTERS_MAX && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        let parts = query.split('&').map(|part| match part.split_once('=').filter(|(name, _)| is_name(name)) {
+            Some((name, _)) => format!("{name}={HIDDEN}"),
+            None => HIDDEN.to_owned(),
+        });
+        shown = format!("{shown}?{}", parts.collect::<Vec<_>>().join("&"));
+    }
+    hidden(shown, secrets).replace(HIDDEN, HIDDEN_IN_URL)
+}
+
+/// Returns the headers, without credentials.
+fn headers(watched: &WatchedRequest, secrets: &[String]) -> Vec<(String, Vec<u8>)> {
+    // What this session has added is not the request's.
+    let others = watched.headers.iter().filter(|(name, _)| !is_ours(name.as_str()));
+    let shown = others.map(|(name, value)| {
+        let name = name.as_str();
+        let is_hidden = HIDDEN_HEADERS.contains(&name);
+        // Other programs put the URL into headers of their own.
+        let has_token = |text: &str| text.to_ascii_lowercase().contains("token=") || text.contains("/webhooks/");
+        let value = match std::str::from_utf8(value.as_bytes()) {
+            _ if is_hidden => HIDDEN.into(),
+            Ok(text) if has_token(text) => HIDDEN.into(),
+            Ok(text) => hidden(text.to_owned(), secrets).into_bytes(),
+            Err(_) => value.as_bytes().to_vec(),
+        };
+        (name.to_owned(), value)
+    });
+    shown.collect()
+}
+
+/// Returns whether this session adds a header to its own requests.
+fn is_ours(name: &str) -> bool {
+    name == SAMPLE_HEADER || name == ACTION_HEADER
+}
+
+/// Returns a text without these secrets: as they are, percent-encoded, in hex, or anywhere in base64.
+fn hidden(text: String, secrets: &[String]) -> String {
+    secrets.iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| {
+        let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+        let plain = [encoded.to_ascii_lowercase(), encoded, hex::encode(secret), hex::encode_upper(secret), secret.clone()];
+        let forms = plain.into_iter().chain((0..3).flat_map(|before| in_base64(secret, before)));
+        forms.filter(|form| !form.is_empty()).fold(text, |text, form| text.replace(&form, HIDDEN))
+    })
+}
+
+/// Returns what base64 makes of a secret alone, so many bytes after the beginning of a text.
+fn in_base64(secret: &str, before: usize) -> [String; 2] {
+    let text = [&vec![0; before], secret.as_bytes()].concat();
+    let own = (before * 8).div_ceil(6)..(before + secret.len()) * 8 / 6;
+    [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD].map(|engine| engine.encode(&text)[own.clone()].to_owned())
+}
+
+/// Returns a path without what may be a token, and the endpoint that was probably meant. What follows its name is left out, and so is every
+/// long part; where no endpoint was meant, two parts are shown.
+fn place(path: &str, secrets: &[String]) -> (String, Option<&'static str>) {
+    let path = hidden(path.to_owned(), secrets);
+    let mut parts: Vec<&str> = path.split('/').collect();
+    let names = || provider::ALL.iter().map(|provider| provider.name);
+    let meant = parts.iter().enumerate().find_map(|(at, part)| Some((at, suggestion(&part.to_ascii_lowercase(), names())?)));
+    let shown = meant.map_or(3, |(at, _)| at + 1);
+    if parts.len() > shown {
+        parts.truncate(shown);
+        parts.push(HIDDEN);
+    }
+    let short = |part: &&str| part.chars().count() <= PART_CHARACTERS_MAX;
+    let parts: Vec<&str> = parts.into_iter().map(|part| if short(&part) { part } else { HIDDEN }).collect();
+    (parts.join("/"), meant.map(|(_, name)| name))
+}
+
+/// Returns about how many bytes a record has.
+pub(super) fn bytes_of(record: &StoredRecord) -> usize {
+    let headers = record.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len));
+    record.key_bytes().len() + record.value_bytes().len() + headers.sum::<usize>()
+}
+
+#[cfg(test)]
+pub(super) mod tests;

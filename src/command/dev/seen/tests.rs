@@ -1,0 +1,23 @@
+use super::*;
+
+#[test]
+fn a_path_is_shown_without_tokens() {
+    #[track_caller]
+    fn check(path: &str, shown: &str, meant: Option<&str>) {
+        let secrets = ["s3/cret".to_owned()];
+        assert_eq!(place(path, &secrets), (shown.to_owned(), meant));
+    }
+    check("/webhooks/upladcare", "/webhooks/upladcare", Some("uploadcare"));
+    check("/webhooks/UploadCare", "/webhooks/UploadCare", Some("uploadcare"));
+    check("/webhooks/upladcare/token-of-production", "/webhooks/upladcare/…", Some("uploadcare"));
+    check("/filespin/token-of-production", "/filespin/…", Some("filespin"));
+    check("/hooks/v1/frameio", "/hooks/v1/frameio", Some("frameio"));
+    check("/", "/", None);
+    check("", "", None);
+    check("/webhooks", "/webhooks", None);
+    check("/webhooks/shop", "/webhooks/shop", None);
+    check("/webhooks/shop/token-of-production", "/webhooks/shop/…", None);
+    check("/webhooks/0123456789abcdef0123456789abcdef", "/webhooks/…", None);
+    check("/webhooks/s3%2Fcret", "/webhooks/…", None);
+    check("/webhooks/s3/cret", "/webhooks/…", None);
+}

@@ -1,0 +1,387 @@
+//! The page of `hookgate dev`: who may talk to it, what it shows of each request, and what it can do.
+
+use std::{net::SocketAddr, time::Duration};
+
+use hookgate::proto::{Event, Origin};
+use prost::Message as _;
+use serde_json::{Value, json};
+
+use crate::{
+    binary::{Folder, Process},
+    commands::check,
+    harness::{Daemon, fixture, request, signed, wait_until},
+    raw_http::{Answer, exchange},
+    secret_search::{assert_discreet, keep_secret},
+};
+
+/// A running session, and its page.
+struct Session {
+    process: Process,
+    page: SocketAddr,
+    webhooks: SocketAddr,
+    key: String,
+}
+
+impl Session {
+    fn start(folder: &Folder) -> Self {
+        let process =
+            Process::spawn(folder, &["dev", "--no-samples", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+                .prints_secrets();
+        wait_until("waiting", || process.out().contains("Waiting for deliveries"));
+        let out = process.out();
+        let part = |begin: &str, end: char| out.split_once(begin).unwrap().1.split(end).next().unwrap().to_owned();
+        let page = part("  inspect   http://", '/').parse().unwrap();
+        let webhooks = part("  webhooks  http://", '/').parse().unwrap();
+        Self { page, webhooks, key: part("/#key=", '\n'), process }
+    }
+
+    fn secret(&self, provider: &str) -> String {
+        let out = self.process.out();
+        let (_, after) = out.split_once(&format!("DEV_SECRET_{}=", provider.to_uppercase())).unwrap();
+        after.split_whitespace().next().unwrap().to_owned()
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        request(self.page, "GET", path, &[("hookgate-session", &self.key)], b"")
+    }
+
+    fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    fn post(&self, path: &str, order: &Value) -> (u16, Value) {
+        let headers = [("hookgate-session", &*self.key), ("content-type", "application/json")];
+        let answer = request(self.page, "POST", path, &headers, order.to_string().as_bytes());
+        (answer.status, serde_json::from_str(&answer.body).unwrap())
+    }
+
+    /// Waits until so many requests have come, and returns their rows.
+    fn rows(&self, number: usize) -> Vec<Value> {
+        let rows = || self.json("/api/requests?after=0")["rows"].as_array().unwrap().clone();
+        wait_until("seen", || rows().len() >= number);
+        rows()
+    }
+
+    /// Does something, and returns the details of the requests that come of it.
+    fn act(&self, path: &str, order: &Value, number: usize) -> Vec<Value> {
+        let (status, answer) = self.post(path, order);
+        assert_eq!(status, 202, "{path} {order}: {answer}");
+        let of_action = || {
+            let rows = self.rows(0);
+            rows.into_iter().filter(|row| row["action"] == answer["action"]).collect::<Vec<_>>()
+        };
+        wait_until("answered", || of_action().len() == number);
+        of_action().iter().map(|row| self.json(&format!("/api/requests/{}", row["n"]))).collect()
+    }
+
+    fn detail(&self, number: usize) -> Value {
+        self.rows(number);
+        self.json(&format!("/api/requests/{number}"))
+    }
+}
+
+/// Returns the state of each step, in one word.
+fn states(detail: &Value) -> String {
+    let steps = detail["proof"].as_array().unwrap();
+    steps.iter().map(|step| step["state"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+/// Each rule has a request that keeps it and one that breaks it.
+#[test]
+fn strangers_get_nothing() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    let (page, key) = (session.page, &session.key);
+    let own = format!("http://{page}");
+    let check = |status: u16, line: &str, host: &str, headers: &str, body: &str| {
+        let text = format!("{line} HTTP/1.1\r\n{host}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
+        let answer = exchange(page, &[text.as_bytes()]);
+        assert_eq!(answer.status, status, "{text:?}: {answer:?}");
+        for name in ["content-security-policy", "x-content-type-options", "referrer-policy", "cross-origin-opener-policy"] {
+            assert!(answer.header(name).is_some(), "{text:?}: no {name}");
+        }
+        assert_eq!(answer.headers.iter().find(|(name, _)| name.starts_with("access-control")), None, "{text:?}");
+        let has_data = answer.body.contains("\"webhooks\"") || answer.body.contains("\"rows\"");
+        assert!(!has_data || status == 200, "{text:?}: {answer:?}");
+    };
+    let host = format!("Host: {page}");
+    let with = |more: &str| format!("hookgate-session: {key}\r\n{more}");
+    let get = "GET /api/session";
+    let post = "POST /api/clear";
+    let json = "content-type: application/json\r\n";
+
+    // The page itself needs no key and has no data.
+    check(200, "GET /", &host, "", "");
+    // The key.
+    check(200, get, &host, &with(""), "");
+    check(403, get, &host, "", "");
+    check(403, get, &host, &format!("hookgate-session: {}\r\n", key.replace(|c: char| c.is_ascii_digit(), "a")), "");
+    check(403, get, &host, &with(&with("")), "");
+    check(403, &format!("{get}?key={key}"), &host, "", "");
+    // The name: a page that has its own name resolved to this address.
+    check(200, get, &format!("Host: localhost:{}", page.port()), &with(""), "");
+    check(421, get, "Host: evil.example", &with(""), "");
+    check(421, get, &format!("Host: evil.example:{}", page.port()), &with(""), "");
+    check(421, get, "Host: 127.0.0.1:1", &with(""), "");
+    check(421, get, &format!("{host}\r\nHost: evil.example"), &with(""), "");
+    check(421, &format!("GET {own}/api/session"), &host, &with(""), "");
+    check(421, "GET /", "Host: evil.example", "", "");
+    check(421, "GET /%61pi/session", "Host: evil.example", &with(""), "");
+    // A tunnel to the wrong port.
+    for name in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "CF-Connecting-IP", "Via"] {
+        check(403, get, &host, &with(&format!("{name}: a\r\n")), "");
+    }
+    // Another page of the same browser.
+    check(200, get, &host, &with("sec-fetch-site: same-origin\r\n"), "");
+    check(200, "GET /", &host, "sec-fetch-site: none\r\n", "");
+    for site in ["cross-site", "same-site", "same-origin\r\nsec-fetch-site: same-origin"] {
+        check(403, get, &host, &with(&format!("sec-fetch-site: {site}\r\n")), "");
+        check(403, "GET /", &host, &format!("sec-fetch-site: {site}\r\n"), "");
+    }
+    check(200, post, &host, &with(&format!("{json}origin: {own}\r\n")), "{}");
+    for origin in ["null", "http://evil.example", &format!("https://{page}"), &format!("{own}.evil.example")] {
+        check(403, post, &host, &with(&format!("{json}origin: {origin}\r\n")), "{}");
+    }
+    // A form cannot send JSON, and no other page may ask whether it could.
+    check(200, post, &host, &with(json), "{}");
+    check(415, post, &host, &with("content-type: text/plain\r\n"), "{}");
+    check(415, post, &host, &with(""), "{}");
+    check(403, post, &host, &with(&format!("{json}sec-fetch-site: none\r\n")), "{}");
+    check(405, "OPTIONS /api/clear", &host, &with(""), "");
+    check(405, "DELETE /api/requests/1", &host, &with(""), "");
+    check(405, "GET /api/clear", &host, &with(""), "");
+    check(404, "GET /api/nothing", &host, &with(""), "");
+    check(404, "GET /api/requests/99", &host, &with(""), "");
+    // A body that is too long is none.
+    check(400, "POST /api/send", &host, &with(json), &"x".repeat(5000));
+}
+
+/// Secrets of the session, and what may be one of production: in the URL, in headers, and encoded.
+#[test]
+fn no_answer_shows_a_secret() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    let production = "f00dfeed-token/of+production";
+    let secrets = [session.secret("filespin"), session.secret("uploadcare"), session.key.clone(), production.to_owned()];
+    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+    let hidden = [production, &encoded(production), &secrets[0], &encoded(&secrets[0])];
+    for token in hidden {
+        for path in [
+            format!("/webhooks/filespin?token={token}"),
+            format!("/webhooks/filespin?a=b&tok={token}&token={token}"),
+            format!("/webhooks/filespin/{}", token.replace('/', "%2F")),
+            format!("/webhooks/filepsin?{token}"),
+            format!("/webhooks/{}", token.replace('/', "%2F")),
+            format!("/{}/webhooks/filespin", token.replace('/', "%2F")),
+        ] {
+            request(session.webhooks, "POST", &path, &[], b"{}");
+        }
+    }
+    let basic = |text: &str| {
+        use base64::{Engine as _, prelude::BASE64_STANDARD};
+        BASE64_STANDARD.encode(format!("us:{text}"))
+    };
+    for secret in &secrets {
+        let url = format!("https://hooks.example.com/webhooks/filespin?token={secret}");
+        let headers = [
+            ("authorization", format!("Bearer {secret}")),
+            ("cookie", format!("a={secret}")),
+            ("referer", url.clone()),
+            ("x-original-url", url.clone()),
+            ("x-some-proxy", url),
+            ("hookgate-sample", secret.clone()),
+        ];
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        request(session.webhooks, "POST", "/webhooks/uploadcare", &headers, b"{}");
+        if secret != production {
+            let headers = [("x-plain", secret.clone()), ("x-base64", basic(secret)), ("x-hex", hex::encode(secret))];
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            request(session.webhooks, "POST", "/webhooks/uploadcare", &headers, b"{}");
+        }
+    }
+    let sent = 4 * 6 + 4 + 3;
+    session.rows(sent);
+    // From here on, an answer with one of them is a failure.
+    let mut answers = vec![session.get("/"), session.get("/api/session"), session.get("/api/requests?after=0")];
+    for number in 1..=sent {
+        for what in ["", "/body", "/fixture"] {
+            answers.push(session.get(&format!("/api/requests/{number}{what}")));
+        }
+    }
+    // The search is of the whole process, where other tests print secrets of theirs.
+    for secret in &secrets {
+        keep_secret(secret);
+    }
+    for answer in &answers {
+        assert_eq!(answer.status, 200);
+        assert_discreet("an answer of the page", &answer.body);
+    }
+}
+
+/// A delivery is shown from its head to its record.
+#[test]
+fn a_delivery_is_shown_from_its_proof_to_its_record() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    let sent = &session.act("/api/send", &json!({ "endpoint": "frameio", "type": "file.ready" }), 1)[0];
+    assert_eq!(states(sent), "ok ok ok ok ok ok", "{sent}");
+    let record = &sent["kafka"];
+    assert_eq!(
+        (&record["topic"], &record["partition"], &record["offset"]),
+        (&json!("hookgate.frameio.file.ready"), &json!(0), &json!(0))
+    );
+    assert_eq!(sent["row"]["subject"], record["key"]);
+    assert!(sent["event"]["text"].as_str().unwrap().contains("origin  ORIGIN_SAMPLE"), "{sent}");
+    assert_eq!(sent["answer"]["body"], json!(format!("{{\"id\":\"{}\"}}", sent["row"]["id"].as_str().unwrap())));
+    assert!(sent["times"]["kafka_ms"].as_f64().unwrap() > 0.0, "{sent}");
+    // The same delivery again has the same id, and knows where it comes from.
+    let again = session.act(&format!("/api/requests/{}/replay", sent["row"]["n"]), &json!({ "times": 3 }), 3);
+    for (at, replayed) in again.iter().enumerate() {
+        assert_eq!((&replayed["row"]["id"], &replayed["made_from"]), (&sent["row"]["id"], &sent["row"]["n"]));
+        assert_eq!(replayed["kafka"]["offset"], json!(at + 1));
+    }
+    assert_eq!(session.detail(1)["became"], json!([2, 3, 4]));
+    for times in [0, 51] {
+        assert_eq!(session.post("/api/requests/1/replay", &json!({ "times": times })).0, 400, "{times}");
+    }
+    assert_eq!(session.post("/api/send", &json!({ "endpoint": "frameio", "type": "file.reddy" })).0, 400);
+    assert_eq!(session.post("/api/send", &json!({ "endpoint": "shop", "type": "file.ready" })).0, 400);
+    assert_eq!(session.post("/api/requests/99/replay", &json!({})).0, 404);
+}
+
+/// A stranger's request is a webhook, whatever it says of itself.
+#[test]
+fn only_the_session_makes_samples() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    let path = format!("/webhooks/filespin?token={}", session.secret("filespin"));
+    for (at, (key, origin)) in [("", "WEBHOOK"), ("0123456789abcdef", "WEBHOOK"), (&*session.key, "SAMPLE")].iter().enumerate() {
+        assert_eq!(request(session.webhooks, "POST", &path, &[("hookgate-sample", key)], b"{}").status, 200);
+        let detail = session.detail(at + 1);
+        assert!(detail["event"]["text"].as_str().unwrap().contains(&format!("origin  ORIGIN_{origin}")), "{key}: {detail}");
+        assert_eq!(detail["row"]["origin"], json!(origin.to_lowercase()));
+        assert!(!detail["request"]["headers"].to_string().contains("hookgate-sample"), "{detail}");
+    }
+    // In `serve`, the header means nothing.
+    let daemon = Daemon::start();
+    let body = fixture("uploadcare/vector1_body.bin");
+    let (path, mut headers) = signed("uploadcare", &body);
+    headers.push(("hookgate-sample".into(), String::new()));
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(daemon.post(&path, &headers, &body).status, 200);
+    let records = daemon.records_of(&["hookgate.uploadcare.file.uploaded"]);
+    let events: Vec<_> = records.iter().map(|it| Event::decode(&*it.value).unwrap().origin).collect();
+    assert_eq!(events, [Origin::Webhook as i32]);
+}
+
+/// Whatever is forged is refused, at the right step and in the right words.
+#[test]
+fn every_forgery_is_refused() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    let known = session.json("/api/session")["forgeries"].as_array().unwrap().clone();
+    let mut forged = 0;
+    for endpoint in session.json("/api/session")["endpoints"].as_array().unwrap() {
+        let order = json!({ "endpoint": endpoint["name"], "type": endpoint["types"][0] });
+        let good = &session.act("/api/send", &order, 1)[0]["row"]["n"];
+        let is_token = ["filespin", "filesafety"].contains(&endpoint["name"].as_str().unwrap());
+        for forgery in &known {
+            let (path, order) = (format!("/api/requests/{good}/forge"), json!({ "forgery": forgery["name"] }));
+            if !forgery["endpoints"].as_array().unwrap().contains(&endpoint["name"]) {
+                assert_eq!(session.post(&path, &order).0, 409, "{order}");
+                continue;
+            }
+            let detail = &session.act(&path, &order, 1)[0];
+            let (outcome, steps, hint) = match forgery["name"].as_str().unwrap() {
+                "flipped_byte" => ("bad_signature", "ok ok failed", "should begin with"),
+                "respaced" => ("bad_signature", "ok ok failed", "but it fits after this change: white space"),
+                "other_secret" | "twice" if is_token => ("bad_token", "ok ok failed", ""),
+                "other_secret" => ("bad_signature", "ok ok failed", "the secret is another one"),
+                "old_time" => ("stale", "ok ok failed", "signed 604800 s before the arrival"),
+                "no_proof" => ("missing_signature", "ok ok failed", ""),
+                "twice" => ("bad_signature", "ok ok failed", "is there 2 times"),
+                "compressed" => ("encoded_body", "ok failed skipped", ""),
+                other => panic!("{other} is not in this table"),
+            };
+            assert_eq!(detail["row"]["outcome"], json!(outcome), "{detail}");
+            assert!(states(detail).starts_with(steps), "{detail}");
+            let hints = detail["proof"].as_array().unwrap().iter().map(|step| step["hint"].as_str().unwrap()).collect::<String>();
+            assert!(hints.contains(hint), "{hint}: {hints}");
+            assert_eq!(detail["kafka"], Value::Null, "{detail}");
+            forged += 1;
+        }
+    }
+    assert!(forged > 4 * 3, "{forged}");
+    // What this session has, it does not give away: at most four digits of a signature that would be right.
+    let text = session.rows(0).iter().map(|row| session.get(&format!("/api/requests/{}", row["n"])).body).collect::<String>();
+    let body = session.get("/api/requests/1/body").body;
+    assert!(!body.is_empty() && !text.contains("another-secret-than"), "the forger's secret is not shown");
+}
+
+/// The report and the fixture are read by the other commands, and a body is shown that the daemon does not read.
+#[test]
+fn what_is_copied_can_be_read_again() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    let sent = &session.act("/api/send", &json!({ "endpoint": "uploadcare", "type": "file.stored" }), 1)[0];
+    std::fs::write(folder.path("secret"), session.secret("uploadcare")).unwrap();
+    let secret = format!("file:{}", folder.path("secret"));
+    let fixture = folder.write("1.http", session.get("/api/requests/1/fixture").body);
+    let report = folder.write("1.md", sent["commands"]["report"].as_str().unwrap());
+    let (cut, _) = sent["commands"]["report"].as_str().unwrap().split_once("\n```http").unwrap();
+    let without = folder.write("2.md", cut);
+    for file in [&fixture, &report] {
+        check(&folder, &["verify", "--request", file, "--secret", &secret], 0, &["verified", "type: file.stored"]);
+    }
+    check(&folder, &["verify", "--request", &without, "--secret", &secret], 1, &["has no request in it"]);
+    check(&folder, &["send", "--request", &fixture, "--url", &format!("http://{}", session.webhooks)], 0, &["200"]);
+
+    let answer = request(session.webhooks, "POST", "/webhooks/uploadcare", &[], b"{\"unsigned\": true}");
+    assert_eq!(answer.status, 401);
+    let unsigned = session.detail(3);
+    assert_eq!(unsigned["body"]["base64"], json!("eyJ1bnNpZ25lZCI6IHRydWV9"));
+    assert_eq!(unsigned["body"]["read_for_you_only"], json!(true));
+    assert_eq!(sent["body"]["read_for_you_only"], json!(false));
+    assert_eq!(session.get("/api/requests/3/body").header("content-disposition"), Some("attachment; filename=\"3.bin\""));
+}
+
+/// While Kafka is away, the sender is told to try again; nothing else teaches what an outage is.
+#[test]
+fn the_embedded_kafka_can_be_taken_away() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    assert_eq!(session.post("/api/kafka", &json!({ "away": true })), (200, json!({ "away": true })));
+    let order = json!({ "endpoint": "uploadcare", "type": "file.stored" });
+    let refused = &session.act("/api/send", &order, 1)[0];
+    assert_eq!(refused["row"]["status"], json!(503), "{refused}");
+    assert_eq!(states(refused), "ok ok ok ok ok failed");
+    assert!(refused["answer"]["headers"].to_string().contains("retry-after"), "{refused}");
+    assert_eq!(session.json("/api/requests?after=0")["strip"]["kafka"]["away"], json!(true));
+    assert_eq!(session.post("/api/kafka", &json!({ "away": false })), (200, json!({ "away": false })));
+    wait_until("back", || session.act("/api/send", &order, 1)[0]["row"]["status"] == json!(200));
+    // With it away, the session still ends in order.
+    session.post("/api/kafka", &json!({ "away": true }));
+    session.process.signal("INT");
+    let finished = session.process.finish();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+}
+
+/// The page waits for the next request, and what was cleared stays away.
+#[test]
+fn an_answer_waits_for_the_next_request() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| session.json("/api/requests?after=0&wait=1"));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!waiting.is_finished(), "nothing has come yet");
+        request(session.webhooks, "POST", "/nowhere", &[], b"");
+        assert_eq!(waiting.join().unwrap()["rows"][0]["status"], json!(404));
+    });
+    assert_eq!(session.post("/api/clear", &json!({})), (200, json!({ "cleared": 1 })));
+    let cleared = session.json("/api/requests?after=0");
+    assert_eq!((&cleared["rows"], &cleared["strip"]["cleared"], &cleared["last"]), (&json!([]), &json!(1), &json!(1)));
+    assert_eq!(session.get("/api/requests/1").status, 404);
+}
