@@ -128,10 +128,7 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let endpoints = endpoints.map(|(it, ring)| Endpoint::new(Arc::clone(&it.name), it.provider, ring.keys()));
     let record_bytes_max = config.topics.max_message_bytes;
     let encoding = Encoding { topics, framing, record_bytes_max, origin: Origin::Webhook };
-    let watch = watch.map(|WatchOptions { watcher, sample_key }| {
-        let samples = Encoding { origin: Origin::Sample, ..encoding.clone() };
-        http::Watch { watcher, sample_key, samples }
-    });
+    let watch = watch.map(|it| watched(it, &encoding));
     let shared = Arc::new(Webhooks {
         endpoints: Arc::new(endpoints.collect()),
         limits: config.http.clone(),
@@ -166,6 +163,11 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         _asking: asking,
         _watching: watching,
     })
+}
+
+/// Returns what watches the requests, and encodes those that are samples.
+fn watched(WatchOptions { watcher, sample_key }: WatchOptions, encoding: &Encoding) -> http::Watch {
+    http::Watch { watcher, sample_key, samples: Encoding { origin: Origin::Sample, ..encoding.clone() } }
 }
 
 /// Returns the metrics of a daemon with this configuration.

@@ -24,7 +24,8 @@ use std::{
 use clap::Args;
 
 use self::{
-    inspector::{History, Inspected, Inspector},
+    inspector::{Inspected, Inspector},
+    kept::History,
     requests::Requests,
     secrets::{DevSecret, GivenSecret, variable},
     seen::SeenRequest,

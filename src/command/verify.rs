@@ -96,7 +96,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     // In the place of a name people put a token.
     let shown = if target.is_configured { endpoint.to_string() } else { http::shown_name(&endpoint) };
     let name = Some(&*target.endpoint.name).filter(|_| target.is_configured);
-    let asked = Asked { provider, name, endpoint, keys: &keys, received_at };
+    let asked = ToExplain { provider, name, endpoint, keys: &keys, received_at };
     let Explanation { text: mut explanation, verdict } = explain(&asked, &given)?;
     if verdict.is_err() {
         for (remark, keys) in target.ring.cleaned() {
@@ -129,7 +129,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
 }
 
 /// What a delivery is judged by.
-pub(super) struct Asked<'a> {
+pub(super) struct ToExplain<'a> {
     pub(super) provider: &'static Provider,
     /// The name of a configured endpoint; without it, the URL may name any.
     pub(super) name: Option<&'a str>,
@@ -139,7 +139,7 @@ pub(super) struct Asked<'a> {
     pub(super) received_at: SystemTime,
 }
 
-impl Asked<'_> {
+impl ToExplain<'_> {
     fn delivery(&self, given: &GivenDelivery, credential: Credential) -> Delivery {
         Delivery {
             endpoint: Arc::clone(&self.endpoint),
@@ -158,7 +158,7 @@ pub(super) struct Explanation {
 }
 
 /// Explains a delivery. Fails if it is for no endpoint.
-pub(super) fn explain(asked: &Asked<'_>, given: &GivenDelivery) -> Result<Explanation, Failure> {
+pub(super) fn explain(asked: &ToExplain<'_>, given: &GivenDelivery) -> Result<Explanation, Failure> {
     let (provider, keys) = (asked.provider, asked.keys);
     let mut out = Vec::new();
     let verdict = match given.offered_proof(provider, asked.name, keys) {

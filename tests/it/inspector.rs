@@ -88,16 +88,18 @@ fn states(detail: &Value) -> String {
     steps.iter().map(|step| step["state"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
 }
 
-/// Each rule has a request that keeps it and one that breaks it.
-#[test]
-fn strangers_get_nothing() {
-    let folder = Folder::new();
-    let session = Session::start(&folder);
-    let (page, key) = (session.page, &session.key);
-    let own = format!("http://{page}");
-    let check = |status: u16, line: &str, host: &str, headers: &str, body: &str| {
+/// Sends requests to the page as text, and checks their status.
+struct Asking<'a> {
+    session: &'a Session,
+    host: String,
+}
+
+impl Asking<'_> {
+    /// Checks the status of a request with these lines, and what every answer must have or must not have.
+    #[track_caller]
+    fn check(&self, status: u16, line: &str, host: &str, headers: &str, body: &str) {
         let text = format!("{line} HTTP/1.1\r\n{host}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
-        let answer = exchange(page, &[text.as_bytes()]);
+        let answer = exchange(self.session.page, &[text.as_bytes()]);
         assert_eq!(answer.status, status, "{text:?}: {answer:?}");
         for name in ["content-security-policy", "x-content-type-options", "referrer-policy", "cross-origin-opener-policy"] {
             assert!(answer.header(name).is_some(), "{text:?}: no {name}");
@@ -105,57 +107,98 @@ fn strangers_get_nothing() {
         assert_eq!(answer.headers.iter().find(|(name, _)| name.starts_with("access-control")), None, "{text:?}");
         let has_data = answer.body.contains("\"webhooks\"") || answer.body.contains("\"rows\"");
         assert!(!has_data || status == 200, "{text:?}: {answer:?}");
-    };
-    let host = format!("Host: {page}");
-    let with = |more: &str| format!("hookgate-session: {key}\r\n{more}");
-    let get = "GET /api/session";
-    let post = "POST /api/clear";
-    let json = "content-type: application/json\r\n";
+    }
 
+    #[track_caller]
+    fn get(&self, status: u16, headers: &str) {
+        self.check(status, "GET /api/session", &self.host, &self.with(headers), "");
+    }
+
+    #[track_caller]
+    fn post(&self, status: u16, headers: &str) {
+        self.check(status, "POST /api/clear", &self.host, &self.with(headers), "{}");
+    }
+
+    /// Returns headers with the key.
+    fn with(&self, headers: &str) -> String {
+        format!("hookgate-session: {}\r\n{headers}", self.session.key)
+    }
+}
+
+const JSON: &str = "content-type: application/json\r\n";
+
+/// Each rule has a request that keeps it and one that breaks it.
+#[test]
+fn strangers_get_nothing() {
+    let folder = Folder::new();
+    let session = &Session::start(&folder);
+    let (page, key) = (session.page, &session.key);
+    let asking = Asking { session, host: format!("Host: {page}") };
+    let host = &*asking.host;
+    let get = "GET /api/session";
     // The page itself needs no key and has no data.
-    check(200, "GET /", &host, "", "");
+    asking.check(200, "GET /", host, "", "");
     // The key.
-    check(200, get, &host, &with(""), "");
-    check(403, get, &host, "", "");
-    check(403, get, &host, &format!("hookgate-session: {}\r\n", key.replace(|c: char| c.is_ascii_digit(), "a")), "");
-    check(403, get, &host, &with(&with("")), "");
-    check(403, &format!("{get}?key={key}"), &host, "", "");
+    asking.get(200, "");
+    asking.get(403, &asking.with(""));
+    let another: String = key.chars().rev().collect();
+    for headers in [String::new(), format!("hookgate-session: {another}\r\n"), "hookgate-session: \r\n".into()] {
+        asking.check(403, get, host, &headers, "");
+    }
+    asking.check(403, &format!("{get}?key={key}"), host, "", "");
     // The name: a page that has its own name resolved to this address.
-    check(200, get, &format!("Host: localhost:{}", page.port()), &with(""), "");
-    check(421, get, "Host: evil.example", &with(""), "");
-    check(421, get, &format!("Host: evil.example:{}", page.port()), &with(""), "");
-    check(421, get, "Host: 127.0.0.1:1", &with(""), "");
-    check(421, get, &format!("{host}\r\nHost: evil.example"), &with(""), "");
-    check(421, &format!("GET {own}/api/session"), &host, &with(""), "");
-    check(421, "GET /", "Host: evil.example", "", "");
-    check(421, "GET /%61pi/session", "Host: evil.example", &with(""), "");
+    let with_key = asking.with("");
+    asking.check(200, get, &format!("Host: localhost:{}", page.port()), &with_key, "");
+    for other in
+        ["evil.example", &format!("evil.example:{}", page.port()), "127.0.0.1:1", &format!("{page}\r\nHost: evil.example")]
+    {
+        let other = format!("Host: {other}");
+        for line in [get, "GET /", "GET /%61pi/session"] {
+            asking.check(421, line, &other, &with_key, "");
+        }
+    }
+    asking.check(421, &format!("GET http://{page}/api/session"), host, &with_key, "");
     // A tunnel to the wrong port.
     for name in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "CF-Connecting-IP", "Via"] {
-        check(403, get, &host, &with(&format!("{name}: a\r\n")), "");
+        asking.get(403, &format!("{name}: a\r\n"));
     }
-    // Another page of the same browser.
-    check(200, get, &host, &with("sec-fetch-site: same-origin\r\n"), "");
-    check(200, "GET /", &host, "sec-fetch-site: none\r\n", "");
+}
+
+/// A page of another site can send requests through the same browser.
+#[test]
+fn other_pages_get_nothing() {
+    let folder = Folder::new();
+    let session = &Session::start(&folder);
+    let page = session.page;
+    let asking = Asking { session, host: format!("Host: {page}") };
+    let (host, own) = (&*asking.host, format!("http://{page}"));
+    asking.get(200, "sec-fetch-site: same-origin\r\n");
+    asking.check(200, "GET /", host, "sec-fetch-site: none\r\n", "");
     for site in ["cross-site", "same-site", "same-origin\r\nsec-fetch-site: same-origin"] {
-        check(403, get, &host, &with(&format!("sec-fetch-site: {site}\r\n")), "");
-        check(403, "GET /", &host, &format!("sec-fetch-site: {site}\r\n"), "");
+        asking.get(403, &format!("sec-fetch-site: {site}\r\n"));
+        asking.check(403, "GET /", host, &format!("sec-fetch-site: {site}\r\n"), "");
     }
-    check(200, post, &host, &with(&format!("{json}origin: {own}\r\n")), "{}");
+    asking.post(200, &format!("{JSON}origin: {own}\r\n"));
     for origin in ["null", "http://evil.example", &format!("https://{page}"), &format!("{own}.evil.example")] {
-        check(403, post, &host, &with(&format!("{json}origin: {origin}\r\n")), "{}");
+        asking.post(403, &format!("{JSON}origin: {origin}\r\n"));
     }
     // A form cannot send JSON, and no other page may ask whether it could.
-    check(200, post, &host, &with(json), "{}");
-    check(415, post, &host, &with("content-type: text/plain\r\n"), "{}");
-    check(415, post, &host, &with(""), "{}");
-    check(403, post, &host, &with(&format!("{json}sec-fetch-site: none\r\n")), "{}");
-    check(405, "OPTIONS /api/clear", &host, &with(""), "");
-    check(405, "DELETE /api/requests/1", &host, &with(""), "");
-    check(405, "GET /api/clear", &host, &with(""), "");
-    check(404, "GET /api/nothing", &host, &with(""), "");
-    check(404, "GET /api/requests/99", &host, &with(""), "");
+    asking.post(200, JSON);
+    asking.post(415, "content-type: text/plain\r\n");
+    asking.post(415, "");
+    asking.post(403, &format!("{JSON}sec-fetch-site: none\r\n"));
+    let with_key = asking.with("");
+    for (status, line) in [
+        (405, "OPTIONS /api/clear"),
+        (405, "DELETE /api/requests/1"),
+        (405, "GET /api/clear"),
+        (404, "GET /api/nothing"),
+        (404, "GET /api/requests/99"),
+    ] {
+        asking.check(status, line, host, &with_key, "");
+    }
     // A body that is too long is none.
-    check(400, "POST /api/send", &host, &with(json), &"x".repeat(5000));
+    asking.check(400, "POST /api/send", host, &asking.with(JSON), &"x".repeat(5000));
 }
 
 /// Secrets of the session, and what may be one of production: in the URL, in headers, and encoded.

@@ -160,7 +160,11 @@ fn modules_keep_to_themselves() {
     only("only kafka knows Kafka", |line| names(line, "rdkafka"), &["src/kafka/"]);
     let http = ["axum", "hyper", "hyper_util", "http_body_util", "httparse", "tower"];
     let knows_http = |line: &str| http.iter().any(|module| names(line, module));
-    only("only http and the admin port know HTTP", knows_http, &["src/http/", "src/admin"]);
+    only(
+        "only http, the admin port and the page of dev know HTTP",
+        knows_http,
+        &["src/http/", "src/admin", "src/command/dev/inspector/"],
+    );
     let spans = ["opentelemetry", "opentelemetry_proto", "opentelemetry_sdk"];
     only("only spans knows OpenTelemetry", |line| spans.iter().any(|module| names(line, module)), &["src/spans/"]);
     let reads = |line: &str| ["fs", "env", "File"].iter().any(|module| names(line, module));

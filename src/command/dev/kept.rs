@@ -1,17 +1,22 @@
 //! The latest requests of a session, for the page. They are bounded in number and bytes. Refusals have bounds of their own, so that a thousand good
 //! deliveries a second do not push out the one that somebody looks for.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
 
 use super::seen::{Fate, SeenRequest};
 
 /// How many deliveries are kept, and how many bytes they have together.
-const DELIVERIES: Bounds = Bounds { requests: 2000, bytes: 32 << 20 };
+const DELIVERIES: RingBounds = RingBounds { requests: 2000, bytes: 32 << 20 };
 /// The same for requests that were refused, or whose sender hung up.
-const REFUSALS: Bounds = Bounds { requests: 500, bytes: 8 << 20 };
+const REFUSALS: RingBounds = RingBounds { requests: 500, bytes: 8 << 20 };
 
 #[derive(Clone, Copy, Debug)]
-struct Bounds {
+struct RingBounds {
     requests: usize,
     bytes: usize,
 }
@@ -19,13 +24,13 @@ struct Bounds {
 /// Requests in order of their numbers, of which the oldest are pushed out.
 #[derive(Debug)]
 struct Ring {
-    bounds: Bounds,
+    bounds: RingBounds,
     requests: VecDeque<Arc<SeenRequest>>,
     bytes: usize,
 }
 
 impl Ring {
-    fn new(bounds: Bounds) -> Self {
+    fn new(bounds: RingBounds) -> Self {
         Self { bounds, requests: VecDeque::new(), bytes: 0 }
     }
 
@@ -102,6 +107,35 @@ impl Kept {
     /// Returns the number of the last request.
     pub(super) fn last(&self) -> u64 {
         self.last
+    }
+}
+
+/// What is kept of the requests, and the number of the last one, for which the page waits.
+pub(super) struct History {
+    kept: Mutex<Kept>,
+    latest: watch::Sender<u64>,
+}
+
+impl History {
+    pub(super) fn new() -> Self {
+        Self { kept: Mutex::new(Kept::new()), latest: watch::Sender::new(0) }
+    }
+
+    /// Returns what is kept. A panic elsewhere does not make it unusable.
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the pages that wait.
+    pub(super) fn announce(&self) {
+        let last = self.kept().last();
+        self.latest.send_replace(last);
+    }
+
+    /// Returns once there is a request after a number.
+    pub(super) async fn wait_for_more(&self, number: u64) {
+        let mut latest = self.latest.subscribe();
+        let _closed = latest.wait_for(|latest| *latest > number).await;
     }
 }
 

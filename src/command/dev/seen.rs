@@ -54,12 +54,12 @@ pub(super) struct SeenRequest {
     /// The record that the delivery became, as it was read back.
     pub(super) record: Option<StoredRecord>,
     pub(super) ended: Instant,
-    pub(super) what: What,
+    pub(super) what: SeenParts,
 }
 
 /// What a request was, without tokens.
 #[derive(Debug, Default)]
-pub(super) struct What {
+pub(super) struct SeenParts {
     /// The request. Its body is empty where it is not known.
     pub(super) request: WholeRequest,
     pub(super) version: String,
@@ -104,7 +104,7 @@ impl SeenRequest {
             Ending::Refused(error) => Fate::Refused(error.clone()),
             Ending::Cancelled => Fate::HungUp,
         };
-        let what = What::of(request.request, request.endpoint, secrets);
+        let what = SeenParts::of(request.request, request.endpoint, secrets);
         let endpoint = request.endpoint.unwrap_or_default().to_owned();
         Self { number: 0, arrived: request.arrived, took: request.took, endpoint, fate, record: None, ended, what }
     }
@@ -151,7 +151,7 @@ impl SeenRequest {
     }
 }
 
-impl What {
+impl SeenParts {
     fn of(watched: &WatchedRequest, endpoint: Option<&str>, secrets: &[String]) -> Self {
         let text = |name: &str| watched.headers.get(name).and_then(|value| value.to_str().ok());
         // The text goes to the page, which takes it apart.

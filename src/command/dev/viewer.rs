@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    inspector::History,
+    kept::History,
     line::{Style, line},
     requests::Requests,
     seen::SeenRequest,

@@ -22,11 +22,11 @@ const OTHER_SECRET: &str = "another-secret-than-that-of-the-endpoint";
 pub(super) struct Forgery {
     name: &'static str,
     label: &'static str,
-    kind: Kind,
+    kind: ForgeryKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ForgeryKind {
     FlippedByte,
     Respaced,
     OtherSecret,
@@ -38,13 +38,17 @@ enum Kind {
 
 /// Every kind.
 pub(super) const ALL: &[Forgery] = &[
-    Forgery { name: "flipped_byte", label: "one byte of the body changed", kind: Kind::FlippedByte },
-    Forgery { name: "respaced", label: "the body's white space changed, as by a proxy that reads JSON", kind: Kind::Respaced },
-    Forgery { name: "other_secret", label: "another secret", kind: Kind::OtherSecret },
-    Forgery { name: "old_time", label: "signed a week ago", kind: Kind::OldTime },
-    Forgery { name: "no_proof", label: "no signature or token", kind: Kind::NoProof },
-    Forgery { name: "twice", label: "the signature or token twice", kind: Kind::Twice },
-    Forgery { name: "compressed", label: "announced as compressed", kind: Kind::Compressed },
+    Forgery { name: "flipped_byte", label: "one byte of the body changed", kind: ForgeryKind::FlippedByte },
+    Forgery {
+        name: "respaced",
+        label: "the body's white space changed, as by a proxy that reads JSON",
+        kind: ForgeryKind::Respaced,
+    },
+    Forgery { name: "other_secret", label: "another secret", kind: ForgeryKind::OtherSecret },
+    Forgery { name: "old_time", label: "signed a week ago", kind: ForgeryKind::OldTime },
+    Forgery { name: "no_proof", label: "no signature or token", kind: ForgeryKind::NoProof },
+    Forgery { name: "twice", label: "the signature or token twice", kind: ForgeryKind::Twice },
+    Forgery { name: "compressed", label: "announced as compressed", kind: ForgeryKind::Compressed },
 ];
 
 /// Returns the kind of this name.
@@ -56,9 +60,9 @@ impl Forgery {
     /// Returns whether a provider's proof has what this forges: without a signature, nobody notices another body.
     pub(super) fn suits(&self, provider: &Provider) -> bool {
         match self.kind {
-            Kind::FlippedByte | Kind::Respaced => matches!(provider.credential, CredentialSource::Hmac(_)),
-            Kind::OldTime => provider.signs_time(),
-            Kind::OtherSecret | Kind::NoProof | Kind::Twice | Kind::Compressed => true,
+            ForgeryKind::FlippedByte | ForgeryKind::Respaced => matches!(provider.credential, CredentialSource::Hmac(_)),
+            ForgeryKind::OldTime => provider.signs_time(),
+            ForgeryKind::OtherSecret | ForgeryKind::NoProof | ForgeryKind::Twice | ForgeryKind::Compressed => true,
         }
     }
 
@@ -82,29 +86,29 @@ pub(super) fn make(forgery: &Forgery, provider: &Provider, url: &str, secret: &s
         Ok((url, [("content-type".to_owned(), "application/json".to_owned())].into_iter().chain(headers).collect()))
     };
     let (mut at_url, mut headers) = match forgery.kind {
-        Kind::OtherSecret => good(now, OTHER_SECRET)?,
-        Kind::OldTime => good(now.checked_sub(LONG_AGO).unwrap_or(now), secret)?,
+        ForgeryKind::OtherSecret => good(now, OTHER_SECRET)?,
+        ForgeryKind::OldTime => good(now.checked_sub(LONG_AGO).unwrap_or(now), secret)?,
         _ => good(now, secret)?,
     };
     let mut sent = body.to_vec();
     match forgery.kind {
-        Kind::OtherSecret | Kind::OldTime => {}
-        Kind::FlippedByte => {
+        ForgeryKind::OtherSecret | ForgeryKind::OldTime => {}
+        ForgeryKind::FlippedByte => {
             let last = sent.iter_mut().rev().find(|byte| byte.is_ascii_alphanumeric());
             *last.ok_or("the body has no letter or digit to change")? ^= 1;
         }
-        Kind::Respaced => {
+        ForgeryKind::Respaced => {
             sent = respaced(&sent).ok_or("another white space makes no other body")?;
         }
-        Kind::NoProof => {
+        ForgeryKind::NoProof => {
             url.clone_into(&mut at_url);
             headers.truncate(1);
         }
-        Kind::Twice => match at_url.split_once('?').map(|(_, query)| query.to_owned()) {
+        ForgeryKind::Twice => match at_url.split_once('?').map(|(_, query)| query.to_owned()) {
             Some(query) => at_url = format!("{at_url}&{query}"),
             None => headers.extend(headers.get(1).cloned()),
         },
-        Kind::Compressed => headers.push(("content-encoding".into(), "gzip".into())),
+        ForgeryKind::Compressed => headers.push(("content-encoding".into(), "gzip".into())),
     }
     Ok(Request::of(&at_url, headers, sent))
 }

@@ -15,14 +15,12 @@ mod rows;
 use std::{
     net::{SocketAddr, TcpListener},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64},
     },
 };
 
-use tokio::sync::watch;
-
-use super::{free_address, kept::Kept, secrets::DevSecret, viewer::SharedRequests};
+use super::{free_address, kept::History, secrets::DevSecret, viewer::SharedRequests};
 use crate::{
     admin,
     command::Failure,
@@ -57,35 +55,6 @@ pub(super) struct Inspected {
     pub(super) actions: AtomicU64,
     /// One is held by each action that runs.
     pub(super) running: Arc<()>,
-}
-
-/// What is kept of the requests, and the number of the last one, for which the page waits.
-pub(super) struct History {
-    kept: Mutex<Kept>,
-    latest: watch::Sender<u64>,
-}
-
-impl History {
-    pub(super) fn new() -> Self {
-        Self { kept: Mutex::new(Kept::new()), latest: watch::Sender::new(0) }
-    }
-
-    /// Returns what is kept. A panic elsewhere does not make it unusable.
-    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Wakes the pages that wait.
-    pub(super) fn announce(&self) {
-        let last = self.kept().last();
-        self.latest.send_replace(last);
-    }
-
-    /// Returns once there is a request after a number.
-    async fn wait_for_more(&self, number: u64) {
-        let mut latest = self.latest.subscribe();
-        let _closed = latest.wait_for(|latest| *latest > number).await;
-    }
 }
 
 /// The running page.

@@ -16,7 +16,7 @@ use crate::{
             seen::{Fate, SeenRequest},
         },
         output::counted,
-        verify::{self, Asked, GivenDelivery},
+        verify::{self, GivenDelivery, ToExplain},
     },
     config::SecretRing,
     error::{Error, Refusal},
@@ -222,7 +222,7 @@ fn explained(inspected: &Inspected, request: &SeenRequest) -> Option<verify::Exp
     let mut ring = SecretRing::new(endpoint, &environment);
     let _events = ring.refresh();
     let given = GivenDelivery::of(request.what.request.clone());
-    let asked = Asked {
+    let asked = ToExplain {
         provider,
         name: Some(provider.name),
         endpoint: Arc::from(provider.name),

@@ -27,7 +27,7 @@ use crate::provider;
 /// How long an answer waits for a request, so that the page need not ask often. The port ends every connection after 10 s.
 const WAIT: Duration = Duration::from_secs(5);
 
-type Shared = State<Arc<Inspected>>;
+type SharedState = State<Arc<Inspected>>;
 
 /// Returns the routes of a page with this address.
 pub(super) fn router(inspected: &Arc<Inspected>, address: SocketAddr) -> Router {
@@ -64,7 +64,7 @@ async fn named(response: Response) -> Response {
     }
 }
 
-async fn session(State(inspected): Shared) -> Response {
+async fn session(State(inspected): SharedState) -> Response {
     let local = format!("http://{}", inspected.webhooks);
     let base = inspected.public_url.as_ref().unwrap_or(&local).trim_end_matches('/');
     let endpoints = inspected.secrets.iter().map(|secret| {
@@ -92,7 +92,7 @@ async fn session(State(inspected): Shared) -> Response {
     }))
 }
 
-async fn requests(State(inspected): Shared, uri: Uri) -> Response {
+async fn requests(State(inspected): SharedState, uri: Uri) -> Response {
     let parts = || uri.query().unwrap_or_default().split('&').filter_map(|part| part.split_once('='));
     let number = |name: &str| parts().find(|(it, _)| *it == name).and_then(|(_, value)| value.parse::<u64>().ok());
     let after = number("after").unwrap_or(0);
@@ -102,17 +102,17 @@ async fn requests(State(inspected): Shared, uri: Uri) -> Response {
     answer(&rows::rows(&inspected, after))
 }
 
-async fn request(State(inspected): Shared, Path(number): Path<u64>) -> Response {
+async fn request(State(inspected): SharedState, Path(number): Path<u64>) -> Response {
     let found = inspected.history.kept().get(number);
     found.map_or_else(gone, |request| answer(&detail::detail(&inspected, &request)))
 }
 
-async fn body(State(inspected): Shared, Path(number): Path<u64>) -> Response {
+async fn body(State(inspected): SharedState, Path(number): Path<u64>) -> Response {
     let found = inspected.history.kept().get(number);
     found.map_or_else(gone, |request| file(&format!("{number}.bin"), request.what.request.body.clone()))
 }
 
-async fn fixture(State(inspected): Shared, Path(number): Path<u64>) -> Response {
+async fn fixture(State(inspected): SharedState, Path(number): Path<u64>) -> Response {
     let found = inspected.history.kept().get(number);
     found.map_or_else(gone, |request| file(&commands::fixture_name(number), request.what.whole().to_bytes().into()))
 }
@@ -162,35 +162,35 @@ fn started(action: &str) -> (StatusCode, Value) {
     (StatusCode::ACCEPTED, json!({ "action": action }))
 }
 
-async fn send(State(inspected): Shared, body: Bytes) -> Response {
+async fn send(State(inspected): SharedState, body: Bytes) -> Response {
     with_order(&inspected, &body, |order| {
         let provider = provider::by_name(&order.endpoint).ok_or_else(|| actions::NotDone::bad("there is no such endpoint"))?;
         actions::send(&inspected, provider, &order.event_type, order.times).map(|action| started(&action))
     })
 }
 
-async fn replay(State(inspected): Shared, Path(number): Path<u64>, body: Bytes) -> Response {
+async fn replay(State(inspected): SharedState, Path(number): Path<u64>, body: Bytes) -> Response {
     with_order(&inspected, &body, |order| {
         let request = inspected.history.kept().get(number).ok_or_else(actions::NotDone::gone)?;
         actions::replay(&inspected, &request, order.times).map(|action| started(&action))
     })
 }
 
-async fn forged(State(inspected): Shared, Path(number): Path<u64>, body: Bytes) -> Response {
+async fn forged(State(inspected): SharedState, Path(number): Path<u64>, body: Bytes) -> Response {
     with_order(&inspected, &body, |order| {
         let request = inspected.history.kept().get(number).ok_or_else(actions::NotDone::gone)?;
         actions::forge(&inspected, &request, &order.forgery).map(|action| started(&action))
     })
 }
 
-async fn kafka(State(inspected): Shared, body: Bytes) -> Response {
+async fn kafka(State(inspected): SharedState, body: Bytes) -> Response {
     with_order(&inspected, &body, |order| {
         let away = actions::take_kafka_away(&inspected, order.away)?;
         Ok((StatusCode::OK, json!({ "away": away })))
     })
 }
 
-async fn clear(State(inspected): Shared) -> Response {
+async fn clear(State(inspected): SharedState) -> Response {
     let cleared = inspected.history.kept().clear();
     inspected.history.announce();
     answer(&json!({ "cleared": cleared }))

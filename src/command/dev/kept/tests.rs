@@ -1,13 +1,13 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
-use crate::{command::dev::seen::What, error::Error, event::EventKind, http::WholeRequest};
+use crate::{command::dev::seen::SeenParts, error::Error, event::EventKind, http::WholeRequest};
 
 fn request(number: u64, is_refused: bool, body: usize) -> Arc<SeenRequest> {
     let stored = Fate::Stored { id: number.to_string(), kind: EventKind::Quarantine };
     let fate = if is_refused { Fate::Refused(Error::BadSignature) } else { stored };
     let whole = WholeRequest { body: vec![b'x'; body].into(), ..WholeRequest::default() };
-    let what = What { request: whole, ..What::default() };
+    let what = SeenParts { request: whole, ..SeenParts::default() };
     let (arrived, took, ended) = (SystemTime::UNIX_EPOCH, Duration::ZERO, Instant::now());
     Arc::new(SeenRequest { number, arrived, took, endpoint: "uploadcare".into(), fate, record: None, ended, what })
 }

@@ -3,14 +3,23 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 
 use super::*;
-use crate::{command::dev::seen::What, proto::Event};
+use crate::{command::dev::seen::SeenParts, proto::Event};
 
 const ID: &str = "1c8e5b0a-6f1d-4c1e-9a70-3b1de0a7f2c4";
 
 fn request(endpoint: &str, fate: Fate, record: Option<StoredRecord>) -> SeenRequest {
     let arrived = UNIX_EPOCH + Duration::from_millis(35_269_589);
     let (number, took) = (40, Duration::from_millis(4));
-    SeenRequest { number, arrived, took, endpoint: endpoint.into(), fate, record, ended: Instant::now(), what: What::default() }
+    SeenRequest {
+        number,
+        arrived,
+        took,
+        endpoint: endpoint.into(),
+        fate,
+        record,
+        ended: Instant::now(),
+        what: SeenParts::default(),
+    }
 }
 
 fn stored(kind: EventKind, subject: &str, headers: &[(&str, &str)], value: Vec<u8>) -> SeenRequest {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    command::dev::seen::{Fate, What},
+    command::dev::seen::{Fate, SeenParts},
     error::Error,
     event::EventKind,
 };
@@ -19,7 +19,7 @@ fn request(arrived: u64, took: u64, fate: Fate) -> SeenRequest {
         fate,
         record: None,
         ended: Instant::now(),
-        what: What::default(),
+        what: SeenParts::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::{command::dev::seen::What, error::Error};
+use crate::{command::dev::seen::SeenParts, error::Error};
 
 fn request(number: u64, endpoint: &str, fate: Fate) -> Arc<SeenRequest> {
     let (took, ended) = (Duration::ZERO, Instant::now());
@@ -13,7 +13,7 @@ fn request(number: u64, endpoint: &str, fate: Fate) -> Arc<SeenRequest> {
         fate,
         record: None,
         ended,
-        what: What::default(),
+        what: SeenParts::default(),
     })
 }
 
