@@ -6,6 +6,8 @@ mod line;
 mod requests;
 mod secrets;
 mod seen;
+mod setup;
+mod tunnel;
 mod viewer;
 mod welcome;
 
@@ -29,6 +31,7 @@ use self::{
     requests::Requests,
     secrets::{DevSecret, GivenSecret, variable},
     seen::SeenRequest,
+    tunnel::PublicFlags,
     viewer::{Screen, SharedRequests, Viewer, locked},
     welcome::Session,
 };
@@ -68,6 +71,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 #[command(after_help = "Examples:
   hookgate dev
   hookgate dev --events
+  hookgate dev --public-url https://hooks.example.com
+  hookgate dev --tunnel
   hookgate dev --kafka localhost:9092
   hookgate dev --kafka localhost:9092 --schema-registry http://localhost:8081
   hookgate dev --exit")]
@@ -93,6 +98,8 @@ pub(super) struct Arguments {
     // Not parsed by clap, whose message would repeat what was written.
     #[arg(long, value_name = "PROVIDER=REFERENCE")]
     secret: Vec<String>,
+    #[command(flatten)]
+    public: PublicFlags,
     #[command(flatten)]
     samples: SampleFlags,
 }
@@ -121,6 +128,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     let environment: Environment = secrets.iter().map(|it| (variable(it.provider.name), it.text.clone())).collect();
     // The embedded broker's address is not known yet.
     let mut config = configuration(arguments, &environment, arguments.kafka.as_deref().unwrap_or("127.0.0.1:1"))?;
+    let public_url = arguments.public.url(config.http.listen.port(), terminal)?;
     let _logging = logging::init(&config.log)?;
     let mock = match arguments.kafka {
         Some(_) => None,
@@ -139,7 +147,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
         key: key.clone(),
         config: config.clone(),
         webhooks: running.webhooks,
-        public_url: None,
+        public_url: public_url.clone(),
         secrets: secrets.clone(),
         requests: Arc::clone(&requests),
         history: Arc::clone(&history),
@@ -155,8 +163,15 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     let events = arguments.events.then(|| Printer::pretty(terminal));
     let colour = is_terminal && colour::is_allowed(terminal);
     let mut screen = Screen { events, is_terminal, colour, page: Some(inspector.address) };
-    let story =
-        Story { arguments, config: &config, running: &running, secrets: &secrets, requests: &requests, history: &history };
+    let story = Story {
+        arguments,
+        config: &config,
+        running: &running,
+        public_url,
+        secrets: &secrets,
+        requests: &requests,
+        history: &history,
+    };
     let shown = story.show(&commands, &inspector, (screen, wants_samples));
     inspector.stop();
     // This comes also after a failure: a daemon that is only dropped flushes nothing.
@@ -193,6 +208,7 @@ struct Story<'a> {
     arguments: &'a Arguments,
     config: &'a Config,
     running: &'a Running,
+    public_url: Option<String>,
     secrets: &'a [DevSecret],
     requests: &'a SharedRequests,
     history: &'a Arc<History>,
@@ -221,6 +237,7 @@ impl Story<'_> {
             chosen: [arguments.listen.is_some(), arguments.admin_listen.is_some()],
             brokers: kafka.brokers.join(","),
             is_embedded: arguments.kafka.is_none(),
+            public_url: self.public_url.clone(),
             secrets: self.secrets,
             secret_commands: commands,
         };

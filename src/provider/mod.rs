@@ -41,6 +41,8 @@ pub struct Provider {
     pub secret_maker: SecretMaker,
     /// What a person does at the provider to register a URL: lines of at most 78 characters.
     pub register: &'static str,
+    /// The same in at most 68 characters, and what the URL and then the secret are entered as.
+    pub enter: &'static str,
     /// Where the proof of the sender is, and how it is made.
     pub credential: CredentialSource,
     /// Whether a signed URL of Hookgate's proves a delivery too: the caller chooses the URL of each delivery.

@@ -1,12 +1,22 @@
 //! `hookgate dev`: what it shows, whether its secrets work, and how it ends.
 
-use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{
+    fs,
+    io::Write as _,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+    thread,
+};
+
+use serde_json::Value;
 
 use crate::{
     binary::{Folder, Process},
     commands::check,
     docs::document,
     harness::{request, wait_until},
+    hostile_peer::head,
     providers::{PROVIDERS, names},
 };
 
@@ -256,4 +266,68 @@ fn dev_ends_quietly_when_its_reader_ends() {
     shell.args(["-c", &format!("{{ {binary} dev {}; echo \"exit $?\" >&2; }} | true", ANY.join(" "))]);
     let finished = Process::of(shell).finish();
     assert_eq!(finished.err, "exit 0\n", "{finished:?}");
+}
+
+/// What to enter at the providers is said without a secret; a real webhook's token is there as the name of its variable.
+#[test]
+fn dev_says_what_to_enter_at_the_providers() {
+    let folder = Folder::new();
+    let process = session(&folder, &[], &["--public-url", "https://hooks.example.com/"]);
+    let (out, page) = (process.out(), document("docs/dev.md"));
+    let (_, shown) = page.split_once("$ hookgate dev --public-url https://hooks.example.com\n…\n").expect("the transcript");
+    assert!(out.contains(shown.split_once("```").expect("its end").0), "{out}");
+    // The page shows the same.
+    let (_, link) = out.split_once("  inspect   http://").unwrap();
+    let (address, key) = link.lines().next().unwrap().split_once("/#key=").unwrap();
+    let answer = request(address.parse().unwrap(), "GET", "/api/session", &[("hookgate-session", key)], b"");
+    let told: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(told["public_url"], "https://hooks.example.com");
+    assert_eq!(told["endpoints"][0]["setup"][1], "https://hooks.example.com/webhooks/filespin?token=${DEV_SECRET_FILESPIN}");
+    process.signal("INT");
+    assert_eq!(process.finish().code, Some(0));
+    for (url, code) in [("http://hooks.example.com", 2), ("https://hooks.example.com/webhooks", 2)] {
+        check(&folder, &["dev", "--exit", "--public-url", url], code, &["the public address is https:// and a host"]);
+    }
+    check(&folder, &["dev", "--tunnel", "--public-url", "https://hooks.example.com"], 2, &["cannot be used with"]);
+    check(&folder, &["dev", "--tunnel", "--listen", "127.0.0.1:0"], 1, &["choose it with --listen"]);
+}
+
+/// Returns the address of a stand-in for cloudflared, whose tunnel leads to a port. One answer is for all its questions.
+fn cloudflared(port: u16) -> String {
+    let rules = format!(r#"[{{"hostname":"","service":"http://localhost:{port}"}}]"#);
+    let body = format!(r#"{{"hostname":"four-words.trycloudflare.com","config":{{"ingress":{rules}}}}}"#);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            head(&mut stream);
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", body.len());
+            let _gone = write!(stream, "{head}\r\n\r\n{body}");
+        }
+    });
+    address
+}
+
+/// The agent is asked where its own variable says, and what it says decides.
+#[test]
+fn dev_takes_the_url_of_a_tunnel() {
+    let folder = Folder::new();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("127.0.0.1:{port}");
+    let run = |agent: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+        command.args(["dev", "--tunnel", "--no-samples", "--admin-listen", "127.0.0.1:0", "--listen", &listen]);
+        command.env_clear().env("XDG_STATE_HOME", folder.path("state")).env("TUNNEL_METRICS", agent);
+        Process::of(command)
+    };
+    let process = run(&cloudflared(port));
+    wait_until("waiting", || process.out().contains("Waiting for deliveries"));
+    assert!(process.out().contains("\n  https://four-words.trycloudflare.com/webhooks/uploadcare\n"), "{}", process.out());
+    process.signal("INT");
+    assert_eq!(process.finish().code, Some(0));
+    let finished = run(&cloudflared(1)).finish();
+    let why = format!(
+        "leads https://four-words.trycloudflare.com to http://localhost:1, and this session takes webhooks on port {port}"
+    );
+    assert!(finished.code == Some(1) && finished.words().contains(&why), "{finished:?}");
 }

@@ -154,7 +154,7 @@ fn failure(error: ApiError) -> Failure {
 }
 
 /// Returns how a shell reads the secret with this source, `env:NAME` or `file:PATH`, so that a printed command works and shows none.
-fn in_shell(source: &str) -> String {
+pub(super) fn in_shell(source: &str) -> String {
     match source.split_once(':') {
         Some(("env", name)) => format!("${{{name}}}"),
         Some(("file", path)) => format!("$(cat {})", quote(path)),

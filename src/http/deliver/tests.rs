@@ -21,6 +21,7 @@ static BROKEN: Provider = Provider {
     secret_characters_max: None,
     secret_maker: SecretMaker::Operator,
     register: "",
+    enter: "",
     credential: CredentialSource::UrlToken,
     takes_signed_urls: false,
     types: &[],

@@ -28,6 +28,7 @@ pub static PROVIDER: Provider = Provider {
     secret_characters_max: None,
     secret_maker: SecretMaker::Operator,
     register: "Nothing is registered: pass the URL with each scan, as webhook_url.",
+    enter: "Pass as webhook_url with each scan",
     credential: CredentialSource::UrlToken,
     takes_signed_urls: true,
     types: &[

@@ -36,6 +36,7 @@ pub static PROVIDER: Provider = Provider {
     secret_maker: SecretMaker::Operator,
     register: "Add the URL to web_urls in the webhook settings (at most three URLs, with\n\
                commas between them), and switch on the events in callback_events.",
+    enter: "Add to web_urls, and switch on the events in callback_events",
     credential: CredentialSource::UrlToken,
     takes_signed_urls: false,
     types: &[

@@ -43,6 +43,7 @@ pub static PROVIDER: Provider = Provider {
     secret_maker: SecretMaker::Provider,
     register: "Create a webhook with it through the V4 API, one for each workspace. The\n\
                answer has the secret (data.secret), and nothing shows it again.",
+    enter: "Create a webhook with this url through the V4 API",
     credential: CredentialSource::Hmac(HmacScheme {
         scheme: ProofScheme::FrameioV0,
         // "Currently only this one version", says the guide.

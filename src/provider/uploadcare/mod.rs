@@ -38,6 +38,7 @@ pub static PROVIDER: Provider = Provider {
     register: "Create a webhook for each event, with it as target_url, version 0.7 and a\n\
                signing_secret. Without one Uploadcare signs nothing, and every delivery is\n\
                refused.",
+    enter: "Create a webhook per event: version 0.7, target_url, signing_secret",
     credential: CredentialSource::Hmac(HmacScheme {
         scheme: ProofScheme::UploadcareV1,
         version: "v1=",

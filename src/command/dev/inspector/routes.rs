@@ -22,7 +22,7 @@ use super::{
     guard::{self, Guard, answer, failure},
     page, rows,
 };
-use crate::provider;
+use crate::{command::dev::setup::setup, provider};
 
 /// How long an answer waits for a request, so that the page need not ask often. The port ends every connection after 10 s.
 const WAIT: Duration = Duration::from_secs(5);
@@ -69,15 +69,19 @@ async fn session(State(inspected): SharedState) -> Response {
     let base = inspected.public_url.as_ref().unwrap_or(&local).trim_end_matches('/');
     let endpoints = inspected.secrets.iter().map(|secret| {
         let provider = secret.provider;
+        let url = format!("{base}/webhooks/{}", provider.name);
+        // Nobody at a provider can use an address of this machine.
+        let register = || provider.register.lines().map(str::to_owned).collect();
+        let setup = inspected.public_url.as_ref().map_or_else(register, |_| setup(provider, &url, &secret.reference()));
         let types: Vec<_> = provider.names().filter(|name| (provider.sample)(name).is_some()).collect();
         json!({
             "name": provider.name,
             "provider": provider.name,
             "title": provider.title,
-            "url": format!("{base}/webhooks/{}", provider.name),
+            "url": url,
             "secret": secret.reference(),
             "types": types,
-            "setup": provider.register.lines().collect::<Vec<_>>(),
+            "setup": setup,
         })
     });
     answer(&json!({
