@@ -17,13 +17,13 @@ use crate::{
     admin::{self, Observed},
     clock::{self, Clock},
     config::{
-        Config, Environment,
+        Config, Environment, SecretRing,
         deadlines::memory_ceiling,
         tls::{PairWatch, list},
     },
     encode::{Encoding, TopicTable},
     event_loop::{EndedByItself, EventLoop},
-    http::{self, Endpoint, InFlight, Lines, Phase, Readiness, Refusals, Webhooks, delay::Delay},
+    http::{self, Endpoint, Endpoints, InFlight, Lines, Phase, Readiness, Refusals, Webhooks, delay::Delay},
     kafka::Publisher,
     metrics::{EndpointLabels, Limits, Metrics},
     proto::Origin,
@@ -124,13 +124,11 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
     let framing = registry::framing(config, &names);
     let asking = registry::spawn(config, framing.clone())?;
     let publisher = Publisher::start(config, names, Arc::clone(&metrics))?;
-    let endpoints = config.endpoints.iter().zip(&rings);
-    let endpoints = endpoints.map(|(it, ring)| Endpoint::new(Arc::clone(&it.name), it.provider, ring.keys()));
     let record_bytes_max = config.topics.max_message_bytes;
     let encoding = Encoding { topics, framing, record_bytes_max, origin: Origin::Webhook };
     let watch = watch.map(|it| watched(it, &encoding));
     let shared = Arc::new(Webhooks {
-        endpoints: Arc::new(endpoints.collect()),
+        endpoints: Arc::new(endpoints(config, &rings)),
         limits: config.http.clone(),
         encoding,
         publish_timeout: config.kafka.publish_timeout,
@@ -163,6 +161,12 @@ pub fn start(config: &Config, options: Options) -> Result<Running, String> {
         _asking: asking,
         _watching: watching,
     })
+}
+
+/// Returns the endpoints with their keys.
+fn endpoints(config: &Config, rings: &[SecretRing]) -> Endpoints {
+    let endpoints = config.endpoints.iter().zip(rings);
+    endpoints.map(|(it, ring)| Endpoint::new(Arc::clone(&it.name), it.provider, ring.keys())).collect()
 }
 
 /// Returns what watches the requests, and encodes those that are samples.

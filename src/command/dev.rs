@@ -15,10 +15,7 @@ use std::{
     fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{Arc, Mutex, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
@@ -39,6 +36,7 @@ use super::{
     CommandResult, Failure, colour, fresh_secret, logging, note,
     run::{can_ask, confirm},
     send, serve,
+    session_file::{RunningSession, SessionFile},
     tail::Printer,
 };
 use crate::{
@@ -120,11 +118,7 @@ struct SampleFlags {
 
 pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResult {
     let wants_samples = wants_samples(arguments)?;
-    let file = secrets::file(terminal);
-    let given: Result<Vec<GivenSecret>, String> = arguments.secret.iter().map(|text| secrets::given(text)).collect();
-    let given = given.map_err(|why| Failure::Usage(format!("--secret: {why}")))?;
-    let secrets = secrets::load(&given, terminal, file.as_deref())?;
-    let commands = secrets::commands(&secrets, file.as_deref(), terminal.get("HOME"));
+    let (secrets, commands) = secrets_of(arguments, terminal)?;
     let environment: Environment = secrets.iter().map(|it| (variable(it.provider.name), it.text.clone())).collect();
     // The embedded broker's address is not known yet.
     let mut config = configuration(arguments, &environment, arguments.kafka.as_deref().unwrap_or("127.0.0.1:1"))?;
@@ -144,21 +138,15 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     let watch = WatchOptions { watcher: watcher(&requests, hidden), sample_key: key.clone() };
     let running = app::start(&config, app::Options { environment, clock: clock::system, watch: Some(watch) })?;
     let inspector = Inspector::start(Inspected {
-        key: key.clone(),
-        config: config.clone(),
-        webhooks: running.webhooks,
         public_url: public_url.clone(),
         secrets: secrets.clone(),
-        requests: Arc::clone(&requests),
-        history: Arc::clone(&history),
-        readiness: running.readiness(),
-        in_flight: running.in_flight(),
         may_send: AtomicBool::new(mock.is_some() || wants_samples),
         mock: mock.clone(),
-        is_away: AtomicBool::new(false),
-        actions: AtomicU64::new(0),
-        running: Arc::default(),
+        ..Inspected::of(&running, &config, key.clone(), (&requests, &history))
     })?;
+    let session = RunningSession { page: format!("http://{}", inspector.address), key };
+    // Without the file, only `hookgate send --dev` does not find the session.
+    let session_file = SessionFile::write(&session, terminal);
     let is_terminal = io::stdout().is_terminal();
     let events = arguments.events.then(|| Printer::pretty(terminal));
     let colour = is_terminal && colour::is_allowed(terminal);
@@ -174,6 +162,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     };
     let shown = story.show(&commands, &inspector, (screen, wants_samples));
     inspector.stop();
+    drop(session_file);
     // This comes also after a failure: a daemon that is only dropped flushes nothing.
     let ending = running.stop(&config.shutdown);
     drop(mock);
@@ -181,6 +170,16 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
     screen.show(&requests, &history, Instant::now() + PATIENCE);
     writeln!(io::stdout(), "\n{}", locked(&requests).summary())?;
     Ok(shown && ending.unflushed == 0 && !ending.defect)
+}
+
+/// Returns the secrets of the session, and the commands that give them to another terminal.
+fn secrets_of(arguments: &Arguments, terminal: &Environment) -> Result<(Vec<DevSecret>, Vec<String>), Failure> {
+    let file = secrets::file(terminal);
+    let given: Result<Vec<GivenSecret>, String> = arguments.secret.iter().map(|text| secrets::given(text)).collect();
+    let given = given.map_err(|why| Failure::Usage(format!("--secret: {why}")))?;
+    let secrets = secrets::load(&given, terminal, file.as_deref())?;
+    let commands = secrets::commands(&secrets, file.as_deref(), terminal.get("HOME"));
+    Ok((secrets, commands))
 }
 
 /// Returns whether samples are sent. A Kafka of the user's gets some only after a question.

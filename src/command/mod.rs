@@ -27,6 +27,7 @@ mod scripts;
 mod secret_file;
 mod send;
 mod serve;
+mod session_file;
 mod spelling;
 mod subscribe;
 mod subscriptions;

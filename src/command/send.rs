@@ -1,6 +1,7 @@
 //! `hookgate send`: a correctly signed sample, or a file of yours, to any URL.
 
 mod again;
+mod to_session;
 
 use std::{
     fs,
@@ -45,6 +46,7 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   hookgate send uploadcare file.infected
+  hookgate send --dev uploadcare file.infected
   hookgate send avatars scan.complete --url https://hooks.example.com/webhooks/avatars
   hookgate send frameio file.ready --secret env:FRAMEIO_SECRET --url http://127.0.0.1:8080/webhooks/frameio
   hookgate send uploadcare --file captured.json
@@ -67,6 +69,8 @@ pub(super) struct Arguments {
     /// Where to send it; by default to the daemon of the configuration on this machine. With --request, a URL without a path keeps the path.
     #[arg(long)]
     url: Option<String>,
+    #[command(flatten)]
+    session: to_session::SessionFlag,
     /// How long the request and its answer may take.
     #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT_SECONDS, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
@@ -92,6 +96,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
             writeln!(out, "{event_type}")?;
         }
         return Ok(true);
+    }
+    if arguments.session.dev {
+        return to_session::run(arguments, environment, &mut out);
     }
     let request = match &arguments.request {
         Some(file) => again::request(file, arguments.url.as_deref(), &arguments.source, environment)?,

@@ -50,7 +50,8 @@ impl Arguments {
         Ok(Self { target: Some(target.ok_or_else(missing)?), secret: self.secret.clone() })
     }
 
-    fn name(&self) -> &str {
+    /// Returns the name that was given.
+    pub(super) fn name(&self) -> &str {
         self.target.as_deref().unwrap_or_default()
     }
 }

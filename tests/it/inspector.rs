@@ -1,6 +1,6 @@
-//! The page of `hookgate dev`: who may talk to it, what it shows of each request, and what it can do.
+//! The page of `hookgate dev`: what it shows of each request, and what it can do.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, os::unix::fs::PermissionsExt as _, process::Command, time::Duration};
 
 use hookgate::proto::{Event, Origin};
 use prost::Message as _;
@@ -10,38 +10,39 @@ use crate::{
     binary::{Folder, Process},
     commands::check,
     harness::{Daemon, fixture, request, signed, wait_until},
-    raw_http::{Answer, exchange},
-    secret_search::{assert_discreet, keep_secret},
+    raw_http::Answer,
 };
 
 /// A running session, and its page.
-struct Session {
+pub struct Session {
     process: Process,
-    page: SocketAddr,
-    webhooks: SocketAddr,
-    key: String,
+    pub page: SocketAddr,
+    pub webhooks: SocketAddr,
+    pub key: String,
+    /// The file with its secrets.
+    kept: String,
 }
 
 impl Session {
-    fn start(folder: &Folder) -> Self {
-        let process =
-            Process::spawn(folder, &["dev", "--no-samples", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-                .prints_secrets();
+    pub fn start(folder: &Folder) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+        command.args(["dev", "--no-samples", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        let process = Process::of(with_state(command, folder)).prints_secrets();
         wait_until("waiting", || process.out().contains("Waiting for deliveries"));
         let out = process.out();
         let part = |begin: &str, end: char| out.split_once(begin).unwrap().1.split(end).next().unwrap().to_owned();
         let page = part("  inspect   http://", '/').parse().unwrap();
         let webhooks = part("  webhooks  http://", '/').parse().unwrap();
-        Self { page, webhooks, key: part("/#key=", '\n'), process }
+        let kept = std::fs::read_to_string(folder.path("state/hookgate/dev.env")).unwrap();
+        Self { page, webhooks, key: part("/#key=", '\n'), process, kept }
     }
 
-    fn secret(&self, provider: &str) -> String {
-        let out = self.process.out();
-        let (_, after) = out.split_once(&format!("DEV_SECRET_{}=", provider.to_uppercase())).unwrap();
+    pub fn secret(&self, provider: &str) -> String {
+        let (_, after) = self.kept.split_once(&format!("DEV_SECRET_{}=", provider.to_uppercase())).unwrap();
         after.split_whitespace().next().unwrap().to_owned()
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         request(self.page, "GET", path, &[("hookgate-session", &self.key)], b"")
     }
 
@@ -58,7 +59,7 @@ impl Session {
     }
 
     /// Waits until so many requests have come, and returns their rows.
-    fn rows(&self, number: usize) -> Vec<Value> {
+    pub fn rows(&self, number: usize) -> Vec<Value> {
         let rows = || self.json("/api/requests?after=0")["rows"].as_array().unwrap().clone();
         wait_until("seen", || rows().len() >= number);
         rows()
@@ -82,185 +83,16 @@ impl Session {
     }
 }
 
+/// Returns a command whose user keeps the state of programs in a folder.
+fn with_state(mut command: Command, folder: &Folder) -> Command {
+    command.env_clear().env("XDG_STATE_HOME", folder.path("state")).current_dir(folder.path("."));
+    command
+}
+
 /// Returns the state of each step, in one word.
 fn states(detail: &Value) -> String {
     let steps = detail["proof"].as_array().unwrap();
     steps.iter().map(|step| step["state"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
-}
-
-/// Sends requests to the page as text, and checks their status.
-struct Asking<'a> {
-    session: &'a Session,
-    host: String,
-}
-
-impl Asking<'_> {
-    /// Checks the status of a request with these lines, and what every answer must have or must not have.
-    #[track_caller]
-    fn check(&self, status: u16, line: &str, host: &str, headers: &str, body: &str) {
-        let text = format!("{line} HTTP/1.1\r\n{host}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
-        let answer = exchange(self.session.page, &[text.as_bytes()]);
-        assert_eq!(answer.status, status, "{text:?}: {answer:?}");
-        for name in ["content-security-policy", "x-content-type-options", "referrer-policy", "cross-origin-opener-policy"] {
-            assert!(answer.header(name).is_some(), "{text:?}: no {name}");
-        }
-        assert_eq!(answer.headers.iter().find(|(name, _)| name.starts_with("access-control")), None, "{text:?}");
-        let has_data = answer.body.contains("\"webhooks\"") || answer.body.contains("\"rows\"");
-        assert!(!has_data || status == 200, "{text:?}: {answer:?}");
-    }
-
-    #[track_caller]
-    fn get(&self, status: u16, headers: &str) {
-        self.check(status, "GET /api/session", &self.host, &self.with(headers), "");
-    }
-
-    #[track_caller]
-    fn post(&self, status: u16, headers: &str) {
-        self.check(status, "POST /api/clear", &self.host, &self.with(headers), "{}");
-    }
-
-    /// Returns headers with the key.
-    fn with(&self, headers: &str) -> String {
-        format!("hookgate-session: {}\r\n{headers}", self.session.key)
-    }
-}
-
-const JSON: &str = "content-type: application/json\r\n";
-
-/// Each rule has a request that keeps it and one that breaks it.
-#[test]
-fn strangers_get_nothing() {
-    let folder = Folder::new();
-    let session = &Session::start(&folder);
-    let (page, key) = (session.page, &session.key);
-    let asking = Asking { session, host: format!("Host: {page}") };
-    let host = &*asking.host;
-    let get = "GET /api/session";
-    // The page itself needs no key and has no data.
-    asking.check(200, "GET /", host, "", "");
-    // The key.
-    asking.get(200, "");
-    asking.get(403, &asking.with(""));
-    let another: String = key.chars().rev().collect();
-    for headers in [String::new(), format!("hookgate-session: {another}\r\n"), "hookgate-session: \r\n".into()] {
-        asking.check(403, get, host, &headers, "");
-    }
-    asking.check(403, &format!("{get}?key={key}"), host, "", "");
-    // The name: a page that has its own name resolved to this address.
-    let with_key = asking.with("");
-    asking.check(200, get, &format!("Host: localhost:{}", page.port()), &with_key, "");
-    for other in
-        ["evil.example", &format!("evil.example:{}", page.port()), "127.0.0.1:1", &format!("{page}\r\nHost: evil.example")]
-    {
-        let other = format!("Host: {other}");
-        for line in [get, "GET /", "GET /%61pi/session"] {
-            asking.check(421, line, &other, &with_key, "");
-        }
-    }
-    asking.check(421, &format!("GET http://{page}/api/session"), host, &with_key, "");
-    // A tunnel to the wrong port.
-    for name in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "CF-Connecting-IP", "Via"] {
-        asking.get(403, &format!("{name}: a\r\n"));
-    }
-}
-
-/// A page of another site can send requests through the same browser.
-#[test]
-fn other_pages_get_nothing() {
-    let folder = Folder::new();
-    let session = &Session::start(&folder);
-    let page = session.page;
-    let asking = Asking { session, host: format!("Host: {page}") };
-    let (host, own) = (&*asking.host, format!("http://{page}"));
-    asking.get(200, "sec-fetch-site: same-origin\r\n");
-    asking.check(200, "GET /", host, "sec-fetch-site: none\r\n", "");
-    for site in ["cross-site", "same-site", "same-origin\r\nsec-fetch-site: same-origin"] {
-        asking.get(403, &format!("sec-fetch-site: {site}\r\n"));
-        asking.check(403, "GET /", host, &format!("sec-fetch-site: {site}\r\n"), "");
-    }
-    asking.post(200, &format!("{JSON}origin: {own}\r\n"));
-    for origin in ["null", "http://evil.example", &format!("https://{page}"), &format!("{own}.evil.example")] {
-        asking.post(403, &format!("{JSON}origin: {origin}\r\n"));
-    }
-    // A form cannot send JSON, and no other page may ask whether it could.
-    asking.post(200, JSON);
-    asking.post(415, "content-type: text/plain\r\n");
-    asking.post(415, "");
-    asking.post(403, &format!("{JSON}sec-fetch-site: none\r\n"));
-    let with_key = asking.with("");
-    for (status, line) in [
-        (405, "OPTIONS /api/clear"),
-        (405, "DELETE /api/requests/1"),
-        (405, "GET /api/clear"),
-        (404, "GET /api/nothing"),
-        (404, "GET /api/requests/99"),
-    ] {
-        asking.check(status, line, host, &with_key, "");
-    }
-    // A body that is too long is none.
-    asking.check(400, "POST /api/send", host, &asking.with(JSON), &"x".repeat(5000));
-}
-
-/// Secrets of the session, and what may be one of production: in the URL, in headers, and encoded.
-#[test]
-fn no_answer_shows_a_secret() {
-    let folder = Folder::new();
-    let session = Session::start(&folder);
-    let production = "f00dfeed-token/of+production";
-    let secrets = [session.secret("filespin"), session.secret("uploadcare"), session.key.clone(), production.to_owned()];
-    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
-    let hidden = [production, &encoded(production), &secrets[0], &encoded(&secrets[0])];
-    for token in hidden {
-        for path in [
-            format!("/webhooks/filespin?token={token}"),
-            format!("/webhooks/filespin?a=b&tok={token}&token={token}"),
-            format!("/webhooks/filespin/{}", token.replace('/', "%2F")),
-            format!("/webhooks/filepsin?{token}"),
-            format!("/webhooks/{}", token.replace('/', "%2F")),
-            format!("/{}/webhooks/filespin", token.replace('/', "%2F")),
-        ] {
-            request(session.webhooks, "POST", &path, &[], b"{}");
-        }
-    }
-    let basic = |text: &str| {
-        use base64::{Engine as _, prelude::BASE64_STANDARD};
-        BASE64_STANDARD.encode(format!("us:{text}"))
-    };
-    for secret in &secrets {
-        let url = format!("https://hooks.example.com/webhooks/filespin?token={secret}");
-        let headers = [
-            ("authorization", format!("Bearer {secret}")),
-            ("cookie", format!("a={secret}")),
-            ("referer", url.clone()),
-            ("x-original-url", url.clone()),
-            ("x-some-proxy", url),
-            ("hookgate-sample", secret.clone()),
-        ];
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        request(session.webhooks, "POST", "/webhooks/uploadcare", &headers, b"{}");
-        if secret != production {
-            let headers = [("x-plain", secret.clone()), ("x-base64", basic(secret)), ("x-hex", hex::encode(secret))];
-            let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            request(session.webhooks, "POST", "/webhooks/uploadcare", &headers, b"{}");
-        }
-    }
-    let sent = 4 * 6 + 4 + 3;
-    session.rows(sent);
-    // From here on, an answer with one of them is a failure.
-    let mut answers = vec![session.get("/"), session.get("/api/session"), session.get("/api/requests?after=0")];
-    for number in 1..=sent {
-        for what in ["", "/body", "/fixture"] {
-            answers.push(session.get(&format!("/api/requests/{number}{what}")));
-        }
-    }
-    // The search is of the whole process, where other tests print secrets of theirs.
-    for secret in &secrets {
-        keep_secret(secret);
-    }
-    for answer in &answers {
-        assert_eq!(answer.status, 200);
-        assert_discreet("an answer of the page", &answer.body);
-    }
 }
 
 /// A delivery is shown from its head to its record.
@@ -427,4 +259,47 @@ fn an_answer_waits_for_the_next_request() {
     let cleared = session.json("/api/requests?after=0");
     assert_eq!((&cleared["rows"], &cleared["strip"]["cleared"], &cleared["last"]), (&json!([]), &json!(1), &json!(1)));
     assert_eq!(session.get("/api/requests/1").status, 404);
+}
+
+/// Another terminal finds the session by a file that only its user may read.
+#[test]
+fn send_finds_the_session() {
+    let folder = Folder::new();
+    let send = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+        command.args(["send", "--dev"]).args(arguments);
+        Process::of(with_state(command, &folder)).finish()
+    };
+    assert!(send(&["uploadcare", "file.stored"]).err.contains("no session of `hookgate dev` runs"));
+    let session = Session::start(&folder);
+    let file = std::path::PathBuf::from(folder.path("state/hookgate/session.json"));
+    let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o600);
+    let first = send(&["uploadcare", "file.stored"]);
+    assert_eq!(first.out, format!("200 hookgate.uploadcare.file.stored[0]@0\nhttp://{}/#1\n", session.page), "{first:?}");
+    assert!(!first.both().contains(&session.key), "{first:?}");
+    let second = send(&["uploadcare", "file.stored", "--json"]);
+    assert_eq!((second.code, &second.json_lines()[0]["offset"]), (Some(0), &json!(1)), "{second:?}");
+    for (arguments, code, why) in [
+        (&["uploadcar", "file.stored"][..], 2, "did you mean uploadcare?"),
+        (&["uploadcare", "file.stord"], 1, "did you mean file.stored?"),
+        (&["uploadcare"], 2, "a TYPE is missing"),
+        (&["uploadcare", "file.stored", "--url", "http://127.0.0.1:1"], 2, "cannot be used with"),
+    ] {
+        let refused = send(arguments);
+        assert_eq!(refused.code, Some(code), "{refused:?}");
+        assert!(refused.err.contains(why), "{refused:?}");
+    }
+    // The file of a later session stays when an earlier one ends, and a file that somebody has opened is closed again.
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let later = Session::start(&folder);
+    assert_eq!(mode(), 0o600);
+    let end = |session: Session| {
+        session.process.signal("INT");
+        assert_eq!(session.process.finish().code, Some(0));
+    };
+    end(session);
+    assert_eq!(send(&["frameio", "file.ready"]).code, Some(0));
+    end(later);
+    assert!(!file.exists());
 }

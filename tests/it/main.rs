@@ -41,6 +41,7 @@ mod hostile;
 mod init;
 mod inspector;
 mod inspector_page;
+mod inspector_strangers;
 mod kafka_reached;
 mod last_accepts;
 mod layers;

@@ -179,6 +179,7 @@ fn modules_keep_to_themselves() {
         "src/command/schema/",
         "src/command/send.rs",
         "src/command/secret_file.rs",
+        "src/command/session_file.rs",
         "src/command/subscribe/secret_place.rs",
         "src/command/textfile.rs",
     ];

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    command::{Failure, fresh_secret, note, output::shell_word},
+    command::{Failure, fresh_secret, note, output::shell_word, session_file},
     config::{Environment, SecretSource, folder_of},
     logged::printable,
     provider::{self, Provider},
@@ -113,10 +113,7 @@ pub(super) fn commands(secrets: &[DevSecret], file: Option<&Path>, home: Option<
 
 /// Returns where the secrets are kept: in the user's folder for the state of programs. None if that is not known.
 pub(super) fn file(environment: &Environment) -> Option<PathBuf> {
-    // By the specification, a relative path counts as none.
-    let folder = |name: &str| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")))?;
-    Some(state.join("hookgate/dev.env"))
+    session_file::state_folder(environment).map(|folder| folder.join("dev.env"))
 }
 
 /// Reads the secrets of a file. One that is not there has none.

@@ -23,6 +23,7 @@ use std::{
 use super::{free_address, kept::History, secrets::DevSecret, viewer::SharedRequests};
 use crate::{
     admin,
+    app::Running,
     command::Failure,
     config::Config,
     event_loop::EventLoop,
@@ -55,6 +56,33 @@ pub(super) struct Inspected {
     pub(super) actions: AtomicU64,
     /// One is held by each action that runs.
     pub(super) running: Arc<()>,
+}
+
+impl Inspected {
+    /// Returns what is known of a daemon. Its secrets and its Kafka are not, and nothing may be sent to that.
+    pub(super) fn of(
+        running: &Running,
+        config: &Config,
+        key: String,
+        (requests, history): (&SharedRequests, &Arc<History>),
+    ) -> Self {
+        Self {
+            key,
+            config: config.clone(),
+            webhooks: running.webhooks,
+            public_url: None,
+            secrets: Vec::new(),
+            requests: Arc::clone(requests),
+            history: Arc::clone(history),
+            readiness: running.readiness(),
+            in_flight: running.in_flight(),
+            mock: None,
+            is_away: AtomicBool::new(false),
+            may_send: AtomicBool::new(false),
+            actions: AtomicU64::new(0),
+            running: Arc::default(),
+        }
+    }
 }
 
 /// The running page.
