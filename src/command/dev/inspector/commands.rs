@@ -45,12 +45,18 @@ fn header(name: &str, value: &str) -> String {
     quote(&if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") })
 }
 
-/// Returns the command that explains the request, of which the fixture must be there.
+/// Returns the command that explains the request, of which the fixture must be there; nothing where the request is for no endpoint.
 pub(super) fn verify(inspected: &Inspected, request: &SeenRequest) -> String {
-    let secret = inspected.secrets.iter().find(|it| it.provider.name == request.endpoint);
-    let secret = secret.map_or_else(String::new, |it| format!(" --secret {}", shell_word(&it.reference())));
-    let at = prost_types::Timestamp::from(request.arrived);
-    format!("{} verify --request {}{secret} --at {at}", config::program(), fixture_name(request.number))
+    let Some(secret) = inspected.secrets.iter().find(|it| it.provider.name == request.endpoint) else { return String::new() };
+    let (program, file, secret) = (config::program(), fixture_name(request.number), shell_word(&secret.reference()));
+    format!("{program} verify --request {file} --secret {secret} --at {}", arrival(request))
+}
+
+/// Returns when a request arrived, in whole milliseconds.
+pub(super) fn arrival(request: &SeenRequest) -> String {
+    let mut at = prost_types::Timestamp::from(request.arrived);
+    at.nanos -= at.nanos % 1_000_000;
+    at.to_string()
 }
 
 /// Returns the command that sends the request again, of which the fixture must be there.

@@ -192,7 +192,9 @@ fn failed(inspected: &Inspected, request: &SeenRequest, at: usize) -> (String, S
                 Some(Error::BadSignature) => first_digits(inspected, request).unwrap_or_default(),
                 _ => String::new(),
             };
-            (words, format!("{}{digits}", explanation.text))
+            // The words of the refusal are those of the step.
+            let lines = explanation.text.lines().filter(|line| !line.starts_with("refused"));
+            (words, lines.chain(digits.lines()).collect::<Vec<_>>().join("\n"))
         }
         _ => (words, hint),
     }

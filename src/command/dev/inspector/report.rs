@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::proof::{ProofStep, StepState};
+use super::{
+    commands::arrival,
+    proof::{ProofStep, StepState},
+};
 use crate::{
     command::{dev::seen::SeenRequest, input::REPORT_TITLE},
     logged::{is_deceptive, printable},
@@ -17,8 +20,8 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 pub(super) fn markdown(request: &SeenRequest, row: &Value, steps: &[ProofStep], event: Option<&str>) -> String {
     let mut out = format!("{REPORT_TITLE} {}\n\n", request.number);
     let status = if request.status() == 0 { "none".to_owned() } else { request.status().to_string() };
-    let arrived = prost_types::Timestamp::from(request.arrived);
-    let _in_memory = writeln!(out, "Arrived {arrived}, answered {status} ({}).\n", row["outcome"].as_str().unwrap_or_default());
+    let _in_memory =
+        writeln!(out, "Arrived {}, answered {status} ({}).\n", arrival(request), row["outcome"].as_str().unwrap_or_default());
     for step in steps.iter().filter(|step| step.state != StepState::Skipped) {
         let _in_memory = writeln!(out, "- {} {}: {}", step.name, step.state.text(), one_line(&step.text));
         for hint in step.hint.lines() {
