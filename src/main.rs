@@ -9,5 +9,6 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    hookgate::command::answer_shell();
     hookgate::command::run(hookgate::command::Cli::parse())
 }

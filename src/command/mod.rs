@@ -46,6 +46,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
+pub use self::completions::answer_shell;
 use self::output::{say, shell_word};
 use crate::{
     config::{self, Config, Environment, Needs},

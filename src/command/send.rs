@@ -17,7 +17,7 @@ use serde_json::json;
 
 pub(super) use self::again::OF_THE_CONNECTION;
 use super::{
-    CommandResult, ConfigSource, Failure, input, note,
+    CommandResult, ConfigSource, Failure, completions, input, note,
     output::{quote, shell_word},
     target,
 };
@@ -58,7 +58,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     target: target::Arguments,
     /// The type of the sample; `--list` names them.
-    #[arg(value_name = "TYPE")]
+    #[arg(value_name = "TYPE", add = completions::types())]
     event_type: Option<String>,
     /// Send this file instead of a sample, byte for byte; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "event_type")]

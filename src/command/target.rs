@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{ConfigSource, Failure};
+use super::{ConfigSource, Failure, completions};
 use crate::{
     config::{self, EndpointConfig, Environment, Needs, SecretRing, SecretSource, SecretText, suggestion},
     provider::{self, Provider},
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    #[arg(value_name = "ENDPOINT|PROVIDER", help = help(), required_unless_present = "request")]
+    #[arg(value_name = "ENDPOINT|PROVIDER", help = help(), required_unless_present = "request", add = completions::targets())]
     target: Option<String>,
     /// Where the secret is, instead of the configuration's: `env:NAME` or `file:PATH`. May be repeated.
     #[arg(long, value_name = "REFERENCE")]

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{ArgGroup, Args, builder::PossibleValuesParser};
 
-use super::{CommandResult, ConfigSource, Failure, list_file, note, subscriptions::public_host, target};
+use super::{CommandResult, ConfigSource, Failure, completions, list_file, note, subscriptions::public_host, target};
 use crate::{
     clock,
     config::{Environment, Needs, SecretSource, units::parse_duration},
@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "PROVIDER", value_parser = PossibleValuesParser::new(takers()))]
     provider: String,
     /// The name of the endpoint in the configuration.
-    #[arg(long, value_name = "ENDPOINT")]
+    #[arg(long, value_name = "ENDPOINT", add = completions::endpoints())]
     endpoint: String,
     /// The public address of Hookgate: https:// and a host.
     #[arg(long, value_name = "URL", value_parser = public_host)]

@@ -179,17 +179,12 @@ fn a_cluster_that_does_not_answer_is_a_failure() {
 }
 
 #[test]
-fn every_command_has_help_with_an_example_and_every_shell_its_completions() {
+fn every_command_has_help_with_an_example() {
     let folder = Folder::new();
     for command in COMMANDS {
         check(&folder, &[command, "--help"], 0, &["Usage: hookgate", &format!("  hookgate {command}"), "Example"]);
     }
     check(&folder, &["--help"], 0, &COMMANDS);
-    for (shell, mark) in [("bash", "complete "), ("zsh", "#compdef hookgate"), ("fish", "complete -c hookgate")] {
-        let script = check(&folder, &["completions", shell], 0, &[mark]);
-        assert!(script.err.is_empty() && COMMANDS.iter().all(|command| script.out.contains(command)), "{shell}");
-    }
-    check(&folder, &["completions", "tcsh"], 2, &["bash", "fish", "zsh"]);
 }
 
 /// What the file holds is the matter of `scripts/tools/licenses`.

@@ -24,6 +24,7 @@ mod audit_log;
 mod broker;
 mod capture;
 mod commands;
+mod completions;
 mod contract;
 mod credentials;
 mod dev;

@@ -17,7 +17,8 @@ use clap::Args;
 
 use self::report::{DoctorLine, DoctorReport};
 use super::{
-    CommandResult, ConfigSource, EXIT_FINDINGS, Failure, missing::options::known_events, subscriptions::public_host, target,
+    CommandResult, ConfigSource, EXIT_FINDINGS, Failure, completions, missing::options::known_events, subscriptions::public_host,
+    target,
 };
 use crate::{
     api, clock,
@@ -51,7 +52,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// The events that must be subscribed, as `hookgate subscriptions` takes them.
-    #[arg(long, value_name = "EVENT", value_delimiter = ',')]
+    #[arg(long, value_name = "EVENT", value_delimiter = ',', add = completions::types())]
     events: Vec<String>,
     /// How long one request may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]

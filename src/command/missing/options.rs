@@ -7,7 +7,7 @@ use clap::Args;
 use super::Comparison;
 use crate::{
     command::{
-        Failure,
+        Failure, completions,
         spelling::spellings,
         tail::{exact_moment, span},
     },
@@ -29,7 +29,7 @@ pub(in crate::command) struct Scope {
     #[arg(long, value_name = "TIME SPAN", default_value = "15m", allow_hyphen_values = true, value_parser = length)]
     pub(in crate::command) grace: Duration,
     /// Look only at these types, such as file.deleted or uploadcare.file.deleted.
-    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    #[arg(long, value_name = "TYPE", value_delimiter = ',', add = completions::types())]
     pub(in crate::command) types: Vec<String>,
     /// How much earlier a file may have been uploaded that was stored, scanned or deleted since; `all` looks at every file.
     #[arg(long, value_name = "TIME SPAN", default_value = "24h", allow_hyphen_values = true, value_parser = lookback)]

@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, builder::PossibleValuesParser};
 
 use super::{
-    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
+    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure, completions,
     missing::{
         Occurrence, Task, TimeWindow,
         options::{Scope, endpoints, is_finding, known_types, means, names, only, providers},
@@ -45,7 +45,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "PROVIDER", value_parser = PossibleValuesParser::new(provider::ALL.iter().map(|it| it.name)))]
     providers: Vec<String>,
     /// Look only for events that came in on this endpoint, and ask only its provider; by default an event on any endpoint of the provider counts.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completions::endpoints())]
     endpoint: Option<String>,
     /// Begin at a time: 24h or -24h, 2026-11-22T10:00:00Z, 2026-11-22 (UTC), or milliseconds since 1970.
     #[arg(long, value_name = "TIME", required = true, allow_hyphen_values = true, value_parser = exact_moment)]

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use self::{candidates::Candidate, cursor::Cursor};
 use super::{
-    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
+    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure, completions,
     missing::{
         Comparison, Row, Task, TimeWindow,
         options::{Scope, endpoints, known_types, length, means, names, only, providers},
@@ -76,7 +76,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME SPAN", allow_hyphen_values = true, value_parser = length)]
     wait: Option<Duration>,
     /// The endpoint that the webhooks should have come in on; needed where the provider has several.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completions::endpoints())]
     endpoint: Option<String>,
     /// Begin at a time: 24h or -24h, 2026-11-22T10:00:00Z, 2026-11-22 (UTC), or milliseconds since 1970.
     #[arg(long, value_name = "TIME", required_unless_present = "resume", allow_hyphen_values = true, value_parser = exact_moment)]

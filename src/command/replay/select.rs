@@ -7,7 +7,7 @@ use clap::{Args, builder::PossibleValuesParser};
 use super::judge::ReplayOutcome;
 use crate::{
     clock,
-    command::{Failure, spelling::spellings, tail::moment},
+    command::{Failure, completions, spelling::spellings, tail::moment},
     config::{Config, suggestion},
     event::{FaultReason, milliseconds},
     kafka::read::{StoredRecord, matches},
@@ -37,10 +37,10 @@ pub(super) struct Choice {
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(FaultReason::ALL.iter().map(|it| it.label()).chain([UNCLASSIFIED, UNKNOWN])))]
     reason: Vec<String>,
     /// Only what came in on these endpoints.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', add = completions::endpoints())]
     endpoint: Vec<String>,
     /// Only what is stored with these types, with or without the provider in front. What is in quarantine has no type.
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', add = completions::types())]
     types: Vec<String>,
     /// Only events with these ids.
     #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = event_id)]

@@ -14,7 +14,7 @@ use std::{
 use clap::Args;
 
 use super::{
-    CommandResult, ConfigSource, EXIT_FINDINGS, Failure,
+    CommandResult, ConfigSource, EXIT_FINDINGS, Failure, completions,
     missing::options::{access, known_events},
     note,
     output::quote,
@@ -45,13 +45,13 @@ pub(super) struct Arguments {
     #[command(flatten)]
     source: ConfigSource,
     /// The name of the endpoint in the configuration.
-    #[arg(value_name = "ENDPOINT")]
+    #[arg(value_name = "ENDPOINT", add = completions::endpoints())]
     endpoint: String,
     /// The public address of Hookgate: https:// and a host.
     #[arg(long, value_name = "URL", value_parser = public_host)]
     host: String,
     /// The events to subscribe to, such as file.uploaded; by default all of the provider's.
-    #[arg(long, value_name = "EVENT", value_delimiter = ',')]
+    #[arg(long, value_name = "EVENT", value_delimiter = ',', add = completions::types())]
     events: Vec<String>,
     /// Frame.io only: the workspace; needed where there are several.
     #[arg(long, value_name = "ID")]

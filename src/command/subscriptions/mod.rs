@@ -24,7 +24,7 @@ pub(super) use self::{
     registration::{Registered, RegisteredProof, Registration, RegistrationState},
 };
 use super::{
-    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure,
+    CommandResult, ConfigSource, EXIT_FAILED, EXIT_FINDINGS, Failure, completions,
     missing::options::{access, known_events, means, only, providers},
     note,
     output::ReportFormat,
@@ -61,7 +61,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "URL", value_parser = public_host)]
     host: Option<String>,
     /// The events that must be there, such as file.uploaded; by default all of Uploadcare and FileSpin, and any of Frame.io.
-    #[arg(long, value_name = "EVENT", value_delimiter = ',')]
+    #[arg(long, value_name = "EVENT", value_delimiter = ',', add = completions::types())]
     events: Vec<String>,
     /// Switch on what is off, and read it again. What would be refused is not switched on.
     #[arg(long)]

@@ -7,7 +7,7 @@ use prost_types::Timestamp;
 
 use crate::{
     clock,
-    command::{Failure, spelling::spellings},
+    command::{Failure, completions, spelling::spellings},
     config::suggestion,
     event::{instant, milliseconds},
     kafka::read::{Selection, Start, StoredRecord, matches},
@@ -219,7 +219,7 @@ pub(super) struct Filters {
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = PossibleValuesParser::new(provider::ALL.iter().map(|it| it.name)))]
     provider: Vec<String>,
     /// Only events of these types, such as scan.complete or filesafety.*, or unclassified, action, quarantine.
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', add = completions::types())]
     types: Vec<String>,
     /// Only events about these assets, scans or resources.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
@@ -228,7 +228,7 @@ pub(super) struct Filters {
     #[arg(long, value_name = "VERDICT", value_delimiter = ',')]
     verdict: Vec<String>,
     /// Only events that came in on these endpoints.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', add = completions::endpoints())]
     endpoint: Vec<String>,
     /// Only events of this origin.
     #[arg(long, value_delimiter = ',', value_parser = ["webhook", "replayed", "recovered", "sample"])]
