@@ -1,6 +1,14 @@
 //! The listener of `hookgate capture`. It takes whole requests, and knows nothing of the daemon.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -22,12 +30,12 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
 };
 
 use super::{FailedAccepts, WholeRequest};
 
-/// The most connections at once. Each may hold a body.
+/// The most connections at once. Each may hold a body. One on which no request has come gives way to a new one.
 const CONNECTIONS_MAX: usize = 16;
 /// The largest head, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -43,6 +51,18 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// A request as it came, or why it cannot be taken; and where its status goes.
 type Arrival = (Result<WholeRequest, String>, oneshot::Sender<u16>);
 
+/// A connection that may still be open.
+struct OpenConnection {
+    task: AbortHandle,
+    has_request: Arc<AtomicBool>,
+}
+
+impl OpenConnection {
+    fn is_idle(&self) -> bool {
+        !self.has_request.load(Ordering::Relaxed)
+    }
+}
+
 /// Takes requests until `stop` ends or `keep` wants no more. `keep` gets each request, or why one cannot be taken, in the order of arrival. It
 /// returns the status to answer, and whether to go on. A connection has one request.
 pub async fn receive(
@@ -52,7 +72,11 @@ pub async fn receive(
 ) {
     let (arrivals, mut arrived) = mpsc::channel::<Arrival>(1);
     let (mut tasks, failed, mut stop) = (JoinSet::new(), FailedAccepts::default(), std::pin::pin!(stop));
+    let mut oldest_first: VecDeque<OpenConnection> = VecDeque::new();
     loop {
+        oldest_first.retain(|it| !it.task.is_finished());
+        let is_full = oldest_first.len() >= CONNECTIONS_MAX;
+        let idle = oldest_first.iter().position(OpenConnection::is_idle);
         tokio::select! {
             () = &mut stop => break,
             Some((request, answer)) = arrived.recv() => {
@@ -64,8 +88,19 @@ pub async fn receive(
                 }
             }
             _ = tasks.join_next(), if !tasks.is_empty() => {}
-            accepted = listener.accept(), if tasks.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, _)) => drop(tasks.spawn(serve(stream, arrivals.clone()))),
+            accepted = listener.accept(), if !is_full || idle.is_some() => match accepted {
+                Ok((stream, _)) => {
+                    // Its request may have come since.
+                    let idle = idle.filter(|at| is_full && oldest_first[*at].is_idle());
+                    if let Some(idle) = idle.and_then(|at| oldest_first.remove(at)) {
+                        idle.task.abort();
+                    }
+                    let has_request = Arc::<AtomicBool>::default();
+                    let task = tasks.spawn(serve(stream, arrivals.clone(), Arc::clone(&has_request)));
+                    oldest_first.push_back(OpenConnection { task, has_request });
+                    // Before the next connection is accepted, the requests that have come are read.
+                    tokio::task::yield_now().await;
+                }
                 Err(_) => failed.pause().await,
             }
         }
@@ -76,8 +111,9 @@ pub async fn receive(
 }
 
 /// Serves one request and its answer.
-async fn serve(stream: TcpStream, arrivals: mpsc::Sender<Arrival>) {
+async fn serve(stream: TcpStream, arrivals: mpsc::Sender<Arrival>, has_request: Arc<AtomicBool>) {
     let service = service_fn(|request: Request<Incoming>| {
+        has_request.store(true, Ordering::Relaxed);
         let arrivals = arrivals.clone();
         async move {
             let (head, body) = request.into_parts();
@@ -93,7 +129,26 @@ async fn serve(stream: TcpStream, arrivals: mpsc::Sender<Arrival>) {
     });
     let mut builder = http1::Builder::new();
     builder.keep_alive(false).max_buf_size(HEAD_BYTES_MAX).half_close(true);
-    let _ended = tokio::time::timeout(CONNECTION_TIMEOUT, builder.serve_connection(TokioIo::new(stream), service)).await;
+    let ended = tokio::time::timeout(CONNECTION_TIMEOUT, builder.serve_connection(TokioIo::new(stream), service)).await;
+    // With a request, what is wrong is in its body, and was said.
+    if let Ok(Err(error)) = ended
+        && !has_request.load(Ordering::Relaxed)
+        && let Some(why) = unreadable(&error)
+    {
+        // It has been answered.
+        let _stopped = arrivals.send((Err(why), oneshot::channel().0)).await;
+    }
+}
+
+/// Returns why a head cannot be read, if that is so. The text holds nothing of the head.
+fn unreadable(error: &hyper::Error) -> Option<String> {
+    if error.is_parse_too_large() {
+        return Some(format!("its head is longer than {HEAD_BYTES_MAX} bytes"));
+    }
+    if error.is_incomplete_message() {
+        return Some("its head is cut off".into());
+    }
+    error.is_parse().then(|| format!("its head is not HTTP/1.1: {error}"))
 }
 
 /// Reads a body to its end. The error says why that is not possible.

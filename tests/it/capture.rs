@@ -1,6 +1,11 @@
 //! `hookgate capture` writes what arrives.
 
-use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    io::{ErrorKind, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+};
 
 use crate::{
     binary::{Folder, Process},
@@ -87,8 +92,25 @@ fn capture_says_what_it_does_not_keep() {
     let answer = raw_http::exchange(address, &[format!("POST /a HTTP/1.1\r\ncontent-length: {large}\r\n\r\n").as_bytes(), b"x"]);
     assert_eq!(answer.status, 400, "{answer:?}");
     assert_eq!(raw_http::request(address, "POST", "/a", &[], b"x").status, 503);
+    let long = format!("POST /a HTTP/1.1\r\na: {}\r\n", "x".repeat(70 << 10));
+    for (head, why) in [
+        ("hello\r\n\r\n", "its head is not HTTP/1.1: invalid "),
+        ("POST /a HTTP/1.1\r\na b: c\r\n\r\n", "its head is not HTTP/1.1: invalid HTTP header parsed"),
+        ("POST /a?token=hunter2 HTTP/1.1\r\n", "its head is cut off"),
+        (&long, "its head is longer than 65536 bytes"),
+    ] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        // The answer may come before everything is written.
+        let _answered = stream.write_all(head.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write));
+        let said = format!("a request was not captured: {why}");
+        wait_until(why, || process.err().split_whitespace().collect::<Vec<_>>().join(" ").contains(&said));
+    }
+    assert!(!process.err().contains("hunter2"), "{}", process.err());
+    // A connection without a request is none.
+    drop(TcpStream::connect(address).unwrap());
     process.signal("INT");
     let finished = process.finish();
+    assert_eq!(finished.words().matches("a request was not captured").count(), 5, "{finished:?}");
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert!(finished.words().contains("a request was not captured: its body is longer than 16777216 bytes"), "{finished:?}");
     assert!(finished.words().contains("1 request captured in captures"), "{finished:?}");
@@ -103,4 +125,21 @@ fn capture_says_what_it_does_not_keep() {
     check(&folder, &["capture", "--listen", "127.0.0.1:0", "--directory", "file"], 1, &["file: "]);
     check(&folder, &["capture", "--listen", "127.0.0.1:0", "--status", "100"], 2, &["200..=599"]);
     check(&folder, &["capture"], 2, &["--listen"]);
+}
+
+/// Connections without a request, as scanners and health checks keep them, give way: the oldest first, and only as many as needed.
+#[test]
+fn idle_connections_give_way_to_a_request() {
+    let folder = Folder::new();
+    let (process, address) = start(&folder, &["--limit", "2"]);
+    let idle: Vec<_> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let is_open = |stream: &TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    };
+    assert_eq!(raw_http::request(address, "POST", "/a", &[], b"x").status, 200);
+    wait_until("gone", || !idle[..5].iter().any(is_open));
+    assert!(idle[5..].iter().all(is_open));
+    assert_eq!(raw_http::request(address, "POST", "/a", &[], b"x").status, 200);
+    assert_eq!(process.finish().code, Some(0));
 }
