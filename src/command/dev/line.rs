@@ -5,6 +5,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
 use super::seen::{Fate, SeenRequest};
 use crate::{
     closed::Closed as _,
@@ -57,20 +59,37 @@ impl Style {
 
     /// Returns a text of exactly so many columns: filled with blanks, or shortened in its middle. Without a terminal it is only filled.
     fn fitted(self, text: &str, columns: usize) -> String {
-        let text = if self.columns.is_some() { shortened(text, columns) } else { text.to_owned() };
-        format!("{text:columns$}")
+        self.cut(text, columns, columns.saturating_sub(1) / 2)
+    }
+
+    /// Returns a sentence of exactly so many columns. It loses its end.
+    fn begun(self, sentence: &str, columns: usize) -> String {
+        self.cut(sentence, columns, 0)
+    }
+
+    fn cut(self, text: &str, columns: usize, of_end: usize) -> String {
+        let text = if self.columns.is_some() { shortened(text, columns, of_end) } else { text.to_owned() };
+        let blanks = columns.saturating_sub(text.width());
+        format!("{text}{:blanks$}", "")
     }
 }
 
-/// Returns a text of at most so many characters, without its middle.
-fn shortened(text: &str, most: usize) -> String {
-    let characters: Vec<char> = text.chars().collect();
-    if characters.len() <= most {
+/// Returns a text of at most so many columns, so many of them with its end.
+fn shortened(text: &str, most: usize, of_end: usize) -> String {
+    if text.width() <= most {
         return text.to_owned();
     }
-    let kept = most.saturating_sub(1);
-    let (begin, end) = (kept.div_ceil(2), characters.len() - kept / 2);
-    characters[..begin].iter().chain(&['…']).chain(&characters[end..]).collect()
+    // A character of two columns may not fit where one column is left.
+    let fitting = |characters: &mut dyn Iterator<Item = char>, columns: usize| -> Vec<char> {
+        let widths = characters.scan(0, |sum, c| {
+            *sum += c.width().unwrap_or_default();
+            Some((*sum, c))
+        });
+        widths.take_while(|(sum, _)| *sum <= columns).map(|(_, c)| c).collect()
+    };
+    let begin = fitting(&mut text.chars(), most.saturating_sub(1 + of_end));
+    let end = fitting(&mut text.chars().rev(), of_end);
+    begin.iter().chain(&['…']).chain(end.iter().rev()).collect()
 }
 
 /// Returns the line of a request.
@@ -107,10 +126,10 @@ fn narrow(request: &SeenRequest, style: Style, columns: usize) -> String {
         Fate::Stored { kind, .. } => {
             let place = request.record.as_ref().map_or_else(String::new, |it| format!("[{}]@{}", it.partition, it.offset));
             let place = style.fitted(&format!("{}{place}", short_name(*kind)), NARROW_PLACE);
-            let about = style.fitted(&about(request, *kind), columns.saturating_sub(NARROW_PLACE + 1));
+            let about = about(request, *kind, style, columns.saturating_sub(NARROW_PLACE + 1));
             format!("{} {about}", style.paint(CYAN, &place))
         }
-        _ => style.fitted(&reason(request), columns),
+        _ => style.begun(&reason(request), columns),
     }
 }
 
@@ -122,10 +141,10 @@ fn wide(request: &SeenRequest, style: Style, columns: usize) -> String {
                 request.record.as_ref().map_or_else(String::new, |it| format!("{}[{}]@{}", it.topic, it.partition, it.offset));
             let place_columns = WIDE_PLACE.min(columns * 2 / 3);
             let place = style.fitted(&printable(&place), place_columns);
-            let about = style.fitted(&about(request, *kind), columns.saturating_sub(place_columns + 2));
+            let about = about(request, *kind, style, columns.saturating_sub(place_columns + 2));
             format!("{}  {about}  {}", style.fitted(short_name(*kind), TYPE), style.paint(CYAN, &place))
         }
-        _ => format!("{}  {}", style.fitted(request.outcome().text(), TYPE), style.fitted(&reason(request), columns)),
+        _ => format!("{}  {}", style.fitted(request.outcome().text(), TYPE), style.begun(&reason(request), columns)),
     }
 }
 
@@ -138,14 +157,13 @@ pub(super) fn short_name(kind: EventKind) -> &'static str {
 }
 
 /// Returns what an event is about, safe for a terminal: its subject, the provider's word for a type that has no topic, or why it is in quarantine.
-fn about(request: &SeenRequest, kind: EventKind) -> String {
-    let Some(record) = &request.record else { return "not read back from its topic".into() };
-    let text = match kind {
-        EventKind::Named { .. } => String::from_utf8_lossy(record.key_bytes()).into_owned(),
-        EventKind::Unclassified { .. } => format!("type {}", type_of(record)),
-        EventKind::Quarantine => record.header("hookgate-detail").unwrap_or_default().to_owned(),
-    };
-    printable(&text)
+fn about(request: &SeenRequest, kind: EventKind, style: Style, columns: usize) -> String {
+    let Some(record) = &request.record else { return style.begun("not read back from its topic", columns) };
+    match kind {
+        EventKind::Named { .. } => style.fitted(&printable(&String::from_utf8_lossy(record.key_bytes())), columns),
+        EventKind::Unclassified { .. } => style.begun(&printable(&format!("type {}", type_of(record))), columns),
+        EventKind::Quarantine => style.begun(&printable(record.header("hookgate-detail").unwrap_or_default()), columns),
+    }
 }
 
 /// Returns the provider's own word for the type.

@@ -41,7 +41,7 @@ fn check(request: &SeenRequest, narrow: &str, wide: &str) {
     for (columns, expected) in [(80, narrow), (160, wide)] {
         let plain = line(request, Style { columns: Some(columns), colour: false, page: None });
         assert_eq!(plain, expected, "{columns} columns");
-        assert_eq!(plain.chars().count(), columns, "{plain}");
+        assert_eq!(plain.width(), columns, "{plain}");
         assert!(!plain.chars().any(crate::logged::is_deceptive), "{plain:?}");
     }
 }
@@ -69,13 +69,34 @@ fn a_stored_delivery_is_one_line() {
     );
     check(
         &stored(EventKind::Quarantine, ID, &[("hookgate-detail", "data.uuid: a string was expected")], Vec::new()),
-        "! 200 uploadcare quarantine[0]@12             data.uuid:… expected    4 ms   #40",
+        "! 200 uploadcare quarantine[0]@12             data.uuid: a string…    4 ms   #40",
         "09:47:49.589  ! 200  uploadcare  quarantine              data.uuid: a string was expected         hookgate.quarantine[0]@12                           4 ms   #40",
     );
     check(
         &request("uploadcare", Fate::Stored { id: ID.into(), kind: stored_as }, None),
-        "✓ 200 uploadcare file.stored                  not read b…its topic    4 ms   #40",
+        "✓ 200 uploadcare file.stored                  not read back from …    4 ms   #40",
         "09:47:49.589  ✓ 200  uploadcare  file.stored             not read back from its topic                                                                 4 ms   #40",
+    );
+}
+
+/// A subject may be a text of any language, and a terminal gives some characters two columns.
+#[test]
+fn wide_characters_keep_the_columns() {
+    let stored_as = EventKind::Named { provider: "uploadcare", name: "file.stored" };
+    check(
+        &stored(stored_as, "写真のファイル名です", &[], Vec::new()),
+        "✓ 200 uploadcare file.stored[0]@12            写真のファイル名です    4 ms   #40",
+        "09:47:49.589  ✓ 200  uploadcare  file.stored             写真のファイル名です                     hookgate.uploadcare.file.stored[0]@12               4 ms   #40",
+    );
+    check(
+        &stored(stored_as, "写真のファイル名です。📷📷", &[], Vec::new()),
+        "✓ 200 uploadcare file.stored[0]@12            写真のファ…す。📷📷     4 ms   #40",
+        "09:47:49.589  ✓ 200  uploadcare  file.stored             写真のファイル名です。📷📷               hookgate.uploadcare.file.stored[0]@12               4 ms   #40",
+    );
+    check(
+        &request("frameio", Fate::Refused(Error::PublishFailed("好".repeat(60))), None),
+        &format!("✗ 503 frameio    {}…    4 ms   #40", "好".repeat(24)),
+        &format!("09:47:49.589  ✗ 503  frameio     publish_failed          {}…    4 ms   #40", "好".repeat(44)),
     );
 }
 
@@ -104,7 +125,7 @@ fn a_refusal_is_one_line_with_its_reason() {
     let cause = "Broker: Topic authorization failed: grant Write on hookgate.frameio.file.ready";
     check(
         &request("frameio", Fate::Refused(Error::PublishFailed(cause.into())), None),
-        "✗ 503 frameio    Broker: Topic authorizat…kgate.frameio.file.ready    4 ms   #40",
+        "✗ 503 frameio    Broker: Topic authorization failed: grant Write …    4 ms   #40",
         "09:47:49.589  ✗ 503  frameio     publish_failed          Broker: Topic authorization failed: grant Write on hookgate.frameio.file.ready               4 ms   #40",
     );
 }
