@@ -3,6 +3,7 @@
 mod explain;
 mod given;
 mod signed;
+mod token;
 
 use std::{
     io::{self, Write},

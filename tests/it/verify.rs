@@ -237,6 +237,13 @@ fn verify_checks_tokens_in_urls() {
     );
     check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}")), 0, &["verified"]);
     check(Some("https://hooks.example.com/webhooks/avatars?token=another"), 1, &["bad_token", "is none of the secrets"]);
+    check(
+        Some("https://hooks.example.com/webhooks/avatars?tokn=another"),
+        1,
+        &["missing_signature", "--url has the parameter tokn="],
+    );
+    check(Some("https://hooks.example.com/webhooks/avatars"), 1, &["missing_signature", "--url has none; it must be there once"]);
+    check(None, 1, &["missing_signature", "give the URL as it was called with --url"]);
     check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}/")), 0, &["verified"]);
     for url in [
         "::: no url",

@@ -81,6 +81,26 @@ fn verify_reads_a_whole_request() {
     check(in_path.replacen(token, "another", 1).as_bytes(), &[], 1, &["bad_token"]);
 }
 
+/// What is said of a token is about the request, and not about a flag that was not given.
+#[test]
+fn verify_explains_the_token_of_a_whole_request() {
+    let folder = configured("127.0.0.1:1");
+    for (target, expected) in [
+        (
+            "filesafety?tokn=hunter2-0123456789",
+            "the request's URL has the parameter tokn=, which does not count: its name must be token=",
+        ),
+        ("filesafety?Token=hunter2-0123456789", "the request's URL has the parameter Token=, which does not count"),
+        ("filesafety", "the request's URL has none; it must be there once, as ?token= or as the last path segment"),
+        ("filesafety?token=hunter2-0123456789", "the one in the request's URL is none of the secrets"),
+    ] {
+        let request = format!("POST /webhooks/{target} HTTP/1.1\r\n\r\n{{}}");
+        folder.write("captured.http", request);
+        let explained = check(&folder, &["verify", "--request", "captured.http"], 1, &[expected]).both();
+        assert!(!explained.contains("--url") && !explained.contains("hunter2"), "{explained}");
+    }
+}
+
 /// Without a configuration, the provider is named, and the path says the endpoint, which is a part of the id.
 #[test]
 fn verify_reads_a_request_without_a_configuration() {

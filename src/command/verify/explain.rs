@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Delivery, Failure, Provider, given::GivenDelivery, signed};
+use super::{Delivery, Failure, Provider, given::GivenDelivery, signed, token};
 use crate::{
     command::output::counted,
     config::suggestion,
@@ -71,19 +71,7 @@ pub(super) fn head(
 fn proof(out: &mut impl Write, provider: &Provider, given: &GivenDelivery, error: &Error) -> Result<(), Failure> {
     let headers = &given.headers;
     let scheme = match provider.credential {
-        CredentialSource::UrlToken => {
-            let hint = match error {
-                Error::BadToken => {
-                    "the one in --url is none of the secrets, or is there twice; compare it with the provider's settings"
-                }
-                Error::NoSecret => "the one in --url is none of the secrets that could be read",
-                _ => {
-                    "give the URL as it was called with --url; its token must be there once, as ?token= or as the last path segment"
-                }
-            };
-            writeln!(out, "{} proves itself by a token in the URL: {hint}", provider.title)?;
-            return Ok(());
-        }
+        CredentialSource::UrlToken => return token::refused(out, provider, given, error),
         CredentialSource::Hmac(scheme) => scheme,
     };
     for name in scheme.headers {
