@@ -157,6 +157,9 @@ fn read_keys(body: &[u8], url: &str) -> Result<AwsKeys, String> {
 }
 
 fn keys(written: WrittenKeys) -> Result<AwsKeys, String> {
+    if written.access_key_id.is_empty() || written.secret_access_key.is_empty() {
+        return Err("the credentials that came are empty; is the role still there?".into());
+    }
     let expires = match written.expiration.as_deref() {
         None => None,
         Some(text) => Some(parse_time(text).and_then(instant).ok_or("the end of the credentials is not a time")?),
@@ -198,6 +201,9 @@ mod tests {
         check(&format!(r#"{keys}, "Token": "hunter2-token", "Expiration": "1970-01-02T00:00:01Z"}}"#), Ok(Some(86401)));
         check(&format!("{keys}}}"), Ok(None));
         check(&format!(r#"{keys}, "Expiration": "hunter2"}}"#), Err("the end of the credentials is not a time"));
+        let empty = Err("the credentials that came are empty; is the role still there?");
+        check(r#"{"AccessKeyId": "A", "SecretAccessKey": ""}"#, empty);
+        check(r#"{"AccessKeyId": "", "SecretAccessKey": "hunter2"}"#, empty);
         check(r#"{"SecretAccessKey": "hunter2"}"#, nothing);
         check(r#"{"AccessKeyId": 1, "SecretAccessKey": "hunter2"}"#, nothing);
         check("hunter2", nothing);

@@ -63,7 +63,8 @@ pub(super) struct Arguments {
     /// Send this file instead of a sample, byte for byte; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "event_type")]
     file: Option<PathBuf>,
-    /// Send a whole HTTP request again, as `capture` writes it: the path, the headers and the body as they are. `-` is standard input.
+    /// Send a whole HTTP request again, as `capture` writes it: the path, the headers and the body as they are. Only `Host` and what belongs to
+    /// one connection, such as `Connection`, are made anew. `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "event_type", "file", "secret", "list", "curl"])]
     request: Option<PathBuf>,
     /// Where to send it; by default to the daemon of the configuration on this machine. With --request, a URL without a path keeps the path.

@@ -65,6 +65,15 @@ impl AwsSource {
             Self::Instance { .. } => "the role of the virtual machine",
         }
     }
+
+    /// Returns what the credentials are asked for with, where that is something of its own.
+    fn token(&self) -> Option<&SecretSource> {
+        match self {
+            Self::WebIdentity { token, .. } => Some(token),
+            Self::Container { authorization, .. } => authorization.as_ref(),
+            Self::Variables { .. } | Self::Instance { .. } => None,
+        }
+    }
 }
 
 pub(super) const KEY: &str = "region";
@@ -92,6 +101,10 @@ pub(super) fn read(
                     "mechanism",
                     "AWS_PROFILE is not read; `eval \"$(aws configure export-credentials --format env)\"` sets the variables that are",
                 );
+            }
+            // Kubernetes and the container's own agent write the file, perhaps a moment later.
+            if let Some(Err(why)) = source.token().map(|token| token.text(&Environment::default())) {
+                table.warn("mechanism", &format!("no credentials from {} yet: {why}", source.name()));
             }
             region.map(|region| AwsIam { region, source })
         }

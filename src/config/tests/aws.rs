@@ -140,3 +140,31 @@ fn a_broker_of_another_region_is_warned_of() {
     check("b-1.a.b2.c3.kafka.eu-central-1.amazonaws.com:9098", false);
     check("kafka:9092", false);
 }
+
+/// Without its token, the role of a service account or of a container gives no credentials.
+#[test]
+fn a_token_that_cannot_be_read_is_warned_of() {
+    let there = concat!(env!("CARGO_MANIFEST_DIR"), "/rust-toolchain.toml");
+    let role = ("AWS_ROLE_ARN", "arn:role");
+    let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
+    let check = |variables: &[(&str, &str)], part: Option<&str>| {
+        let warnings = accept(&text(IAM), variables, &[]).warnings;
+        match part {
+            Some(part) => {
+                assert!(warnings.len() == 1 && warnings[0].contains(part) && warnings[0].contains("/nosuch"), "{warnings:?}");
+            }
+            None => assert_eq!(warnings, Vec::<String>::new()),
+        }
+    };
+    check(
+        &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/nosuch"), role],
+        Some("mechanism: no credentials from the role of the service account (AWS_ROLE_ARN) yet: the file "),
+    );
+    check(&[("AWS_WEB_IDENTITY_TOKEN_FILE", there), role], None);
+    check(
+        &[full, ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/nosuch")],
+        Some("mechanism: no credentials from the role of the container (AWS_CONTAINER_CREDENTIALS_…) yet: the file "),
+    );
+    check(&[full, ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", there)], None);
+    check(&[full], None);
+}
