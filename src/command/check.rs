@@ -11,7 +11,9 @@ use serde_json::json;
 
 use super::{
     CommandResult, ConfigSource, EXIT_CONFIGURATION, EXIT_FINDINGS, Failure,
+    colour::{GREEN, Paint},
     misfits::{misfits, missing, unwritable},
+    progress::waiting,
 };
 use crate::{
     app::topic_table,
@@ -74,14 +76,17 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     };
     let mut cluster_report = ClusterReport::default();
     if arguments.cluster {
-        inspect(&config, &mut cluster_report, &mut warnings);
-        inspect_schemas(&config, &mut cluster_report);
+        waiting(&format!("the answers of {}", config.kafka.brokers.join(",")), || {
+            inspect(&config, &mut cluster_report, &mut warnings);
+            inspect_schemas(&config, &mut cluster_report);
+        });
     }
     let mut out = io::stdout().lock();
     if arguments.json {
         write_json(&mut out, &[], Some(&config), &warnings, &cluster_report)?;
     } else {
-        show(&mut out, arguments, &config, &warnings, &cluster_report)?;
+        let paint = Paint::of_output(environment);
+        show(&mut out, (arguments, paint), &config, &warnings, &cluster_report)?;
     }
     if !cluster_report.unreachable.is_empty() {
         return Ok(false);
@@ -131,14 +136,15 @@ fn write_json(
 
 fn show(
     out: &mut impl Write,
-    arguments: &Arguments,
+    (arguments, paint): (&Arguments, Paint),
     config: &Config,
     warnings: &[String],
     cluster_report: &ClusterReport,
 ) -> io::Result<()> {
-    writeln!(out, "configuration: {} is good", printable(&arguments.source.config.display().to_string()))?;
+    let file = printable(&arguments.source.config.display().to_string());
+    writeln!(out, "configuration: {file} is {}", paint.text(GREEN, "good"))?;
     for warning in warnings {
-        writeln!(out, "warning: {}", printable(warning))?;
+        writeln!(out, "{}", paint.line(&format!("warning: {}", printable(warning))))?;
     }
     writeln!(out, "deadlines, each longer than the next:")?;
     for link in chain(config) {
@@ -162,11 +168,11 @@ fn show(
         }
     }
     for problem in cluster_report.unreachable.iter().chain(&cluster_report.findings) {
-        writeln!(out, "problem: {}", printable(problem))?;
+        writeln!(out, "{}", paint.line(&format!("problem: {}", printable(problem))))?;
     }
     if cluster_report.unreachable.is_empty() && cluster_report.findings.is_empty() {
         let compared = if admin::administration(&config.kafka).is_ok() { "" } else { ", as far as it could be compared" };
-        writeln!(out, "cluster: fits the configuration{compared}")?;
+        writeln!(out, "cluster: {}{compared}", paint.text(GREEN, "fits the configuration"))?;
     }
     Ok(())
 }

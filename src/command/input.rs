@@ -2,11 +2,11 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, IsTerminal as _, Read},
     path::Path,
 };
 
-use super::Failure;
+use super::{Failure, note};
 use crate::http::WholeRequest;
 
 /// The most that is read. No topic takes as much by default, and a device has no end.
@@ -14,6 +14,9 @@ const BYTES_MAX: u64 = 64 << 20;
 
 /// Reads all bytes, which must not be too many.
 pub(super) fn bytes(file: &Path) -> Result<Vec<u8>, Failure> {
+    if file == Path::new("-") && io::stdin().is_terminal() {
+        note("reading standard input; Ctrl-D ends it");
+    }
     let read = if file == Path::new("-") { at_most(io::stdin().lock()) } else { File::open(file).and_then(at_most) };
     let bytes = read.map_err(|error| Failure::Failed(format!("{}: {error}", name(file))))?;
     if bytes.len() as u64 > BYTES_MAX {

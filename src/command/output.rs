@@ -70,6 +70,17 @@ pub(super) fn wrapped(out: &mut impl Write, width: usize, (first, next): (&str, 
     writeln!(out, "{}", line.trim_end())
 }
 
+/// Prints rows: for a person in columns, elsewhere with tabs between the cells.
+pub(super) fn table(out: &mut impl Write, rows: &[Vec<String>], for_a_person: bool) -> io::Result<()> {
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..).map_while(width).collect();
+    for row in rows {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect::<Vec<_>>().join("  ");
+        writeln!(out, "{}", if for_a_person { padded.trim_end().to_owned() } else { row.join("\t") })?;
+    }
+    Ok(())
+}
+
 /// Says something on standard error: for a person in lines of at most [`LINE`] characters, elsewhere in one line. A command stands alone on its
 /// line, to be copied.
 pub(super) fn say(out: &mut impl Write, for_a_person: bool, text: &str) -> io::Result<()> {
@@ -170,6 +181,18 @@ mod tests {
         for for_a_person in [true, false] {
             check(for_a_person, &command, &format!("  {command}\n"));
         }
+    }
+
+    #[test]
+    fn a_person_gets_columns_and_a_program_tabs() {
+        let check = |for_a_person: bool, expected: &str| {
+            let rows = [vec!["a", "bcd", "e"], vec!["fgh", "i"]].map(|row| row.into_iter().map(str::to_owned).collect());
+            let mut out = Vec::new();
+            table(&mut out, &rows, for_a_person).expect("written");
+            assert_eq!(String::from_utf8(out).expect("text"), expected);
+        };
+        check(true, "a    bcd  e\nfgh  i\n");
+        check(false, "a\tbcd\te\nfgh\ti\n");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{
     io::{self, IsTerminal as _},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -9,6 +11,28 @@ use super::note;
 
 /// How often it is said how much was read.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// How long a command may be silent for.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Does work, and says what is waited for where it takes longer than a second, on a terminal only.
+pub(super) fn waiting<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    if io::stderr().is_terminal() { said_after(SILENCE, || note(&format!("waiting for {what}")), work) } else { work() }
+}
+
+fn said_after<T>(silence: Duration, say: impl FnOnce() + Send, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (working, ended) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if ended.recv_timeout(silence) == Err(RecvTimeoutError::Timeout) {
+                say();
+            }
+        });
+        let result = work();
+        drop(working);
+        result
+    })
+}
 
 /// Counts what is read, and says every few seconds how much that is, on a terminal only.
 pub(super) struct Progress {
@@ -46,6 +70,16 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_long_is_said_while_it_takes_place() {
+        let (say, said) = mpsc::channel();
+        let found = said_after(Duration::ZERO, move || say.send("waiting").expect("somebody waits"), || said.recv());
+        assert_eq!(found, Ok("waiting"));
+        let (say, said) = mpsc::channel();
+        assert_eq!(said_after(Duration::from_secs(3600), move || say.send(()).expect("nobody says it"), || 1), 1);
+        assert!(said.recv().is_err());
+    }
 
     #[test]
     fn it_is_said_every_few_seconds() {

@@ -1,11 +1,12 @@
 //! `hookgate send`: a correctly signed sample, or a file of yours, to any URL.
 
 mod again;
+mod next;
 mod to_session;
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -17,8 +18,11 @@ use serde_json::json;
 
 pub(super) use self::again::OF_THE_CONNECTION;
 use super::{
-    CommandResult, ConfigSource, Failure, completions, input, note,
-    output::{quote, shell_word},
+    CommandResult, ConfigSource, Failure,
+    colour::{GREEN, Paint, RED},
+    completions, input, note,
+    output::quote,
+    progress::waiting,
     target,
 };
 use crate::{
@@ -101,8 +105,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     if arguments.session.dev {
         return to_session::run(arguments, environment, &mut out);
     }
-    let request = match &arguments.request {
-        Some(file) => again::request(file, arguments.url.as_deref(), &arguments.source, environment)?,
+    let (request, topic) = match &arguments.request {
+        Some(file) => (again::request(file, arguments.url.as_deref(), &arguments.source, environment)?, None),
         None => signed(arguments, environment)?,
     };
     let authorities = match &arguments.ca_file {
@@ -113,32 +117,25 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         writeln!(out, "{}", request.curl(arguments.file.as_deref()))?;
         return Ok(true);
     }
-    let (status, answer) = request.send(arguments.timeout, authorities.as_deref())?;
+    let waited_for = format!("the answer, for {} s at most", arguments.timeout);
+    let (status, answer) = waiting(&waited_for, || request.send(arguments.timeout, authorities.as_deref()))?;
     if arguments.json {
         writeln!(out, "{}", printable(&json!({ "status": status, "body": answer }).to_string()))?;
     } else {
-        writeln!(out, "{status} {}", printable(answer.trim_end()))?;
-        if let Some(next) = next_step(status, arguments) {
-            note(&next);
+        let colour = if status == 200 { GREEN } else { RED };
+        let shown = Paint::of_output(environment).text(colour, &status.to_string());
+        writeln!(out, "{shown} {}", printable(answer.trim_end()))?;
+        // A person looks at the event next, a program does not.
+        let topic = topic.filter(|_| io::stderr().is_terminal());
+        for step in next::steps((status, &answer), &arguments.source, arguments.request.as_deref(), topic.as_deref()) {
+            note(&step);
         }
     }
     Ok(status == 200)
 }
 
-/// Returns what to do about an answer of a daemon.
-fn next_step(status: u16, arguments: &Arguments) -> Option<String> {
-    match (status, &arguments.request) {
-        (401, Some(file)) => {
-            Some(arguments.source.command(&format!("verify --request {}", shell_word(&file.display().to_string()))))
-        }
-        (401, None) => Some("the daemon has other secrets for this endpoint than this command, or another clock".into()),
-        (404, _) => Some("the daemon has no endpoint at this path: compare it with the [endpoints] of its configuration".into()),
-        _ => None,
-    }
-}
-
-/// Makes the request that the flags describe, signed.
-fn signed(arguments: &Arguments, environment: &Environment) -> Result<Request, Failure> {
+/// Makes the request that the flags describe, signed. Returns the topic of a sample too, where the configured daemon gets it.
+fn signed(arguments: &Arguments, environment: &Environment) -> Result<(Request, Option<String>), Failure> {
     let target = target::resolve(&arguments.target, &arguments.source, environment)?;
     let provider = target.endpoint.provider;
     let body = match (&arguments.file, &arguments.event_type) {
@@ -154,7 +151,10 @@ fn signed(arguments: &Arguments, environment: &Environment) -> Result<Request, F
     };
     let url =
         if target.endpoint.signed_urls == SignedUrls::Required { signed_url(&target.endpoint, &url, text.reveal()) } else { url };
-    Ok(Request::signed(provider, &url, text.reveal(), body)?)
+    let topics = target.topics.as_ref().filter(|_| arguments.url.is_none());
+    let kind = arguments.event_type.as_deref().map(|event_type| provider.kind(event_type));
+    let topic = topics.zip(kind).map(|(topics, kind)| topics.name_of(&target.endpoint, kind));
+    Ok((Request::signed(provider, &url, text.reveal(), body)?, topic))
 }
 
 fn types(provider: &Provider) -> String {

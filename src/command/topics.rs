@@ -6,7 +6,7 @@ mod terraform;
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     sync::Arc,
 };
 
@@ -17,7 +17,8 @@ use self::permissions::{Permission, Users};
 use super::{
     CommandResult, ConfigSource, Failure,
     misfits::{denied, misfits, refusals},
-    output::quote,
+    output::{quote, table},
+    progress::waiting,
     scripts, usable_brokers,
 };
 use crate::{
@@ -76,23 +77,28 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let mut config = arguments.source.load(environment, if arguments.apply { Needs::Cluster } else { Needs::Names })?;
     let topics = topic_table(&config).by_topic();
     if arguments.apply {
-        config.kafka = usable_brokers(&config.kafka)?;
-        return Ok(apply(&config, &topics, arguments.json)? && register(&config, &topics, arguments.json)?);
+        let brokers = format!("the answers of {}", config.kafka.brokers.join(","));
+        return waiting(&brokers, || {
+            config.kafka = usable_brokers(&config.kafka)?;
+            Ok(apply(&config, &topics, arguments.json)? && register(&config, &topics, arguments.json)?)
+        });
     }
     if let Some(format) = arguments.format {
         let topics: Vec<&str> = topics.keys().map(|topic| &**topic).collect();
         return print(arguments, format, &config, &topics);
     }
     let mut out = io::stdout().lock();
+    let mut rows = Vec::new();
     for (topic, kinds) in &topics {
-        let kinds: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+        let (kinds, subject): (Vec<_>, _) = (kinds.iter().map(|kind| kind.name()).collect(), subject(&config, topic));
         if arguments.json {
-            writeln!(out, "{}", json!({ "topic": &**topic, "kinds": kinds, "subject": subject(&config, topic) }))?;
+            writeln!(out, "{}", json!({ "topic": &**topic, "kinds": kinds, "subject": subject }))?;
         } else {
-            let subject = subject(&config, topic).map_or_else(String::new, |subject| format!("\t{subject}"));
-            writeln!(out, "{topic}\t{}{subject}", kinds.join(" "))?;
+            rows.push([topic.to_string(), kinds.join(" ")].into_iter().chain(subject).collect());
         }
     }
+    let is_terminal = out.is_terminal();
+    table(&mut out, &rows, is_terminal)?;
     Ok(true)
 }
 
@@ -185,7 +191,7 @@ fn report(
     after: &admin::Cluster,
     as_json: bool,
 ) -> io::Result<()> {
-    let (mut out, mut unreadable) = (io::stdout().lock(), Vec::new());
+    let (mut out, mut unreadable, mut rows) = (io::stdout().lock(), Vec::new(), Vec::new());
     for name in names {
         let result = match results.get(name) {
             None => "exists",
@@ -201,9 +207,11 @@ fn report(
         if as_json {
             writeln!(out, "{}", json!({ "topic": name, "result": result, "findings": findings }))?;
         } else {
-            writeln!(out, "{name}\t{result}")?;
+            rows.push(vec![name.clone(), result.to_owned()]);
         }
     }
+    let is_terminal = out.is_terminal();
+    table(&mut out, &rows, is_terminal)?;
     let mut problems = misfits(config, after.topics.iter().map(|(name, topic)| (name.as_str(), topic)));
     problems.extend(denied(config, &unreadable, &[]));
     for problem in problems.iter().filter(|_| !as_json) {

@@ -73,6 +73,9 @@ fn exit_codes() {
     for command in ["serve", "check", "topics", "tail"] {
         check(&empty, &[command], 64, &["hookgate.toml", "--config", "hookgate dev"]);
     }
+    let brokers = "`hookgate tail --brokers HOST:PORT` needs no configuration";
+    check(&empty, &["tail"], 64, &[brokers]);
+    assert!(!check(&empty, &["topics"], 64, &[]).both().contains(brokers));
     check(&good, &["serve", "--log-level", "hookgate=loud"], 64, &["[log] level: ", "is no level"]);
     check(&good, &["serve", "--listen", "nowhere"], 64, &["[http] listen", "is not an address"]);
 }

@@ -19,7 +19,13 @@ use clap::Args;
 use tokio::{io::Interest, net::unix::pipe};
 
 use self::{format::Output, order::Backlog, select::Filters, select::Range};
-use super::{CommandResult, ConfigSource, Failure, note, output::counted, run::so_far, serve, usable_brokers};
+use super::{
+    CommandResult, ConfigSource, Failure, note,
+    output::counted,
+    progress::{Progress, waiting},
+    run::so_far,
+    serve, usable_brokers,
+};
 use crate::{
     config::{Environment, Kafka, Needs, kafka_alone},
     kafka::read::{Read, StoredRecord, TopicReader},
@@ -68,14 +74,15 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let printer = arguments.output.printer(environment)?;
     let (kafka, topics, endpoints) = resolve(arguments, environment)?;
-    let kafka = usable_brokers(&kafka)?;
+    let waited_for = format!("the answers of {}", kafka.brokers.join(","));
+    let kafka = waiting(&waited_for, || usable_brokers(&kafka))?;
     let endpoints: Option<Vec<&str>> = endpoints.as_ref().map(|names| names.iter().map(|name| &**name).collect());
     for doubt in arguments.filters.doubts(endpoints.as_deref()) {
         note(&doubt);
     }
     let selection = arguments.range.selection(topics, arguments.filters.are_set())?;
     let follow = selection.follow;
-    let reader = TopicReader::select(&kafka, selection)?;
+    let reader = waiting(&waited_for, || TopicReader::select(&kafka, selection))?;
     // The configuration's own topics may be missing; `hookgate topics` and `check` report that.
     for topic in reader.missing().iter().filter(|topic| arguments.topics.contains(topic)) {
         note(&format!("no such topic: {topic}{}", if follow { ", so far" } else { "" }));
@@ -89,6 +96,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         out: BufWriter::new(io::stdout().lock()),
         backlog: Backlog::new(arguments.range.last()),
         stop: watch(0)?,
+        progress: Progress::new("records"),
         read: 0,
         shown: 0,
     };
@@ -111,7 +119,14 @@ fn resolve(arguments: &Arguments, environment: &Environment) -> Result<Resolved,
         };
         return Ok((kafka_alone(brokers, environment)?, topics, None));
     }
-    let config = arguments.source.load(environment, Needs::Kafka)?;
+    let config = arguments.source.load(environment, Needs::Kafka);
+    let config = config.map_err(|failure| match failure {
+        Failure::Configuration { text, warnings } if !arguments.source.exists() => {
+            let text = format!("{text}; `hookgate tail --brokers HOST:PORT` needs no configuration");
+            Failure::Configuration { text, warnings }
+        }
+        other => other,
+    })?;
     let topics = match arguments.topics.as_slice() {
         [] => crate::app::topic_table(&config).by_topic().keys().map(ToString::to_string).collect(),
         topics => topics.to_vec(),
@@ -130,6 +145,7 @@ struct Tail<'a, W: Write> {
     out: BufWriter<W>,
     backlog: Backlog,
     stop: Arc<AtomicBool>,
+    progress: Progress,
     read: u64,
     shown: u64,
 }
@@ -178,6 +194,10 @@ impl<W: Write> Tail<'_, W> {
 
     fn take(&mut self, stored: StoredRecord) {
         self.read += 1;
+        // What is shown says enough.
+        if self.shown == 0 {
+            self.progress.count();
+        }
         let wanted = self.arguments.range.admits(&stored) && self.arguments.filters.admit(&stored);
         self.backlog.push(stored, wanted);
     }

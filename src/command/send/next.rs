@@ -1,0 +1,82 @@
+//! What to do about the answer of a daemon.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::ConfigSource;
+use crate::command::output::shell_word;
+
+/// Returns sentences and commands: after a 200 the command that shows the event on its topic, and after a refusal what finds out why.
+pub(super) fn steps(
+    (status, answer): (u16, &str),
+    source: &ConfigSource,
+    request: Option<&Path>,
+    topic: Option<&str>,
+) -> Vec<String> {
+    let answer: Value = serde_json::from_str(answer).unwrap_or_default();
+    let text = |name: &str| answer[name].as_str().unwrap_or_default();
+    match (status, request, topic) {
+        (200, _, Some(topic)) => {
+            let (topic, id) = (shell_word(topic), shell_word(text("id")));
+            vec![source.command(&format!("tail {topic} --id {id} --since -5m --exit"))]
+        }
+        (401, Some(file), _) => vec![source.command(&format!("verify --request {}", shell_word(&file.display().to_string())))],
+        (401, None, _) => {
+            let why = match text("type").rsplit(':').next() {
+                Some("stale") => "the daemon has another clock than this machine",
+                Some("missing_signature") => {
+                    "the daemon wants another kind of proof here: is this endpoint one of another provider?"
+                }
+                _ => "the daemon has other secrets for this endpoint than this command",
+            };
+            [why.to_owned()].into_iter().chain(source.exists().then(|| source.command("doctor"))).collect()
+        }
+        (404, ..) => vec!["the daemon has no endpoint at this path: compare it with the [endpoints] of its configuration".into()],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_leads_to_the_next_command() {
+        #[track_caller]
+        fn check(status: u16, answer: &str, (file, request, topic): (&str, Option<&str>, Option<&str>), expected: &[&str]) {
+            let source = ConfigSource { config: file.into(), brokers: None };
+            assert_eq!(steps((status, answer), &source, request.map(Path::new), topic), expected);
+        }
+        let problem = |label: &str| format!(r#"{{"type":"urn:hookgate:problem:{label}","status":401}}"#);
+        let (nowhere, there) = ("nosuch.toml", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        let tail = "hookgate tail hookgate.uploadcare.file.stored --id 1-2 --since -5m --exit --config nosuch.toml";
+        check(200, r#"{"id":"1-2"}"#, (nowhere, None, Some("hookgate.uploadcare.file.stored")), &[tail]);
+        check(200, r#"{"id":"1-2"}"#, (nowhere, None, None), &[]);
+        check(
+            401,
+            &problem("bad_signature"),
+            (nowhere, Some("a b"), None),
+            &["hookgate verify --request 'a b' --config nosuch.toml"],
+        );
+        let doctor = format!("hookgate doctor --config {there}");
+        let secrets = "the daemon has other secrets for this endpoint than this command";
+        check(401, &problem("bad_signature"), (there, None, Some("t")), &[secrets, &doctor]);
+        check(401, &problem("bad_token"), (nowhere, None, None), &[secrets]);
+        check(401, &problem("stale"), (nowhere, None, None), &["the daemon has another clock than this machine"]);
+        check(
+            404,
+            "<html>",
+            (nowhere, None, None),
+            &["the daemon has no endpoint at this path: compare it with the [endpoints] of its configuration"],
+        );
+        check(503, &problem("publish_failed"), (there, None, Some("t")), &[]);
+        // What commands a shell is quoted.
+        check(
+            200,
+            r#"{"id":"$(rm)"}"#,
+            (nowhere, None, Some("t")),
+            &["hookgate tail t --id '$(rm)' --since -5m --exit --config nosuch.toml"],
+        );
+    }
+}
