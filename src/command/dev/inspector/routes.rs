@@ -70,9 +70,13 @@ async fn session(State(inspected): SharedState) -> Response {
     let endpoints = inspected.secrets.iter().map(|secret| {
         let provider = secret.provider;
         let url = format!("{base}/webhooks/{}", provider.name);
-        // Nobody at a provider can use an address of this machine.
-        let register = || provider.register.lines().map(str::to_owned).collect();
-        let setup = inspected.public_url.as_ref().map_or_else(register, |_| setup(provider, &url, &secret.reference()));
+        let mut setup = setup(provider, &url, &secret.reference());
+        // With the place of its token, if it has one.
+        let url = setup.get(1).cloned().unwrap_or(url);
+        if inspected.public_url.is_none() {
+            // Nobody at a provider can use an address of this machine.
+            setup = provider.register.lines().map(str::to_owned).collect();
+        }
         let types: Vec<_> = provider.names().filter(|name| (provider.sample)(name).is_some()).collect();
         json!({
             "name": provider.name,
