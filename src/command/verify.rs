@@ -21,19 +21,22 @@ pub(super) use self::{
 };
 use super::{
     CommandResult, ConfigSource, Failure,
+    colour::Paint,
+    output::counted,
     target::{self, Target},
 };
 use crate::{
     clock,
     config::Environment,
     delivery::{Credential, Delivery},
-    encode::delivery_id,
+    encode::{Encoding, Framing, TopicTable, delivery_id, encode},
     error::Error,
     event::{Event, parse_time},
     http,
     logged::printable,
+    proto::Origin,
     provider::Provider,
-    signature::Keys,
+    signature::{Keys, Verified},
 };
 
 /// Explain offline why a captured delivery passes or fails.
@@ -81,6 +84,8 @@ struct Passed {
     slot: u32,
     event: Event,
     id: String,
+    /// The size of the record's value. A schema id and the fraction of the second of arrival are not in it.
+    value_bytes: usize,
     /// How many seconds after the signed time the delivery arrived, where a time is signed.
     seconds_after_signing: Option<i64>,
 }
@@ -89,7 +94,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let given = GivenDelivery::read(arguments)?;
     let target = target::resolve(&arguments.target.or(given.called())?, &arguments.source, environment)?;
     let provider = target.endpoint.provider;
-    let received_at = arguments.at.as_deref().map_or(Ok(clock::system()), time)?;
+    let received_at = arguments.at.as_deref().map_or_else(|| Ok(whole_seconds(clock::system())), time)?;
     let keys = target.ring.keys();
     let slots: Vec<u32> = keys.secrets.iter().map(|(slot, _)| *slot).collect();
 
@@ -121,10 +126,12 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         for missing in &target.missing {
             writeln!(out, "not tried: {missing}")?;
         }
-        out.write_all(explanation.as_bytes())?;
+        let mut text = explanation.into_bytes();
         if let Ok(passed) = &verdict {
-            passed.tell(&target, &mut out)?;
+            passed.tell(&target, &mut text)?;
         }
+        let paint = Paint::of_output(environment);
+        String::from_utf8_lossy(&text).lines().try_for_each(|line| writeln!(out, "{}", paint.line(line)))?;
     }
     Ok(verdict.is_ok())
 }
@@ -145,7 +152,7 @@ impl ToExplain<'_> {
         Delivery {
             endpoint: Arc::clone(&self.endpoint),
             credential,
-            content_type: String::new(),
+            content_type: given.header("content-type").to_owned(),
             body: given.body.clone(),
             received_at: self.received_at,
         }
@@ -196,7 +203,9 @@ fn judge(
         Ok(verified) => {
             let id = delivery_id(&delivery.endpoint, verified.timestamp_text(), &delivery.body);
             let (slot, seconds_after_signing) = (verified.proof().secret_slot, verified.clock_offset());
-            Ok(Ok(Passed { slot, event: (provider.classify)(&verified), id, seconds_after_signing }))
+            let event = (provider.classify)(&verified);
+            let value_bytes = value_bytes(verified, provider);
+            Ok(Ok(Passed { slot, event, id, value_bytes, seconds_after_signing }))
         }
         Err(error) => {
             let label = error.answer().label();
@@ -205,6 +214,14 @@ fn judge(
             Ok(Err(label))
         }
     }
+}
+
+/// Returns the size of the value of the record that a delivery becomes, whatever its topic may hold.
+fn value_bytes(verified: Verified, provider: &'static Provider) -> usize {
+    let event = (provider.classify)(&verified);
+    let topics = TopicTable::new([provider], |kind| kind.name().into_owned());
+    let encoding = Encoding { topics, framing: Framing::default(), record_bytes_max: usize::MAX, origin: Origin::Webhook };
+    encode(verified, provider, event, &encoding).value.len()
 }
 
 /// Returns the same verdict as JSON, for programs.
@@ -253,7 +270,8 @@ impl Passed {
         }
         writeln!(out, "type: {}", printable(&self.event.event_type))?;
         writeln!(out, "key: {}", printable(self.key()))?;
-        writeln!(out, "id: {}", self.id)
+        writeln!(out, "id: {}", self.id)?;
+        writeln!(out, "record: about {} of value", counted(self.value_bytes as u64, "byte"))
     }
 
     fn shown(&self, target: &Target) -> Value {
@@ -267,8 +285,15 @@ impl Passed {
             "type": self.event.event_type,
             "key": self.key(),
             "id": self.id,
+            "value_bytes": self.value_bytes,
         })
     }
+}
+
+/// Returns a time as `--at` would give it.
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 fn time(text: &str) -> Result<SystemTime, String> {

@@ -81,6 +81,7 @@ fn verify_prints_the_same_as_json() {
         assert!(lines.iter().any(|line| line.as_str().unwrap().contains(explained)), "{explained}: {report}");
         if let Some(event) = report["event"].as_object_mut() {
             assert_eq!(event.remove("id").unwrap().as_str().map(str::len), Some(36));
+            assert!(event.remove("value_bytes").unwrap().as_u64() > Some(body.len() as u64), "{event:?}");
         }
         assert_eq!(serde_json::json!({"refused": report["refused"], "event": report["event"]}), expected);
     };

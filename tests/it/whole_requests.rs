@@ -7,6 +7,7 @@ use crate::{
     commands::{check, configured},
     forks,
     harness::{self, fixture, secret},
+    raw_http,
 };
 
 /// Returns the bytes of a signed request to an endpoint, with these lines in its head, and the body as it is on the wire.
@@ -98,6 +99,28 @@ fn verify_explains_the_token_of_a_whole_request() {
         folder.write("captured.http", request);
         let explained = check(&folder, &["verify", "--request", "captured.http"], 1, &[expected]).both();
         assert!(!explained.contains("--url") && !explained.contains("hunter2"), "{explained}");
+    }
+}
+
+/// The size of the record is that of the daemon's, without the fraction of the second of its arrival.
+#[test]
+fn verify_knows_the_size_of_the_record() {
+    let (daemon, folder) = (harness::Daemon::start(), configured("127.0.0.1:1"));
+    for (endpoint, file, topic) in [
+        ("uploadcare", "uploadcare/vector1_body.bin", "hookgate.uploadcare.file.uploaded"),
+        ("frameio", "frameio/v4_file.ready.json", "hookgate.frameio.file.ready"),
+    ] {
+        let body = fixture(file);
+        let more = format!("Content-Length: {}\r\nContent-Type: application/json\r\nConnection: close\r\n", body.len());
+        let request = whole(endpoint, &more, &body, &body);
+        assert_eq!(raw_http::exchange(daemon.webhooks, &[&request]).status, 200);
+        let stored = daemon.records_of(&[topic]).remove(0).value.len() as u64;
+        folder.write("captured.http", request);
+        let verify = [&["verify", "--request", "captured.http"], &AT[..], &["--json"]].concat();
+        let report = check(&folder, &verify, 0, &[]).json_lines().remove(0);
+        let found = report["event"]["value_bytes"].as_u64().unwrap();
+        assert!((stored - 6..=stored).contains(&found), "{endpoint}: {found} of {stored}");
+        check(&folder, &verify[..verify.len() - 1], 0, &[&format!("record: about {found} bytes of value")]);
     }
 }
 

@@ -43,6 +43,11 @@ impl GivenDelivery {
         Self { body: request.body.clone(), headers, url: Some(request.target.clone()), request: Some(request) }
     }
 
+    /// Returns the first value of a header, whose name is in lower case; empty where it is not there.
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(it, _)| it == name).map_or("", |(_, value)| value)
+    }
+
     /// Returns whether all headers of the delivery are known.
     pub(super) fn is_whole(&self) -> bool {
         self.request.is_some()
