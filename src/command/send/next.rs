@@ -30,7 +30,12 @@ pub(super) fn steps(
                 }
                 _ => "the daemon has other secrets for this endpoint than this command",
             };
-            [why.to_owned()].into_iter().chain(source.exists().then(|| source.command("doctor"))).collect()
+            let look = if source.exists() {
+                source.command("doctor")
+            } else {
+                "--dev has a running session of `hookgate dev` sign and send the sample, with its own secrets".into()
+            };
+            vec![why.to_owned(), look]
         }
         (404, ..) => vec!["the daemon has no endpoint at this path: compare it with the [endpoints] of its configuration".into()],
         _ => Vec::new(),
@@ -62,8 +67,9 @@ mod tests {
         let doctor = format!("hookgate doctor --config {there}");
         let secrets = "the daemon has other secrets for this endpoint than this command";
         check(401, &problem("bad_signature"), (there, None, Some("t")), &[secrets, &doctor]);
-        check(401, &problem("bad_token"), (nowhere, None, None), &[secrets]);
-        check(401, &problem("stale"), (nowhere, None, None), &["the daemon has another clock than this machine"]);
+        let dev = "--dev has a running session of `hookgate dev` sign and send the sample, with its own secrets";
+        check(401, &problem("bad_token"), (nowhere, None, None), &[secrets, dev]);
+        check(401, &problem("stale"), (nowhere, None, None), &["the daemon has another clock than this machine", dev]);
         check(
             404,
             "<html>",
