@@ -103,7 +103,7 @@ function openCopies() {
   if (!data) return;
   const items = COPIES.filter(([name]) => data.commands[name]).map(([name, label, what]) => ({
     label,
-    run: () => void copyText(data.commands[name], what),
+    run: () => void copyText(data.commands[name], what, data.row.n),
   }));
   const link = `${location.origin}/#${data.row.n}`;
   openMenu(byId('copy'), [...items, { label: 'as a link to this page', run: () => void copyText(link, 'link') }]);
@@ -113,11 +113,13 @@ function openCopies() {
  * Copies a text.
  * @param {string} text
  * @param {string} what
+ * @param {number} [n] the request that it is about: a command may read its file
  */
-async function copyText(text, what) {
+async function copyText(text, what, n) {
   try {
     await navigator.clipboard.writeText(text);
-    say(`Copied the ${what}.`);
+    const file = [[`${n}.http`, 'Fixture'], [`@${n}.bin`, 'Download in the Body tab']].find(([name]) => text.includes(name));
+    say(`Copied the ${what}.${file ? ` It reads a file that ${file[1]} gives.` : ''}`);
   } catch {
     showText(text, what);
   }
@@ -154,10 +156,14 @@ function openSamples(opener, only) {
     panel.hidePopover();
     void act('/api/send', { endpoint, type, times: number }, `Sent ${counted(number, 'sample')} of ${type} to ${endpoint}`);
   };
-  const groups = endpoints.filter(({ name }) => !only || name === only).map(({ name, title, types }) =>
-    h('section', {}, h('h3', {}, title === name ? title : `${title} (${name})`), h('div', { class: 'chips' }, ...types.map((type) => button(type, () => run(name, type))))),
-  );
-  panel.replaceChildren(h('div', { class: 'line' }, h('h2', {}, 'Send a signed sample'), h('span', { class: 'push' }), h('label', { for: 'times' }, 'times'), times), ...groups);
+  const groups = endpoints
+    .filter(({ name }) => !only || name === only)
+    .map(({ name, title, types }) => {
+      const chips = types.map((type) => button(type, () => run(name, type)));
+      return h('section', {}, h('h3', {}, title), h('div', { class: 'chips' }, ...chips));
+    });
+  const head = [h('h2', {}, 'Send a signed sample'), h('span', { class: 'push' }), h('label', { for: 'times' }, 'times'), times];
+  panel.replaceChildren(h('div', { class: 'line' }, ...head), ...groups);
   openBelow(opener, panel);
   panel.querySelector('button')?.focus();
 }

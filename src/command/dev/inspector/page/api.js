@@ -4,7 +4,7 @@
 /**
  * One request in the list.
  * @typedef {{n: number, at: number, took_ms: number, status: number, outcome: string, endpoint: string, provider: string, type: string,
- *   subject: string, topic: string, partition: number, offset: number, why: string, origin: string, id: string, bytes: number | null,
+ *   subject: string, topic: string, partition: number | null, offset: number | null, why: string, origin: string, id: string, bytes: number | null,
  *   action: string}} Row
  * @typedef {{seen: number, kept: number, cleared: number, outcomes: Record<string, number>, refused: number, in_flight: number,
  *   kafka: {away: boolean, ready: boolean}, endpoints: Record<string, number>}} Strip
@@ -14,7 +14,7 @@
  * @typedef {{version: string, webhooks: string, public_url: string | null, kafka: {brokers: string, embedded: boolean},
  *   samples_need_consent: boolean, endpoints: Endpoint[], forgeries: Forgery[], repeats_max: number}} Session
  * @typedef {{name: string, state: string, text: string, hint: string}} Step
- * @typedef {{topic: string, partition: number, offset: number, key: string, headers: [string, string][], value_bytes: number,
+ * @typedef {{topic: string, partition: number, offset: number, key: string, headers: [string, string | null][], value_bytes: number,
  *   ack_ms: number | null, command: string}} KafkaRecord
  * @typedef {{row: Row, request: {method: string, path: string, version: string, headers: [string, string][]},
  *   body: {bytes: number | null, kept: number, base64: string, read_for_you_only: boolean}, proof: Step[], event: {text: string} | null,

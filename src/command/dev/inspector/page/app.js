@@ -10,7 +10,7 @@ const page = {
   /** The daemon's name of the session whose rows are shown. */
   id: '',
   last: 0,
-  /** Whether rows were left out since all of them were loaded. */
+  /** Whether the list lacks rows that the daemon keeps, or has others. */
   hasGaps: false,
   attempts: 0,
   /** Whether the page was hidden since it last loaded all rows. */
@@ -44,12 +44,13 @@ async function loadSession() {
   if (list.selected) reveal();
 }
 
-/** Loads all rows that are kept. */
+/** Loads all rows that the daemon keeps. */
 async function loadAll() {
   page.hasGaps = false;
   page.wasHidden = false;
   const batch = await askJson('/api/requests?after=0');
   page.id ||= batch.session;
+  setRows(batch.rows);
   take(batch);
 }
 
@@ -59,7 +60,7 @@ async function loadAll() {
  */
 function take(batch) {
   page.last = batch.last;
-  if (batch.skipped > 0) page.hasGaps = true;
+  if (batch.skipped > 0 || list.rows.length > batch.strip.kept) page.hasGaps = true;
   forget(batch.strip.cleared);
   addRows(batch.rows);
   drawStrip(batch.strip);
@@ -87,7 +88,7 @@ async function listen() {
   }
 }
 
-/** Waits for the next batch. After a quiet moment it fetches the rows that came too fast. */
+/** Waits for the next batch. After a quiet moment it loads all rows, if some came too fast or are no longer kept. */
 async function nextBatch() {
   page.waiting = new AbortController();
   const asked = Date.now();
@@ -150,6 +151,7 @@ function showOver() {
   document.body.classList.add('is-over');
   showPart('over');
   drawState('live', 'ended', 'bad');
+  say('');
   byId('over').focus();
 }
 
@@ -213,7 +215,7 @@ function actionOf(event) {
   if (event.key === 'Escape') return byId('detail').hidden ? undefined : at.closest('#detail') ? backToList : closeDetail;
   if (at.id === 'grid' && LIST_KEYS[event.key]) return LIST_KEYS[event.key];
   if (!areKeysOn()) return undefined;
-  const tab = /^[1-6]$/.test(event.key) && TABS[Number(event.key) - 1];
+  const tab = /^[1-6]$/.test(event.key) && TAB_NAMES[Number(event.key) - 1];
   return tab ? () => showTab(tab) : KEY_ACTIONS[event.key];
 }
 

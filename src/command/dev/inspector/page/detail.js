@@ -1,7 +1,11 @@
 // One request: its head, its tabs, and loading it.
 
-/** The tabs, in the order of the keys 1 to 6. */
-const TABS = ['Proof', 'Body', 'Headers', 'Event', 'Kafka', 'Answer'];
+/**
+ * The tabs and what draws them, in the order of the keys 1 to 6.
+ * @type {Record<string, (data: Detail) => (HTMLElement | string)[]>}
+ */
+const TABS = { Proof: proofTab, Body: bodyTab, Headers: headersTab, Event: eventTab, Kafka: kafkaTab, Answer: answerTab };
+const TAB_NAMES = Object.keys(TABS);
 
 const detail = {
   data: /** @type {Detail | null} */ (null),
@@ -21,7 +25,8 @@ async function openDetail(n) {
   detail.loading = loading;
   showPart('detail');
   if (location.hash !== `#${n}`) history.replaceState(null, '', `#${n}`);
-  if (detail.data?.row.n !== n) drawHead(selectedRow());
+  // The request before stays whole until this one is there.
+  if (!detail.data) drawHead(selectedRow());
   byId('detail').setAttribute('aria-busy', 'true');
   try {
     const data = /** @type {Detail} */ (await askJson(`/api/requests/${n}`, { signal: loading.signal }));
@@ -47,6 +52,8 @@ async function openDetail(n) {
 function closeDetail() {
   detail.loading?.abort();
   detail.data = null;
+  byId('detail-sub').replaceChildren();
+  byId('panel').replaceChildren();
   if (list.selected) history.replaceState(null, '', location.pathname);
   list.selected = 0;
   showPart('start');
@@ -101,7 +108,7 @@ function drawLinks({ row, made_from: from, became }) {
 function drawTabs() {
   const line = byId('tabs');
   if (line.childElementCount === 0) {
-    const tabs = TABS.map((name, at) =>
+    const tabs = TAB_NAMES.map((name, at) =>
       button(name, () => showTab(name), { role: 'tab', id: `tab-${name}`, 'aria-controls': 'panel', title: `${name} (${at + 1})` }),
     );
     line.replaceChildren(...tabs);
@@ -132,18 +139,17 @@ function showTab(name) {
 function drawPanel() {
   const { data } = detail;
   if (!data) return;
-  const draw = { Proof: proofTab, Body: bodyTab, Headers: headersTab, Event: eventTab, Kafka: kafkaTab, Answer: answerTab }[detail.tab];
-  byId('panel').replaceChildren(...(draw ?? proofTab)(data));
+  byId('panel').replaceChildren(...TABS[detail.tab](data));
   byId('panel').scrollTop = 0;
 }
 
 /** Listens to the keys of the tabs, which are those of every list of tabs. */
 function startDetail() {
   byId('tabs').addEventListener('keydown', (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
+    const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+    if (step === 0 || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    showTab(TABS[(TABS.indexOf(detail.tab) + step + TABS.length) % TABS.length]);
+    showTab(TAB_NAMES[(TAB_NAMES.indexOf(detail.tab) + step + TAB_NAMES.length) % TAB_NAMES.length]);
     byId(`tab-${detail.tab}`).focus();
   });
   byId('back').addEventListener('click', backToList);

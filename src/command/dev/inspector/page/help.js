@@ -8,10 +8,10 @@ const areKeysOn = () => localStorage.getItem(KEYS_NAME) !== 'off';
 const KEYS = [
   ['j, k', 'next and previous row'],
   ['↑ ↓ Page Home End', 'the same, while the list has the focus'],
-  ['Enter', 'to the detail'],
+  ['Enter', 'to the request'],
   ['Esc', 'back to the same row'],
   ['n, N', 'next and previous refusal'],
-  ['1 … 6', 'tabs of the detail'],
+  ['1 … 6', 'tabs of the request'],
   ['/', 'filter'],
   ['f', 'follow the newest'],
   ['p', 'pause'],
@@ -26,7 +26,7 @@ const WORDS = [
   ['type:file.*,scan.*', 'one of several types'],
   ['endpoint: provider: subject: id:', 'as in hookgate tail'],
   ['origin:webhook', 'only real deliveries; samples are sample'],
-  ['-origin:sample', 'turned around'],
+  ['-origin:sample', 'all but samples'],
   ['anything else', 'a text in any column'],
 ];
 
@@ -42,12 +42,13 @@ function helpTable(rows, caption) {
 /** Opens the help. */
 function openHelp() {
   const dialog = /** @type {HTMLDialogElement} */ (byId('help'));
+  const { session } = page;
   const box = /** @type {HTMLInputElement} */ (h('input', { type: 'checkbox', id: 'keys' }));
   box.checked = areKeysOn();
   box.addEventListener('change', () => localStorage.setItem(KEYS_NAME, box.checked ? 'on' : 'off'));
   dialog.replaceChildren(
     h('h2', { id: 'help-title' }, 'hookgate dev'),
-    h('p', { class: 'dim' }, `Version ${page.session?.version ?? '–'}. Webhooks: ${page.session?.webhooks ?? '–'}. Kafka: ${page.session?.kafka.brokers ?? '–'}.`),
+    h('p', { class: 'dim' }, `Version ${session?.version}. Webhooks: ${session?.webhooks}. Kafka: ${session?.kafka.brokers}.`),
     helpTable(KEYS, 'Keys'),
     h('label', { class: 'line' }, box, 'Single keys are on'),
     helpTable(WORDS, 'Filter'),

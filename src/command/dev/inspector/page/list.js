@@ -2,6 +2,8 @@
 
 /** The height of a row in pixels, as in the style. */
 const ROW_HEIGHT = 28;
+/** The height of the head of the table, with its line. */
+const HEAD_HEIGHT = 29;
 /** How many rows are kept in memory. */
 const ROWS_MAX = 10_000;
 /** How many rows stand before and after those in view. */
@@ -95,6 +97,18 @@ function addRows(rows) {
   paintSoon();
 }
 
+/**
+ * Takes all rows that the daemon keeps. Others are dropped.
+ * @param {Row[]} rows
+ */
+function setRows(rows) {
+  keepPlace();
+  list.rows = rows;
+  list.numbers = new Set(rows.map((row) => row.n));
+  select();
+  paintSoon();
+}
+
 /** Chooses the rows to show again, from all. */
 function select() {
   list.shown = list.rows.filter((row) => row.n <= list.upTo && passes(list.terms, row));
@@ -117,9 +131,8 @@ function applyFilter() {
   list.terms = parseFilter(/** @type {HTMLInputElement} */ (byId('filter')).value);
   select();
   list.anchor = null;
-  const place = placeOf(list.shown, list.selected);
-  if (list.selected && list.shown[place]?.n === list.selected && !list.follow) list.anchor = { n: list.selected, above: -ROW_HEIGHT };
-  else byId('grid').scrollTop = 0;
+  byId('grid').scrollTop = 0;
+  if (!list.follow) reveal();
   paintSoon();
 }
 
@@ -130,7 +143,11 @@ function applyFilter() {
 function setFollow(on) {
   list.follow = on;
   byId('follow').setAttribute('aria-pressed', String(on));
-  if (on) list.anchor = null;
+  if (on) {
+    list.anchor = null;
+    // At once: a scroll event that is still to come would end it again.
+    byId('grid').scrollTop = 0;
+  }
   paintSoon();
 }
 
@@ -158,12 +175,11 @@ function freshRows() {
 /** Draws the rows in view. */
 function paint() {
   const grid = byId('grid');
-  byId('sizer').style.height = `${list.shown.length * ROW_HEIGHT}px`;
-  if (list.follow) grid.scrollTop = 0;
-  else if (list.anchor) {
-    const place = list.shown.length - 1 - placeOf(list.shown, list.anchor.n);
-    grid.scrollTop = Math.max(0, place * ROW_HEIGHT + list.anchor.above);
-  }
+  const view = Math.max(0, viewTop());
+  // Below the last row there is as much room as the view needs, so that a short list need not move either.
+  const height = Math.max(list.shown.length * ROW_HEIGHT, view + viewHeight());
+  byId('sizer').style.height = `${height}px`;
+  if (list.follow || list.anchor) grid.scrollTop = view;
   list.anchor = null;
   const first = Math.floor(grid.scrollTop / ROW_HEIGHT);
   list.readTo = Math.max(list.readTo, rowAt(first)?.n ?? 0);
@@ -227,17 +243,22 @@ function rowElement(row) {
   const [sign, colour] = signOf(row.outcome);
   /** @type {(name: string, ...children: (Node | string)[]) => HTMLElement} */
   const cell = (name, ...children) => h('span', { role: 'gridcell', class: name }, ...children);
-  const about = isRefusal(row) ? foreign('span', row.why || row.outcome, 'why') : foreign('span', row.subject || row.why || '–');
-  if (row.origin === 'sample') about.prepend(h('span', { class: 'tag' }, 'sample'));
+  const isTyped = row.type !== '' && row.outcome !== 'quarantined';
+  const about = isTyped && row.subject ? foreign('span', row.subject, 'mono') : foreign('span', row.why || '–');
+  if (row.origin === 'sample') about.prepend(h('span', { class: 'tag', title: 'sample' }, 'sample'));
+  // Without a type there is a reason, which has the room of both.
+  const middle = isTyped
+    ? [cell('type', foreign('span', row.type)), cell('subject', about)]
+    : [h('span', { role: 'gridcell', class: 'both', 'aria-colspan': 2 }, about)];
+  const time = timeOfDay(row.at);
   return h(
     'div',
     { role: 'row', class: 'row', id: `row-${row.n}`, 'data-n': row.n },
     cell('n', String(row.n)),
-    cell('at', timeOfDay(row.at)),
-    cell(`outcome ${colour}`, h('span', { class: 'sign' }, sign), ` ${row.status || '–'} `, h('span', { class: 'word' }, row.outcome)),
+    cell('at', time.slice(0, 8), h('span', { class: 'fraction' }, time.slice(8))),
+    cell(`outcome ${colour}`, h('span', { class: 'sign' }, sign), h('span', { class: 'status' }, ` ${row.status || '–'} `), row.outcome),
     cell('endpoint', foreign('span', row.endpoint || '–')),
-    cell('type', foreign('span', row.type || '–')),
-    cell('subject', about),
+    ...middle,
     cell('place', row.topic ? `[${row.partition}]@${row.offset}` : ''),
     cell('bytes', row.bytes === null ? '–' : count(row.bytes)),
     cell('ms', milliseconds(row.took_ms)),
@@ -256,16 +277,36 @@ function choose(n) {
   openDetail(n);
 }
 
-/** Scrolls as little as needed to have the chosen row in view. */
+/** Returns the height of the view without the head of the table, which stays at the top. */
+const viewHeight = () => byId('grid').clientHeight - HEAD_HEIGHT;
+
+/** Returns where the view will begin after the next paint. */
+function viewTop() {
+  if (list.follow) return 0;
+  if (!list.anchor) return byId('grid').scrollTop;
+  return (list.shown.length - 1 - placeOf(list.shown, list.anchor.n)) * ROW_HEIGHT + list.anchor.above;
+}
+
+/**
+ * Lets the view begin so many pixels above a row, or as near to that as there are rows.
+ * @param {number} place
+ * @param {number} above
+ */
+function viewFrom(place, above) {
+  const [top, last] = [place * ROW_HEIGHT, list.shown.length * ROW_HEIGHT - viewHeight()];
+  list.anchor = { n: list.selected, above: Math.max(0, Math.min(top - above, last)) - top };
+}
+
+/** Scrolls as little as needed to have the chosen row in view, or puts it into the middle where it was far away. */
 function reveal() {
   const at = placeOf(list.shown, list.selected);
   if (list.shown[at]?.n !== list.selected) return;
-  const grid = byId('grid');
-  const top = (list.shown.length - 1 - at) * ROW_HEIGHT;
-  const height = grid.clientHeight - ROW_HEIGHT;
-  // The sizer may be too low for it until the next paint.
-  if (top < grid.scrollTop) list.anchor = { n: list.selected, above: 0 };
-  else if (top + ROW_HEIGHT > grid.scrollTop + height) list.anchor = { n: list.selected, above: ROW_HEIGHT - height };
+  const place = list.shown.length - 1 - at;
+  const [top, height, view] = [place * ROW_HEIGHT, viewHeight(), viewTop()];
+  const isFar = top < view - 2 * ROW_HEIGHT || top > view + height + ROW_HEIGHT;
+  if (isFar) viewFrom(place, Math.round(height / 2));
+  else if (top < view) viewFrom(place, 0);
+  else if (top + ROW_HEIGHT > view + height) viewFrom(place, height - ROW_HEIGHT);
   paintSoon();
 }
 

@@ -26,7 +26,7 @@ function openMenu(opener, items) {
     return item;
   });
   menu.replaceChildren(...made);
-  menu.setAttribute('aria-label', opener.textContent ?? '');
+  menu.setAttribute('aria-label', opener.ariaLabel ?? opener.firstChild?.textContent?.trim() ?? '');
   openBelow(opener, menu);
   made[0]?.focus();
 }
@@ -66,7 +66,8 @@ function startMenus() {
   menu.addEventListener('keydown', (event) => {
     const items = /** @type {HTMLElement[]} */ ([...menu.children]);
     const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
+    const places = new Map([['ArrowDown', at + 1], ['ArrowUp', at - 1], ['Home', 0], ['End', items.length - 1]]);
+    const to = places.get(event.key);
     if (to === undefined) return;
     event.preventDefault();
     items[(to + items.length) % items.length]?.focus();

@@ -18,17 +18,24 @@ function noteReached(rows) {
 /** Draws the cards. */
 function drawStart() {
   if (!page.session) return;
-  const { endpoints, public_url: publicUrl, webhooks } = page.session;
-  const where = publicUrl ?? webhooks;
-  const intro = publicUrl
-    ? `Providers reach this session at ${publicUrl}.`
+  const { endpoints, public_url: reachable } = page.session;
+  const intro = reachable
+    ? 'Providers reach these URLs.'
     : 'Only this machine reaches these URLs. For real deliveries, start hookgate dev with --tunnel or --public-url.';
   byId('start').replaceChildren(
     h('h2', {}, 'Endpoints'),
-    h('p', { class: 'dim' }, intro),
+    h('p', { class: 'dim' }, `Choose a request to see why it was accepted or refused. ${intro}`),
     ...endpoints.map(card),
-    h('p', { class: 'dim' }, `Choose a request in the list to see why it was accepted or refused. Webhooks: ${where}`),
   );
+}
+
+/**
+ * Returns the URL of an endpoint as a provider reaches it.
+ * @param {string} url
+ */
+function publicUrl(url) {
+  const { public_url: reachable, webhooks } = page.session ?? {};
+  return reachable && webhooks ? url.replace(webhooks, () => reachable.replace(/\/$/, '')) : url;
 }
 
 /** @param {Endpoint} endpoint */
@@ -39,8 +46,8 @@ function card(endpoint) {
     'article',
     { class: 'card', id: `card-${endpoint.name}`, tabindex: -1, 'aria-label': endpoint.title },
     h('div', { class: 'line' }, h('h3', {}, endpoint.title), h('span', { class: `state ${isReached ? 'good' : 'idle'}` }, state)),
-    copyLine(endpoint.url, 'URL'),
-    h('ul', {}, ...endpoint.setup.map((line) => foreign('li', line))),
+    copyLine(publicUrl(endpoint.url), 'URL'),
+    h('p', { class: 'setup' }, endpoint.setup.join(' ')),
     h('p', { class: 'dim' }, 'Secret: ', foreign('code', endpoint.secret)),
     button('Send sample', (event) => openSamples(/** @type {HTMLElement} */ (event.currentTarget), endpoint.name), { 'aria-haspopup': 'dialog' }),
   );
@@ -50,9 +57,11 @@ function card(endpoint) {
  * Makes a line of text with a button that copies it.
  * @param {string} text
  * @param {string} what
+ * @param {number} [n] the request that it is about
  */
-function copyLine(text, what) {
-  return h('div', { class: 'copyline' }, foreign('code', text), button('Copy', () => copyText(text, what), { 'aria-label': `Copy the ${what}` }));
+function copyLine(text, what, n) {
+  const copy = button('Copy', () => void copyText(text, what, n), { 'aria-label': `Copy the ${what}` });
+  return h('div', { class: 'copyline' }, foreign('code', text), copy);
 }
 
 /**

@@ -10,12 +10,12 @@ const HEX_MAX = 64 << 10;
  * @param {Detail} data
  * @returns {HTMLElement[]}
  */
-function proofTab({ proof, commands, body }) {
+function proofTab({ row, proof, commands, body }) {
   const firstFailed = proof.findIndex((step) => step.state === 'failed');
   const steps = proof.map((step, at) => proofStep(step, at === firstFailed));
   const parts = [h('ol', { class: 'steps' }, ...steps)];
   if (body.read_for_you_only) parts.unshift(forYouOnly());
-  if (commands.verify) parts.push(h('h3', {}, 'The same proof in a terminal'), copyLine(commands.verify, 'verify command'));
+  if (commands.verify) parts.push(h('h3', {}, 'The same in a terminal'), copyLine(commands.verify, 'verify command', row.n));
   return parts;
 }
 
@@ -24,7 +24,7 @@ function proofTab({ proof, commands, body }) {
  * @param {boolean} isOpen
  */
 function proofStep({ name, state, text, hint }, isOpen) {
-  const [sign, word] = { ok: ['✓', 'good'], failed: ['✗', 'bad'] }[state] ?? ['–', 'dim'];
+  const [sign, word] = state === 'ok' ? ['✓', 'good'] : state === 'failed' ? ['✗', 'bad'] : ['–', 'dim'];
   const [first, ...rest] = text.split('\n');
   const head = [
     h('span', { class: `sign ${word}`, 'aria-label': state, role: 'img' }, sign),
@@ -55,7 +55,7 @@ function bodyTab({ row, body }) {
       drawPanel();
       byId(`view-${name}`).focus();
     };
-    return button(name, show, { 'aria-pressed': name === detail.view, id: `view-${name}` });
+    return button(name, show, { 'aria-pressed': String(name === detail.view), id: `view-${name}` });
   });
   const save = button('Download', () => download(`/api/requests/${row.n}/body`, `${row.n}.bin`));
   const tools = h('div', { class: 'line' }, h('span', { class: 'group', role: 'group', 'aria-label': 'View' }, ...views), save, h('span', { class: 'dim' }, size(body.bytes)));
@@ -101,11 +101,11 @@ function isUtf8(bytes, cut) {
 
 /**
  * A table of names and values.
- * @param {[string, string][]} headers
+ * @param {[string, string | null][]} headers
  * @param {string} caption
  */
 function headerTable(headers, caption) {
-  const rows = headers.map(([name, value]) => h('tr', {}, h('th', { scope: 'row' }, ...visible(name)), foreign('td', value)));
+  const rows = headers.map(([name, value]) => h('tr', {}, h('th', { scope: 'row' }, ...visible(name)), foreign('td', value ?? 'no value')));
   return h('table', {}, h('caption', {}, caption), h('tbody', {}, ...rows));
 }
 
