@@ -10,7 +10,7 @@ APART := fuzz/Cargo.toml examples/scan-gate/Cargo.toml
 .PHONY: help build dev test fmt fmt-check lint doc bless kafka kafka-stop check check-all nightly gitops package test-tools test-kafka test-proxy examples \
 	proto asyncapi codegen deps msrv fuzz-check faults-short deploy-check faults soak drill otel fuzz e2e e2e-where-it-can release image bench sbom \
 	fuzz-corpus deploy-bless stubs outage recovery-model compatibility dist dist-check \
-	release-check upgrade instructions
+	release-check upgrade instructions browser
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -122,10 +122,13 @@ test-kafka: ## start real Kafka brokers, test against them, stop them (Java, Mav
 ##@ Every night: long runs
 
 nightly: ## run all of this group
-	FUZZ_SECONDS=600 scripts/check msrv instructions fuzz faults compatibility dist-check release-check recovery-model drill otel gitops upgrade soak e2e-where-it-can
+	FUZZ_SECONDS=600 scripts/check msrv instructions browser fuzz faults compatibility dist-check release-check recovery-model drill otel gitops upgrade soak e2e-where-it-can
 
 instructions: ## compare how many instructions each step of a delivery takes with bench/instructions.json (release build, valgrind, x86_64)
 	bench/instructions
+
+browser: build ## test the page of `hookgate dev` in a real Chromium (Node.js; Debian's chromium); five minutes
+	scripts/browser/run
 
 msrv: ## build with the oldest Rust that Cargo.toml names (rustup)
 	scripts/tools/msrv
