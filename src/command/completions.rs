@@ -24,7 +24,8 @@ const VARIABLE: &str = "_HOOKGATE_COMPLETE";
 /// Print the completions of a shell.
 ///
 /// The script asks the `hookgate` of the PATH at each Tab: for commands, flags, providers, types of events, and the endpoints of the
-/// configuration. A script that is kept in a file belongs to one version of Hookgate.
+/// configuration. A script that is kept in a file belongs to one version of Hookgate. bash completes a value after `--flag `, and not after
+/// `--flag=`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples, for the file that each shell reads at its start:
   source <(hookgate completions bash)

@@ -60,7 +60,8 @@ fn a_shell_completes_providers_types_and_endpoints() {
     check("hookgate tail --type file.stored,scan.", "file.stored,scan.complete file.stored,scan.verdict_updated");
     check("hookgate tail --endpoint a", "avatars");
     check("hookgate subscribe --config other.toml p", "photos");
-    check("hookgate send --config=other.toml ph", "photos");
+    // bash itself takes the sign for a word.
+    check("hookgate send --config = other.toml ph", "");
     check("hookgate send --config other.toml photos file.i", "file.infected file.info_updated");
     check("hookgate send --reque", "--request");
     check("hookgate send --request ot", "other.toml");
@@ -87,13 +88,18 @@ fn each_shell_has_its_script() {
         assert!(script.err.is_empty() && !script.out.contains(BINARY), "{script:?}");
     }
     check(&folder, &["completions", "tcsh"], 2, &["bash", "fish", "zsh"]);
-    let ask = |shell: &str| {
+    let ask = |shell: &str, line: &[&str]| {
         let mut command = Command::new("env");
-        command.args([&format!("_HOOKGATE_COMPLETE={shell}"), "_CLAP_COMPLETE_INDEX=2", BINARY, "--", "hookgate", "send", "up"]);
-        run(&folder, command)
+        command.args([&format!("_HOOKGATE_COMPLETE={shell}"), &format!("_CLAP_COMPLETE_INDEX={}", line.len() - 1)]);
+        command.args([BINARY, "--"]).args(line);
+        run(&folder, command).trim_end().to_owned()
     };
-    assert_eq!(ask("fish"), "uploadcare\tUploadcare\n");
-    assert_eq!(ask("zsh").trim_end(), "uploadcare:Uploadcare");
+    for (shell, between) in [("fish", "\t"), ("zsh", ":")] {
+        assert_eq!(ask(shell, &["hookgate", "send", "up"]), format!("uploadcare{between}Uploadcare"));
+        assert_eq!(ask(shell, &["hookgate", "send", "--config=other.toml", "ph"]), format!("photos{between}Uploadcare"));
+        assert_eq!(ask(shell, &["hookgate", "tail", "--endpoint=a"]), format!("--endpoint=avatars{between}FileSafety"));
+        assert_eq!(ask(shell, &["hookgate", "tail", "--endpoint=p"]), "");
+    }
     // Without the variable it is a command like any other.
     check(&folder, &["--", "hookgate"], 2, &["unrecognized subcommand"]);
 }
