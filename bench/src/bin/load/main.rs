@@ -56,7 +56,7 @@ struct Arguments {
     /// Gives each delivery a file uuid of its own, in place of the body's `"uuid"` wherever that occurs.
     #[arg(long)]
     unique: bool,
-    /// The server's process id: reports its CPU time per answered delivery and its peak memory.
+    /// The server's process id: reports the CPU time per answered delivery and the peak memory, of its descendants too.
     #[arg(long)]
     pid: Option<u32>,
     /// Writes the id of each delivery that was answered 200 here, one per line.

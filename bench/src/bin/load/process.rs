@@ -1,12 +1,13 @@
-//! The CPU time and memory of another process, from Linux's `/proc`.
+//! The CPU time and memory of another process and its descendants, from Linux's `/proc`.
 
 use std::{fs, io, time::Duration};
 
-/// The CPU time and the peak memory of a process up to now.
+/// The CPU time and the peak memory of a process and all its descendants up to now.
+#[derive(Default)]
 pub(crate) struct Usage {
-    /// The user and system time of all its threads, also of those that have ended.
+    /// The user and system time of all threads, also of threads and processes that have ended.
     pub(crate) cpu: Duration,
-    /// The most memory that it ever held (`VmHWM`).
+    /// The sum of the most memory that each process ever held (`VmHWM`). What several of them share counts several times.
     pub(crate) rss_peak_kib: u64,
 }
 
@@ -15,8 +16,19 @@ pub(crate) struct Usage {
 const TICK: Duration = Duration::from_millis(10);
 
 impl Usage {
-    /// Reads the usage of a process. Fails if there is no such process, or if its files are not as proc(5) describes them.
+    /// Reads the usage of a process and of all its descendants. Fails if there is no such process, if one ends meanwhile, or if their files
+    /// are not as proc(5) describes them.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        let mut total = Self::default();
+        for process in family(pid, &parents()?) {
+            let Self { cpu, rss_peak_kib } = Self::of_one(process)?;
+            total.cpu += cpu;
+            total.rss_peak_kib += rss_peak_kib;
+        }
+        Ok(total)
+    }
+
+    fn of_one(pid: u32) -> io::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
             .map_err(|error| io::Error::new(error.kind(), format!("process {pid}: {error}")))?;
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -29,12 +41,43 @@ impl Usage {
     }
 }
 
-/// Returns the sum of the fields 14 (`utime`) and 15 (`stime`). They are counted from the end of the name, field 2, which may hold blanks.
+/// Returns each process of this machine with its parent.
+fn parents() -> io::Result<Vec<(u32, u32)>> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // A process that ends during the search has no file any more.
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        parents.extend(parent(&stat).map(|parent| (pid, parent)));
+    }
+    Ok(parents)
+}
+
+/// Returns a process and all its descendants, given each process with its parent.
+fn family(pid: u32, parents: &[(u32, u32)]) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut at = 0;
+    while let Some(&member) = family.get(at) {
+        family.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(child, _)| child));
+        at += 1;
+    }
+    family
+}
+
+/// Returns the fields of a `stat` file from field 3 on. They are counted from the end of the name, field 2, which may hold blanks.
+fn fields(stat: &str) -> Option<impl Iterator<Item = &str>> {
+    Some(stat.rsplit_once(')')?.1.split_ascii_whitespace())
+}
+
+/// Returns the field 4 (`ppid`).
+fn parent(stat: &str) -> Option<u32> {
+    fields(stat)?.nth(1)?.parse().ok()
+}
+
+/// Returns the sum of the fields 14 to 17: `utime` and `stime`, and the same of children that have ended (`cutime` and `cstime`).
 fn cpu_ticks(stat: &str) -> Option<u32> {
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
-    let user: u32 = fields.next()?.parse().ok()?;
-    let system: u32 = fields.next()?.parse().ok()?;
-    Some(user + system)
+    let times: Vec<u32> = fields(stat)?.skip(11).take(4).map_while(|field| field.parse().ok()).collect();
+    (times.len() == 4).then(|| times.iter().sum())
 }
 
 fn rss_peak_kib(status: &str) -> Option<u64> {
@@ -47,9 +90,20 @@ mod tests {
 
     #[test]
     fn a_name_with_blanks_and_brackets_does_not_shift_the_fields() {
-        let stat = "42 (a ) b) S 1 42 42 0 -1 4194560 5 0 0 0 70 8 0 0 20 0 3 0 100";
-        assert_eq!(cpu_ticks(stat), Some(78));
-        assert_eq!(cpu_ticks("42 (cut) S 1"), None);
+        let stat = "42 (a ) b) S 7 42 42 0 -1 4194560 5 0 0 0 70 8 500 60 20 0 3 0 100";
+        assert_eq!(cpu_ticks(stat), Some(638));
+        assert_eq!(parent(stat), Some(7));
+        let cut = "42 (cut) S 7 42 42 0 -1 4194560 5 0 0 0 70 8 500";
+        assert_eq!(cpu_ticks(cut), None);
+        assert_eq!(parent("42 (cut) S"), None);
+    }
+
+    #[test]
+    fn a_family_has_children_and_grandchildren_and_nobody_else() {
+        let parents = [(1, 0), (30, 20), (10, 1), (20, 10), (21, 10), (11, 1), (12, 11)];
+        assert_eq!(family(10, &parents), [10, 20, 21, 30]);
+        assert_eq!(family(11, &parents), [11, 12]);
+        assert_eq!(family(30, &parents), [30]);
     }
 
     #[test]
