@@ -42,6 +42,11 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as lines:
         for line in lines:
             entry = json.loads(line)
+            if "stored" in entry:
+                # The sums of all rounds up to here, of all programs that write to the topic.
+                if entry["stored"] != entry["answered"]:
+                    faults.append(f"{entry['program']}: {entry['stored']} records on {entry['topic']}, {entry['answered']} answers with 200")
+                continue
             result = entry["result"]
             rows.setdefault((entry["load"], entry["program"], entry["codec"]), []).append(result)
             # A refusal costs less than a delivery, so a run with refusals would look cheap.
