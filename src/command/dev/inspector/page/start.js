@@ -29,26 +29,23 @@ function drawStart() {
   );
 }
 
-/**
- * Returns the URL of an endpoint as a provider reaches it.
- * @param {string} url
- */
-function publicUrl(url) {
-  const { public_url: reachable, webhooks } = page.session ?? {};
-  return reachable && webhooks ? url.replace(webhooks, () => reachable.replace(/\/$/, '')) : url;
-}
-
 /** @param {Endpoint} endpoint */
 function card(endpoint) {
   const isReached = reached.has(endpoint.name);
   const state = isReached ? 'has had a real delivery' : 'waiting for the first real delivery';
+  // With a public URL one of the lines is the whole URL, with the place of the token.
+  const found = endpoint.setup.findIndex((line) => line.startsWith(endpoint.url));
+  const at = found < 0 ? endpoint.setup.length : found;
+  const [before, after] = [endpoint.setup.slice(0, at), endpoint.setup.slice(at + 1)];
   return h(
     'article',
     { class: 'card', id: `card-${endpoint.name}`, tabindex: -1, 'aria-label': endpoint.title },
     h('div', { class: 'line' }, h('h3', {}, endpoint.title), h('span', { class: `state ${isReached ? 'good' : 'idle'}` }, state)),
-    copyLine(publicUrl(endpoint.url), 'URL'),
-    h('p', { class: 'setup' }, endpoint.setup.join(' ')),
-    h('p', { class: 'dim' }, 'Secret: ', foreign('code', endpoint.secret)),
+    h('p', { class: 'setup' }, before.join(' ')),
+    copyLine(endpoint.setup[at] ?? endpoint.url, 'URL'),
+    // A line that begins so is the secret in a shell's words.
+    ...after.filter((line) => !line.startsWith('$')).map((line) => h('p', { class: 'setup' }, line)),
+    h('p', { class: 'setup' }, 'Secret: ', foreign('code', endpoint.secret)),
     button('Send sample', (event) => openSamples(/** @type {HTMLElement} */ (event.currentTarget), endpoint.name), { 'aria-haspopup': 'dialog' }),
   );
 }
