@@ -152,6 +152,52 @@ test('a permalink shows its request in a new tab', async () => {
   await other.close();
 });
 
+test('on a phone the request covers the list, and Back leads to its row', async () => {
+  const phone = await openPage(browser, dev, { viewport: { width: 390, height: 700 } });
+  const { n } = await request(dev, () => true);
+  await phone.locator(`#row-${n}`).click();
+  await phone.locator('#detail-title', { hasText: `#${n} ` }).waitFor();
+  assert.equal(await phone.locator('#list').isVisible(), false);
+  await phone.getByRole('button', { name: 'Back' }).click();
+  await phone.locator(`#row-${n}[aria-selected=true]`).waitFor();
+  assert.equal(await phone.locator('#detail').isVisible(), false);
+  await phone.context().close();
+});
+
+test('what is copied can be taken by hand where the browser does not let the page copy', async () => {
+  const { n } = await request(dev, () => true);
+  await show(page, n);
+  await page.evaluate(() => (navigator.clipboard.writeText = () => Promise.reject(new Error('no'))));
+  await page.click('#copy');
+  await page.getByRole('menuitem', { name: 'as a link' }).click();
+  assert.equal(await page.locator('#ask textarea').inputValue(), `${dev.page}/#${n}`);
+  await page.keyboard.press('Escape');
+});
+
+test("nothing is written to somebody's own Kafka before a person agrees", async () => {
+  const careful = await browser.newContext().then((context) => context.newPage());
+  await careful.route('**/api/session', async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: { ...(await answer.json()), samples_need_consent: true } });
+  });
+  const sent = [];
+  careful.on('request', (it) => it.url().endsWith('/api/send') && sent.push(it.postDataJSON()));
+  await careful.goto(dev.link);
+  const send = async (answer) => {
+    await careful.click('#send');
+    await careful.getByRole('button', { name: 'scan.complete' }).click();
+    await careful.getByText('Write samples to this Kafka?').waitFor();
+    await careful.getByRole('button', { name: answer }).click();
+    await careful.locator('#ask').waitFor({ state: 'hidden' });
+  };
+  await send('Cancel');
+  assert.deepEqual(sent, []);
+  await send('Write them');
+  await careful.locator('#detail-title', { hasText: '200 published' }).waitFor();
+  assert.deepEqual(sent, [{ endpoint: 'filesafety', type: 'scan.complete', times: 1, consent: true }]);
+  await careful.context().close();
+});
+
 test('without the key, and with another one, there is no data', async () => {
   for (const link of [dev.page, `${dev.page}/#key=${'0'.repeat(32)}`]) {
     const stranger = await browser.newContext().then((context) => context.newPage());
@@ -167,8 +213,17 @@ test('nothing of a delivery is stored in the browser', async () => {
   assert.deepEqual(Object.keys(JSON.parse(kept)), ['hookgate-session']);
 });
 
+test('the page comes back by itself when the daemon is reached again', async () => {
+  await page.context().setOffline(true);
+  await banner.filter({ hasText: 'does not answer' }).waitFor();
+  const { row } = await delivered(dev);
+  await page.context().setOffline(false);
+  await page.locator(`#row-${row.n}`).waitFor();
+  await banner.waitFor({ state: 'hidden' });
+});
+
 test('the page has no fault, and says when the daemon is gone', async () => {
-  assert.deepEqual(page.faults.filter((it) => !/status of (404|503|409)/.test(it)), []);
+  assert.deepEqual(page.faults.filter((it) => !/status of 404|ERR_INTERNET_DISCONNECTED/.test(it)), []);
   assert.equal(await banner.isVisible(), false);
   await dev.stop();
   await banner.filter({ hasText: 'does not answer' }).waitFor();
