@@ -16,6 +16,7 @@ use serde_json::json;
 use self::permissions::{Permission, Users};
 use super::{
     CommandResult, ConfigSource, Failure,
+    colour::Paint,
     misfits::{denied, misfits, refusals},
     output::{quote, table},
     progress::waiting,
@@ -80,7 +81,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
         let brokers = format!("the answers of {}", config.kafka.brokers.join(","));
         return waiting(&brokers, || {
             config.kafka = usable_brokers(&config.kafka)?;
-            Ok(apply(&config, &topics, arguments.json)? && register(&config, &topics, arguments.json)?)
+            Ok(apply(&config, &topics, arguments.json, Paint::of_output(environment))?
+                && register(&config, &topics, arguments.json)?)
         });
     }
     if let Some(format) = arguments.format {
@@ -159,7 +161,7 @@ fn register(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_jso
     Ok(states.values().all(|state| matches!(state, SubjectState::Known { .. })))
 }
 
-fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool) -> CommandResult {
+fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: bool, paint: Paint) -> CommandResult {
     admin::administration(&config.kafka).map_err(str::to_owned)?;
     let names: Vec<String> = topics.keys().map(ToString::to_string).collect();
     let before = admin::inspect(config, &names)?;
@@ -173,7 +175,7 @@ fn apply(config: &Config, topics: &BTreeMap<Arc<str>, Vec<EventKind>>, as_json: 
     let late = if created.is_empty() { Vec::new() } else { admin::wait_until_visible(config, &created)? };
     // Settings that the brokers decide, such as the replicas of a new topic, are known only now.
     let after = if created.is_empty() { before } else { admin::inspect(config, &names)? };
-    report(config, &names, &results, &after, as_json)?;
+    report(config, &names, &results, &after, as_json, paint)?;
     let refused = results.iter().filter_map(|(topic, why)| Some((topic.as_str(), why.as_deref()?)));
     let mut failures = refusals(config, after.brokers.len(), refused);
     if !late.is_empty() {
@@ -190,6 +192,7 @@ fn report(
     results: &BTreeMap<String, Option<String>>,
     after: &admin::Cluster,
     as_json: bool,
+    paint: Paint,
 ) -> io::Result<()> {
     let (mut out, mut unreadable, mut rows) = (io::stdout().lock(), Vec::new(), Vec::new());
     for name in names {
@@ -215,7 +218,7 @@ fn report(
     let mut problems = misfits(config, after.topics.iter().map(|(name, topic)| (name.as_str(), topic)));
     problems.extend(denied(config, &unreadable, &[]));
     for problem in problems.iter().filter(|_| !as_json) {
-        writeln!(out, "problem: {}", printable(problem))?;
+        writeln!(out, "{}", paint.line(&format!("problem: {}", printable(problem))))?;
     }
     Ok(())
 }
