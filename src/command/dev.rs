@@ -42,9 +42,9 @@ use super::{
 use crate::{
     app::{self, Running, WatchOptions, topic_table},
     clock,
-    config::{self, Config, Environment, Kafka},
+    config::{self, Config, Environment},
     http::{self, SAMPLE_HEADER},
-    kafka::mock::Mock,
+    kafka::{admin::any_broker_answers, mock::Mock},
     provider::{self, Provider},
 };
 
@@ -56,8 +56,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause before a sample is sent again that Kafka has not stored.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Each refusal has a line of its own on standard output.
-/// What a Kafka on one machine cannot keep is no news for somebody who tries Hookgate out.
-const LEVEL: &str = "warn,hookgate::http::outcome=error,hookgate::kafka::guarantee=error";
+/// What a Kafka on one machine cannot keep is no news for somebody who tries Hookgate out. Where Kafka does not answer, the line of each
+/// delivery says so, and the message at the end.
+const LEVEL: &str =
+    "warn,rdkafka=off,hookgate::http::outcome=error,hookgate::kafka::guarantee=error,hookgate::kafka::context=off";
 /// After this time without Kafka, the command says what it waits for.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -217,7 +219,7 @@ impl Story<'_> {
     /// Shows everything until the end is asked for. Returns whether every sample was read back.
     fn show(&self, commands: &[String], inspector: &Inspector, (screen, wants_samples): (Screen, bool)) -> CommandResult {
         let (arguments, running, kafka) = (self.arguments, self.running, &self.config.kafka);
-        wait_until_ready(running, kafka)?;
+        wait_until_ready(running, self.config)?;
         let viewer = Viewer::start(kafka, &topics(self.config), self.requests, self.history, screen)?;
         let samples = if wants_samples { self.secrets } else { &[] };
         let with = if samples.is_empty() { "." } else { ", and gets one sample of each provider:" };
@@ -285,12 +287,13 @@ fn topics(config: &Config) -> Vec<String> {
     topic_table(config).by_topic().keys().map(ToString::to_string).collect()
 }
 
-fn wait_until_ready(running: &Running, kafka: &Kafka) -> Result<(), Failure> {
+fn wait_until_ready(running: &Running, config: &Config) -> Result<(), Failure> {
     let begin = Instant::now();
-    let brokers = kafka.brokers.join(",");
+    let brokers = config.kafka.brokers.join(",");
     let mut is_silent = true;
     while running.unready().is_some() || !running.missing_topics().is_empty() {
         if begin.elapsed() > PATIENCE {
+            any_broker_answers(config)?;
             let state = running.unready().unwrap_or("topics are missing");
             let hint = "is Kafka there, and the schema registry if there is one?";
             return Err(Failure::Failed(format!("gave up on {brokers} after {PATIENCE:?}: {state}; {hint}")));

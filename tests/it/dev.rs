@@ -117,6 +117,18 @@ fn dev_asks_before_it_writes_to_a_kafka_of_the_user() {
     run(&[], 2, "add --yes, or --no-samples");
 }
 
+/// What is waited for is said in one sentence, and not in the words of Kafka's client.
+#[test]
+fn dev_says_that_it_waits_for_kafka() {
+    let folder = Folder::new();
+    let process = Process::spawn(&folder, &[&["dev", "--kafka", "127.0.0.1:1", "--yes"], &ANY[..]].concat());
+    let waiting = "hookgate: waiting for 127.0.0.1:1, for 30 s at most\n";
+    wait_until("said", || process.err().contains(waiting));
+    let said = process.err();
+    let others: Vec<&str> = said.lines().filter(|line| !waiting.starts_with(line) && !line.contains("new secrets")).collect();
+    assert_eq!(others, Vec::<&str>::new());
+}
+
 /// The documents show what `dev` prints, and describe its flags.
 #[test]
 fn the_documents_show_what_dev_prints() {
