@@ -87,7 +87,8 @@ function openForgeries() {
     label,
     run: () => void act(`/api/requests/${n}/forge`, { forgery: name }, `Forged #${n}: ${label}`),
   }));
-  openMenu(byId('forge'), items);
+  if (items.length === 0) say('There is nothing to forge: this request was for no endpoint.');
+  else openMenu(byId('forge'), items);
 }
 
 /** What can be copied, by the names of the daemon. */

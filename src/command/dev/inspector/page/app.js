@@ -107,6 +107,7 @@ function startOver() {
   forget(Infinity);
   closeDetail();
   reached.clear();
+  byId('endpoints').replaceChildren();
   Object.assign(page, { session: null, id: '', last: 0 });
   Object.assign(strip, { seenBefore: -1, latest: null });
   list.readTo = 0;

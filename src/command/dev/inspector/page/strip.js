@@ -68,19 +68,15 @@ function drawState(id, text, state) {
 /** Draws when each endpoint had its last request. A click filters by it, or shows how to set it up. */
 function drawEndpoints() {
   if (!page.session || !strip.latest) return;
-  const parts = page.session.endpoints.map(({ name }) => {
-    const at = strip.latest?.endpoints[name];
-    const show = () => (at === undefined ? showStart(name) : filterBy(`endpoint:${name}`));
-    const title = at === undefined ? `Set up ${name}` : `Show only ${name}`;
-    return button(`${name} ${at === undefined ? 'never' : ago(at)}`, show, { class: 'link', title });
-  });
   const line = byId('endpoints');
-  const drawn = [...line.children].map((child) => child.textContent);
-  // The buttons are not replaced while they are the same, so that the focus stays.
-  if (drawn.join() === parts.map((part) => part.textContent).join()) return;
-  const focused = [...line.children].indexOf(/** @type {Element} */ (document.activeElement));
-  line.replaceChildren(...parts);
-  if (focused >= 0) parts[focused]?.focus();
+  for (const { name } of page.session.endpoints) {
+    const at = strip.latest.endpoints[name];
+    const show = () => (strip.latest?.endpoints[name] === undefined ? showStart(name) : filterBy(`endpoint:${name}`));
+    const made = document.getElementById(`endpoint-${name}`) ?? button('', show, { id: `endpoint-${name}`, class: 'link' });
+    if (!made.parentElement) line.append(made);
+    made.title = at === undefined ? `Set up ${name}` : `Show only ${name}`;
+    made.textContent = `${name} ${at === undefined ? 'never' : ago(at)}`;
+  }
 }
 
 /**
