@@ -125,6 +125,7 @@ nightly: ## run all of this group
 	FUZZ_SECONDS=600 scripts/check msrv instructions browser fuzz faults compatibility dist-check release-check recovery-model drill otel gitops upgrade soak e2e-where-it-can
 
 instructions: ## compare how many instructions each step of a delivery takes with bench/instructions.json (release build, valgrind, x86_64)
+	$(CARGO) test --locked --package hookgate-bench
 	bench/instructions
 
 browser: build ## test the page of `hookgate dev` in a real Chromium (Node.js; Debian's chromium); five minutes

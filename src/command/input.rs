@@ -42,13 +42,13 @@ pub(super) fn request(file: &Path) -> Result<WholeRequest, Failure> {
     request.map_err(|why| Failure::Failed(format!("{}: {why}", name(file))))
 }
 
-/// Reads the request of a report: the first block between fences.
+/// Reads the request of a report: the block between fences that says so.
 fn reported(report: &[u8]) -> Result<WholeRequest, String> {
     let text = String::from_utf8_lossy(report);
-    let (_, after) = text.split_once("\n```").ok_or("the report has no request in it; use the fixture")?;
-    let more = after.len() - after.trim_start_matches('`').len();
-    let fence = format!("\n```{}\n", "`".repeat(more));
-    let block = after.split_once('\n').and_then(|(_language, block)| block.split_once(&fence));
+    let (before, after) = text.split_once("`http\n").ok_or("the report has no request in it; use the fixture")?;
+    let more = before.len() - before.trim_end_matches('`').len();
+    let fence = format!("\n`{}\n", "`".repeat(more));
+    let block = after.split_once(&fence);
     let (block, _) = block.ok_or("the request in the report does not end: the last row of backticks is missing")?;
     WholeRequest::parse(block.as_bytes())
 }

@@ -1,7 +1,7 @@
 //! Where a running `hookgate dev` is, for commands in other terminals: a file that only its user may read, because the key of the page is in it.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions, Permissions},
+    fs::{self, DirBuilder, DirEntry, OpenOptions, Permissions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -9,7 +9,6 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::Failure;
 use crate::{
     config::{Environment, folder_of},
     logged::printable,
@@ -38,14 +37,15 @@ pub(super) fn state_folder(environment: &Environment) -> Option<PathBuf> {
     Some(state.join("hookgate"))
 }
 
-fn path(environment: &Environment) -> Option<PathBuf> {
-    state_folder(environment).map(|folder| folder.join("session.json"))
-}
+/// The names of the files begin with this. The port of the page follows, so that each session has a file of its own.
+const NAME: &str = "session-";
 
 impl SessionFile {
-    /// Writes where the session is. Another session's file is replaced: the newest one is meant.
+    /// Writes where the session is.
     pub(super) fn write(session: &RunningSession, environment: &Environment) -> Result<Self, String> {
-        let path = path(environment).ok_or("neither XDG_STATE_HOME nor HOME is set")?;
+        let folder = state_folder(environment).ok_or("neither XDG_STATE_HOME nor HOME is set")?;
+        let port = session.page.rsplit(':').next().unwrap_or_default();
+        let path = folder.join(format!("{NAME}{port}.json"));
         let text = json!({ "page": session.page, "key": session.key }).to_string();
         let written = write(&path, &text).map_err(|error| format!("{}: {error}", printable(&path.display().to_string())));
         written.map(|()| Self { path, text })
@@ -69,11 +69,21 @@ impl Drop for SessionFile {
     }
 }
 
-/// Finds the running session.
-pub(super) fn find(environment: &Environment) -> Result<RunningSession, Failure> {
-    let none = || Failure::Failed("no session of `hookgate dev` runs: start one in another terminal".into());
-    let text = path(environment).and_then(|path| fs::read_to_string(path).ok()).ok_or_else(none)?;
-    let session: Value = serde_json::from_str(&text).map_err(|_| none())?;
-    let text = |name: &str| session[name].as_str().map(str::to_owned).ok_or_else(none);
-    Ok(RunningSession { page: text("page")?, key: text("key")? })
+/// Returns the sessions that have a file, the newest one first. One that was killed has a file, too.
+pub(super) fn all(environment: &Environment) -> Vec<RunningSession> {
+    let Some(entries) = state_folder(environment).and_then(|folder| fs::read_dir(folder).ok()) else { return Vec::new() };
+    let is_ours = |entry: &DirEntry| entry.file_name().to_str().is_some_and(|name| name.starts_with(NAME));
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter(is_ours)
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    files.sort_unstable_by(|one, other| other.cmp(one));
+    files.iter().filter_map(|(_, path)| read(path)).collect()
+}
+
+fn read(path: &Path) -> Option<RunningSession> {
+    let session: Value = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
+    let text = |name: &str| session[name].as_str().map(str::to_owned);
+    Some(RunningSession { page: text("page")?, key: text("key")? })
 }

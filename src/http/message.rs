@@ -7,6 +7,9 @@ use httparse::Status;
 use super::gate::WebhookPath;
 use crate::config::ENDPOINT_NAME_BYTES_MAX;
 
+/// What stands in the place of a token of a URL in the requests that `hookgate dev` saves.
+pub const HIDDEN_TOKEN: &str = "HIDDEN";
+
 /// The most headers that a request may have; the daemon takes fewer.
 const HEADERS_MAX: usize = 256;
 
@@ -60,6 +63,11 @@ impl WholeRequest {
         bytes.extend(b"\r\n");
         bytes.extend(&self.body);
         bytes
+    }
+
+    /// Returns whether a token was taken out of the URL before the request was saved.
+    pub fn lacks_token(&self) -> bool {
+        self.target.contains(&format!("={HIDDEN_TOKEN}")) || self.target.contains(&format!("/{HIDDEN_TOKEN}"))
     }
 
     /// Returns the path without what may be a token: the query, the token of an endpoint's path, and all but the first part of another path.

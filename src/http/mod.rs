@@ -37,7 +37,7 @@ pub use deliver::classify;
 pub use endpoint::{Endpoint, Endpoints};
 pub use intake::InFlight;
 pub use lines::Lines;
-pub use message::{WholeRequest, shown_name};
+pub use message::{HIDDEN_TOKEN, WholeRequest, shown_name};
 pub use phase::{Phase, PhaseCell};
 pub use readiness::Readiness;
 pub use receive::receive;

@@ -77,8 +77,10 @@ pub struct WatchedRequest {
     pub version: Version,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body; none where it was not read to its end.
+    /// The body, or its first [`SHOWN_BYTES_MAX`]; none where it was not read.
     pub body: Option<Bytes>,
+    /// Whether that is all of it.
+    pub is_body_whole: bool,
     /// Whether the daemon has refused the request by its head, and the body was read only to be shown.
     pub is_body_extra: bool,
     /// Whether the request is the watching program's own.
@@ -99,6 +101,7 @@ impl WatchedRequest {
             version: head.version,
             headers: head.headers.clone(),
             body: None,
+            is_body_whole: false,
             is_body_extra: false,
             is_sample,
             read: None,
@@ -110,6 +113,7 @@ impl WatchedRequest {
     /// Notes that the daemon has the body.
     pub(super) fn has_read(&mut self, body: &Bytes) {
         self.body = Some(body.clone());
+        self.is_body_whole = true;
         self.read = Some(self.started.elapsed());
     }
 
@@ -118,21 +122,23 @@ impl WatchedRequest {
         self.sent = Some(self.started.elapsed());
     }
 
-    /// Reads the body of a request that was refused by its head. A longer or slower one is not shown.
+    /// Reads the body of a request that was refused by its head, or its beginning where it is long or slow.
     pub(super) async fn read_refused(&mut self, body: &mut Incoming, timeout: Duration) {
         let mut all = BytesMut::new();
         let read = async {
             while let Some(frame) = body.frame().await {
                 let Ok(data) = frame.map(|frame| frame.into_data().unwrap_or_default()) else { return false };
-                all.extend_from_slice(&data);
-                if all.len() > SHOWN_BYTES_MAX {
+                let room = SHOWN_BYTES_MAX - all.len();
+                all.extend_from_slice(&data[..data.len().min(room)]);
+                if data.len() > room {
                     return false;
                 }
             }
             true
         };
         self.is_body_extra = true;
-        if tokio::time::timeout(timeout, read).await == Ok(true) {
+        self.is_body_whole = tokio::time::timeout(timeout, read).await == Ok(true);
+        if self.is_body_whole || !all.is_empty() {
             self.body = Some(all.freeze());
         }
     }

@@ -222,6 +222,49 @@ fn what_is_copied_can_be_read_again() {
     assert_eq!(session.get("/api/requests/3/body").header("content-disposition"), Some("attachment; filename=\"3.bin\""));
 }
 
+/// Where the token or the body is not in what was kept, nothing pretends that it is.
+#[test]
+fn what_was_not_kept_is_said() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    std::fs::write(folder.path("secret"), session.secret("filespin")).unwrap();
+    let secret = format!("file:{}", folder.path("secret"));
+    let good = &session.act("/api/send", &json!({ "endpoint": "filespin", "type": "file-deleted" }), 1)[0];
+    assert_eq!(good["commands"]["verify"], json!(""), "its proof was not kept");
+    assert!(good["commands"]["send"].as_str().unwrap().ends_with("?token='\"$DEV_SECRET_FILESPIN\""), "{good}");
+    let fixture = folder.write("1.http", session.get("/api/requests/1/fixture").body);
+    let report = folder.write("1.md", good["commands"]["report"].as_str().unwrap());
+    for file in [&fixture, &report] {
+        check(&folder, &["verify", "--request", file, "--secret", &secret], 1, &["the token was taken out of the URL"]);
+        let url = format!("http://{}", session.webhooks);
+        check(&folder, &["send", "--request", file, "--url", &url], 1, &["the token was taken out of the URL"]);
+        let whole = format!("{url}/webhooks/filespin?token={}", session.secret("filespin"));
+        check(&folder, &["send", "--request", file, "--url", &whole], 0, &["200"]);
+    }
+    // A wrong token is not replaced by the right one.
+    request(session.webhooks, "POST", "/webhooks/filespin?token=wrong", &[], b"{}");
+    let refused = session.detail(4);
+    assert!(refused["commands"]["curl"].as_str().unwrap().contains("/webhooks/filespin?token=HIDDEN'"), "{refused}");
+    assert!(refused["proof"][2]["hint"].as_str().unwrap().contains("env:DEV_SECRET_FILESPIN"), "{refused}");
+    // Of a body that is too long, the beginning is shown, and nothing is saved.
+    let long = vec![b'x'; 1_000_001];
+    assert_eq!(request(session.webhooks, "POST", "/webhooks/uploadcare", &[], &long).status, 413);
+    let long = session.detail(5);
+    assert_eq!(
+        (&long["body"]["bytes"], &long["body"]["kept"]),
+        (&json!(1_000_001), &json!(256 << 10)),
+        "{}",
+        long["body"]["bytes"]
+    );
+    assert_eq!((states(&long).as_str(), &long["commands"]["curl"]), ("ok failed skipped skipped skipped skipped", &json!("")));
+    assert!(long["proof"][1]["hint"].as_str().unwrap().starts_with("It has 1000001 bytes. The limit is `http.max_body_bytes`"));
+    assert_eq!(session.get("/api/requests/5/fixture").status, 409);
+    // What the sender has proven and nobody can read is kept in quarantine, and the step says so.
+    let path = format!("/webhooks/filespin?token={}", session.secret("filespin"));
+    assert_eq!(request(session.webhooks, "POST", &path, &[], b"{\"event\":").status, 200);
+    assert_eq!(states(&session.detail(6)), "ok ok ok failed ok ok");
+}
+
 /// While Kafka is away, the sender is told to try again; nothing else teaches what an outage is.
 #[test]
 fn the_embedded_kafka_can_be_taken_away() {
@@ -272,9 +315,10 @@ fn send_finds_the_session() {
     };
     assert!(send(&["uploadcare", "file.stored"]).err.contains("no session of `hookgate dev` runs"));
     let session = Session::start(&folder);
-    let file = std::path::PathBuf::from(folder.path("state/hookgate/session.json"));
-    let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(), 0o600);
+    let file = |session: &Session| {
+        std::path::PathBuf::from(folder.path(&format!("state/hookgate/session-{}.json", session.page.port())))
+    };
+    assert_eq!(std::fs::metadata(file(&session)).unwrap().permissions().mode() & 0o777, 0o600);
     let first = send(&["uploadcare", "file.stored"]);
     assert_eq!(first.out, format!("200 hookgate.uploadcare.file.stored[0]@0\nhttp://{}/#1\n", session.page), "{first:?}");
     assert!(!first.both().contains(&session.key), "{first:?}");
@@ -290,16 +334,21 @@ fn send_finds_the_session() {
         assert_eq!(refused.code, Some(code), "{refused:?}");
         assert!(refused.err.contains(why), "{refused:?}");
     }
-    // The file of a later session stays when an earlier one ends, and a file that somebody has opened is closed again.
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    // Of two sessions, the newer one is meant; and when that ends, the other one. One that was killed has left its file.
     let later = Session::start(&folder);
-    assert_eq!(mode(), 0o600);
+    let page = |session: &Session| session.page.to_string();
+    let (of_first, of_later) = (file(&session), file(&later));
+    std::fs::write(folder.path("state/hookgate/session-1.json"), "{\"page\":\"http://127.0.0.1:1\",\"key\":\"k\"}").unwrap();
+    let used = || send(&["frameio", "file.ready"]).out;
+    assert!(used().contains(&page(&later)));
     let end = |session: Session| {
         session.process.signal("INT");
         assert_eq!(session.process.finish().code, Some(0));
     };
-    end(session);
-    assert_eq!(send(&["frameio", "file.ready"]).code, Some(0));
     end(later);
-    assert!(!file.exists());
+    assert!(!of_later.exists());
+    assert!(used().contains(&page(&session)));
+    end(session);
+    assert!(!of_first.exists());
+    assert!(send(&["frameio", "file.ready"]).err.contains("no session of `hookgate dev` runs"));
 }

@@ -107,16 +107,18 @@ pub(super) fn line(request: &SeenRequest, style: Style) -> String {
     let endpoint = if request.endpoint.is_empty() { "–" } else { &request.endpoint };
     let endpoint = style.fitted(&printable(endpoint), ENDPOINT);
     let right = format!("{:>7}{}", format!("{} ms", milliseconds(request.took)), style.number(request.number));
+    // The longer numbers of a long session take their room from the middle.
+    let right_columns = RIGHT + request.number.to_string().len().saturating_sub(4);
     let right = style.paint(DIM, &right);
     let columns = style.columns.unwrap_or(usize::MAX);
     if columns < WIDE {
         let left = format!("{status} {endpoint} ");
-        let middle = columns.saturating_sub(5 + 1 + ENDPOINT + 1 + RIGHT);
+        let middle = columns.saturating_sub(5 + 1 + ENDPOINT + 1 + right_columns);
         return format!("{left}{} {right}", narrow(request, style, middle));
     }
     let time = style.paint(DIM, &time_of_day(request.arrived));
     // Without a terminal, the columns are those of a screen that holds the longest usual line.
-    let middle = style.columns.unwrap_or(160) - (12 + 2 + 5 + 2 + ENDPOINT + 2 + TYPE + 2 + RIGHT);
+    let middle = style.columns.unwrap_or(160) - (12 + 2 + 5 + 2 + ENDPOINT + 2 + TYPE + 2 + right_columns);
     format!("{time}  {status}  {endpoint}  {} {right}", wide(request, style, middle))
 }
 
@@ -125,8 +127,11 @@ fn narrow(request: &SeenRequest, style: Style, columns: usize) -> String {
     match &request.fate {
         Fate::Stored { kind, .. } => {
             let place = request.record.as_ref().map_or_else(String::new, |it| format!("[{}]@{}", it.partition, it.offset));
-            let place = style.fitted(&format!("{}{place}", short_name(*kind)), NARROW_PLACE);
-            let about = about(request, *kind, style, columns.saturating_sub(NARROW_PLACE + 1));
+            let place = format!("{}{place}", short_name(*kind));
+            // The reason for a quarantine needs the room more than anything that stands below something else.
+            let place_columns = if *kind == EventKind::Quarantine { place.len().min(NARROW_PLACE) } else { NARROW_PLACE };
+            let place = style.fitted(&place, place_columns);
+            let about = about(request, *kind, style, columns.saturating_sub(place_columns + 1));
             format!("{} {about}", style.paint(CYAN, &place))
         }
         _ => style.begun(&reason(request), columns),
@@ -189,7 +194,7 @@ pub(super) fn reason(request: &SeenRequest) -> String {
 fn misshapen(request: &SeenRequest, error: &Error) -> Option<String> {
     let what = &request.what;
     match error {
-        Error::BadSignature if what.read.is_none() && what.has_body => {
+        Error::BadSignature if what.read.is_none() && what.has_body() => {
             let text = |(name, value): &(String, Vec<u8>)| (name.clone(), String::from_utf8_lossy(value).into_owned());
             let headers: Vec<_> = what.request.headers.iter().map(text).collect();
             Some(verify::cause(provider::by_name(&request.endpoint)?, &headers, error))

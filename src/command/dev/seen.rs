@@ -13,7 +13,7 @@ use crate::{
     config::suggestion,
     error::{Error, Refusal},
     event::EventKind,
-    http::{EndedRequest, Ending, SAMPLE_HEADER, WatchedRequest, WholeRequest},
+    http::{EndedRequest, Ending, HIDDEN_TOKEN, SAMPLE_HEADER, WatchedRequest, WholeRequest},
     kafka::read::StoredRecord,
     metrics::DeliveryOutcome,
     provider,
@@ -25,13 +25,10 @@ pub(super) const ACTION_HEADER: &str = "hookgate-action";
 const PART_CHARACTERS_MAX: usize = 24;
 /// What stands in the place of what is not shown.
 const HIDDEN: &str = "…";
-/// The same in a URL, which has no such character.
-const HIDDEN_IN_URL: &str = "HIDDEN";
-/// Headers whose value is never shown: they hold credentials, or a URL that may have a token.
-const HIDDEN_HEADERS: &[&str] = &[
-    "authorization",
-    "cookie",
-    "proxy-authorization",
+/// Words in the name of a header that holds a credential.
+const CREDENTIAL_WORDS: &[&str] = &["auth", "cookie", "key", "token", "secret", "session", "password"];
+/// Headers with a URL, which may have a token.
+const URL_HEADERS: &[&str] = &[
     "referer",
     "x-original-url",
     "x-original-uri",
@@ -63,8 +60,8 @@ pub(super) struct SeenParts {
     /// The request. Its body is empty where it is not known.
     pub(super) request: WholeRequest,
     pub(super) version: String,
-    /// Whether the body is known.
-    pub(super) has_body: bool,
+    /// How much of the body is known.
+    pub(super) known: KnownBody,
     /// Whether the daemon has refused the request before its body, which was read only to be shown.
     pub(super) is_body_extra: bool,
     /// Whether this session has made the request.
@@ -74,6 +71,15 @@ pub(super) struct SeenParts {
     /// How long it took until the body was there, and until the record went to Kafka.
     pub(super) read: Option<Duration>,
     pub(super) sent: Option<Duration>,
+}
+
+/// How much of a body is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum KnownBody {
+    #[default]
+    Nothing,
+    Beginning,
+    Whole,
 }
 
 /// What became of a request.
@@ -167,12 +173,35 @@ impl SeenParts {
                 remark: None,
             },
             version: format!("{:?}", watched.version),
-            has_body: watched.body.is_some(),
+            known: match (watched.is_body_whole, &watched.body) {
+                (true, _) => KnownBody::Whole,
+                (false, Some(_)) => KnownBody::Beginning,
+                (false, None) => KnownBody::Nothing,
+            },
             is_body_extra: watched.is_body_extra,
             is_sample: watched.is_sample,
             action,
             read: watched.read,
             sent: watched.sent,
+        }
+    }
+
+    /// Returns whether the whole body is known.
+    pub(super) fn has_body(&self) -> bool {
+        self.known == KnownBody::Whole
+    }
+
+    /// Returns how long the body is: as it was read, or as it was announced where only its beginning is known.
+    pub(super) fn body_bytes(&self) -> Option<usize> {
+        let kept = self.request.body.len();
+        let announced = || {
+            let (_, value) = self.request.headers.iter().find(|(name, _)| name == "content-length")?;
+            std::str::from_utf8(value).ok()?.parse().ok()
+        };
+        match self.known {
+            KnownBody::Whole => Some(kept),
+            KnownBody::Beginning => Some(announced().unwrap_or(kept)),
+            KnownBody::Nothing => None,
         }
     }
 
@@ -211,7 +240,7 @@ fn target(watched: &WatchedRequest, endpoint: Option<&str>, secrets: &[String]) 
         });
         shown = format!("{shown}?{}", parts.collect::<Vec<_>>().join("&"));
     }
-    hidden(shown, secrets).replace(HIDDEN, HIDDEN_IN_URL)
+    hidden(shown, secrets).replace(HIDDEN, HIDDEN_TOKEN)
 }
 
 /// Returns the headers, without credentials.
@@ -220,7 +249,7 @@ fn headers(watched: &WatchedRequest, secrets: &[String]) -> Vec<(String, Vec<u8>
     let others = watched.headers.iter().filter(|(name, _)| !is_ours(name.as_str()));
     let shown = others.map(|(name, value)| {
         let name = name.as_str();
-        let is_hidden = HIDDEN_HEADERS.contains(&name);
+        let is_hidden = URL_HEADERS.contains(&name) || CREDENTIAL_WORDS.iter().any(|word| name.contains(word));
         // Other programs put the URL into headers of their own.
         let has_token = |text: &str| text.to_ascii_lowercase().contains("token=") || text.contains("/webhooks/");
         let value = match std::str::from_utf8(value.as_bytes()) {
@@ -262,15 +291,21 @@ fn place(path: &str, secrets: &[String]) -> (String, Option<&'static str>) {
     let path = hidden(path.to_owned(), secrets);
     let mut parts: Vec<&str> = path.split('/').collect();
     let names = || provider::ALL.iter().map(|provider| provider.name);
-    let meant = parts.iter().enumerate().find_map(|(at, part)| Some((at, suggestion(&part.to_ascii_lowercase(), names())?)));
+    // People write a wrong sign between the name and the token.
+    let name = |part: &str| part.split(['&', ';', '%', '?', '=']).next().unwrap_or_default().to_ascii_lowercase();
+    let meant = parts.iter().enumerate().find_map(|(at, part)| Some((at, suggestion(&name(part), names())?)));
     let shown = meant.map_or(3, |(at, _)| at + 1);
     if parts.len() > shown {
         parts.truncate(shown);
         parts.push(HIDDEN);
     }
     let short = |part: &&str| part.chars().count() <= PART_CHARACTERS_MAX;
-    let parts: Vec<&str> = parts.into_iter().map(|part| if short(&part) { part } else { HIDDEN }).collect();
-    (parts.join("/"), meant.map(|(_, name)| name))
+    let parts = parts.into_iter().map(|part| match part.find(['&', ';', '%', '=']) {
+        Some(at) => format!("{}{HIDDEN}", &part[..at]),
+        None if short(&part) => part.to_owned(),
+        None => HIDDEN.to_owned(),
+    });
+    (parts.collect::<Vec<_>>().join("/"), meant.map(|(_, name)| name))
 }
 
 /// Returns about how many bytes a record has.

@@ -33,6 +33,11 @@ pub(super) fn request(
     if captured.method != "POST" {
         return Err(Failure::Failed(format!("the request is a {}; only a POST is sent", printable(&captured.method))));
     }
+    let has_place = url.is_some_and(|url| place(url, &captured.target) == url);
+    if captured.lacks_token() && !has_place {
+        let why = "the token was taken out of the URL before this was saved: give the whole URL with --url";
+        return Err(Failure::Failed(format!("{}: {why}", file.display())));
+    }
     let listen = match url {
         None if source.exists() => Some(source.load(environment, Needs::Names)?.http.listen),
         _ => None,

@@ -71,9 +71,15 @@ struct SessionPage {
 }
 
 impl SessionPage {
+    /// Finds the newest session that answers.
     fn find(environment: &Environment) -> Result<Self, Failure> {
-        let session_file::RunningSession { page, key } = session_file::find(environment)?;
-        Ok(Self { page, key, client: Client::new(TIMEOUT, None)? })
+        for session_file::RunningSession { page, key } in session_file::all(environment) {
+            let found = Self { page, key, client: Client::new(TIMEOUT, None)? };
+            if found.get("/api/session").is_ok() {
+                return Ok(found);
+            }
+        }
+        Err(Failure::Failed("no session of `hookgate dev` runs: start one in another terminal".into()))
     }
 
     fn get(&self, path: &str) -> Result<Value, Failure> {

@@ -29,7 +29,13 @@ pub(in crate::command) struct GivenDelivery {
 impl GivenDelivery {
     pub(super) fn read(arguments: &Arguments) -> Result<Self, Failure> {
         if let Some(file) = &arguments.request {
-            return Ok(Self::of(input::request(file)?));
+            let request = input::request(file)?;
+            if request.lacks_token() {
+                let why = "the token was taken out of the URL before this was saved, so there is no proof in it to verify: write the token in \
+                           the place of HIDDEN";
+                return Err(Failure::Failed(format!("{}: {why}", file.display())));
+            }
+            return Ok(Self::of(request));
         }
         let body = arguments.body.as_deref().map_or(Ok(Vec::new()), input::bytes)?;
         let headers = arguments.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?;

@@ -107,7 +107,7 @@ pub(super) fn forge(inspected: &Inspected, request: &Arc<SeenRequest>, name: &st
 
 /// Returns the provider of a request that can be sent again.
 fn replayable(request: &SeenRequest) -> Result<&'static Provider, NotDone> {
-    if !request.what.has_body {
+    if !request.what.has_body() {
         return Err(NotDone::conflict("the body of this request is not known, so it cannot be sent again"));
     }
     by_name(&request.endpoint)

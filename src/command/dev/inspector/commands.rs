@@ -8,6 +8,7 @@ use crate::{
         send::OF_THE_CONNECTION,
     },
     config,
+    error::Error,
     kafka::read::StoredRecord,
     provider::{CredentialSource, by_name},
 };
@@ -20,11 +21,15 @@ pub(super) fn fixture_name(number: u64) -> String {
     format!("{number}.http")
 }
 
-/// Returns the request as a curl command. The token in its URL is a variable of the shell.
+/// Returns the request as a curl command; nothing where its body is not known. The right token in its URL is a variable of the shell.
 pub(super) fn curl(inspected: &Inspected, request: &SeenRequest) -> String {
     let what = &request.what.request;
-    let has_token = by_name(&request.endpoint).is_some_and(|it| it.credential == CredentialSource::UrlToken);
-    let url = if has_token {
+    if !request.what.has_body() {
+        return String::new();
+    }
+    // A wrong token stays away, so that the command is refused as the request was.
+    let had_right_token = has_token(request) && !matches!(request.error(), Some(Error::BadToken | Error::MissingSignature));
+    let url = if had_right_token {
         let place = format!("http://{}/webhooks/{}?token=", inspected.webhooks, request.endpoint);
         format!("{}\"${}\"", quote(&place), variable(&request.endpoint))
     } else {
@@ -40,14 +45,21 @@ pub(super) fn curl(inspected: &Inspected, request: &SeenRequest) -> String {
     format!("curl -sS {method}{url}{} --data-binary {body}", headers.concat())
 }
 
+fn has_token(request: &SeenRequest) -> bool {
+    by_name(&request.endpoint).is_some_and(|it| it.credential == CredentialSource::UrlToken)
+}
+
 /// Returns a header as curl takes it: it leaves one out that has no value, unless it ends in a semicolon.
 fn header(name: &str, value: &str) -> String {
     quote(&if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") })
 }
 
-/// Returns the command that explains the request, of which the fixture must be there; nothing where the request is for no endpoint.
+/// Returns the command that explains the request, of which the fixture must be there; nothing where that has no proof.
 pub(super) fn verify(inspected: &Inspected, request: &SeenRequest) -> String {
     let Some(secret) = inspected.secrets.iter().find(|it| it.provider.name == request.endpoint) else { return String::new() };
+    if has_token(request) || !request.what.has_body() {
+        return String::new();
+    }
     let (program, file, secret) = (config::program(), fixture_name(request.number), shell_word(&secret.reference()));
     format!("{program} verify --request {file} --secret {secret} --at {}", arrival(request))
 }
@@ -62,7 +74,16 @@ pub(super) fn arrival(request: &SeenRequest) -> String {
 /// Returns the command that sends the request again, of which the fixture must be there.
 pub(super) fn send(inspected: &Inspected, request: &SeenRequest) -> String {
     let (program, file) = (config::program(), fixture_name(request.number));
-    format!("{program} send --request {file} --url http://{}", inspected.webhooks)
+    if !request.what.has_body() {
+        return String::new();
+    }
+    let place = if has_token(request) {
+        let place = format!("http://{}/webhooks/{}?token=", inspected.webhooks, request.endpoint);
+        format!("{}\"${}\"", quote(&place), variable(&request.endpoint))
+    } else {
+        format!("http://{}", inspected.webhooks)
+    };
+    format!("{program} send --request {file} --url {place}")
 }
 
 /// Returns the command that reads a record.

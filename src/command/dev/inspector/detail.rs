@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Inspected, actions, commands, proof, report, rows};
 use crate::{
     command::{
-        dev::seen::{Fate, SeenRequest},
+        dev::seen::{Fate, KnownBody, SeenRequest},
         output::counted,
         tail::Printer,
     },
@@ -37,10 +37,10 @@ pub(super) fn detail(inspected: &Inspected, request: &Arc<SeenRequest>) -> Value
             "headers": headers(request),
         },
         "body": {
-            "bytes": what.has_body.then_some(body.len()),
+            "bytes": what.body_bytes(),
             "kept": body.len(),
             "base64": BASE64_STANDARD.encode(shown),
-            "read_for_you_only": what.is_body_extra && what.has_body,
+            "read_for_you_only": what.is_body_extra && what.known != KnownBody::Nothing,
         },
         "proof": steps.iter().map(proof::ProofStep::shown).collect::<Vec<_>>(),
         "event": event.map(|text| json!({ "text": text })),
@@ -129,12 +129,12 @@ fn next(request: &SeenRequest) -> String {
     let attempts = provider.attempts.map_or_else(String::new, |number| format!(", {number} times in all"));
     let span = span(provider.gives_up_after);
     format!(
-        "{title} takes this for a failure and tries again{attempts}, until {span} after its first attempt. Then the delivery is lost."
+        "{title} takes this for a failure and tries again{attempts}, until about {span} after its first attempt. Then the delivery is lost."
     )
 }
 
 /// Returns a time in hours, or in minutes where it has fewer than two hours.
 fn span(time: Duration) -> String {
-    let minutes = time.as_secs() / 60;
+    let minutes = (time.as_secs() + 30) / 60;
     if minutes >= 120 { counted(minutes / 60, "hour") } else { counted(minutes, "minute") }
 }

@@ -21,7 +21,7 @@ use crate::{
     config::SecretRing,
     error::{Error, Refusal},
     event::EventKind,
-    provider::{CredentialSource, Provider, by_name},
+    provider::{CredentialSource, Provider, all_names, by_name},
     signature::{HmacScheme, Secret},
 };
 
@@ -50,6 +50,7 @@ const NAMES: [&str; 6] = ["endpoint", "request", "signature", "type", "record", 
 const ENDPOINT: usize = 0;
 const REQUEST: usize = 1;
 const SIGNATURE: usize = 2;
+const TYPE: usize = 3;
 const KAFKA: usize = 5;
 
 impl ProofStep {
@@ -95,14 +96,16 @@ pub(super) fn steps(inspected: &Inspected, request: &SeenRequest) -> Vec<ProofSt
         _ => NAMES.len(),
     };
     let step = |(at, name): (usize, &&'static str)| {
+        let is_unread = matches!(request.fate, Fate::Stored { kind: EventKind::Quarantine, .. });
         let state = match at {
+            TYPE if is_unread => StepState::Failed,
             _ if at < end => StepState::Passed,
             _ if at == end => StepState::Failed,
             _ => StepState::Skipped,
         };
         let (text, hint) = match state {
             StepState::Passed => (passed(inspected, request, at), String::new()),
-            StepState::Failed => failed(inspected, request, at),
+            StepState::Failed => failed(inspected, request),
             StepState::Skipped => Default::default(),
         };
         ProofStep { name, state, text, hint }
@@ -117,15 +120,11 @@ fn passed(inspected: &Inspected, request: &SeenRequest, at: usize) -> String {
         "endpoint" => format!("{}, of {}", request.endpoint, by_name(&request.endpoint).map_or("no provider", |it| it.title)),
         "request" => {
             let body = counted(request.what.request.body.len() as u64, "byte");
-            let known = if request.what.has_body { format!("{body} of body") } else { "the body was not read".into() };
+            let known = if request.what.has_body() { format!("{body} of body") } else { "the body was not read".into() };
             format!("{} {}, {known}", request.what.request.method, request.what.request.target)
         }
         "signature" => proven(inspected, request),
         "type" => match &request.fate {
-            Fate::Stored { kind: EventKind::Quarantine, .. } => {
-                let detail = record.and_then(|it| it.header("hookgate-detail")).unwrap_or_default();
-                format!("unreadable, so the event goes to quarantine: {detail}")
-            }
             Fate::Stored { kind: EventKind::Unclassified { .. }, .. } => {
                 "a type that has no topic of its own: unclassified".into()
             }
@@ -171,18 +170,35 @@ fn away(scheme: &HmacScheme, request: &SeenRequest) -> String {
 }
 
 /// Returns what stopped a request at a step, and what to change.
-fn failed(inspected: &Inspected, request: &SeenRequest, at: usize) -> (String, String) {
+fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
     let words = reason(request);
     let hint = match (&request.fate, request.error()) {
+        (Fate::Stored { .. }, _) => {
+            let detail = request.record.as_ref().and_then(|it| it.header("hookgate-detail")).unwrap_or_default();
+            let hint =
+                "The sender is proven, so the event is kept, in quarantine. `hookgate replay` reads it again after an update.";
+            return (format!("the body cannot be read: {detail}"), hint.into());
+        }
         (Fate::NotFound { meant: Some(meant), .. }, _) => format!("Let the provider call /webhooks/{meant}."),
-        (Fate::NotFound { .. }, _) => "The path is /webhooks/ and the name of an endpoint.".into(),
+        (Fate::NotFound { .. }, _) => format!("The path is /webhooks/ and one of {}.", all_names()),
+        (_, Some(Error::TooLarge)) => {
+            let announced = request.what.body_bytes().map_or_else(String::new, |bytes| format!("It has {bytes} bytes. "));
+            format!("{announced}The limit is `http.max_body_bytes`, {} here.", inspected.config.http.max_body_bytes)
+        }
+        (_, Some(Error::BadToken)) => {
+            let reference = secret_of(inspected, &request.endpoint).map_or_else(String::new, |(it, _)| it.reference());
+            format!("Compare the URL in the provider's settings with {reference}.")
+        }
         (_, Some(Error::PublishTimeout | Error::PublishFailed(_))) => {
             "Kafka is away or refuses the record. The sender tries again, so nothing is lost as long as it does.".into()
         }
         _ => String::new(),
     };
-    let is_token = secret_of(inspected, &request.endpoint).is_none_or(|(_, it)| it.credential == CredentialSource::UrlToken);
-    if at != SIGNATURE && at != REQUEST || is_token {
+    let explains = matches!(
+        request.error(),
+        Some(Error::MissingSignature | Error::BadSignature | Error::Stale { .. } | Error::Method | Error::EncodedBody)
+    );
+    if !explains {
         return (words, hint);
     }
     // The words of `hookgate verify`, which looks for the change that would make it fit.
@@ -194,7 +210,8 @@ fn failed(inspected: &Inspected, request: &SeenRequest, at: usize) -> (String, S
             };
             // The words of the refusal are those of the step.
             let lines = explanation.text.lines().filter(|line| !line.starts_with("refused"));
-            (words, lines.chain(digits.lines()).collect::<Vec<_>>().join("\n"))
+            let text = lines.chain(digits.lines()).collect::<Vec<_>>().join("\n");
+            (words, text.replace("; give the time of a captured delivery with --at", ""))
         }
         _ => (words, hint),
     }
@@ -213,6 +230,9 @@ fn first_digits(inspected: &Inspected, request: &SeenRequest) -> Option<String> 
     let right = scheme.sign(&request.what.request.body, &Secret::new(secret.text.as_bytes())?, signed_at);
     let right = right.first()?.1.strip_prefix(scheme.version)?;
     let (received, right) = (received.get(..4)?, right.get(..4)?);
+    if received == right {
+        return None;
+    }
     Some(format!("{}: the signature should begin with {right}, and begins with {received}\n", secret.reference()))
 }
 

@@ -28,10 +28,16 @@ pub(super) fn markdown(request: &SeenRequest, row: &Value, steps: &[ProofStep], 
             let _in_memory = writeln!(out, "  - {}", one_line(hint));
         }
     }
-    let _in_memory = writeln!(out, "\n## Request\n\nTokens of the URL and credentials are left out.\n");
+    let _in_memory = writeln!(
+        out,
+        "\n## Request\n\nTokens of the URL and credentials are left out. A signature is not: who has it can send this delivery again.\n"
+    );
     out += &match whole(request) {
         Some(text) => fenced("http", &text),
-        None => "The body is too long for this page, or is no text. The fixture has it.\n".to_owned(),
+        None if request.what.has_body() => {
+            "It is too long for this page, or copying would change it. The fixture has it.\n".to_owned()
+        }
+        None => "Its body was not read to the end.\n".to_owned(),
     };
     if let Some(event) = event {
         let _in_memory = write!(out, "\n## Event\n\n{}", fenced("", event));
@@ -42,7 +48,7 @@ pub(super) fn markdown(request: &SeenRequest, row: &Value, steps: &[ProofStep], 
 /// Returns the request as text, if it is one.
 fn whole(request: &SeenRequest) -> Option<String> {
     let what = &request.what;
-    if !what.has_body || what.request.body.len() > BODY_BYTES_MAX {
+    if !what.has_body() || what.request.body.len() > BODY_BYTES_MAX {
         return None;
     }
     // What another program would change or hide on its way is no text.

@@ -122,7 +122,12 @@ async fn body(State(inspected): SharedState, Path(number): Path<u64>) -> Respons
 
 async fn fixture(State(inspected): SharedState, Path(number): Path<u64>) -> Response {
     let found = inspected.history.kept().get(number);
-    found.map_or_else(gone, |request| file(&commands::fixture_name(number), request.what.whole().to_bytes().into()))
+    found.map_or_else(gone, |request| {
+        if !request.what.has_body() {
+            return failure(StatusCode::CONFLICT, "the whole body of this request is not known, so it cannot be saved");
+        }
+        file(&commands::fixture_name(number), request.what.whole().to_bytes().into())
+    })
 }
 
 /// Returns bytes that a browser saves and never shows. We make the name.

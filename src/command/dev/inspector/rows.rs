@@ -96,7 +96,7 @@ pub(super) fn row(request: &SeenRequest) -> Value {
         "why": why,
         "origin": if request.what.is_sample { "sample" } else { "webhook" },
         "id": request.id().unwrap_or_default(),
-        "bytes": request.what.has_body.then_some(request.what.request.body.len()),
+        "bytes": request.what.body_bytes(),
         "action": request.what.action,
     })
 }

@@ -69,7 +69,7 @@ fn a_stored_delivery_is_one_line() {
     );
     check(
         &stored(EventKind::Quarantine, ID, &[("hookgate-detail", "data.uuid: a string was expected")], Vec::new()),
-        "! 200 uploadcare quarantine[0]@12             data.uuid: a string…    4 ms   #40",
+        "! 200 uploadcare quarantine[0]@12 data.uuid: a string was expected    4 ms   #40",
         "09:47:49.589  ! 200  uploadcare  quarantine              data.uuid: a string was expected         hookgate.quarantine[0]@12                           4 ms   #40",
     );
     check(
@@ -98,6 +98,20 @@ fn wide_characters_keep_the_columns() {
         &format!("✗ 503 frameio    {}…    4 ms   #40", "好".repeat(24)),
         &format!("09:47:49.589  ✗ 503  frameio     publish_failed          {}…    4 ms   #40", "好".repeat(44)),
     );
+}
+
+/// A line that is longer than the screen takes two rows, in a session of 10,000 requests and more.
+#[test]
+fn a_long_number_takes_room_from_the_middle() {
+    for fate in [Fate::Refused(Error::BadSignature), Fate::Stored { id: ID.into(), kind: EventKind::Quarantine }] {
+        let mut request = request("uploadcare", fate, None);
+        for (columns, number) in [(80, 9_999), (80, 10_000), (80, 1_234_567), (160, 10_000)] {
+            request.number = number;
+            let line = line(&request, Style { columns: Some(columns), colour: false, page: None });
+            assert_eq!(line.chars().count(), columns, "{line}");
+            assert!(line.ends_with(&format!(" #{number}")), "{line}");
+        }
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ fn a_path_is_shown_without_tokens() {
     check("/webhooks/shop", "/webhooks/shop", None);
     check("/webhooks/shop/token-of-production", "/webhooks/shop/…", None);
     check("/webhooks/0123456789abcdef0123456789abcdef", "/webhooks/…", None);
+    check("/webhooks/filespin&token=x", "/webhooks/filespin…", Some("filespin"));
+    check("/webhooks/filespni%3Ftoken=x", "/webhooks/filespni…", Some("filespin"));
     check("/webhooks/s3%2Fcret", "/webhooks/…", None);
     check("/webhooks/s3/cret", "/webhooks/…", None);
 }

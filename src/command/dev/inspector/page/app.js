@@ -172,14 +172,24 @@ function followAddress() {
 }
 
 /**
+ * Moves the choice, and gives the list the focus where nothing has it, so that Enter and Escape work next.
+ * @param {number} by
+ * @param {(row: Row) => boolean} [which]
+ */
+function walk(by, which) {
+  move(by, which);
+  if (document.activeElement === document.body) byId('grid').focus({ preventScroll: true });
+}
+
+/**
  * What a single key does.
  * @type {Record<string, () => void>}
  */
 const KEY_ACTIONS = {
-  j: () => move(1),
-  k: () => move(-1),
-  n: () => move(1, isRefusal),
-  N: () => move(-1, isRefusal),
+  j: () => walk(1),
+  k: () => walk(-1),
+  n: () => walk(1, isRefusal),
+  N: () => walk(-1, isRefusal),
   '/': () => /** @type {HTMLInputElement} */ (byId('filter')).select(),
   f: () => setFollow(!list.follow),
   p: () => setPause(list.upTo === Infinity),
