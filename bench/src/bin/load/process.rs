@@ -86,6 +86,8 @@ fn rss_peak_kib(status: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::{os::unix::process::parent_id, process};
+
     use super::*;
 
     #[test]
@@ -104,6 +106,11 @@ mod tests {
         assert_eq!(family(10, &parents), [10, 20, 21, 30]);
         assert_eq!(family(11, &parents), [11, 12]);
         assert_eq!(family(30, &parents), [30]);
+    }
+
+    #[test]
+    fn the_parent_of_this_process_is_found() {
+        assert!(parents().unwrap().contains(&(process::id(), parent_id())));
     }
 
     #[test]
