@@ -58,8 +58,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Each refusal has a line of its own on standard output.
 /// What a Kafka on one machine cannot keep is no news for somebody who tries Hookgate out. Where Kafka does not answer, the line of each
 /// delivery says so, and the message at the end.
-const LEVEL: &str =
-    "warn,rdkafka=off,hookgate::http::outcome=error,hookgate::kafka::guarantee=error,hookgate::kafka::context=off";
+const LEVEL: &str = "warn,rdkafka=off,hookgate::http::outcome=error,hookgate::kafka::guarantee=error,hookgate::kafka::context=off,\
+     hookgate::kafka::leaders=off";
 /// After this time without Kafka, the command says what it waits for.
 const SILENCE: Duration = Duration::from_secs(2);
 

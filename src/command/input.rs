@@ -38,13 +38,16 @@ pub(super) const REPORT_TITLE: &str = "# Hookgate request";
 /// Reads a whole HTTP request, which may be in a report of `hookgate dev`.
 pub(super) fn request(file: &Path) -> Result<WholeRequest, Failure> {
     let bytes = bytes(file)?;
-    let request = if bytes.starts_with(REPORT_TITLE.as_bytes()) { reported(&bytes) } else { WholeRequest::parse(&bytes) };
+    // A report may have been pasted below other text.
+    let request = WholeRequest::parse(&bytes).or_else(|why| {
+        let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+        text.find(REPORT_TITLE).map_or(Err(why), |at| reported(&text[at..]))
+    });
     request.map_err(|why| Failure::Failed(format!("{}: {why}", name(file))))
 }
 
 /// Reads the request of a report: the block between fences that says so.
-fn reported(report: &[u8]) -> Result<WholeRequest, String> {
-    let text = String::from_utf8_lossy(report);
+fn reported(text: &str) -> Result<WholeRequest, String> {
     let (before, after) = text.split_once("`http\n").ok_or("the report has no request in it; use the fixture")?;
     let more = before.len() - before.trim_end_matches('`').len();
     let fence = format!("\n`{}\n", "`".repeat(more));

@@ -94,6 +94,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     let given = GivenDelivery::read(arguments)?;
     let target = target::resolve(&arguments.target.or(given.called())?, &arguments.source, environment)?;
     let provider = target.endpoint.provider;
+    given.has_its_token(provider)?;
     let received_at = arguments.at.as_deref().map_or_else(|| Ok(whole_seconds(clock::system())), time)?;
     let keys = target.ring.keys();
     let slots: Vec<u32> = keys.secrets.iter().map(|(slot, _)| *slot).collect();

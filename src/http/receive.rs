@@ -35,7 +35,7 @@ use tokio::{
 
 use super::{FailedAccepts, WholeRequest};
 
-/// The most connections at once. Each may hold a body. One on which no request has come gives way to a new one.
+/// The most connections at once. Each may hold a body. One on which no whole request has come gives way to a new one.
 const CONNECTIONS_MAX: usize = 16;
 /// The largest head, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -113,11 +113,11 @@ pub async fn receive(
 /// Serves one request and its answer.
 async fn serve(stream: TcpStream, arrivals: mpsc::Sender<Arrival>, has_request: Arc<AtomicBool>) {
     let service = service_fn(|request: Request<Incoming>| {
-        has_request.store(true, Ordering::Relaxed);
-        let arrivals = arrivals.clone();
+        let (arrivals, has_request) = (arrivals.clone(), Arc::clone(&has_request));
         async move {
             let (head, body) = request.into_parts();
             let whole = read(body).await.map(|body| whole(&head, body));
+            has_request.store(true, Ordering::Relaxed);
             let (answer, answered) = oneshot::channel();
             // Where no more requests are taken, nobody answers this one.
             let _stopped = arrivals.send((whole, answer)).await;

@@ -132,7 +132,15 @@ fn capture_says_what_it_does_not_keep() {
 fn idle_connections_give_way_to_a_request() {
     let folder = Folder::new();
     let (process, address) = start(&folder, &["--limit", "2"]);
-    let idle: Vec<_> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    // Half of them have begun a request, and never end it.
+    let begun = |at: usize| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        if at.is_multiple_of(2) {
+            stream.write_all(b"POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nx").unwrap();
+        }
+        stream
+    };
+    let idle: Vec<_> = (0..20).map(begun).collect();
     let is_open = |stream: &TcpStream| {
         stream.set_nonblocking(true).unwrap();
         matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)

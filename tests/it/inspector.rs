@@ -245,6 +245,7 @@ fn what_was_not_kept_is_said() {
     request(session.webhooks, "POST", "/webhooks/filespin?token=wrong", &[], b"{}");
     let refused = session.detail(4);
     assert!(refused["commands"]["curl"].as_str().unwrap().contains("/webhooks/filespin?token=HIDDEN'"), "{refused}");
+    assert_eq!((session.post("/api/requests/4/replay", &json!({})).0, &refused["commands"]["send"]), (409, &json!("")));
     assert!(refused["proof"][2]["hint"].as_str().unwrap().contains("env:DEV_SECRET_FILESPIN"), "{refused}");
     // Of a body that is too long, the beginning is shown, and nothing is saved.
     let long = vec![b'x'; 1_000_001];
@@ -263,6 +264,22 @@ fn what_was_not_kept_is_said() {
     let path = format!("/webhooks/filespin?token={}", session.secret("filespin"));
     assert_eq!(request(session.webhooks, "POST", &path, &[], b"{\"event\":").status, 200);
     assert_eq!(states(&session.detail(6)), "ok ok ok failed ok ok");
+    // A query says nothing about a proof that is in the headers.
+    let sample = &session.act("/api/send", &json!({ "endpoint": "uploadcare", "type": "file.stored" }), 1)[0];
+    let body = session.get(&format!("/api/requests/{}/body", sample["row"]["n"])).body;
+    let headers = sample["request"]["headers"].as_array().unwrap();
+    let signature = headers.iter().find(|it| it[0] == "x-uc-signature").unwrap()[1].as_str().unwrap().to_owned();
+    request(session.webhooks, "POST", "/webhooks/uploadcare?source=eu", &[("x-uc-signature", &signature)], body.as_bytes());
+    session.rows(8);
+    let fixture = folder.write("8.http", session.get("/api/requests/8/fixture").body);
+    std::fs::write(folder.path("secret"), session.secret("uploadcare")).unwrap();
+    check(&folder, &["verify", "--request", &fixture, "--secret", &secret], 0, &["verified"]);
+    check(&folder, &["send", "--request", &fixture, "--url", &format!("http://{}", session.webhooks)], 0, &["200"]);
+    let pasted = folder.write(
+        "8.md",
+        format!("See:\r\n\r\n{}", session.detail(8)["commands"]["report"].as_str().unwrap().replace('\n', "\r\n")),
+    );
+    check(&folder, &["verify", "--request", &pasted, "--secret", &secret], 0, &["verified"]);
 }
 
 /// While Kafka is away, the sender is told to try again; nothing else teaches what an outage is.

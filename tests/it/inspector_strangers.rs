@@ -121,13 +121,8 @@ fn other_pages_get_nothing() {
     asking.check(400, "POST /api/send", host, &asking.with(JSON), &"x".repeat(5000));
 }
 
-/// Secrets of the session, and what may be one of production: in the URL, in headers, and encoded.
-#[test]
-fn no_answer_shows_a_secret() {
-    let folder = Folder::new();
-    let session = Session::start(&folder);
-    let production = "f00dfeed-token/of+production";
-    let secrets = [session.secret("filespin"), session.secret("uploadcare"), session.key.clone(), production.to_owned()];
+/// Sends the secrets of the session, and what may be one of production: in the URL, in headers, and encoded.
+fn send_secrets(session: &Session, secrets: &[String], production: &str) {
     let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let hidden = [production, &encoded(production), &secrets[0], &encoded(&secrets[0])];
     for token in hidden {
@@ -146,24 +141,46 @@ fn no_answer_shows_a_secret() {
         use base64::{Engine as _, prelude::BASE64_STANDARD};
         BASE64_STANDARD.encode(format!("us:{text}"))
     };
-    for secret in &secrets {
+    for secret in secrets {
         let url = format!("https://hooks.example.com/webhooks/filespin?token={secret}");
         let headers = [
             ("authorization", format!("Bearer {secret}")),
             ("cookie", format!("a={secret}")),
             ("referer", url.clone()),
             ("x-original-url", url.clone()),
-            ("x-some-proxy", url),
+            ("x-some-proxy", url.clone()),
+            ("x-encoded", encoded(&url)),
+            ("x-jwt-assertion", "prodjwt".into()),
+            ("x-any", format!("Bearer {secret}")),
             ("hookgate-sample", secret.clone()),
         ];
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         request(session.webhooks, "POST", "/webhooks/uploadcare", &headers, b"{}");
         if secret != production {
-            let headers = [("x-plain", secret.clone()), ("x-base64", basic(secret)), ("x-hex", hex::encode(secret))];
+            let some: String = secret.chars().take(3).collect();
+            let headers = [
+                ("x-plain", secret.clone()),
+                ("x-base64", basic(secret)),
+                ("x-hex", hex::encode(secret)),
+                ("x-partly-encoded", format!("{}{}", encoded(&some).to_lowercase(), &secret[3..])),
+                // Bytes that are no UTF-8 follow.
+                ("x-latin", format!("{secret} é")),
+                (secret.as_str(), "as a name".into()),
+            ];
             let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
             request(session.webhooks, "POST", "/webhooks/uploadcare", &headers, b"{}");
         }
     }
+}
+
+/// No secret of the session is in an answer, and no token that may be one of production.
+#[test]
+fn no_answer_shows_a_secret() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    let production = "f00dfeed-token/of+production";
+    let secrets = [session.secret("filespin"), session.secret("uploadcare"), session.key.clone(), production.to_owned()];
+    send_secrets(&session, &secrets, production);
     let sent = 4 * 6 + 4 + 3;
     session.rows(sent);
     // From here on, an answer with one of them is a failure.

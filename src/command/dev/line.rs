@@ -194,7 +194,7 @@ pub(super) fn reason(request: &SeenRequest) -> String {
 fn misshapen(request: &SeenRequest, error: &Error) -> Option<String> {
     let what = &request.what;
     match error {
-        Error::BadSignature if what.read.is_none() && what.has_body() => {
+        Error::BadSignature if what.is_body_extra => {
             let text = |(name, value): &(String, Vec<u8>)| (name.clone(), String::from_utf8_lossy(value).into_owned());
             let headers: Vec<_> = what.request.headers.iter().map(text).collect();
             Some(verify::cause(provider::by_name(&request.endpoint)?, &headers, error))

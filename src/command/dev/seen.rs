@@ -7,36 +7,30 @@ use base64::{
     prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
 };
 use bytes::Bytes;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::{
     config::suggestion,
     error::{Error, Refusal},
     event::EventKind,
-    http::{EndedRequest, Ending, HIDDEN_TOKEN, SAMPLE_HEADER, WatchedRequest, WholeRequest},
+    http::{EndedRequest, Ending, HIDDEN_TOKEN, SAMPLE_HEADER, WatchedRequest, WholeRequest, shown_name},
     kafka::read::StoredRecord,
     metrics::DeliveryOutcome,
     provider,
+    signed_url::PARAMETER,
 };
 
 /// The header of a request that this session has made: which of its actions it belongs to.
 pub(super) const ACTION_HEADER: &str = "hookgate-action";
-/// A longer part of a path, or name of a parameter, may be a token.
+/// A longer name of a parameter may be a token.
 const PART_CHARACTERS_MAX: usize = 24;
 /// What stands in the place of what is not shown.
-const HIDDEN: &str = "…";
+pub(super) const HIDDEN: &str = "…";
 /// Words in the name of a header that holds a credential.
-const CREDENTIAL_WORDS: &[&str] = &["auth", "cookie", "key", "token", "secret", "session", "password"];
-/// Headers with a URL, which may have a token.
-const URL_HEADERS: &[&str] = &[
-    "referer",
-    "x-original-url",
-    "x-original-uri",
-    "x-rewrite-url",
-    "x-forwarded-uri",
-    "x-forwarded-path",
-    "x-envoy-original-path",
-];
+const CREDENTIAL_WORDS: &[&str] =
+    &["auth", "cookie", "key", "token", "secret", "session", "pass", "pwd", "jwt", "assertion", "credential", "-sid"];
+/// Words in the name of a header with a URL, which may have a token.
+const URL_WORDS: &[&str] = &["url", "uri", "path", "refer"];
 
 /// A request that has ended.
 #[derive(Debug)]
@@ -165,7 +159,7 @@ impl SeenParts {
         let body = watched.body.as_deref().unwrap_or_default();
         Self {
             request: WholeRequest {
-                method: watched.method.to_string(),
+                method: hidden(watched.method.to_string(), secrets),
                 target: target(watched, endpoint, secrets),
                 headers: headers(watched, secrets),
                 // A frame may keep a larger buffer than its own bytes.
@@ -184,6 +178,11 @@ impl SeenParts {
             read: watched.read,
             sent: watched.sent,
         }
+    }
+
+    /// Returns whether the URL was signed for one reference of the caller.
+    pub(super) fn has_signed_url(&self) -> bool {
+        self.request.target.contains(&format!("{PARAMETER}="))
     }
 
     /// Returns whether the whole body is known.
@@ -231,9 +230,7 @@ fn target(watched: &WatchedRequest, endpoint: Option<&str>, secrets: &[String]) 
         None => place(path, secrets).0,
     };
     if let Some(query) = watched.uri.query() {
-        let is_name = |name: &&str| {
-            name.len() <= PART_CHARACTERS_MAX && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        };
+        let is_name = |name: &&str| name.len() <= PART_CHARACTERS_MAX && part_of_path(name) == **name;
         let parts = query.split('&').map(|part| match part.split_once('=').filter(|(name, _)| is_name(name)) {
             Some((name, _)) => format!("{name}={HIDDEN}"),
             None => HIDDEN.to_owned(),
@@ -248,19 +245,24 @@ fn headers(watched: &WatchedRequest, secrets: &[String]) -> Vec<(String, Vec<u8>
     // What this session has added is not the request's.
     let others = watched.headers.iter().filter(|(name, _)| !is_ours(name.as_str()));
     let shown = others.map(|(name, value)| {
-        let name = name.as_str();
-        let is_hidden = URL_HEADERS.contains(&name) || CREDENTIAL_WORDS.iter().any(|word| name.contains(word));
-        // Other programs put the URL into headers of their own.
-        let has_token = |text: &str| text.to_ascii_lowercase().contains("token=") || text.contains("/webhooks/");
-        let value = match std::str::from_utf8(value.as_bytes()) {
-            _ if is_hidden => HIDDEN.into(),
-            Ok(text) if has_token(text) => HIDDEN.into(),
-            Ok(text) => hidden(text.to_owned(), secrets).into_bytes(),
-            Err(_) => value.as_bytes().to_vec(),
-        };
-        (name.to_owned(), value)
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let clean = if holds_credential(name.as_str(), &text) { HIDDEN.to_owned() } else { hidden(text.to_string(), secrets) };
+        let value = if clean == text { value.as_bytes().to_vec() } else { clean.into_bytes() };
+        (hidden(name.as_str().to_owned(), secrets), value)
     });
     shown.collect()
+}
+
+/// Returns whether a header holds a credential, or a URL that may have a token, by its name or by its value.
+fn holds_credential(name: &str, value: &str) -> bool {
+    let named = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    let value = percent_decode_str(value).decode_utf8_lossy().to_ascii_lowercase();
+    let parts = ["token=", "signed=", "/webhooks/", "/hooks/"];
+    named(CREDENTIAL_WORDS)
+        || named(URL_WORDS)
+        || name == "forwarded"
+        || parts.iter().any(|part| value.contains(part))
+        || ["bearer ", "basic "].iter().any(|scheme| value.starts_with(scheme))
 }
 
 /// Returns whether this session adds a header to its own requests.
@@ -268,11 +270,21 @@ fn is_ours(name: &str) -> bool {
     name == SAMPLE_HEADER || name == ACTION_HEADER
 }
 
-/// Returns a text without these secrets: as they are, percent-encoded, in hex, or anywhere in base64.
+/// Returns a text without these secrets. One that holds them in another percent-encoding is hidden whole.
 fn hidden(text: String, secrets: &[String]) -> String {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let readings = [decoded(&text), decoded(&text.replace('+', " "))];
+    let text = without(text, secrets);
+    let is_held = |secret: &String| !secret.is_empty() && readings.iter().any(|it| it.contains(secret.as_str()));
+    if text.contains('%') && secrets.iter().any(is_held) { HIDDEN.to_owned() } else { text }
+}
+
+/// Returns a text without these secrets: as they are, percent-encoded, in hex, or anywhere in base64.
+fn without(text: String, secrets: &[String]) -> String {
     secrets.iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| {
         let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-        let plain = [encoded.to_ascii_lowercase(), encoded, hex::encode(secret), hex::encode_upper(secret), secret.clone()];
+        let lower = secret.to_ascii_lowercase();
+        let plain = [encoded, hex::encode(secret), hex::encode_upper(secret), secret.clone(), lower];
         let forms = plain.into_iter().chain((0..3).flat_map(|before| in_base64(secret, before)));
         forms.filter(|form| !form.is_empty()).fold(text, |text, form| text.replace(&form, HIDDEN))
     })
@@ -288,24 +300,35 @@ fn in_base64(secret: &str, before: usize) -> [String; 2] {
 /// Returns a path without what may be a token, and the endpoint that was probably meant. What follows its name is left out, and so is every
 /// long part; where no endpoint was meant, two parts are shown.
 fn place(path: &str, secrets: &[String]) -> (String, Option<&'static str>) {
-    let path = hidden(path.to_owned(), secrets);
-    let mut parts: Vec<&str> = path.split('/').collect();
+    // A secret may have a slash in it.
+    let path = without(path.to_owned(), secrets);
+    let hidden: Vec<String> = path.split('/').map(|part| hidden(part.to_owned(), secrets)).collect();
+    let mut parts: Vec<&str> = hidden.iter().map(String::as_str).collect();
     let names = || provider::ALL.iter().map(|provider| provider.name);
-    // People write a wrong sign between the name and the token.
-    let name = |part: &str| part.split(['&', ';', '%', '?', '=']).next().unwrap_or_default().to_ascii_lowercase();
-    let meant = parts.iter().enumerate().find_map(|(at, part)| Some((at, suggestion(&name(part), names())?)));
+    let meant = parts.iter().enumerate().find_map(|(at, part)| Some((at, suggestion(&name_of(part), names())?)));
     let shown = meant.map_or(3, |(at, _)| at + 1);
     if parts.len() > shown {
         parts.truncate(shown);
         parts.push(HIDDEN);
     }
-    let short = |part: &&str| part.chars().count() <= PART_CHARACTERS_MAX;
-    let parts = parts.into_iter().map(|part| match part.find(['&', ';', '%', '=']) {
-        Some(at) => format!("{}{HIDDEN}", &part[..at]),
-        None if short(&part) => part.to_owned(),
-        None => HIDDEN.to_owned(),
-    });
-    (parts.collect::<Vec<_>>().join("/"), meant.map(|(_, name)| name))
+    let parts: Vec<String> = parts.into_iter().map(part_of_path).collect();
+    (parts.join("/"), meant.map(|(_, name)| name))
+}
+
+/// Returns what a part of a path has of a name: people write a wrong sign between the name and the token.
+fn name_of(part: &str) -> String {
+    let lower = part.to_ascii_lowercase();
+    let end = lower.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))).unwrap_or(lower.len());
+    lower[..end].to_owned()
+}
+
+/// Returns a part of a path as far as it may be a name, in its own letters.
+fn part_of_path(part: &str) -> String {
+    let name = shown_name(&part.to_ascii_lowercase());
+    match name.strip_suffix(HIDDEN) {
+        None => part.to_owned(),
+        Some(begin) => format!("{}{HIDDEN}", &part[..begin.len()]),
+    }
 }
 
 /// Returns about how many bytes a record has.

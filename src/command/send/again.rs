@@ -34,7 +34,7 @@ pub(super) fn request(
         return Err(Failure::Failed(format!("the request is a {}; only a POST is sent", printable(&captured.method))));
     }
     let has_place = url.is_some_and(|url| place(url, &captured.target) == url);
-    if captured.lacks_token() && !has_place {
+    if captured.lacks_token() && !is_signed(&captured) && !has_place {
         let why = "the token was taken out of the URL before this was saved: give the whole URL with --url";
         return Err(Failure::Failed(format!("{}: {why}", file.display())));
     }
@@ -53,6 +53,14 @@ pub(super) fn request(
     };
     let headers = kept.map(text).collect::<Result<_, _>>()?;
     Ok(Request { url, headers, body: captured.body.into() })
+}
+
+/// Returns whether a request has the signature of a provider that signs with headers.
+fn is_signed(captured: &WholeRequest) -> bool {
+    provider::ALL.iter().any(|provider| match provider.credential {
+        CredentialSource::Hmac(scheme) => captured.headers.iter().any(|(name, _)| name == scheme.headers[0]),
+        CredentialSource::UrlToken => false,
+    })
 }
 
 /// Returns the URL to send to. A URL with a path or a query of its own takes the place of the captured ones.

@@ -35,7 +35,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment, out: &mut im
     sample(provider, event_type)?;
     let session = SessionPage::find(environment)?;
     let before = session.get(&format!("/api/requests?after={}", u64::MAX))?;
-    let order = json!({ "endpoint": provider.name, "type": event_type });
+    // Who writes this command agrees, also where the session has a Kafka of the user's.
+    let order = json!({ "endpoint": provider.name, "type": event_type, "consent": true });
     let action = session.post("/api/send", &order)?["action"].clone();
     let row = session.row(&action, before["last"].as_u64().unwrap_or(0), Duration::from_secs(arguments.timeout))?;
     let link = format!("{}/#{}", session.page, row["n"]);

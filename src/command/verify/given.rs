@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     http::{self, WholeRequest},
     logged::printable,
-    provider::Provider,
+    provider::{CredentialSource, Provider},
     signature::Keys,
 };
 
@@ -29,13 +29,7 @@ pub(in crate::command) struct GivenDelivery {
 impl GivenDelivery {
     pub(super) fn read(arguments: &Arguments) -> Result<Self, Failure> {
         if let Some(file) = &arguments.request {
-            let request = input::request(file)?;
-            if request.lacks_token() {
-                let why = "the token was taken out of the URL before this was saved, so there is no proof in it to verify: write the token in \
-                           the place of HIDDEN";
-                return Err(Failure::Failed(format!("{}: {why}", file.display())));
-            }
-            return Ok(Self::of(request));
+            return Ok(Self::of(input::request(file)?));
         }
         let body = arguments.body.as_deref().map_or(Ok(Vec::new()), input::bytes)?;
         let headers = arguments.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?;
@@ -57,6 +51,17 @@ impl GivenDelivery {
     /// Returns whether all headers of the delivery are known.
     pub(super) fn is_whole(&self) -> bool {
         self.request.is_some()
+    }
+
+    /// Fails where the token that a provider puts into the URL was taken out before the request was saved.
+    pub(super) fn has_its_token(&self, provider: &Provider) -> Result<(), Failure> {
+        let lacks = self.request.as_ref().is_some_and(WholeRequest::lacks_token);
+        if provider.credential == CredentialSource::UrlToken && lacks {
+            let why = "the token was taken out of the URL before this was saved, so there is no proof in it to verify: write the token in the \
+                       place of HIDDEN";
+            return Err(Failure::Failed(why.into()));
+        }
+        Ok(())
     }
 
     /// Returns the name of the endpoint that a whole request was for. What stands in its place and cannot be one may be a token.

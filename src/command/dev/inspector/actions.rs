@@ -8,7 +8,7 @@ use std::{
 
 use axum::http::StatusCode;
 
-use super::{Inspected, forge};
+use super::{Inspected, commands::had_right_token, forge};
 use crate::{
     command::{
         dev::seen::{ACTION_HEADER, SeenRequest},
@@ -78,6 +78,14 @@ pub(super) fn send(
 pub(super) fn replay(inspected: &Inspected, request: &Arc<SeenRequest>, times: Option<u32>) -> Result<String, NotDone> {
     let provider = replayable(request)?;
     let what = &request.what.request;
+    if what.method != "POST" {
+        return Err(NotDone::conflict("only a POST is sent again"));
+    }
+    if provider.credential == CredentialSource::UrlToken && !had_right_token(request) {
+        let why = "the token or the signature in the URL of this request was not kept, so it cannot be sent again as it was; send a sample, or \
+                   forge one";
+        return Err(NotDone::conflict(why));
+    }
     let again = match provider.credential {
         CredentialSource::UrlToken => signed(inspected, provider, what.body.to_vec())?,
         CredentialSource::Hmac(_) => {

@@ -3,7 +3,10 @@
 use super::Inspected;
 use crate::{
     command::{
-        dev::{secrets::variable, seen::SeenRequest},
+        dev::{
+            secrets::variable,
+            seen::{HIDDEN, SeenRequest},
+        },
         output::{quote, shell_word},
         send::OF_THE_CONNECTION,
     },
@@ -27,22 +30,32 @@ pub(super) fn curl(inspected: &Inspected, request: &SeenRequest) -> String {
     if !request.what.has_body() {
         return String::new();
     }
-    // A wrong token stays away, so that the command is refused as the request was.
-    let had_right_token = has_token(request) && !matches!(request.error(), Some(Error::BadToken | Error::MissingSignature));
-    let url = if had_right_token {
+    // Without the right one the command is refused as the request was.
+    let url = if had_right_token(request) {
         let place = format!("http://{}/webhooks/{}?token=", inspected.webhooks, request.endpoint);
         format!("{}\"${}\"", quote(&place), variable(&request.endpoint))
     } else {
         quote(&format!("http://{}{}", inspected.webhooks, what.target))
     };
-    let kept = what.headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(&&**name));
+    let is_known = |value: &[u8]| value != HIDDEN.as_bytes();
+    let kept = what.headers.iter().filter(|(name, value)| !OF_THE_CONNECTION.contains(&&**name) && is_known(value));
     let headers: Vec<_> = kept.map(|(name, value)| format!(" -H {}", header(name, &String::from_utf8_lossy(value)))).collect();
     // curl reads a file where the text begins with an at sign.
     let text = std::str::from_utf8(&what.body).ok().filter(|text| text.len() <= BODY_BYTES_MAX && !text.starts_with('@'));
     let is_plain = |text: &&str| !text.chars().any(crate::logged::is_deceptive);
     let body = text.filter(is_plain).map_or_else(|| format!("@{}.bin", request.number), quote);
-    let method = if what.method == "POST" { String::new() } else { format!("-X {} ", shell_word(&what.method)) };
-    format!("curl -sS {method}{url}{} --data-binary {body}", headers.concat())
+    let method = match what.method.as_str() {
+        "POST" => String::new(),
+        "HEAD" => return String::new(),
+        other => format!("-X {} ", shell_word(other)),
+    };
+    format!("curl -sS -g --path-as-is {method}{url}{} --data-binary {body}", headers.concat())
+}
+
+/// Returns whether a request had the right token in its URL: a signed URL has none, and a refused request nobody knows.
+pub(super) fn had_right_token(request: &SeenRequest) -> bool {
+    let is_proven = matches!(request.error(), None | Some(Error::PublishTimeout | Error::PublishFailed(_)));
+    has_token(request) && is_proven && !request.what.has_signed_url()
 }
 
 fn has_token(request: &SeenRequest) -> bool {
@@ -74,7 +87,7 @@ pub(super) fn arrival(request: &SeenRequest) -> String {
 /// Returns the command that sends the request again, of which the fixture must be there.
 pub(super) fn send(inspected: &Inspected, request: &SeenRequest) -> String {
     let (program, file) = (config::program(), fixture_name(request.number));
-    if !request.what.has_body() {
+    if !request.what.has_body() || has_token(request) && !had_right_token(request) {
         return String::new();
     }
     let place = if has_token(request) {

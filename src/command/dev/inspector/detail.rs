@@ -39,6 +39,7 @@ pub(super) fn detail(inspected: &Inspected, request: &Arc<SeenRequest>) -> Value
         "body": {
             "bytes": what.body_bytes(),
             "kept": body.len(),
+            "whole": what.known != KnownBody::Beginning,
             "base64": BASE64_STANDARD.encode(shown),
             "read_for_you_only": what.is_body_extra && what.known != KnownBody::Nothing,
         },

@@ -18,8 +18,17 @@ use subtle::ConstantTimeEq as _;
 /// The header that holds the key of the session.
 pub(super) const KEY_HEADER: &str = "hookgate-session";
 /// Headers of proxies and tunnels.
-const FORWARDED: &[&str] =
-    &["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "cf-connecting-ip", "via"];
+const FORWARDED: &[&str] = &[
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "cf-ray",
+    "via",
+];
 
 /// What the guard knows.
 pub(super) struct Guard {

@@ -13,7 +13,7 @@ use crate::{
         dev::{
             line::{reason, short_name},
             secrets::DevSecret,
-            seen::{Fate, SeenRequest},
+            seen::{Fate, KnownBody, SeenRequest},
         },
         output::counted,
         verify::{self, GivenDelivery, ToExplain},
@@ -120,7 +120,11 @@ fn passed(inspected: &Inspected, request: &SeenRequest, at: usize) -> String {
         "endpoint" => format!("{}, of {}", request.endpoint, by_name(&request.endpoint).map_or("no provider", |it| it.title)),
         "request" => {
             let body = counted(request.what.request.body.len() as u64, "byte");
-            let known = if request.what.has_body() { format!("{body} of body") } else { "the body was not read".into() };
+            let known = match request.what.known {
+                KnownBody::Whole => format!("{body} of body"),
+                KnownBody::Beginning => format!("the first {body} of the body were read for you"),
+                KnownBody::Nothing => "the body was not read".into(),
+            };
             format!("{} {}, {known}", request.what.request.method, request.what.request.target)
         }
         "signature" => proven(inspected, request),
@@ -146,6 +150,9 @@ fn passed(inspected: &Inspected, request: &SeenRequest, at: usize) -> String {
 fn proven(inspected: &Inspected, request: &SeenRequest) -> String {
     let Some((secret, provider)) = secret_of(inspected, &request.endpoint) else { return String::new() };
     match provider.credential {
+        CredentialSource::UrlToken if request.what.has_signed_url() => {
+            format!("the URL is signed with {}; no byte of the body is signed", secret.reference())
+        }
         CredentialSource::UrlToken => format!("the token in the URL is {}; no byte of the body is signed", secret.reference()),
         CredentialSource::Hmac(scheme) => {
             let headers = scheme.headers.join(" and ");
@@ -185,6 +192,10 @@ fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
             let announced = request.what.body_bytes().map_or_else(String::new, |bytes| format!("It has {bytes} bytes. "));
             format!("{announced}The limit is `http.max_body_bytes`, {} here.", inspected.config.http.max_body_bytes)
         }
+        (_, Some(Error::Expired { .. })) => "The signature is right. `hookgate url` makes a URL that is good for longer.".into(),
+        (_, Some(_)) if request.what.has_signed_url() => {
+            "The signature of the URL is malformed, there twice, or made with another secret or for another endpoint.".into()
+        }
         (_, Some(Error::BadToken)) => {
             let reference = secret_of(inspected, &request.endpoint).map_or_else(String::new, |(it, _)| it.reference());
             format!("Compare the URL in the provider's settings with {reference}.")
@@ -198,7 +209,7 @@ fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
         request.error(),
         Some(Error::MissingSignature | Error::BadSignature | Error::Stale { .. } | Error::Method | Error::EncodedBody)
     );
-    if !explains {
+    if !explains || request.what.has_signed_url() {
         return (words, hint);
     }
     // The words of `hookgate verify`, which looks for the change that would make it fit.

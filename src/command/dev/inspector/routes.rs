@@ -160,7 +160,10 @@ fn with_order(
     act: impl FnOnce(&Order) -> Result<(StatusCode, Value), actions::NotDone>,
 ) -> Response {
     let Ok(order) = serde_json::from_slice::<Order>(body) else {
-        return failure(StatusCode::BAD_REQUEST, "the body must be a JSON object of at most 4 KiB");
+        return failure(
+            StatusCode::BAD_REQUEST,
+            "the body must be a JSON object of at most 4 KiB, with values as the page sends them",
+        );
     };
     if order.consent {
         actions::consent(inspected);

@@ -20,6 +20,9 @@ fn a_path_is_shown_without_tokens() {
     check("/webhooks/0123456789abcdef0123456789abcdef", "/webhooks/…", None);
     check("/webhooks/filespin&token=x", "/webhooks/filespin…", Some("filespin"));
     check("/webhooks/filespni%3Ftoken=x", "/webhooks/filespni…", Some("filespin"));
+    check("/webhooks/filespin:prodtok12345", "/webhooks/filespin…", Some("filespin"));
+    check("/prodtoken0123456789/webhooks/filespin", "/…/webhooks/filespin", Some("filespin"));
+    check("/hooks/9f8e7d6c5b4a39281706", "/hooks/…", None);
     check("/webhooks/s3%2Fcret", "/webhooks/…", None);
     check("/webhooks/s3/cret", "/webhooks/…", None);
 }

@@ -17,7 +17,7 @@
  * @typedef {{topic: string, partition: number, offset: number, key: string, headers: [string, string | null][], value_bytes: number,
  *   ack_ms: number | null, command: string}} KafkaRecord
  * @typedef {{row: Row, request: {method: string, path: string, version: string, headers: [string, string][]},
- *   body: {bytes: number | null, kept: number, base64: string, read_for_you_only: boolean}, proof: Step[], event: {text: string} | null,
+ *   body: {bytes: number | null, kept: number, whole: boolean, base64: string, read_for_you_only: boolean}, proof: Step[], event: {text: string} | null,
  *   kafka: KafkaRecord | null, times: {read_ms: number, prepare_ms: number, kafka_ms: number} | null,
  *   answer: {status: number, headers: [string, string][], body: string, next: string}, made_from: number | null, became: number[],
  *   commands: Record<string, string>}} Detail
