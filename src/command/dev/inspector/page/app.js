@@ -37,6 +37,8 @@ function becomesVisible() {
 /** Loads what does not change during a session, and all rows. */
 async function loadSession() {
   page.session = await askJson('/api/session');
+  // Before that, nobody knows what can be sent.
+  byId('send').removeAttribute('disabled');
   byId('away').hidden = !page.session?.kafka.embedded;
   drawStart();
   await loadAll();
