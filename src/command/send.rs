@@ -9,7 +9,7 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use clap::Args;
@@ -203,9 +203,9 @@ fn with_parameter(url: &str, name: &str, value: &str) -> String {
 
 /// One delivery, as its provider would send it.
 pub(super) struct Request {
-    url: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(super) url: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Request {
@@ -222,6 +222,11 @@ impl Request {
 
     /// Signs a body: with headers, or with a token in the URL.
     pub(super) fn signed(provider: &Provider, url: &str, secret: &str, body: Vec<u8>) -> Result<Self, String> {
+        Self::signed_at(provider, url, secret, body, clock::system())
+    }
+
+    /// Signs a body as its provider would have at a time.
+    pub(super) fn signed_at(provider: &Provider, url: &str, secret: &str, body: Vec<u8>, at: SystemTime) -> Result<Self, String> {
         let key = Secret::new(secret.as_bytes()).ok_or_else(|| "the secret is empty".to_owned())?;
         let mut url = url.to_owned();
         // A URL as it was registered has the token already, and a second token would be refused.
@@ -229,7 +234,7 @@ impl Request {
         if provider.credential == CredentialSource::UrlToken && !has_proof {
             url = with_parameter(&url, "token", &utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
         }
-        let signature = provider.sign(&body, &key, clock::system());
+        let signature = provider.sign(&body, &key, at);
         let headers = [("content-type", "application/json".to_owned())].into_iter().chain(signature);
         Ok(Self { url, headers: headers.map(|(name, value)| (name.to_owned(), value)).collect(), body })
     }

@@ -14,6 +14,9 @@ use crate::{
     logged::printable,
 };
 
+/// The header that holds the key of the page.
+pub(super) const KEY_HEADER: &str = "hookgate-session";
+
 /// A running session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RunningSession {

@@ -1,6 +1,9 @@
 //! A whole HTTP/1.1 request as bytes: how a proxy, `socat` and `hookgate capture` write one.
 
-use axum::http::Uri;
+use axum::http::{
+    Uri,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
 use bytes::Bytes;
 use httparse::Status;
 
@@ -63,6 +66,25 @@ impl WholeRequest {
         bytes.extend(b"\r\n");
         bytes.extend(&self.body);
         bytes
+    }
+
+    /// Returns the value of the first header of a name, which must be in lower case, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(it, _)| it == name)?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// Returns the headers as text. What is no UTF-8 is replaced.
+    pub fn header_texts(&self) -> Vec<(String, String)> {
+        self.headers.iter().map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())).collect()
+    }
+
+    /// Returns the request with the length of its body in the place of the framing that it came with.
+    #[must_use]
+    pub fn with_length(mut self) -> Self {
+        self.headers.retain(|(name, _)| *name != CONTENT_LENGTH.as_str() && *name != TRANSFER_ENCODING.as_str());
+        self.headers.push((CONTENT_LENGTH.as_str().to_owned(), self.body.len().to_string().into_bytes()));
+        self
     }
 
     /// Returns whether a token was taken out of the URL before the request was saved.

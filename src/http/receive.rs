@@ -12,11 +12,7 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{
-        Request, StatusCode,
-        header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-        request::Parts,
-    },
+    http::{Request, StatusCode, request::Parts},
     response::Response,
 };
 use bytes::Bytes;
@@ -167,14 +163,7 @@ async fn read(body: Incoming) -> Result<Bytes, String> {
 
 /// Makes a request of what has come. The length of the body takes the place of its framing.
 fn whole(head: &Parts, body: Bytes) -> WholeRequest {
-    let kept = head.headers.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | TRANSFER_ENCODING));
-    let headers = kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-    let length = (CONTENT_LENGTH.as_str().to_owned(), body.len().to_string().into_bytes());
-    WholeRequest {
-        method: head.method.to_string(),
-        target: head.uri.to_string(),
-        headers: headers.chain([length]).collect(),
-        body,
-        remark: None,
-    }
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
+    let (method, target) = (head.method.to_string(), head.uri.to_string());
+    WholeRequest { method, target, headers, body, remark: None }.with_length()
 }

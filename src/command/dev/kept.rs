@@ -126,10 +126,11 @@ impl History {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the pages that wait.
-    pub(super) fn announce(&self) {
-        let last = self.kept().last();
-        self.latest.send_replace(last);
+    /// Keeps a request, and wakes the pages that wait.
+    pub(super) fn push(&self, request: Arc<SeenRequest>) {
+        let number = request.number;
+        self.kept().push(request);
+        self.latest.send_replace(number);
     }
 
     /// Returns once there is a request after a number.

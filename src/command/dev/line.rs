@@ -195,9 +195,7 @@ fn misshapen(request: &SeenRequest, error: &Error) -> Option<String> {
     let what = &request.what;
     match error {
         Error::BadSignature if what.is_body_extra => {
-            let text = |(name, value): &(String, Vec<u8>)| (name.clone(), String::from_utf8_lossy(value).into_owned());
-            let headers: Vec<_> = what.request.headers.iter().map(text).collect();
-            Some(verify::cause(provider::by_name(&request.endpoint)?, &headers, error))
+            Some(verify::cause(provider::by_name(&request.endpoint)?, &what.request.header_texts(), error))
         }
         Error::BadToken if what.request.target.matches("token=").count() > 1 => {
             Some("the token is in the URL more than once".into())

@@ -193,10 +193,7 @@ impl SeenParts {
     /// Returns how long the body is: as it was read, or as it was announced where only its beginning is known.
     pub(super) fn body_bytes(&self) -> Option<usize> {
         let kept = self.request.body.len();
-        let announced = || {
-            let (_, value) = self.request.headers.iter().find(|(name, _)| name == "content-length")?;
-            std::str::from_utf8(value).ok()?.parse().ok()
-        };
+        let announced = || self.request.header("content-length")?.parse().ok();
         match self.known {
             KnownBody::Whole => Some(kept),
             KnownBody::Beginning => Some(announced().unwrap_or(kept)),
@@ -206,10 +203,7 @@ impl SeenParts {
 
     /// Returns the request as others read it: with its length, whatever framing it came with.
     pub(super) fn whole(&self) -> WholeRequest {
-        let mut request = self.request.clone();
-        request.headers.retain(|(name, _)| !matches!(name.as_str(), "content-length" | "transfer-encoding"));
-        request.headers.push(("content-length".into(), request.body.len().to_string().into_bytes()));
-        request
+        self.request.clone().with_length()
     }
 
     fn bytes(&self) -> usize {

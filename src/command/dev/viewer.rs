@@ -63,10 +63,7 @@ impl Screen {
             if let (Some(printer), Some(record)) = (&mut self.events, &request.record) {
                 let _in_memory = printer.print(&mut text, record);
             }
-            history.kept().push(Arc::clone(request));
-        }
-        if !due.is_empty() {
-            history.announce();
+            history.push(Arc::clone(request));
         }
         // A closed output must not stop the daemon.
         let mut out = io::stdout().lock();

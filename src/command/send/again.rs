@@ -79,8 +79,7 @@ fn place(url: &str, target: &str) -> String {
 fn stale(captured: &WholeRequest, now: SystemTime) -> Option<String> {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let away = |name: &str| {
-        let (_, value) = captured.headers.iter().find(|(it, _)| it == name)?;
-        let signed_at = Duration::from_secs(std::str::from_utf8(value).ok()?.parse().ok()?);
+        let signed_at = Duration::from_secs(captured.header(name)?.parse().ok()?);
         Some(now.abs_diff(signed_at)).filter(|away| *away > TOLERANCE)
     };
     provider::ALL.iter().find_map(|provider| match provider.credential {

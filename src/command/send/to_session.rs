@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 
 use super::{ANSWER_BYTES_MAX, Arguments, no_type, sample, target};
 use crate::{
-    command::{CommandResult, Failure, session_file},
+    command::{
+        CommandResult, Failure,
+        session_file::{self, KEY_HEADER},
+    },
     config::{Environment, suggestion},
     logged::printable,
     outbound::{Client, OutboundAnswer, OutboundError},
@@ -85,12 +88,12 @@ impl SessionPage {
 
     fn get(&self, path: &str) -> Result<Value, Failure> {
         let url = format!("{}{path}", self.page);
-        read(self.client.get(&url, &[("hookgate-session", &self.key)], ANSWER_BYTES_MAX))
+        read(self.client.get(&url, &[(KEY_HEADER, &self.key)], ANSWER_BYTES_MAX))
     }
 
     fn post(&self, path: &str, order: &Value) -> Result<Value, Failure> {
         let url = format!("{}{path}", self.page);
-        let headers = [("hookgate-session", &*self.key), ("content-type", "application/json")];
+        let headers = [(KEY_HEADER, &*self.key), ("content-type", "application/json")];
         read(self.client.post(&url, &headers, order.to_string().as_bytes(), ANSWER_BYTES_MAX))
     }
 

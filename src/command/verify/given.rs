@@ -38,9 +38,12 @@ impl GivenDelivery {
 
     /// Returns a delivery of which the whole request is known.
     pub(in crate::command) fn of(request: WholeRequest) -> Self {
-        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        let headers = request.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-        Self { body: request.body.clone(), headers, url: Some(request.target.clone()), request: Some(request) }
+        Self {
+            body: request.body.clone(),
+            headers: request.header_texts(),
+            url: Some(request.target.clone()),
+            request: Some(request),
+        }
     }
 
     /// Returns the first value of a header, whose name is in lower case; empty where it is not there.

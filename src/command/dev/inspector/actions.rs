@@ -21,7 +21,7 @@ use crate::{
 /// How often one action may send its request.
 pub(super) const REPEATS_MAX: u32 = 50;
 /// How many actions may run at once.
-const RUNNING_MAX: usize = 8;
+pub(super) const RUNNING_MAX: usize = 8;
 /// The number of the embedded broker.
 const BROKER: i32 = 1;
 
@@ -89,9 +89,9 @@ pub(super) fn replay(inspected: &Inspected, request: &Arc<SeenRequest>, times: O
     let again = match provider.credential {
         CredentialSource::UrlToken => signed(inspected, provider, what.body.to_vec())?,
         CredentialSource::Hmac(_) => {
-            let kept = what.headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(&&**name));
-            let text = |(name, value): &(String, Vec<u8>)| (name.clone(), String::from_utf8_lossy(value).into_owned());
-            Request::of(&url(inspected, provider), kept.map(text).collect(), what.body.to_vec())
+            let mut headers = what.header_texts();
+            headers.retain(|(name, _)| !OF_THE_CONNECTION.contains(&&**name));
+            Request::of(&url(inspected, provider), headers, what.body.to_vec())
         }
     };
     let from = request.number;
@@ -127,8 +127,7 @@ fn url(inspected: &Inspected, provider: &Provider) -> String {
 }
 
 fn secret<'a>(inspected: &'a Inspected, provider: &Provider) -> Result<&'a str, NotDone> {
-    let found = inspected.secrets.iter().find(|it| it.provider.name == provider.name);
-    found.map(|it| it.text.as_str()).ok_or_else(|| NotDone::bad("there is no such endpoint"))
+    inspected.secret(provider.name).map(|it| it.text.as_str()).ok_or_else(|| NotDone::bad("there is no such endpoint"))
 }
 
 fn signed(inspected: &Inspected, provider: &'static Provider, body: Vec<u8>) -> Result<Request, NotDone> {
@@ -150,11 +149,9 @@ fn start(
     if needs_consent(inspected) {
         return Err(NotDone::conflict("this would write to your own Kafka: agree first"));
     }
-    let running = Arc::clone(&inspected.running);
-    // One is this function's, and one that of the page.
-    if Arc::strong_count(&running) >= RUNNING_MAX + 2 {
+    let Ok(permit) = Arc::clone(&inspected.permits).try_acquire_owned() else {
         return Err(NotDone { status: StatusCode::TOO_MANY_REQUESTS, why: "wait until earlier ones have their answers".into() });
-    }
+    };
     let action = name(inspected.actions.fetch_add(1, Ordering::Relaxed) + 1);
     let request = request.with_header(SAMPLE_HEADER, &inspected.key).with_header(ACTION_HEADER, &action);
     let send = move || {
@@ -162,7 +159,7 @@ fn start(
             // The answer is seen where every request is seen.
             let _seen = request.send(send::TIMEOUT_SECONDS, None);
         }
-        drop(running);
+        drop(permit);
     };
     let started = thread::Builder::new().name("action".into()).spawn(send);
     started.map_err(|error| NotDone { status: StatusCode::SERVICE_UNAVAILABLE, why: error.to_string() })?;

@@ -32,8 +32,7 @@ pub(super) fn curl(inspected: &Inspected, request: &SeenRequest) -> String {
     }
     // Without the right one the command is refused as the request was.
     let url = if had_right_token(request) {
-        let place = format!("http://{}/webhooks/{}?token=", inspected.webhooks, request.endpoint);
-        format!("{}\"${}\"", quote(&place), variable(&request.endpoint))
+        with_token(inspected, request)
     } else {
         quote(&format!("http://{}{}", inspected.webhooks, what.target))
     };
@@ -50,6 +49,12 @@ pub(super) fn curl(inspected: &Inspected, request: &SeenRequest) -> String {
         other => format!("-X {} ", shell_word(other)),
     };
     format!("curl -sS -g --path-as-is {method}{url}{} --data-binary {body}", headers.concat())
+}
+
+/// Returns the URL of an endpoint as a word for a shell, which puts the token into it.
+fn with_token(inspected: &Inspected, request: &SeenRequest) -> String {
+    let place = format!("http://{}/webhooks/{}?token=", inspected.webhooks, request.endpoint);
+    format!("{}\"${}\"", quote(&place), variable(&request.endpoint))
 }
 
 /// Returns whether a request had the right token in its URL: a signed URL has none, and a refused request nobody knows.
@@ -69,7 +74,7 @@ fn header(name: &str, value: &str) -> String {
 
 /// Returns the command that explains the request, of which the fixture must be there; nothing where that has no proof.
 pub(super) fn verify(inspected: &Inspected, request: &SeenRequest) -> String {
-    let Some(secret) = inspected.secrets.iter().find(|it| it.provider.name == request.endpoint) else { return String::new() };
+    let Some(secret) = inspected.secret(&request.endpoint) else { return String::new() };
     if has_token(request) || !request.what.has_body() {
         return String::new();
     }
@@ -90,12 +95,7 @@ pub(super) fn send(inspected: &Inspected, request: &SeenRequest) -> String {
     if !request.what.has_body() || has_token(request) && !had_right_token(request) {
         return String::new();
     }
-    let place = if has_token(request) {
-        let place = format!("http://{}/webhooks/{}?token=", inspected.webhooks, request.endpoint);
-        format!("{}\"${}\"", quote(&place), variable(&request.endpoint))
-    } else {
-        format!("http://{}", inspected.webhooks)
-    };
+    let place = if has_token(request) { with_token(inspected, request) } else { format!("http://{}", inspected.webhooks) };
     format!("{program} send --request {file} --url {place}")
 }
 

@@ -34,7 +34,7 @@ pub(super) fn detail(inspected: &Inspected, request: &Arc<SeenRequest>) -> Value
             "method": what.request.method,
             "path": what.request.target,
             "version": what.version,
-            "headers": headers(request),
+            "headers": what.request.header_texts(),
         },
         "body": {
             "bytes": what.body_bytes(),
@@ -57,12 +57,6 @@ pub(super) fn detail(inspected: &Inspected, request: &Arc<SeenRequest>) -> Value
             "report": report,
         },
     })
-}
-
-/// Returns the headers as text. What is no UTF-8 is replaced.
-pub(super) fn headers(request: &SeenRequest) -> Vec<(String, String)> {
-    let headers = request.what.request.headers.iter();
-    headers.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())).collect()
 }
 
 /// Returns a record as `hookgate tail` prints it.

@@ -1,15 +1,13 @@
 //! Deliveries with something wrong, each of which must be refused: what an attacker or a careless proxy makes of a good one.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::{
     clock,
     command::{send::Request, verify::respaced},
     provider::{self, CredentialSource, Provider},
-    signature::Secret,
 };
 
 /// How long ago a forged time is: more than any tolerance of a session.
@@ -75,40 +73,31 @@ impl Forgery {
 /// Makes the forgery of a good delivery with this body.
 pub(super) fn make(forgery: &Forgery, provider: &Provider, url: &str, secret: &str, body: &[u8]) -> Result<Request, String> {
     let now = clock::system();
-    let good = |at: SystemTime, secret: &str| -> Result<(String, Vec<(String, String)>), String> {
-        let key = Secret::new(secret.as_bytes()).ok_or("the secret is empty")?;
-        let token = utf8_percent_encode(secret, NON_ALPHANUMERIC);
-        let url = match provider.credential {
-            CredentialSource::UrlToken => format!("{url}?token={token}"),
-            CredentialSource::Hmac(_) => url.to_owned(),
-        };
-        let headers = provider.sign(body, &key, at).into_iter().map(|(name, value)| (name.to_owned(), value));
-        Ok((url, [("content-type".to_owned(), "application/json".to_owned())].into_iter().chain(headers).collect()))
+    let (key, at) = match forgery.kind {
+        ForgeryKind::OtherSecret => (OTHER_SECRET, now),
+        ForgeryKind::OldTime => (secret, now.checked_sub(LONG_AGO).unwrap_or(now)),
+        _ => (secret, now),
     };
-    let (mut at_url, mut headers) = match forgery.kind {
-        ForgeryKind::OtherSecret => good(now, OTHER_SECRET)?,
-        ForgeryKind::OldTime => good(now.checked_sub(LONG_AGO).unwrap_or(now), secret)?,
-        _ => good(now, secret)?,
-    };
-    let mut sent = body.to_vec();
+    let mut request = Request::signed_at(provider, url, key, body.to_vec(), at)?;
     match forgery.kind {
         ForgeryKind::OtherSecret | ForgeryKind::OldTime => {}
         ForgeryKind::FlippedByte => {
-            let last = sent.iter_mut().rev().find(|byte| byte.is_ascii_alphanumeric());
+            let last = request.body.iter_mut().rev().find(|byte| byte.is_ascii_alphanumeric());
             *last.ok_or("the body has no letter or digit to change")? ^= 1;
         }
         ForgeryKind::Respaced => {
-            sent = respaced(&sent).ok_or("another white space makes no other body")?;
+            request.body = respaced(body).ok_or("another white space makes no other body")?;
         }
         ForgeryKind::NoProof => {
-            url.clone_into(&mut at_url);
-            headers.truncate(1);
+            url.clone_into(&mut request.url);
+            // The first one is the type of the body.
+            request.headers.truncate(1);
         }
-        ForgeryKind::Twice => match at_url.split_once('?').map(|(_, query)| query.to_owned()) {
-            Some(query) => at_url = format!("{at_url}&{query}"),
-            None => headers.extend(headers.get(1).cloned()),
+        ForgeryKind::Twice => match request.url.split_once('?').map(|(_, query)| query.to_owned()) {
+            Some(query) => request.url = format!("{}&{query}", request.url),
+            None => request.headers.extend(request.headers.get(1).cloned()),
         },
-        ForgeryKind::Compressed => headers.push(("content-encoding".into(), "gzip".into())),
+        ForgeryKind::Compressed => request.headers.push(("content-encoding".into(), "gzip".into())),
     }
-    Ok(Request::of(&at_url, headers, sent))
+    Ok(request)
 }

@@ -15,8 +15,8 @@ use axum::{
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
-/// The header that holds the key of the session.
-pub(super) const KEY_HEADER: &str = "hookgate-session";
+use crate::command::session_file::KEY_HEADER;
+
 /// Headers of proxies and tunnels.
 const FORWARDED: &[&str] = &[
     "forwarded",

@@ -20,6 +20,8 @@ use std::{
     },
 };
 
+use tokio::sync::Semaphore;
+
 use super::{free_address, kept::History, secrets::DevSecret, viewer::SharedRequests};
 use crate::{
     admin,
@@ -54,11 +56,16 @@ pub(super) struct Inspected {
     pub(super) may_send: AtomicBool,
     /// The number of the last action.
     pub(super) actions: AtomicU64,
-    /// One is held by each action that runs.
-    pub(super) running: Arc<()>,
+    /// Each action that runs holds one.
+    pub(super) permits: Arc<Semaphore>,
 }
 
 impl Inspected {
+    /// Returns the secret of an endpoint, which has the name of its provider.
+    fn secret(&self, endpoint: &str) -> Option<&DevSecret> {
+        self.secrets.iter().find(|it| it.provider.name == endpoint)
+    }
+
     /// Returns what is known of a daemon. Its secrets and its Kafka are not, and nothing may be sent to that.
     pub(super) fn of(
         running: &Running,
@@ -80,7 +87,7 @@ impl Inspected {
             is_away: AtomicBool::new(false),
             may_send: AtomicBool::new(false),
             actions: AtomicU64::new(0),
-            running: Arc::default(),
+            permits: Arc::new(Semaphore::new(actions::RUNNING_MAX)),
         }
     }
 }

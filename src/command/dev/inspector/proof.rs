@@ -12,7 +12,7 @@ use crate::{
     command::{
         dev::{
             line::{reason, short_name},
-            secrets::DevSecret,
+            secrets::{DevSecret, variable},
             seen::{Fate, KnownBody, SeenRequest},
         },
         output::counted,
@@ -21,7 +21,7 @@ use crate::{
     config::SecretRing,
     error::{Error, Refusal},
     event::EventKind,
-    provider::{CredentialSource, Provider, all_names, by_name},
+    provider::{CredentialSource, all_names, by_name},
     signature::{HmacScheme, Secret},
 };
 
@@ -51,6 +51,7 @@ const ENDPOINT: usize = 0;
 const REQUEST: usize = 1;
 const SIGNATURE: usize = 2;
 const TYPE: usize = 3;
+const RECORD: usize = 4;
 const KAFKA: usize = 5;
 
 impl ProofStep {
@@ -116,9 +117,9 @@ pub(super) fn steps(inspected: &Inspected, request: &SeenRequest) -> Vec<ProofSt
 /// Returns what a step found that the request has passed.
 fn passed(inspected: &Inspected, request: &SeenRequest, at: usize) -> String {
     let record = request.record.as_ref();
-    match NAMES[at] {
-        "endpoint" => format!("{}, of {}", request.endpoint, by_name(&request.endpoint).map_or("no provider", |it| it.title)),
-        "request" => {
+    match at {
+        ENDPOINT => format!("{}, of {}", request.endpoint, by_name(&request.endpoint).map_or("no provider", |it| it.title)),
+        REQUEST => {
             let body = counted(request.what.request.body.len() as u64, "byte");
             let known = match request.what.known {
                 KnownBody::Whole => format!("{body} of body"),
@@ -127,15 +128,15 @@ fn passed(inspected: &Inspected, request: &SeenRequest, at: usize) -> String {
             };
             format!("{} {}, {known}", request.what.request.method, request.what.request.target)
         }
-        "signature" => proven(inspected, request),
-        "type" => match &request.fate {
+        SIGNATURE => proven(inspected, request),
+        TYPE => match &request.fate {
             Fate::Stored { kind: EventKind::Unclassified { .. }, .. } => {
                 "a type that has no topic of its own: unclassified".into()
             }
             Fate::Stored { kind, .. } => short_name(*kind).to_owned(),
             _ => "read".into(),
         },
-        "record" => record.map_or_else(String::new, |record| {
+        RECORD => record.map_or_else(String::new, |record| {
             let bytes = counted(record.value_bytes().len() as u64, "byte");
             format!("{bytes} with the key {}, for {}", String::from_utf8_lossy(record.key_bytes()), record.topic)
         }),
@@ -148,7 +149,8 @@ fn passed(inspected: &Inspected, request: &SeenRequest, at: usize) -> String {
 
 /// Returns which secret has proven a delivery.
 fn proven(inspected: &Inspected, request: &SeenRequest) -> String {
-    let Some((secret, provider)) = secret_of(inspected, &request.endpoint) else { return String::new() };
+    let Some(secret) = inspected.secret(&request.endpoint) else { return String::new() };
+    let provider = secret.provider;
     match provider.credential {
         CredentialSource::UrlToken if request.what.has_signed_url() => {
             format!("the URL is signed with {}; no byte of the body is signed", secret.reference())
@@ -168,10 +170,9 @@ fn proven(inspected: &Inspected, request: &SeenRequest) -> String {
 
 /// Returns how far the signed time is from the arrival.
 fn away(scheme: &HmacScheme, request: &SeenRequest) -> String {
-    let name = scheme.headers.get(1).copied().unwrap_or_default();
-    let header = request.what.request.headers.iter().find(|(it, _)| it == name);
-    let signed = header.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse::<u64>().ok()).unwrap_or_default();
-    let arrived = super::rows::milliseconds(request.arrived) / 1000;
+    let header = scheme.headers.get(1).and_then(|name| request.what.request.header(name));
+    let signed = header.and_then(|value| value.parse::<u64>().ok()).unwrap_or_default();
+    let arrived = request.arrived.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let side = if signed > arrived { "after" } else { "before" };
     format!("{} s {side} the arrival", signed.abs_diff(arrived))
 }
@@ -197,7 +198,7 @@ fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
             "The signature of the URL is malformed, there twice, or made with another secret or for another endpoint.".into()
         }
         (_, Some(Error::BadToken)) => {
-            let reference = secret_of(inspected, &request.endpoint).map_or_else(String::new, |(it, _)| it.reference());
+            let reference = inspected.secret(&request.endpoint).map_or_else(String::new, DevSecret::reference);
             format!("Compare the URL in the provider's settings with {reference}.")
         }
         (_, Some(Error::PublishTimeout | Error::PublishFailed(_))) => {
@@ -231,11 +232,11 @@ fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
 /// Returns the first four digits of the signature that came and of the one that would be right. The whole of that would be good for any bytes of a
 /// stranger's choice, so nobody gets it.
 fn first_digits(inspected: &Inspected, request: &SeenRequest) -> Option<String> {
-    let (secret, provider) = secret_of(inspected, &request.endpoint)?;
+    let secret = inspected.secret(&request.endpoint)?;
+    let provider = secret.provider;
     let CredentialSource::Hmac(scheme) = provider.credential else { return None };
-    let headers = &request.what.request.headers;
-    let value = |name: &str| headers.iter().find(|(it, _)| it == name).and_then(|(_, value)| std::str::from_utf8(value).ok());
-    let values: Vec<String> = scheme.headers.iter().filter_map(|name| value(name).map(str::to_owned)).collect();
+    let value = |name: &&str| request.what.request.header(name).map(str::to_owned);
+    let values: Vec<String> = scheme.headers.iter().filter_map(value).collect();
     let (received, timestamp) = scheme.parts(&values).ok()?;
     let signed_at = UNIX_EPOCH + Duration::from_secs(timestamp.unwrap_or("0").parse().ok()?);
     let right = scheme.sign(&request.what.request.body, &Secret::new(secret.text.as_bytes())?, signed_at);
@@ -249,9 +250,10 @@ fn first_digits(inspected: &Inspected, request: &SeenRequest) -> Option<String> 
 
 /// Returns what `hookgate verify` says of a request whose proof is in its headers.
 fn explained(inspected: &Inspected, request: &SeenRequest) -> Option<verify::Explanation> {
-    let (secret, provider) = secret_of(inspected, &request.endpoint)?;
+    let secret = inspected.secret(&request.endpoint)?;
+    let provider = secret.provider;
     let endpoint = inspected.config.endpoints.iter().find(|it| it.provider.name == provider.name)?;
-    let environment = [(super::super::secrets::variable(provider.name), secret.text.clone())].into_iter().collect();
+    let environment = [(variable(provider.name), secret.text.clone())].into_iter().collect();
     let mut ring = SecretRing::new(endpoint, &environment);
     let _events = ring.refresh();
     let given = GivenDelivery::of(request.what.request.clone());
@@ -263,8 +265,4 @@ fn explained(inspected: &Inspected, request: &SeenRequest) -> Option<verify::Exp
         received_at: request.arrived,
     };
     verify::explain(&asked, &given).ok()
-}
-
-fn secret_of<'a>(inspected: &'a Inspected, endpoint: &str) -> Option<(&'a DevSecret, &'static Provider)> {
-    inspected.secrets.iter().find(|it| it.provider.name == endpoint).map(|secret| (secret, secret.provider))
 }

@@ -208,6 +208,5 @@ async fn kafka(State(inspected): SharedState, body: Bytes) -> Response {
 
 async fn clear(State(inspected): SharedState) -> Response {
     let cleared = inspected.history.kept().clear();
-    inspected.history.announce();
     answer(&json!({ "cleared": cleared }))
 }

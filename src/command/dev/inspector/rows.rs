@@ -1,10 +1,6 @@
 //! The list: a row for each request, and the numbers of all.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Map, Value, json};
 
@@ -16,7 +12,7 @@ use crate::{
         seen::{Fate, SeenRequest},
         viewer::locked,
     },
-    event::EventKind,
+    event::{EventKind, milliseconds},
     metrics::DeliveryOutcome,
     provider,
 };
@@ -69,13 +65,12 @@ fn sample(requests: Vec<Arc<SeenRequest>>) -> Vec<Arc<SeenRequest>> {
 /// Returns the row of a request.
 pub(super) fn row(request: &SeenRequest) -> Value {
     let record = request.record.as_ref();
-    let is_plain = matches!(request.fate, Fate::Stored { kind: EventKind::Named { .. }, .. });
     let why = match &request.fate {
         Fate::Stored { kind: EventKind::Quarantine, .. } => {
             record.and_then(|it| it.header("hookgate-detail")).unwrap_or_default().to_owned()
         }
         Fate::Stored { kind: EventKind::Unclassified { .. }, .. } => "this type has no topic of its own".into(),
-        _ if is_plain => String::new(),
+        Fate::Stored { kind: EventKind::Named { .. }, .. } => String::new(),
         _ => reason(request),
     };
     let endpoint = &request.endpoint;
@@ -130,12 +125,6 @@ fn strip(inspected: &Inspected, (seen, kept, cleared): (u64, usize, u64)) -> Val
         "kafka": { "away": is_away(inspected), "ready": inspected.readiness.unready().is_none() },
         "endpoints": endpoints.collect::<Map<_, _>>(),
     })
-}
-
-/// Returns milliseconds since 1970.
-pub(super) fn milliseconds(at: SystemTime) -> u64 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_secs() * 1000 + u64::from(since.subsec_millis())
 }
 
 #[cfg(test)]
