@@ -19,7 +19,7 @@ pub(super) fn is_allowed(environment: &Environment) -> bool {
 
 /// Whether standard output is coloured.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Paint(bool);
+pub(super) struct Paint(pub(super) bool);
 
 impl Paint {
     /// Colours are only on a terminal, and where the environment allows them.

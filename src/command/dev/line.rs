@@ -11,7 +11,7 @@ use super::seen::{Fate, SeenRequest};
 use crate::{
     closed::Closed as _,
     command::{
-        colour::{CYAN, DIM, GREEN, RED, RESET, YELLOW},
+        colour::{CYAN, DIM, GREEN, Paint, RED, YELLOW},
         verify,
     },
     error::Error,
@@ -44,7 +44,7 @@ pub(super) struct Style {
 
 impl Style {
     fn paint(self, colour: &str, text: &str) -> String {
-        if self.colour { format!("{colour}{text}{RESET}") } else { text.to_owned() }
+        Paint(self.colour).text(colour, text)
     }
 
     /// Returns the number of a request, as a link to the page where a terminal can follow one.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     command::{
         Failure,
-        colour::{self, BOLD_CYAN, DIM, GREEN, RED, RESET, YELLOW},
+        colour::{self, BOLD_CYAN, DIM, GREEN, Paint, RED, YELLOW},
         output::counted,
     },
     config::Environment,
@@ -137,8 +137,7 @@ impl Printer {
     }
 
     fn paint(self, colour: &str, text: &str) -> String {
-        let text = printable(text);
-        if self.colour { format!("{colour}{text}{RESET}") } else { text }
+        Paint(self.colour).text(colour, &printable(text))
     }
 
     /// Writes the head line, then field by field, with a blank line at the end.

@@ -3,7 +3,10 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 
 use super::*;
-use crate::{command::dev::seen::SeenParts, proto::Event};
+use crate::{
+    command::{colour::RESET, dev::seen::SeenParts},
+    proto::Event,
+};
 
 const ID: &str = "1c8e5b0a-6f1d-4c1e-9a70-3b1de0a7f2c4";
 

@@ -1,6 +1,7 @@
 use prost::Message as _;
 
 use super::*;
+use crate::command::colour::RESET;
 
 /// Returns a scan whose fields and body try everything against a terminal.
 fn event() -> proto::Event {
