@@ -48,7 +48,7 @@ pub struct Options {
 
 /// Who watches the requests of a daemon.
 pub struct WatchOptions {
-    /// What is called for each request that has ended.
+    /// What is called for each request that has ended, and for what is no request.
     pub watcher: http::Watcher,
     /// A request with this text in [`http::SAMPLE_HEADER`] becomes an event with the origin `SAMPLE`.
     pub sample_key: String,

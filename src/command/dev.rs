@@ -3,6 +3,7 @@
 mod inspector;
 mod kept;
 mod line;
+mod no_request;
 mod requests;
 mod secrets;
 mod seen;
@@ -43,7 +44,7 @@ use crate::{
     app::{self, Running, WatchOptions, topic_table},
     clock,
     config::{self, Config, Environment},
-    http::{self, SAMPLE_HEADER},
+    http::{self, SAMPLE_HEADER, WatchedEnd},
     kafka::{admin::any_broker_answers, mock::Mock},
     provider::{self, Provider},
 };
@@ -198,8 +199,11 @@ fn wants_samples(arguments: &Arguments) -> CommandResult {
 /// Returns what keeps the requests of the daemon, without these secrets.
 fn watcher(requests: &SharedRequests, secrets: Vec<String>) -> http::Watcher {
     let requests = Arc::clone(requests);
-    Arc::new(move |request| {
-        let seen = SeenRequest::of(request, &secrets, Instant::now());
+    Arc::new(move |end| {
+        let seen = match end {
+            WatchedEnd::Request(request) => SeenRequest::of(request, &secrets, Instant::now()),
+            WatchedEnd::NoRequest(came) => SeenRequest::of_no_request(came, Instant::now()),
+        };
         locked(&requests).ended(seen);
     })
 }

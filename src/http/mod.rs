@@ -43,5 +43,5 @@ pub use readiness::Readiness;
 pub use receive::receive;
 pub use refusals::Refusals;
 pub use tls::ServerTls;
-pub use watch::{EndedRequest, Ending, SAMPLE_HEADER, SHOWN_BYTES_MAX, Watch, WatchedRequest, Watcher};
+pub use watch::{EndedRequest, Ending, NoRequest, SAMPLE_HEADER, SHOWN_BYTES_MAX, Watch, WatchedEnd, WatchedRequest, Watcher};
 pub use webhooks::Webhooks;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use prost_types::Timestamp;
 
-use super::{EndedRequest, Ending, Endpoint, WatchedRequest, Webhooks, lines::Line, source::Source, trace::Trace};
+use super::{EndedRequest, Ending, Endpoint, WatchedEnd, WatchedRequest, Webhooks, lines::Line, source::Source, trace::Trace};
 use crate::{
     closed::Closed as _,
     encode::{Encoding, Record},
@@ -193,7 +193,8 @@ impl<'a> Outcome<'a> {
             None => Ending::Cancelled,
         };
         let endpoint = self.endpoint.map(|endpoint| &*endpoint.name);
-        (watch.watcher)(&EndedRequest { arrived: now.checked_sub(took).unwrap_or(now), took, endpoint, request, ending });
+        let arrived = now.checked_sub(took).unwrap_or(now);
+        (watch.watcher)(&WatchedEnd::Request(EndedRequest { arrived, took, endpoint, request, ending }));
     }
 
     fn count(&mut self, outcome: DeliveryOutcome, status: u16, elapsed: Duration) {

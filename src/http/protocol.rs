@@ -7,6 +7,7 @@ use axum::{
     http::{Request, header::CONNECTION},
     response::Response,
 };
+use bytes::Bytes;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -18,7 +19,7 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    Webhooks, answer,
+    NoRequest, Watch, WatchedEnd, Webhooks, answer,
     connections::{Connection, Stage},
     deliver::handle,
     patience::{Overdue, Patience},
@@ -62,22 +63,36 @@ pub(super) struct Accepted {
 /// How a connection ended.
 type ServeResult = Result<(), ConnectionFault>;
 
+/// How the requests of a connection ended.
+struct Served {
+    ended: ServeResult,
+    /// The socket, with this side closed, where the peer may still be sending bytes that nobody reads.
+    rest: Option<TcpStream>,
+    /// The bytes that are no head, and why.
+    unread: Option<(Bytes, hyper::Error)>,
+}
+
+impl From<ServeResult> for Served {
+    fn from(ended: ServeResult) -> Self {
+        Self { ended, rest: None, unread: None }
+    }
+}
+
 impl Accepted {
     /// Serves the connection to its end, and counts how it ended.
     pub(super) async fn serve(self, stream: TcpStream) {
         let webhooks = Arc::clone(&self.webhooks);
-        let (ended, rest) = match &webhooks.tls {
+        let Served { ended, rest, unread } = match &webhooks.tls {
             None => self.http1(stream, |stream| stream).await,
             Some(tls) => match self.shake_hands(tls.accept(stream)).await {
                 Ok(Some(stream)) => self.http1(stream, |stream| stream.into_inner().0).await,
-                Ok(None) => (Ok(()), None),
-                Err(reason) => (Err(reason), None),
+                Ok(None) => Ok(()).into(),
+                Err(reason) => Err(reason).into(),
             },
         };
-        let reason = if self.full { Some(ConnectionFault::Limit) } else { ended.err() };
-        if let Some(reason) = reason {
-            webhooks.metrics.connection_fault(reason);
-        }
+        self.count(ended, unread.as_ref());
+        // The bytes are not held while the connection lingers.
+        drop(unread);
         if let Some(stream) = rest {
             let _lingering = self.connection.linger();
             tokio::select! {
@@ -85,6 +100,42 @@ impl Accepted {
                 () = linger(&stream) => {}
             }
         }
+    }
+
+    /// Counts how the connection ended.
+    fn count(&self, ended: ServeResult, unread: Option<&(Bytes, hyper::Error)>) {
+        let Some(fault) = (if self.full { Some(ConnectionFault::Limit) } else { ended.err() }) else { return };
+        self.webhooks.metrics.connection_fault(fault);
+        if let Some(watch) = &self.webhooks.watch {
+            let status = match (fault, unread) {
+                (ConnectionFault::BadRequest, Some((_, error))) if !error.is_parse_version_h2() => 400,
+                (ConnectionFault::HeadersTooLarge, _) => 431,
+                (ConnectionFault::Limit, _) if ended.is_ok() => 503,
+                _ => 0,
+            };
+            self.show(watch, fault, status, unread);
+        }
+    }
+
+    /// Shows the watcher what came on the connection and is no request, if something did.
+    fn show(&self, watch: &Watch, fault: ConnectionFault, status: u16, unread: Option<&(Bytes, hyper::Error)>) {
+        let since = match self.connection.stage() {
+            // After the last answer, only the rest of its request comes.
+            Stage::Head(since) if self.full || !self.connection.closing() => Some(since),
+            _ => None,
+        };
+        if since.is_none() && unread.is_none() {
+            return;
+        }
+        let (now, took) = ((self.webhooks.clock)(), since.map_or(Duration::ZERO, |since| since.elapsed()));
+        (watch.watcher)(&WatchedEnd::NoRequest(NoRequest {
+            arrived: now.checked_sub(took).unwrap_or(now),
+            took,
+            fault,
+            status,
+            unread: unread.map(|(bytes, _)| &**bytes).unwrap_or_default(),
+            why: unread.map(|(_, error)| error.to_string()),
+        }));
     }
 
     /// Returns how long the peer may take for a head or a handshake, and how long it may be silent before that.
@@ -124,13 +175,8 @@ impl Accepted {
         builder
     }
 
-    /// Serves requests until one side ends the connection. If the peer may still be sending bytes that nobody reads, also returns its
-    /// socket, with this side closed.
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        stream: S,
-        socket: impl FnOnce(S) -> TcpStream,
-    ) -> (ServeResult, Option<TcpStream>) {
+    /// Serves requests until one side ends the connection.
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, socket: impl FnOnce(S) -> TcpStream) -> Served {
         let (context, connection) = (self.request_context(), Arc::clone(&self.connection));
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
@@ -159,29 +205,31 @@ impl Accepted {
             tokio::select! {
                 // The eviction comes first, so that no request begins that would be cut off.
                 biased;
-                () = self.connection.dismissed() => return (Err(ConnectionFault::Limit), None),
+                () = self.connection.dismissed() => return Err(ConnectionFault::Limit).into(),
                 result = &mut serving => break result,
                 // The patience comes after the bytes that have come were read.
                 overdue = patience.over(&self.connection), if !silent => match overdue {
-                    Overdue::Head => return (Err(ConnectionFault::HeaderTimeout), None),
+                    Overdue::Head => return Err(ConnectionFault::HeaderTimeout).into(),
                     Overdue::Request => silent = true,
                 },
                 // hyper itself would wait without a limit for the rest of a head.
                 () = &mut stopped, if !finishing => match self.connection.stage() {
-                    Stage::Head(_) => return (Err(ConnectionFault::HeaderTimeout), None),
+                    Stage::Head(_) => return Err(ConnectionFault::HeaderTimeout).into(),
                     Stage::Silent(_) | Stage::Working => finishing = true,
                 },
             }
             // In both cases requests that have come are still answered.
             std::pin::Pin::new(&mut serving).graceful_shutdown();
         };
-        let ended = result.map_err(|error| classify(&error));
+        let ended = result.as_ref().map_or_else(|error| Err(classify(error)), |()| Ok(()));
         // hyper also answers a head that is not a request. By now the last answer is out, and this side of the connection is closed.
-        let unread = match ended {
+        let is_unread = match ended {
             Ok(()) => self.connection.closing(),
             Err(reason) => matches!(reason, ConnectionFault::BadRequest | ConnectionFault::HeadersTooLarge),
         };
-        (ended, unread.then(|| socket(serving.into_parts().io.into_inner().stream)))
+        let parts = is_unread.then(|| serving.into_parts());
+        let (rest, bytes) = parts.map(|it| (socket(it.io.into_inner().stream), it.read_buf)).unzip();
+        Served { ended, rest, unread: bytes.zip(result.err()) }
     }
 
     /// Waits until the port has stopped and requests that were on their way have had their time to come.

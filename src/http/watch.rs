@@ -1,4 +1,4 @@
-//! What a program that runs the daemon in its own process learns of each request. `hookgate dev` does; in `serve` nobody watches, and nothing here is
+//! What a program that runs the daemon in its own process learns of each request, and of what is none. `hookgate dev` does; in `serve` nobody watches, and nothing here is
 //! called.
 
 use std::{
@@ -11,19 +11,28 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use crate::{encode::Encoding, error::Error, event::EventKind};
+use crate::{encode::Encoding, error::Error, event::EventKind, metrics::ConnectionFault};
 
 /// The header of a request that the watching program has made itself. Only a watched daemon looks at it.
 pub const SAMPLE_HEADER: &str = "hookgate-sample";
 /// The most bytes of a refused body that are read only to be shown.
 pub const SHOWN_BYTES_MAX: usize = 256 << 10;
 
-/// Called once for each request that has ended, on the thread of the event loop: it must not block.
-pub type Watcher = Arc<dyn Fn(&EndedRequest<'_>) + Send + Sync>;
+/// Called once for each request that has ended, and for each connection that ended with bytes that are no request. It runs on the thread of the
+/// event loop: it must not block.
+pub type Watcher = Arc<dyn Fn(&WatchedEnd<'_>) + Send + Sync>;
+
+/// What a watcher learns of.
+pub enum WatchedEnd<'a> {
+    /// A request has ended.
+    Request(EndedRequest<'a>),
+    /// What came on a connection is no request.
+    NoRequest(NoRequest<'a>),
+}
 
 /// What watches the requests of a daemon.
 pub struct Watch {
-    /// What is called for each request.
+    /// What is called for each end.
     pub watcher: Watcher,
     /// A request with this text in [`SAMPLE_HEADER`] is the program's own: its event is a sample.
     pub sample_key: String,
@@ -50,6 +59,22 @@ pub struct EndedRequest<'a> {
     pub request: &'a WatchedRequest,
     /// How the request ended.
     pub ending: Ending<'a>,
+}
+
+/// What came on a connection and is no request, because its head cannot be read or never ended.
+pub struct NoRequest<'a> {
+    /// When its first byte came, or when that was read which is no head.
+    pub arrived: SystemTime,
+    /// For how long it came.
+    pub took: Duration,
+    /// What the metrics count the connection as.
+    pub fault: ConnectionFault,
+    /// The status of the answer; 0 where there was none.
+    pub status: u16,
+    /// The bytes that are no head, or those after the head where only a header is wrong. They may hold secrets.
+    pub unread: &'a [u8],
+    /// What is wrong with them, in words of the HTTP library, which hold nothing of them.
+    pub why: Option<String>,
 }
 
 /// How a request ended.

@@ -15,7 +15,7 @@ use crate::{
 
 /// A running session, and its page.
 pub struct Session {
-    process: Process,
+    pub process: Process,
     pub page: SocketAddr,
     pub webhooks: SocketAddr,
     pub key: String,
@@ -46,13 +46,13 @@ impl Session {
         request(self.page, "GET", path, &[("hookgate-session", &self.key)], b"")
     }
 
-    fn json(&self, path: &str) -> Value {
+    pub fn json(&self, path: &str) -> Value {
         let answer = self.get(path);
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         serde_json::from_str(&answer.body).unwrap()
     }
 
-    fn post(&self, path: &str, order: &Value) -> (u16, Value) {
+    pub fn post(&self, path: &str, order: &Value) -> (u16, Value) {
         let headers = [("hookgate-session", &*self.key), ("content-type", "application/json")];
         let answer = request(self.page, "POST", path, &headers, order.to_string().as_bytes());
         (answer.status, serde_json::from_str(&answer.body).unwrap())
@@ -66,7 +66,7 @@ impl Session {
     }
 
     /// Does something, and returns the details of the requests that come of it.
-    fn act(&self, path: &str, order: &Value, number: usize) -> Vec<Value> {
+    pub fn act(&self, path: &str, order: &Value, number: usize) -> Vec<Value> {
         let (status, answer) = self.post(path, order);
         assert_eq!(status, 202, "{path} {order}: {answer}");
         let of_action = || {
@@ -77,7 +77,7 @@ impl Session {
         of_action().iter().map(|row| self.json(&format!("/api/requests/{}", row["n"]))).collect()
     }
 
-    fn detail(&self, number: usize) -> Value {
+    pub fn detail(&self, number: usize) -> Value {
         self.rows(number);
         self.json(&format!("/api/requests/{number}"))
     }
@@ -90,7 +90,7 @@ fn with_state(mut command: Command, folder: &Folder) -> Command {
 }
 
 /// Returns the state of each step, in one word.
-fn states(detail: &Value) -> String {
+pub fn states(detail: &Value) -> String {
     let steps = detail["proof"].as_array().unwrap();
     steps.iter().map(|step| step["state"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
 }

@@ -28,6 +28,7 @@ mod completions;
 mod contract;
 mod credentials;
 mod dev;
+mod dev_connections;
 mod doctor;
 mod doctor_public;
 mod first_steps;

@@ -8,11 +8,11 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::seen::{Fate, SeenRequest};
+use super::seen::SeenRequest;
 
 /// How many deliveries are kept, and how many bytes they have together.
 const DELIVERIES: RingBounds = RingBounds { requests: 2000, bytes: 32 << 20 };
-/// The same for requests that were refused, or whose sender hung up.
+/// The same for requests that were refused, or whose sender hung up, and for what was no request.
 const REFUSALS: RingBounds = RingBounds { requests: 500, bytes: 8 << 20 };
 
 #[derive(Clone, Copy, Debug)]
@@ -66,10 +66,7 @@ impl Kept {
 
     pub(super) fn push(&mut self, request: Arc<SeenRequest>) {
         self.last = request.number;
-        let ring = match request.fate {
-            Fate::Stored { .. } => &mut self.deliveries,
-            Fate::Refused(_) | Fate::NotFound { .. } | Fate::HungUp => &mut self.refusals,
-        };
+        let ring = if request.is_stored() { &mut self.deliveries } else { &mut self.refusals };
         ring.push(request);
     }
 

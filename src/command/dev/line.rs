@@ -9,7 +9,6 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::seen::{Fate, SeenRequest};
 use crate::{
-    closed::Closed as _,
     command::{
         colour::{CYAN, DIM, GREEN, Paint, RED, YELLOW},
         verify,
@@ -101,6 +100,7 @@ pub(super) fn line(request: &SeenRequest, style: Style) -> String {
         Fate::Refused(error) => ('✗', error.answer().status, RED),
         Fate::NotFound { .. } => ('✗', Error::UnknownEndpoint.answer().status, RED),
         Fate::HungUp => ('✗', 0, RED),
+        Fate::NoRequest { status, .. } => ('✗', *status, RED),
     };
     let status = if status == 0 { "–".to_owned() } else { status.to_string() };
     let status = style.paint(colour, &format!("{mark} {status:3}"));
@@ -149,7 +149,7 @@ fn wide(request: &SeenRequest, style: Style, columns: usize) -> String {
             let about = about(request, *kind, style, columns.saturating_sub(place_columns + 2));
             format!("{}  {about}  {}", style.fitted(short_name(*kind), TYPE), style.paint(CYAN, &place))
         }
-        _ => format!("{}  {}", style.fitted(request.outcome().text(), TYPE), style.begun(&reason(request), columns)),
+        _ => format!("{}  {}", style.fitted(request.outcome_text(), TYPE), style.begun(&reason(request), columns)),
     }
 }
 
@@ -185,6 +185,7 @@ pub(super) fn reason(request: &SeenRequest) -> String {
         Fate::HungUp => "the sender hung up before the answer".into(),
         Fate::NotFound { path, meant: Some(meant) } => format!("{path}  try /webhooks/{meant}"),
         Fate::NotFound { path, meant: None } => format!("{path}  is no endpoint"),
+        Fate::NoRequest { why, .. } => why.clone(),
         Fate::Refused(error) => misshapen(request, error).unwrap_or_else(|| in_words(error, &request.endpoint)),
     };
     printable(&text)

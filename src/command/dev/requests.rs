@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::seen::{SeenRequest, bytes_of};
+use super::seen::{NO_REQUEST, SeenRequest, bytes_of};
 use crate::{closed::Closed as _, command::output::counted, kafka::read::StoredRecord, metrics::DeliveryOutcome};
 
 /// How many requests may wait.
@@ -38,6 +38,8 @@ pub(super) struct Requests {
     joined: usize,
     /// The number of requests of each outcome.
     outcomes: Vec<(DeliveryOutcome, u64)>,
+    /// How many were no request at all.
+    unreadable: u64,
     /// When the last request of each endpoint arrived.
     latest: BTreeMap<String, SystemTime>,
 }
@@ -53,13 +55,17 @@ impl Requests {
             missed: 0,
             joined: 0,
             outcomes: DeliveryOutcome::all().map(|outcome| (outcome, 0)).collect(),
+            unreadable: 0,
             latest: BTreeMap::new(),
         }
     }
 
     /// Takes a request that has ended.
     pub(super) fn ended(&mut self, mut request: SeenRequest) {
-        self.outcomes[request.outcome().place()].1 += 1;
+        match request.outcome() {
+            Some(outcome) => self.outcomes[outcome.place()].1 += 1,
+            None => self.unreadable += 1,
+        }
         if !request.endpoint.is_empty() {
             self.latest.insert(request.endpoint.clone(), request.arrived);
         }
@@ -134,6 +140,11 @@ impl Requests {
         &self.outcomes
     }
 
+    /// Returns how many were no request at all.
+    pub(super) fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
     /// Returns when the last request of each endpoint arrived.
     pub(super) fn latest(&self) -> &BTreeMap<String, SystemTime> {
         &self.latest
@@ -154,7 +165,11 @@ impl Requests {
         if refused > 0 {
             parts.push(format!("{refused} refused ({})", reasons.join(", ")));
         }
-        let all = counted(self.outcomes.iter().map(|(_, number)| number).sum(), "request");
+        if self.unreadable > 0 {
+            parts.push(format!("{} {NO_REQUEST}", self.unreadable));
+        }
+        let all = self.outcomes.iter().map(|(_, number)| number).sum::<u64>() + self.unreadable;
+        let all = counted(all, "request");
         if parts.is_empty() { all } else { format!("{all}: {}", parts.join(", ")) }
     }
 }

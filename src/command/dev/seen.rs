@@ -9,11 +9,13 @@ use base64::{
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use super::no_request;
 use crate::{
+    closed::Closed as _,
     config::suggestion,
     error::{Error, Refusal},
     event::EventKind,
-    http::{EndedRequest, Ending, HIDDEN_TOKEN, SAMPLE_HEADER, WatchedRequest, WholeRequest, shown_name},
+    http::{EndedRequest, Ending, HIDDEN_TOKEN, NoRequest, SAMPLE_HEADER, WatchedRequest, WholeRequest, shown_name},
     kafka::read::StoredRecord,
     metrics::DeliveryOutcome,
     provider,
@@ -90,7 +92,18 @@ pub(super) enum Fate {
         meant: Option<&'static str>,
     },
     HungUp,
+    /// What came is no request.
+    NoRequest {
+        /// The status of the answer; 0 where there was none.
+        status: u16,
+        why: String,
+        /// What to do.
+        hint: &'static str,
+    },
 }
+
+/// The outcome of what is no request, which no metric counts among the requests.
+pub(super) const NO_REQUEST: &str = "no_request";
 
 impl SeenRequest {
     /// Keeps what may be kept of a request. These secrets never are.
@@ -109,16 +122,35 @@ impl SeenRequest {
         Self { number: 0, arrived: request.arrived, took: request.took, endpoint, fate, record: None, ended, what }
     }
 
-    /// Returns the outcome, as the metrics count it.
-    pub(super) fn outcome(&self) -> DeliveryOutcome {
-        match &self.fate {
+    /// Keeps why what came on a connection is no request.
+    pub(super) fn of_no_request(came: &NoRequest<'_>, ended: Instant) -> Self {
+        let (why, hint) = no_request::words(came);
+        let fate = Fate::NoRequest { status: came.status, why, hint };
+        let (arrived, took, what) = (came.arrived, came.took, SeenParts::default());
+        Self { number: 0, arrived, took, endpoint: String::new(), fate, record: None, ended, what }
+    }
+
+    /// Returns the outcome, as the metrics count it; none where there was no request.
+    pub(super) fn outcome(&self) -> Option<DeliveryOutcome> {
+        Some(match &self.fate {
             Fate::Stored { kind: EventKind::Named { .. }, .. } => DeliveryOutcome::Published,
             Fate::Stored { kind: EventKind::Unclassified { .. }, .. } => DeliveryOutcome::Unclassified,
             Fate::Stored { kind: EventKind::Quarantine, .. } => DeliveryOutcome::Quarantined,
             Fate::Refused(error) => DeliveryOutcome::Refused(error.answer().refusal),
             Fate::NotFound { .. } => DeliveryOutcome::Refused(Refusal::UnknownEndpoint),
             Fate::HungUp => DeliveryOutcome::Cancelled,
-        }
+            Fate::NoRequest { .. } => return None,
+        })
+    }
+
+    /// Returns the name of the outcome.
+    pub(super) fn outcome_text(&self) -> &'static str {
+        self.outcome().map_or(NO_REQUEST, |outcome| outcome.text())
+    }
+
+    /// Returns whether Kafka has the event.
+    pub(super) fn is_stored(&self) -> bool {
+        matches!(self.fate, Fate::Stored { .. })
     }
 
     /// Returns the error that refused the request.
@@ -126,15 +158,16 @@ impl SeenRequest {
         match &self.fate {
             Fate::Refused(error) => Some(error.clone()),
             Fate::NotFound { .. } => Some(Error::UnknownEndpoint),
-            Fate::Stored { .. } | Fate::HungUp => None,
+            Fate::Stored { .. } | Fate::HungUp | Fate::NoRequest { .. } => None,
         }
     }
 
-    /// Returns the status of the answer; 0 where the sender hung up.
+    /// Returns the status of the answer; 0 where there was none.
     pub(super) fn status(&self) -> u16 {
         match &self.fate {
             Fate::Stored { .. } => 200,
             Fate::HungUp => 0,
+            Fate::NoRequest { status, .. } => *status,
             Fate::Refused(_) | Fate::NotFound { .. } => self.error().map_or(0, |error| error.answer().status),
         }
     }
@@ -146,8 +179,12 @@ impl SeenRequest {
 
     /// Returns about how many bytes are kept of the request.
     pub(super) fn bytes(&self) -> usize {
-        let path = if let Fate::NotFound { path, .. } = &self.fate { path.len() } else { 0 };
-        path + self.what.bytes() + self.record.as_ref().map_or(0, bytes_of)
+        let text = match &self.fate {
+            Fate::NotFound { path, .. } => path.len(),
+            Fate::NoRequest { why, .. } => why.len(),
+            _ => 0,
+        };
+        text + self.what.bytes() + self.record.as_ref().map_or(0, bytes_of)
     }
 }
 

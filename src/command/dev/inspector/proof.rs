@@ -93,13 +93,15 @@ fn stopped_at(refusal: Refusal) -> usize {
 pub(super) fn steps(inspected: &Inspected, request: &SeenRequest) -> Vec<ProofStep> {
     let end = match (&request.fate, request.error()) {
         (_, Some(error)) => stopped_at(error.answer().refusal),
-        (Fate::HungUp, None) => REQUEST,
+        (Fate::HungUp | Fate::NoRequest { .. }, None) => REQUEST,
         _ => NAMES.len(),
     };
     let step = |(at, name): (usize, &&'static str)| {
         let is_unread = matches!(request.fate, Fate::Stored { kind: EventKind::Quarantine, .. });
         let state = match at {
             TYPE if is_unread => StepState::Failed,
+            // A head that is refused as a whole was not looked up.
+            ENDPOINT if end == REQUEST && request.endpoint.is_empty() => StepState::Skipped,
             _ if at < end => StepState::Passed,
             _ if at == end => StepState::Failed,
             _ => StepState::Skipped,
@@ -187,6 +189,7 @@ fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
                 "The sender is proven, so the event is kept, in quarantine. `hookgate replay` reads it again after an update.";
             return (format!("the body cannot be read: {detail}"), hint.into());
         }
+        (Fate::NoRequest { hint, .. }, _) => (*hint).to_owned(),
         (Fate::NotFound { meant: Some(meant), .. }, _) => format!("Let the provider call /webhooks/{meant}."),
         (Fate::NotFound { .. }, _) => format!("The path is /webhooks/ and one of {}.", all_names()),
         (_, Some(Error::TooLarge)) => {

@@ -9,7 +9,7 @@ use crate::{
     closed::Closed as _,
     command::dev::{
         line::{reason, short_name, type_of},
-        seen::{Fate, SeenRequest},
+        seen::{Fate, NO_REQUEST, SeenRequest},
         viewer::locked,
     },
     event::{EventKind, milliseconds},
@@ -46,7 +46,7 @@ fn sample(requests: Vec<Arc<SeenRequest>>) -> Vec<Arc<SeenRequest>> {
     }
     let mut chosen = BTreeSet::new();
     let newest_first = || requests.iter().enumerate().rev();
-    chosen.extend(newest_first().filter(|(_, it)| it.error().is_some()).map(|(at, _)| at).take(REFUSALS_MAX));
+    chosen.extend(newest_first().filter(|(_, it)| !it.is_stored()).map(|(at, _)| at).take(REFUSALS_MAX));
     let mut kinds = BTreeSet::new();
     for (at, request) in newest_first() {
         let is_new = kinds.insert((request.endpoint.as_str(), type_text(request)));
@@ -79,7 +79,7 @@ pub(super) fn row(request: &SeenRequest) -> Value {
         "at": milliseconds(request.arrived),
         "took_ms": request.took.as_secs_f64() * 1e3,
         "status": request.status(),
-        "outcome": request.outcome().text(),
+        "outcome": request.outcome_text(),
         "endpoint": endpoint,
         // Each endpoint of a session has the name of its provider.
         "provider": provider::by_name(endpoint).map_or("", |it| it.name),
@@ -107,20 +107,22 @@ fn type_text(request: &SeenRequest) -> String {
 
 /// Returns the numbers of all requests.
 fn strip(inspected: &Inspected, (seen, kept, cleared): (u64, usize, u64)) -> Value {
-    let (outcomes, latest) = {
+    let (outcomes, unreadable, latest) = {
         let requests = locked(&inspected.requests);
-        (requests.outcomes().to_vec(), requests.latest().clone())
+        (requests.outcomes().to_vec(), requests.unreadable(), requests.latest().clone())
     };
     let refused: u64 =
         outcomes.iter().filter(|(it, _)| matches!(it, DeliveryOutcome::Refused(_))).map(|(_, number)| number).sum();
-    let named = outcomes.iter().map(|(outcome, number)| (outcome.text().to_owned(), json!(number)));
+    let outcomes = outcomes.iter().map(|(outcome, number)| (outcome.text(), *number)).chain([(NO_REQUEST, unreadable)]);
+    let named = outcomes.map(|(name, number)| (name.to_owned(), json!(number)));
     let endpoints = latest.iter().map(|(name, at)| (name.clone(), json!(milliseconds(*at))));
     json!({
         "seen": seen,
         "kept": kept,
         "cleared": cleared,
         "outcomes": named.collect::<Map<_, _>>(),
-        "refused": refused,
+        // Nobody distinguishes them by their sign.
+        "refused": refused + unreadable,
         "in_flight": inspected.in_flight.held().0,
         "kafka": { "away": is_away(inspected), "ready": inspected.readiness.unready().is_none() },
         "endpoints": endpoints.collect::<Map<_, _>>(),

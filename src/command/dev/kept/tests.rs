@@ -1,7 +1,12 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
-use crate::{command::dev::seen::SeenParts, error::Error, event::EventKind, http::WholeRequest};
+use crate::{
+    command::dev::seen::{Fate, SeenParts},
+    error::Error,
+    event::EventKind,
+    http::WholeRequest,
+};
 
 fn request(number: u64, is_refused: bool, body: usize) -> Arc<SeenRequest> {
     let stored = Fate::Stored { id: number.to_string(), kind: EventKind::Quarantine };

@@ -116,6 +116,7 @@ function headerTable(headers, caption) {
  */
 function headersTab({ request }) {
   const { method, path, version, headers } = request;
+  if (!method) return [h('p', { class: 'remark' }, 'What came is no request, so it has no headers.')];
   return [foreign('p', `${method} ${path} ${version}`, 'code'), headerTable(headers, counted(headers.length, 'header'))];
 }
 
@@ -161,8 +162,9 @@ function kafkaTab({ kafka, row }) {
  * @param {Detail} data
  * @returns {HTMLElement[]}
  */
-function answerTab({ answer, times }) {
-  const status = answer.status === 0 ? 'none: the sender hung up' : String(answer.status);
+function answerTab({ answer, times, row }) {
+  const none = row.outcome === 'cancelled' ? 'none: the sender hung up' : 'none';
+  const status = answer.status === 0 ? none : String(answer.status);
   const parts = [facts([['Status', status], ...(answer.next ? [/** @type {[string, string]} */ (['Then', answer.next])] : [])])];
   if (answer.headers.length > 0) parts.push(headerTable(answer.headers, counted(answer.headers.length, 'header')));
   if (answer.body) {
