@@ -129,7 +129,9 @@ test('while Kafka is away, the sender gets 503', async () => {
   assert.match(await (await tab(page, 'Answer')).innerText(), /tries again/);
   await page.click('#away');
   await page.locator('#away[aria-checked=false]').waitFor();
+  await page.locator('#kafka', { hasText: 'has not stored the last delivery' }).waitFor();
   await until(async () => (await delivered(dev)).status === 200);
+  await page.locator('#kafka.good', { hasText: 'ready' }).waitFor();
 });
 
 test('a request for no endpoint can be neither forged nor replayed, and the page says so', async () => {

@@ -83,7 +83,8 @@ pub(super) struct Context {
 #[derive(Default)]
 pub(super) struct Contact {
     reached: AtomicBool,
-    lost: AtomicBool,
+    /// The last report by which Kafka was lost, until it is back.
+    lost: Mutex<Option<Instant>>,
 }
 
 impl Contact {
@@ -94,13 +95,19 @@ impl Contact {
 
     /// Logs when Kafka is lost and when it is back. A report in which nothing was tried and nothing is connected (`None`) says neither.
     fn report(&self, works: Option<bool>) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         match works {
-            Some(false) if self.reached.load(Ordering::Relaxed) && !self.lost.swap(true, Ordering::Relaxed) => {
+            Some(false) if self.reached.load(Ordering::Relaxed) && lost.replace(Instant::now()).is_none() => {
                 tracing::error!("kafka is lost: nothing that is asked of it succeeds, deliveries are answered 503");
             }
-            Some(true) if self.lost.swap(false, Ordering::Relaxed) => tracing::info!("kafka is back"),
+            Some(true) if lost.take().is_some() => tracing::info!("kafka is back"),
             _ => {}
         }
+    }
+
+    /// Returns when the last report came by which Kafka is lost, or `None` if it is not.
+    pub(super) fn lost(&self) -> Option<Instant> {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -108,6 +108,12 @@ impl Publisher {
         self.shared.topics.reached()
     }
 
+    /// Returns when librdkafka last reported that nothing which is asked of Kafka succeeds; `None` before that, and once something succeeds
+    /// again. A report comes every few seconds.
+    pub fn lost(&self) -> Option<Instant> {
+        self.shared.contact.lost()
+    }
+
     /// Waits until Kafka is reached, but only within the first five seconds after the start, and at most `wait`.
     pub async fn first_contact(&self, wait: Duration) {
         self.shared.topics.first_contact(wait).await;

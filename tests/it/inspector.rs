@@ -25,8 +25,12 @@ pub struct Session {
 
 impl Session {
     pub fn start(folder: &Folder) -> Self {
+        Self::with(folder, &[])
+    }
+
+    pub fn with(folder: &Folder, flags: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
-        command.args(["dev", "--no-samples", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.args(["dev", "--no-samples", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).args(flags);
         let process = Process::of(with_state(command, folder)).prints_secrets();
         wait_until("waiting", || process.out().contains("Waiting for deliveries"));
         let out = process.out();
@@ -280,27 +284,6 @@ fn what_was_not_kept_is_said() {
         format!("See:\r\n\r\n{}", session.detail(8)["commands"]["report"].as_str().unwrap().replace('\n', "\r\n")),
     );
     check(&folder, &["verify", "--request", &pasted, "--secret", &secret], 0, &["verified"]);
-}
-
-/// While Kafka is away, the sender is told to try again; nothing else teaches what an outage is.
-#[test]
-fn the_embedded_kafka_can_be_taken_away() {
-    let folder = Folder::new();
-    let session = Session::start(&folder);
-    assert_eq!(session.post("/api/kafka", &json!({ "away": true })), (200, json!({ "away": true })));
-    let order = json!({ "endpoint": "uploadcare", "type": "file.stored" });
-    let refused = &session.act("/api/send", &order, 1)[0];
-    assert_eq!(refused["row"]["status"], json!(503), "{refused}");
-    assert_eq!(states(refused), "ok ok ok ok ok failed");
-    assert!(refused["answer"]["headers"].to_string().contains("retry-after"), "{refused}");
-    assert_eq!(session.json("/api/requests?after=0")["strip"]["kafka"]["away"], json!(true));
-    assert_eq!(session.post("/api/kafka", &json!({ "away": false })), (200, json!({ "away": false })));
-    wait_until("back", || session.act("/api/send", &order, 1)[0]["row"]["status"] == json!(200));
-    // With it away, the session still ends in order.
-    session.post("/api/kafka", &json!({ "away": true }));
-    session.process.signal("INT");
-    let finished = session.process.finish();
-    assert_eq!(finished.code, Some(0), "{finished:?}");
 }
 
 /// The page waits for the next request, and what was cleared stays away.

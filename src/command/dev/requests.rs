@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::seen::{NO_REQUEST, SeenRequest, bytes_of};
-use crate::{closed::Closed as _, command::output::counted, kafka::read::StoredRecord, metrics::DeliveryOutcome};
+use super::seen::{Fate, NO_REQUEST, SeenRequest, bytes_of};
+use crate::{closed::Closed as _, command::output::counted, error::Error, kafka::read::StoredRecord, metrics::DeliveryOutcome};
 
 /// How many requests may wait.
 const REQUESTS_MAX: usize = 2000;
@@ -40,6 +40,8 @@ pub(super) struct Requests {
     outcomes: Vec<(DeliveryOutcome, u64)>,
     /// How many were no request at all.
     unreadable: u64,
+    /// When the last delivery got as far as Kafka, and whether Kafka has stored it.
+    stored: Option<(Instant, bool)>,
     /// When the last request of each endpoint arrived.
     latest: BTreeMap<String, SystemTime>,
 }
@@ -56,6 +58,7 @@ impl Requests {
             joined: 0,
             outcomes: DeliveryOutcome::all().map(|outcome| (outcome, 0)).collect(),
             unreadable: 0,
+            stored: None,
             latest: BTreeMap::new(),
         }
     }
@@ -65,6 +68,11 @@ impl Requests {
         match request.outcome() {
             Some(outcome) => self.outcomes[outcome.place()].1 += 1,
             None => self.unreadable += 1,
+        }
+        match &request.fate {
+            Fate::Stored { .. } => self.stored = Some((request.ended, true)),
+            Fate::Refused(Error::PublishTimeout | Error::PublishFailed(_)) => self.stored = Some((request.ended, false)),
+            _ => {}
         }
         if !request.endpoint.is_empty() {
             self.latest.insert(request.endpoint.clone(), request.arrived);
@@ -138,6 +146,11 @@ impl Requests {
     /// Returns the number of requests of each outcome.
     pub(super) fn outcomes(&self) -> &[(DeliveryOutcome, u64)] {
         &self.outcomes
+    }
+
+    /// Returns when the last delivery got as far as Kafka, and whether Kafka has stored it.
+    pub(super) fn last_stored(&self) -> Option<(Instant, bool)> {
+        self.stored
     }
 
     /// Returns how many were no request at all.

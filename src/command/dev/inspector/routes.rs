@@ -202,7 +202,7 @@ async fn forged(State(inspected): SharedState, Path(number): Path<u64>, body: By
 async fn kafka(State(inspected): SharedState, body: Bytes) -> Response {
     with_order(&inspected, &body, |order| {
         let away = actions::take_kafka_away(&inspected, order.away)?;
-        Ok((StatusCode::OK, json!({ "away": away })))
+        Ok((StatusCode::OK, json!({ "away": away, "state": rows::kafka_state(&inspected) })))
     })
 }
 

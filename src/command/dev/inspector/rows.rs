@@ -1,6 +1,6 @@
 //! The list: a row for each request, and the numbers of all.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -124,9 +124,29 @@ fn strip(inspected: &Inspected, (seen, kept, cleared): (u64, usize, u64)) -> Val
         // Nobody distinguishes them by their sign.
         "refused": refused + unreadable,
         "in_flight": inspected.in_flight.held().0,
-        "kafka": { "away": is_away(inspected), "ready": inspected.readiness.unready().is_none() },
+        "kafka": { "away": is_away(inspected), "state": kafka_state(inspected) },
         "endpoints": endpoints.collect::<Map<_, _>>(),
     })
+}
+
+/// Returns the state of Kafka in one word. Readiness does not follow an outage.
+pub(super) fn kafka_state(inspected: &Inspected) -> &'static str {
+    let last_stored = locked(&inspected.requests).last_stored();
+    let is_ready = inspected.readiness.unready().is_none();
+    // Only the switch takes the embedded Kafka away, and that is known at once.
+    let lost = inspected.readiness.publisher.lost().filter(|_| inspected.mock.is_none());
+    if is_away(inspected) { "away" } else { state(is_ready, lost, last_stored) }
+}
+
+/// Returns the state of a Kafka: what is known latest counts.
+fn state(is_ready: bool, lost: Option<Instant>, last_stored: Option<(Instant, bool)>) -> &'static str {
+    match (lost, last_stored) {
+        (Some(lost), Some((stored, true))) if is_ready && stored > lost => "ready",
+        (Some(_), _) => "lost",
+        _ if !is_ready => "unready",
+        (None, Some((_, false))) => "failing",
+        (None, _) => "ready",
+    }
 }
 
 #[cfg(test)]

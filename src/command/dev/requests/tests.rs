@@ -1,9 +1,5 @@
 use super::*;
-use crate::{
-    command::dev::seen::{Fate, SeenParts},
-    error::Error,
-    event::EventKind,
-};
+use crate::{command::dev::seen::SeenParts, event::EventKind};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -180,8 +180,8 @@ async function clearAll() {
 
 async function toggleKafka() {
   await doing(async () => {
-    const { away } = await askJson('/api/kafka', { body: { away: byId('away').getAttribute('aria-checked') !== 'true' } });
-    if (strip.latest) drawStrip({ ...strip.latest, kafka: { ...strip.latest.kafka, away } });
+    const { away, state } = await askJson('/api/kafka', { body: { away: byId('away').getAttribute('aria-checked') !== 'true' } });
+    if (strip.latest) drawStrip({ ...strip.latest, kafka: { away, state } });
     say(away ? 'Kafka is away: deliveries are answered 503, and providers try again.' : 'Kafka is back.');
   });
 }

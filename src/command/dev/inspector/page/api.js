@@ -7,7 +7,7 @@
  *   subject: string, topic: string, partition: number | null, offset: number | null, why: string, origin: string, id: string, bytes: number | null,
  *   action: string}} Row
  * @typedef {{seen: number, kept: number, cleared: number, outcomes: Record<string, number>, refused: number, in_flight: number,
- *   kafka: {away: boolean, ready: boolean}, endpoints: Record<string, number>}} Strip
+ *   kafka: {away: boolean, state: string}, endpoints: Record<string, number>}} Strip
  * @typedef {{session: string, last: number, rows: Row[], skipped: number, strip: Strip}} Batch
  * @typedef {{name: string, provider: string, title: string, url: string, secret: string, types: string[], setup: string[]}} Endpoint
  * @typedef {{name: string, label: string, endpoints?: string[]}} Forgery

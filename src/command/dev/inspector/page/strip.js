@@ -17,6 +17,18 @@ const strip = {
 const STORED = ['published', 'unclassified', 'quarantined'];
 
 /**
+ * The states of Kafka in words, and their colours.
+ * @type {Record<string, [string, string]>}
+ */
+const KAFKA_STATES = {
+  ready: ['ready', 'good'],
+  unready: ['not ready', 'warn'],
+  failing: ['has not stored the last delivery', 'bad'],
+  lost: ['does not answer', 'bad'],
+  away: ['away', 'bad'],
+};
+
+/**
  * Draws the numbers of a batch.
  * @param {Strip} now
  */
@@ -29,7 +41,7 @@ function drawStrip(now) {
   refused.title = reasons.map(([name, number]) => `${count(number)} ${name}`).join('\n') || 'None was refused';
   byId('in-flight').textContent = `in flight ${count(now.in_flight)}`;
   byId('kept').textContent = `${count(now.kept)} kept of ${count(now.seen)} seen`;
-  const [word, state] = now.kafka.away ? ['away', 'bad'] : now.kafka.ready ? ['ready', 'good'] : ['not ready', 'warn'];
+  const [word, state] = KAFKA_STATES[now.kafka.state] ?? [now.kafka.state, 'warn'];
   const where = page.session?.kafka.embedded ? 'embedded, ' : '';
   drawState('kafka', `Kafka ${where}${word}`, state);
   byId('away').setAttribute('aria-checked', String(now.kafka.away));

@@ -41,3 +41,23 @@ fn a_flood_leaves_the_refusals_and_one_of_each_type() {
     assert_eq!(shown[1..=REFUSALS_MAX], (111..=130).collect::<Vec<_>>(), "the newest refusals");
     assert_eq!(shown[REFUSALS_MAX + 1..], (972..=1000).collect::<Vec<_>>(), "the newest of the others");
 }
+
+#[test]
+fn the_state_of_kafka_is_what_is_known_latest() {
+    #[track_caller]
+    fn check(is_ready: bool, lost: Option<u64>, last_stored: Option<(u64, bool)>, expected: &str) {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert_eq!(state(is_ready, lost.map(at), last_stored.map(|(seconds, stored)| (at(seconds), stored))), expected);
+    }
+    check(true, None, None, "ready");
+    check(true, None, Some((5, true)), "ready");
+    check(true, None, Some((5, false)), "failing");
+    check(true, Some(5), None, "lost");
+    check(true, Some(5), Some((4, true)), "lost");
+    check(true, Some(5), Some((6, true)), "ready");
+    check(true, Some(5), Some((6, false)), "lost");
+    check(false, None, None, "unready");
+    check(false, Some(5), None, "lost");
+    check(false, None, Some((5, true)), "unready");
+}
