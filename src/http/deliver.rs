@@ -74,7 +74,7 @@ async fn deliver<'a>(
     // The head keeps the whole buffer that it came in. Nobody needs the head during the waits for the body and for Kafka, so it is dropped
     // here.
     (head.headers, head.uri) = (HeaderMap::new(), Uri::default());
-    let body = intake::read(body, &webhooks.limits, &mut admitted).await?;
+    let body = intake::read(body, &webhooks.limits, &mut admitted, outcome.watched()).await?;
     outcome.has_read(&body);
     let (name, received_at) = (Arc::clone(&endpoint.name), (webhooks.clock)());
     let delivery = Delivery { endpoint: name, credential, content_type, body, received_at };

@@ -15,7 +15,10 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
-use super::waiting::{Among, Waiting};
+use super::{
+    WatchedRequest,
+    waiting::{Among, Waiting},
+};
 use crate::{config::Http, error::Error};
 
 /// The most bytes of an unwanted body that are read to keep its connection. A new connection costs about as much.
@@ -162,10 +165,15 @@ impl Admitted<'_> {
     }
 }
 
-/// Reads the whole body, within the limits.
-pub(super) async fn read(body: &mut Incoming, limits: &Http, admitted: &mut Admitted<'_>) -> Result<Bytes, Error> {
+/// Reads the whole body, within the limits. Shows it part by part, where somebody watches: a refusal leaves nothing else of it.
+pub(super) async fn read(
+    body: &mut Incoming,
+    limits: &Http,
+    admitted: &mut Admitted<'_>,
+    watched: Option<&mut WatchedRequest>,
+) -> Result<Bytes, Error> {
     let (in_flight, endpoint) = (admitted.in_flight, admitted.endpoint);
-    let all = tokio::time::timeout(limits.body_timeout, read_all(body, limits.max_body_bytes, admitted));
+    let all = tokio::time::timeout(limits.body_timeout, read_all(body, limits.max_body_bytes, admitted, watched));
     tokio::select! {
         // Nearly every body is there already, and then the wait is never begun.
         biased;
@@ -174,11 +182,19 @@ pub(super) async fn read(body: &mut Incoming, limits: &Http, admitted: &mut Admi
     }
 }
 
-async fn read_all(body: &mut Incoming, bytes_max: usize, admitted: &mut Admitted<'_>) -> Result<Bytes, Error> {
+async fn read_all(
+    body: &mut Incoming,
+    bytes_max: usize,
+    admitted: &mut Admitted<'_>,
+    mut watched: Option<&mut WatchedRequest>,
+) -> Result<Bytes, Error> {
     let mut all: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
         // Either the connection is broken or the chunks are malformed: there is no other cause.
         let Ok(data) = frame.map_err(|_| Error::MalformedBody)?.into_data() else { continue };
+        if let Some(watched) = &mut watched {
+            watched.has_come(&data);
+        }
         if all.len() + data.len() > bytes_max {
             return Err(Error::TooLarge);
         }

@@ -105,6 +105,11 @@ impl<'a> Outcome<'a> {
         self.watched.is_some()
     }
 
+    /// Returns what is shown of the request, where somebody watches.
+    pub(super) fn watched(&mut self) -> Option<&mut WatchedRequest> {
+        self.watched.as_deref_mut()
+    }
+
     /// Where somebody watches, reads the body of a request that was refused by its head.
     pub(super) async fn read_refused(&mut self, body: &mut Incoming) {
         if let (Some(watched), BodyProgress::NotBegun) = (&mut self.watched, &self.body) {

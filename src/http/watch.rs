@@ -102,10 +102,6 @@ pub struct WatchedRequest {
     pub version: Version,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, or its first [`SHOWN_BYTES_MAX`]; none where it was not read.
-    pub body: Option<Bytes>,
-    /// Whether that is all of it.
-    pub is_body_whole: bool,
     /// Whether the daemon has refused the request by its head, and the body was read only to be shown.
     pub is_body_extra: bool,
     /// Whether the request is the watching program's own.
@@ -114,6 +110,10 @@ pub struct WatchedRequest {
     pub read: Option<Duration>,
     /// How long after its beginning the record went to Kafka.
     pub sent: Option<Duration>,
+    /// The whole body, once it has been read.
+    body: Option<Bytes>,
+    /// The first [`SHOWN_BYTES_MAX`] of a body that has not ended.
+    begun: BytesMut,
     started: Instant,
 }
 
@@ -125,20 +125,38 @@ impl WatchedRequest {
             uri: head.uri.clone(),
             version: head.version,
             headers: head.headers.clone(),
-            body: None,
-            is_body_whole: false,
             is_body_extra: false,
             is_sample,
             read: None,
             sent: None,
+            body: None,
+            begun: BytesMut::new(),
             started: Instant::now(),
         }
+    }
+
+    /// Returns the body, or its first [`SHOWN_BYTES_MAX`] where it was not read to its end; none where nothing of it was read.
+    pub fn body(&self) -> Option<&[u8]> {
+        let begun = (!self.begun.is_empty()).then_some(&*self.begun);
+        self.body.as_deref().or(begun)
+    }
+
+    /// Returns whether the body was read to its end.
+    pub fn is_body_whole(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Notes that a part of the body has come. Returns `false` where it is not kept, because there is enough to show.
+    pub(super) fn has_come(&mut self, part: &[u8]) -> bool {
+        let room = SHOWN_BYTES_MAX - self.begun.len();
+        self.begun.extend_from_slice(&part[..part.len().min(room)]);
+        part.len() <= room
     }
 
     /// Notes that the daemon has the body.
     pub(super) fn has_read(&mut self, body: &Bytes) {
         self.body = Some(body.clone());
-        self.is_body_whole = true;
+        self.begun = BytesMut::new();
         self.read = Some(self.started.elapsed());
     }
 
@@ -149,22 +167,18 @@ impl WatchedRequest {
 
     /// Reads the body of a request that was refused by its head, or its beginning where it is long or slow.
     pub(super) async fn read_refused(&mut self, body: &mut Incoming, timeout: Duration) {
-        let mut all = BytesMut::new();
+        self.is_body_extra = true;
         let read = async {
             while let Some(frame) = body.frame().await {
                 let Ok(data) = frame.map(|frame| frame.into_data().unwrap_or_default()) else { return false };
-                let room = SHOWN_BYTES_MAX - all.len();
-                all.extend_from_slice(&data[..data.len().min(room)]);
-                if data.len() > room {
+                if !self.has_come(&data) {
                     return false;
                 }
             }
             true
         };
-        self.is_body_extra = true;
-        self.is_body_whole = tokio::time::timeout(timeout, read).await == Ok(true);
-        if self.is_body_whole || !all.is_empty() {
-            self.body = Some(all.freeze());
+        if tokio::time::timeout(timeout, read).await == Ok(true) {
+            self.body = Some(std::mem::take(&mut self.begun).freeze());
         }
     }
 }

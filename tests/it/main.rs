@@ -42,6 +42,7 @@ mod health;
 mod hostile;
 mod init;
 mod inspector;
+mod inspector_bodies;
 mod inspector_outage;
 mod inspector_page;
 mod inspector_strangers;

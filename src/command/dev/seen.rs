@@ -193,7 +193,7 @@ impl SeenParts {
         let text = |name: &str| watched.headers.get(name).and_then(|value| value.to_str().ok());
         // The text goes to the page, which takes it apart.
         let action = text(ACTION_HEADER).filter(|text| watched.is_sample && text.len() <= 64).unwrap_or_default().to_owned();
-        let body = watched.body.as_deref().unwrap_or_default();
+        let body = watched.body().unwrap_or_default();
         Self {
             request: WholeRequest {
                 method: hidden(watched.method.to_string(), secrets),
@@ -204,7 +204,7 @@ impl SeenParts {
                 remark: None,
             },
             version: format!("{:?}", watched.version),
-            known: match (watched.is_body_whole, &watched.body) {
+            known: match (watched.is_body_whole(), watched.body()) {
                 (true, _) => KnownBody::Whole,
                 (false, Some(_)) => KnownBody::Beginning,
                 (false, None) => KnownBody::Nothing,
@@ -227,15 +227,20 @@ impl SeenParts {
         self.known == KnownBody::Whole
     }
 
-    /// Returns how long the body is: as it was read, or as it was announced where only its beginning is known.
+    /// Returns how long the body is: as it was read, or as it was announced where only its beginning is known. One in chunks was not announced:
+    /// then it is at least as long as what is known of it.
     pub(super) fn body_bytes(&self) -> Option<usize> {
         let kept = self.request.body.len();
-        let announced = || self.request.header("content-length")?.parse().ok();
         match self.known {
             KnownBody::Whole => Some(kept),
-            KnownBody::Beginning => Some(announced().unwrap_or(kept)),
+            KnownBody::Beginning => Some(self.announced_bytes().unwrap_or(kept)),
             KnownBody::Nothing => None,
         }
+    }
+
+    /// Returns how long the body should be, if its head says that.
+    pub(super) fn announced_bytes(&self) -> Option<usize> {
+        self.request.header("content-length")?.parse().ok()
     }
 
     /// Returns the request as others read it: with its length, whatever framing it came with.

@@ -21,6 +21,7 @@ use crate::{
     config::SecretRing,
     error::{Error, Refusal},
     event::EventKind,
+    http::SHOWN_BYTES_MAX,
     provider::{CredentialSource, all_names, by_name},
     signature::{HmacScheme, Secret},
 };
@@ -53,6 +54,8 @@ const SIGNATURE: usize = 2;
 const TYPE: usize = 3;
 const RECORD: usize = 4;
 const KAFKA: usize = 5;
+/// What to do where HTTP itself is at fault.
+const LOOK: &str = "Look at the sender, and at what is before this port.";
 
 impl ProofStep {
     pub(super) fn shown(&self) -> Value {
@@ -192,9 +195,8 @@ fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
         (Fate::NoRequest { hint, .. }, _) => (*hint).to_owned(),
         (Fate::NotFound { meant: Some(meant), .. }, _) => format!("Let the provider call /webhooks/{meant}."),
         (Fate::NotFound { .. }, _) => format!("The path is /webhooks/ and one of {}.", all_names()),
-        (_, Some(Error::TooLarge)) => {
-            let announced = request.what.body_bytes().map_or_else(String::new, |bytes| format!("It has {bytes} bytes. "));
-            format!("{announced}The limit is `http.max_body_bytes`, {} here.", inspected.config.http.max_body_bytes)
+        (_, Some(error @ (Error::BadRequest | Error::MalformedBody | Error::SlowBody | Error::TooLarge))) => {
+            of_transfer(inspected, request, &error)
         }
         (_, Some(Error::Expired { .. })) => "The signature is right. `hookgate url` makes a URL that is good for longer.".into(),
         (_, Some(_)) if request.what.has_signed_url() => {
@@ -230,6 +232,34 @@ fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
         }
         _ => (words, hint),
     }
+}
+
+/// Returns what to change where the request did not come as HTTP wants it, or not in its limits.
+fn of_transfer(inspected: &Inspected, request: &SeenRequest, error: &Error) -> String {
+    let limits = &inspected.config.http;
+    match error {
+        Error::TooLarge => {
+            let announced = request.what.announced_bytes().map_or_else(String::new, |bytes| format!("It has {bytes} bytes. "));
+            format!("{announced}The limit is `http.max_body_bytes`, {} here.", limits.max_body_bytes)
+        }
+        Error::SlowBody => {
+            let limit = limits.body_timeout.as_secs();
+            format!("{} The limit is `http.body_timeout`, {limit} s here. {LOOK}", came(request))
+        }
+        Error::MalformedBody => {
+            format!("{} Then the connection ended, or the framing of the body was broken. {LOOK}", came(request))
+        }
+        _ => format!("HTTP/1.1 wants one valid `Host`, and no `Transfer-Encoding` but `chunked`. {LOOK}"),
+    }
+}
+
+/// Returns how much of a body had come.
+fn came(request: &SeenRequest) -> String {
+    let what = &request.what;
+    let came = what.request.body.len();
+    let least = if came < SHOWN_BYTES_MAX { "" } else { "At least " };
+    let announced = what.announced_bytes().map_or_else(String::new, |bytes| format!(" of {bytes}"));
+    format!("{least}{}{announced} had come.", counted(came as u64, "byte"))
 }
 
 /// Returns the first four digits of the signature that came and of the one that would be right. The whole of that would be good for any bytes of a

@@ -60,7 +60,7 @@ function bodyTab({ row, body }) {
   const save = button('Download', () => download(`/api/requests/${row.n}/body`, `${row.n}.bin`));
   const tools = h('div', { class: 'line' }, h('span', { class: 'group', role: 'group', 'aria-label': 'View' }, ...views), save, h('span', { class: 'dim' }, size(body.bytes)));
   const { remarks, text } = bodyText(bytes, bytes.length < body.bytes || !body.whole);
-  if (!body.whole) remarks.push('This is the beginning. The rest was not read.');
+  if (!body.whole) remarks.push('This is the beginning. The rest did not come, or was not read.');
   else if (bytes.length < body.bytes) remarks.push(`Shown are the first ${size(bytes.length)}. Download gives all that is kept: ${size(body.kept)}.`);
   const above = remarks.map((remark) => h('p', { class: 'remark' }, remark));
   if (body.read_for_you_only) above.unshift(forYouOnly());
