@@ -1,6 +1,7 @@
 //! A request as one line for a person.
 
 use std::{
+    fmt::Write as _,
     net::SocketAddr,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -58,26 +59,48 @@ impl Style {
 
     /// Returns a text of exactly so many columns: filled with blanks, or shortened in its middle. Without a terminal it is only filled.
     fn fitted(self, text: &str, columns: usize) -> String {
-        self.cut(text, columns, columns.saturating_sub(1) / 2)
-    }
-
-    /// Returns a sentence of exactly so many columns. It loses its end.
-    fn begun(self, sentence: &str, columns: usize) -> String {
-        self.cut(sentence, columns, 0)
-    }
-
-    fn cut(self, text: &str, columns: usize, of_end: usize) -> String {
-        let text = if self.columns.is_some() { shortened(text, columns, of_end) } else { text.to_owned() };
+        let text = if self.columns.is_some() { shortened(text, columns) } else { text.to_owned() };
         let blanks = columns.saturating_sub(text.width());
         format!("{text}{:blanks$}", "")
     }
+
+    /// Returns the beginning of a sentence in exactly so many columns, and the rest of it. Without a terminal there is no rest.
+    fn begun(self, sentence: &str, columns: usize) -> (String, String) {
+        let (begin, rest) = if self.columns.is_some() { broken(sentence, columns) } else { (sentence, "") };
+        (self.fitted(begin, columns), rest.to_owned())
+    }
+
+    /// Returns a line, and below it the rest of its sentence, from this column on: a person needs a reason as a whole.
+    fn continued(self, line: &str, mut rest: &str, column: usize) -> String {
+        let columns = self.columns.unwrap_or(usize::MAX).saturating_sub(column);
+        let mut lines = line.to_owned();
+        while !rest.is_empty() {
+            let (part, more) = broken(rest, columns);
+            let _in_memory = write!(lines, "\n{:column$}{part}", "");
+            rest = more;
+        }
+        lines
+    }
 }
 
-/// Returns a text of at most so many columns, so many of them with its end.
-fn shortened(text: &str, most: usize, of_end: usize) -> String {
+/// Returns a text in two parts, of which the first has at most so many columns. It is broken at a blank, if there is one.
+fn broken(text: &str, most: usize) -> (&str, &str) {
+    let widths = text.char_indices().scan(0, |sum, (at, c)| {
+        *sum += c.width().unwrap_or_default();
+        Some((*sum, at))
+    });
+    // A single character that is too wide stays, so that there is an end.
+    let Some((_, end)) = widths.skip(1).find(|(sum, _)| *sum > most) else { return (text, "") };
+    let at = if text[end..].starts_with(' ') { end } else { text[..end].rfind(' ').unwrap_or(end) };
+    (text[..at].trim_end(), text[at..].trim_start())
+}
+
+/// Returns a text of at most so many columns. A longer one loses its middle.
+fn shortened(text: &str, most: usize) -> String {
     if text.width() <= most {
         return text.to_owned();
     }
+    let of_end = most.saturating_sub(1) / 2;
     // A character of two columns may not fit where one column is left.
     let fitting = |characters: &mut dyn Iterator<Item = char>, columns: usize| -> Vec<char> {
         let widths = characters.scan(0, |sum, c| {
@@ -91,7 +114,7 @@ fn shortened(text: &str, most: usize, of_end: usize) -> String {
     begin.iter().chain(&['…']).chain(end.iter().rev()).collect()
 }
 
-/// Returns the line of a request.
+/// Returns the line of a request, and further lines where its reason is longer.
 pub(super) fn line(request: &SeenRequest, style: Style) -> String {
     let (mark, status, colour) = match &request.fate {
         Fate::Stored { kind: EventKind::Named { .. }, .. } => ('✓', 200, GREEN),
@@ -112,18 +135,20 @@ pub(super) fn line(request: &SeenRequest, style: Style) -> String {
     let right = style.paint(DIM, &right);
     let columns = style.columns.unwrap_or(usize::MAX);
     if columns < WIDE {
-        let left = format!("{status} {endpoint} ");
-        let middle = columns.saturating_sub(5 + 1 + ENDPOINT + 1 + right_columns);
-        return format!("{left}{} {right}", narrow(request, style, middle));
+        let left = 5 + 1 + ENDPOINT + 1;
+        let (middle, rest) = narrow(request, style, columns.saturating_sub(left + right_columns));
+        return style.continued(&format!("{status} {endpoint} {middle} {right}"), &rest, left);
     }
     let time = style.paint(DIM, &time_of_day(request.arrived));
+    let left = 12 + 2 + 5 + 2 + ENDPOINT + 2 + TYPE + 2;
     // Without a terminal, the columns are those of a screen that holds the longest usual line.
-    let middle = style.columns.unwrap_or(160) - (12 + 2 + 5 + 2 + ENDPOINT + 2 + TYPE + 2 + right_columns);
-    format!("{time}  {status}  {endpoint}  {} {right}", wide(request, style, middle))
+    let (middle, rest) = wide(request, style, style.columns.unwrap_or(160) - (left + right_columns));
+    style.continued(&format!("{time}  {status}  {endpoint}  {middle} {right}"), &rest, left)
 }
 
 /// Returns what a narrow line says of a request: the end of the topic, which is the type, with partition and offset, and what the event is about.
-fn narrow(request: &SeenRequest, style: Style, columns: usize) -> String {
+/// The second text has no room there.
+fn narrow(request: &SeenRequest, style: Style, columns: usize) -> (String, String) {
     match &request.fate {
         Fate::Stored { kind, .. } => {
             let place = request.record.as_ref().map_or_else(String::new, |it| format!("[{}]@{}", it.partition, it.offset));
@@ -131,26 +156,24 @@ fn narrow(request: &SeenRequest, style: Style, columns: usize) -> String {
             // The reason for a quarantine needs the room more than anything that stands below something else.
             let place_columns = if *kind == EventKind::Quarantine { place.len().min(NARROW_PLACE) } else { NARROW_PLACE };
             let place = style.fitted(&place, place_columns);
-            let about = about(request, *kind, style, columns.saturating_sub(place_columns + 1));
-            format!("{} {about}", style.paint(CYAN, &place))
+            let (about, rest) = about(request, *kind, style, columns.saturating_sub(place_columns + 1));
+            (format!("{} {about}", style.paint(CYAN, &place)), rest)
         }
         _ => style.begun(&reason(request), columns),
     }
 }
 
-/// Returns what a wide line says of a request, in so many columns beside that of the type.
-fn wide(request: &SeenRequest, style: Style, columns: usize) -> String {
-    match &request.fate {
-        Fate::Stored { kind, .. } => {
-            let place =
-                request.record.as_ref().map_or_else(String::new, |it| format!("{}[{}]@{}", it.topic, it.partition, it.offset));
-            let place_columns = WIDE_PLACE.min(columns * 2 / 3);
-            let place = style.fitted(&printable(&place), place_columns);
-            let about = about(request, *kind, style, columns.saturating_sub(place_columns + 2));
-            format!("{}  {about}  {}", style.fitted(short_name(*kind), TYPE), style.paint(CYAN, &place))
-        }
-        _ => format!("{}  {}", style.fitted(request.outcome_text(), TYPE), style.begun(&reason(request), columns)),
-    }
+/// Returns what a wide line says of a request, in so many columns beside that of the type. The second text has no room there.
+fn wide(request: &SeenRequest, style: Style, columns: usize) -> (String, String) {
+    let Fate::Stored { kind, .. } = &request.fate else {
+        let (reason, rest) = style.begun(&reason(request), columns);
+        return (format!("{}  {reason}", style.fitted(request.outcome_text(), TYPE)), rest);
+    };
+    let place = request.record.as_ref().map_or_else(String::new, |it| format!("{}[{}]@{}", it.topic, it.partition, it.offset));
+    let place_columns = WIDE_PLACE.min(columns * 2 / 3);
+    let place = style.fitted(&printable(&place), place_columns);
+    let (about, rest) = about(request, *kind, style, columns.saturating_sub(place_columns + 2));
+    (format!("{}  {about}  {}", style.fitted(short_name(*kind), TYPE), style.paint(CYAN, &place)), rest)
 }
 
 pub(super) fn short_name(kind: EventKind) -> &'static str {
@@ -162,10 +185,13 @@ pub(super) fn short_name(kind: EventKind) -> &'static str {
 }
 
 /// Returns what an event is about, safe for a terminal: its subject, the provider's word for a type that has no topic, or why it is in quarantine.
-fn about(request: &SeenRequest, kind: EventKind, style: Style, columns: usize) -> String {
+/// The second text has no room in the columns.
+fn about(request: &SeenRequest, kind: EventKind, style: Style, columns: usize) -> (String, String) {
     let Some(record) = &request.record else { return style.begun("not read back from its topic", columns) };
     match kind {
-        EventKind::Named { .. } => style.fitted(&printable(&String::from_utf8_lossy(record.key_bytes())), columns),
+        EventKind::Named { .. } => {
+            (style.fitted(&printable(&String::from_utf8_lossy(record.key_bytes())), columns), String::new())
+        }
         EventKind::Unclassified { .. } => style.begun(&printable(&format!("type {}", type_of(record))), columns),
         EventKind::Quarantine => style.begun(&printable(record.header("hookgate-detail").unwrap_or_default()), columns),
     }

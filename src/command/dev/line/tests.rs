@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
+use unicode_width::UnicodeWidthStr;
 
 use super::*;
 use crate::{
@@ -44,8 +45,9 @@ fn check(request: &SeenRequest, narrow: &str, wide: &str) {
     for (columns, expected) in [(80, narrow), (160, wide)] {
         let plain = line(request, Style { columns: Some(columns), colour: false, page: None });
         assert_eq!(plain, expected, "{columns} columns");
-        assert_eq!(plain.width(), columns, "{plain}");
-        assert!(!plain.chars().any(crate::logged::is_deceptive), "{plain:?}");
+        let widths: Vec<usize> = plain.lines().map(UnicodeWidthStr::width).collect();
+        assert!(widths[0] == columns && widths.iter().all(|width| *width <= columns), "{widths:?}: {plain}");
+        assert!(!plain.lines().flat_map(str::chars).any(crate::logged::is_deceptive), "{plain:?}");
     }
 }
 
@@ -77,7 +79,7 @@ fn a_stored_delivery_is_one_line() {
     );
     check(
         &request("uploadcare", Fate::Stored { id: ID.into(), kind: stored_as }, None),
-        "✓ 200 uploadcare file.stored                  not read back from …    4 ms   #40",
+        "✓ 200 uploadcare file.stored                  not read back from      4 ms   #40\n                 its topic",
         "09:47:49.589  ✓ 200  uploadcare  file.stored             not read back from its topic                                                                 4 ms   #40",
     );
 }
@@ -98,8 +100,19 @@ fn wide_characters_keep_the_columns() {
     );
     check(
         &request("frameio", Fate::Refused(Error::PublishFailed("好".repeat(60))), None),
-        &format!("✗ 503 frameio    {}…    4 ms   #40", "好".repeat(24)),
-        &format!("09:47:49.589  ✗ 503  frameio     publish_failed          {}…    4 ms   #40", "好".repeat(44)),
+        &format!(
+            "✗ 503 frameio    {}     4 ms   #40\n{blank:17}{}\n{blank:17}{}",
+            "好".repeat(24),
+            "好".repeat(31),
+            "好".repeat(5),
+            blank = ""
+        ),
+        &format!(
+            "09:47:49.589  ✗ 503  frameio     publish_failed          {}     4 ms   #40\n{:57}{}",
+            "好".repeat(44),
+            "",
+            "好".repeat(16)
+        ),
     );
 }
 
@@ -110,7 +123,8 @@ fn a_long_number_takes_room_from_the_middle() {
         let mut request = request("uploadcare", fate, None);
         for (columns, number) in [(80, 9_999), (80, 10_000), (80, 1_234_567), (160, 10_000)] {
             request.number = number;
-            let line = line(&request, Style { columns: Some(columns), colour: false, page: None });
+            let lines = line(&request, Style { columns: Some(columns), colour: false, page: None });
+            let line = lines.lines().next().unwrap();
             assert_eq!(line.chars().count(), columns, "{line}");
             assert!(line.ends_with(&format!(" #{number}")), "{line}");
         }
@@ -142,8 +156,24 @@ fn a_refusal_is_one_line_with_its_reason() {
     let cause = "Broker: Topic authorization failed: grant Write on hookgate.frameio.file.ready";
     check(
         &request("frameio", Fate::Refused(Error::PublishFailed(cause.into())), None),
-        "✗ 503 frameio    Broker: Topic authorization failed: grant Write …    4 ms   #40",
+        "✗ 503 frameio    Broker: Topic authorization failed: grant Write      4 ms   #40\n                 on hookgate.frameio.file.ready",
         "09:47:49.589  ✗ 503  frameio     publish_failed          Broker: Topic authorization failed: grant Write on hookgate.frameio.file.ready               4 ms   #40",
+    );
+}
+
+/// Nobody can do what is not wholly there.
+#[test]
+fn a_long_reason_goes_on_in_the_next_line() {
+    let detail = "data.metadata.appdata.aws_rekognition_detect_labels.data.Labels[17].Confidence: a number was expected";
+    check(
+        &stored(EventKind::Quarantine, ID, &[("hookgate-detail", detail)], Vec::new()),
+        "! 200 uploadcare quarantine[0]@12 data.metadata.appdata.aws_rekogn    4 ms   #40\n                 ition_detect_labels.data.Labels[17].Confidence: a number was\n                 expected",
+        "09:47:49.589  ! 200  uploadcare  quarantine              data.metadata.appdata.aws_rekognition_d  hookgate.quarantine[0]@12                           4 ms   #40\n                                                         etect_labels.data.Labels[17].Confidence: a number was expected",
+    );
+    check(
+        &request("", Fate::NotFound { path: "/integrations/webhooks/upladcare/…".into(), meant: Some("uploadcare") }, None),
+        "✗ 404 –          /integrations/webhooks/upladcare/…  try              4 ms   #40\n                 /webhooks/uploadcare",
+        "09:47:49.589  ✗ 404  –           unknown_endpoint        /integrations/webhooks/upladcare/…  try /webhooks/uploadcare                                 4 ms   #40",
     );
 }
 
