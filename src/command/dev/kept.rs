@@ -1,8 +1,8 @@
-//! The latest requests of a session, for the page. They are bounded in number and bytes. Refusals have bounds of their own, so that a thousand good
-//! deliveries a second do not push out the one that somebody looks for.
+//! The latest requests of a session, for the page. They are bounded in number and bytes. Refusals have bounds of their own, and each outcome has its
+//! share of them, so that neither a thousand good deliveries a second nor a scanner push out the one that somebody looks for.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,36 +11,51 @@ use tokio::sync::watch;
 use super::seen::SeenRequest;
 
 /// How many deliveries are kept, and how many bytes they have together.
-const DELIVERIES: RingBounds = RingBounds { requests: 2000, bytes: 32 << 20 };
+const DELIVERIES: RingSize = RingSize { requests: 2000, bytes: 32 << 20 };
 /// The same for requests that were refused, or whose sender hung up, and for what was no request.
-const REFUSALS: RingBounds = RingBounds { requests: 500, bytes: 8 << 20 };
+const REFUSALS: RingSize = RingSize { requests: 500, bytes: 8 << 20 };
 
-#[derive(Clone, Copy, Debug)]
-struct RingBounds {
+/// A number of requests, and how many bytes they have together.
+#[derive(Clone, Copy, Debug, Default)]
+struct RingSize {
     requests: usize,
     bytes: usize,
 }
 
-/// Requests in order of their numbers, of which the oldest are pushed out.
+/// Requests in order of their numbers. Where there are too many, the oldest one of the most frequent outcome is pushed out, and where they are too
+/// large, that of the outcome which holds the most bytes.
 #[derive(Debug)]
 struct Ring {
-    bounds: RingBounds,
+    bounds: RingSize,
     requests: VecDeque<Arc<SeenRequest>>,
     bytes: usize,
+    /// The number and the bytes of the requests of each outcome.
+    held: BTreeMap<&'static str, RingSize>,
 }
 
 impl Ring {
-    fn new(bounds: RingBounds) -> Self {
-        Self { bounds, requests: VecDeque::new(), bytes: 0 }
+    fn new(bounds: RingSize) -> Self {
+        Self { bounds, requests: VecDeque::new(), bytes: 0, held: BTreeMap::new() }
     }
 
     fn push(&mut self, request: Arc<SeenRequest>) {
+        let held = self.held.entry(request.outcome_text()).or_default();
+        (held.requests, held.bytes) = (held.requests + 1, held.bytes + request.bytes());
         self.bytes += request.bytes();
         self.requests.push_back(request);
-        while self.requests.len() > self.bounds.requests || self.bytes > self.bounds.bytes {
-            let Some(oldest) = self.requests.pop_front() else { break };
-            self.bytes -= oldest.bytes();
-        }
+        while (self.requests.len() > self.bounds.requests || self.bytes > self.bounds.bytes) && self.push_out().is_some() {}
+    }
+
+    /// Pushes one request out, if there is one.
+    fn push_out(&mut self) -> Option<()> {
+        let are_many = self.requests.len() > self.bounds.requests;
+        let size = |held: &RingSize| if are_many { held.requests } else { held.bytes };
+        let (outcome, held) = self.held.iter_mut().max_by_key(|(_, held)| size(held))?;
+        let oldest = self.requests.iter().position(|it| it.outcome_text() == *outcome)?;
+        let oldest = self.requests.remove(oldest)?;
+        (held.requests, held.bytes) = (held.requests - 1, held.bytes - oldest.bytes());
+        self.bytes -= oldest.bytes();
+        Some(())
     }
 
     fn after(&self, number: u64) -> impl Iterator<Item = &Arc<SeenRequest>> {

@@ -35,6 +35,46 @@ fn good_deliveries_do_not_push_out_refusals() {
     assert_eq!([0, 1, 2, 1000, 1001, 3000, 3001].map(found), [None, Some(1), None, None, Some(1001), Some(3000), None]);
 }
 
+/// A request that was refused with an error, and the bytes of its body.
+fn refused(number: u64, error: Error, body: usize) -> Arc<SeenRequest> {
+    let mut refused = Arc::into_inner(request(number, true, body)).expect("the only one");
+    refused.fate = Fate::Refused(error);
+    Arc::new(refused)
+}
+
+#[test]
+fn many_refusals_of_one_kind_do_not_push_out_the_others() {
+    let mut kept = Kept::new();
+    kept.push(refused(1, Error::BadToken, 0));
+    kept.push(refused(2, Error::BadToken, 0));
+    for number in 3..=3000 {
+        kept.push(refused(number, Error::UnknownEndpoint, 0));
+    }
+    assert_eq!((kept.len(), kept.last()), (REFUSALS.requests, 3000));
+    assert_eq!(numbers(&kept, 0)[..3], [1, 2, 2503]);
+    // When the others become the many, they make room themselves: each kind has half.
+    for number in 3001..=4000 {
+        kept.push(refused(number, Error::BadToken, 0));
+    }
+    assert_eq!(kept.len(), REFUSALS.requests);
+    assert_eq!(numbers(&kept, 0)[..2], [2751, 2752]);
+    assert_eq!(numbers(&kept, 3000)[0], 3751);
+}
+
+#[test]
+fn large_refusals_do_not_push_out_small_ones_of_another_kind() {
+    let mut kept = Kept::new();
+    kept.push(refused(1, Error::BadToken, 100));
+    for number in 2..=100 {
+        kept.push(refused(number, Error::TooLarge, 1 << 20));
+    }
+    assert_eq!(numbers(&kept, 0), [vec![1], (94..=100).collect()].concat());
+    for number in 101..=110 {
+        kept.push(refused(number, Error::BadToken, 100));
+    }
+    assert_eq!(numbers(&kept, 0), [vec![1], (94..=110).collect()].concat());
+}
+
 #[test]
 fn bodies_have_a_bound_of_their_own() {
     for (is_refused, bounds) in [(false, DELIVERIES), (true, REFUSALS)] {
