@@ -17,7 +17,7 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, atomic::AtomicBool},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -54,6 +54,8 @@ const WEBHOOK_PORT: u16 = 8080;
 const ADMIN_PORT: u16 = 9090;
 /// How long Kafka may take to be reached, and the samples to be read back.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long before that a Kafka which has not been reached is asked why: so the reason is there in time.
+const QUESTION: Duration = Duration::from_secs(7);
 /// The pause before a sample is sent again that Kafka has not stored.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Each refusal has a line of its own on standard output.
@@ -278,7 +280,11 @@ fn configuration(arguments: &Arguments, environment: &Environment, brokers: &str
         flags.push(("schema_registry.urls".to_owned(), url.clone()));
         flags.push(("schema_registry.register".to_owned(), "true".to_owned()));
     }
-    Ok(config::parse(&text, "hookgate dev", environment, &flags)?)
+    // The user has written flags, and neither these keys nor what they are warned of.
+    config::parse(&text, "hookgate dev", environment, &flags).map_err(|problems| {
+        let names = [("[kafka] brokers:", "--kafka:"), ("[schema_registry] urls:", "--schema-registry:")];
+        Failure::configuration(names.iter().fold(problems.to_string(), |text, (key, flag)| text.replace(key, flag)))
+    })
 }
 
 /// Returns the usual port, or any free one.
@@ -294,10 +300,16 @@ fn topics(config: &Config) -> Vec<String> {
 fn wait_until_ready(running: &Running, config: &Config) -> Result<(), Failure> {
     let begin = Instant::now();
     let brokers = config.kafka.brokers.join(",");
-    let mut is_silent = true;
+    let (mut is_silent, mut question) = (true, None);
     while running.unready().is_some() || !running.missing_topics().is_empty() {
+        if begin.elapsed() + QUESTION > PATIENCE && question.is_none() {
+            let config = config.clone();
+            question = Some(thread::spawn(move || any_broker_answers(&config)));
+        }
         if begin.elapsed() > PATIENCE {
-            any_broker_answers(config)?;
+            if let Some(Ok(answer)) = question.filter(JoinHandle::is_finished).map(JoinHandle::join) {
+                answer?;
+            }
             let state = running.unready().unwrap_or("topics are missing");
             let hint = "is Kafka there, and the schema registry if there is one?";
             return Err(Failure::Failed(format!("gave up on {brokers} after {PATIENCE:?}: {state}; {hint}")));

@@ -117,6 +117,20 @@ fn dev_asks_before_it_writes_to_a_kafka_of_the_user() {
     run(&[], 2, "add --yes, or --no-samples");
 }
 
+/// What is wrong with a flag is said of the flag, and nothing is warned of that the user has not written.
+#[test]
+fn dev_speaks_of_its_flags() {
+    let folder = Folder::new();
+    for (flags, expected) in [
+        (["--kafka", "localhost"], "hookgate: command line: --kafka: \"localhost\" is not host:port, such as \"kafka:9092\""),
+        (["--schema-registry", "nowhere"], "hookgate: command line: --schema-registry: must be http:// or https:// with a host"),
+    ] {
+        let finished = check(&folder, &[&["dev", "--no-samples"], &ANY[..], &flags].concat(), 64, &[]);
+        let said: Vec<&str> = finished.err.lines().filter(|line| !line.contains("new secrets")).collect();
+        assert!(said.len() == 1 && said[0].starts_with(expected), "{finished:?}");
+    }
+}
+
 /// What is waited for is said in one sentence, and not in the words of Kafka's client.
 #[test]
 fn dev_says_that_it_waits_for_kafka() {
