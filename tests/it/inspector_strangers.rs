@@ -21,6 +21,11 @@ impl Asking<'_> {
         let text = format!("{line} HTTP/1.1\r\n{host}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
         let answer = exchange(self.session.page, &[text.as_bytes()]);
         assert_eq!(answer.status, status, "{text:?}: {answer:?}");
+        if status >= 400 {
+            let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+            assert!(said["error"].is_string(), "{text:?}: {answer:?}");
+            assert_eq!(answer.header("content-type"), Some("application/json"));
+        }
         for name in ["content-security-policy", "x-content-type-options", "referrer-policy", "cross-origin-opener-policy"] {
             assert!(answer.header(name).is_some(), "{text:?}: no {name}");
         }
@@ -114,9 +119,13 @@ fn other_pages_get_nothing() {
         (405, "GET /api/clear"),
         (404, "GET /api/nothing"),
         (404, "GET /api/requests/99"),
+        (400, "GET /api/requests/first"),
+        (400, "GET /api/requests/%FF/body"),
+        (400, "GET /api/requests/99999999999999999999"),
     ] {
         asking.check(status, line, host, &with_key, "");
     }
+    asking.check(400, "POST /api/requests/first/replay", host, &asking.with(JSON), "{}");
     // A body that is too long is none.
     asking.check(400, "POST /api/send", host, &asking.with(JSON), &"x".repeat(5000));
 }

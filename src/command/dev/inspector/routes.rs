@@ -54,12 +54,13 @@ pub(super) fn router(inspected: &Arc<Inspected>, address: SocketAddr) -> Router 
         .layer(from_fn_with_state(guard, guard::all_requests))
 }
 
-/// Gives an answer of the router itself words.
+/// Gives an answer of the router itself our words, as JSON.
 async fn named(response: Response) -> Response {
+    let is_ours = response.headers().get(CONTENT_TYPE).is_some_and(|it| it == "application/json");
     match response.status() {
-        status @ (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) if !response.headers().contains_key(CONTENT_TYPE) => {
-            failure(status, "the page has no such route")
-        }
+        _ if is_ours => response,
+        status @ (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) => failure(status, "the page has no such route"),
+        status @ StatusCode::BAD_REQUEST => failure(status, "the number of a request is a whole number, such as 41"),
         _ => response,
     }
 }
