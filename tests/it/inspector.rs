@@ -347,6 +347,12 @@ fn send_finds_the_session() {
     };
     end(later);
     assert!(!of_later.exists());
+    // One that is stopped has its port and says nothing.
+    session.process.signal("STOP");
+    let silent = send(&["frameio", "file.ready"]);
+    let why = format!("the session of `hookgate dev` with the page http://{} does not answer", page(&session));
+    assert!(silent.code == Some(1) && silent.words().contains(&why), "{silent:?}");
+    session.process.signal("CONT");
     assert!(used().contains(&page(&session)));
     end(session);
     assert!(!of_first.exists());
