@@ -143,6 +143,26 @@ test('a request for no endpoint can be neither forged nor replayed, and the page
   await page.locator('#status', { hasText: 'nowhere to send it' }).waitFor();
 });
 
+test('what was done stays in the status line for a while, whatever comes', async () => {
+  const timed = await browser.newContext().then((context) => context.newPage());
+  await timed.clock.install();
+  await timed.goto(dev.link);
+  await timed.locator('#live.good').waitFor();
+  const { row } = await delivered(dev, { path: '/webhooks/upladcare' });
+  await timed.locator(`#row-${row.n}`).waitFor();
+  await show(timed, row.n);
+  const status = timed.locator('#status');
+  // Every ten seconds the page counts the refused requests. That must not hide the sentence before anybody has read it.
+  for (let at = 0; at < 40; at += 1) {
+    await timed.click('#forge');
+    await timed.clock.fastForward(300);
+    assert.match(await status.innerText(), /There is nothing to forge/);
+  }
+  await timed.clock.fastForward(20_000);
+  await status.filter({ hasText: /^\d+ refused in the last \d+ s\.$/ }).waitFor();
+  await timed.context().close();
+});
+
 test('clear forgets all rows', async () => {
   await page.click('#clear');
   await until(async () => (await rows.count()) === 0);

@@ -127,10 +127,14 @@ function button(label, run, attributes = {}) {
   return made;
 }
 
+/** When the status line got its sentence. */
+let saidAt = 0;
+
 /**
  * Puts a sentence into the status line, which screen readers read out.
  * @param {string} text
  */
 function say(text) {
+  saidAt = Date.now();
   byId('status').textContent = text;
 }

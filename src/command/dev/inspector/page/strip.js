@@ -4,6 +4,8 @@
 const RATE_SECONDS = 60;
 /** The rate as a number is the mean of so many seconds. */
 const RATE_MEAN = 3;
+/** What was said stays so long, so that a person can read it. */
+const READ_MS = 5000;
 
 const strip = {
   latest: /** @type {Strip | null} */ (null),
@@ -11,6 +13,8 @@ const strip = {
   rates: /** @type {number[]} */ (new Array(RATE_SECONDS).fill(0)),
   seenBefore: -1,
   refusedBefore: -1,
+  /** When the refusals were last counted. */
+  countedAt: Date.now(),
 };
 
 /** Requests per outcome, in the order of the strip. All others are refusals. */
@@ -119,10 +123,11 @@ function tick() {
   drawEndpoints();
 }
 
-/** Says how many requests were refused since the last time. New rows are not read out. */
+/** Says how many requests were refused since the last time, once nobody reads another sentence. New rows are not read out. */
 function tickSlowly() {
-  if (!strip.latest) return;
+  const now = Date.now();
+  if (!strip.latest || now - saidAt < READ_MS) return;
   const refused = strip.latest.refused - strip.refusedBefore;
-  strip.refusedBefore = strip.latest.refused;
-  if (refused > 0) say(`${count(refused)} refused in the last 10 s.`);
+  if (refused > 0) say(`${count(refused)} refused in the last ${Math.round((now - strip.countedAt) / 1000)} s.`);
+  [strip.refusedBefore, strip.countedAt] = [strip.latest.refused, now];
 }
