@@ -132,12 +132,11 @@ pub(super) fn provider(
 }
 
 fn bare_endpoint(provider: &'static Provider) -> EndpointConfig {
-    let tolerance = std::time::Duration::from_secs(300);
     EndpointConfig {
         name: Arc::from(provider.name),
         provider,
         secrets: Vec::new(),
-        tolerance,
+        tolerance: config::TOLERANCE,
         signed_urls: SignedUrls::Optional,
         topic_prefix: None,
     }

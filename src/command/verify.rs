@@ -16,7 +16,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 pub(super) use self::{
-    explain::{cause, respaced},
+    explain::{AT_ANOTHER_TIME, cause, respaced},
     given::GivenDelivery,
 };
 use super::{
@@ -27,7 +27,10 @@ use super::{
 };
 use crate::{
     clock,
-    config::Environment,
+    config::{
+        Environment, TOLERANCE_RANGE,
+        units::{parse_duration, show_duration},
+    },
     delivery::{Credential, Delivery},
     encode::{Encoding, Framing, TopicTable, delivery_id, encode},
     error::Error,
@@ -71,6 +74,9 @@ pub(super) struct Arguments {
     /// When the delivery arrived, RFC 3339; by default now.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// How far the signed time may be from that, such as 1d. By default it is the `tolerance` of the configured endpoint, or else 300s.
+    #[arg(long, value_name = "DURATION", value_parser = tolerance)]
+    tolerance: Option<Duration>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -97,6 +103,10 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     given.has_its_token(provider)?;
     let received_at = arguments.at.as_deref().map_or_else(|| Ok(whole_seconds(clock::system())), time)?;
     let keys = target.ring.keys();
+    if arguments.tolerance.is_some() && !provider.signs_time() {
+        return Err(Failure::Usage(format!("--tolerance has no effect: {} signs no timestamp", provider.title)));
+    }
+    let keys = Keys { tolerance: arguments.tolerance.unwrap_or(keys.tolerance), ..keys };
     let slots: Vec<u32> = keys.secrets.iter().map(|(slot, _)| *slot).collect();
 
     let endpoint = called(&target, given.url.as_deref());
@@ -295,6 +305,14 @@ impl Passed {
 fn whole_seconds(time: SystemTime) -> SystemTime {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+}
+
+/// Reads a tolerance as the configuration does.
+fn tolerance(text: &str) -> Result<Duration, String> {
+    parse_duration(text).filter(|it| TOLERANCE_RANGE.contains(it)).ok_or_else(|| {
+        let [least, most] = [TOLERANCE_RANGE.start(), TOLERANCE_RANGE.end()].map(|it| show_duration(*it));
+        format!("a duration is a number and a unit, such as 5m or 1d, from {least} to {most}")
+    })
 }
 
 fn time(text: &str) -> Result<SystemTime, String> {

@@ -64,7 +64,7 @@ pub use self::{
     secret_ring::{SecretEvent, SecretRing, put_in_force, read_all, shared_secrets},
     secrets::{SecretSource, SecretText},
     security::Security,
-    tables::ENDPOINT_NAME_BYTES_MAX,
+    tables::{ENDPOINT_NAME_BYTES_MAX, TOLERANCE, TOLERANCE_RANGE},
     tls::Tls,
     topics::Topics,
     tracing::Tracing,

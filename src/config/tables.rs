@@ -1,6 +1,6 @@
 //! The tables beside `[kafka]` and `[topics]`, and what must hold between them.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     Config, EndpointConfig, Environment, Http, Kafka, Shutdown, admin, deadlines,
@@ -22,6 +22,10 @@ use crate::{provider, signed_url::SignedUrls};
 
 /// The longest endpoint name, in bytes.
 pub const ENDPOINT_NAME_BYTES_MAX: usize = 64;
+/// How far a signed time may be from the arrival, where nothing else is said.
+pub const TOLERANCE: Duration = Duration::from_secs(300);
+/// The least and the most that this may be.
+pub const TOLERANCE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
 /// The most secrets of one endpoint: each is tried on every delivery.
 const SECRETS_MAX: usize = 16;
 /// The complaints about an endpoint without secrets.
@@ -197,8 +201,7 @@ fn endpoint(
         secrets.push(source);
     }
     let written = table.written("tolerance");
-    let second = Duration::from_secs(1);
-    let tolerance = table.duration("tolerance", second * 300, &(second..=second * 86_400));
+    let tolerance = table.duration("tolerance", TOLERANCE, &TOLERANCE_RANGE);
     if let Some(provider) = provider.filter(|provider| !provider.signs_time()) {
         table.hide("tolerance");
         if let Some(origin) = written {

@@ -44,6 +44,7 @@ mod init;
 mod inspector;
 mod inspector_bodies;
 mod inspector_outage;
+mod inspector_copied;
 mod inspector_page;
 mod inspector_strangers;
 mod kafka_reached;

@@ -52,6 +52,39 @@ fn verify_passes_the_vectors_of_the_providers() {
     assert!(fixtures().exists());
 }
 
+/// The tolerance is written as in the configuration, and has its limits. A configured endpoint keeps its own, unless another one is given.
+#[test]
+fn verify_takes_a_tolerance() {
+    let body = br#"{"type":"file.ready"}"#;
+    let (_, headers) = harness::signed("frameio", body);
+    let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let headers: Vec<&str> = headers.iter().flat_map(|header| ["--header", header]).collect();
+    let (bare, configured) = (Folder::new(), Folder::new());
+    let endpoint = "[endpoints.frameio]\nprovider = \"frameio\"\nsecrets = [\"env:FRAMEIO\"]\ntolerance = \"1h\"\n";
+    configured.write("hookgate.toml", format!("[kafka]\nbrokers = [\"127.0.0.1:1\"]\n{endpoint}"));
+    let check = |folder: &Folder, at: &str, tolerance: Option<&str>, code: i32, expected: &str| {
+        folder.write("body", body);
+        let tolerance: Vec<&str> = tolerance.into_iter().flat_map(|it| ["--tolerance", it]).collect();
+        let flags = ["verify", "frameio", "--body", "body", "--secret", "env:FRAMEIO", "--at", at];
+        check(folder, &[&flags[..], &headers, &tolerance].concat(), code, &[expected]);
+    };
+    // It was signed at 08:53:20 on the 9th.
+    check(&bare, "2025-10-09T08:58:20Z", None, 0, "verified");
+    check(&bare, "2025-10-09T08:58:21Z", None, 1, "it may be 300 s away at most");
+    check(&bare, "2025-10-10T08:53:20Z", Some("1d"), 0, "verified");
+    check(&bare, "2025-10-10T08:53:21Z", Some("1d"), 1, "it may be 86400 s away at most");
+    check(&bare, "2025-10-09T08:51:49Z", Some("1.5m"), 1, "it may be 90 s away at most");
+    check(&configured, "2025-10-09T09:53:20Z", None, 0, "verified");
+    check(&configured, "2025-10-09T09:53:21Z", None, 1, "it may be 3600 s away at most");
+    check(&configured, "2025-10-09T09:53:21Z", Some("2h"), 0, "verified");
+    check(&configured, "2025-10-09T09:53:20Z", Some("5m"), 1, "it may be 300 s away at most");
+    for wrong in ["300", "500ms", "25h", "1 day", ""] {
+        check(&bare, "2025-10-09T08:53:20Z", Some(wrong), 2, "from 1s to 1d");
+    }
+    let signs_none = ["--secret", "env:UPLOADCARE", "--tolerance", "1d"];
+    verify("uploadcare", body, &signs_none, 2, &["--tolerance has no effect: Uploadcare signs no timestamp"]);
+}
+
 /// As JSON, `verify` gives programs the same verdict and the same explanation, also for a body with control characters.
 #[test]
 fn verify_prints_the_same_as_json() {

@@ -9,14 +9,11 @@ use super::{ConfigSource, Failure, Request, local};
 use crate::{
     clock,
     command::{input, note},
-    config::{Environment, Needs},
+    config::{Environment, Needs, TOLERANCE},
     http::WholeRequest,
     logged::printable,
     provider::{self, CredentialSource},
 };
-
-/// How far a signed time may be from the arrival by default.
-const TOLERANCE: Duration = Duration::from_secs(300);
 
 /// Headers of one connection, which the next one has of its own.
 pub(in crate::command) const OF_THE_CONNECTION: [&str; 9] =

@@ -21,6 +21,10 @@ use crate::{
 /// How much of the body is shown, in characters.
 const PREVIEW_CHARACTERS: usize = 60;
 
+/// What to give to judge a delivery of another day. The page has that already.
+pub(in crate::command) const AT_ANOTHER_TIME: &str =
+    "; give the time of a captured delivery with --at, and how far away the signed time may be with --tolerance";
+
 /// A window that includes every signed time: with it only the HMAC decides.
 pub(super) const ANY_TIME: Duration = Duration::from_secs(u32::MAX as u64);
 
@@ -187,7 +191,7 @@ fn stale(out: &mut impl Write, provider: &Provider, delivery: &Delivery, keys: &
     let arrival = delivery.received_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     if let Some(signed_at) = signed_at {
         let (apart, side) = (arrival.abs_diff(signed_at), if signed_at > arrival { "after" } else { "before" });
-        writeln!(out, "signed {apart} s {side} the arrival; give the time of a captured delivery with --at")?;
+        writeln!(out, "signed {apart} s {side} the arrival{AT_ANOTHER_TIME}")?;
         if [1000, 1_000_000].into_iter().any(|unit| (signed_at / unit).abs_diff(arrival) < arrival / 100) {
             writeln!(out, "the timestamp is off by a unit: whole seconds are expected")?;
         }

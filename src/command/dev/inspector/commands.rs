@@ -10,7 +10,7 @@ use crate::{
         output::{quote, shell_word},
         send::OF_THE_CONNECTION,
     },
-    config,
+    config::{self, units::show_duration},
     error::Error,
     kafka::read::StoredRecord,
     provider::{CredentialSource, by_name},
@@ -72,14 +72,19 @@ fn header(name: &str, value: &str) -> String {
     quote(&if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") })
 }
 
-/// Returns the command that explains the request, of which the fixture must be there; nothing where that has no proof.
-pub(super) fn verify(inspected: &Inspected, request: &SeenRequest) -> String {
-    let Some(secret) = inspected.secret(&request.endpoint) else { return String::new() };
+/// Returns the command that explains the request as this session judges it; nothing where the request has no proof any more. `program` is what to
+/// call, and `file` has the request.
+pub(super) fn verify(inspected: &Inspected, request: &SeenRequest, (program, file): (&str, &str)) -> String {
+    let (Some(secret), Some(endpoint)) = (inspected.secret(&request.endpoint), inspected.endpoint(&request.endpoint)) else {
+        return String::new();
+    };
     if has_token(request) || !request.what.has_body() {
         return String::new();
     }
-    let (program, file, secret) = (config::program(), fixture_name(request.number), shell_word(&secret.reference()));
-    format!("{program} verify --request {file} --secret {secret} --at {}", arrival(request))
+    let (secret, at) = (shell_word(&secret.reference()), arrival(request));
+    let tolerance = show_duration(endpoint.tolerance);
+    let tolerance = if endpoint.provider.signs_time() { format!(" --tolerance {tolerance}") } else { String::new() };
+    format!("{program} verify --request {file} --secret {secret} --at {at}{tolerance}")
 }
 
 /// Returns when a request arrived, in whole milliseconds.

@@ -12,6 +12,7 @@ use crate::{
         output::counted,
         tail::Printer,
     },
+    config,
     http::{SHOWN_BYTES_MAX, refused_answer, stored_answer},
     kafka::read::StoredRecord,
     provider,
@@ -27,7 +28,9 @@ pub(super) fn detail(inspected: &Inspected, request: &Arc<SeenRequest>) -> Value
     let became = others.iter().filter(|it| actions::made_from(&it.what.action) == Some(request.number)).map(|it| it.number);
     let event = request.record.as_ref().map(event_text);
     let answer = answer(inspected, request);
-    let report = report::markdown(request, &row, &steps, event.as_deref());
+    let verify = |program: &str, file: &str| commands::verify(inspected, request, (program, file));
+    let report =
+        report::markdown(request, &row, &steps, (&verify("hookgate", &format!("{}.md", request.number)), event.as_deref()));
     json!({
         "row": row,
         "request": {
@@ -52,7 +55,7 @@ pub(super) fn detail(inspected: &Inspected, request: &Arc<SeenRequest>) -> Value
         "became": became.collect::<Vec<_>>(),
         "commands": {
             "curl": commands::curl(inspected, request),
-            "verify": commands::verify(inspected, request),
+            "verify": verify(&config::program(), &commands::fixture_name(request.number)),
             "send": commands::send(inspected, request),
             "report": report,
         },

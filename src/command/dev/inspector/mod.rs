@@ -27,7 +27,7 @@ use crate::{
     admin,
     app::Running,
     command::Failure,
-    config::Config,
+    config::{Config, EndpointConfig},
     event_loop::EventLoop,
     http::{InFlight, Readiness},
     kafka::mock::Mock,
@@ -64,6 +64,11 @@ impl Inspected {
     /// Returns the secret of an endpoint, which has the name of its provider.
     fn secret(&self, endpoint: &str) -> Option<&DevSecret> {
         self.secrets.iter().find(|it| it.provider.name == endpoint)
+    }
+
+    /// Returns how an endpoint is configured.
+    fn endpoint(&self, name: &str) -> Option<&EndpointConfig> {
+        self.config.endpoints.iter().find(|it| &*it.name == name)
     }
 
     /// Returns what is known of a daemon. Its secrets and its Kafka are not, and nothing may be sent to that.

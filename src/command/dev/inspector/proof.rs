@@ -228,7 +228,7 @@ fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
             // The words of the refusal are those of the step.
             let lines = explanation.text.lines().filter(|line| !line.starts_with("refused"));
             let text = lines.chain(digits.lines()).collect::<Vec<_>>().join("\n");
-            (words, text.replace("; give the time of a captured delivery with --at", ""))
+            (words, text.replace(verify::AT_ANOTHER_TIME, ""))
         }
         _ => (words, hint),
     }

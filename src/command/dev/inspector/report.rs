@@ -16,8 +16,8 @@ use crate::{
 /// A longer body is not written down.
 const BODY_BYTES_MAX: usize = 64 << 10;
 
-/// Returns the report.
-pub(super) fn markdown(request: &SeenRequest, row: &Value, steps: &[ProofStep], event: Option<&str>) -> String {
+/// Returns the report. `verify` is the command that reads it, if one can.
+pub(super) fn markdown(request: &SeenRequest, row: &Value, steps: &[ProofStep], (verify, event): (&str, Option<&str>)) -> String {
     let mut out = format!("{REPORT_TITLE} {}\n\n", request.number);
     let status = if request.status() == 0 { "none".to_owned() } else { request.status().to_string() };
     let _in_memory =
@@ -32,13 +32,17 @@ pub(super) fn markdown(request: &SeenRequest, row: &Value, steps: &[ProofStep], 
         out,
         "\n## Request\n\nTokens of the URL and credentials are left out. A signature is not: who has it can send this delivery again.\n"
     );
-    out += &match whole(request) {
-        Some(text) => fenced("http", &text),
+    let whole = whole(request);
+    out += &match &whole {
+        Some(text) => fenced("http", text),
         None if request.what.has_body() => {
             "It is too long for this page, or copying would change it. The fixture has it.\n".to_owned()
         }
         None => "Its body was not read to the end.\n".to_owned(),
     };
+    if whole.is_some() && !verify.is_empty() {
+        let _in_memory = write!(out, "\nThis reads the report, and says the same:\n\n{}", fenced("sh", verify));
+    }
     if let Some(event) = event {
         let _in_memory = write!(out, "\n## Event\n\n{}", fenced("", event));
     }

@@ -1,0 +1,100 @@
+//! What the page of `hookgate dev` gives to copy, run in a shell as a person would.
+
+use std::{collections::BTreeSet, path::Path, process::Command, time::SystemTime};
+
+use hookgate::clock::system;
+use serde_json::json;
+
+use crate::{
+    binary::{Finished, Folder, Process},
+    harness::{request, signed_with},
+    inspector::Session,
+};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_hookgate");
+
+/// Runs a copied line in a shell that has read the secrets of the session.
+fn run(folder: &Folder, line: &str) -> Finished {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!(". state/hookgate/dev.env && {line}")]).current_dir(folder.path("")).env_clear();
+    shell.env("PATH", format!("{}:/usr/bin:/bin", Path::new(BINARY).parent().unwrap().display()));
+    Process::of(shell).finish()
+}
+
+/// Returns the time of day in seconds, as Frame.io signs it.
+fn now() -> u64 {
+    system().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Returns the command of a report that reads the report.
+fn of_report(report: &str) -> Option<&str> {
+    let (_, after) = report.split_once("\n```sh\n")?;
+    after.split("\n```").next()
+}
+
+/// Sends what is refused and what is stored, of each kind, to the endpoints that sign with headers.
+fn send_each_kind(session: &Session) {
+    let forgeries = session.json("/api/session")["forgeries"].as_array().unwrap().clone();
+    for (endpoint, event_type) in
+        [("frameio", "file.ready"), ("uploadcare", "file.stored"), ("filespin", "file-deleted"), ("filesafety", "scan.complete")]
+    {
+        let good = &session.act("/api/send", &json!({ "endpoint": endpoint, "type": event_type }), 1)[0]["row"]["n"];
+        for forgery in forgeries.iter().filter(|it| it["endpoints"].as_array().unwrap().contains(&json!(endpoint))) {
+            session.act(&format!("/api/requests/{good}/forge"), &json!({ "forgery": forgery["name"] }), 1);
+        }
+        let path = format!("/webhooks/{endpoint}");
+        request(session.webhooks, "POST", &path, &[], b"{}");
+        request(session.webhooks, "GET", &path, &[], b"");
+        request(session.webhooks, "POST", &path, &[("x-uc-signature", "v1=abc"), ("x-frameio-signature", "abc")], b"{}");
+    }
+    // A day is the session's tolerance, and five minutes are the default.
+    for ago in [-90_000, -80_000, -400, 400, 80_000, 90_000] {
+        let stamp = now().checked_add_signed(-ago).unwrap().to_string();
+        let (path, headers) = signed_with("frameio", &session.secret("frameio"), &stamp, b"{\"type\":\"file.ready\"}");
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        request(session.webhooks, "POST", &path, &headers, b"{\"type\":\"file.ready\"}");
+    }
+}
+
+/// The copied line, and that of the report, have the verdict of the page: for each kind of refusal, and for what was stored.
+#[test]
+fn the_verify_line_says_what_the_page_says() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    send_each_kind(&session);
+    session.post("/api/kafka", &json!({ "away": true }));
+    for (endpoint, event_type) in [("frameio", "file.ready"), ("uploadcare", "file.stored")] {
+        session.act("/api/send", &json!({ "endpoint": endpoint, "type": event_type }), 1);
+    }
+    let mut seen = BTreeSet::new();
+    for row in session.rows(0) {
+        let (number, outcome) = (row["n"].as_u64().unwrap(), row["outcome"].as_str().unwrap().to_owned());
+        let detail = session.detail(usize::try_from(number).unwrap());
+        let (line, report) = (&detail["commands"]["verify"], detail["commands"]["report"].as_str().unwrap());
+        if ["filespin", "filesafety"].contains(&row["endpoint"].as_str().unwrap()) {
+            assert_eq!((line, of_report(report)), (&json!(""), None), "its proof is not kept: {detail}");
+            continue;
+        }
+        folder.write(&format!("{number}.http"), session.get(&format!("/api/requests/{number}/fixture")).body);
+        folder.write(&format!("{number}.md"), report);
+        let is_proven = detail["proof"][2]["state"] == "ok";
+        let verdict = if is_proven { "verified: ".to_owned() } else { format!("refused before the body is read: {outcome} (") };
+        for line in [line.as_str().unwrap(), of_report(report).unwrap()] {
+            let ran = run(&folder, line);
+            assert_eq!(ran.code, Some(i32::from(!is_proven)), "{line}: {ran:?}: {detail}");
+            let said = ran.out.replace("refused: ", "refused before the body is read: ");
+            assert!(said.contains(&verdict), "{line}: {ran:?}: {detail}");
+        }
+        seen.insert((row["endpoint"].as_str().unwrap().to_owned(), outcome));
+    }
+    let of =
+        |endpoint: &str| seen.iter().filter(|(it, _)| it == endpoint).map(|(_, outcome)| outcome.as_str()).collect::<Vec<_>>();
+    assert_eq!(
+        of("frameio"),
+        ["bad_signature", "encoded_body", "method", "missing_signature", "publish_timeout", "published", "quarantined", "stale"]
+    );
+    assert_eq!(
+        of("uploadcare"),
+        ["bad_signature", "encoded_body", "method", "missing_signature", "publish_timeout", "published"]
+    );
+}
