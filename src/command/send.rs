@@ -147,7 +147,7 @@ fn signed(arguments: &Arguments, environment: &Environment) -> Result<(Request, 
     let text = source.newest()?.text(environment)?;
     let url = match &arguments.url {
         Some(url) => url.clone(),
-        None => format!("http://{}/webhooks/{}", local(target.listen), target.endpoint.name),
+        None => format!("http://{}/webhooks/{}", local(target.http.as_ref().map(|it| it.listen)), target.endpoint.name),
     };
     let url =
         if target.endpoint.signed_urls == SignedUrls::Required { signed_url(&target.endpoint, &url, text.reveal()) } else { url };

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{ConfigSource, Failure, completions};
 use crate::{
     config::{self, EndpointConfig, Environment, Needs, SecretRing, SecretSource, SecretText, suggestion},
+    http,
     provider::{self, Provider},
     signed_url::SignedUrls,
 };
@@ -31,23 +32,22 @@ pub(super) struct Target {
     pub(super) endpoint: EndpointConfig,
     /// Whether it is configured: only then its name is that of its URL.
     pub(super) is_configured: bool,
+    /// The names of all configured endpoints.
+    pub(super) names: Vec<Arc<str>>,
     /// The secrets of the target, read.
     pub(super) ring: SecretRing,
     /// Why secrets of the target could not be read.
     pub(super) missing: Vec<String>,
     /// The topics of the configuration, if there is one.
     pub(super) topics: Option<config::Topics>,
-    /// The address that the configured daemon listens on, if there is a configuration.
-    pub(super) listen: Option<std::net::SocketAddr>,
+    /// `[http]` of the configuration, if there is one.
+    pub(super) http: Option<config::Http>,
 }
 
 impl Arguments {
-    /// Returns these arguments with the endpoint that a captured request was for, where they name none.
-    pub(super) fn or(&self, called: Option<String>) -> Result<Self, Failure> {
-        let target = self.target.clone().or(called);
-        let missing =
-            || Failure::Usage("the path of the request is of no endpoint, so an ENDPOINT or a PROVIDER is missing".into());
-        Ok(Self { target: Some(target.ok_or_else(missing)?), secret: self.secret.clone() })
+    /// Returns whether a name was given.
+    pub(super) fn is_given(&self) -> bool {
+        self.target.is_some()
     }
 
     /// Returns the name that was given.
@@ -58,33 +58,44 @@ impl Arguments {
 
 /// Finds the target. The configuration is needed only where the flags do not say everything.
 pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment: &Environment) -> Result<Target, Failure> {
-    let named = provider::by_name(arguments.name());
-    let (configured, listen, topics, endpoints) = if source.exists() {
-        let config = source.load(environment, Needs::Names)?;
-        let found = config.endpoints.iter().find(|endpoint| *endpoint.name == *arguments.name());
-        // A provider's name stands for its endpoint if there is only one.
-        let of_provider = || {
-            let mut all = config.endpoints.iter().filter(|endpoint| Some(endpoint.provider.name) == named.map(|it| it.name));
-            all.next().filter(|_| all.next().is_none())
-        };
-        (found.or_else(of_provider).cloned(), Some(config.http.listen), Some(config.topics), config.endpoints)
-    } else {
-        (None, None, None, Vec::new())
+    resolve_for(arguments, None, source, environment)
+}
+
+/// Finds the target, for a captured request to a path: its endpoint counts where the arguments name none.
+pub(super) fn resolve_for(
+    arguments: &Arguments,
+    path: Option<&str>,
+    source: &ConfigSource,
+    environment: &Environment,
+) -> Result<Target, Failure> {
+    let config = source.exists().then(|| source.load(environment, Needs::Names)).transpose()?;
+    let endpoints = config.as_ref().map_or(&[][..], |config| &config.endpoints);
+    let name = match (&arguments.target, path) {
+        (Some(name), _) => name.clone(),
+        (None, path) => of_path(path.unwrap_or_default(), endpoints)?,
     };
+    let named = provider::by_name(&name);
+    let found = endpoints.iter().find(|endpoint| *endpoint.name == *name);
+    // A provider's name stands for its endpoint if there is only one.
+    let of_provider = || {
+        let mut all = endpoints.iter().filter(|endpoint| Some(endpoint.provider.name) == named.map(|it| it.name));
+        all.next().filter(|_| all.next().is_none())
+    };
+    let configured = found.or_else(of_provider).cloned();
     let is_configured = configured.is_some();
     let mut endpoint = match (configured, named) {
         (Some(endpoint), _) => endpoint,
         (None, Some(provider)) => bare_endpoint(provider),
-        (None, None) => return Err(unknown(arguments.name(), source, &endpoints)),
+        (None, None) => return Err(unknown(&name, source, endpoints)),
     };
+    let all = endpoints.iter().map(|it| Arc::clone(&it.name)).collect();
     if !arguments.secret.is_empty() {
         let parse = |reference: &String| SecretSource::parse(reference).map_err(|why| format!("--secret: {why}"));
         endpoint.secrets = arguments.secret.iter().map(parse).collect::<Result<_, _>>()?;
     }
     if endpoint.secrets.is_empty() {
         return Err(Failure::Failed(format!(
-            "no secret for {}: name one with --secret env:NAME or --secret file:PATH, or configure the endpoint in {}",
-            arguments.name(),
+            "no secret for {name}: name one with --secret env:NAME or --secret file:PATH, or configure the endpoint in {}",
             source.config.display()
         )));
     }
@@ -95,7 +106,25 @@ pub(super) fn resolve(arguments: &Arguments, source: &ConfigSource, environment:
         _ => None,
     });
     let missing = missing.collect();
-    Ok(Target { endpoint, is_configured, ring, missing, topics, listen })
+    let (http, topics) = config.map(|config| (config.http, config.topics)).unzip();
+    Ok(Target { endpoint, is_configured, names: all, ring, missing, topics, http })
+}
+
+/// Returns the name of the endpoint that a path is for, or was probably meant for.
+fn of_path(path: &str, endpoints: &[EndpointConfig]) -> Result<String, Failure> {
+    let written = http::endpoint_of(path).filter(|name| config::is_endpoint_name(name));
+    let names = || endpoints.iter().map(|it| &*it.name).chain(provider::ALL.iter().map(|it| it.name));
+    if let Some(name) = written.as_ref().filter(|name| names().any(|it| it == name.as_str())) {
+        return Ok(name.clone());
+    }
+    let meant = http::meant_endpoint(path, &names());
+    meant.map(str::to_owned).or(written).ok_or_else(|| {
+        Failure::Usage(
+            "the path of the request is of no endpoint, so the daemon answers it 404; to see whether its signature is right, name an \
+             ENDPOINT or a PROVIDER"
+                .into(),
+        )
+    })
 }
 
 /// Finds a configured endpoint by its name.

@@ -1,5 +1,6 @@
 //! `hookgate verify`: explains offline why a captured delivery passes or fails. It never prints a secret.
 
+mod early;
 mod explain;
 mod given;
 mod signed;
@@ -28,12 +29,11 @@ use super::{
 use crate::{
     clock,
     config::{
-        Environment, TOLERANCE_RANGE,
+        Environment, Http, TOLERANCE_RANGE,
         units::{parse_duration, show_duration},
     },
     delivery::{Credential, Delivery},
     encode::{Encoding, Framing, TopicTable, delivery_id, encode},
-    error::Error,
     event::{Event, parse_time},
     http,
     logged::printable,
@@ -98,7 +98,10 @@ struct Passed {
 
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandResult {
     let given = GivenDelivery::read(arguments)?;
-    let target = target::resolve(&arguments.target.or(given.called())?, &arguments.source, environment)?;
+    if given.whole().is_some_and(http::is_health_check) {
+        return Err(Failure::Failed("this is a health check, and no delivery: the daemon answers it itself".into()));
+    }
+    let target = target::resolve_for(&arguments.target, given.path(), &arguments.source, environment)?;
     let provider = target.endpoint.provider;
     given.has_its_token(provider)?;
     let received_at = arguments.at.as_deref().map_or_else(|| Ok(whole_seconds(clock::system())), time)?;
@@ -113,13 +116,17 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
     // In the place of a name people put a token.
     let shown = if target.is_configured { endpoint.to_string() } else { http::shown_name(&endpoint) };
     let name = Some(&*target.endpoint.name).filter(|_| target.is_configured);
-    let asked = ToExplain { provider, name, endpoint, keys: &keys, received_at };
+    if arguments.target.is_given() {
+        given.is_for(&target.endpoint.name, &target.names)?;
+    }
+    let asked = ToExplain { provider, name, endpoint, keys: &keys, limits: target.http.as_ref(), received_at };
     let Explanation { text: mut explanation, verdict } = explain(&asked, &given)?;
     if verdict.is_err() {
         for (remark, keys) in target.ring.cleaned() {
             let keys = Keys { tolerance: explain::ANY_TIME, ..keys };
+            let asked = ToExplain { keys: &keys, ..asked.clone() };
             let fits = |credential| provider.verify(asked.delivery(&given, credential), &keys).is_ok();
-            if given.offered_proof(provider, name, &keys).is_ok_and(fits) {
+            if given.proof_at_the_endpoint(&asked).is_ok_and(fits) {
                 explanation.push_str("but the secret would fit without what is around it: ");
                 explanation.push_str(&remark);
                 explanation.push_str("; write the secret alone\n");
@@ -148,6 +155,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> CommandRe
 }
 
 /// What a delivery is judged by.
+#[derive(Clone)]
 pub(super) struct ToExplain<'a> {
     pub(super) provider: &'static Provider,
     /// The name of a configured endpoint; without it, the URL may name any.
@@ -155,6 +163,8 @@ pub(super) struct ToExplain<'a> {
     /// The endpoint that was called.
     pub(super) endpoint: Arc<str>,
     pub(super) keys: &'a Keys,
+    /// The daemon's limits, where they are known.
+    pub(super) limits: Option<&'a Http>,
     pub(super) received_at: SystemTime,
 }
 
@@ -176,23 +186,42 @@ pub(super) struct Explanation {
     verdict: Verdict,
 }
 
-/// Explains a delivery. Fails if it is for no endpoint.
+/// Explains a delivery: first what the daemon refuses whatever the proof is, and then the proof.
 pub(super) fn explain(asked: &ToExplain<'_>, given: &GivenDelivery) -> Result<Explanation, Failure> {
-    let (provider, keys) = (asked.provider, asked.keys);
     let mut out = Vec::new();
-    let verdict = match given.offered_proof(provider, asked.name, keys) {
-        Ok(credential) => judge(&mut out, provider, &asked.delivery(given, credential), keys)?,
-        // What it was called with decides nothing else here.
-        Err(Error::UnknownEndpoint) => return Err(Failure::Failed(given.other_path(asked.name))),
-        Err(error) => {
-            let label = error.answer().label();
-            let cause = explain::cause(provider, &given.headers, &error);
-            writeln!(out, "refused before the body is read: {label} ({cause})")?;
-            explain::head(&mut out, provider, given, keys, &error)?;
+    let verdict = match early::refusal(&mut out, asked, given)? {
+        None => proof(&mut out, asked, given, "")?,
+        Some((label, is_proof_of_interest)) => {
+            if is_proof_of_interest {
+                let _other_verdict = proof(&mut out, asked, given, APART)?;
+            }
             Err(label)
         }
     };
     Ok(Explanation { text: String::from_utf8_lossy(&out).into_owned(), verdict })
+}
+
+/// What comes before a verdict on the proof of a delivery that is refused for another reason.
+const APART: &str = "apart from that, ";
+
+/// Verifies what is offered as proof, and explains it.
+fn proof(out: &mut Vec<u8>, asked: &ToExplain<'_>, given: &GivenDelivery, apart: &str) -> Result<Verdict, Failure> {
+    let (provider, keys) = (asked.provider, asked.keys);
+    let error = match given.proof_at_the_endpoint(asked) {
+        // The daemon reads a body without a length until it is too long.
+        Ok(credential) if apart.is_empty() && asked.limits.is_some_and(|it| given.body.len() > it.max_body_bytes) => {
+            let label = early::too_large(out, asked.limits, given)?;
+            let _other_verdict = judge((out, APART), provider, &asked.delivery(given, credential), keys)?;
+            return Ok(Err(label));
+        }
+        Ok(credential) => return judge((out, apart), provider, &asked.delivery(given, credential), keys),
+        Err(error) => error,
+    };
+    let label = error.answer().label();
+    let cause = explain::cause(provider, &given.headers, &error);
+    writeln!(out, "{apart}refused before the body is read: {label} ({cause})")?;
+    explain::offered(out, provider, given, keys, &error)?;
+    Ok(Err(label))
 }
 
 /// Returns the name of the endpoint that was called. Without a configuration, only the URL says it. It is signed in a signed URL, and a part
@@ -204,7 +233,7 @@ fn called(target: &Target, url: Option<&str>) -> Arc<str> {
 
 /// Verifies as the daemon does, and writes an explanation of the bytes.
 fn judge(
-    explanation: &mut impl Write,
+    (explanation, apart): (&mut impl Write, &str),
     provider: &'static Provider,
     delivery: &Delivery,
     keys: &Keys,
@@ -216,11 +245,14 @@ fn judge(
             let (slot, seconds_after_signing) = (verified.proof().secret_slot, verified.clock_offset());
             let event = (provider.classify)(&verified);
             let value_bytes = value_bytes(verified, provider);
+            if !apart.is_empty() {
+                writeln!(explanation, "{apart}the proof is good: the secret in slot {slot} matches")?;
+            }
             Ok(Ok(Passed { slot, event, id, value_bytes, seconds_after_signing }))
         }
         Err(error) => {
             let label = error.answer().label();
-            writeln!(explanation, "refused: {label} ({error})")?;
+            writeln!(explanation, "{apart}refused: {label} ({error})")?;
             explain::refusal(explanation, provider, delivery, keys, &error)?;
             Ok(Err(label))
         }

@@ -64,7 +64,7 @@ pub use self::{
     secret_ring::{SecretEvent, SecretRing, put_in_force, read_all, shared_secrets},
     secrets::{SecretSource, SecretText},
     security::Security,
-    tables::{ENDPOINT_NAME_BYTES_MAX, TOLERANCE, TOLERANCE_RANGE},
+    tables::{ENDPOINT_NAME_BYTES_MAX, TOLERANCE, TOLERANCE_RANGE, is_endpoint_name},
     tls::Tls,
     topics::Topics,
     tracing::Tracing,

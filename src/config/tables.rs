@@ -177,7 +177,7 @@ fn endpoint(
     warnings: &mut Vec<String>,
 ) -> Option<EndpointConfig> {
     let at = table.origin.clone();
-    if !is_name(name) {
+    if !is_endpoint_name(name) {
         let message =
             "[endpoints]: \"{}\" is not a name: lower-case letters and digits, with single '-' or '_' between them, at most 64";
         table.reader.problem(at, message.replacen("{}", &name.escape_debug().to_string(), 1));
@@ -244,8 +244,8 @@ fn endpoint_provider(table: &mut Section<'_>) -> Option<&'static provider::Provi
     provider
 }
 
-/// Returns whether a text is `[a-z0-9]+([_-][a-z0-9]+)*`: safe in a URL, a topic, a label and a variable.
-fn is_name(name: &str) -> bool {
+/// Returns whether a text may be the name of an endpoint, `[a-z0-9]+([_-][a-z0-9]+)*`: safe in a URL, a topic, a label and a variable.
+pub fn is_endpoint_name(name: &str) -> bool {
     let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     name.len() <= ENDPOINT_NAME_BYTES_MAX && name.split(['-', '_']).all(word)
 }

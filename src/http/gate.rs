@@ -93,6 +93,13 @@ pub struct Offered {
 /// Decides on a request to an endpoint, only by its head. Returns what the request offers as proof, or the error to
 /// answer.
 pub fn pass(head: &Parts, asked: Asked<'_>, keys: &Keys, body_bytes_max: usize, draining: bool) -> Result<Offered, Error> {
+    acceptable(head, keys, body_bytes_max, draining)?;
+    let credential = credential(asked, &head.headers, head.uri.query(), keys)?;
+    Ok(Offered { credential, content_type: content_type(&head.headers) })
+}
+
+/// Decides on a request to an endpoint without a look at its proof: by its method, by how its body is encoded, and by how long that says it is.
+pub(super) fn acceptable(head: &Parts, keys: &Keys, body_bytes_max: usize, draining: bool) -> Result<(), Error> {
     if head.method != Method::POST {
         return Err(Error::Method);
     }
@@ -106,15 +113,11 @@ pub fn pass(head: &Parts, asked: Asked<'_>, keys: &Keys, body_bytes_max: usize, 
         return Err(Error::EncodedBody);
     }
     let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > body_bytes_max as u64) {
-        return Err(Error::TooLarge);
-    }
-    let credential = credential(asked, &head.headers, head.uri.query(), keys)?;
-    Ok(Offered { credential, content_type: content_type(&head.headers) })
+    if length.is_some_and(|length| length > body_bytes_max as u64) { Err(Error::TooLarge) } else { Ok(()) }
 }
 
 /// Returns whether a Content-Encoding means that the body is encoded. An empty one means nothing: some proxies leave it in the request.
-pub(super) fn codes(content_encoding: &[u8]) -> bool {
+fn codes(content_encoding: &[u8]) -> bool {
     let text = content_encoding.trim_ascii();
     !text.is_empty() && !text.eq_ignore_ascii_case(b"identity")
 }

@@ -1,8 +1,9 @@
 //! A whole HTTP/1.1 request as bytes: how a proxy, `socat` and `hookgate capture` write one.
 
 use axum::http::{
-    Uri,
+    HeaderName, HeaderValue, Request, Uri, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    request::Parts,
 };
 use bytes::Bytes;
 use httparse::Status;
@@ -23,6 +24,8 @@ pub struct WholeRequest {
     pub method: String,
     /// The path and the query as they were called. They may hold a token.
     pub target: String,
+    /// The version of HTTP: one without a `Host` is allowed in 1.0.
+    pub version: Version,
     /// The headers in their order, with names in lower case.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body, put together where it came in chunks.
@@ -54,18 +57,41 @@ impl WholeRequest {
         let headers: Vec<_> = head.headers.iter().map(|it| (it.name.to_ascii_lowercase(), it.value.to_vec())).collect();
         let (body, remark) = body(&headers, &bytes[begin..])?;
         let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
-        Ok(Self { method: text(head.method), target: text(head.path), headers, body: body.into(), remark })
+        let version = if head.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+        Ok(Self { method: text(head.method), target: text(head.path), version, headers, body: body.into(), remark })
     }
 
     /// Returns the bytes from which [`Self::parse`] reads the same request.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
+        let mut bytes = format!("{} {} {:?}\r\n", self.method, self.target, self.version).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
         bytes.extend(b"\r\n");
         bytes.extend(&self.body);
         bytes
+    }
+
+    /// Returns the head as the daemon sees it; `None` if it would not be HTTP there.
+    pub(super) fn head(&self) -> Option<Parts> {
+        let request = Request::builder().method(&*self.method).uri(&self.target).version(self.version);
+        let (mut head, ()) = request.body(()).ok()?.into_parts();
+        for (name, value) in &self.headers {
+            head.headers.append(HeaderName::try_from(name).ok()?, HeaderValue::from_bytes(value).ok()?);
+        }
+        let has_coding = head.headers.contains_key(TRANSFER_ENCODING);
+        (!has_coding || !self.is_http_10()).then_some(head)
+    }
+
+    /// Returns whether this is HTTP/1.0.
+    pub fn is_http_10(&self) -> bool {
+        self.version == Version::HTTP_10
+    }
+
+    /// Returns how long the head is, in bytes.
+    pub(super) fn head_bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + ": \r\n".len());
+        self.method.len() + self.target.len() + "  HTTP/1.1\r\n\r\n".len() + headers.sum::<usize>()
     }
 
     /// Returns the value of the first header of a name, which must be in lower case, if it is text.
@@ -235,7 +261,7 @@ mod tests {
     fn what_may_be_a_token_is_not_shown() {
         fn check(target: &str, expected: &str) {
             let (method, headers, body) = (String::new(), Vec::new(), Bytes::new());
-            let request = WholeRequest { method, target: target.into(), headers, body, remark: None };
+            let request = WholeRequest { method, target: target.into(), headers, body, ..WholeRequest::default() };
             assert_eq!(request.shown_path(), expected, "{target}");
         }
         let token = "1b0e6cf2f8a94d6f8e0c2a57c1d9e3b4";
@@ -258,13 +284,16 @@ mod tests {
         #[test]
         fn what_is_written_is_read(
             path in "/[a-z0-9/?=%.]{0,20}",
+            is_old in any::<bool>(),
             names in prop::collection::vec("x-[a-z]{1,8}", 0..4),
             value in "[!-~]([ -~]{0,10}[!-~])?",
             body in prop::collection::vec(any::<u8>(), 0..100),
         ) {
             let length = ("content-length".to_owned(), body.len().to_string().into_bytes());
             let headers = names.into_iter().map(|name| (name, value.clone().into_bytes())).chain([length]).collect();
-            let request = WholeRequest { method: "POST".into(), target: path, headers, body: body.into(), remark: None };
+            let version = if is_old { Version::HTTP_10 } else { Version::HTTP_11 };
+            let request = WholeRequest { method: "POST".into(), target: path, version, headers, body: body.into(), remark: None };
+            prop_assert_eq!(request.head_bytes(), request.to_bytes().len() - request.body.len());
             prop_assert_eq!(WholeRequest::parse(&request.to_bytes()), Ok(request));
         }
 

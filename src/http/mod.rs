@@ -32,7 +32,10 @@ mod webhooks;
 
 pub use accept::{FailedAccepts, serve};
 pub use answer::{refused_answer, stored_answer};
-pub use captured::{RegisteredUrl, acceptable, endpoint_of, has_proof, offered_proof, origin, registered_url};
+pub use captured::{
+    EarlyRefusal, RegisteredUrl, acceptable, endpoint_of, has_proof, is_health_check, is_url, meant_endpoint, offered_proof,
+    origin, proof_at_another_path, registered_url,
+};
 pub use deliver::classify;
 pub use endpoint::{Endpoint, Endpoints};
 pub use intake::InFlight;

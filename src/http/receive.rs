@@ -165,5 +165,5 @@ async fn read(body: Incoming) -> Result<Bytes, String> {
 fn whole(head: &Parts, body: Bytes) -> WholeRequest {
     let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
     let (method, target) = (head.method.to_string(), head.uri.to_string());
-    WholeRequest { method, target, headers, body, remark: None }.with_length()
+    WholeRequest { method, target, version: head.version, headers, body, remark: None }.with_length()
 }

@@ -96,4 +96,5 @@ mod tidy;
 mod tls;
 mod transcripts;
 mod verify;
+mod verify_early;
 mod whole_requests;

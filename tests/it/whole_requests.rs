@@ -55,12 +55,6 @@ fn verify_reads_a_whole_request() {
     check(&body, &[], 1, &["captured.http: this is no HTTP request"]);
     check(&[&good[..good.len() - 1], b"!"].concat(), &[], 1, &["bad_signature"]);
     check(&good, &["frameio"], 1, &["the request is for /webhooks/uploadcare, and not for the endpoint frameio"]);
-    let text = |from: &str, to: &str| [head.replace(from, to).as_bytes(), &body].concat();
-    check(&text("/webhooks/uploadcare", "/webhooks/uploadcar"), &[], 1, &["did you mean uploadcare?"]);
-    check(&text("/webhooks/uploadcare", "/hooks/uploadcare"), &[], 2, &["an ENDPOINT or a PROVIDER is missing"]);
-    check(&text("/webhooks/", "/in/webhooks/"), &["uploadcare"], 1, &["the daemon answers /in/… with 404"]);
-    check(&text("POST", "GET"), &[], 1, &["refused before the body is read: method", "a redirect on the way"]);
-    check(&text("Host", "Content-Encoding: gzip\r\nHost"), &[], 1, &["encoded_body", "turn the compression of requests off"]);
     let stripped = b"POST /webhooks/uploadcare HTTP/1.1\r\nHost: a\r\nUser-Agent: b\r\n\r\n{}";
     let said = "x-uc-signature: missing, and none of the request's 2 headers is like it: a proxy has removed it, or";
     check(stripped, &[], 1, &["missing_signature", said]);
@@ -77,7 +71,7 @@ fn verify_reads_a_whole_request() {
     assert_eq!((&request["body_bytes"], &request["remark"]), (&body.len().into(), &serde_json::Value::Null), "{report}");
     // A token in the path is not shown.
     let token = secret("FILESAFETY");
-    let in_path = format!("POST /webhooks/filesafety/{token} HTTP/1.1\r\n\r\n{{}}");
+    let in_path = format!("POST /webhooks/filesafety/{token} HTTP/1.1\r\nHost: a\r\n\r\n{{}}");
     check(in_path.as_bytes(), &[], 0, &["request: POST /webhooks/filesafety/…, 2 bytes"]);
     check(in_path.replacen(token, "another", 1).as_bytes(), &[], 1, &["bad_token"]);
 }
@@ -95,7 +89,7 @@ fn verify_explains_the_token_of_a_whole_request() {
         ("filesafety", "the request's URL has none; it must be there once, as ?token= or as the last path segment"),
         ("filesafety?token=hunter2-0123456789", "the one in the request's URL is none of the secrets"),
     ] {
-        let request = format!("POST /webhooks/{target} HTTP/1.1\r\n\r\n{{}}");
+        let request = format!("POST /webhooks/{target} HTTP/1.1\r\nHost: a\r\n\r\n{{}}");
         folder.write("captured.http", request);
         let explained = check(&folder, &["verify", "--request", "captured.http"], 1, &[expected]).both();
         assert!(!explained.contains("--url") && !explained.contains("hunter2"), "{explained}");
@@ -145,7 +139,7 @@ fn verify_reads_standard_input() {
     let (_, signature) = harness::signed("uploadcare", &body);
     let header = format!("{}: {}", signature[0].0, signature[0].1);
     folder.write("body", &body);
-    folder.write("request", [format!("POST /webhooks/uploadcare HTTP/1.1\n{header}\n\n").as_bytes(), &body].concat());
+    folder.write("request", [format!("POST /webhooks/uploadcare HTTP/1.1\nHost: a\n{header}\n\n").as_bytes(), &body].concat());
     let run = |flags: &str, file: &str, expected: &str| {
         let line = format!(
             "cd '{}' && '{}' verify uploadcare --secret env:UPLOADCARE {flags} <{file}",

@@ -55,7 +55,6 @@ pub(super) struct SeenRequest {
 pub(super) struct SeenParts {
     /// The request. Its body is empty where it is not known.
     pub(super) request: WholeRequest,
-    pub(super) version: String,
     /// How much of the body is known.
     pub(super) known: KnownBody,
     /// Whether the daemon has refused the request before its body, which was read only to be shown.
@@ -198,12 +197,12 @@ impl SeenParts {
             request: WholeRequest {
                 method: hidden(watched.method.to_string(), secrets),
                 target: target(watched, endpoint, secrets),
+                version: watched.version,
                 headers: headers(watched, secrets),
                 // A frame may keep a larger buffer than its own bytes.
                 body: Bytes::copy_from_slice(body),
                 remark: None,
             },
-            version: format!("{:?}", watched.version),
             known: match (watched.is_body_whole(), watched.body()) {
                 (true, _) => KnownBody::Whole,
                 (false, Some(_)) => KnownBody::Beginning,

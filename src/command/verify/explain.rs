@@ -50,25 +50,18 @@ fn near<'h>(headers: &'h [(String, String)], name: &str, scheme: &HmacScheme) ->
     headers.iter().map(|(it, _)| it.as_str()).filter(|it| !scheme.headers.contains(it)).find(speaks_of_it)
 }
 
-/// Explains why a delivery is refused without a look at the body.
-pub(super) fn head(
+/// Explains why what is offered as proof is refused without a look at the body.
+pub(super) fn offered(
     out: &mut impl Write,
     provider: &Provider,
     given: &GivenDelivery,
     keys: &Keys,
     error: &Error,
 ) -> Result<(), Failure> {
-    match error {
-        Error::Method => {
-            writeln!(out, "a delivery is a POST; a redirect on the way turns POST into GET, and monitors belong to /healthz")?;
-        }
-        Error::EncodedBody => {
-            writeln!(out, "the request has a content-encoding: turn the compression of requests off, in the proxy that adds it")?;
-        }
-        _ if signed::url(out, provider, given.url.as_deref(), keys)? => {}
-        _ => proof(out, provider, given, error)?,
+    if signed::url(out, provider, given.url.as_deref(), keys)? {
+        return Ok(());
     }
-    Ok(())
+    proof(out, provider, given, error)
 }
 
 /// Explains why the offered proof is refused.

@@ -1,19 +1,21 @@
 //! The delivery that `verify` explains: of a whole request, or of flags.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::Arguments;
+use super::{Arguments, ToExplain};
 use crate::{
     command::{Failure, input, output::counted},
     delivery::Credential,
     error::Error,
-    http::{self, WholeRequest},
+    http::{self, EarlyRefusal, WholeRequest},
     logged::printable,
     provider::{CredentialSource, Provider},
-    signature::Keys,
 };
 
 /// What is known of the delivery.
@@ -32,6 +34,11 @@ impl GivenDelivery {
             return Ok(Self::of(input::request(file)?));
         }
         let body = arguments.body.as_deref().map_or(Ok(Vec::new()), input::bytes)?;
+        if arguments.url.as_deref().is_some_and(|url| !http::is_url(url)) {
+            return Err(Failure::Failed(
+                "--url takes a URL as it was called, such as https://<host>/webhooks/avatars?token=…".into(),
+            ));
+        }
         let headers = arguments.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?;
         Ok(Self { request: None, body: body.into(), headers, url: arguments.url.clone() })
     }
@@ -51,6 +58,11 @@ impl GivenDelivery {
         self.headers.iter().find(|(it, _)| it == name).map_or("", |(_, value)| value)
     }
 
+    /// Returns the whole request, if it is known.
+    pub(super) fn whole(&self) -> Option<&WholeRequest> {
+        self.request.as_ref()
+    }
+
     /// Returns whether all headers of the delivery are known.
     pub(super) fn is_whole(&self) -> bool {
         self.request.is_some()
@@ -67,41 +79,45 @@ impl GivenDelivery {
         Ok(())
     }
 
-    /// Returns the name of the endpoint that a whole request was for. What stands in its place and cannot be one may be a token.
-    pub(super) fn called(&self) -> Option<String> {
-        let request = self.request.as_ref()?;
-        http::endpoint_of(&request.target).filter(|name| request.shown_path().contains(name))
+    /// Returns the path of a whole request.
+    pub(super) fn path(&self) -> Option<&str> {
+        self.request.as_ref().map(|request| &*request.target)
     }
 
-    /// Returns what is offered as proof to an endpoint, or why the daemon refuses that without the body.
-    pub(super) fn offered_proof(
-        &self,
-        provider: &'static Provider,
-        endpoint: Option<&str>,
-        keys: &Keys,
-    ) -> Result<Credential, Error> {
-        self.request.as_ref().map_or(Ok(()), http::acceptable)?;
-        http::offered_proof(provider, endpoint, self.url.as_deref(), &self.headers, keys)
-    }
-
-    /// Says what to change where the daemon has nothing at the path. `endpoint` is the name of a configured one.
-    pub(super) fn other_path(&self, endpoint: Option<&str>) -> String {
-        let name = endpoint.unwrap_or("<endpoint>");
-        let Some(request) = &self.request else {
-            return format!(
-                "--url takes a URL as it was called, https://<host>/webhooks/{name}?token=… or …/{name}/<token>, the token only where the \
-                 provider has one; for this endpoint the daemon answers any other path 404, or takes it for another endpoint's"
+    /// Fails where this is a delivery to another endpoint of the configuration, whose names these are.
+    pub(super) fn is_for(&self, endpoint: &str, names: &[Arc<str>]) -> Result<(), Failure> {
+        let called = self.url.as_deref().and_then(http::endpoint_of);
+        let other = names.iter().find(|name| Some(&***name) == called.as_deref() && &***name != endpoint);
+        other.map_or(Ok(()), |other| {
+            let what = if self.is_whole() { "the request" } else { "--url" };
+            let why = format!(
+                "{what} is for /webhooks/{other}, and not for the endpoint {endpoint}: leave {endpoint} out, or name {other}"
             );
-        };
-        let path = request.shown_path();
-        match self.called() {
-            Some(other) if other != name && endpoint.is_some() => format!(
-                "the request is for {path}, and not for the endpoint {name}: leave {name} out, and the path says the endpoint"
-            ),
-            _ => format!(
-                "the daemon answers {path} with 404: it takes /webhooks/{name}, and a token after that only from a provider that has one. \
-                 Where a proxy changes the path, write the changed one into the first line of the file"
-            ),
+            Err(Failure::Failed(why))
+        })
+    }
+
+    /// Returns how the daemon refuses this whatever its proof is. Of flags only the path is known.
+    pub(super) fn refused_early(&self, asked: &ToExplain<'_>) -> Option<EarlyRefusal> {
+        let (place, keys) = ((asked.provider, asked.name), asked.keys);
+        match &self.request {
+            Some(request) => http::acceptable(request, place, keys, asked.limits).err(),
+            None => self.offered_proof(asked).err().filter(|error| *error == Error::UnknownEndpoint).map(EarlyRefusal::Answered),
+        }
+    }
+
+    /// Returns what is offered as proof, or why the daemon refuses that without the body.
+    pub(super) fn offered_proof(&self, asked: &ToExplain<'_>) -> Result<Credential, Error> {
+        http::offered_proof(asked.provider, asked.name, self.url.as_deref(), &self.headers, asked.keys)
+    }
+
+    /// Returns the same as if the path were that of the endpoint.
+    pub(super) fn proof_at_the_endpoint(&self, asked: &ToExplain<'_>) -> Result<Credential, Error> {
+        match self.offered_proof(asked) {
+            Err(Error::UnknownEndpoint) => {
+                http::proof_at_another_path(asked.provider, asked.name, self.url.as_deref(), &self.headers, asked.keys)
+            }
+            offered => offered,
         }
     }
 

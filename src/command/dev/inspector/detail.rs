@@ -36,7 +36,7 @@ pub(super) fn detail(inspected: &Inspected, request: &Arc<SeenRequest>) -> Value
         "request": {
             "method": what.request.method,
             "path": what.request.target,
-            "version": what.version,
+            "version": format!("{:?}", what.request.version),
             "headers": what.request.header_texts(),
         },
         "body": {

@@ -295,6 +295,7 @@ fn explained(inspected: &Inspected, request: &SeenRequest) -> Option<verify::Exp
         name: Some(provider.name),
         endpoint: Arc::from(provider.name),
         keys: &ring.keys(),
+        limits: None,
         received_at: request.arrived,
     };
     verify::explain(&asked, &given).ok()
