@@ -62,7 +62,7 @@ pub use self::{
     sasl::{Sasl, TokenSource, token_url_fault},
     secret_folder::FOLDER_FILES_MAX,
     secret_ring::{SecretEvent, SecretRing, put_in_force, read_all, shared_secrets},
-    secrets::{SecretSource, SecretText},
+    secrets::{OR_ESCAPED, SecretSource, SecretText, url_token_fault},
     security::Security,
     tables::{ENDPOINT_NAME_BYTES_MAX, TOLERANCE, TOLERANCE_RANGE, is_endpoint_name},
     tls::Tls,

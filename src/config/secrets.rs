@@ -241,6 +241,20 @@ pub(super) fn impossible(provider: &Provider, bytes: &[u8]) -> Option<String> {
     too_long.then(|| format!("is longer than {max} characters, the most that {} takes: it can never match", provider.title))
 }
 
+/// Returns why a token cannot be written into a URL as it is, and what to take instead. The text names the source of the token, and holds nothing of
+/// it.
+pub fn url_token_fault(source: &str, token: &[u8]) -> Option<String> {
+    mistaken::changes_in_a_url(token).then(|| {
+        format!(
+            "{source} holds '+', '/', '%' or another character that URLs change or end at; take letters and digits alone, such as from \
+             `openssl rand -hex 16`"
+        )
+    })
+}
+
+/// What else can be done about such a token, where somebody registers its URL by hand.
+pub const OR_ESCAPED: &str = ", or register the URL with each of them escaped (\"+\" is %2B)";
+
 /// Reads a secret that a key of a table refers to. Warns of signs that it was written down wrongly.
 pub(super) fn resolve(table: &Section<'_>, key: &str, reference: &str, environment: &Environment) -> Result<SecretText, String> {
     let source = SecretSource::parse(reference)?;
@@ -322,11 +336,11 @@ fn examine_one(
     {
         warnings.push(format!("{source} holds {what}, which no generator of secrets makes; is it written down whole and alone?"));
     }
-    if is_token && !is_something_else && mistaken::changes_in_a_url(&secret) {
-        warnings.push(format!(
-            "{source} holds '+', '/', '%' or another character that URLs change or end at; take letters and digits alone, such as \
-             from `openssl rand -hex 16`, or register the URL with each of them escaped (\"+\" is %2B)"
-        ));
+    if is_token
+        && !is_something_else
+        && let Some(fault) = url_token_fault(&source.to_string(), &secret)
+    {
+        warnings.push(format!("{fault}{OR_ESCAPED}"));
     }
     Ok(warnings)
 }

@@ -185,6 +185,20 @@ fn a_person_enters_it_at_filespin_and_sends_it_to_filesafety() {
     let shown = in_folder(&world, &format!("{first}; printf %s \"$webhook_url\""));
     assert_eq!(shown, "https://hooks.example.com/webhooks/scans?token=scans-token-of-some-length");
     assert_eq!(world.stub.asked(), Vec::<String>::new());
+    // A URL would change these tokens. One that is registered with an escape is there.
+    for (endpoint, token) in [("scans", "scans+token-of-some-length"), ("assets", "assets&token-of-some-length")] {
+        crate::secret_search::keep_secret(token);
+        world.stage.folder.write(endpoint, token);
+        let refused = run(&world, &format!("subscribe {endpoint} {HOST}"));
+        said(
+            &refused,
+            1,
+            &[&format!("file:{endpoint} holds '+', '/', '%' or another character that URLs change"), "(\"+\" is %2B)"],
+        );
+        assert!(!refused.out.contains("?token=$"), "{refused:?}");
+    }
+    set(format!("{url}assets%26token-of-some-length"));
+    said(&run(&world, &line), 3, &["there      https://hooks.example.com/webhooks/assets?token=…"]);
 }
 
 #[test]

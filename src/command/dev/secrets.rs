@@ -11,9 +11,9 @@ use std::{
 
 use crate::{
     command::{Failure, fresh_secret, note, output::shell_word, session_file},
-    config::{Environment, SecretSource, folder_of},
+    config::{Environment, SecretSource, folder_of, url_token_fault},
     logged::printable,
-    provider::{self, Provider},
+    provider::{self, CredentialSource, Provider},
 };
 
 /// A secret on the command line.
@@ -65,7 +65,8 @@ pub(super) fn variable(provider: &str) -> String {
     format!("DEV_SECRET_{}", provider.to_uppercase())
 }
 
-/// Returns the secret of each provider. Those that are nowhere yet are made, and written to the file.
+/// Returns the secret of each provider. Those that are nowhere yet are made, and written to the file. A token that a URL would change is refused: a
+/// shell puts it into the URLs that the session prints, as it is.
 pub(super) fn load(given: &[GivenSecret], environment: &Environment, file: Option<&Path>) -> Result<Vec<DevSecret>, Failure> {
     let kept = file.map(read).transpose()?.unwrap_or_default();
     let mut secrets = Vec::new();
@@ -78,6 +79,14 @@ pub(super) fn load(given: &[GivenSecret], environment: &Environment, file: Optio
             (None, Some(text)) => (text.clone(), SecretHome::Kept),
             (None, None) => (fresh_secret()?, SecretHome::Session),
         };
+        if provider.credential == CredentialSource::UrlToken {
+            let place = match (&home, file) {
+                (SecretHome::Kept, Some(file)) => format!("{}: {name}", printable(&file.display().to_string())),
+                (SecretHome::Given(reference), _) => reference.clone(),
+                _ => name,
+            };
+            url_token_fault(&place, text.as_bytes()).map_or(Ok(()), |fault| Err(Failure::Failed(fault)))?;
+        }
         secrets.push(DevSecret { provider, text, home });
     }
     let fresh: Vec<&mut DevSecret> = secrets.iter_mut().filter(|it| it.home == SecretHome::Session).collect();

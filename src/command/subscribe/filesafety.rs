@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use super::{Arguments, Destination, in_shell};
+use super::{Arguments, Destination, fits_into_url, in_shell};
 use crate::{
     command::{CommandResult, target::newest_secret},
     config::{Environment, Recover},
@@ -22,7 +22,10 @@ pub(super) fn print(
     // The shell that runs the printed commands should find it, too.
     let token = newest_secret(target.endpoint, environment)?;
     let url = match target.endpoint.signed_urls {
-        SignedUrls::Optional => format!("{}?token={}", target.url, in_shell(token.source())),
+        SignedUrls::Optional => {
+            fits_into_url(&token)?;
+            format!("{}?token={}", target.url, in_shell(token.source()))
+        }
         // Each scan has a URL of its own there.
         SignedUrls::Required => {
             let words = format!(

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use super::{Destination, failure, in_shell};
+use super::{Destination, failure, fits_into_url, in_shell};
 use crate::{
     api::filespin::{MANNERS, SWITCHES, URLS_MAX, webhook_settings},
     command::{
@@ -39,6 +39,7 @@ pub(super) fn print(asking: &Asking<'_>, access: &KeyedApi, target: &Destination
         if own.is_empty() && used >= URLS_MAX {
             writeln!(out, "remove     one of the {URLS_MAX} URLs: there is no room for another")?;
         }
+        fits_into_url(&secret)?;
         writeln!(out, "enter      the URL that this prints; its token is the secret:")?;
         writeln!(out, "           echo \"{}?token={}\"", target.url, in_shell(secret.source()))?;
     }

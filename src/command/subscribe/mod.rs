@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     api::ApiError,
-    config::{EndpointConfig, Environment, Needs, recover::ProviderAccess},
+    config::{EndpointConfig, Environment, Needs, OR_ESCAPED, SecretText, recover::ProviderAccess, url_token_fault},
     logged::printable,
 };
 
@@ -160,6 +160,12 @@ pub(super) fn in_shell(source: &str) -> String {
         Some(("file", path)) => format!("$(cat {})", quote(path)),
         _ => "…".into(),
     }
+}
+
+/// Fails where a shell would put a token into a URL that the URL changes.
+fn fits_into_url(token: &SecretText) -> Result<(), Failure> {
+    let fault = url_token_fault(token.source(), token.reveal().as_bytes());
+    fault.map_or(Ok(()), |fault| Err(Failure::Failed(format!("{fault}{OR_ESCAPED}"))))
 }
 
 #[cfg(test)]

@@ -50,6 +50,35 @@ fn a_given_secret_is_a_reference() {
     check("s3cret", Err("PROVIDER=env:NAME"));
 }
 
+/// A shell puts a token into a URL as it is, so it must be one that a URL does not change. A secret that signs may be any.
+#[test]
+fn a_token_that_a_url_changes_is_refused() {
+    #[track_caller]
+    fn check(provider: &str, secret: &str, place: Option<&str>) {
+        let environment: Environment = provider::ALL
+            .iter()
+            .map(|it| (variable(it.name), if it.name == provider { secret } else { "0123456789abcdef" }.to_owned()))
+            .collect();
+        match (load(&[], &environment, None), place) {
+            (Ok(_), None) => {}
+            (Err(Failure::Failed(why)), Some(place)) => {
+                let expected = format!("{place} holds '+', '/', '%' or another character that URLs change or end at; take");
+                assert!(why.starts_with(&expected) && !why.contains(secret), "{why}");
+            }
+            (found, _) => panic!("{provider} {secret}: {:?}", found.map(|_| ()).is_ok()),
+        }
+    }
+    for good in ["0123456789abcdef", "a-b_c.d~e", "bm9uZQ=="] {
+        check("filespin", good, None);
+    }
+    for bad in ["a%b", "a&b", "a+b", "a#b", "a b", "a?b", "a/b", "a\"b", "a$b", "ä"] {
+        check("filespin", bad, Some("env:DEV_SECRET_FILESPIN"));
+        check("filesafety", bad, Some("env:DEV_SECRET_FILESAFETY"));
+        check("frameio", bad, None);
+        check("uploadcare", bad, None);
+    }
+}
+
 #[test]
 fn another_terminal_gets_the_secrets_from_where_they_are() {
     #[track_caller]
