@@ -29,9 +29,15 @@ impl Session {
     }
 
     pub fn with(folder: &Folder, flags: &[&str]) -> Self {
+        Self::with_variables(folder, &[], flags)
+    }
+
+    pub fn with_variables(folder: &Folder, variables: &[(&str, &str)], flags: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
         command.args(["dev", "--no-samples", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).args(flags);
-        let process = Process::of(with_state(command, folder)).prints_secrets();
+        let mut command = with_state(command, folder);
+        command.envs(variables.iter().copied());
+        let process = Process::of(command).prints_secrets();
         wait_until("waiting", || process.out().contains("Waiting for deliveries"));
         let out = process.out();
         let part = |begin: &str, end: char| out.split_once(begin).unwrap().1.split(end).next().unwrap().to_owned();
@@ -235,7 +241,7 @@ fn what_was_not_kept_is_said() {
     let secret = format!("file:{}", folder.path("secret"));
     let good = &session.act("/api/send", &json!({ "endpoint": "filespin", "type": "file-deleted" }), 1)[0];
     assert_eq!(good["commands"]["verify"], json!(""), "its proof was not kept");
-    assert!(good["commands"]["send"].as_str().unwrap().ends_with("?token='\"$DEV_SECRET_FILESPIN\""), "{good}");
+    assert!(good["commands"]["send"].as_str().unwrap().ends_with("?token='\"${DEV_SECRET_FILESPIN}\""), "{good}");
     let fixture = folder.write("1.http", session.get("/api/requests/1/fixture").body);
     let report = folder.write("1.md", good["commands"]["report"].as_str().unwrap());
     for file in [&fixture, &report] {

@@ -98,3 +98,29 @@ fn the_verify_line_says_what_the_page_says() {
         ["bad_signature", "encoded_body", "method", "missing_signature", "publish_timeout", "published"]
     );
 }
+
+/// A copied line reads the token from where the session has it: the session's file, a variable, or a file of the user's.
+#[test]
+fn a_copied_line_reads_the_token_from_where_it_is() {
+    let folder = Folder::new();
+    let place = folder.write("the user's token", "of-filespin-0123456789abcdef\n");
+    let filespin = format!("filespin=file:{place}");
+    let variables = [("MY_TOKEN", "of-filesafety-0123456789abcdef"), ("DEV_SECRET_UPLOADCARE", "of-uploadcare-0123456789")];
+    let flags = ["--secret", &filespin, "--secret", "filesafety=env:MY_TOKEN"];
+    let session = Session::with_variables(&folder, &variables, &flags);
+    for (endpoint, event_type) in [("filespin", "file-deleted"), ("filesafety", "scan.complete")] {
+        let sent = &session.act("/api/send", &json!({ "endpoint": endpoint, "type": event_type }), 1)[0];
+        let number = &sent["row"]["n"];
+        folder.write(&format!("{number}.http"), session.get(&format!("/api/requests/{number}/fixture")).body);
+        folder.write(&format!("{number}.bin"), session.get(&format!("/api/requests/{number}/body")).body);
+        for command in ["curl", "send"] {
+            let line = sent["commands"][command].as_str().unwrap();
+            let ran = run(&folder, &format!("export MY_TOKEN={} && {line}", variables[0].1));
+            let id = sent["row"]["id"].as_str().unwrap();
+            assert!(ran.code == Some(0) && ran.out.contains(id), "{line}: {ran:?}");
+            assert!(!line.contains("0123456789abcdef"), "{line}");
+        }
+    }
+    let sent = &session.act("/api/send", &json!({ "endpoint": "uploadcare", "type": "file.stored" }), 1)[0];
+    assert!(sent["commands"]["verify"].as_str().unwrap().contains("--secret env:DEV_SECRET_UPLOADCARE"), "{sent}");
+}

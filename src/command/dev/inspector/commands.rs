@@ -3,12 +3,10 @@
 use super::Inspected;
 use crate::{
     command::{
-        dev::{
-            secrets::variable,
-            seen::{HIDDEN, SeenRequest},
-        },
+        dev::seen::{HIDDEN, SeenRequest},
         output::{quote, shell_word},
         send::OF_THE_CONNECTION,
+        subscribe::in_shell,
     },
     config::{self, units::show_duration},
     error::Error,
@@ -24,7 +22,7 @@ pub(super) fn fixture_name(number: u64) -> String {
     format!("{number}.http")
 }
 
-/// Returns the request as a curl command; nothing where its body is not known. The right token in its URL is a variable of the shell.
+/// Returns the request as a curl command; nothing where its body is not known. A shell reads the right token of its URL from where it is.
 pub(super) fn curl(inspected: &Inspected, request: &SeenRequest) -> String {
     let what = &request.what.request;
     if !request.what.has_body() {
@@ -51,10 +49,11 @@ pub(super) fn curl(inspected: &Inspected, request: &SeenRequest) -> String {
     format!("curl -sS -g --path-as-is {method}{url}{} --data-binary {body}", headers.concat())
 }
 
-/// Returns the URL of an endpoint as a word for a shell, which puts the token into it.
+/// Returns the URL of an endpoint as a word for a shell, which puts the token into it from where it is.
 fn with_token(inspected: &Inspected, request: &SeenRequest) -> String {
     let place = format!("http://{}/webhooks/{}?token=", inspected.webhooks, request.endpoint);
-    format!("{}\"${}\"", quote(&place), variable(&request.endpoint))
+    let token = inspected.secret(&request.endpoint).map(|secret| in_shell(&secret.reference())).unwrap_or_default();
+    format!("{}\"{token}\"", quote(&place))
 }
 
 /// Returns whether a request had the right token in its URL: a signed URL has none, and a refused request nobody knows.
