@@ -125,6 +125,13 @@ pub fn is_url(text: &str) -> bool {
     text.parse::<Uri>().is_ok()
 }
 
+/// Returns each token of a URL, as it is written: those of its query, and that of its path.
+pub fn tokens(url: &str) -> Vec<String> {
+    let Ok(uri) = url.parse::<Uri>() else { return Vec::new() };
+    let in_path = gate::WebhookPath::of(uri.path()).ok().and_then(|place| place.token);
+    gate::values(uri.query(), "token").chain(in_path).map(str::to_owned).collect()
+}
+
 /// Returns whether a URL has a token or a signature of this provider's: in its query, or in the path of an endpoint, by the same rules as on
 /// the wire.
 pub fn has_proof(provider: &Provider, url: &Uri) -> bool {

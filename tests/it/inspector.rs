@@ -182,7 +182,8 @@ fn every_forgery_is_refused() {
             let (outcome, steps, hint) = match forgery["name"].as_str().unwrap() {
                 "flipped_byte" => ("bad_signature", "ok ok failed", "should begin with"),
                 "respaced" => ("bad_signature", "ok ok failed", "but it fits after this change: white space"),
-                "other_secret" | "twice" if is_token => ("bad_token", "ok ok failed", ""),
+                "other_secret" if is_token => ("bad_token", "ok ok failed", "Compare the URL in the provider's settings"),
+                "twice" if is_token => ("bad_token", "ok ok failed", "leave one"),
                 "other_secret" => ("bad_signature", "ok ok failed", "the secret is another one"),
                 "old_time" => ("stale", "ok ok failed", "signed 604800 s before the arrival"),
                 "no_proof" => ("missing_signature", "ok ok failed", ""),
@@ -290,6 +291,17 @@ fn what_was_not_kept_is_said() {
         format!("See:\r\n\r\n{}", session.detail(8)["commands"]["report"].as_str().unwrap().replace('\n', "\r\n")),
     );
     check(&folder, &["verify", "--request", &pasted, "--secret", &secret], 0, &["verified"]);
+}
+
+/// An empty token is none, so nothing of it is hidden.
+#[test]
+fn an_empty_token_is_said() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    assert_eq!(request(session.webhooks, "POST", "/webhooks/filespin?token=", &[], b"{}").status, 401);
+    let empty = session.detail(1);
+    assert_eq!(empty["request"]["path"], json!("/webhooks/filespin?token="));
+    assert!(empty["proof"][2]["hint"].as_str().unwrap().contains("is empty; was the variable of the token not set"), "{empty}");
 }
 
 /// The page waits for the next request, and what was cleared stays away.

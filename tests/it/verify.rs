@@ -286,7 +286,12 @@ fn verify_checks_tokens_in_urls() {
         check(Some(&format!("{url}{token}")), 1, &["unknown_endpoint", wanted, "apart from that, the proof is good"]);
         check(Some(&format!("{url}another")), 1, &["unknown_endpoint", wanted, "apart from that, refused", "bad_token"]);
     }
-    check(Some(&format!("https://hooks.example.com/webhooks/avatars/{token}?token={token}")), 1, &["bad_token"]);
+    // There is one token, and something in it.
+    let (url, twice) = ("https://hooks.example.com/webhooks/avatars", ["bad_token", "--url has 2 of them, so it is unclear"]);
+    check(Some(&format!("{url}/{token}?token={token}")), 1, &twice);
+    check(Some(&format!("{url}?token={token}&token={token}")), 1, &twice);
+    check(Some(&format!("{url}?token=&token={token}")), 1, &twice);
+    check(Some(&format!("{url}?token=")), 1, &["missing_signature", "the one in --url is empty; was the variable"]);
 }
 
 /// For a configured endpoint, `verify --url` accepts the paths of that endpoint in the daemon, and no others.

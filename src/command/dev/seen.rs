@@ -267,6 +267,8 @@ fn target(watched: &WatchedRequest, endpoint: Option<&str>, secrets: &[String]) 
     if let Some(query) = watched.uri.query() {
         let is_name = |name: &&str| name.len() <= PART_CHARACTERS_MAX && part_of_path(name) == **name;
         let parts = query.split('&').map(|part| match part.split_once('=').filter(|(name, _)| is_name(name)) {
+            // What is empty is no token, and explains why one is missing.
+            Some((name, "")) => format!("{name}="),
             Some((name, _)) => format!("{name}={HIDDEN}"),
             None => HIDDEN.to_owned(),
         });

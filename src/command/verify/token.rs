@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{Failure, Provider, given::GivenDelivery};
-use crate::{config::suggestion, error::Error, logged::printable, signed_url::PARAMETER};
+use crate::{config::suggestion, error::Error, http, logged::printable, signed_url::PARAMETER};
 
 /// A longer name of a parameter may be a token that has lost its name.
 const NAME_CHARACTERS_MAX: usize = 16;
@@ -11,11 +11,14 @@ const NAME_CHARACTERS_MAX: usize = 16;
 /// Explains why the token of a URL is refused, or that there is none.
 pub(super) fn refused(out: &mut impl Write, provider: &Provider, given: &GivenDelivery, error: &Error) -> Result<(), Failure> {
     let place = if given.is_whole() { "the request's URL" } else { "--url" };
-    let hint = match error {
-        Error::BadToken => {
-            format!("the one in {place} is none of the secrets, or is there twice; compare it with the provider's settings")
+    let tokens = given.url.as_deref().map(http::tokens).unwrap_or_default();
+    let hint = match (tokens.as_slice(), error) {
+        ([_, _, ..], _) => format!("{place} has {} of them, so it is unclear which one counts: leave one", tokens.len()),
+        (_, Error::BadToken) => format!("the one in {place} is none of the secrets; compare it with the provider's settings"),
+        (_, Error::NoSecret) => format!("the one in {place} is none of the secrets that could be read"),
+        ([only], _) if only.is_empty() => {
+            format!("the one in {place} is empty; was the variable of the token not set where the URL was made?")
         }
-        Error::NoSecret => format!("the one in {place} is none of the secrets that could be read"),
         _ => match given.url.as_deref().map(|url| near(url, provider)) {
             Some(Some((name, meant))) => {
                 format!("{place} has the parameter {}=, which does not count: its name must be {meant}=", printable(name))

@@ -21,7 +21,7 @@ use crate::{
     config::SecretRing,
     error::{Error, Refusal},
     event::EventKind,
-    http::SHOWN_BYTES_MAX,
+    http::{self, SHOWN_BYTES_MAX},
     provider::{CredentialSource, all_names, by_name},
     signature::{HmacScheme, Secret},
 };
@@ -201,6 +201,9 @@ fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
         (_, Some(Error::Expired { .. })) => "The signature is right. `hookgate url` makes a URL that is good for longer.".into(),
         (_, Some(_)) if request.what.has_signed_url() => {
             "The signature of the URL is malformed, there twice, or made with another secret or for another endpoint.".into()
+        }
+        (_, Some(Error::BadToken)) if http::tokens(&request.what.request.target).len() > 1 => {
+            "The URL has several tokens, so it is unclear which one counts: leave one.".into()
         }
         (_, Some(Error::BadToken)) => {
             let reference = inspected.secret(&request.endpoint).map_or_else(String::new, DevSecret::reference);
