@@ -314,6 +314,9 @@ fn dev_says_what_to_enter_at_the_providers() {
     for (url, code) in [("http://hooks.example.com", 2), ("https://hooks.example.com/webhooks", 2)] {
         check(&folder, &["dev", "--exit", "--public-url", url], code, &["the public address is https:// and a host"]);
     }
+    for local in ["https://localhost", "https://127.0.0.1:8443", "https://[::1]", "https://192.168.1.5"] {
+        check(&folder, &["dev", "--exit", "--public-url", local], 2, &["no provider reaches ", "or take --tunnel"]);
+    }
     check(&folder, &["dev", "--tunnel", "--public-url", "https://hooks.example.com"], 2, &["cannot be used with"]);
     check(&folder, &["dev", "--tunnel", "--listen", "127.0.0.1:0"], 1, &["choose it with --listen"]);
 }

@@ -1,7 +1,7 @@
 //! The public address of a tunnel that runs on this machine. The agents of ngrok and cloudflared say on a local port of their own how they are
 //! called from outside, and where they lead.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use clap::Args;
 use serde_json::Value;
@@ -22,7 +22,7 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug, Args)]
 pub(super) struct PublicFlags {
     /// Say what to enter at each provider. This is the public address that leads here: https:// and a host.
-    #[arg(long, value_name = "URL", value_parser = public_host)]
+    #[arg(long, value_name = "URL", value_parser = reached_host)]
     public_url: Option<String>,
     /// The same, with the public address of the ngrok or cloudflared that runs on this machine.
     #[arg(long, conflicts_with = "public_url")]
@@ -41,6 +41,35 @@ impl PublicFlags {
         }
         let found = Agents::of(environment).public_url(port);
         found.map(Some).map_err(|why| Failure::Failed(format!("--tunnel: {why}")))
+    }
+}
+
+/// Reads a public address, which must be one that a provider can reach.
+fn reached_host(text: &str) -> Result<String, String> {
+    let url = public_host(text)?;
+    let host = url.trim_start_matches("https://");
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default().trim_end_matches('.'),
+    };
+    if is_local(host) {
+        return Err(format!(
+            "no provider reaches {host}, which is of this machine or of a private network: give the public name of a proxy or a tunnel before \
+             it, or take --tunnel with a running ngrok or cloudflared"
+        ));
+    }
+    Ok(url)
+}
+
+/// Returns whether a host has a meaning only on this machine or in a private network.
+fn is_local(host: &str) -> bool {
+    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(it)) => it.is_loopback() || it.is_private() || it.is_link_local() || it.is_unspecified(),
+        Ok(IpAddr::V6(it)) => it.is_loopback() || it.is_unique_local() || it.is_unicast_link_local() || it.is_unspecified(),
+        Err(_) => {
+            let last = host.rsplit('.').next().unwrap_or_default();
+            last == host || ["localhost", "local", "internal", "lan", "test", "invalid"].contains(&last)
+        }
     }
 }
 

@@ -117,3 +117,42 @@ fn the_agents_are_asked_where_they_listen_by_default() {
     let agents = Agents::of(&[("TUNNEL_METRICS", "localhost:60123")].into_iter().collect());
     assert_eq!((agents.cloudflared.len(), &*agents.cloudflared[0]), (6, "localhost:60123"));
 }
+
+/// `--public-url` is what the providers call, so it must be reached from outside.
+#[test]
+fn a_public_address_is_one_that_a_provider_reaches() {
+    #[track_caller]
+    fn check(host: &str, local: Option<&str>) {
+        let found = reached_host(&format!("https://{host}"));
+        match local {
+            None => assert_eq!(found, Ok(format!("https://{}", host.trim_end_matches('/')))),
+            Some(name) => {
+                let why = found.expect_err("refused");
+                assert!(why.starts_with(&format!("no provider reaches {name}, which is of this machine or")), "{why}");
+            }
+        }
+    }
+    for public in [
+        "hooks.example.com",
+        "hooks.example.com:8443",
+        "203.0.113.7",
+        "[2001:db8::1]:8443",
+        "localhost.example.com",
+        "a.ngrok.app/",
+    ] {
+        check(public, None);
+    }
+    for local in ["localhost", "localhost:8443", "LOCALHOST", "a.localhost", "mac.local", "kafka", "db.internal"] {
+        check(local, Some(local.to_lowercase().split(':').next().expect("a host")));
+    }
+    check("localhost.", Some("localhost"));
+    for address in ["127.0.0.1", "127.9.9.9", "10.1.2.3", "172.16.0.1", "192.168.1.5", "169.254.1.1", "0.0.0.0"] {
+        check(address, Some(address));
+        check(&format!("{address}:443"), Some(address));
+    }
+    for address in ["::1", "fd00::1", "fe80::1", "::", "::ffff:192.168.1.5"] {
+        check(&format!("[{address}]"), Some(address));
+        check(&format!("[{address}]:8443"), Some(address));
+    }
+    check("172.32.0.1", None);
+}
