@@ -65,6 +65,11 @@ pub(super) fn targets() -> ArgValueCandidates {
     })
 }
 
+/// The beginnings of a secret on the command line: the providers, each with the sign that comes after it.
+pub(super) fn secrets() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| provider::ALL.iter().map(|it| named(&format!("{}=", it.name), it.title)).collect())
+}
+
 /// The types of events: those of the providers and endpoints that the command line names, or else all.
 pub(super) fn types() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {

@@ -34,7 +34,7 @@ use self::{
     welcome::Session,
 };
 use super::{
-    CommandResult, Failure, colour, fresh_secret, logging, note,
+    CommandResult, Failure, colour, completions, fresh_secret, logging, note,
     run::{can_ask, confirm},
     send, serve,
     session_file::{RunningSession, SessionFile},
@@ -99,7 +99,7 @@ pub(super) struct Arguments {
     /// The secret of a provider, such as `frameio=env:FRAMEIO_SECRET` or `frameio=file:PATH`. By default that of the variable
     /// `DEV_SECRET_FRAMEIO`, or else one of your own file of secrets, which the first session makes.
     // Not parsed by clap, whose message would repeat what was written.
-    #[arg(long, value_name = "PROVIDER=REFERENCE")]
+    #[arg(long, value_name = "PROVIDER=REFERENCE", add = completions::secrets())]
     secret: Vec<String>,
     #[command(flatten)]
     public: PublicFlags,

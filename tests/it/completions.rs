@@ -63,6 +63,9 @@ fn a_shell_completes_providers_types_and_endpoints() {
     // bash itself takes the sign for a word.
     check("hookgate send --config = other.toml ph", "");
     check("hookgate send --config other.toml photos file.i", "file.infected file.info_updated");
+    check("hookgate dev --secret f", "filespin= filesafety= frameio=");
+    check("hookgate dev --secret upl", "uploadcare=");
+    check("hookgate dev --secret zz", "");
     check("hookgate send --reque", "--request");
     check("hookgate send --request ot", "other.toml");
     // What is not there, and a configuration that cannot be read.
@@ -99,6 +102,7 @@ fn each_shell_has_its_script() {
         assert_eq!(ask(shell, &["hookgate", "send", "--config=other.toml", "ph"]), format!("photos{between}Uploadcare"));
         assert_eq!(ask(shell, &["hookgate", "tail", "--endpoint=a"]), format!("--endpoint=avatars{between}FileSafety"));
         assert_eq!(ask(shell, &["hookgate", "tail", "--endpoint=p"]), "");
+        assert_eq!(ask(shell, &["hookgate", "dev", "--secret", "fr"]), format!("frameio={between}Frame.io"));
     }
     // Without the variable it is a command like any other.
     check(&folder, &["--", "hookgate"], 2, &["unrecognized subcommand"]);
