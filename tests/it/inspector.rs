@@ -194,7 +194,10 @@ fn every_forgery_is_refused() {
             assert_eq!(detail["row"]["outcome"], json!(outcome), "{detail}");
             assert!(states(detail).starts_with(steps), "{detail}");
             let hints = detail["proof"].as_array().unwrap().iter().map(|step| step["hint"].as_str().unwrap()).collect::<String>();
-            assert!(hints.contains(hint), "{hint}: {hints}");
+            assert!(hints.contains(hint) && !hints.contains("signed: "), "{hint}: {hints}");
+            let found = detail["proof"][2]["text"].as_str().unwrap();
+            let is_compared = ["bad_signature", "stale"].contains(&outcome) && forgery["name"] != "twice";
+            assert_eq!(found.contains("\nsigned: "), is_compared, "{detail}");
             assert_eq!(detail["kafka"], Value::Null, "{detail}");
             forged += 1;
         }

@@ -182,7 +182,7 @@ fn away(scheme: &HmacScheme, request: &SeenRequest) -> String {
     format!("{} s {side} the arrival", signed.abs_diff(arrived))
 }
 
-/// Returns what stopped a request at a step, and what to change.
+/// Returns what stopped a request at a step with what was found there, and what to change.
 fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
     let words = reason(request);
     let hint = match (&request.fate, request.error()) {
@@ -228,10 +228,12 @@ fn failed(inspected: &Inspected, request: &SeenRequest) -> (String, String) {
                 Some(Error::BadSignature) => first_digits(inspected, request).unwrap_or_default(),
                 _ => String::new(),
             };
-            // The words of the refusal are those of the step.
+            // The words of the refusal are those of the step. What is signed is what the step has found, and not what to change.
             let lines = explanation.text.lines().filter(|line| !line.starts_with("refused"));
-            let text = lines.chain(digits.lines()).collect::<Vec<_>>().join("\n");
-            (words, text.replace(verify::AT_ANOTHER_TIME, ""))
+            let (signed, why): (Vec<&str>, Vec<&str>) =
+                lines.chain(digits.lines()).partition(|line| line.starts_with("signed: "));
+            let text = [words.as_str()].into_iter().chain(signed).collect::<Vec<_>>().join("\n");
+            (text, why.join("\n").replace(verify::AT_ANOTHER_TIME, ""))
         }
         _ => (words, hint),
     }
