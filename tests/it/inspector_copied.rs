@@ -124,3 +124,33 @@ fn a_copied_line_reads_the_token_from_where_it_is() {
     let sent = &session.act("/api/send", &json!({ "endpoint": "uploadcare", "type": "file.stored" }), 1)[0];
     assert!(sent["commands"]["verify"].as_str().unwrap().contains("--secret env:DEV_SECRET_UPLOADCARE"), "{sent}");
 }
+
+/// A replay has the headers of the request, which are a part of the event, and not those that were not kept.
+#[test]
+fn a_replay_has_the_headers_of_the_request() {
+    let folder = Folder::new();
+    let session = Session::start(&folder);
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let stamp = now().to_string();
+    for (endpoint, body) in [("filespin", "{\"event\":\"file-deleted\"}"), ("frameio", "{\"type\":\"file.ready\"}")] {
+        let (path, mut headers) = signed_with(endpoint, &session.secret(endpoint), &stamp, body.as_bytes());
+        headers.extend(
+            [("content-type", "text/x-own"), ("traceparent", trace), ("authorization", "Bearer of-nobody")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let before = session.rows(0).len();
+        assert_eq!(request(session.webhooks, "POST", &path, &headers, body.as_bytes()).status, 200);
+        let first = session.detail(before + 1);
+        let again = &session.act(&format!("/api/requests/{}/replay", before + 1), &json!({}), 1)[0];
+        assert_eq!((&again["row"]["id"], &again["row"]["status"]), (&first["row"]["id"], &json!(200)), "{again}");
+        let own = |detail: &serde_json::Value, name: &str| {
+            let headers = detail["request"]["headers"].as_array().unwrap();
+            headers.iter().filter(|it| it[0] == name).map(|it| it[1].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        for (name, value) in [("content-type", "text/x-own"), ("traceparent", trace)] {
+            assert_eq!((own(&first, name), own(again, name)), (vec![value.to_owned()], vec![value.to_owned()]), "{again}");
+        }
+        assert_eq!((own(&first, "authorization"), own(again, "authorization")), (vec!["…".to_owned()], Vec::new()), "{again}");
+    }
+}

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use super::{Inspected, commands::had_right_token, forge};
 use crate::{
     command::{
-        dev::seen::{ACTION_HEADER, SeenRequest},
+        dev::seen::{ACTION_HEADER, HIDDEN, SeenRequest},
         send::{self, OF_THE_CONNECTION, Request},
     },
     http::SAMPLE_HEADER,
@@ -74,7 +74,7 @@ pub(super) fn send(
     start(inspected, request, times, |number| format!("send-{number}"))
 }
 
-/// Sends a request again as it came. A token in its URL was not kept, so that of the session takes its place.
+/// Sends the headers and the body of a request again. A token in its URL was not kept, so that of the session takes its place.
 pub(super) fn replay(inspected: &Inspected, request: &Arc<SeenRequest>, times: Option<u32>) -> Result<String, NotDone> {
     let provider = replayable(request)?;
     let what = &request.what.request;
@@ -86,13 +86,12 @@ pub(super) fn replay(inspected: &Inspected, request: &Arc<SeenRequest>, times: O
                    forge one";
         return Err(NotDone::conflict(why));
     }
+    let mut headers = what.header_texts();
+    // Where only a sign of a value was kept, nothing is sent.
+    headers.retain(|(name, value)| !OF_THE_CONNECTION.contains(&&**name) && value != HIDDEN);
     let again = match provider.credential {
-        CredentialSource::UrlToken => signed(inspected, provider, what.body.to_vec())?,
-        CredentialSource::Hmac(_) => {
-            let mut headers = what.header_texts();
-            headers.retain(|(name, _)| !OF_THE_CONNECTION.contains(&&**name));
-            Request::of(&url(inspected, provider), headers, what.body.to_vec())
-        }
+        CredentialSource::UrlToken => Request { headers, ..signed(inspected, provider, what.body.to_vec())? },
+        CredentialSource::Hmac(_) => Request::of(&url(inspected, provider), headers, what.body.to_vec()),
     };
     let from = request.number;
     start(inspected, again, times, |number| format!("replay-{number}-of-{from}"))
