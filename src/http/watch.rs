@@ -1,5 +1,5 @@
-//! What a program that runs the daemon in its own process learns of each request, and of what is none. `hookgate dev` does; in `serve` nobody watches, and nothing here is
-//! called.
+//! What a program that runs the daemon in its own process learns of each request, and of what is none. `hookgate dev` is such a program; in
+//! `serve` nobody watches, and nothing here is called.
 
 use std::{
     sync::Arc,
