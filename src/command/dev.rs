@@ -181,7 +181,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &Environment) -> CommandResul
 fn secrets_of(arguments: &Arguments, terminal: &Environment) -> Result<(Vec<DevSecret>, Vec<String>), Failure> {
     let file = secrets::file(terminal);
     let given: Result<Vec<GivenSecret>, String> = arguments.secret.iter().map(|text| secrets::given(text)).collect();
-    let given = given.map_err(|why| Failure::Usage(format!("--secret: {why}")))?;
+    let given = given.and_then(secrets::once_each).map_err(|why| Failure::Usage(format!("--secret: {why}")))?;
     let secrets = secrets::load(&given, terminal, file.as_deref())?;
     let commands = secrets::commands(&secrets, file.as_deref(), terminal.get("HOME"));
     Ok((secrets, commands))

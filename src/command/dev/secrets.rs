@@ -2,7 +2,7 @@
 //! at a provider still holds at the next start.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
@@ -15,6 +15,10 @@ use crate::{
     logged::printable,
     provider::{self, CredentialSource, Provider},
 };
+
+/// The fewest characters of a secret. The session takes its secrets out of all that it keeps, so none may be a word that stands there anyway, such
+/// as the name of an endpoint.
+const CHARACTERS_MIN: usize = 12;
 
 /// A secret on the command line.
 #[derive(Clone, Debug)]
@@ -29,6 +33,15 @@ pub(super) fn given(text: &str) -> Result<GivenSecret, String> {
     let names = provider::all_names();
     let provider = provider::by_name(name).ok_or_else(|| format!("there is no such provider; there are {names}"))?;
     Ok(GivenSecret { provider: provider.name, source: SecretSource::parse(reference)? })
+}
+
+/// Fails where a provider has more than one secret.
+pub(super) fn once_each(given: Vec<GivenSecret>) -> Result<Vec<GivenSecret>, String> {
+    let mut names = BTreeSet::new();
+    match given.iter().find(|it| !names.insert(it.provider)) {
+        Some(twice) => Err(format!("{} has two; a session takes one of each provider", twice.provider)),
+        None => Ok(given),
+    }
 }
 
 /// The secret of a provider for one session.
@@ -65,28 +78,25 @@ pub(super) fn variable(provider: &str) -> String {
     format!("DEV_SECRET_{}", provider.to_uppercase())
 }
 
-/// Returns the secret of each provider. Those that are nowhere yet are made, and written to the file. A token that a URL would change is refused: a
-/// shell puts it into the URLs that the session prints, as it is.
+/// Returns the secret of each provider. Those that are nowhere yet are made, and written to the file.
 pub(super) fn load(given: &[GivenSecret], environment: &Environment, file: Option<&Path>) -> Result<Vec<DevSecret>, Failure> {
     let kept = file.map(read).transpose()?.unwrap_or_default();
     let mut secrets = Vec::new();
     for provider in provider::ALL.iter().copied() {
         let name = variable(provider.name);
-        let source = given.iter().rev().find(|it| it.provider == provider.name).map(|it| it.source.clone());
+        let source = given.iter().find(|it| it.provider == provider.name).map(|it| it.source.clone());
         let source = source.or_else(|| environment.get(&name).map(|_| SecretSource::Env(name.clone())));
         let (text, home) = match (source, kept.get(&name)) {
             (Some(source), _) => (source.text(environment)?.reveal().to_owned(), SecretHome::Given(source.to_string())),
             (None, Some(text)) => (text.clone(), SecretHome::Kept),
             (None, None) => (fresh_secret()?, SecretHome::Session),
         };
-        if provider.credential == CredentialSource::UrlToken {
-            let place = match (&home, file) {
-                (SecretHome::Kept, Some(file)) => format!("{}: {name}", printable(&file.display().to_string())),
-                (SecretHome::Given(reference), _) => reference.clone(),
-                _ => name,
-            };
-            url_token_fault(&place, text.as_bytes()).map_or(Ok(()), |fault| Err(Failure::Failed(fault)))?;
-        }
+        let place = match (&home, file) {
+            (SecretHome::Kept, Some(file)) => format!("{}: {name}", printable(&file.display().to_string())),
+            (SecretHome::Given(reference), _) => reference.clone(),
+            _ => name,
+        };
+        fault(provider, &place, &text).map_or(Ok(()), |fault| Err(Failure::Failed(fault)))?;
         secrets.push(DevSecret { provider, text, home });
     }
     let fresh: Vec<&mut DevSecret> = secrets.iter_mut().filter(|it| it.home == SecretHome::Session).collect();
@@ -104,6 +114,18 @@ pub(super) fn load(given: &[GivenSecret], environment: &Environment, file: Optio
         Err(why) => note(&format!("new secrets are for this session only: {why}")),
     }
     Ok(secrets)
+}
+
+/// Returns why a session cannot take a secret, and what to do. A shell puts a token into the URLs that the session prints, so a URL must not change
+/// it.
+fn fault(provider: &Provider, place: &str, secret: &str) -> Option<String> {
+    if secret.chars().count() < CHARACTERS_MIN {
+        return Some(format!(
+            "{place} has fewer than {CHARACTERS_MIN} characters, and the session could not tell it from other text that it shows; take a longer \
+             one, such as from `openssl rand -hex 16`"
+        ));
+    }
+    if provider.credential == CredentialSource::UrlToken { url_token_fault(place, secret.as_bytes()) } else { None }
 }
 
 /// Returns the commands that give the secrets to another terminal. Those that the user keeps need none.
