@@ -156,7 +156,7 @@ fn a_person_enters_it_at_filespin_and_sends_it_to_filesafety() {
     let world = World::mock();
     let line = format!("subscribe assets {HOST}");
     let url = "https://hooks.example.com/webhooks/assets?token=";
-    let enter = format!("echo \"{url}$(cat 'assets')\"");
+    let enter = format!(r#"echo "{url}$(tr -d '\r\n' <'assets')""#);
     let first = run(&world, &line);
     said(&first, 3, &["have 2 of 3 URLs, 0 of them for this endpoint", &enter, "switch on  addon-processed"]);
     let command = first.out.lines().find(|line| line.contains("echo")).expect("a command");
@@ -179,7 +179,10 @@ fn a_person_enters_it_at_filespin_and_sends_it_to_filesafety() {
     said(
         &scans,
         0,
-        &["webhook_url=\"https://hooks.example.com/webhooks/scans?token=$(cat 'scans')\"", "x-api-key: $(cat 'filesafety.key')"],
+        &[
+            r#"webhook_url="https://hooks.example.com/webhooks/scans?token=$(tr -d '\r\n' <'scans')""#,
+            r"x-api-key: $(tr -d '\r\n' <'filesafety.key')",
+        ],
     );
     let first = scans.out.lines().next().expect("a line");
     let shown = in_folder(&world, &format!("{first}; printf %s \"$webhook_url\""));

@@ -43,7 +43,7 @@ mod tests {
         check(
             "filesafety",
             "file:/run/a b",
-            &["Pass as webhook_url with each scan:", "https://a.example/webhooks/filesafety?token=$(cat '/run/a b')"],
+            &["Pass as webhook_url with each scan:", r"https://a.example/webhooks/filesafety?token=$(tr -d '\r\n' <'/run/a b')"],
         );
         check(
             "frameio",

@@ -18,6 +18,9 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
+/// The addresses that a network provider shares between its customers, 100.64.0.0/10 (RFC 6598).
+const SHARED: u32 = u32::from_be_bytes([100, 64, 0, 0]);
+
 /// How the providers reach the session.
 #[derive(Debug, Args)]
 pub(super) struct PublicFlags {
@@ -64,11 +67,17 @@ fn reached_host(text: &str) -> Result<String, String> {
 /// Returns whether a host has a meaning only on this machine or in a private network.
 fn is_local(host: &str) -> bool {
     match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
-        Ok(IpAddr::V4(it)) => it.is_loopback() || it.is_private() || it.is_link_local() || it.is_unspecified(),
+        Ok(IpAddr::V4(it)) => {
+            let is_shared = u32::from(it) >> 22 == SHARED >> 22;
+            it.is_loopback() || it.is_private() || it.is_link_local() || it.is_unspecified() || is_shared
+        }
         Ok(IpAddr::V6(it)) => it.is_loopback() || it.is_unique_local() || it.is_unicast_link_local() || it.is_unspecified(),
         Err(_) => {
             let last = host.rsplit('.').next().unwrap_or_default();
-            last == host || ["localhost", "local", "internal", "lan", "test", "invalid"].contains(&last)
+            let is_number = last.starts_with(|c: char| c.is_ascii_digit());
+            last == host
+                || is_number
+                || ["localhost", "local", "internal", "lan", "test", "invalid", "arpa", "onion"].contains(&last)
         }
     }
 }

@@ -153,11 +153,12 @@ fn failure(error: ApiError) -> Failure {
     }
 }
 
-/// Returns how a shell reads the secret with this source, `env:NAME` or `file:PATH`, so that a printed command works and shows none.
+/// Returns how a shell reads the secret with this source, `env:NAME` or `file:PATH`, so that a printed command works and shows none. A shell takes
+/// the end of a file's line away, but not that of Windows.
 pub(super) fn in_shell(source: &str) -> String {
     match source.split_once(':') {
         Some(("env", name)) => format!("${{{name}}}"),
-        Some(("file", path)) => format!("$(cat {})", quote(path)),
+        Some(("file", path)) => format!(r"$(tr -d '\r\n' <{})", quote(path)),
         _ => "…".into(),
     }
 }
@@ -179,8 +180,8 @@ mod tests {
             assert_eq!(in_shell(source), expected);
         }
         check("env:FILESAFETY_TOKEN", "${FILESAFETY_TOKEN}");
-        check("file:/etc/hookgate/a b", "$(cat '/etc/hookgate/a b')");
-        check("file:it's", r"$(cat 'it'\''s')");
+        check("file:/etc/hookgate/a b", r"$(tr -d '\r\n' <'/etc/hookgate/a b')");
+        check("file:it's", r"$(tr -d '\r\n' <'it'\''s')");
         check("literal", "…");
     }
 

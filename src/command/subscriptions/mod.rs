@@ -79,8 +79,11 @@ pub(super) fn public_host(text: &str) -> Result<String, String> {
     let bare = text.strip_suffix('/').unwrap_or(text);
     let origin = bare.parse().ok().and_then(|url| origin(&url)).filter(|origin| origin.starts_with("https://"));
     let written = bare.to_ascii_lowercase();
+    // The URL is pasted into a shell.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '/' | '[' | ']');
     origin
         .filter(|origin| written == *origin || written == format!("{origin}:443"))
+        .filter(|origin| origin.chars().all(is_plain) && !origin.ends_with(":0"))
         .ok_or_else(|| "the public address is https:// and a host, such as https://hooks.example.com".into())
 }
 

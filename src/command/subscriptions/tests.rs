@@ -21,6 +21,10 @@ fn the_public_address_is_a_host_and_nothing_else() {
         "https://hooks.example.com?a",
         "https://hooks.example.com#a",
         "https://hooks.example.com:x",
+        "https://hooks.example.com:0",
+        "https://a$(id).example.com",
+        "https://a'b.example.com",
+        "https://a;b.example.com",
     ] {
         check(wrong, None);
     }

@@ -142,11 +142,32 @@ fn a_public_address_is_one_that_a_provider_reaches() {
     ] {
         check(public, None);
     }
-    for local in ["localhost", "localhost:8443", "LOCALHOST", "a.localhost", "mac.local", "kafka", "db.internal"] {
+    for local in [
+        "localhost",
+        "localhost:8443",
+        "LOCALHOST",
+        "a.localhost",
+        "mac.local",
+        "kafka",
+        "db.internal",
+        "0x7f.1",
+        "a.home.arpa",
+        "a.onion",
+    ] {
         check(local, Some(local.to_lowercase().split(':').next().expect("a host")));
     }
     check("localhost.", Some("localhost"));
-    for address in ["127.0.0.1", "127.9.9.9", "10.1.2.3", "172.16.0.1", "192.168.1.5", "169.254.1.1", "0.0.0.0"] {
+    for address in [
+        "127.0.0.1",
+        "127.9.9.9",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.5",
+        "169.254.1.1",
+        "0.0.0.0",
+        "100.64.0.1",
+        "100.127.255.254",
+    ] {
         check(address, Some(address));
         check(&format!("{address}:443"), Some(address));
     }
@@ -154,5 +175,7 @@ fn a_public_address_is_one_that_a_provider_reaches() {
         check(&format!("[{address}]"), Some(address));
         check(&format!("[{address}]:8443"), Some(address));
     }
-    check("172.32.0.1", None);
+    for address in ["172.32.0.1", "100.63.0.1", "100.128.0.1"] {
+        check(address, None);
+    }
 }
