@@ -8,7 +8,10 @@ use std::{
 
 use prost_types::Timestamp;
 
-use crate::{logged::is_deceptive, proto::event::Payload};
+use crate::{
+    logged::{is_deceptive, is_invisible},
+    proto::event::Payload,
+};
 
 /// The longest subject, in bytes; a longer text is not a subject.
 pub const SUBJECT_BYTES_MAX: usize = 512;
@@ -154,11 +157,6 @@ pub fn subject(text: Option<&str>, path: &str) -> Result<String, Fault> {
         }
         Some(text) => Ok(text.to_owned()),
     }
-}
-
-/// Returns whether a character is invisible: soft hyphens, joiners, blanks without a width, byte order marks and tags.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Reads a provider's time: RFC 3339 with a fraction of any length. A date-time without a zone is read as UTC, because servers that omit

@@ -192,9 +192,15 @@ fn about(request: &SeenRequest, kind: EventKind, style: Style, columns: usize) -
         EventKind::Named { .. } => {
             (style.fitted(&printable(&String::from_utf8_lossy(record.key_bytes())), columns), String::new())
         }
-        EventKind::Unclassified { .. } => style.begun(&printable(&format!("type {}", type_of(record))), columns),
+        EventKind::Unclassified { .. } => style.begun(&printable(&said_type(record)), columns),
         EventKind::Quarantine => style.begun(&printable(record.header("hookgate-detail").unwrap_or_default()), columns),
     }
+}
+
+/// Says what the provider's own word for the type is. An event has none where that is too long or empty.
+fn said_type(record: &StoredRecord) -> String {
+    let word = type_of(record);
+    if word.is_empty() { "its type is empty, or too long to be kept".into() } else { format!("type {word}") }
 }
 
 /// Returns the provider's own word for the type.
