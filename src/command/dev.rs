@@ -229,7 +229,7 @@ impl Story<'_> {
         let viewer = Viewer::start(kafka, &topics(self.config), self.requests, self.history, screen)?;
         let samples = if wants_samples { self.secrets } else { &[] };
         let with = if samples.is_empty() { "." } else { ", and gets one sample of each provider:" };
-        writeln!(io::stdout(), "Hookgate is running{with}\n")?;
+        writeln!(io::stdout(), "{}Hookgate is running{with}\n", inspector.moved())?;
         for secret in samples {
             send_sample(secret.provider, &secret.text, running, inspector.key())?;
         }

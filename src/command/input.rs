@@ -48,10 +48,12 @@ pub(super) fn request(file: &Path) -> Result<WholeRequest, Failure> {
 
 /// Reads the request of a report: the block between fences that says so.
 fn reported(text: &str) -> Result<WholeRequest, String> {
-    let (before, after) = text.split_once("`http\n").ok_or("the report has no request in it; use the fixture")?;
-    let more = before.len() - before.trim_end_matches('`').len();
-    let fence = format!("\n`{}\n", "`".repeat(more));
-    let block = after.split_once(&fence);
+    // No line of a sender's text is a fence alone.
+    let is_fence = |line: &&str| line.strip_suffix("http").is_some_and(|it| it.len() >= 3 && it.bytes().all(|b| b == b'`'));
+    let opening = text.lines().find(is_fence).ok_or("the report has no request in it; use the fixture")?;
+    let fence = opening.trim_end_matches("http");
+    let (_, after) = text.split_once(&format!("\n{opening}\n")).unwrap_or_default();
+    let block = after.split_once(&format!("\n{fence}\n"));
     let (block, _) = block.ok_or("the request in the report does not end: the last row of backticks is missing")?;
     WholeRequest::parse(block.as_bytes())
 }

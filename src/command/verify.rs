@@ -60,7 +60,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     target: target::Arguments,
     /// The whole HTTP request, as `capture` or a proxy writes it; `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["body", "header", "url"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["body", "header"])]
     request: Option<PathBuf>,
     /// The body, byte for byte as it was received; `-` is standard input.
     #[arg(long, value_name = "FILE", required_unless_present = "request")]
@@ -68,7 +68,8 @@ pub(super) struct Arguments {
     /// A request header, `Name: value`. May be repeated; others than the signature's are ignored.
     #[arg(long, value_name = "HEADER")]
     header: Vec<String>,
-    /// The URL that was called, for providers whose token is in it.
+    /// The URL that was called, for providers whose token is in it. With --request it takes the place of the one in the file, of which `hookgate
+    /// dev` has not kept the token.
     #[arg(long)]
     url: Option<String>,
     /// When the delivery arrived, RFC 3339; by default now.

@@ -125,6 +125,12 @@ pub fn is_url(text: &str) -> bool {
     text.parse::<Uri>().is_ok()
 }
 
+/// Returns what a URL asks of its host: the path and the query.
+pub fn path_and_query(url: &str) -> String {
+    let uri = url.parse::<Uri>().unwrap_or_default();
+    uri.path_and_query().map_or("/", |it| it.as_str()).to_owned()
+}
+
 /// Returns each token of a URL, as it is written: those of its query, and that of its path.
 pub fn tokens(url: &str) -> Vec<String> {
     let Ok(uri) = url.parse::<Uri>() else { return Vec::new() };

@@ -1,5 +1,7 @@
 //! A whole HTTP/1.1 request as bytes: how a proxy, `socat` and `hookgate capture` write one.
 
+use std::borrow::Cow;
+
 use axum::http::{
     HeaderName, HeaderValue, Request, Uri, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -38,6 +40,7 @@ impl WholeRequest {
     /// Reads a request from its bytes. Lines of the head may end in LF alone, because people paste. The error says what is wrong, and repeats
     /// nothing of the request.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let bytes = &*of_newer_http(bytes);
         let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Request::new(&mut room);
         let begin = match head.parse(bytes) {
@@ -144,6 +147,18 @@ pub fn shown_name(part: &str) -> String {
     format!("{name}{}", if more { "…" } else { "" })
 }
 
+/// Returns the bytes with HTTP/1.1 in their first line where that names HTTP/2 or HTTP/3. Proxies and browsers write such a request in the form of
+/// HTTP/1.1, and hand it on as that.
+fn of_newer_http(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let begin = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(0);
+    let line = bytes[begin..].split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii_end();
+    let versions: [&[u8]; 4] = [b" HTTP/2", b" HTTP/2.0", b" HTTP/3", b" HTTP/3.0"];
+    match versions.iter().find_map(|version| line.strip_suffix(*version)) {
+        Some(asked) => [asked, b" HTTP/1.1", &bytes[begin + line.len()..]].concat().into(),
+        None => bytes.into(),
+    }
+}
+
 /// Returns the body, and what is unusual about it.
 fn body(headers: &[(String, Vec<u8>)], rest: &[u8]) -> Result<(Vec<u8>, Option<String>), String> {
     let values = |name: &str| headers.iter().filter(|(it, _)| it == name).map(|(_, value)| &**value).collect::<Vec<_>>();
@@ -161,7 +176,10 @@ fn body(headers: &[(String, Vec<u8>)], rest: &[u8]) -> Result<(Vec<u8>, Option<S
         let remark = "the request announces no length, so the body is all that comes after the blank line";
         return Ok((rest.to_vec(), (!rest.is_empty()).then(|| remark.to_owned())));
     };
-    let length: Option<usize> = std::str::from_utf8(first).ok().and_then(|text| text.parse().ok());
+    let length: Option<usize> = std::str::from_utf8(first)
+        .ok()
+        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|text| text.parse().ok());
     let length = length.filter(|_| lengths.iter().all(|it| it == first));
     let length = length.ok_or("content-length of the request is not one number")?;
     match rest.split_at_checked(length) {
@@ -238,6 +256,11 @@ mod tests {
         check(&format!("{counted}abcd\n"), Ok(("abc", Some("come 2 more"))));
         check(&format!("{counted}ab"), Err("announces 3 bytes, and there are 2"));
         check(&counted.replace('3', "-3"), Err("not one number"));
+        check(&counted.replace('3', "+3"), Err("not one number"));
+        for version in ["HTTP/2", "HTTP/2.0", "HTTP/3"] {
+            check(&format!("\r\n{}abc", counted.replace("HTTP/1.1", version)), Ok(("abc", None)));
+        }
+        check(&format!("{}abc", counted.replace("HTTP/1.1", "HTTP/4")), Err("invalid HTTP version"));
         check(&format!("{head}content-length: 1\r\ncontent-length: 2\r\n\r\nab"), Err("not one number"));
         check(&format!("{head}content-length: 2\r\ncontent-length: 2\r\n\r\nab"), Ok(("ab", None)));
         check(&format!("{head}\r\nab\n"), Ok(("ab\n", Some("announces no length"))));

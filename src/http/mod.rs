@@ -34,7 +34,7 @@ pub use accept::{FailedAccepts, serve};
 pub use answer::{refused_answer, stored_answer};
 pub use captured::{
     EarlyRefusal, RegisteredUrl, acceptable, endpoint_of, has_proof, is_health_check, is_url, meant_endpoint, offered_proof,
-    origin, proof_at_another_path, registered_url, tokens,
+    origin, path_and_query, proof_at_another_path, registered_url, tokens,
 };
 pub use deliver::classify;
 pub use endpoint::{Endpoint, Endpoints};

@@ -2,7 +2,7 @@
 
 use crate::{
     binary::Folder,
-    harness::request,
+    harness::{request, signed_with},
     inspector::Session,
     raw_http::exchange,
     secret_search::{assert_discreet, keep_secret},
@@ -182,6 +182,23 @@ fn send_secrets(session: &Session, secrets: &[String], production: &str) {
     }
 }
 
+/// Sends an event that takes headers over, of which a sender has made a place for the secrets of the session.
+fn store_secrets(session: &Session) {
+    let (secret, key) = (session.secret("uploadcare"), &session.key);
+    let body = b"{\"hook\":{\"event\":\"file.stored\"}}";
+    let (path, mut headers) = signed_with("uploadcare", &secret, "", body);
+    headers.extend(
+        [
+            ("content-type", format!("a/b; x={secret}")),
+            ("traceparent", format!("00-{secret}-00f067aa0ba902b7-01")),
+            ("tracestate", format!("a={key}")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(request(session.webhooks, "POST", &path, &headers, body).status, 200);
+}
+
 /// No secret of the session is in an answer, and no token that may be one of production.
 #[test]
 fn no_answer_shows_a_secret() {
@@ -190,8 +207,13 @@ fn no_answer_shows_a_secret() {
     let production = "f00dfeed-token/of+production";
     let secrets = [session.secret("filespin"), session.secret("uploadcare"), session.key.clone(), production.to_owned()];
     send_secrets(&session, &secrets, production);
-    let sent = 4 * 6 + 4 + 3;
+    let sent = 4 * 6 + 4 + 3 + 1;
+    store_secrets(&session);
     session.rows(sent);
+    let stored = session.detail(sent);
+    let headers = stored["kafka"]["headers"].to_string();
+    assert!(headers.contains("00-…-00f067aa0ba902b7-01") && headers.contains("a=…"), "{headers}");
+    assert!(stored["event"]["text"].as_str().unwrap().contains("a/b; x=…"), "{stored}");
     // From here on, an answer with one of them is a failure.
     let mut answers = vec![session.get("/"), session.get("/api/session"), session.get("/api/requests?after=0")];
     for number in 1..=sent {

@@ -60,8 +60,8 @@ fn verify_reads_a_whole_request() {
     check(stripped, &[], 1, &["missing_signature", said]);
     let renamed = String::from_utf8_lossy(stripped).replace("User-Agent", "X-Signature");
     check(renamed.as_bytes(), &[], 1, &["missing_signature", "missing; there is x-signature, which does not count"]);
-    // A flag that says what the request says is a mistake.
-    for flags in [["--body", "captured.http"], ["--url", "https://a/webhooks/uploadcare"], ["--header", "a: b"]] {
+    // A flag that says what the request says is a mistake. The URL may say more: a token that was not kept.
+    for flags in [["--body", "captured.http"], ["--header", "a: b"]] {
         check(&good, &flags, 2, &["cannot be used with"]);
     }
     let report = check(&good, &["--json"], 0, &[]).json_lines().remove(0);
@@ -71,6 +71,11 @@ fn verify_reads_a_whole_request() {
     assert_eq!((&request["body_bytes"], &request["remark"]), (&body.len().into(), &serde_json::Value::Null), "{report}");
     // A token in the path is not shown.
     let token = secret("FILESAFETY");
+    let without = b"POST /webhooks/filesafety?token=HIDDEN HTTP/1.1\r\nHost: a\r\n\r\n{}";
+    check(without, &[], 1, &["give the whole URL with --url"]);
+    check(without, &["--url", &format!("https://a/webhooks/filesafety?token={token}")], 0, &["verified"]);
+    check(without, &["--url", "https://a/webhooks/filesafety?token=x"], 1, &["bad_token"]);
+    check(without, &["--url", "https://a/webhooks/filesafety"], 1, &["missing_signature"]);
     let in_path = format!("POST /webhooks/filesafety/{token} HTTP/1.1\r\nHost: a\r\n\r\n{{}}");
     check(in_path.as_bytes(), &[], 0, &["request: POST /webhooks/filesafety/…, 2 bytes"]);
     check(in_path.replacen(token, "another", 1).as_bytes(), &[], 1, &["bad_token"]);

@@ -265,7 +265,7 @@ fn target(watched: &WatchedRequest, endpoint: Option<&str>, secrets: &[String]) 
         None => place(path, secrets).0,
     };
     if let Some(query) = watched.uri.query() {
-        let is_name = |name: &&str| name.len() <= PART_CHARACTERS_MAX && part_of_path(name) == **name;
+        let is_name = |name: &&str| name.len() <= PART_CHARACTERS_MAX && part_of_path(name, true) == **name;
         let parts = query.split('&').map(|part| match part.split_once('=').filter(|(name, _)| is_name(name)) {
             // What is empty is no token, and explains why one is missing.
             Some((name, "")) => format!("{name}="),
@@ -308,7 +308,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Returns a text without these secrets. One that holds them in another percent-encoding is hidden whole.
-fn hidden(text: String, secrets: &[String]) -> String {
+pub(super) fn hidden(text: String, secrets: &[String]) -> String {
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let readings = [decoded(&text), decoded(&text.replace('+', " "))];
     let text = without(text, secrets);
@@ -317,7 +317,7 @@ fn hidden(text: String, secrets: &[String]) -> String {
 }
 
 /// Returns a text without these secrets: as they are, percent-encoded, in hex, or anywhere in base64.
-fn without(text: String, secrets: &[String]) -> String {
+pub(super) fn without(text: String, secrets: &[String]) -> String {
     secrets.iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| {
         let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
         let lower = secret.to_ascii_lowercase();
@@ -348,7 +348,9 @@ fn place(path: &str, secrets: &[String]) -> (String, Option<&'static str>) {
         parts.truncate(shown);
         parts.push(HIDDEN);
     }
-    let parts: Vec<String> = parts.into_iter().map(part_of_path).collect();
+    let is_meant = |at: usize| meant.is_some_and(|(of, _)| of == at);
+    let parts = parts.into_iter().enumerate().map(|(at, part)| part_of_path(part, is_meant(at)));
+    let parts: Vec<String> = parts.collect();
     (parts.join("/"), meant.map(|(_, name)| name))
 }
 
@@ -359,8 +361,24 @@ fn name_of(part: &str) -> String {
     lower[..end].to_owned()
 }
 
-/// Returns a part of a path as far as it may be a name, in its own letters.
-fn part_of_path(part: &str) -> String {
+/// The most letters of a word in a path that is shown: a token has more.
+const WORD_MAX: usize = 20;
+
+/// Returns whether a part of a path is a word, such as `webhooks`, `Uploadcare`, `API` or `v2`, and no token: its letters are alike, and digits are at
+/// its end.
+fn is_word(part: &str) -> bool {
+    let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
+    let (first, rest) = letters.split_at(letters.len().min(1));
+    let are_alike = rest.bytes().all(|b| !b.is_ascii_uppercase()) || part.bytes().all(|b| !b.is_ascii_lowercase());
+    first.len() + rest.len() <= WORD_MAX && are_alike && !letters.bytes().any(|b| b.is_ascii_digit())
+}
+
+/// Returns a part of a path as far as it may be a name, in its own letters. What is one already need not be a word.
+fn part_of_path(part: &str, is_name: bool) -> String {
+    let name = &part[..name_of(part).len()];
+    if !is_name && !is_word(name) {
+        return HIDDEN.into();
+    }
     let name = shown_name(&part.to_ascii_lowercase());
     match name.strip_suffix(HIDDEN) {
         None => part.to_owned(),

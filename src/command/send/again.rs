@@ -27,11 +27,11 @@ pub(super) fn request(
     environment: &Environment,
 ) -> Result<Request, Failure> {
     let captured = input::request(file)?;
-    if captured.method != "POST" {
+    if captured.method != METHOD {
         return Err(Failure::Failed(format!("the request is a {}; only a POST is sent", printable(&captured.method))));
     }
     let has_place = url.is_some_and(|url| place(url, &captured.target) == url);
-    if captured.lacks_token() && !is_signed(&captured) && !has_place {
+    if lacks_its_token(&captured) && !has_place {
         let why = "the token was taken out of the URL before this was saved: give the whole URL with --url";
         return Err(Failure::Failed(format!("{}: {why}", file.display())));
     }
@@ -43,13 +43,38 @@ pub(super) fn request(
     if let Some(warning) = stale(&captured, clock::system()) {
         note(&warning);
     }
-    let kept = captured.headers.into_iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(&&**name));
+    let (lost, kept): (Vec<_>, Vec<_>) = own_headers(captured.headers).partition(|(_, value)| *value == LEFT_OUT.as_bytes());
+    if !lost.is_empty() {
+        let names: Vec<_> = lost.into_iter().map(|(name, _)| name).collect();
+        note(&format!("left out, because the file has no value of it: {}", printable(&names.join(", "))));
+    }
     let text = |(name, value)| match String::from_utf8(value) {
         Ok(value) => Ok((name, value)),
         Err(_) => Err(format!("the header {name} is no UTF-8, so it cannot be sent unchanged")),
     };
-    let headers = kept.map(text).collect::<Result<_, _>>()?;
+    let headers = kept.into_iter().map(text).collect::<Result<_, _>>()?;
     Ok(Request { url, headers, body: captured.body.into() })
+}
+
+/// The only method that is sent.
+const METHOD: &str = "POST";
+/// What stands in the place of a value that `hookgate dev` has not kept.
+const LEFT_OUT: &str = "…";
+
+/// Returns the headers that are not of the connection.
+fn own_headers<V>(headers: impl IntoIterator<Item = (String, V)>) -> impl Iterator<Item = (String, V)> {
+    headers.into_iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(&&**name))
+}
+
+/// Returns whether a captured request can be sent as it is.
+pub(in crate::command) fn is_sendable(captured: &WholeRequest) -> bool {
+    let mut headers = own_headers(captured.headers.iter().map(|(name, value)| (name.clone(), value)));
+    captured.method == METHOD && !lacks_its_token(captured) && headers.all(|(_, value)| std::str::from_utf8(value).is_ok())
+}
+
+/// Returns whether the token of a request, which is its proof, was taken out of its URL.
+fn lacks_its_token(captured: &WholeRequest) -> bool {
+    captured.lacks_token() && !is_signed(captured)
 }
 
 /// Returns whether a request has the signature of a provider that signs with headers.

@@ -21,7 +21,10 @@ pub(super) fn steps(
             let (topic, id) = (shell_word(topic), shell_word(text("id")));
             vec![source.command(&format!("tail {topic} --id {id} --since -5m --exit"))]
         }
-        (401, Some(file), _) => vec![source.command(&format!("verify --request {}", shell_word(&file.display().to_string())))],
+        (401, Some(file), _) => {
+            let secret = if source.exists() { "" } else { " --secret env:NAME" };
+            vec![source.command(&format!("verify --request {}{secret}", shell_word(&file.display().to_string())))]
+        }
         (401, None, _) => {
             let why = match text("type").rsplit(':').next() {
                 Some("stale") => "the daemon has another clock than this machine",
@@ -62,7 +65,13 @@ mod tests {
             401,
             &problem("bad_signature"),
             (nowhere, Some("a b"), None),
-            &["hookgate verify --request 'a b' --config nosuch.toml"],
+            &["hookgate verify --request 'a b' --secret env:NAME --config nosuch.toml"],
+        );
+        check(
+            401,
+            &problem("bad_signature"),
+            (there, Some("a b"), None),
+            &[&format!("hookgate verify --request 'a b' --config {there}")],
         );
         let doctor = format!("hookgate doctor --config {there}");
         let secrets = "the daemon has other secrets for this endpoint than this command";

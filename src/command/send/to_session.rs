@@ -75,26 +75,24 @@ struct SessionPage {
 }
 
 impl SessionPage {
-    /// Finds the newest session that answers.
+    /// Finds the newest session. One that was killed has left its file, and nobody has its port. Of one that does not answer, no other takes the
+    /// place.
     fn find(environment: &Environment) -> Result<Self, Failure> {
-        let mut silent = None;
         for session_file::RunningSession { page, key } in session_file::all(environment) {
             let found = Self { page, key, client: Client::new(TIMEOUT, None)? };
             let answer = found.answer("/api/session");
-            // A session that was killed has left its file, and nobody has its port.
-            let is_silent = matches!(answer, Err(OutboundError::Unreachable(_)));
+            if let Err(OutboundError::Unreachable(_)) = answer {
+                let page = found.page;
+                return Err(Failure::Failed(format!(
+                    "the session of `hookgate dev` with the page {page} does not answer: perhaps it is stopped (Ctrl-Z), and `fg` in its \
+                     terminal lets it go on"
+                )));
+            }
             if read(answer).is_ok() {
                 return Ok(found);
             }
-            silent = silent.or(is_silent.then_some(found.page));
         }
-        Err(Failure::Failed(match silent {
-            Some(page) => format!(
-                "the session of `hookgate dev` with the page {page} does not answer: perhaps it is stopped (Ctrl-Z), and `fg` in its \
-                 terminal lets it go on"
-            ),
-            None => "no session of `hookgate dev` runs: start one in another terminal".into(),
-        }))
+        Err(Failure::Failed("no session of `hookgate dev` runs: start one in another terminal".into()))
     }
 
     fn answer(&self, path: &str) -> Result<OutboundAnswer, OutboundError> {

@@ -30,15 +30,19 @@ pub(in crate::command) struct GivenDelivery {
 
 impl GivenDelivery {
     pub(super) fn read(arguments: &Arguments) -> Result<Self, Failure> {
-        if let Some(file) = &arguments.request {
-            return Ok(Self::of(input::request(file)?));
-        }
-        let body = arguments.body.as_deref().map_or(Ok(Vec::new()), input::bytes)?;
         if arguments.url.as_deref().is_some_and(|url| !http::is_url(url)) {
             return Err(Failure::Failed(
                 "--url takes a URL as it was called, such as https://<host>/webhooks/avatars?token=…".into(),
             ));
         }
+        if let Some(file) = &arguments.request {
+            let request = input::request(file)?;
+            return Ok(Self::of(match &arguments.url {
+                Some(url) => WholeRequest { target: http::path_and_query(url), ..request },
+                None => request,
+            }));
+        }
+        let body = arguments.body.as_deref().map_or(Ok(Vec::new()), input::bytes)?;
         let headers = arguments.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?;
         Ok(Self { request: None, body: body.into(), headers, url: arguments.url.clone() })
     }
@@ -72,8 +76,8 @@ impl GivenDelivery {
     pub(super) fn has_its_token(&self, provider: &Provider) -> Result<(), Failure> {
         let lacks = self.request.as_ref().is_some_and(WholeRequest::lacks_token);
         if provider.credential == CredentialSource::UrlToken && lacks {
-            let why = "the token was taken out of the URL before this was saved, so there is no proof in it to verify: write the token in the \
-                       place of HIDDEN";
+            let why = "the token was taken out of the URL before this was saved, so there is no proof in it to verify: give the whole URL with \
+                       --url, or write the token in the place of HIDDEN";
             return Err(Failure::Failed(why.into()));
         }
         Ok(())

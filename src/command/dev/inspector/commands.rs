@@ -5,7 +5,7 @@ use crate::{
     command::{
         dev::seen::{HIDDEN, SeenRequest},
         output::{quote, shell_word},
-        send::OF_THE_CONNECTION,
+        send::{OF_THE_CONNECTION, is_sendable},
         subscribe::in_shell,
     },
     config::{self, units::show_duration},
@@ -22,10 +22,22 @@ pub(super) fn fixture_name(number: u64) -> String {
     format!("{number}.http")
 }
 
-/// Returns the request as a curl command; nothing where its body is not known. A shell reads the right token of its URL from where it is.
+/// Returns whether what was kept of a request is enough for the same answer. A head that HTTP does not allow is not kept as it was, and the path of a
+/// 404 may have lost what was wrong with it.
+fn is_repeatable(request: &SeenRequest) -> bool {
+    let target = &request.what.request.target;
+    let is_whole = match request.error() {
+        Some(Error::BadRequest) => false,
+        Some(Error::UnknownEndpoint) => !request.what.request.lacks_token(),
+        _ => true,
+    };
+    request.what.has_body() && is_whole && target.starts_with('/')
+}
+
+/// Returns the request as a curl command; nothing where that would not be the same request. A shell reads the right token of its URL from where it is.
 pub(super) fn curl(inspected: &Inspected, request: &SeenRequest) -> String {
     let what = &request.what.request;
-    if !request.what.has_body() {
+    if !is_repeatable(request) {
         return String::new();
     }
     // Without the right one the command is refused as the request was.
@@ -77,13 +89,15 @@ pub(super) fn verify(inspected: &Inspected, request: &SeenRequest, (program, fil
     let (Some(secret), Some(endpoint)) = (inspected.secret(&request.endpoint), inspected.endpoint(&request.endpoint)) else {
         return String::new();
     };
-    if has_token(request) || !request.what.has_body() {
+    let is_right = had_right_token(request);
+    if !request.what.has_body() || has_token(request) && !is_right && request.what.request.lacks_token() {
         return String::new();
     }
+    let url = if is_right { format!(" --url {}", with_token(inspected, request)) } else { String::new() };
     let (secret, at) = (shell_word(&secret.reference()), arrival(request));
     let tolerance = show_duration(endpoint.tolerance);
     let tolerance = if endpoint.provider.signs_time() { format!(" --tolerance {tolerance}") } else { String::new() };
-    format!("{program} verify --request {file} --secret {secret} --at {at}{tolerance}")
+    format!("{program} verify --request {file}{url} --secret {secret} --at {at}{tolerance}")
 }
 
 /// Returns when a request arrived, in whole milliseconds.
@@ -93,10 +107,11 @@ pub(super) fn arrival(request: &SeenRequest) -> String {
     at.to_string()
 }
 
-/// Returns the command that sends the request again, of which the fixture must be there.
+/// Returns the command that sends the request again, of which the fixture must be there; nothing where that would not be the same request.
 pub(super) fn send(inspected: &Inspected, request: &SeenRequest) -> String {
     let (program, file) = (config::program(), fixture_name(request.number));
-    if !request.what.has_body() || has_token(request) && !had_right_token(request) {
+    let what = &request.what.request;
+    if !is_repeatable(request) || !had_right_token(request) && (has_token(request) || !is_sendable(what)) {
         return String::new();
     }
     let place = if has_token(request) { with_token(inspected, request) } else { format!("http://{}", inspected.webhooks) };

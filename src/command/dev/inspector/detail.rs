@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Inspected, actions, commands, proof, report, rows};
 use crate::{
     command::{
-        dev::seen::{Fate, KnownBody, SeenRequest},
+        dev::seen::{Fate, KnownBody, SeenRequest, hidden, without},
         output::counted,
         tail::Printer,
     },
@@ -26,7 +26,8 @@ pub(super) fn detail(inspected: &Inspected, request: &Arc<SeenRequest>) -> Value
     let steps = proof::steps(inspected, request);
     let others = inspected.history.kept().after(0);
     let became = others.iter().filter(|it| actions::made_from(&it.what.action) == Some(request.number)).map(|it| it.number);
-    let event = request.record.as_ref().map(event_text);
+    // Headers are a part of the event, and strangers write anything into them.
+    let event = request.record.as_ref().map(|record| without(event_text(record), &inspected.hidden()));
     let answer = answer(inspected, request);
     let verify = |program: &str, file: &str| commands::verify(inspected, request, (program, file));
     let report =
@@ -71,7 +72,8 @@ fn event_text(record: &StoredRecord) -> String {
 
 fn kafka(inspected: &Inspected, request: &SeenRequest, record: &StoredRecord) -> Value {
     let text = |value: &Option<Vec<u8>>| value.as_ref().map(|it| String::from_utf8_lossy(it).into_owned());
-    let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name, text(value))).collect();
+    let shown = |value| text(value).map(|value| hidden(value, &inspected.hidden()));
+    let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name, shown(value))).collect();
     json!({
         "topic": record.topic,
         "partition": record.partition,

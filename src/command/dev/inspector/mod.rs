@@ -66,6 +66,11 @@ impl Inspected {
         self.secrets.iter().find(|it| it.provider.name == endpoint)
     }
 
+    /// Returns what is shown nowhere: the secrets, and the key of the session.
+    fn hidden(&self) -> Vec<String> {
+        self.secrets.iter().map(|it| &it.text).chain([&self.key]).cloned().collect()
+    }
+
     /// Returns how an endpoint is configured.
     fn endpoint(&self, name: &str) -> Option<&EndpointConfig> {
         self.config.endpoints.iter().find(|it| &*it.name == name)
@@ -127,6 +132,14 @@ impl Inspector {
     /// Returns the address of the page with its key, which a browser sends to nobody.
     pub(super) fn link(&self) -> String {
         format!("http://{}/#key={}", self.address, self.inspected.key)
+    }
+
+    /// Returns a line that says that the page has another port than usual; empty where it has not. Beside the link there is no room for it.
+    pub(super) fn moved(&self) -> String {
+        match self.address.port() {
+            PAGE_PORT => String::new(),
+            other => format!("Port {PAGE_PORT} is taken, so the page is on {other}.\n"),
+        }
     }
 
     /// Ends the page. The embedded Kafka comes back if it is away, so that the daemon can end in order.

@@ -22,12 +22,15 @@ pub(super) fn markdown(request: &SeenRequest, row: &Value, steps: &[ProofStep], 
     let status = if request.status() == 0 { "none".to_owned() } else { request.status().to_string() };
     let _in_memory =
         writeln!(out, "Arrived {}, answered {status} ({}).\n", arrival(request), row["outcome"].as_str().unwrap_or_default());
+    let mut proof = String::new();
     for step in steps.iter().filter(|step| step.state != StepState::Skipped) {
-        let _in_memory = writeln!(out, "- {} {}: {}", step.name, step.state.text(), one_line(&step.text));
+        let _in_memory = writeln!(proof, "{} {}: {}", step.name, step.state.text(), one_line(&step.text));
         for hint in step.hint.lines() {
-            let _in_memory = writeln!(out, "  - {}", one_line(hint));
+            let _in_memory = writeln!(proof, "  {}", one_line(hint));
         }
     }
+    // Between fences, nothing that a sender wrote is a link or names a person.
+    out += &fenced("", proof.trim_end());
     let _in_memory = writeln!(
         out,
         "\n## Request\n\nTokens of the URL and credentials are left out. A signature is not: who has it can send this delivery again.\n"
@@ -70,14 +73,7 @@ fn fenced(language: &str, text: &str) -> String {
     format!("{fence}{language}\n{text}\n{fence}\n")
 }
 
-/// Returns a text in one line in which Markdown finds nothing to format.
+/// Returns a text in one line, without characters that hide something.
 fn one_line(text: &str) -> String {
-    let line = printable(&text.lines().collect::<Vec<_>>().join("; "));
-    line.chars().fold(String::new(), |mut safe, c| {
-        if matches!(c, '\\' | '`' | '*' | '_' | '<' | '[' | '!' | '#' | '|') {
-            safe.push('\\');
-        }
-        safe.push(c);
-        safe
-    })
+    printable(&text.lines().collect::<Vec<_>>().join("; "))
 }

@@ -23,6 +23,12 @@ fn a_path_is_shown_without_tokens() {
     check("/webhooks/filespin:prodtok12345", "/webhooks/filespin…", Some("filespin"));
     check("/prodtoken0123456789/webhooks/filespin", "/…/webhooks/filespin", Some("filespin"));
     check("/hooks/9f8e7d6c5b4a39281706", "/hooks/…", None);
+    check("/API/Hooks/v2", "/API/Hooks/…", None);
+    check("/API/v2", "/API/v2", None);
+    check("/webhook/s3cr3tTok", "/webhook/…", None);
+    check("/s3cr3t-Tok_9", "/…", None);
+    check("/PRODTOKENaloneXYZ0123", "/…", None);
+    check("/webhooks/correct-horse-battery-staple", "/webhooks/…", None);
     check("/webhooks/s3%2Fcret", "/webhooks/…", None);
     check("/webhooks/s3/cret", "/webhooks/…", None);
 }
