@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     binary::Folder,
-    harness::{configuration, topics, wait_until},
+    harness::{configuration, take_down, topics, wait_until},
     inspector::{Session, states},
 };
 
@@ -47,7 +47,7 @@ fn an_outage_of_another_kafka_is_shown() {
         session.act("/api/send", &order, 1)[0]["row"]["status"].clone()
     };
     assert_eq!((status(), state()), (json!(200), json!("ready")));
-    mock.run(|cluster| cluster.broker_down(1)).unwrap().unwrap();
+    take_down(&mock);
     assert_eq!(status(), json!(503));
     assert!(["failing", "lost"].contains(&state().as_str().unwrap()), "{}", state());
     // Kafka's client reports every five seconds.
