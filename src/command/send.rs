@@ -16,7 +16,7 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-pub(super) use self::again::{OF_THE_CONNECTION, is_sendable};
+pub(super) use self::again::{is_sendable, is_sent_again};
 use super::{
     CommandResult, ConfigSource, Failure,
     colour::{GREEN, Paint, RED},

@@ -70,9 +70,9 @@ pub(super) fn resolve_for(
 ) -> Result<Target, Failure> {
     let config = source.exists().then(|| source.load(environment, Needs::Names)).transpose()?;
     let endpoints = config.as_ref().map_or(&[][..], |config| &config.endpoints);
-    let name = match (&arguments.target, path) {
-        (Some(name), _) => name.clone(),
-        (None, path) => of_path(path.unwrap_or_default(), endpoints)?,
+    let name = match &arguments.target {
+        Some(name) => name.clone(),
+        None => of_path(path.unwrap_or_default(), endpoints)?,
     };
     let named = provider::by_name(&name);
     let found = endpoints.iter().find(|endpoint| *endpoint.name == *name);

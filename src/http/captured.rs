@@ -111,13 +111,15 @@ pub fn endpoint_of(url: &str) -> Option<String> {
 /// Returns the name of these that the path of a URL probably means: people write another sign before the token, a prefix, or capitals.
 pub fn meant_endpoint<'n>(url: &str, names: &(impl Iterator<Item = &'n str> + Clone)) -> Option<&'n str> {
     let uri: Uri = url.parse().ok()?;
-    let path = percent_decode_str(uri.path()).decode_utf8_lossy().to_ascii_lowercase();
-    let begin = |part: &str| {
-        let end = part.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))).unwrap_or(part.len());
-        part[..end].to_owned()
-    };
-    let parts = path.split('/').filter(|part| *part != "webhooks").map(begin).filter(|part| !part.is_empty());
-    parts.into_iter().find_map(|part| suggestion(&part, names.clone()))
+    let path = percent_decode_str(uri.path()).decode_utf8_lossy();
+    let parts = path.split('/').filter(|part| !part.eq_ignore_ascii_case("webhooks"));
+    parts.map(name_of).filter(|name| !name.is_empty()).find_map(|name| suggestion(&name, names.clone()))
+}
+
+/// Returns what a part of a path has of a name, in lower case: people write a wrong sign between the name and the token.
+pub fn name_of(part: &str) -> String {
+    let end = part.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))).unwrap_or(part.len());
+    part[..end].to_ascii_lowercase()
 }
 
 /// Returns whether a text is a URL, or the path of one.

@@ -16,6 +16,9 @@ use crate::config::ENDPOINT_NAME_BYTES_MAX;
 /// What stands in the place of a token of a URL in the requests that `hookgate dev` saves.
 pub const HIDDEN_TOKEN: &str = "HIDDEN";
 
+/// What stands in the place of the value of a header there.
+pub const HIDDEN_VALUE: &str = "…";
+
 /// The most headers that a request may have; the daemon takes fewer.
 const HEADERS_MAX: usize = 256;
 

@@ -33,14 +33,14 @@ mod webhooks;
 pub use accept::{FailedAccepts, serve};
 pub use answer::{refused_answer, stored_answer};
 pub use captured::{
-    EarlyRefusal, RegisteredUrl, acceptable, endpoint_of, has_proof, is_health_check, is_url, meant_endpoint, offered_proof,
-    origin, path_and_query, proof_at_another_path, registered_url, tokens,
+    EarlyRefusal, RegisteredUrl, acceptable, endpoint_of, has_proof, is_health_check, is_url, meant_endpoint, name_of,
+    offered_proof, origin, path_and_query, proof_at_another_path, registered_url, tokens,
 };
 pub use deliver::classify;
 pub use endpoint::{Endpoint, Endpoints};
 pub use intake::InFlight;
 pub use lines::Lines;
-pub use message::{HIDDEN_TOKEN, WholeRequest, shown_name};
+pub use message::{HIDDEN_TOKEN, HIDDEN_VALUE, WholeRequest, shown_name};
 pub use phase::{Phase, PhaseCell};
 pub use readiness::Readiness;
 pub use receive::receive;

@@ -16,6 +16,7 @@ use crate::{
     },
     error::Error,
     event::EventKind,
+    http,
     kafka::read::StoredRecord,
     logged::{milliseconds, printable},
     proto,
@@ -230,9 +231,7 @@ fn misshapen(request: &SeenRequest, error: &Error) -> Option<String> {
         Error::BadSignature if what.is_body_extra => {
             Some(verify::cause(provider::by_name(&request.endpoint)?, &what.request.header_texts(), error))
         }
-        Error::BadToken if what.request.target.matches("token=").count() > 1 => {
-            Some("the token is in the URL more than once".into())
-        }
+        Error::BadToken if http::tokens(&what.request.target).len() > 1 => Some("the token is in the URL more than once".into()),
         _ => None,
     }
 }

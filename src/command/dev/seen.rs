@@ -15,7 +15,10 @@ use crate::{
     config::suggestion,
     error::{Error, Refusal},
     event::EventKind,
-    http::{EndedRequest, Ending, HIDDEN_TOKEN, NoRequest, SAMPLE_HEADER, WatchedRequest, WholeRequest, shown_name},
+    http::{
+        EndedRequest, Ending, HIDDEN_TOKEN, HIDDEN_VALUE, NoRequest, SAMPLE_HEADER, WatchedRequest, WholeRequest, name_of,
+        shown_name,
+    },
     kafka::read::StoredRecord,
     metrics::DeliveryOutcome,
     provider,
@@ -27,7 +30,7 @@ pub(super) const ACTION_HEADER: &str = "hookgate-action";
 /// A longer name of a parameter may be a token.
 const PART_CHARACTERS_MAX: usize = 24;
 /// What stands in the place of what is not shown.
-pub(super) const HIDDEN: &str = "…";
+pub(super) const HIDDEN: &str = HIDDEN_VALUE;
 /// Words in the name of a header that holds a credential.
 const CREDENTIAL_WORDS: &[&str] =
     &["auth", "cookie", "key", "token", "secret", "session", "pass", "pwd", "jwt", "assertion", "credential", "-sid"];
@@ -354,13 +357,6 @@ fn place(path: &str, secrets: &[String]) -> (String, Option<&'static str>) {
     (parts.join("/"), meant.map(|(_, name)| name))
 }
 
-/// Returns what a part of a path has of a name: people write a wrong sign between the name and the token.
-fn name_of(part: &str) -> String {
-    let lower = part.to_ascii_lowercase();
-    let end = lower.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))).unwrap_or(lower.len());
-    lower[..end].to_owned()
-}
-
 /// The most letters of a word in a path that is shown: a token has more.
 const WORD_MAX: usize = 20;
 
@@ -368,9 +364,8 @@ const WORD_MAX: usize = 20;
 /// its end.
 fn is_word(part: &str) -> bool {
     let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
-    let (first, rest) = letters.split_at(letters.len().min(1));
-    let are_alike = rest.bytes().all(|b| !b.is_ascii_uppercase()) || part.bytes().all(|b| !b.is_ascii_lowercase());
-    first.len() + rest.len() <= WORD_MAX && are_alike && !letters.bytes().any(|b| b.is_ascii_digit())
+    let are_alike = !letters.bytes().skip(1).any(|b| b.is_ascii_uppercase()) || !letters.bytes().any(|b| b.is_ascii_lowercase());
+    letters.len() <= WORD_MAX && are_alike && !letters.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// Returns a part of a path as far as it may be a name, in its own letters. What is one already need not be a word.

@@ -10,13 +10,13 @@ use crate::{
     clock,
     command::{input, note},
     config::{Environment, Needs, TOLERANCE},
-    http::WholeRequest,
+    http::{HIDDEN_VALUE, WholeRequest},
     logged::printable,
     provider::{self, CredentialSource},
 };
 
 /// Headers of one connection, which the next one has of its own.
-pub(in crate::command) const OF_THE_CONNECTION: [&str; 9] =
+const OF_THE_CONNECTION: [&str; 9] =
     ["host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect"];
 
 /// Reads a captured request and says where it goes: to the path it was for, of the daemon that the URL or the configuration names.
@@ -43,7 +43,7 @@ pub(super) fn request(
     if let Some(warning) = stale(&captured, clock::system()) {
         note(&warning);
     }
-    let (lost, kept): (Vec<_>, Vec<_>) = own_headers(captured.headers).partition(|(_, value)| *value == LEFT_OUT.as_bytes());
+    let (lost, kept): (Vec<_>, Vec<_>) = own_headers(captured.headers).partition(|(_, value)| *value == HIDDEN_VALUE.as_bytes());
     if !lost.is_empty() {
         let names: Vec<_> = lost.into_iter().map(|(name, _)| name).collect();
         note(&format!("left out, because the file has no value of it: {}", printable(&names.join(", "))));
@@ -58,8 +58,11 @@ pub(super) fn request(
 
 /// The only method that is sent.
 const METHOD: &str = "POST";
-/// What stands in the place of a value that `hookgate dev` has not kept.
-const LEFT_OUT: &str = "…";
+
+/// Returns whether a header is sent again: it is not of the connection, and its value was kept.
+pub(in crate::command) fn is_sent_again(name: &str, value: &[u8]) -> bool {
+    !OF_THE_CONNECTION.contains(&name) && value != HIDDEN_VALUE.as_bytes()
+}
 
 /// Returns the headers that are not of the connection.
 fn own_headers<V>(headers: impl IntoIterator<Item = (String, V)>) -> impl Iterator<Item = (String, V)> {

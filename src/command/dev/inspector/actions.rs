@@ -11,8 +11,8 @@ use axum::http::StatusCode;
 use super::{Inspected, commands::had_right_token, forge};
 use crate::{
     command::{
-        dev::seen::{ACTION_HEADER, HIDDEN, SeenRequest},
-        send::{self, OF_THE_CONNECTION, Request},
+        dev::seen::{ACTION_HEADER, SeenRequest},
+        send::{self, Request, is_sent_again},
     },
     http::SAMPLE_HEADER,
     provider::{CredentialSource, Provider, by_name},
@@ -88,7 +88,7 @@ pub(super) fn replay(inspected: &Inspected, request: &Arc<SeenRequest>, times: O
     }
     let mut headers = what.header_texts();
     // Where only a sign of a value was kept, nothing is sent.
-    headers.retain(|(name, value)| !OF_THE_CONNECTION.contains(&&**name) && value != HIDDEN);
+    headers.retain(|(name, value)| is_sent_again(name, value.as_bytes()));
     let again = match provider.credential {
         CredentialSource::UrlToken => Request { headers, ..signed(inspected, provider, what.body.to_vec())? },
         CredentialSource::Hmac(_) => Request::of(&url(inspected, provider), headers, what.body.to_vec()),

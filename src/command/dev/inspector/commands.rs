@@ -3,9 +3,9 @@
 use super::Inspected;
 use crate::{
     command::{
-        dev::seen::{HIDDEN, SeenRequest},
+        dev::seen::SeenRequest,
         output::{quote, shell_word},
-        send::{OF_THE_CONNECTION, is_sendable},
+        send::{is_sendable, is_sent_again},
         subscribe::in_shell,
     },
     config::{self, units::show_duration},
@@ -46,8 +46,7 @@ pub(super) fn curl(inspected: &Inspected, request: &SeenRequest) -> String {
     } else {
         quote(&format!("http://{}{}", inspected.webhooks, what.target))
     };
-    let is_known = |value: &[u8]| value != HIDDEN.as_bytes();
-    let kept = what.headers.iter().filter(|(name, value)| !OF_THE_CONNECTION.contains(&&**name) && is_known(value));
+    let kept = what.headers.iter().filter(|(name, value)| is_sent_again(name, value));
     let headers: Vec<_> = kept.map(|(name, value)| format!(" -H {}", header(name, &String::from_utf8_lossy(value)))).collect();
     // curl reads a file where the text begins with an at sign.
     let text = std::str::from_utf8(&what.body).ok().filter(|text| text.len() <= BODY_BYTES_MAX && !text.starts_with('@'));

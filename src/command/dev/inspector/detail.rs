@@ -27,7 +27,8 @@ pub(super) fn detail(inspected: &Inspected, request: &Arc<SeenRequest>) -> Value
     let others = inspected.history.kept().after(0);
     let became = others.iter().filter(|it| actions::made_from(&it.what.action) == Some(request.number)).map(|it| it.number);
     // Headers are a part of the event, and strangers write anything into them.
-    let event = request.record.as_ref().map(|record| without(event_text(record), &inspected.hidden()));
+    let secrets = inspected.hidden();
+    let event = request.record.as_ref().map(|record| without(event_text(record), &secrets));
     let answer = answer(inspected, request);
     let verify = |program: &str, file: &str| commands::verify(inspected, request, (program, file));
     let report =
@@ -49,7 +50,7 @@ pub(super) fn detail(inspected: &Inspected, request: &Arc<SeenRequest>) -> Value
         },
         "proof": steps.iter().map(proof::ProofStep::shown).collect::<Vec<_>>(),
         "event": event.map(|text| json!({ "text": text })),
-        "kafka": request.record.as_ref().map(|record| kafka(inspected, request, record)),
+        "kafka": request.record.as_ref().map(|record| kafka(inspected, request, (record, &secrets))),
         "times": times(request),
         "answer": answer,
         "made_from": actions::made_from(&what.action),
@@ -70,9 +71,10 @@ fn event_text(record: &StoredRecord) -> String {
     String::from_utf8_lossy(&text).trim_end().to_owned()
 }
 
-fn kafka(inspected: &Inspected, request: &SeenRequest, record: &StoredRecord) -> Value {
+/// Returns where a record is, and what is in it beside the event, without these secrets.
+fn kafka(inspected: &Inspected, request: &SeenRequest, (record, secrets): (&StoredRecord, &[String])) -> Value {
     let text = |value: &Option<Vec<u8>>| value.as_ref().map(|it| String::from_utf8_lossy(it).into_owned());
-    let shown = |value| text(value).map(|value| hidden(value, &inspected.hidden()));
+    let shown = |value| text(value).map(|value| hidden(value, secrets));
     let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name, shown(value))).collect();
     json!({
         "topic": record.topic,

@@ -290,7 +290,7 @@ fn first_digits(inspected: &Inspected, request: &SeenRequest) -> Option<String> 
 fn explained(inspected: &Inspected, request: &SeenRequest) -> Option<verify::Explanation> {
     let secret = inspected.secret(&request.endpoint)?;
     let provider = secret.provider;
-    let endpoint = inspected.config.endpoints.iter().find(|it| it.provider.name == provider.name)?;
+    let endpoint = inspected.endpoint(provider.name)?;
     let environment = [(variable(provider.name), secret.text.clone())].into_iter().collect();
     let mut ring = SecretRing::new(endpoint, &environment);
     let _events = ring.refresh();
